@@ -1,0 +1,33 @@
+"""Networks: the table of architectures, and files of weights.
+
+To add an architecture, write one module with a `Network` subclass and add one line to
+`ARCHITECTURES`; the card's ``options`` become its keyword arguments.
+"""
+
+from __future__ import annotations
+
+from napari_disca.networks.card import Card, LandClass, Scaling
+from napari_disca.networks.files import (
+    bundled_weights,
+    fingerprint,
+    load_network,
+    read_card,
+    save_network,
+)
+from napari_disca.networks.network import Features, Network
+from napari_disca.networks.table import ARCHITECTURES, build_network
+
+__all__ = [
+    "ARCHITECTURES",
+    "Card",
+    "Features",
+    "LandClass",
+    "Network",
+    "Scaling",
+    "build_network",
+    "bundled_weights",
+    "fingerprint",
+    "load_network",
+    "read_card",
+    "save_network",
+]

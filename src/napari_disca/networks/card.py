@@ -1,0 +1,181 @@
+"""What a network was made for: its `Card`, kept as JSON in the safetensors header."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from napari_disca.clicks import Guidance
+from napari_disca.errors import CardError, ClickError
+
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_MAX_CLASSES = 64
+_MAX_BANDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class LandClass:
+    """A class of the map: its name and its colour as ``#rrggbb``."""
+
+    name: str
+    color: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise CardError(f"a class needs a name, not {self.name!r}")
+        if not isinstance(self.color, str) or not _COLOUR.fullmatch(self.color):
+            raise CardError(f"colour {self.color!r} of class {self.name!r} is not like '#d73027'")
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue, 0 to 255."""
+        red, green, blue = (int(self.color[i : i + 2], 16) for i in (1, 3, 5))
+        return red, green, blue
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How pixel values become the numbers near 0 ... 1 that a network reads.
+
+    Parameters
+    ----------
+    kind : {"auto", "dtype", "percentile", "range"}
+        ``"dtype"``: integers over the largest value of their type (8-bit: 255, 16-bit: 65535),
+        floats as they are. ``"percentile"``: the 2nd and 98th percentile of each band become 0
+        and 1. ``"range"``: `low` and `high` become 0 and 1. ``"auto"``: ``"dtype"`` where the
+        image fills the range of its type, ``"percentile"`` where it does not (11- or 12-bit
+        imagery in 16-bit files, reflectances).
+    low, high : float
+        Used by ``"range"`` only.
+    """
+
+    kind: Literal["auto", "dtype", "percentile", "range"] = "auto"
+    low: float = 0.0
+    high: float = 255.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("auto", "dtype", "percentile", "range"):
+            raise CardError(
+                f"scaling {self.kind!r} is unknown; use 'auto', 'dtype', 'percentile' or 'range'"
+            )
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise CardError(f"a scaling range from {self.low} to {self.high} is empty")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a network was trained for and on.
+
+    Parameters
+    ----------
+    name : str
+        Short name, for instance ``"landcover-5"``.
+    architecture : str
+        Key of `napari_disca.networks.ARCHITECTURES`.
+    options : mapping of str to str, int, float or bool
+        Arguments of the architecture, for instance ``{"encoder": "resnet18"}``.
+    classes : tuple of LandClass
+        Class ``i`` is the map's value ``i``.
+    bands : tuple of str
+        What each input band is, in order, for instance ``("red", "green", "blue")``.
+    scaling : Scaling
+        How pixel values become network input.
+    mean, std : tuple of float
+        Per band, of the scaled input: the network standardises with them. Pixels without data
+        are set to the mean.
+    ground_resolution : float or None
+        Metres per pixel at which it was trained; None if it was trained at many or none is known.
+    guidance : Guidance
+        How it wants clicks drawn.
+    training_data, licence : str
+        What it learned from, with attribution, and under which terms it may be used.
+    figures : mapping of str to float
+        Measured accuracy, for instance ``{"miou_before": 0.6}``.
+
+    Raises
+    ------
+    CardError
+        If a field is impossible.
+    """
+
+    name: str
+    architecture: str
+    classes: tuple[LandClass, ...]
+    bands: tuple[str, ...] = ("red", "green", "blue")
+    options: Mapping[str, Any] = field(default_factory=dict)
+    scaling: Scaling = field(default_factory=Scaling)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    ground_resolution: float | None = None
+    guidance: Guidance = field(default_factory=Guidance)
+    training_data: str = ""
+    licence: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.name or not isinstance(self.name, str):
+            raise CardError(f"a card needs a name, not {self.name!r}")
+        if not 2 <= len(self.classes) <= _MAX_CLASSES:
+            raise CardError(
+                f"card {self.name!r} has {len(self.classes)} classes; 2 to {_MAX_CLASSES} work"
+            )
+        names = [c.name for c in self.classes]
+        if len(set(names)) < len(names):
+            raise CardError(f"card {self.name!r} names a class twice: {', '.join(names)}")
+        if not 1 <= len(self.bands) <= _MAX_BANDS:
+            raise CardError(
+                f"card {self.name!r} has {len(self.bands)} bands; 1 to {_MAX_BANDS} work"
+            )
+        if not len(self.mean) == len(self.std) == len(self.bands):
+            raise CardError(
+                f"card {self.name!r} has {len(self.bands)} bands but {len(self.mean)} means "
+                f"and {len(self.std)} standard deviations"
+            )
+        if not all(math.isfinite(m) for m in self.mean):
+            raise CardError(f"card {self.name!r} has means that are not finite: {self.mean}")
+        if not all(math.isfinite(s) and s > 0 for s in self.std):
+            raise CardError(
+                f"card {self.name!r} has standard deviations that are not positive: {self.std}"
+            )
+        resolution = self.ground_resolution
+        if resolution is not None and not (math.isfinite(resolution) and resolution > 0):
+            raise CardError(
+                f"card {self.name!r} has a ground resolution of {resolution} m; "
+                "give metres per pixel, or none"
+            )
+
+    def to_json(self) -> str:
+        """Card as one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Card:
+        """Card from `to_json`'s text; fields this version does not know are ignored.
+
+        Raises
+        ------
+        CardError
+            If the text is not a card.
+        """
+        try:
+            fields = json.loads(text)
+            if not isinstance(fields, dict):
+                raise CardError(f"a card is a JSON object, not {type(fields).__name__}")
+            known = {key: fields[key] for key in cls.__dataclass_fields__ if key in fields}
+            known["classes"] = tuple(LandClass(**c) for c in known["classes"])
+            for key in ("bands", "mean", "std"):
+                if key in known:
+                    known[key] = tuple(known[key])
+            if "scaling" in known:
+                known["scaling"] = Scaling(**known["scaling"])
+            if "guidance" in known:
+                known["guidance"] = Guidance(**known["guidance"])
+            return cls(**known)
+        except (CardError, ClickError) as error:
+            raise CardError(f"the card in this file is wrong: {error}") from error
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise CardError(f"this file's card cannot be read: {error!r}") from error

@@ -1,0 +1,165 @@
+"""Networks on disk: one safetensors file, the card in its header."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from napari_disca.errors import CardError
+from napari_disca.networks.card import Card
+from napari_disca.networks.network import Network
+from napari_disca.networks.table import build_network
+from napari_disca.safewrite import replacing
+
+_HEADER_KEY = "napari-disca card"
+
+
+def bundled_weights() -> dict[str, Path]:
+    """Weights that come with the package: name -> file, sorted by name.
+
+    In a wheel they lie inside the package, in an editable install beside ``src``.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "weights", package.parents[1] / "weights"):
+        files = sorted(folder.glob("*.safetensors"))
+        if files:
+            return {file.stem: file for file in files}
+    return {}
+
+
+def _resolved(name_or_file: str | os.PathLike[str]) -> Path:
+    bundled = bundled_weights()
+    if str(name_or_file) in bundled:
+        return bundled[str(name_or_file)]
+    path = Path(name_or_file)
+    if not path.is_file():
+        raise CardError(
+            f"{path} is neither a file nor a bundled network; "
+            f"bundled are: {', '.join(bundled) or 'none'}"
+        )
+    if path.suffix.lower() in (".pt", ".pth", ".ckpt", ".pkl"):
+        raise CardError(
+            f"{path.name} is a pickle, which can run code when opened; export it to safetensors "
+            "with a card (README, 'Bring your own network')"
+        )
+    return path
+
+
+def read_card(name_or_file: str | os.PathLike[str]) -> Card:
+    """Card of a network, without loading a tensor.
+
+    Parameters
+    ----------
+    name_or_file : str or path
+        Name of a bundled network, or a ``.safetensors`` file.
+
+    Raises
+    ------
+    CardError
+        If there is no such network or the file has no valid card.
+    """
+    path = _resolved(name_or_file)
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise CardError(f"{path.name} is not a readable safetensors file: {error}") from error
+    if _HEADER_KEY not in header:
+        raise CardError(
+            f"{path.name} has no card in its header; write one with "
+            "napari_disca.networks.save_network (README, 'Bring your own network')"
+        )
+    return Card.from_json(header[_HEADER_KEY])
+
+
+def load_network(name_or_file: str | os.PathLike[str]) -> Network:
+    """Load a network in float32, in evaluation mode.
+
+    Parameters
+    ----------
+    name_or_file : str or path
+        Name of a bundled network, or a ``.safetensors`` file.
+
+    Raises
+    ------
+    CardError
+        If the file's tensors do not fit its card, or are not finite.
+    """
+    path = _resolved(name_or_file)
+    card = read_card(path)
+    network = build_network(card)
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CardError(f"{path.name} is not a readable safetensors file: {error}") from error
+    expected = network.state_dict()
+    for what, names in (
+        ("lacks", expected.keys() - tensors.keys()),
+        ("has unknown", tensors.keys() - expected.keys()),
+    ):
+        if names:
+            raise CardError(
+                f"{path.name} {what} tensors for a {card.architecture!r} of its card: "
+                f"{', '.join(sorted(names)[:3])}{' ...' if len(names) > 3 else ''}"
+            )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise CardError(
+                f"{path.name}: tensor {name} is {tuple(tensor.shape)}, "
+                f"its card asks for {tuple(expected[name].shape)}"
+            )
+        if not torch.isfinite(tensor).all():
+            raise CardError(f"{path.name}: tensor {name} has values that are not finite")
+    network.load_state_dict(tensors)
+    return network
+
+
+def save_network(network: Network, path: str | os.PathLike[str], *, half: bool = True) -> Path:
+    """Write a network and its card to a ``.safetensors`` file.
+
+    The file appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    network : Network
+    path : str or path
+    half : bool
+        Store floating-point tensors in half precision.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    ExportError
+        If it cannot be written.
+    """
+    path = Path(path)
+    tensors = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={_HEADER_KEY: network.card.to_json()})
+    return path
+
+
+def fingerprint(network: Network) -> str:
+    """Short hash of a network's card and weights: equal networks have equal fingerprints."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(json.dumps(json.loads(network.card.to_json()), sort_keys=True).encode())
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,118 @@
+"""LinkNet with a ResNet encoder, guidance beside the image bands.
+
+Chaurasia & Culurciello (2017), "LinkNet: Exploiting encoder representations for efficient
+semantic segmentation"; He et al. (2016) for the encoder. Lenczner et al. (2020) use this family.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from napari_disca.errors import CardError
+from napari_disca.networks.card import Card
+from napari_disca.networks.network import Features, Network
+
+_BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
+_WIDTHS = (64, 128, 256, 512)
+
+
+def _conv_bn(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> list[nn.Module]:
+    padding = size // 2
+    return [
+        nn.Conv2d(inputs, outputs, size, stride, padding, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+
+
+class _Residual(nn.Module):
+    """ResNet's basic block."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_conv_bn(inputs, outputs, stride=stride),
+            nn.ReLU(inplace=True),
+            *_conv_bn(outputs, outputs),
+        )
+        same = stride == 1 and inputs == outputs
+        self.shortcut = (
+            nn.Identity() if same else nn.Sequential(*_conv_bn(inputs, outputs, 1, stride))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+class _Up(nn.Sequential):
+    """LinkNet's decoder block: squeeze, double the size, widen."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        narrow = inputs // 4
+        super().__init__(
+            *_conv_bn(inputs, narrow, 1),
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(narrow, narrow, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(narrow),
+            nn.ReLU(inplace=True),
+            *_conv_bn(narrow, outputs, 1),
+            nn.ReLU(inplace=True),
+        )
+
+
+class LinkNet(Network):
+    """LinkNet whose first convolution reads the image bands and one guidance map per class.
+
+    Parameters
+    ----------
+    card : Card
+    encoder : {"resnet18", "resnet34"}
+
+    Raises
+    ------
+    CardError
+        If the encoder is unknown.
+    """
+
+    def __init__(self, card: Card, encoder: Literal["resnet18", "resnet34"] = "resnet18") -> None:
+        super().__init__(card)
+        if encoder not in _BLOCKS:
+            raise CardError(
+                f"LinkNet has no encoder {encoder!r}; choose one of {', '.join(_BLOCKS)}"
+            )
+        inputs, classes = len(card.bands) + len(card.classes), len(card.classes)
+        self.stem = nn.Sequential(*_conv_bn(inputs, 64, 7, stride=2), nn.ReLU(inplace=True))
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
+        stages, width = [], 64
+        for index, (outputs, blocks) in enumerate(zip(_WIDTHS, _BLOCKS[encoder], strict=True)):
+            layers = [_Residual(width, outputs, stride=1 if index == 0 else 2)]
+            layers += [_Residual(outputs, outputs, stride=1) for _ in range(blocks - 1)]
+            stages.append(nn.Sequential(*layers))
+            width = outputs
+        self.stages = nn.ModuleList(stages)
+        self.ups = nn.ModuleList([_Up(512, 256), _Up(256, 128), _Up(128, 64), _Up(64, 64)])
+        self.head = nn.Sequential(
+            *_conv_bn(64, 32),
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(32, classes, 4, stride=2, padding=1),
+        )
+
+    def encode(self, image: Tensor, guidance: Tensor) -> Features:
+        """Return the stem's features and those of the four stages, finest first."""
+        stem = self.stem(torch.cat([image, guidance.to(image.dtype)], dim=1))
+        features = [stem]
+        x = self.pool(stem)
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return tuple(features)
+
+    def decode(self, features: Features) -> Tensor:
+        """Logits at the input's size."""
+        x = features[-1]
+        for up, skip in zip(self.ups, reversed(features[:-1]), strict=True):
+            x = up(x) + skip
+        logits: Tensor = self.head(x)
+        return logits

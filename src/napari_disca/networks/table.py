@@ -1,0 +1,36 @@
+"""The table of architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari_disca.errors import CardError
+from napari_disca.networks.card import Card
+from napari_disca.networks.linknet import LinkNet
+from napari_disca.networks.network import Network
+
+#: Name in the card -> class; the card's ``options`` are its keyword arguments.
+ARCHITECTURES: dict[str, Callable[..., Network]] = {
+    "linknet": LinkNet,
+}
+
+
+def build_network(card: Card) -> Network:
+    """Network of a card, with random weights, in evaluation mode.
+
+    Raises
+    ------
+    CardError
+        If the architecture or one of its options is unknown.
+    """
+    try:
+        architecture = ARCHITECTURES[card.architecture]
+    except KeyError:
+        raise CardError(
+            f"card {card.name!r} asks for architecture {card.architecture!r}; "
+            f"this version knows {', '.join(ARCHITECTURES)}"
+        ) from None
+    try:
+        return architecture(card, **dict(card.options)).eval()
+    except TypeError as error:
+        raise CardError(f"card {card.name!r} has wrong options: {error}") from error
