@@ -1,0 +1,23 @@
+"""The image: windowed reading of files and arrays, where there is data, and where on Earth it is.
+
+Bands count from 1, as in every geographic tool. A palette image is read as the red, green and
+blue it stands for. Only this package and `napari_disca.gui.layers` know conventions other than
+integer ``(row, col)`` pixel indices.
+"""
+
+from napari_disca.raster.arrays import ArrayRaster
+from napari_disca.raster.base import Raster
+from napari_disca.raster.files import GeoRaster, quiet_opening
+from napari_disca.raster.opening import open_raster
+from napari_disca.raster.summary import default_bands, fingerprint, sample
+
+__all__ = [
+    "ArrayRaster",
+    "GeoRaster",
+    "Raster",
+    "default_bands",
+    "fingerprint",
+    "open_raster",
+    "quiet_opening",
+    "sample",
+]

@@ -1,0 +1,170 @@
+"""Images that are arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from napari_disca.errors import RasterError
+from napari_disca.raster.base import RasterBase, inside
+from napari_disca.tiling import Window
+
+
+class ArrayRaster(RasterBase):
+    """An image that is an array: NumPy, dask, zarr, or whatever slices like them.
+
+    Parameters
+    ----------
+    data : array-like
+        Of shape (h, w), (h, w, bands) or (bands, h, w).
+    bands_axis : {"auto", "first", "last"}
+        Which axis of three are the bands. ``"auto"``: the last if it has at most four entries
+        (as in every picture file), else the shorter of first and last.
+    name : str
+        For messages and layer names.
+    path : Path, optional
+        Where the array came from.
+    crs, transform : optional
+        Where on Earth it is.
+    nodata : float, optional
+        Value that stands for "no data" where all bands have it.
+
+    Raises
+    ------
+    RasterError
+        If it has another number of axes, no pixels, or no numbers.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        bands_axis: Literal["auto", "first", "last"] = "auto",
+        name: str = "array",
+        path: Path | None = None,
+        crs: CRS | None = None,
+        transform: Affine | None = None,
+        nodata: float | None = None,
+    ) -> None:
+        if not (hasattr(data, "shape") and hasattr(data, "dtype") and hasattr(data, "ndim")):
+            data = _as_array(data)
+        if data.ndim not in (2, 3) or 0 in data.shape:
+            raise RasterError(
+                f"an array of shape {tuple(data.shape)} is no image; "
+                "expected (h, w), (h, w, bands) or (bands, h, w)"
+            )
+        try:
+            self.dtype: np.dtype[Any] = np.dtype(data.dtype)
+        except TypeError as error:
+            raise RasterError(f"pixels of type {data.dtype} are no numbers") from error
+        if self.dtype.kind not in "uif":
+            raise RasterError(
+                f"an image of type {self.dtype} cannot be used; give integers or real numbers"
+            )
+        self._data = data
+        self._axis = _bands_axis(tuple(data.shape), bands_axis)
+        sides = [int(n) for axis, n in enumerate(data.shape) if axis != self._axis]
+        self.shape: tuple[int, int] = (sides[0], sides[1])
+        self.count = 1 if self._axis is None else int(data.shape[self._axis])
+        self.name, self.path = name, path
+        self.crs, self.transform, self.nodata = crs, transform, nodata
+        self.gcps: tuple[list[Any], CRS | None] | None = None
+        colours = ("red", "green", "blue") if self.count in (3, 4) else ("gray",)
+        self.color_interp: tuple[str, ...] = (
+            *colours[: self.count],
+            *("undefined",) * (self.count - len(colours)),
+        )
+
+    @property
+    def overviews(self) -> tuple[int, ...]:
+        """Factors at which reduced reading is cheap: all, if the array is in memory."""
+        in_memory = isinstance(self._data, np.ndarray) and not isinstance(self._data, np.memmap)
+        return tuple(1 << k for k in range(1, 24)) if in_memory else ()
+
+    def _cut(self, rows: slice, cols: slice, bands: tuple[int, ...]) -> NDArray[Any]:
+        """Bands first, as a new array."""
+        if self._axis is None:
+            plane = np.asarray(self._data[rows, cols])
+            return np.stack([plane] * len(bands))
+        index = (slice(None), rows, cols) if self._axis == 0 else (rows, cols, slice(None))
+        block = np.moveaxis(np.asarray(self._data[index]), self._axis, 0)
+        return np.ascontiguousarray(block[[band - 1 for band in bands]])
+
+    def read(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:
+        """Pixels ``(bands, height, width)`` of a window.
+
+        Raises
+        ------
+        RasterError
+            If the window or a band is outside the image.
+        """
+        inside(window, self.shape)
+        return self._cut(*window.slices, self._chosen(bands))
+
+    def valid(self, window: Window) -> NDArray[np.bool_]:
+        """Where there is data: not the no-data value in all bands, and numbers.
+
+        Raises
+        ------
+        RasterError
+            If the window is outside the image.
+        """
+        inside(window, self.shape)
+        return self._valid(*window.slices)
+
+    def _valid(self, rows: slice, cols: slice) -> NDArray[np.bool_]:
+        if self.dtype.kind != "f" and self.nodata is None:
+            shape = (
+                len(range(*rows.indices(self.shape[0]))),
+                len(range(*cols.indices(self.shape[1]))),
+            )
+            return np.ones(shape, dtype=np.bool_)
+        pixels = self._cut(rows, cols, tuple(range(1, self.count + 1)))
+        valid: NDArray[np.bool_] = np.isfinite(pixels).all(axis=0)
+        if self.nodata is not None and np.isfinite(self.nodata):
+            valid &= (pixels != self.nodata).any(axis=0)
+        return valid
+
+    def overview(
+        self, max_side: int, bands: Sequence[int] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Every so-many-th pixel of the whole image, and where it has data."""
+        step = -(-max(self.shape) // max_side)
+        every = slice(None, None, step)
+        return self._cut(every, every, self._chosen(bands)), self._valid(every, every)
+
+    def reduced(
+        self, window: Window, step: int, bands: Sequence[int] | None = None
+    ) -> NDArray[Any]:
+        """Every `step`-th pixel of a window.
+
+        Raises
+        ------
+        RasterError
+            If the window or a band is outside the image.
+        """
+        inside(window, self.shape)
+        rows = slice(window.top, window.bottom, step)
+        cols = slice(window.left, window.right, step)
+        return self._cut(rows, cols, self._chosen(bands))
+
+
+def _as_array(data: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(data)
+    except (TypeError, ValueError) as error:
+        raise RasterError(f"a {type(data).__name__} is no image: {error}") from error
+
+
+def _bands_axis(shape: tuple[int, ...], wanted: str) -> Literal[0, 2] | None:
+    if len(shape) == 2:
+        return None
+    if wanted == "auto":
+        wanted = "last" if shape[2] <= 4 or shape[2] <= shape[0] else "first"
+    return 2 if wanted == "last" else 0

@@ -1,0 +1,116 @@
+"""What every image offers, whatever it is stored in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from napari_disca.errors import RasterError
+from napari_disca.tiling import Window
+
+
+class Raster(Protocol):
+    """An image of any size that is read window by window, from any thread.
+
+    Attributes
+    ----------
+    name : str
+        For messages and layer names.
+    path : Path or None
+    shape : (int, int)
+        Height and width in pixels.
+    count : int
+        Number of bands; a palette counts as three.
+    dtype : numpy.dtype
+    crs : rasterio.crs.CRS or None
+    transform : affine.Affine or None
+        Column and row of pixel *corners* to map coordinates; None without a georeference.
+    gcps : (list of GroundControlPoint, CRS) or None
+    nodata : float or None
+        Of the first band.
+    color_interp : tuple of str
+        Per band: ``"red"``, ``"gray"``, ``"alpha"``, ``"undefined"``, ...
+    """
+
+    name: str
+    path: Path | None
+    shape: tuple[int, int]
+    count: int
+    dtype: np.dtype[Any]
+    crs: CRS | None
+    transform: Affine | None
+    gcps: tuple[list[Any], CRS | None] | None
+    nodata: float | None
+    color_interp: tuple[str, ...]
+
+    def read(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:
+        """Pixels ``(bands, height, width)`` of a window, in the image's own type."""
+
+    def valid(self, window: Window) -> NDArray[np.bool_]:
+        """Where there is data: False at no-data, alpha 0, mask 0, and floats that are no number."""
+
+    def overview(
+        self, max_side: int, bands: Sequence[int] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Whole image with at most `max_side` pixels a side, and where it has data."""
+
+    def reduced(
+        self, window: Window, step: int, bands: Sequence[int] | None = None
+    ) -> NDArray[Any]:
+        """Pixels of a window at one `step`-th of the resolution, sides rounded up."""
+
+    def close(self) -> None:
+        """Give the file back; reading afterwards is an error."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class RasterBase:
+    """What files and arrays have in common."""
+
+    name: str
+    shape: tuple[int, int]
+    count: int
+
+    def _chosen(self, bands: Sequence[int] | None) -> tuple[int, ...]:
+        chosen = tuple(range(1, self.count + 1)) if bands is None else tuple(bands)
+        if not chosen or not all(1 <= band <= self.count for band in chosen):
+            raise RasterError(
+                f"bands {', '.join(map(str, chosen)) or '(none)'} are not in {self.name}, "
+                f"which has bands 1 to {self.count}"
+            )
+        return chosen
+
+    def _overview_shape(self, max_side: int) -> tuple[int, int]:
+        shrink = max(1.0, max(self.shape) / max_side)
+        height, width = (max(1, round(side / shrink)) for side in self.shape)
+        return height, width
+
+    def close(self) -> None:
+        """Give the file back."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def inside(window: Window, shape: tuple[int, int]) -> None:
+    """Refuse a window that leaves the image.
+
+    Raises
+    ------
+    RasterError
+        If it does.
+    """
+    if window & Window.whole(shape) != window:
+        raise RasterError(f"{window} is not inside an image of {shape[0]} x {shape[1]} pixels")

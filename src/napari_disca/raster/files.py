@@ -1,0 +1,350 @@
+"""Image files, read by GDAL."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.windows
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+
+from napari_disca.errors import RasterError
+from napari_disca.raster.base import RasterBase, inside
+from napari_disca.tiling import Window
+
+#: GDAL's defaults would take 5 % of the memory for decoded blocks (rasterio wants bytes here, not
+#: megabytes), and would let a VRT that came by mail fetch its pixels from the network.
+_GDAL = {"GDAL_CACHEMAX": 256 << 20, "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}"}
+_NETWORK_DRIVERS = {"DAAS", "EEDA", "EEDAI", "GTI", "HTTP", "NGW", "OGCAPI", "PLMOSAIC"} | {
+    *("PostGISRaster", "STACIT", "STACTA", "TileDB", "WCS", "WMS", "WMTS")
+}
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]+://|/vsi(curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)", re.I)
+_VRT_SOURCE = re.compile(rb"<Source(?:Filename|Dataset)[^>]*>\s*([^<]+)", re.I)
+#: Drivers of formats that can only be decoded from the start.
+_SEQUENTIAL = {"GIF", "JPEG", "PNG", "WEBP"}
+
+# What GDAL has to say arrives in exceptions; logging's last resort would print it a second time.
+logging.getLogger("rasterio").addHandler(logging.NullHandler())
+
+# `warnings.catch_warnings` swaps a process-wide list: one opening at a time.
+_opening = threading.Lock()
+
+
+@contextmanager
+def quiet_opening() -> Iterator[None]:
+    """Open a file of rasterio's without its warning: an image without georeference is fine."""
+    with _opening, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+class GdalError(RasterError):
+    """GDAL cannot make an image of a file; another reader may."""
+
+
+class GeoRaster(RasterBase):
+    """An image file read by GDAL.
+
+    Every thread that reads at the same time gets a handle of its own, so a viewer never waits
+    for a prediction.
+
+    Parameters
+    ----------
+    path : Path
+        A file on this computer.
+
+    Raises
+    ------
+    RasterError
+        If GDAL cannot open it or its pixels are complex numbers.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path: Path | None = path
+        self.name = path.name
+        self._file = path
+        self._idle: list[Any] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        _refuse_remote_sources(path)
+        with self._handle() as file:
+            self._describe(file)
+
+    def _describe(self, file: Any) -> None:
+        if file.count < 1:
+            hint = "; it holds several images, export one of them" if file.subdatasets else ""
+            raise GdalError(f"{self._file} has no bands{hint}")
+        types = [np.dtype(name) for name in _numpy_types(file.dtypes)]
+        if any(kind.kind not in "uif" for kind in types):
+            raise RasterError(
+                f"{self._file} has pixels of type {file.dtypes[0]}; "
+                "save it as integers or real numbers (for radar: its amplitude)"
+            )
+        self.shape: tuple[int, int] = (file.height, file.width)
+        # One logical band is a band of the file, or a colour of its palette.
+        self._sources: list[tuple[int, int | None]] = []
+        self._palettes: dict[int, NDArray[np.uint8]] = {}
+        names: list[str] = []
+        for band, interp in enumerate(file.colorinterp, start=1):
+            if interp == ColorInterp.palette and types[band - 1].kind == "u":
+                self._palettes[band] = _palette(file.colormap(band))
+                self._sources += [(band, 0), (band, 1), (band, 2)]
+                names += ["red", "green", "blue"]
+                types[band - 1] = np.dtype(np.uint8)
+            else:
+                self._sources.append((band, None))
+                names.append(_band_name(interp.name, file.descriptions[band - 1]))
+        self.color_interp: tuple[str, ...] = tuple(names)
+        self.count = len(names)
+        self.dtype: np.dtype[Any] = np.result_type(*types)
+        self.nodata: float | None = file.nodata
+        points, points_crs = file.gcps
+        self.gcps: tuple[list[Any], CRS | None] | None = (points, points_crs) if points else None
+        self.crs: CRS | None = file.crs or None
+        transform = file.transform
+        placed = not transform.is_identity or (self.crs is not None and self.gcps is None)
+        self.transform: Affine | None = (
+            transform
+            if placed and np.isfinite(transform.determinant) and transform.determinant
+            else None
+        )
+        #: Whether a window near the end costs as much as all that comes before it.
+        self.sequential: bool = file.driver in _SEQUENTIAL
+        #: Full-size images in the file; GDAL shows the first.
+        self.pages: int = max(1, len(file.subdatasets))
+        self._floats = [b for b, kind in enumerate(file.dtypes, start=1) if "float" in kind]
+
+    @contextmanager
+    def _handle(self) -> Iterator[Any]:
+        """Lend a handle to the file that no other thread uses; GDAL's errors become ours."""
+        with self._lock:
+            if self._closed:
+                raise RasterError(f"{self.name} was closed")
+            file = self._idle.pop() if self._idle else None
+        try:
+            with rasterio.Env(**_GDAL):
+                if file is None:
+                    file = self._open()
+                yield file
+        except RasterioError as error:
+            raise RasterError(
+                f"{self._file} is damaged or cut short: {_reason(error)}; get the file again"
+            ) from error
+        finally:
+            if file is not None:
+                with self._lock:
+                    keep = not self._closed
+                    if keep:
+                        self._idle.append(file)
+                if not keep:
+                    file.close()
+
+    def _open(self) -> Any:
+        try:
+            with quiet_opening():
+                # `rasterio.open` takes one driver; the class behind it, a list of allowed ones.
+                return DatasetReader(os.fspath(self._file), driver=_local_drivers())
+        except (RasterioError, ValueError, TypeError) as error:
+            raise GdalError(
+                f"{self._file} cannot be opened as an image: {_reason(error)}; "
+                "expected a GeoTIFF or another raster format"
+            ) from error
+
+    def read(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:
+        """Pixels ``(bands, height, width)`` of a window, in the image's own type.
+
+        Raises
+        ------
+        RasterError
+            If the window or a band is outside the image, or the file is damaged.
+        """
+        return self._read(window, window.shape, self._chosen(bands))
+
+    def _read(
+        self,
+        window: Window,
+        shape: tuple[int, int],
+        bands: tuple[int, ...],
+        resampling: Resampling = Resampling.nearest,
+    ) -> NDArray[Any]:
+        inside(window, self.shape)
+        if not window:
+            return np.zeros((len(bands), *shape), dtype=self.dtype)
+        sources = [self._sources[band - 1] for band in bands]
+        files = sorted({band for band, _ in sources})
+        if any(band in self._palettes for band in files):
+            resampling = Resampling.nearest  # the mean of two palette indices is neither
+        with self._handle() as file:
+            stored = file.read(
+                files, window=_to_rasterio(window), out_shape=shape, resampling=resampling
+            )
+        if files == [band for band, _ in sources] and not self._palettes:
+            return np.asarray(stored).astype(self.dtype, copy=False)
+        pixels = np.empty((len(bands), *shape), dtype=self.dtype)
+        for k, (band, colour) in enumerate(sources):
+            layer = stored[files.index(band)]
+            if colour is not None:
+                layer = self._palettes[band][:, colour].take(layer, mode="clip")
+            pixels[k] = layer
+        return pixels
+
+    def valid(self, window: Window) -> NDArray[np.bool_]:
+        """Where there is data, as GDAL's data set mask sees it.
+
+        False where alpha or the mask is 0, where *all* bands have the no-data value, where a
+        palette colour is fully transparent, and where any floating-point band is no number.
+
+        Raises
+        ------
+        RasterError
+            If the window is outside the image, or the file is damaged.
+        """
+        return self._valid(window, window.shape)
+
+    def _valid(self, window: Window, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        inside(window, self.shape)
+        if not window:
+            return np.zeros(shape, dtype=np.bool_)
+        place = _to_rasterio(window)
+        with self._handle() as file:
+            valid: NDArray[np.bool_] = file.dataset_mask(window=place, out_shape=shape) > 0
+            for band in self._floats:
+                valid &= np.isfinite(file.read(band, window=place, out_shape=shape))
+            for band, palette in self._palettes.items():
+                if (palette[:, 3] == 0).any():
+                    indices = file.read(band, window=place, out_shape=shape)
+                    valid &= palette[:, 3].take(indices, mode="clip") > 0
+        return valid
+
+    def overview(
+        self, max_side: int, bands: Sequence[int] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Whole image with at most `max_side` pixels a side, and where it has data.
+
+        From the file's overviews where it has them, else every so-many-th pixel.
+
+        Raises
+        ------
+        RasterError
+            If a band is outside the image, or the file is damaged.
+        """
+        shape = self._overview_shape(max_side)
+        whole = Window.whole(self.shape)
+        return self._read(whole, shape, self._chosen(bands)), self._valid(whole, shape)
+
+    def reduced(
+        self, window: Window, step: int, bands: Sequence[int] | None = None
+    ) -> NDArray[Any]:
+        """Pixels of a window at one `step`-th of the resolution, sides rounded up.
+
+        Means of ``step x step`` pixels (palettes: every `step`-th), from the file's overviews
+        where it has them.
+
+        Raises
+        ------
+        RasterError
+            If the window or a band is outside the image, or the file is damaged.
+        """
+        shape = (-(-window.height // step), -(-window.width // step))
+        return self._read(window, shape, self._chosen(bands), Resampling.average)
+
+    @property
+    def overviews(self) -> tuple[int, ...]:
+        """Factors of the reduced copies that the file brings along, for instance ``(2, 4, 8)``."""
+        with self._handle() as file:
+            return tuple(file.overviews(1))
+
+    def close(self) -> None:
+        """Give the file back; a read that is under way still ends well."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for file in idle:
+            file.close()
+
+
+def refuse_remote(source: str) -> None:
+    """Refuse a name that leads to the network.
+
+    Raises
+    ------
+    RasterError
+        If it does.
+    """
+    if _REMOTE.match(source.strip()):
+        raise RasterError(
+            f"{source} is not on this computer; images are read from local files only, "
+            "download it first"
+        )
+
+
+def _refuse_remote_sources(path: Path) -> None:
+    """Refuse a VRT that names sources on the network."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+            if b"<VRTDataset" not in start:
+                return
+            text = start + file.read(64 << 20)
+    except OSError as error:
+        raise RasterError(f"{path} cannot be read: {error.strerror or error}") from error
+    for match in _VRT_SOURCE.finditer(text):
+        source = match[1].decode(errors="replace").strip()
+        if _REMOTE.search(source):
+            raise RasterError(
+                f"{path} refers to {source}, which is not on this computer; download it first"
+            )
+
+
+@lru_cache(maxsize=1)
+def _local_drivers() -> list[str]:
+    """Names of GDAL's drivers that do not fetch anything from elsewhere."""
+    with rasterio.Env() as env:
+        return [name for name in env.drivers() if name not in _NETWORK_DRIVERS]
+
+
+def _numpy_types(names: Sequence[str]) -> list[str]:
+    """GDAL's types by their NumPy names; its complex integers have none."""
+    return ["complex64" if name.startswith("complex") else name for name in names]
+
+
+def _palette(colours: dict[int, tuple[int, int, int, int]]) -> NDArray[np.uint8]:
+    table = np.zeros((max(colours, default=0) + 1, 4), dtype=np.uint8)
+    for index, colour in colours.items():
+        table[index] = colour
+    return table
+
+
+def _band_name(interp: str, description: str | None) -> str:
+    """Colour of a band; its description counts where the file does not say."""
+    if interp in ("undefined", "gray") and description:
+        described = description.strip().lower()
+        if described in ("red", "green", "blue", "nir"):
+            return described
+    return interp
+
+
+def _to_rasterio(window: Window) -> rasterio.windows.Window:
+    return rasterio.windows.Window(window.left, window.top, window.width, window.height)
+
+
+def _reason(error: BaseException) -> str:
+    """What GDAL said first, as one line: the cause says more than "Read failed"."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

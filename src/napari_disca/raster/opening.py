@@ -1,0 +1,80 @@
+"""Opening whatever the user gives."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_disca.errors import RasterError
+from napari_disca.raster.arrays import ArrayRaster
+from napari_disca.raster.base import Raster
+from napari_disca.raster.files import GdalError, GeoRaster, refuse_remote
+
+_TIFF_SUFFIXES = {".tif", ".tiff"}
+#: tifffile, the fallback, may have to decode a whole image at once.
+_MOST_DECODED = 2 << 30
+
+
+def open_raster(source: Any) -> Raster:
+    """Open an image file, or wrap an array.
+
+    Parameters
+    ----------
+    source : str, path or array
+        A local file that GDAL or tifffile reads, or an array-like (NumPy, dask, zarr) of shape
+        (h, w), (h, w, bands) or (bands, h, w).
+
+    Raises
+    ------
+    RasterError
+        If it is not a local file, not an image, or of a kind that cannot be used.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return ArrayRaster(source)
+    refuse_remote(os.fspath(source))
+    path = Path(source).expanduser()
+    try:
+        if path.is_dir():
+            raise RasterError(f"{path} is a folder; give an image file")
+        if not path.is_file():
+            raise RasterError(f"there is no file {path}")
+    except (OSError, ValueError) as error:
+        if isinstance(error, RasterError):
+            raise
+        raise RasterError(f"{source!r} is not a file name: {error}") from error
+    plain_tiff = path.suffix.lower() in _TIFF_SUFFIXES
+    try:
+        raster = GeoRaster(path)
+    except GdalError as error:
+        fallback = _open_plain_tiff(path) if plain_tiff else None
+        if fallback is None:
+            raise RasterError(str(error)) from error
+        return fallback
+    if plain_tiff and raster.pages > 1:
+        # What scientific tools write as one page per band is only the first band to GDAL.
+        stack = _open_plain_tiff(path)
+        if stack is not None and (stack.shape, stack.count) == (raster.shape, raster.pages):
+            stack.crs, stack.transform = raster.crs, raster.transform
+            raster.close()
+            return stack
+    return raster
+
+
+def _open_plain_tiff(path: Path) -> ArrayRaster | None:
+    """Open a TIFF with tifffile; None if it cannot either."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            if series.nbytes > _MOST_DECODED:
+                return None
+            planar = series.axes.endswith("YX")
+            pixels = np.squeeze(series.asarray())
+        axis: Literal["first", "last"] = "first" if planar else "last"
+        return ArrayRaster(pixels, bands_axis=axis, name=path.name, path=path)
+    except Exception:  # tifffile raises many kinds, imagecodecs its own; GDAL's message stands
+        return None

@@ -1,0 +1,107 @@
+"""What stands for a whole image: its bands, a sample of its pixels, its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.errors import RasterError
+from napari_disca.raster.base import Raster
+from napari_disca.tiling import Window
+
+
+def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tuple[int, ...]:
+    """Bands of an image that a network reads if the user chooses none.
+
+    Parameters
+    ----------
+    raster : Raster
+    wanted : int
+        How many.
+    names : sequence of str
+        What the network calls them; ``"red"``, ``"green"`` and ``"blue"`` are found by the
+        file's colour interpretation. Others are taken in the file's order, alpha left out.
+
+    Raises
+    ------
+    RasterError
+        If the image has too few bands.
+    """
+    usable = [b for b, name in enumerate(raster.color_interp, start=1) if name != "alpha"]
+    if len(usable) == 1 and wanted == 3:
+        return (usable[0],) * 3
+    if len(usable) < wanted:
+        which = f" ({', '.join(names)})" if names else ""
+        raise RasterError(
+            f"{raster.name} has {len(usable)} band{'s' * (len(usable) != 1)}, the network reads "
+            f"{wanted}{which}; choose the bands, or another network"
+        )
+    lookup = {name: b for b, name in reversed(list(enumerate(raster.color_interp, start=1)))}
+    colours = [name for name in names[:wanted] if name in ("red", "green", "blue", "nir")]
+    if len(set(names)) == wanted and colours and all(name in lookup for name in colours):
+        others = [b for b in usable if b not in {lookup[name] for name in colours}]
+        fill = iter(others)
+        return tuple(lookup[name] if name in colours else next(fill) for name in names)
+    return tuple(usable[:wanted])
+
+
+def sample(
+    raster: Raster, max_side: int = 1024, bands: Sequence[int] | None = None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Pixels that stand for the whole image, and where they have data, for statistics.
+
+    An overview where that is cheap; of larger images an even lattice of small windows side by
+    side, because an overview of a file without overviews decodes the whole file.
+
+    Returns
+    -------
+    (bands, h, w) array, (h, w) array of bool
+    """
+    if raster.shape[0] * raster.shape[1] <= 16 << 20:
+        return raster.overview(max_side, bands)
+    windows = _lattice(raster.shape, 8, 128)
+    valid = np.concatenate([raster.valid(window).ravel() for window in windows])
+    if valid.mean() < 0.01:
+        return raster.overview(max_side, bands)
+    pixels = [raster.read(w, bands).reshape(-1, w.size) for w in windows]
+    return np.concatenate(pixels, axis=1)[:, None], valid[None]
+
+
+def _lattice(shape: tuple[int, int], count: int, side: int) -> list[Window]:
+    """At most `count` x `count` small windows, evenly spread."""
+    height, width = min(side, shape[0]), min(side, shape[1])
+    tops = sorted({round(k * (shape[0] - height) / (count - 1)) for k in range(count)})
+    lefts = sorted({round(k * (shape[1] - width) / (count - 1)) for k in range(count)})
+    return [Window(top, left, height, width) for top in tops for left in lefts]
+
+
+def fingerprint(raster: Raster) -> str:
+    """Name of an image's content, the same after a copy or a renaming.
+
+    From the file's size, the grid, the georeference and a few windows of pixels; it does not
+    read a large file as a whole, so a change elsewhere that keeps the size can escape it.
+
+    Raises
+    ------
+    RasterError
+        If the file is damaged.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    size = raster.path.stat().st_size if raster.path is not None else 0
+    crs = raster.crs.to_wkt() if raster.crs is not None else ""
+    facts = (
+        size,
+        raster.shape,
+        raster.count,
+        str(raster.dtype),
+        crs,
+        tuple(raster.transform or ()),
+    )
+    digest.update(repr(facts).encode())
+    for window in _lattice(raster.shape, 4, 64):
+        digest.update(np.ascontiguousarray(raster.read(window)).tobytes())
+    return digest.hexdigest()

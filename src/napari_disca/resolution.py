@@ -1,0 +1,113 @@
+"""How large a pixel is on the ground, from an image's georeference."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pyproj
+from affine import Affine
+from pyproj.exceptions import ProjError
+from rasterio.crs import CRS
+from rasterio.transform import from_gcps
+
+from napari_disca.raster import Raster
+
+#: An image whose pixels are this many times larger or smaller than the network's is resampled.
+_TOLERANCE = 1.25
+
+
+def ground_resolution(
+    crs: CRS | None, transform: Affine | None, shape: tuple[int, int]
+) -> float | None:
+    """Metres per pixel at the image's centre.
+
+    Geometric mean of the lengths of one pixel step right and one down, measured along the CRS's
+    own ellipsoid: true in degrees, in web-mercator (whose metres shrink towards the poles), on
+    rotated grids and on other planets.
+
+    Parameters
+    ----------
+    crs : rasterio.crs.CRS or None
+    transform : affine.Affine or None
+    shape : (int, int)
+        Height and width in pixels.
+
+    Returns
+    -------
+    float or None
+        None where the image has no georeference that says.
+    """
+    if crs is None or transform is None:
+        return None
+    try:
+        system = pyproj.CRS.from_user_input(crs.to_wkt())
+    except (ProjError, ValueError, RuntimeError):
+        return None
+    size = _on_ellipsoid(system, transform, shape)
+    if size is None:
+        size = _in_linear_units(system, transform)
+    return size if size is not None and math.isfinite(size) and size > 0 else None
+
+
+def raster_resolution(raster: Raster) -> float | None:
+    """Metres per pixel of an image, from its transform or its ground control points."""
+    if raster.transform is not None:
+        return ground_resolution(raster.crs, raster.transform, raster.shape)
+    if raster.gcps is not None:
+        points, crs = raster.gcps
+        try:
+            return ground_resolution(crs, from_gcps(points), raster.shape)
+        except (ValueError, RuntimeError):  # too few points, or all on one line
+            return None
+    return None
+
+
+def network_factor(image: float | None, network: float | None) -> float:
+    """Network pixels per image pixel that bring an image to a network's resolution.
+
+    Parameters
+    ----------
+    image, network : float or None
+        Metres per pixel.
+
+    Returns
+    -------
+    float
+        1.0 (no resampling) where they differ by at most a quarter or one is not known.
+    """
+    if image is None or network is None:
+        return 1.0
+    factor = image / network
+    return factor if max(factor, 1 / factor) > _TOLERANCE else 1.0
+
+
+def _on_ellipsoid(system: pyproj.CRS, transform: Affine, shape: tuple[int, int]) -> float | None:
+    geod = system.get_geod()
+    geographic = system.geodetic_crs
+    if geod is None or geographic is None:
+        return None
+    row, col = shape[0] / 2, shape[1] / 2
+    corners = [(col, row), (col + 1, row), (col, row + 1)]
+    try:
+        to_degrees = pyproj.Transformer.from_crs(system, geographic, always_xy=True)
+        # Written out: Affine's `*` is deprecated from affine 3 on, its `@` does not exist before.
+        a, b, c, d, e, f = tuple(transform)[:6]
+        xs = [a * x + b * y + c for x, y in corners]
+        ys = [d * x + e * y + f for x, y in corners]
+        east, north = to_degrees.transform(xs, ys, errcheck=True)
+        if not all(map(math.isfinite, (*east, *north))) or max(map(abs, north)) > 90:
+            return None
+        _, _, right = geod.inv(east[0], north[0], east[1], north[1])
+        _, _, down = geod.inv(east[0], north[0], east[2], north[2])
+    except (ProjError, ValueError):
+        return None
+    return math.sqrt(right * down)
+
+
+def _in_linear_units(system: pyproj.CRS, transform: Affine) -> float | None:
+    """Size from the CRS's unit of length, where its coordinates have no place on an ellipsoid."""
+    axes: list[Any] = system.axis_info
+    if not axes or system.is_geographic or "degree" in axes[0].unit_name:
+        return None
+    return math.sqrt(abs(transform.determinant)) * float(axes[0].unit_conversion_factor)
