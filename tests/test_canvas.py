@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_disca.canvas import NO_DATA, Canvas
+from napari_disca.tiling import Window
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), height=st.integers(1, 2500), width=st.integers(1, 1300))
+def test_every_level_is_every_second_pixel_of_the_one_before(data, height, width):
+    canvas = Canvas((height, width))
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        top = data.draw(st.integers(0, height - 1))
+        left = data.draw(st.integers(0, width - 1))
+        window = Window(
+            top,
+            left,
+            data.draw(st.integers(1, height - top)),
+            data.draw(st.integers(1, width - left)),
+        )
+        canvas.paint(window, rng.integers(0, 6, window.shape).astype(np.uint8))
+    for fine, coarse in zip(canvas.levels[:-1], canvas.levels[1:], strict=True):
+        np.testing.assert_array_equal(fine[::2, ::2], coarse)
+
+
+def test_reads_back_what_was_painted_and_no_data_elsewhere():
+    canvas = Canvas((40, 30))
+    labels = np.array([[0, 1], [NO_DATA, 4]], dtype=np.uint8)
+    canvas.paint(Window(5, 6, 2, 2), labels)
+    np.testing.assert_array_equal(canvas.read(Window(5, 6, 2, 2)), labels)
+    rest = canvas.read(Window(0, 0, 40, 30))
+    rest[5:7, 6:8] = NO_DATA
+    assert (rest == NO_DATA).all()
+
+
+def test_clear_forgets_all_levels():
+    canvas = Canvas((2100, 1100))
+    canvas.paint(Window(0, 0, 2100, 1100), np.ones((2100, 1100), np.uint8))
+    canvas.clear()
+    assert all(not level.any() for level in canvas.levels)
+
+
+def test_a_large_map_is_a_sparse_file_that_goes_with_the_canvas():
+    canvas = Canvas((20_000, 20_000))
+    folder = canvas._folder
+    assert folder is not None
+    canvas.paint(Window(19_000, 19_000, 512, 512), np.ones((512, 512), np.uint8))
+    blocks = sum(file.stat().st_blocks * 512 for file in folder.iterdir())
+    assert blocks < 20e6, "an unpainted map should take no room on disk"
+    assert isinstance(canvas.levels[-1], np.ndarray)
+    assert not isinstance(canvas.levels[-1], np.memmap), "napari copies a coarsest memmap"
+    assert max(canvas.levels[-1].shape) <= 1024
+    del canvas
+    gc.collect()
+    assert not Path(folder).exists()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1)])
+def test_thin_maps(shape):
+    canvas = Canvas(shape)
+    canvas.paint(Window.whole(shape), np.full(shape, 2, np.uint8))
+    assert (canvas.read(Window.whole(shape)) == 2).all()
+    assert all((level == 3).all() for level in canvas.levels)
