@@ -1,0 +1,23 @@
+"""Recipes: how clicks change a network.
+
+To add a recipe, write one module with a frozen dataclass that is a `Recipe`, and add one line
+to `RECIPES`; its form, its command-line flags and its contract tests come from its fields.
+"""
+
+from __future__ import annotations
+
+from napari_disca.recipes.disca import Disca
+from napari_disca.recipes.disir import Disir
+from napari_disca.recipes.recipe import Adaptation, Recipe, changed_weights, crops_for
+from napari_disca.recipes.table import RECIPES, recipe_named
+
+__all__ = [
+    "RECIPES",
+    "Adaptation",
+    "Disca",
+    "Disir",
+    "Recipe",
+    "changed_weights",
+    "crops_for",
+    "recipe_named",
+]

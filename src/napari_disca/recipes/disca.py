@@ -1,0 +1,324 @@
+"""DISCA: a few gradient passes on the clicked pixels adapt the weights to this image.
+
+Equation 1 of Lenczner et al. (2020), "Interactive learning for semantic segmentation in Earth
+observation"::
+
+    L(theta) = mean over clicked pixels of CE(f(x; theta), class)
+               + weight * || f(x; theta) - p0 ||_1
+
+with the guidance set to zero while learning, so that the network cannot read the answer from
+its input, and with BatchNorm's statistics fixed. What the paper leaves open are fields here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_disca.clicks import Clicks
+from napari_disca.compute import Compute
+from napari_disca.crops import Crop, tiles_with_clicks, windows_around
+from napari_disca.errors import RecipeError
+from napari_disca.events import Job, Progress
+from napari_disca.networks import Network
+from napari_disca.recipes.recipe import Adaptation
+from napari_disca.tiling import Tiling, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Disca:
+    """Adapt a network to its image with the clicks.
+
+    Raises
+    ------
+    RecipeError
+        If a field is impossible.
+    """
+
+    title: ClassVar[str] = "DISCA (the whole map)"
+    learns: ClassVar[bool] = True
+
+    parameters: Literal["batchnorm", "all"] = field(
+        default="batchnorm",
+        metadata={"tooltip": "Which weights learn: BatchNorm scales and shifts, or all"},
+    )
+    optimiser: Literal["adam", "sgd"] = field(
+        default="adam", metadata={"tooltip": "SGD has no momentum"}
+    )
+    rate: float = field(default=3e-4, metadata={"min": 0.0, "max": 1.0, "tooltip": "Learning rate"})
+    passes: int = field(
+        default=20, metadata={"min": 1, "max": 1000, "tooltip": "Passes over the crops"}
+    )
+    batch: Literal["one", "all"] = field(
+        default="all",
+        metadata={"tooltip": "A step after every crop, or one step a pass for all of them"},
+    )
+    crops: Literal["tiles", "around clicks"] = field(
+        default="around clicks",
+        metadata={"tooltip": "Learn from the whole tiles that hold clicks, or from crops around"},
+    )
+    crop_size: int = field(
+        default=256,
+        metadata={"min": 64, "max": 1024, "tooltip": "Side of the crops around clicks, pixels"},
+    )
+    regulariser: Literal["l1", "cross-entropy", "none"] = field(
+        default="l1",
+        metadata={"tooltip": "Distance to the anchor; cross-entropy is to its hard map"},
+    )
+    norm_on: Literal["logits", "probabilities"] = field(
+        default="logits", metadata={"tooltip": "What the L1 norm compares"}
+    )
+    reduction: Literal["mean", "sum"] = field(
+        default="mean",
+        metadata={"tooltip": "The L1 norm per value (the authors' code) or summed (the formula)"},
+    )
+    weight: float = field(
+        default=1.0, metadata={"min": 0.0, "max": 1e6, "tooltip": "Weight of the regulariser"}
+    )
+    start: Literal["theta0", "current"] = field(
+        default="theta0",
+        metadata={"tooltip": "Start from the pretrained weights, or go on from the adapted ones"},
+    )
+    anchor: Literal["theta0", "guided"] = field(
+        default="theta0",
+        metadata={
+            "tooltip": "p0: the pretrained network without clicks, or the latest map with clicks"
+        },
+    )
+
+    def __post_init__(self) -> None:
+        for name in (
+            "parameters",
+            "optimiser",
+            "batch",
+            "crops",
+            "regulariser",
+            "norm_on",
+            "reduction",
+            "start",
+            "anchor",
+        ):
+            allowed = _choices(name)
+            if getattr(self, name) not in allowed:
+                raise RecipeError(
+                    f"{name} = {getattr(self, name)!r} is unknown; use {' or '.join(allowed)}"
+                )
+        for name, low, high in (
+            ("rate", 0.0, 1.0),
+            ("passes", 1, 1000),
+            ("crop_size", 64, 1024),
+            ("weight", 0.0, 1e6),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise RecipeError(f"{name} = {value} is not between {low} and {high}")
+
+    def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
+        """Tiles that hold clicks, or smaller windows around them."""
+        if self.crops == "tiles":
+            return tiles_with_clicks(clicks, tiling)
+        return windows_around(clicks, self.crop_size, tiling.shape)
+
+    def adapt(
+        self,
+        network: Network,
+        crops: Sequence[Crop],
+        *,
+        current: Network | None = None,
+        compute: Compute,
+        seed: int = 0,
+    ) -> Job[Adaptation]:
+        """Take `passes` passes over the crops; see `Recipe.adapt`."""
+        began = time.perf_counter()
+        examples = [_Example(crop, compute.device) for crop in crops if len(crop.labels)]
+        total = sum(len(example.labels) for example in examples)
+        if not total:
+            return Adaptation(network, note="no clicks to learn from")
+        yield Progress("adapting", 0, self.passes)
+        # theta0 may be used by another thread: whatever is moved or changed is a copy.
+        learner = _private(current if self.start == "current" and current else network, compute)
+        anchors, right_before, before = self._anchors(network, current, examples, compute)
+        learned = self._unfreeze(learner)
+        optimiser: torch.optim.Optimizer = (
+            torch.optim.SGD(learned, lr=self.rate)
+            if self.optimiser == "sgd"
+            else torch.optim.Adam(learned, lr=self.rate)
+        )
+        generator = torch.Generator().manual_seed(seed)
+        losses: list[float] = []
+        steps = 0
+        for done in range(self.passes):
+            # The order matters only where every crop is a step; shuffled so that no click is
+            # always the last word.
+            order = torch.randperm(len(examples), generator=generator).tolist()
+            loss_sum = 0.0
+            optimiser.zero_grad(set_to_none=True)
+            for index in order:
+                example = examples[index]
+                share = len(example.labels) / total if self.batch == "all" else 1.0
+                loss = self._loss(learner, example, anchors[index], compute)
+                _refuse_not_finite(loss, done)
+                (loss * share).backward()  # type: ignore[no-untyped-call]
+                loss_sum += loss.item() * len(example.labels) / total
+                if self.batch == "one":
+                    optimiser.step()
+                    optimiser.zero_grad(set_to_none=True)
+                    steps += 1
+                # Also the place where a cancelled job stops, so it comes once per crop.
+                yield Progress("adapting", done, self.passes)
+            if self.batch == "all":
+                optimiser.step()
+                steps += 1
+            losses.append(loss_sum)
+            yield Progress("adapting", done + 1, self.passes)
+        for parameter in learner.parameters():
+            parameter.requires_grad_(False)
+            if not torch.isfinite(parameter).all():
+                raise RecipeError(
+                    f"adapting with a rate of {self.rate:g} gave weights that are not finite; "
+                    "they were not adopted. Lower the rate"
+                )
+        right_after, after, last = 0, [], 0.0
+        for example, anchor in zip(examples, anchors, strict=True):
+            with torch.no_grad():
+                logits = _unguided(learner, example, compute)
+                loss = self._objective(logits, example, anchor)
+            last += loss.item() * len(example.labels) / total
+            after.append(logits.argmax(dim=1))
+            right_after += _right(logits, example)
+        _refuse_not_finite(torch.tensor(last), self.passes)
+        moved = torch.cat(
+            [
+                (a != b)[0][example.valid]
+                for a, b, example in zip(before, after, examples, strict=True)
+            ]
+        )
+        share_moved = moved.float().mean().item() if moved.numel() else 0.0
+        return Adaptation(
+            network=learner,
+            steps=steps,
+            losses=(*losses, last),
+            right_before=right_before,
+            right_after=right_after,
+            clicks=total,
+            moved=share_moved,
+            seconds=time.perf_counter() - began,
+            note=(
+                f"{right_after} of {total} clicks learned ({right_before} before), "
+                f"{share_moved:.0%} of the pixels around them changed"
+            ),
+        )
+
+    def _anchors(
+        self,
+        network: Network,
+        current: Network | None,
+        examples: Sequence[_Example],
+        compute: Compute,
+    ) -> tuple[list[Tensor], int, list[Tensor]]:
+        """p0 of every example; clicks right under theta0; theta0's classes."""
+        pretrained = _private(network, compute)
+        latest = pretrained if current is None else _private(current, compute)
+        anchors, right, classes = [], 0, []
+        with torch.no_grad():
+            for example in examples:
+                logits = _unguided(pretrained, example, compute)
+                right += _right(logits, example)
+                classes.append(logits.argmax(dim=1))
+                if self.anchor == "guided":
+                    logits = _forward(latest, example.image, example.guidance, compute)
+                anchors.append(logits)
+        return anchors, right, classes
+
+    def _unfreeze(self, network: Network) -> list[nn.Parameter]:
+        """Let the chosen parameters learn and no others."""
+        for parameter in network.parameters():
+            parameter.requires_grad_(self.parameters == "all")
+        if self.parameters == "batchnorm":
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    for parameter in module.parameters():
+                        parameter.requires_grad_(True)
+        learned = [p for p in network.parameters() if p.requires_grad]
+        if not learned:
+            raise RecipeError(
+                "this network has no BatchNorm layers to adapt; choose parameters = all"
+            )
+        return learned
+
+    def _loss(
+        self, network: Network, example: _Example, anchor: Tensor, compute: Compute
+    ) -> Tensor:
+        return self._objective(_unguided(network, example, compute), example, anchor)
+
+    def _objective(self, logits: Tensor, example: _Example, anchor: Tensor) -> Tensor:
+        """Equation 1 for one crop."""
+        clicked = logits[0, :, example.rows, example.cols].T
+        loss = F.cross_entropy(clicked, example.labels)
+        if self.regulariser == "none" or self.weight == 0 or not example.valid.any():
+            return loss
+        now, then = logits[:, :, example.valid], anchor[:, :, example.valid]
+        if self.regulariser == "cross-entropy":
+            return loss + self.weight * F.cross_entropy(now, then.argmax(dim=1))
+        if self.norm_on == "probabilities":
+            now, then = now.softmax(dim=1), then.softmax(dim=1)
+        distance = F.l1_loss(now, then, reduction=self.reduction)
+        return loss + self.weight * distance
+
+
+class _Example:
+    """A crop as tensors on the device."""
+
+    def __init__(self, crop: Crop, device: torch.device) -> None:
+        self.image = torch.from_numpy(crop.image)[None].to(
+            device, memory_format=torch.channels_last
+        )
+        self.guidance = torch.from_numpy(crop.guidance)[None].to(
+            device, memory_format=torch.channels_last
+        )
+        self.valid = torch.from_numpy(crop.valid).to(device)
+        self.rows = torch.from_numpy(crop.rows).to(device)
+        self.cols = torch.from_numpy(crop.cols).to(device)
+        self.labels = torch.from_numpy(crop.labels).to(device)
+
+
+def _private(network: Network, compute: Compute) -> Network:
+    """Copy of a network on the device, in evaluation mode: BatchNorm's statistics stay."""
+    copy: Network = deepcopy(network).to(compute.device).eval()
+    return copy
+
+
+def _forward(network: Network, image: Tensor, guidance: Tensor, compute: Compute) -> Tensor:
+    with compute.autocast():
+        logits: Tensor = network(image, guidance)
+    return logits.float()
+
+
+def _unguided(network: Network, example: _Example, compute: Compute) -> Tensor:
+    return _forward(network, example.image, torch.zeros_like(example.guidance), compute)
+
+
+def _right(logits: Tensor, example: _Example) -> int:
+    predicted = logits[0, :, example.rows, example.cols].argmax(dim=0)
+    return int((predicted == example.labels).sum())
+
+
+def _refuse_not_finite(loss: Tensor, done: int) -> None:
+    if not torch.isfinite(loss).all():
+        raise RecipeError(
+            f"the loss is not finite after {done} passes; nothing was adopted. Lower the rate"
+        )
+
+
+def _choices(name: str) -> tuple[str, ...]:
+    """Allowed values of a `Literal` field."""
+    from typing import get_args, get_type_hints
+
+    return get_args(get_type_hints(Disca)[name])

@@ -1,0 +1,40 @@
+"""DISIR: clicks enter beside the image, the weights stay (Lenczner et al. 2020, ISPRS Annals)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from napari_disca.clicks import Clicks
+from napari_disca.compute import Compute
+from napari_disca.crops import Crop
+from napari_disca.events import Job
+from napari_disca.networks import Network
+from napari_disca.recipes.recipe import Adaptation
+from napari_disca.tiling import Tiling, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Disir:
+    """No learning: the map is corrected near the clicks only."""
+
+    title: ClassVar[str] = "DISIR (near the clicks only)"
+    learns: ClassVar[bool] = False
+
+    def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
+        """Return nothing, since nothing is learned."""
+        return []
+
+    def adapt(
+        self,
+        network: Network,
+        crops: Sequence[Crop],
+        *,
+        current: Network | None = None,
+        compute: Compute,
+        seed: int = 0,
+    ) -> Job[Adaptation]:
+        """Give the network back as it is."""
+        yield from ()
+        return Adaptation(network, note="weights unchanged")

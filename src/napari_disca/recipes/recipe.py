@@ -1,0 +1,126 @@
+"""What a recipe is, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from torch import Tensor
+
+from napari_disca.clicks import Clicks
+from napari_disca.compute import Compute
+from napari_disca.crops import Crop, cut
+from napari_disca.events import Job
+from napari_disca.inputs import NetworkInput
+from napari_disca.networks import Network
+from napari_disca.tiling import Tiling, Window
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adaptation:
+    """What a recipe learned from the clicks.
+
+    Attributes
+    ----------
+    network : Network or None
+        The adapted network (another object than the one received, unless nothing was learned).
+        None in a session's history, which keeps only the weights that changed.
+    steps : int
+        Optimiser steps taken.
+    losses : tuple of float
+        The loss before each pass, and after the last one.
+    right_before, right_after : int
+        Clicks whose class the unguided network gives, before and after.
+    clicks : int
+        Clicks learned from.
+    moved : float
+        Share of the learned pixels whose class changed, 0 to 1.
+    seconds : float
+    note : str
+        One line for the user: what was decided and why.
+    """
+
+    network: Network | None
+    steps: int = 0
+    losses: tuple[float, ...] = ()
+    right_before: int = 0
+    right_after: int = 0
+    clicks: int = 0
+    moved: float = 0.0
+    seconds: float = 0.0
+    note: str = ""
+
+
+class Recipe(Protocol):
+    """How clicks change a network: a frozen dataclass whose fields are its hyper-parameters."""
+
+    title: ClassVar[str]
+    #: False for recipes that leave the weights alone.
+    learns: ClassVar[bool]
+
+    def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
+        """Pieces of the network's grid to learn from.
+
+        Parameters
+        ----------
+        clicks : Clicks
+            On the network's grid.
+        tiling : Tiling
+        """
+        ...
+
+    def adapt(
+        self,
+        network: Network,
+        crops: Sequence[Crop],
+        *,
+        current: Network | None = None,
+        compute: Compute,
+        seed: int = 0,
+    ) -> Job[Adaptation]:
+        """Learn from crops.
+
+        Parameters
+        ----------
+        network : Network
+            The pretrained one, theta0; left as it was.
+        crops : sequence of Crop
+        current : Network, optional
+            The network as earlier adaptations to this image left it; left as it was.
+        compute : Compute
+        seed : int
+            The same seed and crops give the same weights.
+
+        Yields
+        ------
+        Progress
+
+        Raises
+        ------
+        RecipeError
+            If what was learned is not finite; nothing is adopted then.
+        """
+        ...
+
+
+def changed_weights(adapted: Network, original: Network) -> Mapping[str, Tensor]:
+    """Tensors of a network that differ from the original's: what a snapshot must keep."""
+    before = original.state_dict()
+    return {
+        name: tensor.detach().clone()
+        for name, tensor in adapted.state_dict().items()
+        if not tensor.equal(before[name].to(tensor.device))
+    }
+
+
+def crops_for(recipe: Recipe, inputs: NetworkInput, clicks: Clicks, tiling: Tiling) -> list[Crop]:
+    """Cut what a recipe wants to learn from.
+
+    Parameters
+    ----------
+    clicks : Clicks
+        In pixels of the image.
+    """
+    there = inputs.network_clicks(clicks)
+    return [cut(inputs, there, window) for window in recipe.windows(there, tiling)]

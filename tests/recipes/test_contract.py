@@ -1,0 +1,194 @@
+"""What every recipe of the table must do; a new one joins by being in the table."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_disca.clicks import Click, Clicks
+from napari_disca.errors import RecipeError
+from napari_disca.events import Progress, finish
+from napari_disca.inputs import NetworkInput
+from napari_disca.networks import fingerprint
+from napari_disca.predict import tiling_for
+from napari_disca.raster import open_raster
+from napari_disca.recipes import RECIPES, Disca, changed_weights, crops_for, recipe_named
+
+pytestmark = pytest.mark.filterwarnings("error")
+CLICKS = Clicks((Click(10, 12, 0), Click(80, 150, 1), Click(140, 20, 2)))
+
+
+@pytest.fixture
+def inputs(image, network):
+    return NetworkInput(open_raster(image), network.card)
+
+
+@pytest.fixture(params=RECIPES)
+def recipe(request):
+    found = RECIPES[request.param]
+    # A few passes show what many would.
+    return replace(found, passes=3) if isinstance(found, Disca) else found
+
+
+def run(recipe, inputs, network, compute, clicks=CLICKS, **options):
+    crops = crops_for(recipe, inputs, clicks, tiling_for(inputs))
+    return finish(recipe.adapt(network, crops, compute=compute, **options))
+
+
+def test_is_a_frozen_dataclass_with_a_title(recipe):
+    assert is_dataclass(recipe)
+    assert recipe.title
+    if fields(recipe):
+        with pytest.raises(FrozenInstanceError):
+            setattr(recipe, fields(recipe)[0].name, None)
+
+
+def test_leaves_the_network_as_it_was(recipe, inputs, network, compute):
+    current = run(Disca(passes=1), inputs, network, compute).network
+    before, before_current = fingerprint(network), fingerprint(current)
+    flags = [p.requires_grad for p in network.parameters()]
+    run(recipe, inputs, network, compute, current=current)
+    assert fingerprint(network) == before
+    assert fingerprint(current) == before_current
+    assert [p.requires_grad for p in network.parameters()] == flags
+
+
+def test_the_same_seed_gives_the_same_weights(recipe, inputs, network, compute):
+    first = run(recipe, inputs, network, compute, seed=3)
+    second = run(recipe, inputs, network, compute, seed=3)
+    assert fingerprint(first.network) == fingerprint(second.network)
+
+
+def test_learns_or_says_that_it_does_not(recipe, inputs, network, compute):
+    result = run(recipe, inputs, network, compute)
+    assert (fingerprint(result.network) != fingerprint(network)) == recipe.learns
+    assert result.note
+    if recipe.learns:
+        assert result.clicks == len(CLICKS)
+        assert result.steps > 0
+
+
+def test_batchnorm_statistics_stay(recipe, inputs, network, compute):
+    result = run(recipe, inputs, network, compute)
+    before = network.state_dict()
+    for name, value in result.network.state_dict().items():
+        if "running_" in name or "num_batches" in name:
+            assert value.equal(before[name]), name
+    assert not result.network.training
+
+
+def test_closing_half_way_leaves_no_trace(recipe, inputs, network, compute):
+    if not recipe.learns:
+        pytest.skip("nothing to close")
+    before = fingerprint(network)
+    crops = crops_for(recipe, inputs, CLICKS, tiling_for(inputs))
+    job = recipe.adapt(network, crops, compute=compute)
+    for _ in range(3):
+        assert isinstance(next(job), Progress)
+    job.close()
+    assert fingerprint(network) == before
+    assert all(p.grad is None for p in network.parameters())
+
+
+def test_no_clicks_teach_nothing(recipe, inputs, network, compute):
+    result = run(recipe, inputs, network, compute, clicks=Clicks())
+    assert fingerprint(result.network) == fingerprint(network)
+
+
+@pytest.mark.parametrize("name", [n for n, r in RECIPES.items() if r.learns])
+def test_the_loss_on_the_clicks_goes_down(name, inputs, network, compute):
+    recipe = recipe_named(name, passes=10, rate=1e-3 if name == "default" else 1e-4)
+    result = run(recipe, inputs, network, compute)
+    assert result.losses[-1] < result.losses[0]
+
+
+def test_paper_is_equation_1_as_written_in_the_method():
+    paper = RECIPES["paper"]
+    assert (paper.optimiser, paper.rate, paper.passes, paper.batch) == ("sgd", 2e-7, 10, "one")
+    assert (paper.regulariser, paper.norm_on, paper.reduction) == ("l1", "logits", "mean")
+    assert (paper.parameters, paper.crops, paper.anchor) == ("all", "tiles", "theta0")
+
+
+def test_equation_1_against_a_direct_computation(inputs, network, compute):
+    """The first loss of a pass, computed with NumPy from the logits."""
+    recipe = Disca(parameters="all", passes=1, rate=0.0, crops="tiles", weight=0.5)
+    other = run(Disca(rate=0.01, passes=2), inputs, network, compute).network
+    recipe = replace(recipe, start="current")
+    result = run(recipe, inputs, network, compute, current=other)
+    pixels = torch.from_numpy(inputs.read(tiling_for(inputs)[0].read))[None]
+    zero = torch.zeros(1, 3, *pixels.shape[2:])
+    with torch.no_grad():
+        now, then = other(pixels, zero)[0].numpy(), network(pixels, zero)[0].numpy()
+    rows, cols, labels = CLICKS.arrays()
+    clicked = now[:, rows, cols].astype(np.float64)
+    log_softmax = clicked - np.log(np.exp(clicked).sum(axis=0))
+    entropy = -log_softmax[labels, np.arange(3)].mean()
+    expected = entropy + 0.5 * np.abs(now - then).mean()
+    assert result.losses[0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_guidance_is_hidden_while_learning(inputs, network, compute):
+    """With the guidance visible the clicked classes would be read, not learned."""
+    seen = []
+    original = type(network).forward
+
+    def spy(self, image, guidance):
+        seen.append(float(guidance.abs().max()))
+        return original(self, image, guidance)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(network), "forward", spy)
+        run(Disca(passes=2), inputs, network, compute)
+        assert seen
+        assert max(seen) == 0.0
+        seen.clear()
+        run(recipe_named("authors-plugin", passes=1), inputs, network, compute)
+        assert max(seen) > 0.0, "its anchor is the guided map"
+
+
+def test_batchnorm_recipe_changes_scales_and_shifts_only(inputs, network, compute):
+    result = run(Disca(passes=2), inputs, network, compute)
+    changed = changed_weights(result.network, network)
+    norms = {
+        f"{name}.{kind}"
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.BatchNorm2d)
+        for kind in ("weight", "bias")
+    }
+    assert changed
+    assert set(changed) <= norms
+
+
+def test_a_rate_that_explodes_is_refused(inputs, network, compute):
+    recipe = Disca(parameters="all", optimiser="sgd", rate=1.0, passes=60, regulariser="none")
+    with torch.no_grad():
+        network.head[-1].weight.mul_(1e38)
+    with pytest.raises(RecipeError, match="not finite"):
+        run(recipe, inputs, network, compute)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rate": -1.0},
+        {"passes": 0},
+        {"optimiser": "lbfgs"},
+        {"weight": float("nan")},
+        {"crop_size": 7},
+    ],
+)
+def test_impossible_fields_are_one_clear_line(wrong):
+    with pytest.raises(RecipeError) as error:
+        recipe_named("default", **wrong)
+    assert next(iter(wrong)) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_recipes_and_fields():
+    with pytest.raises(RecipeError, match="choose one of disir, paper"):
+        recipe_named("nonsense")
+    with pytest.raises(RecipeError, match="no field 'speed'"):
+        recipe_named("default", speed=3)
