@@ -1,0 +1,543 @@
+"""`Session`: one image being corrected. It owns the state, and its verbs make jobs.
+
+Three label maps of the image are kept (method: Lenczner et al. 2020): *initial*, the pretrained
+network alone; *disir*, the same weights with the clicks beside the image; *disca*, the adapted
+weights with the clicks. Until something is adapted, *disca* equals *disir*.
+
+A map is a pure function of weights and clicks, tile by tile. The session remembers for every
+tile which weights and clicks it was drawn with, so what is out of date is known exactly, also
+after an undo, a cancel or an error in the middle of a run.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_disca.canvas import Canvas
+from napari_disca.clicks import Click, Clicks
+from napari_disca.compute import Compute
+from napari_disca.errors import ClickError, RecipeError
+from napari_disca.events import Job, Patch, Progress
+from napari_disca.inputs import NetworkInput
+from napari_disca.networks import LandClass, Network, fingerprint
+from napari_disca.predict import Predictor, TileClicks, tiling_for
+from napari_disca.raster import Raster
+from napari_disca.recipes import Adaptation, Recipe, changed_weights, crops_for
+from napari_disca.tiling import Tile, Tiling, Window
+
+#: The three maps of an image.
+MAPS = ("initial", "disir", "disca")
+
+#: Bytes of compressed tiles kept so that undo and redo need no network.
+_RECENT_BYTES = 64 << 20
+#: States kept of one tile.
+_RECENT_STATES = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adapted:
+    """Event of `Session.adapt`: a recipe has learned; `Session.handle` adopts it.
+
+    Attributes
+    ----------
+    adaptation : Adaptation
+        What was learned. In the history it holds no network: `changed` rebuilds it.
+    recipe : Recipe
+    weights : str
+        Fingerprint of the adapted network.
+    changed : mapping of str to Tensor
+        The tensors that differ from the pretrained network's.
+    """
+
+    adaptation: Adaptation
+    recipe: Recipe
+    weights: str
+    changed: Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the history: what the session looked like after `title`."""
+
+    title: str
+    clicks: Clicks
+    adapted: Adapted | None
+
+
+@dataclass(slots=True)
+class Viewport:
+    """What the user looks at, on the image's grid; read by running jobs between tiles."""
+
+    window: Window | None = None
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What a refresh needs, frozen when the verb was called."""
+
+    clicks: Clicks
+    networks: Mapping[str, Network]  # weights fingerprint -> network
+    weights: Mapping[str, str]  # map -> weights fingerprint
+    drawn: Mapping[str, Mapping[int, str]] = field(default_factory=dict)  # map -> tile -> state
+
+
+class Session:
+    """One image being corrected.
+
+    Only the thread that made a session may call its verbs and `handle`; the jobs they return may
+    run on another thread, one at a time.
+
+    Parameters
+    ----------
+    raster : Raster
+        The image; see `napari_disca.raster.open_raster`.
+    network : Network
+        The pretrained network; never changed.
+    bands : sequence of int, optional
+        1-based bands to read; by default those the card names.
+    factor : float, optional
+        Network pixels per image pixel; by default from the ground resolutions.
+    compute : Compute, optional
+        Device and precision; the best there is by default.
+    seed : int
+        For recipes that draw at random.
+
+    Raises
+    ------
+    RasterError, CardError
+        If the network cannot read this image.
+    """
+
+    clicks_changed = Signal(Clicks)
+    painted = Signal(Patch)
+    adapted_changed = Signal(object)
+    history_changed = Signal()
+
+    def __init__(
+        self,
+        raster: Raster,
+        network: Network,
+        *,
+        bands: Sequence[int] | None = None,
+        factor: float | None = None,
+        compute: Compute | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.raster = raster
+        self.inputs = NetworkInput(raster, network.card, bands=bands, factor=factor)
+        self.compute = compute or Compute.choose()
+        self.seed = seed
+        self.tiling: Tiling = tiling_for(self.inputs)
+        self.maps: dict[str, Canvas] = {name: Canvas(raster.shape) for name in MAPS}
+        self.viewport = Viewport()
+        # A copy: moving a module to a device would change the one received.
+        self._network: Network = deepcopy(network).to(
+            self.compute.device, memory_format=torch.channels_last
+        )  # type: ignore[call-overload]
+        self._network.eval().requires_grad_(False)
+        self._weights = fingerprint(network)
+        self._adapted_network: tuple[str, Network] | None = None
+        self._drawn: dict[str, dict[int, str]] = {name: {} for name in MAPS}
+        self._recent = _RecentTiles(_RECENT_BYTES)
+        self._history: list[Step] = [Step("open", Clicks(), None)]
+        self._position = 0
+
+    # ---------------------------------------------------------------- what it holds
+
+    @property
+    def classes(self) -> tuple[LandClass, ...]:
+        """Classes of the map; class ``i`` is the value ``i``."""
+        return self.inputs.card.classes
+
+    @property
+    def network(self) -> Network:
+        """The pretrained network, theta0."""
+        return self._network
+
+    @property
+    def current_network(self) -> Network:
+        """The network as adapted to this image; the pretrained one until then."""
+        return self._network if self.adapted is None else self._built(self.adapted)
+
+    @property
+    def clicks(self) -> Clicks:
+        """The clicks, oldest first."""
+        return self._history[self._position].clicks
+
+    @property
+    def adapted(self) -> Adapted | None:
+        """The last adaptation, or None while the weights are the pretrained ones."""
+        return self._history[self._position].adapted
+
+    @property
+    def history(self) -> tuple[Step, ...]:
+        """All steps, also those that `redo` would bring back."""
+        return tuple(self._history)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return self._position > 0
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether a step was taken back."""
+        return self._position + 1 < len(self._history)
+
+    # ---------------------------------------------------------------- clicks
+
+    def click(self, row: int, col: int, label: int) -> Click:
+        """Add a click; one on the same pixel is replaced.
+
+        Parameters
+        ----------
+        row, col : int
+            Pixel of the image.
+        label : int
+            Class id.
+
+        Raises
+        ------
+        ClickError
+            If the pixel is outside the image or the class does not exist.
+        """
+        click = Click(int(row), int(col), int(label))
+        self.set_clicks(self.clicks.added(click), f"{self._name(click)} click")
+        return click
+
+    def remove(self, *clicks: Click) -> None:
+        """Take clicks away, whichever and however old.
+
+        Raises
+        ------
+        ClickError
+            If one of them is not there.
+        """
+        for click in clicks:
+            if click not in self.clicks:
+                raise ClickError(f"there is no click of class {click.label} at {click.pixel}")
+        title = f"remove {len(clicks)} clicks" if len(clicks) > 1 else "remove a click"
+        self.set_clicks(self.clicks.removed(*clicks), title)
+
+    def move(self, click: Click, row: int, col: int) -> Click:
+        """Put a click on another pixel; its age stays.
+
+        Raises
+        ------
+        ClickError
+            If it is not there, or would leave the image.
+        """
+        moved = replace(click, row=int(row), col=int(col))
+        self.set_clicks(self.clicks.replaced(click, moved), f"move a {self._name(click)} click")
+        return moved
+
+    def relabel(self, click: Click, label: int) -> Click:
+        """Give a click another class; its age stays.
+
+        Raises
+        ------
+        ClickError
+            If it is not there, or the class does not exist.
+        """
+        changed = replace(click, label=int(label))
+        self.set_clicks(self.clicks.replaced(click, changed), f"click to {self._name(changed)}")
+        return changed
+
+    def set_clicks(self, clicks: Clicks, title: str = "change clicks") -> None:
+        """Replace all clicks in one step of the history.
+
+        Raises
+        ------
+        ClickError
+            If one lies outside the image or has an unknown class; nothing changes then.
+        """
+        clicks.checked(self.raster.shape, len(self.classes))
+        if clicks != self.clicks:
+            self._record(Step(title, clicks, self.adapted))
+
+    def _name(self, click: Click) -> str:
+        known = 0 <= click.label < len(self.classes)
+        return self.classes[click.label].name if known else f"class {click.label}"
+
+    # ---------------------------------------------------------------- history
+
+    def undo(self) -> str | None:
+        """Take back the last step, clicks and weights together.
+
+        Returns
+        -------
+        str or None
+            What was taken back; None if there is nothing. The maps follow with the next
+            `refine`.
+        """
+        if not self.can_undo:
+            return None
+        title = self._history[self._position].title
+        self._go(self._position - 1)
+        return title
+
+    def redo(self) -> str | None:
+        """Do again what `undo` took back; what it was, or None."""
+        if not self.can_redo:
+            return None
+        self._go(self._position + 1)
+        return self._history[self._position].title
+
+    def reset_network(self) -> None:
+        """Forget what was adapted; the clicks stay. Can be undone."""
+        if self.adapted is not None:
+            self._record(Step("reset network", self.clicks, None))
+
+    def _record(self, step: Step) -> None:
+        del self._history[self._position + 1 :]
+        self._history.append(step)
+        self._go(self._position + 1)
+
+    def _go(self, position: int) -> None:
+        before, after = self._history[self._position], self._history[position]
+        self._position = position
+        if before.clicks != after.clicks:
+            self.clicks_changed.emit(after.clicks)
+        if before.adapted is not after.adapted:
+            self.adapted_changed.emit(after.adapted)
+        self.history_changed.emit()
+
+    # ---------------------------------------------------------------- jobs
+
+    def predict(self) -> Job[None]:
+        """Job that draws the initial map (and the others where they are the same)."""
+        return self.refresh(("initial",))
+
+    def refine(self) -> Job[None]:
+        """Job that brings all maps up to date with the clicks and the weights.
+
+        Redoes the tiles whose clicks or weights changed, those in view first.
+        """
+        return self.refresh(MAPS)
+
+    def refresh(self, maps: Iterable[str] = MAPS) -> Job[None]:
+        """Job that brings some maps up to date.
+
+        Parameters
+        ----------
+        maps : iterable of str
+            Of `MAPS`. A tile that is the same in another map is painted there too, at no cost.
+
+        Yields
+        ------
+        Progress and Patch; pass both to `handle`.
+        """
+        return self._refresh(self._snapshot(), tuple(maps))
+
+    def adapt(self, recipe: Recipe, maps: Iterable[str] = MAPS) -> Job[Adaptation]:
+        """Job that adapts the weights to all clicks, then redoes the maps, view first.
+
+        Yields
+        ------
+        Progress, then Adapted, then Patch and Progress; pass all to `handle`.
+
+        Raises
+        ------
+        RecipeError
+            If there is no click, or what was learned is not finite; nothing is adopted then.
+        """
+        if not len(self.clicks):
+            raise RecipeError("there are no clicks to learn from; click on some mistakes first")
+        return self._adapt(self._snapshot(), recipe, tuple(maps))
+
+    def handle(self, event: Any) -> None:
+        """Take over what a job yielded: paint patches, adopt weights.
+
+        Pass no more events of a job that has been closed once another has been asked for.
+        """
+        if isinstance(event, Patch):
+            self.maps[event.map].paint(event.window, event.labels)
+            self._drawn[event.map][event.tile] = event.state
+            self.painted.emit(event)
+        elif isinstance(event, Adapted):
+            if event.adaptation.network is not None:
+                self._adapted_network = event.weights, event.adaptation.network
+            # A history of whole networks would fill the memory.
+            kept = replace(event, adaptation=replace(event.adaptation, network=None))
+            self._record(Step(f"adapt ({event.recipe.title})", self.clicks, kept))
+
+    def up_to_date(self, name: str) -> float:
+        """Share of a map's tiles that show the present clicks and weights, 0 to 1."""
+        return 1 - len(self.stale(name)) / len(self.tiling)
+
+    def stale(self, name: str) -> list[Tile]:
+        """Tiles of a map that are out of date."""
+        now = self._snapshot()
+        clicks = self._clicks_of(name, now)
+        drawn, weights = self._drawn[name], now.weights[name]
+        return [
+            tile for tile in self.tiling if drawn.get(tile.index) != clicks.state(weights, tile)
+        ]
+
+    def _snapshot(self) -> _Snapshot:
+        adapted = self.adapted
+        networks = {self._weights: self._network}
+        if adapted is not None:
+            networks[adapted.weights] = self._built(adapted)
+        return _Snapshot(
+            clicks=self.clicks,
+            networks=networks,
+            weights={
+                "initial": self._weights,
+                "disir": self._weights,
+                "disca": adapted.weights if adapted is not None else self._weights,
+            },
+            drawn={name: dict(states) for name, states in self._drawn.items()},
+        )
+
+    def _built(self, adapted: Adapted) -> Network:
+        """The adapted network; the last one asked for is kept."""
+        if self._adapted_network is None or self._adapted_network[0] != adapted.weights:
+            network = deepcopy(self._network)
+            network.load_state_dict({**network.state_dict(), **adapted.changed})
+            self._adapted_network = adapted.weights, network
+        return self._adapted_network[1]
+
+    def _clicks_of(self, name: str, now: _Snapshot) -> TileClicks:
+        if name == "initial":
+            return TileClicks({})
+        return TileClicks.assign(now.clicks, self.inputs, self.tiling)
+
+    def _refresh(self, now: _Snapshot, maps: tuple[str, ...]) -> Job[None]:
+        clicks = {name: self._clicks_of(name, now) for name in MAPS}
+        predictors = {
+            weights: Predictor(network, self.inputs, self.compute)
+            for weights, network in now.networks.items()
+        }
+
+        def wanted(name: str, tile: Tile) -> str:
+            return clicks[name].state(now.weights[name], tile)
+
+        def outdated(name: str, tile: Tile) -> bool:
+            return now.drawn[name].get(tile.index) != wanted(name, tile)
+
+        waiting = [tile for tile in self.tiling if any(outdated(name, tile) for name in maps)]
+        total = len(waiting)
+        yield Progress("updating the map", 0, total)
+        for done, tile in enumerate(self._as_seen(waiting), start=1):
+            window = self.inputs.image_window(tile.keep)
+            states = dict.fromkeys(wanted(n, tile) for n in maps if outdated(n, tile))
+            known = self._known(tile, now)
+            for state in states:
+                if state not in known:
+                    known[state] = self._predicted(tile, state, clicks["disir"], predictors)
+                for name in MAPS:
+                    if outdated(name, tile) and wanted(name, tile) == state:
+                        yield Patch(name, window, known[state], tile.index, state)
+            yield Progress("updating the map", done, total)
+
+    def _known(self, tile: Tile, now: _Snapshot) -> dict[str, NDArray[np.uint8]]:
+        """Labels of a tile that need no network, by state: those shown now, and recent ones.
+
+        Read before the first patch of the tile leaves, because the owner paints over them. What
+        is shown is kept for an undo.
+        """
+        window = self.inputs.image_window(tile.keep)
+        known = self._recent.of(tile.index)
+        for name in MAPS:
+            state = now.drawn[name].get(tile.index)
+            if state is not None and state not in known:
+                known[state] = self.maps[name].read(window)
+                self._recent.put(tile.index, state, known[state])
+        return known
+
+    def _predicted(
+        self,
+        tile: Tile,
+        state: str,
+        clicks: TileClicks,
+        predictors: Mapping[str, Predictor],
+    ) -> NDArray[np.uint8]:
+        weights, plus, _ = state.partition("+")
+        _, labels = predictors[weights].labels(tile, clicks.of(tile) if plus else Clicks())
+        return labels
+
+    def _as_seen(self, tiles: Sequence[Tile]) -> Iterator[Tile]:
+        """Tiles nearest to the view first, asked anew before each: the user may have panned."""
+        rows, cols = np.array([tile.keep.centre for tile in tiles]).reshape(-1, 2).T
+        left = np.ones(len(tiles), dtype=np.bool_)
+        for _ in range(len(tiles)):
+            indices = np.flatnonzero(left)
+            view = self.viewport.window
+            if view is None:
+                chosen = int(indices[0])
+            else:
+                row, col = self._network_pixel(*view.centre)
+                chosen = int(indices[np.hypot(rows[indices] - row, cols[indices] - col).argmin()])
+            left[chosen] = False
+            yield tiles[chosen]
+
+    def _network_pixel(self, row: float, col: float) -> tuple[float, float]:
+        height, width = self.raster.shape
+        return row * self.inputs.shape[0] / height, col * self.inputs.shape[1] / width
+
+    def _adapt(self, now: _Snapshot, recipe: Recipe, maps: tuple[str, ...]) -> Job[Adaptation]:
+        crops = crops_for(recipe, self.inputs, now.clicks, self.tiling)
+        current = now.networks[now.weights["disca"]]
+        adaptation: Adaptation = yield from recipe.adapt(
+            self._network,
+            crops,
+            current=None if current is self._network else current,
+            compute=self.compute,
+            seed=self.seed,
+        )
+        network = adaptation.network or self._network
+        weights = fingerprint(network)
+        yield Adapted(adaptation, recipe, weights, changed_weights(network, self._network))
+        after = replace(
+            now,
+            networks={**now.networks, weights: network},
+            weights={**now.weights, "disca": weights},
+        )
+        yield from self._refresh(after, maps)
+        return adaptation
+
+
+class _RecentTiles:
+    """Compressed labels of recently drawn tiles, the least recently used forgotten first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._tiles: OrderedDict[int, dict[str, tuple[tuple[int, int], bytes]]] = OrderedDict()
+        # Written by the job's thread; a second job may start before the first has ended.
+        self._lock = threading.Lock()
+
+    def put(self, tile: int, state: str, labels: NDArray[np.uint8]) -> None:
+        packed = zlib.compress(np.ascontiguousarray(labels).tobytes(), level=1)
+        with self._lock:
+            states = self._tiles.setdefault(tile, {})
+            self._tiles.move_to_end(tile)
+            if state not in states:
+                states[state] = (labels.shape[0], labels.shape[1]), packed
+                self._bytes += len(packed)
+            if len(states) > _RECENT_STATES:
+                self._bytes -= len(states.pop(next(iter(states)))[1])
+            while self._bytes > self._limit and len(self._tiles) > 1:
+                _, gone = self._tiles.popitem(last=False)
+                self._bytes -= sum(len(packed) for _, packed in gone.values())
+
+    def of(self, tile: int) -> dict[str, NDArray[np.uint8]]:
+        """Labels of a tile by state."""
+        with self._lock:
+            states = dict(self._tiles.get(tile, {}))
+        return {
+            state: np.frombuffer(zlib.decompress(packed), dtype=np.uint8).reshape(shape)
+            for state, (shape, packed) in states.items()
+        }

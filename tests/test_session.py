@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from builders import make_network
+from napari_disca.clicks import Click, Clicks
+from napari_disca.errors import ClickError, RecipeError
+from napari_disca.events import Patch, Progress, finish
+from napari_disca.networks import fingerprint
+from napari_disca.raster import open_raster
+from napari_disca.recipes import Disca
+from napari_disca.session import MAPS, Adapted, Session
+from napari_disca.tiling import Window
+
+QUICK = Disca(passes=2, rate=3e-3, crop_size=64)
+
+
+@pytest.fixture(autouse=True)
+def _small_tiles(monkeypatch):
+    monkeypatch.setattr("napari_disca.predict.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.predict.TILE_HALO", 16)
+
+
+@pytest.fixture
+def picture():
+    """Large enough for 2 x 2 tiles."""
+    rng = np.random.default_rng(5)
+    return np.kron(rng.integers(0, 255, (18, 20, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+
+
+@pytest.fixture
+def session(picture, compute):
+    return Session(open_raster(picture), make_network(), compute=compute)
+
+
+def run(session, job):
+    return finish(job, session.handle)
+
+
+def drawn(session, name):
+    return session.maps[name].read(Window.whole(session.raster.shape))
+
+
+def fresh(session, picture):
+    """A session that never knew anything but the clicks and weights of this one."""
+    other = Session(open_raster(picture), session.network, compute=session.compute)
+    other.set_clicks(session.clicks)
+    if session.adapted is not None:
+        other.handle(session.adapted)
+    run(other, other.refine())
+    return other
+
+
+def assert_equal_to_from_scratch(session, picture):
+    other = fresh(session, picture)
+    for name in MAPS:
+        assert session.up_to_date(name) == 1.0
+        np.testing.assert_array_equal(drawn(session, name), drawn(other, name), err_msg=name)
+
+
+def test_maps_before_and_after_segmenting(session):
+    assert session.up_to_date("initial") == 0.0
+    run(session, session.predict())
+    assert [session.up_to_date(name) for name in MAPS] == [1.0, 1.0, 1.0]
+    np.testing.assert_array_equal(drawn(session, "initial"), drawn(session, "disca"))
+
+
+def test_a_click_changes_disir_near_it_and_initial_nowhere(session, picture):
+    run(session, session.predict())
+    before = drawn(session, "initial")
+    session.click(20, 20, 2)
+    assert {tile.index for tile in session.stale("disir")} == {0}
+    assert not session.stale("initial")
+    run(session, session.refine())
+    np.testing.assert_array_equal(drawn(session, "initial"), before)
+    assert_equal_to_from_scratch(session, picture)
+
+
+def test_incremental_equals_from_scratch_through_a_whole_story(session, picture):
+    run(session, session.predict())
+    session.click(0, 0, 1)
+    run(session, session.refine())
+    middle = session.click(70, 80, 2)
+    session.click(143, 159, 0)
+    run(session, session.refine())
+    assert_equal_to_from_scratch(session, picture)
+    run(session, session.adapt(QUICK))
+    assert_equal_to_from_scratch(session, picture)
+    moved = session.move(middle, 30, 120)
+    run(session, session.refine())
+    assert_equal_to_from_scratch(session, picture)
+    session.relabel(moved, 0)
+    session.remove(session.clicks.items[0])
+    run(session, session.refine())
+    assert_equal_to_from_scratch(session, picture)
+    session.undo()
+    run(session, session.refine())
+    assert_equal_to_from_scratch(session, picture)
+    session.reset_network()
+    run(session, session.refine())
+    np.testing.assert_array_equal(drawn(session, "disca"), drawn(session, "disir"))
+    assert_equal_to_from_scratch(session, picture)
+
+
+def test_undo_and_redo_bring_back_clicks_and_weights_together(session):
+    run(session, session.predict())
+    session.click(30, 40, 1)
+    run(session, session.adapt(QUICK))
+    adapted, disca = session.adapted, drawn(session, "disca")
+    session.click(100, 100, 2)
+    assert session.undo() == "class 2 click"
+    assert session.undo().startswith("adapt")
+    assert session.adapted is None
+    assert len(session.clicks) == 1
+    assert session.redo().startswith("adapt")
+    assert session.adapted is adapted
+    run(session, session.refine())
+    np.testing.assert_array_equal(drawn(session, "disca"), disca)
+    session.undo()
+    session.undo()
+    assert not session.clicks
+    assert session.undo() is None
+    assert not session.can_undo
+    assert session.can_redo
+    session.click(1, 1, 0)
+    assert not session.can_redo, "a new step forgets what was taken back"
+
+
+def test_undo_needs_no_network_for_what_was_drawn_before(session, monkeypatch):
+    run(session, session.predict())
+    session.click(20, 20, 2)
+    run(session, session.refine())
+    guided = drawn(session, "disir")
+    session.undo()
+
+    def refuse(*args):
+        raise AssertionError("the network was asked again")
+
+    monkeypatch.setattr("napari_disca.predict.Predictor.logits", refuse)
+    run(session, session.refine())
+    np.testing.assert_array_equal(drawn(session, "disir"), drawn(session, "initial"))
+    session.redo()
+    run(session, session.refine())
+    np.testing.assert_array_equal(drawn(session, "disir"), guided)
+
+
+def test_a_job_knows_the_clicks_of_the_moment_it_was_asked_for(session, picture):
+    run(session, session.predict())
+    session.click(20, 20, 2)
+    job = session.refine()
+    session.click(100, 100, 1)
+    run(session, job)
+    assert session.stale("disir"), "the second click came after the verb"
+    run(session, session.refine())
+    assert_equal_to_from_scratch(session, picture)
+
+
+def test_a_state_that_moves_from_one_map_to_another_is_not_painted_over_on_the_way(session):
+    """DISCA takes over what DISIR shows while DISIR takes another state."""
+    run(session, session.predict())
+    session.click(20, 20, 2)
+    run(session, session.adapt(QUICK))
+    guided = drawn(session, "disir")
+    session.reset_network()
+    session.click(25, 25, 1)
+    job = session.refine()
+    session.undo()
+    run(session, job)
+    run(session, session.refine())
+    np.testing.assert_array_equal(drawn(session, "disir"), guided)
+    np.testing.assert_array_equal(drawn(session, "disca"), guided)
+
+
+@pytest.mark.parametrize("events", range(0, 14, 3))
+def test_closing_a_job_anywhere_leaves_a_map_that_knows_what_it_shows(session, picture, events):
+    run(session, session.predict())
+    session.click(100, 100, 1)
+    job = session.adapt(QUICK)
+    for _ in range(events):
+        session.handle(next(job))
+    job.close()
+    assert 0.0 <= session.up_to_date("disca") <= 1.0
+    run(session, session.refine())
+    assert_equal_to_from_scratch(session, picture)
+
+
+def test_the_tiles_in_view_come_first(session):
+    session.viewport.window = Window(120, 130, 20, 20)
+    patches = [e for e in session.predict() if isinstance(e, Patch)]
+    assert patches[0].tile == len(session.tiling) - 1
+    assert {p.tile for p in patches} == set(range(len(session.tiling)))
+
+
+def test_panning_reorders_what_is_left(session):
+    session.viewport.window = Window(120, 130, 20, 20)
+    job = session.predict()
+    order = []
+    for event in job:
+        if isinstance(event, Patch) and event.tile not in order:
+            order.append(event.tile)
+            session.viewport.window = Window(0, 0, 20, 20)
+    assert order[:2] == [len(session.tiling) - 1, 0]
+
+
+def test_progress_counts_to_the_end(session):
+    events = [e for e in session.predict() if isinstance(e, Progress)]
+    assert (events[0].done, events[-1].done) == (0, len(session.tiling))
+    assert {e.total for e in events} == {len(session.tiling)}
+
+
+def test_the_network_received_is_never_changed(picture, compute):
+    network = make_network()
+    before = fingerprint(network)
+    session = Session(open_raster(picture), network, compute=compute)
+    session.click(5, 5, 0)
+    run(session, session.adapt(QUICK))
+    assert fingerprint(network) == before
+    assert fingerprint(session.network) == before
+
+
+def test_adapting_needs_a_click(session):
+    with pytest.raises(RecipeError, match="click on some mistakes first"):
+        session.adapt(QUICK)
+
+
+@pytest.mark.parametrize(
+    ("row", "col", "label", "message"),
+    [
+        (-1, 0, 0, "outside the image"),
+        (144, 0, 0, "outside the image"),
+        (0, 160, 0, "outside the image"),
+        (0, 0, 3, "classes are 0 to 2"),
+        (0, 0, -1, "classes are 0 to 2"),
+    ],
+)
+def test_impossible_clicks_change_nothing(session, row, col, label, message):
+    with pytest.raises(ClickError, match=message):
+        session.click(row, col, label)
+    assert not session.clicks
+    assert not session.can_undo
+
+
+def test_clicks_that_are_not_there_cannot_be_removed_or_moved(session):
+    ghost = Click(1, 1, 1)
+    for verb in (lambda: session.remove(ghost), lambda: session.move(ghost, 2, 2)):
+        with pytest.raises(ClickError, match="no click of class 1"):
+            verb()
+
+
+def test_the_latest_click_on_a_pixel_wins(session):
+    session.click(7, 7, 0)
+    session.click(7, 7, 2)
+    assert session.clicks == Clicks((Click(7, 7, 2),))
+
+
+def test_signals_tell_what_changed(session):
+    seen = []
+    session.clicks_changed.connect(lambda clicks: seen.append(("clicks", len(clicks))))
+    session.adapted_changed.connect(lambda adapted: seen.append(("adapted", adapted is not None)))
+    session.click(9, 9, 1)
+    run(session, session.adapt(QUICK))
+    session.undo()
+    session.undo()
+    assert seen == [("clicks", 1), ("adapted", True), ("adapted", False), ("clicks", 0)]
+
+
+def test_adapting_tells_what_it_did(session):
+    session.click(9, 9, 1)
+    events = []
+    result = finish(session.adapt(QUICK), lambda e: (events.append(e), session.handle(e)))
+    assert result.clicks == 1
+    assert "1 clicks" in result.note or "of 1 " in result.note
+    adapted = [e for e in events if isinstance(e, Adapted)]
+    assert len(adapted) == 1
+    first_patch = next(i for i, e in enumerate(events) if isinstance(e, Patch))
+    assert events.index(adapted[0]) < first_patch
+
+
+def test_the_same_seed_gives_the_same_map(picture, compute):
+    maps = []
+    for _ in range(2):
+        session = Session(open_raster(picture), make_network(), compute=compute, seed=4)
+        session.click(50, 60, 1)
+        session.click(100, 60, 0)
+        run(session, session.adapt(QUICK))
+        maps.append(drawn(session, "disca"))
+    np.testing.assert_array_equal(*maps)
+
+
+def test_authors_plugin_goes_on_from_the_adapted_weights(session):
+    recipe = Disca(
+        parameters="all", optimiser="sgd", rate=1e-4, passes=1, start="current", anchor="guided"
+    )
+    session.click(50, 60, 1)
+    run(session, session.adapt(recipe))
+    first = session.adapted.weights
+    run(session, session.adapt(recipe))
+    assert session.adapted.weights != first
+
+
+def test_the_history_keeps_what_changed_rather_than_networks(session):
+    session.click(20, 20, 2)
+    for rate in (1e-3, 2e-3, 3e-3):
+        run(session, session.adapt(Disca(passes=1, rate=rate, crop_size=64)))
+    kept = [step.adapted for step in session.history if step.adapted is not None]
+    assert len({adapted.weights for adapted in kept}) == 3
+    assert all(adapted.adaptation.network is None for adapted in kept)
+    whole = sum(tensor.numel() for tensor in session.network.state_dict().values())
+    assert all(sum(t.numel() for t in a.changed.values()) < whole / 100 for a in kept)
