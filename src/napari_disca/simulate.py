@@ -55,7 +55,7 @@ def error_clicks(
         areas = np.bincount(components.ravel())
         areas[0] = 0
         boxes = ndimage.find_objects(components)
-        largest = np.argsort(areas, kind="stable")[::-1]
+        largest = np.argsort(-areas, kind="stable")
         for index in largest[: max(count, 16) if rng is not None else count]:
             if areas[index] >= max(1, min_area):
                 box = boxes[index - 1]
