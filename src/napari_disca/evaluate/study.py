@@ -1,0 +1,101 @@
+"""Measuring on folders of images and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from napari_disca.compute import Compute
+from napari_disca.errors import DataError
+from napari_disca.evaluate.class_map import ClassMap
+from napari_disca.evaluate.part import RasterPart, parts_worth_clicking
+from napari_disca.evaluate.protocol import evaluate_image
+from napari_disca.evaluate.records import Record
+from napari_disca.evaluate.settings import Settings
+from napari_disca.events import Job, Progress
+from napari_disca.networks import Network
+from napari_disca.raster import Raster, open_raster
+from napari_disca.recipes import Recipe
+from napari_disca.tiling import Window
+from napari_disca.training.folders import Pair
+from napari_disca.training.masks import coding_of, read_mask
+
+
+def evaluate(
+    network: Network,
+    pairs: Sequence[Pair],
+    recipes: Sequence[str] | Mapping[str, Recipe],
+    settings: Settings | None = None,
+    *,
+    compute: Compute | None = None,
+) -> Job[list[Record]]:
+    """Measure recipes on folders of images and masks.
+
+    Parameters
+    ----------
+    network : Network
+    pairs : sequence of Pair
+        See `napari_disca.training.folders.pairs`.
+    recipes : sequence of str, or mapping of str to Recipe
+        Names of the table, or recipes under names of your own. Without ``disir`` there is no
+        "worst vs disir".
+    settings : Settings, optional
+    compute : Compute, optional
+
+    Yields
+    ------
+    Progress, and every `Record` as soon as it is known
+
+    Raises
+    ------
+    DataError
+        If a mask does not fit its image or the network, or there is nothing to measure.
+    """
+    settings = settings or Settings()
+    classes = settings.classes_of(network)
+    if settings.coding == "auto":
+        coding = coding_of([pair.mask for pair in pairs], classes.size)
+        settings = replace(settings, coding=coding)
+    items = _items(pairs, classes, settings)
+    records: list[Record] = []
+    for index, (pair, window) in enumerate(items):
+        yield Progress("images", index, len(items))
+        with open_raster(pair.image) as raster:
+            reference = read_mask(pair.mask, raster.shape, classes.size, coding=settings.coding)
+            part: Raster = raster
+            if window is not None:
+                part, reference = RasterPart(raster, window), reference[window.slices]
+            records += yield from evaluate_image(
+                network, part, reference, recipes, settings, compute=compute
+            )
+    yield Progress("images", len(items), len(items))
+    return records
+
+
+def _items(
+    pairs: Sequence[Pair], classes: ClassMap, settings: Settings
+) -> list[tuple[Pair, Window | None]]:
+    """What is measured: whole images, or parts of them; each mask is checked on the way."""
+    items: list[tuple[Pair, Window | None]] = []
+    if settings.crop is None:
+        items = [(pair, None) for pair in pairs]
+    else:
+        for pair in pairs:
+            with open_raster(pair.image) as raster:
+                reference = read_mask(pair.mask, raster.shape, classes.size, coding=settings.coding)
+            classes.checked(reference, pair.mask.name)
+            items += [(pair, w) for w in parts_worth_clicking(reference, settings.crop)]
+        if not items:
+            raise DataError(
+                f"no {settings.crop} x {settings.crop} part of the {len(pairs)} images shows two "
+                "classes; give a larger crop, or none"
+            )
+    if not items:
+        raise DataError("there are no images to measure; check the folders")
+    if settings.max_images is not None and settings.max_images < len(items):
+        rng = np.random.default_rng(settings.seed)
+        chosen = rng.choice(len(items), settings.max_images, replace=False)
+        items = [items[index] for index in sorted(chosen.tolist())]
+    return items
