@@ -1,0 +1,21 @@
+"""Exports: what the user takes home, each a file other programs read.
+
+To add a format, write one module here and add one line to `EXPORTS` in ``table.py``.
+"""
+
+from __future__ import annotations
+
+from napari_disca.exports.clicks import read_clicks, write_clicks
+from napari_disca.exports.geotiff import Labels, read_legend, write_geotiff
+from napari_disca.exports.table import EXPORTS, Export, export_for
+
+__all__ = [
+    "EXPORTS",
+    "Export",
+    "Labels",
+    "export_for",
+    "read_clicks",
+    "read_legend",
+    "write_clicks",
+    "write_geotiff",
+]

@@ -1,0 +1,317 @@
+"""Label maps as GeoTIFF, on the image's own grid, with colours and class names.
+
+The TIFF itself carries the colour table and, as metadata ``CLASS_0=building``, the names.
+TIFF has no place for GDAL's category names, so they go with an attribute table into the side-car
+``NAME.tif.aux.xml``, where GDAL, QGIS and ArcGIS look for them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from xml.etree import ElementTree
+
+import numpy as np
+import rasterio
+import rasterio.windows
+import tifffile
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+
+from napari_disca.canvas import NO_DATA
+from napari_disca.errors import CardError, ExportError, RasterError
+from napari_disca.events import Job, Progress
+from napari_disca.raster import Raster, quiet_opening
+from napari_disca.safewrite import replacing
+from napari_disca.tiling import Window
+
+if TYPE_CHECKING:
+    # `networks` costs torch, which a reader of label maps should not pay for.
+    from napari_disca.networks.card import LandClass
+
+_BLOCK = 512
+#: Longer images get overviews inside the file, or a GIS would read all of it to show it small.
+_OVERVIEWS_ABOVE = 4096
+#: Bytes. While building overviews GDAL fills its cache, by default with 5 % of the memory.
+_CACHE = 128 << 20
+_TAG = "CLASS_{}"
+# GDAL's GDALRATFieldType and GDALRATFieldUsage: integer 0, string 2; value 5, name 2, red 6 ...
+_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
+
+
+class Labels(Protocol):
+    """A label map read window by window, for instance a `Canvas`."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Class ids of a window; 255 where there is no data."""
+
+
+def write_geotiff(
+    labels: Labels,
+    path: str | os.PathLike[str],
+    *,
+    raster: Raster,
+    classes: Sequence[LandClass],
+) -> Job[Path]:
+    """Write a label map as a tiled, compressed GeoTIFF with a colour table.
+
+    Files appear under their names when they are complete; closing the job before leaves no trace.
+    Overviews an earlier map left beside `path` are removed, because they would show that map.
+
+    Parameters
+    ----------
+    labels : Labels
+        Class ids on the image's grid, 255 where there is no data.
+    path : str or path
+        Where to write; the side-car with the class names is ``path`` + ``.aux.xml``.
+    raster : Raster
+        The image: its CRS and transform, or its ground control points, go into the file.
+    classes : sequence of LandClass
+        Class ``i`` is the map's value ``i``.
+
+    Yields
+    ------
+    Progress
+        Stages ``"saving"`` and, in large files, ``"overviews"``.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written, is the image itself, or the labels do not fit.
+    """
+    path = Path(path)
+    _check_request(labels, path, raster, classes)
+    side_car = path.with_name(path.name + ".aux.xml")
+    # The TIFF is renamed first: should that fail, the old names stay with the old map.
+    with replacing(side_car) as names, replacing(path) as image:
+        # What GDAL cannot say in a TIFF (some CRS) it writes here when it closes the file.
+        from_gdal = image.with_name(image.name + ".aux.xml")
+        try:
+            with _gdal_errors(path, image):
+                yield from _write_image(labels, image, raster, classes)
+                _check_complete(image, path)
+                yield from _add_overviews(image, path, raster.shape)
+            names.write_bytes(_side_car(classes, from_gdal))
+        finally:
+            with suppress(OSError):
+                from_gdal.unlink(missing_ok=True)
+    for stale in (".ovr", ".msk"):
+        with suppress(OSError):
+            path.with_name(path.name + stale).unlink(missing_ok=True)
+    return path
+
+
+def read_legend(path: str | os.PathLike[str]) -> tuple[LandClass, ...]:
+    """Classes of a label map that `write_geotiff` wrote.
+
+    Returns
+    -------
+    tuple of LandClass
+        Names and colours; empty if the file is another kind of image.
+
+    Raises
+    ------
+    RasterError
+        If the file cannot be opened.
+    """
+    try:
+        with quiet_opening(), closing(rasterio.open(path)) as file:
+            if file.count != 1 or file.dtypes != ("uint8",) or _TAG.format(0) not in file.tags():
+                return ()
+            tags, colours = file.tags(), file.colormap(1)
+    except ValueError:
+        return ()  # no colour table
+    except (RasterioError, CPLE_BaseError) as error:
+        raise RasterError(f"cannot open {path}: {_line(error)}") from error
+    from napari_disca.networks.card import LandClass
+
+    names: list[str] = []
+    while (name := tags.get(_TAG.format(len(names)))) is not None:
+        names.append(name)
+    try:
+        return tuple(
+            LandClass(name, "#{:02x}{:02x}{:02x}".format(*colours[i][:3]))
+            for i, name in enumerate(names)
+        )
+    except (CardError, KeyError):
+        return ()
+
+
+def _check_request(
+    labels: Labels, path: Path, raster: Raster, classes: Sequence[LandClass]
+) -> None:
+    if labels.shape != raster.shape:
+        raise ExportError(
+            f"the labels are {labels.shape[0]} x {labels.shape[1]} pixels but the image is "
+            f"{raster.shape[0]} x {raster.shape[1]}; save them with the image they were made on"
+        )
+    if not 1 <= len(classes) <= NO_DATA:
+        raise ExportError(f"a label map holds 1 to {NO_DATA} classes, not {len(classes)}")
+    if path.is_dir():
+        raise ExportError(f"{path} is a folder; give the name of a file")
+    image = raster.path
+    if image is not None and image.exists() and path.exists() and path.samefile(image):
+        raise ExportError(f"{path} is the image itself; choose another name for the labels")
+
+
+def _write_image(
+    labels: Labels, image: Path, raster: Raster, classes: Sequence[LandClass]
+) -> Iterator[Progress]:
+    windows = _blocks(raster.shape)
+    with closing(_created(image, raster)) as file:
+        # Before the pixels, so that GDAL need not write the directory of the TIFF again.
+        file.write_colormap(1, {i: (*c.rgb, 255) for i, c in enumerate(classes)})
+        file.set_band_description(1, "land cover")
+        file.update_tags(
+            TIFFTAG_SOFTWARE="napari-disca",
+            **{_TAG.format(i): _printable(c.name) for i, c in enumerate(classes)},
+        )
+        for done, window in enumerate(windows):
+            yield Progress("saving", done, len(windows))
+            block = labels.read(window)
+            unknown = block[(block >= len(classes)) & (block != NO_DATA)]
+            if unknown.size:
+                raise ExportError(
+                    f"the labels contain class {unknown[0]}, but there are only the classes 0 to "
+                    f"{len(classes) - 1}; save them with the classes they were made with"
+                )
+            place = rasterio.windows.Window(window.left, window.top, window.width, window.height)
+            file.write(block, 1, window=place)
+        yield Progress("saving", len(windows), len(windows))
+
+
+def _add_overviews(image: Path, path: Path, shape: tuple[int, int]) -> Iterator[Progress]:
+    factors = _overview_factors(shape)
+    # GDAL crashes where the disk is full while it adds overviews: better none than that.
+    if not factors or shutil.disk_usage(image.parent).free < shape[0] * shape[1] // 2:
+        return
+    with quiet_opening():
+        opened = rasterio.open(image, "r+")
+    with closing(opened) as file:
+        for done, factor in enumerate(factors):
+            yield Progress("overviews", done, len(factors))
+            with rasterio.Env(GDAL_CACHEMAX=_CACHE):
+                file.build_overviews([factor], Resampling.nearest)
+    yield Progress("overviews", len(factors), len(factors))
+    _check_complete(image, path, overviews=len(factors))
+
+
+def _created(image: Path, raster: Raster) -> Any:
+    where: dict[str, Any] = {}
+    if raster.transform is not None:
+        where = {"transform": raster.transform, "crs": raster.crs}
+    elif raster.gcps is not None:
+        where = dict(zip(("gcps", "crs"), raster.gcps, strict=True))
+    with quiet_opening():
+        return rasterio.open(
+            image,
+            "w",
+            driver="GTiff",
+            height=raster.shape[0],
+            width=raster.shape[1],
+            count=1,
+            dtype="uint8",
+            nodata=NO_DATA,
+            photometric="palette",
+            tiled=True,
+            blockxsize=_BLOCK,
+            blockysize=_BLOCK,
+            compress="deflate",
+            bigtiff="if_safer",
+            **where,
+        )
+
+
+def _blocks(shape: tuple[int, int]) -> list[Window]:
+    """Return the blocks of the file, so that each is compressed once."""
+    whole = Window.whole(shape)
+    return [
+        Window(top, left, _BLOCK, _BLOCK) & whole
+        for top in range(0, shape[0], _BLOCK)
+        for left in range(0, shape[1], _BLOCK)
+    ]
+
+
+def _overview_factors(shape: tuple[int, int]) -> list[int]:
+    if max(shape) <= _OVERVIEWS_ABOVE:
+        return []
+    return [1 << k for k in range(1, 32) if max(shape) >> k > _BLOCK // 2]
+
+
+def _check_complete(image: Path, path: Path, overviews: int = 0) -> None:
+    """Look whether every block is in the file.
+
+    On a full disk GDAL fails in silence where it flushes its cache while closing the file.
+    """
+    size = image.stat().st_size
+    try:
+        with tifffile.TiffFile(image) as file:
+            complete = len(file.pages) == 1 + overviews and all(
+                count > 0 and offset + count <= size
+                for page in file.pages
+                for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+            )
+    except (tifffile.TiffFileError, ValueError, IndexError, TypeError):
+        complete = False
+    if not complete:
+        raise ExportError(f"cannot write {path}: the file is not complete; is the disk full?")
+
+
+def _side_car(classes: Sequence[LandClass], from_gdal: Path) -> bytes:
+    """GDAL's "persistent auxiliary metadata": category names and an attribute table."""
+    if from_gdal.exists():
+        root = ElementTree.parse(from_gdal).getroot()
+    else:
+        root = ElementTree.Element("PAMDataset")
+    band = root.find("PAMRasterBand")
+    if band is None:
+        band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
+    categories = ElementTree.SubElement(band, "CategoryNames")
+    table = ElementTree.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    for index, (name, kind, usage) in enumerate(_COLUMNS):
+        column = ElementTree.SubElement(table, "FieldDefn", index=str(index))
+        for key, value in (("Name", name), ("Type", kind), ("Usage", usage)):
+            ElementTree.SubElement(column, key).text = str(value)
+    for index, land in enumerate(classes):
+        name = _printable(land.name)
+        ElementTree.SubElement(categories, "Category").text = name
+        row = ElementTree.SubElement(table, "Row", index=str(index))
+        for cell in (index, name, *land.rgb):
+            ElementTree.SubElement(row, "F").text = str(cell)
+    ElementTree.indent(root)
+    text: bytes = ElementTree.tostring(root, encoding="utf-8")
+    return text
+
+
+def _printable(name: str) -> str:
+    """Name without the control characters that XML has no way to write."""
+    return "".join(c if c.isprintable() else " " for c in name).strip()
+
+
+def _line(error: BaseException) -> str:
+    """GDAL's reason, which rasterio often only points to, on one line."""
+    return " ".join(str(error.__cause__ or error).split())
+
+
+@contextmanager
+def _gdal_errors(path: Path, image: Path) -> Iterator[None]:
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        reason = _line(error).replace(str(image), str(path)).replace(image.name, path.name)
+        raise ExportError(f"cannot write {path}: {reason}") from error
