@@ -147,8 +147,12 @@ class Guidance:
             raise ClickError(
                 f"guidance drawing {self.drawing!r} is unknown; use 'cone' or 'authors'"
             )
-        if not 1 <= self.radius <= 256:
-            raise ClickError(f"a guidance radius of {self.radius} is not between 1 and 256 pixels")
+        if not isinstance(self.radius, int) or not 1 <= self.radius <= 256:
+            raise ClickError(
+                f"a guidance radius of {self.radius!r} is not a whole number from 1 to 256 pixels"
+            )
+        if not isinstance(self.scale, int | float) or not 0 < self.scale < 1e6:
+            raise ClickError(f"a guidance scale of {self.scale!r} is not a positive number")
 
     @property
     def reach(self) -> int:

@@ -75,7 +75,7 @@ class Window:
         return self.top + (self.height - 1) / 2, self.left + (self.width - 1) / 2
 
     def __bool__(self) -> bool:
-        return self.height > 0 and self.width > 0
+        return bool(self.height > 0 and self.width > 0)  # NumPy integers compare to numpy.bool
 
     def __contains__(self, pixel: tuple[int, int]) -> bool:
         return self.top <= pixel[0] < self.bottom and self.left <= pixel[1] < self.right

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,6 +14,13 @@ from napari_disca.errors import CardError, ClickError
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _MAX_CLASSES = 64
 _MAX_BANDS = 64
+_LARGEST = 3.4e38
+
+
+def _finite(value: object) -> bool:
+    """Whether a value is a number that single precision can hold."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) < _LARGEST  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Scaling:
             raise CardError(
                 f"scaling {self.kind!r} is unknown; use 'auto', 'dtype', 'percentile' or 'range'"
             )
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+        if not (_finite(self.low) and _finite(self.high) and self.low < self.high):
             raise CardError(f"a scaling range from {self.low} to {self.high} is empty")
 
 
@@ -117,8 +123,9 @@ class Card:
     figures: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.name or not isinstance(self.name, str):
-            raise CardError(f"a card needs a name, not {self.name!r}")
+        self._check_types()
+        if not self.name:
+            raise CardError("a card needs a name")
         if not 2 <= len(self.classes) <= _MAX_CLASSES:
             raise CardError(
                 f"card {self.name!r} has {len(self.classes)} classes; 2 to {_MAX_CLASSES} work"
@@ -135,18 +142,37 @@ class Card:
                 f"card {self.name!r} has {len(self.bands)} bands but {len(self.mean)} means "
                 f"and {len(self.std)} standard deviations"
             )
-        if not all(math.isfinite(m) for m in self.mean):
+        if not all(_finite(m) for m in self.mean):
             raise CardError(f"card {self.name!r} has means that are not finite: {self.mean}")
-        if not all(math.isfinite(s) and s > 0 for s in self.std):
+        if not all(_finite(s) and s > 0 for s in self.std):
             raise CardError(
                 f"card {self.name!r} has standard deviations that are not positive: {self.std}"
             )
         resolution = self.ground_resolution
-        if resolution is not None and not (math.isfinite(resolution) and resolution > 0):
+        if resolution is not None and not (_finite(resolution) and resolution > 0):
             raise CardError(
                 f"card {self.name!r} has a ground resolution of {resolution} m; "
                 "give metres per pixel, or none"
             )
+
+    def _check_types(self) -> None:
+        """Refuse what a file written by others may contain in place of text and tables."""
+        texts = {
+            "name": self.name,
+            "architecture": self.architecture,
+            "training_data": self.training_data,
+            "licence": self.licence,
+            **{f"bands[{index}]": band for index, band in enumerate(self.bands)},
+        }
+        for key, value in texts.items():
+            if not isinstance(value, str):
+                raise CardError(f"{key} of a card is a text, not {value!r}")
+        for key, table in (("options", self.options), ("figures", self.figures)):
+            if not isinstance(table, Mapping):
+                raise CardError(f"{key} of a card is a table, not {table!r}")
+        for key, figure in self.figures.items():
+            if not _finite(figure):
+                raise CardError(f"figure {key!r} of a card is a number, not {figure!r}")
 
     def to_json(self) -> str:
         """Card as one line of JSON."""
@@ -168,6 +194,8 @@ class Card:
             known = {key: fields[key] for key in cls.__dataclass_fields__ if key in fields}
             known["classes"] = tuple(LandClass(**c) for c in known["classes"])
             for key in ("bands", "mean", "std"):
+                if isinstance(known.get(key, []), str):
+                    raise CardError(f"{key} of a card is a list, not {known[key]!r}")
                 if key in known:
                     known[key] = tuple(known[key])
             if "scaling" in known:

@@ -114,7 +114,13 @@ def load_network(name_or_file: str | os.PathLike[str]) -> Network:
                 f"{path.name}: tensor {name} is {tuple(tensor.shape)}, "
                 f"its card asks for {tuple(expected[name].shape)}"
             )
-        if not torch.isfinite(tensor).all():
+        if tensor.is_floating_point() != expected[name].is_floating_point():
+            raise CardError(
+                f"{path.name}: tensor {name} holds {tensor.dtype}, "
+                f"its card asks for {expected[name].dtype}"
+            )
+        # As they will be used: a double may be too large for single precision.
+        if not torch.isfinite(tensor.to(expected[name].dtype)).all():
             raise CardError(f"{path.name}: tensor {name} has values that are not finite")
     network.load_state_dict(tensors)
     return network

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import struct
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from builders import make_card, make_network
+from napari_disca.errors import CardError, ExportError
+from napari_disca.networks import (
+    ARCHITECTURES,
+    LandClass,
+    Network,
+    build_network,
+    bundled_weights,
+    fingerprint,
+    load_network,
+    read_card,
+    save_network,
+)
+
+HEADER = "napari-disca card"
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def network(request) -> Network:
+    return make_network(make_card(3, architecture=request.param))
+
+
+def inputs(network: Network, height: int, width: int, batch: int = 1) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(batch, len(network.card.bands), height, width, generator=generator)
+    guidance = torch.zeros(batch, len(network.card.classes), height, width)
+    guidance[:, 1, height // 2, width // 2] = 1
+    return image, guidance
+
+
+def rewritten(path, changes=None, *, without=(), header=None) -> None:
+    """Change tensors or the header of a saved network."""
+    tensors = {k: v for k, v in load_file(path).items() if k not in without}
+    card = {HEADER: read_card(path).to_json()} if header is None else header
+    save_file(tensors | (changes or {}), path, metadata=card)
+
+
+# What every architecture is
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 64), (33, 95), (7, 130)])
+@torch.no_grad()
+def test_inputs_of_any_size_give_logits_of_that_size(network, size):
+    logits = network(*inputs(network, *size, batch=2))
+    assert logits.shape == (2, 3, *size)
+    assert torch.isfinite(logits).all()
+
+
+@torch.no_grad()
+def test_forward_is_decode_of_encode(network):
+    image, guidance = inputs(network, 64, 96)
+    standardised = (image - network.mean) / network.std
+    torch.testing.assert_close(
+        network(image, guidance),
+        network.decode(network.encode(standardised, guidance)),
+        rtol=0,
+        atol=0,
+    )
+
+
+@torch.no_grad()
+def test_padding_is_the_mean_without_clicks(network):
+    image, guidance = inputs(network, 40, 50)
+    larger = network.mean.expand(1, -1, 64, 64).clone()
+    larger[..., :40, :50] = image
+    clicks = torch.zeros(1, 3, 64, 64)
+    clicks[..., :40, :50] = guidance
+    torch.testing.assert_close(network(image, guidance), network(larger, clicks)[..., :40, :50])
+
+
+@torch.no_grad()
+def test_features_without_clicks_do_not_depend_on_what_is_learned_after_them(network):
+    image, guidance = inputs(network, 64, 64)
+    without = torch.zeros_like(guidance)
+    before = [feature.clone() for feature in network.encode(image, without)]
+    encoder = {id(p) for p in _used_by_encode(network, image, without)}
+    for parameter in network.parameters():
+        if id(parameter) not in encoder:
+            parameter.add_(1.0)
+    after = network.encode(image, without)
+    assert len(encoder) < len(list(network.parameters()))
+    for old, new in zip(before, after, strict=True):
+        assert torch.equal(old, new)
+    # ... and clicks do change them.
+    assert not torch.equal(network.encode(image, guidance)[0], before[0])
+
+
+@torch.enable_grad()
+def _used_by_encode(network: Network, image: Tensor, guidance: Tensor) -> list[Tensor]:
+    total = sum(feature.sum() for feature in network.encode(image, guidance))
+    parameters = list(network.parameters())
+    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    return [p for p, g in zip(parameters, gradients, strict=True) if g is not None]
+
+
+def test_every_parameter_has_a_finite_gradient(network):
+    network.train()
+    network(*inputs(network, 70, 64, batch=2)).square().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+def test_a_new_network_is_ready_to_predict(network):
+    assert not build_network(network.card).training
+
+
+@torch.no_grad()
+def test_save_and_load(network, tmp_path):
+    path = save_network(network, tmp_path / "new" / "n.safetensors", half=False)
+    loaded = load_network(path)
+    assert read_card(path) == loaded.card == network.card
+    assert not loaded.training
+    assert fingerprint(loaded) == fingerprint(network)
+    example = inputs(network, 40, 50)
+    assert torch.equal(loaded(*example), network(*example))
+    assert [file.name for file in path.parent.iterdir()] == ["n.safetensors"]
+
+
+@torch.no_grad()
+def test_half_precision_files_load_as_single(network, tmp_path):
+    whole = save_network(network, tmp_path / "whole.safetensors", half=False)
+    half = save_network(network, tmp_path / "half.safetensors")
+    assert half.stat().st_size < 0.55 * whole.stat().st_size
+    loaded = load_network(half)
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
+    # Saving did not round the network itself.
+    assert fingerprint(load_network(whole)) == fingerprint(network) != fingerprint(loaded)
+
+
+@torch.no_grad()
+def test_fingerprints_tell_networks_apart(network):
+    same, other = make_network(network.card), make_network(network.card, seed=1)
+    assert fingerprint(same) == fingerprint(network) != fingerprint(other)
+    renamed = make_network(make_card(3, architecture=network.card.architecture, licence="CC0"))
+    assert fingerprint(renamed) != fingerprint(network)
+    before = fingerprint(same)
+    next(iter(same.parameters())).view(-1)[0].add_(1e-3)
+    assert fingerprint(same) != before
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "resnet34"])
+def test_linknet_has_the_encoders_of_the_issue(encoder):
+    network = build_network(make_card(5, options={"encoder": encoder}))
+    # ResNet's convolutions: torchvision counts 20 and 36 with the shortcuts.
+    convolutions = [
+        module
+        for part in (network.stem, network.stages)
+        for module in part.modules()
+        if isinstance(module, torch.nn.Conv2d)
+    ]
+    assert len(convolutions) == {"resnet18": 20, "resnet34": 36}[encoder]
+    assert network.stem[0].in_channels == 3 + 5
+    assert network.head[-1].out_channels == 5
+
+
+def test_other_bands_and_classes():
+    card = make_card(2, bands=("r", "g", "b", "nir"), mean=(0.5,) * 4, std=(0.2,) * 4)
+    network = make_network(card)
+    assert network(*inputs(network, 40, 33)).shape == (1, 2, 40, 33)
+
+
+# What cannot be built
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": "transformer"}, "architecture 'transformer'; this version knows linknet"),
+        ({"architecture": "linknet", "options": {"encoder": "resnet50"}}, "no encoder 'resnet50'"),
+        ({"architecture": "linknet", "options": {"depth": 3}}, "wrong options: .*depth"),
+        ({"architecture": "linknet", "options": {"encoder": []}}, "encoder|options"),
+    ],
+)
+def test_cards_of_no_network(changes, message):
+    with pytest.raises(CardError, match=message):
+        build_network(make_card(**changes))
+
+
+# Files that are wrong
+
+
+@pytest.fixture
+def saved(tmp_path):
+    return save_network(make_network(), tmp_path / "n.safetensors")
+
+
+def test_there_is_no_such_file(tmp_path):
+    for name in ("no-such-network", tmp_path / "nothing.safetensors", tmp_path):
+        for read in (read_card, load_network):
+            with pytest.raises(CardError, match="neither a file nor a bundled network"):
+                read(name)
+
+
+def test_tensors_that_do_not_fit_the_card(saved):
+    tensors = load_file(saved)
+    name = next(name for name, tensor in tensors.items() if tensor.ndim == 4)
+    original = saved.read_bytes()
+    for changes, without, message in (
+        ({}, [name], f"n.safetensors lacks tensors .* {name}"),
+        ({}, list(tensors), "lacks tensors .* ..."),
+        ({"extra": torch.zeros(1)}, [], "has unknown tensors .* extra"),
+        ({name: tensors[name][:-1].contiguous()}, [], f"tensor {name} is .* its card asks for"),
+        ({name: torch.full_like(tensors[name], torch.nan)}, [], f"{name} has values .* not finite"),
+        ({name: torch.full_like(tensors[name], torch.inf)}, [], f"{name} has values .* not finite"),
+        ({name: tensors[name].to(torch.complex64)}, [], f"{name} holds torch.complex64"),
+        ({name: tensors[name].to(torch.uint8)}, [], f"tensor {name} holds torch.uint8"),
+        ({name: tensors[name].double() + 1e300}, [], f"{name} has values .* not finite"),
+    ):
+        rewritten(saved, changes, without=without)
+        with pytest.raises(CardError, match=message):
+            load_network(saved)
+        saved.write_bytes(original)
+    load_network(saved)
+
+
+def test_a_card_of_another_network(saved):
+    for card in (make_card(4), make_card(3, options={"encoder": "resnet34"})):
+        rewritten(saved, header={HEADER: card.to_json()})
+        with pytest.raises(CardError, match=r"n\.safetensors"):
+            load_network(saved)
+
+
+def test_headers_without_a_card(saved):
+    for header, message in (
+        ({}, "no card in its header"),
+        ({"format": "pt"}, "no card in its header"),
+        ({HEADER: "no JSON"}, "card cannot be read"),
+        ({HEADER: "{}"}, "card cannot be read"),
+    ):
+        rewritten(saved, header=header)
+        for read in (read_card, load_network):
+            with pytest.raises(CardError, match=message):
+                read(saved)
+        save_network(make_network(), saved)
+
+
+def test_damaged_files(saved):
+    whole = saved.read_bytes()
+    length = struct.unpack("<Q", whole[:8])[0]
+    for content in (
+        b"",
+        b"\x00" * 100,
+        b"not safetensors at all",
+        whole[:4],
+        whole[: 8 + length // 2],
+        whole[: 8 + length],
+        whole[:-1],
+        whole + b"more",
+        struct.pack("<Q", 1 << 62) + whole[8:],
+        struct.pack("<Q", 2) + b"{}",
+    ):
+        saved.write_bytes(content)
+        for read in (read_card, load_network):
+            with pytest.raises(CardError, match=r"n\.safetensors"):
+                read(saved)
+
+
+class _Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was run",))
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".PT", ".ckpt", ".pkl", ".safetensors", ""])
+def test_pickles_are_never_opened(tmp_path, suffix):
+    path = tmp_path / f"network{suffix}"
+    path.write_bytes(pickle.dumps(_Bomb()))
+    for read in (read_card, load_network):
+        with pytest.raises(CardError, match=r"pickle|not a readable safetensors") as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+    buffer = io.BytesIO()
+    torch.save({"weight": torch.zeros(2)}, buffer)
+    path.write_bytes(buffer.getvalue())
+    with pytest.raises(CardError, match=r"export it|not a readable"):
+        load_network(path)
+
+
+def test_a_network_that_cannot_be_written_leaves_the_old_one(tmp_path, saved):
+    before = saved.read_bytes()
+    (tmp_path / "file").touch()
+    with pytest.raises(ExportError, match="cannot write"):
+        save_network(make_network(), tmp_path / "file" / "n.safetensors")
+    with pytest.raises(ExportError, match="cannot write"):
+        save_network(make_network(), tmp_path)
+    assert saved.read_bytes() == before
+
+
+def test_the_bundled_networks_load():
+    bundled = bundled_weights()
+    if not bundled:
+        pytest.skip("no weights are bundled yet")
+    for name, path in bundled.items():
+        card = read_card(name)
+        assert card == read_card(path)
+        assert card.name == name
+        assert all(isinstance(land, LandClass) for land in card.classes)
+        assert card.training_data
+        assert card.licence
+        network = load_network(name)
+        with torch.no_grad():
+            assert network(*inputs(network, 64, 64)).shape[1] == len(card.classes)
+        json.loads(card.to_json())

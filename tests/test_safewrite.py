@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_disca.errors import ExportError
+from napari_disca.safewrite import replacing
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_the_file_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "new" / "folder" / "map.tif"
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"complete")
+        assert not path.exists()
+        assert temporary.parent == path.parent
+        assert temporary.suffix == ".tif"
+    assert path.read_bytes() == b"complete"
+    assert names(path.parent) == ["map.tif"]
+
+
+def test_a_file_that_is_there_is_replaced(tmp_path):
+    path = tmp_path / "map.tif"
+    path.write_bytes(b"old")
+    with replacing(str(path)) as temporary:
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["map.tif"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
+def test_an_error_leaves_everything_as_it_was(tmp_path, error):
+    path = tmp_path / "map.tif"
+    path.write_bytes(b"old")
+
+    def write_half() -> None:
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["map.tif"]
+
+
+def test_what_the_operating_system_refuses_is_an_export_error(tmp_path):
+    def write(path: Path, error: OSError | None = None) -> None:
+        with replacing(path) as temporary:
+            if error is not None:
+                raise error
+            temporary.write_bytes(b"complete")
+
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ExportError, match=r"cannot write .*map\.tif: "):
+        write(tmp_path / "file" / "map.tif")
+    with pytest.raises(ExportError, match=r"cannot write .*folder: "):
+        write(tmp_path / "folder")
+    with pytest.raises(ExportError, match=r"map\.tif: No space left on device"):
+        write(tmp_path / "map.tif", OSError(28, "No space left on device"))
+    with pytest.raises(ExportError, match=r"^already ours$"):
+        write(tmp_path / "map.tif", ExportError("already ours"))
+    with pytest.raises(ExportError, match="cannot write"), replacing(tmp_path / "never.tif"):
+        pass  # nothing was written
+    assert names(tmp_path) == ["file", "folder"]
+    assert (tmp_path / "file").read_bytes() == b"old"
