@@ -12,7 +12,7 @@ import pytest
 import rasterio
 import tifffile
 from affine import Affine
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
@@ -388,6 +388,7 @@ def test_shapes_of_arrays(shape: tuple[int, ...], expected: tuple[int, int], cou
     assert raster.read(Window.whole(expected)).shape == (count, *expected)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 19), st.integers(0, 29), st.integers(0, 20), st.integers(0, 30))
 def test_array_windows_are_slices(top: int, left: int, height: int, width: int) -> None:
     array = np.arange(20 * 30 * 3).reshape(20, 30, 3)

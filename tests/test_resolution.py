@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 from affine import Affine
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
 from napari_disca.raster import open_raster
-from napari_disca.resolution import ground_resolution, network_factor, raster_resolution
+from napari_disca.resolution import (
+    ground_resolution,
+    network_factor,
+    raster_resolution,
+    transform_from_gcps,
+)
 
 UTM = CRS.from_epsg(32631)
 SHAPE = (200, 300)
@@ -23,6 +29,7 @@ def test_metres_are_metres() -> None:
     assert size == pytest.approx(0.5 / UTM_SCALE, rel=1e-5)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 360), st.booleans())
 def test_turned_and_mirrored_grids_have_the_same_pixels(angle: float, south_up: bool) -> None:
     a, b = math.cos(math.radians(angle)), math.sin(math.radians(angle))
@@ -76,6 +83,21 @@ def test_no_georeference_has_no_resolution() -> None:
     assert ground_resolution(UTM, None, SHAPE) is None
     assert ground_resolution(UTM, Affine(0, 0, 500000, 0, 0, 5000000), SHAPE) is None
     assert ground_resolution(CRS.from_epsg(4326), Affine(1, 0, 500, 0, -1, 300), SHAPE) is None
+
+
+def test_control_points_make_a_transform() -> None:
+    wanted = (0.4, 0.1, 500000.0, 0.05, -0.5, 5000000.0)
+    a, b, c, d, e, f = wanted
+
+    def point(row: float, col: float) -> GroundControlPoint:
+        return GroundControlPoint(row, col, a * col + b * row + c, d * col + e * row + f)
+
+    corners = [point(0, 0), point(0, 300), point(200, 0), point(200, 300)]
+    assert tuple(transform_from_gcps(corners))[:6] == pytest.approx(wanted, abs=1e-6)
+    assert transform_from_gcps(corners[:2]) is None
+    assert transform_from_gcps([point(i, i) for i in range(5)]) is None
+    assert transform_from_gcps([point(7, 7)] * 5) is None
+    assert transform_from_gcps([*corners, GroundControlPoint(1, 1, math.nan, 0)]) is None
 
 
 @pytest.mark.parametrize(

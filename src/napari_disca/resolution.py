@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyproj
 from affine import Affine
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
-from rasterio.transform import from_gcps
 
 from napari_disca.raster import Raster
 
@@ -56,11 +57,39 @@ def raster_resolution(raster: Raster) -> float | None:
         return ground_resolution(raster.crs, raster.transform, raster.shape)
     if raster.gcps is not None:
         points, crs = raster.gcps
-        try:
-            return ground_resolution(crs, from_gcps(points), raster.shape)
-        except (ValueError, RuntimeError):  # too few points, or all on one line
-            return None
+        return ground_resolution(crs, transform_from_gcps(points), raster.shape)
     return None
+
+
+def transform_from_gcps(points: Sequence[Any]) -> Affine | None:
+    """Affine transform that fits ground control points best.
+
+    rasterio's own answers with whatever was in memory where the points are on one line.
+
+    Parameters
+    ----------
+    points : sequence of rasterio.control.GroundControlPoint
+
+    Returns
+    -------
+    affine.Affine or None
+        From column and row of pixel corners to map coordinates; None where the points do not
+        say (fewer than three, or all on one line).
+    """
+    if len(points) < 3:
+        return None
+    pixels = np.array([(p.col, p.row) for p in points], dtype=np.float64)
+    places = np.array([(p.x, p.y) for p in points], dtype=np.float64)
+    if not (np.isfinite(pixels).all() and np.isfinite(places).all()):
+        return None
+    # Around their middles: map coordinates are large, their differences small.
+    pixel, place = pixels.mean(axis=0), places.mean(axis=0)
+    linear, _, rank, _ = np.linalg.lstsq(pixels - pixel, places - place, rcond=1e-9)
+    if rank < 2:
+        return None
+    (a, d), (b, e) = linear
+    c, f = place - pixel @ linear
+    return Affine(a, b, c, d, e, f)
 
 
 def network_factor(image: float | None, network: float | None) -> float:

@@ -18,6 +18,7 @@ import rasterio
 import rasterio.windows
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -141,7 +142,7 @@ class GeoRaster(RasterBase):
                 if file is None:
                     file = self._open()
                 yield file
-        except RasterioError as error:
+        except (RasterioError, CPLE_BaseError) as error:
             raise RasterError(
                 f"{self._file} is damaged or cut short: {_reason(error)}; get the file again"
             ) from error
@@ -159,7 +160,7 @@ class GeoRaster(RasterBase):
             with quiet_opening():
                 # `rasterio.open` takes one driver; the class behind it, a list of allowed ones.
                 return DatasetReader(os.fspath(self._file), driver=_local_drivers())
-        except (RasterioError, ValueError, TypeError) as error:
+        except (RasterioError, CPLE_BaseError, ValueError, TypeError) as error:
             raise GdalError(
                 f"{self._file} cannot be opened as an image: {_reason(error)}; "
                 "expected a GeoTIFF or another raster format"
