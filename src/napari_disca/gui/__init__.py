@@ -1,0 +1,1 @@
+"""The napari plugin; the only folder that imports Qt, napari or magicgui."""

@@ -1,0 +1,55 @@
+"""napari with the panel, for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def open_window(
+    images: Sequence[Path] = (),
+    *,
+    demo: bool = False,
+    weights: str | None = None,
+    block: bool = True,
+) -> Any:
+    """Open napari with images and the panel docked.
+
+    Parameters
+    ----------
+    images : sequence of Path
+    demo : bool
+        Open the sample scene and draw its first map.
+    weights : str, optional
+        Name or file of the network to choose.
+    block : bool
+        Return when the window is closed.
+
+    Returns
+    -------
+    napari.Viewer
+    """
+    import napari
+    from qtpy.QtCore import QTimer
+
+    from napari_disca.gui.reader import layer_data
+    from napari_disca.gui.samples import scene_file
+    from napari_disca.gui.widget import DiscaWidget
+
+    viewer = napari.Viewer(title="napari-disca")
+    files = [Path(image) for image in images] or ([scene_file("temperate")] if demo else [])
+    for file in files:
+        data, keywords, _ = layer_data(file)
+        viewer.add_image(data, **keywords)
+    panel = DiscaWidget(viewer)
+    viewer.window.add_dock_widget(panel, name="Correct a map", area="right")
+    if weights is not None:
+        panel.image_panel.choose_network(weights)
+    if demo:
+        panel.segment()
+    # The canvas has its size only once the window is laid out.
+    QTimer.singleShot(300, viewer.reset_view)
+    if block:
+        napari.run()
+    return viewer

@@ -1,0 +1,290 @@
+"""What the panels drive: one session, one worker, and where errors go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from napari.layers import Image
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_disca.errors import DiscaError
+from napari_disca.events import Job, Progress
+from napari_disca.gui.layers import SessionLayers
+from napari_disca.gui.worker import JobWorker
+from napari_disca.session import Adapted, Session
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job to come: asked of the session when its turn comes, so that it knows the latest."""
+
+    kind: Literal["map", "learn", "file"]
+    job: Callable[[], Job[Any]]
+    done: Callable[[Any], None] | None = None
+
+
+class Control(QObject):
+    """One image being corrected in one viewer.
+
+    Signals: ``changed`` when anything that the panels show has changed; ``progressed`` with a
+    `Progress` (its total is 0 when nothing runs).
+    """
+
+    changed = Signal()
+    progressed = Signal(object)
+
+    def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.session: Session | None = None
+        self.layers: SessionLayers | None = None
+        self.status = ""
+        self._task: Task | None = None
+        self._worker: JobWorker | None = None
+        self._waiting: list[Task] = []
+        self._cancelled = False
+        viewer.layers.events.removed.connect(self._on_layer_removed)
+        self._view_timer = QTimer(self)
+        self._view_timer.setInterval(150)
+        self._view_timer.timeout.connect(self._follow_view)
+
+    # ------------------------------------------------------------------ state
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs or waits."""
+        return self._worker is not None or bool(self._waiting)
+
+    @property
+    def learning(self) -> bool:
+        """Whether an adaptation has not learned yet."""
+        return self._task is not None and self._task.kind == "learn"
+
+    def open(self, image: Image, session: Session) -> None:
+        """Start correcting an image; what was corrected before is closed."""
+        self.close()
+        self.session = session
+        self.layers = SessionLayers(self.viewer, session, image, show_warning, self)
+        session.clicks_changed.connect(self._on_clicks)
+        session.history_changed.connect(self._on_history)
+        session.adapted_changed.connect(self._on_adapted)
+        self._view_timer.start()
+        self.changed.emit()
+
+    def close(self) -> None:
+        """Stop what runs and let go of the session; its image stays in the viewer."""
+        self.cancel()
+        self._view_timer.stop()
+        layers, self.layers = self.layers, None
+        session, self.session = self.session, None
+        if session is not None:
+            session.clicks_changed.disconnect(self._on_clicks)
+            session.history_changed.disconnect(self._on_history)
+            session.adapted_changed.disconnect(self._on_adapted)
+        if layers is not None:
+            layers.close()
+        self.status = ""
+        self.changed.emit()
+
+    # ------------------------------------------------------------------ verbs
+
+    def segment(self) -> None:
+        """Draw the maps."""
+        if self.session is not None and self.layers is not None:
+            self.layers.show()
+            self._ask(Task("map", self.session.refine))
+
+    def adapt(self, recipe: Any) -> None:
+        """Learn from the clicks, then redo the map."""
+        session = self.session
+        if session is not None:
+            self._ask(Task("learn", lambda: session.adapt(recipe)))
+
+    def cancel(self) -> None:
+        """Stop what runs, within a tile or a step."""
+        self._waiting.clear()
+        if self._worker is not None:
+            self._cancelled = True
+            self._worker.quit()
+
+    def undo(self) -> None:
+        """Take back the last step."""
+        if self.session is not None and (title := self.session.undo()):
+            self._say(f"Undone: {title}")
+            self._refine()
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        if self.session is not None and (title := self.session.redo()):
+            self._say(f"Done again: {title}")
+            self._refine()
+
+    def reset_network(self) -> None:
+        """Forget what was adapted."""
+        if self.session is not None:
+            self.session.reset_network()
+            self._say("The network is the pretrained one again; Undo brings the adapted one back")
+            self._refine()
+
+    def save_labels(self, name: str, path: Path) -> None:
+        """Write a map as GeoTIFF."""
+        from napari_disca.exports import write_geotiff
+
+        session = self.session
+        if session is not None:
+            canvas, raster, classes = session.maps[name], session.raster, session.classes
+            self._ask(
+                Task(
+                    "file",
+                    lambda: write_geotiff(canvas, path, raster=raster, classes=classes),
+                    lambda written: show_info(f"Saved {written}"),
+                )
+            )
+
+    def save_clicks(self, path: Path) -> None:
+        """Write the clicks as GeoJSON."""
+        from napari_disca.exports import write_clicks
+
+        session = self.session
+        if session is not None and self._guarded(
+            lambda: write_clicks(
+                session.clicks, path, raster=session.raster, classes=session.classes
+            )
+        ):
+            show_info(f"Saved {path}")
+
+    def load_clicks(self, path: Path) -> None:
+        """Add the clicks of a GeoJSON file."""
+        from napari_disca.exports import read_clicks
+
+        session = self.session
+        if session is not None:
+
+            def load() -> None:
+                found = read_clicks(path, raster=session.raster, classes=session.classes)
+                session.set_clicks(session.clicks.added(*found), f"load {len(found)} clicks")
+
+            self._guarded(load)
+
+    def _guarded(self, action: Callable[[], object]) -> bool:
+        """Run something short; a user's error is a notification."""
+        try:
+            action()
+        except DiscaError as error:
+            show_error(str(error))
+            return False
+        return True
+
+    # ------------------------------------------------------------------ work
+
+    def _ask(self, task: Task) -> None:
+        """Run a task, after what must not be interrupted.
+
+        Latest wins: a refresh that runs is stopped, since the next one knows more. Learning and
+        saving are not interrupted by clicks.
+        """
+        if task.kind == "map":
+            self._waiting = [t for t in self._waiting if t.kind != "map"]
+        self._waiting.append(task)
+        if self._worker is None:
+            self._start_next()
+        elif self._task is not None and self._task.kind == "map":
+            self._worker.quit()
+        self.changed.emit()
+
+    def _start_next(self) -> None:
+        if not self._waiting:
+            return
+        self._task = self._waiting.pop(0)
+        self._cancelled = False
+        try:
+            job = self._task.job()
+        except DiscaError as error:
+            self._task = None
+            show_error(str(error))
+            self._start_next()
+            return
+        worker = JobWorker(job)
+        worker.progressed.connect(self._on_event)
+        worker.returned.connect(self._on_returned)
+        worker.errored.connect(self._on_errored)
+        worker.finished.connect(self._on_finished)
+        self._worker = worker
+        worker.start()
+        self.changed.emit()
+
+    def _refine(self) -> None:
+        if self.session is not None:
+            self._ask(Task("map", self.session.refine))
+
+    def _on_event(self, event: Any) -> None:
+        if isinstance(event, Progress):
+            self.progressed.emit(event)
+        elif self.session is not None:
+            self.session.handle(event)
+            if isinstance(event, Adapted):
+                self.status = event.adaptation.note
+                # From here on it is a refresh like any other, which a click may overtake.
+                self._task = Task("map", self.session.refine)
+                if self._waiting and self._worker is not None:
+                    self._worker.quit()
+                self.changed.emit()
+
+    def _on_returned(self, result: Any) -> None:
+        if self._task is not None and self._task.done is not None:
+            self._task.done(result)
+
+    def _on_errored(self, error: Exception) -> None:
+        if isinstance(error, DiscaError):
+            show_error(str(error))
+        elif isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+            show_error("There is not enough memory for this; close other programs or images")
+        else:
+            _log.error("a job failed", exc_info=error)
+            show_error(
+                f"Something went wrong ({type(error).__name__}: {error}); the clicks are kept"
+            )
+
+    def _on_finished(self) -> None:
+        cancelled, self._cancelled = self._cancelled, False
+        self._worker = self._task = None
+        if cancelled and not self._waiting:
+            self._say("Cancelled; what is finished stays")
+        self._start_next()
+        if self._worker is None:
+            self.progressed.emit(Progress("", 0, 0))
+        self.changed.emit()
+
+    # ------------------------------------------------------------------ reactions
+
+    def _on_clicks(self, _clicks: Any) -> None:
+        self._refine()
+
+    def _on_adapted(self, adapted: Adapted | None) -> None:
+        if self.layers is not None:
+            if adapted is None:
+                self.layers.show_unadapted()
+            else:
+                self.layers.show_adapted()
+
+    def _on_history(self) -> None:
+        self.changed.emit()
+
+    def _on_layer_removed(self, event: Any) -> None:
+        if self.layers is not None and event.value is self.layers.image:
+            self.close()
+
+    def _follow_view(self) -> None:
+        if self.session is not None and self.layers is not None:
+            self.session.viewport.window = self.layers.view()
+
+    def _say(self, text: str) -> None:
+        self.status = text
+        self.changed.emit()

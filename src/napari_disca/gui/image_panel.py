@@ -1,0 +1,173 @@
+"""Which image, which network, and how the network reads the image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
+
+_LOAD = "Load…"
+
+
+class ImagePanel(QWidget):
+    """Choose an image layer and a network.
+
+    Signals: ``chosen()`` when one of them, or the resampling by hand, changes.
+    """
+
+    chosen = Signal()
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self.images = QComboBox()
+        self.images.setToolTip("The image layer to segment")
+        self.networks = QComboBox()
+        self.networks.setToolTip("A bundled network, or a .safetensors file of your own")
+        self.by_hand = QCheckBox("by hand")
+        self.by_hand.setToolTip(
+            "Network pixels per image pixel. By default from the ground resolutions of the image "
+            "and the network; set it by hand where the image has no CRS"
+        )
+        self.factor = QDoubleSpinBox()
+        self.factor.setRange(0.016, 32.0)
+        self.factor.setDecimals(3)
+        self.factor.setSingleStep(0.05)
+        self.factor.setValue(1.0)
+        self.factor.setPrefix("× ")
+        self.factor.setEnabled(False)
+        self.about = QLabel()
+        self.about.setWordWrap(True)
+        self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.about.setEnabled(False)
+
+        row = QHBoxLayout()
+        row.addWidget(self.factor, 1)
+        row.addWidget(self.by_hand)
+        form = QFormLayout()
+        form.addRow("Image", self.images)
+        form.addRow("Network", self.networks)
+        form.addRow("Read at", row)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(form)
+        layout.addWidget(self.about)
+
+        self._fill_networks()
+        self._fill_images()
+        viewer.layers.events.inserted.connect(self._fill_images)
+        viewer.layers.events.removed.connect(self._fill_images)
+        self.images.currentIndexChanged.connect(self._changed)
+        self.networks.activated.connect(self._network_chosen)
+        self.by_hand.toggled.connect(self.factor.setEnabled)
+        self.by_hand.toggled.connect(self._changed)
+        self.factor.valueChanged.connect(self._changed)
+
+    def image(self) -> Image | None:
+        """The chosen layer."""
+        return self.images.currentData()
+
+    def weights(self) -> str:
+        """Name or file of the chosen network."""
+        return self.networks.currentData() or ""
+
+    def hand_factor(self) -> float | None:
+        """The factor set by hand."""
+        return self.factor.value() if self.by_hand.isChecked() else None
+
+    def show_factor(self, factor: float, about: str) -> None:
+        """Show what the network reads."""
+        if not self.by_hand.isChecked():
+            self.factor.blockSignals(True)
+            self.factor.setValue(factor)
+            self.factor.blockSignals(False)
+        self.about.setText(about)
+
+    def recall_factor(self, factor: float | None) -> None:
+        """Show a factor remembered from another day, or none."""
+        for widget in (self.factor, self.by_hand):
+            widget.blockSignals(True)
+        self.by_hand.setChecked(factor is not None)
+        self.factor.setEnabled(factor is not None)
+        if factor is not None:
+            self.factor.setValue(factor)
+        for widget in (self.factor, self.by_hand):
+            widget.blockSignals(False)
+
+    def _fill_networks(self) -> None:
+        from napari_disca.networks import bundled_weights
+
+        for name in bundled_weights():
+            self.networks.addItem(name, name)
+        preferred = self.networks.findText("landcover-5")
+        self.networks.setCurrentIndex(max(0, preferred))
+        self._last = self.networks.currentIndex()
+        self.networks.addItem(_LOAD, None)
+
+    def _fill_images(self, event: Any = None) -> None:
+        now = self.image()
+        self.images.blockSignals(True)
+        self.images.clear()
+        for layer in reversed(self._viewer.layers):
+            if isinstance(layer, Image) and not layer.name.endswith("(copy)"):
+                self.images.addItem(layer.name, layer)
+        kept = self.images.findData(now)
+        self.images.setCurrentIndex(max(0, kept))
+        self.images.blockSignals(False)
+        if self.image() is not now:
+            self._changed()
+
+    def _network_chosen(self, index: int) -> None:
+        if self.networks.itemText(index) == _LOAD:
+            file, _ = QFileDialog.getOpenFileName(
+                self, "Load a network", "", "Networks (*.safetensors)"
+            )
+            if not file:
+                self.networks.setCurrentIndex(self._last)
+                return
+            self.add_network(Path(file))
+        self._last = self.networks.currentIndex()
+        self._changed()
+
+    def choose_network(self, name_or_file: str) -> None:
+        """Choose a bundled network by name, or add and choose a file."""
+        index = self.networks.findData(name_or_file)
+        if index >= 0:
+            self.networks.setCurrentIndex(index)
+            self._last = index
+        else:
+            self.add_network(Path(name_or_file))
+        self._changed()
+
+    def add_network(self, file: Path) -> None:
+        """Offer a network from a file, and choose it; one that cannot be used is refused."""
+        from napari.utils.notifications import show_error
+
+        from napari_disca.errors import DiscaError
+        from napari_disca.networks import read_card
+
+        try:
+            read_card(file)
+        except DiscaError as error:
+            show_error(str(error))
+            self.networks.setCurrentIndex(self._last)
+            return
+        self.networks.insertItem(0, file.stem, str(file))
+        self.networks.setCurrentIndex(0)
+        self._last = 0
+
+    def _changed(self, *_: Any) -> None:
+        self.chosen.emit()
