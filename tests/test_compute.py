@@ -5,8 +5,9 @@ import os
 import pytest
 import torch
 
-from napari_disca.compute import Compute, keep_cores_free
+from napari_disca.compute import Compute
 from napari_disca.errors import DiscaError
+from napari_disca.threads import keep_cores_free
 
 
 def test_auto_takes_what_is_there():

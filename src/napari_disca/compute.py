@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,17 +13,6 @@ from napari_disca.errors import DiscaError
 
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
-
-
-def keep_cores_free() -> None:
-    """Tell OpenMP's waiting threads to sleep rather than spin.
-
-    Spinning threads on a busy core make everything several times slower, the window included.
-    Takes effect only when called before torch is imported for the first time, so programs call
-    it first; a value the user has set is left alone.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class DiscaWidget(QScrollArea):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
-        from napari_disca.compute import keep_cores_free
+        from napari_disca.threads import keep_cores_free
 
         keep_cores_free()  # before torch is imported, if it is not yet
         from napari_disca.gui.classes_panel import ClassesPanel
