@@ -12,12 +12,12 @@ from napari_disca.networks import Card, LandClass, Network, build_network
 COLOURS = ("#d73027", "#fee090", "#7570b3", "#1b9e3e", "#2c7fb8")
 
 
-def make_card(classes: int = 3, **changes: Any) -> Card:
+def make_card(count: int = 3, **changes: Any) -> Card:
     """Card of a small network."""
     fields: dict[str, Any] = {
         "name": "for-tests",
         "architecture": "linknet",
-        "classes": tuple(LandClass(f"class {i}", COLOURS[i]) for i in range(classes)),
+        "classes": tuple(LandClass(f"class {i}", COLOURS[i]) for i in range(count)),
         "guidance": Guidance("cone", radius=12),
         "mean": (0.4, 0.4, 0.4),
         "std": (0.25, 0.25, 0.25),

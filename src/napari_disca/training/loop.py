@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from scipy import ndimage
 from torch import Tensor
@@ -80,8 +80,8 @@ class TrainingPlan:
     rate: float = 1e-3
     decay: float = 1e-4
     unclicked: float = 0.3
-    error_driven: float = 0.65
-    counterfactual: float = 0.25
+    error_driven: float = 0.8
+    counterfactual: float = 0.1
     clicks: int = 6
     average: float = 0.998
     bfloat16: bool = True
@@ -261,7 +261,7 @@ class _Clicked:
     """A batch with clicks on it.
 
     `guidance` (B, classes, H, W); `labels` (B, H, W), changed where a click contradicts the image;
-    `focus` (B, H, W) bool: the regions that the clicks are about.
+    `focus` (B, H, W) bool: the regions that the clicks are about, and what lies close to them.
     """
 
     guidance: NDArray[np.float32]
@@ -297,7 +297,7 @@ def _clicked(
             for other in rng.integers(len(labels), size=1 + count // 3):
                 found = _contradict(labels[i], labels[other], rng)
                 if found is not None:
-                    focus[i] |= found[0]
+                    focus[i] |= found[0] | _near(found[1], window.shape)
                     clicks[i] = clicks[i].added(found[1])
         else:
             clicks[i] = Clicks(tuple(random_clicks(labels[i], count, rng)))
@@ -322,7 +322,7 @@ def _clicked(
             for click in error_clicks(now, labels[i], wanted, rng=rng, min_area=16):
                 clicks[i] = clicks[i].added(click)
                 wrong = (now != labels[i]) & (labels[i] == click.label)
-                focus[i] |= _around(wrong, click, reach=112)
+                focus[i] |= _around(wrong, click, reach=112) | _near(click, window.shape)
     return _Clicked(drawn(range(len(labels))), labels, focus)
 
 
@@ -346,11 +346,16 @@ def _contradict(
     return region, error_clicks(np.full_like(wrong, IGNORE), wrong, 1, rng=rng)[0]
 
 
+def _near(click: Click, shape: tuple[int, int], reach: int = 56) -> NDArray[np.bool_]:
+    """Disc around a click: where too much must not change either."""
+    rows, cols = np.ogrid[: shape[0], : shape[1]]
+    near: NDArray[np.bool_] = (rows - click.row) ** 2 + (cols - click.col) ** 2 <= reach**2
+    return near
+
+
 def _around(mask: NDArray[np.bool_], click: Click, reach: int) -> NDArray[np.bool_]:
     """Connected part of `mask` under a click, up to `reach` pixels away."""
-    rows, cols = np.ogrid[: mask.shape[0], : mask.shape[1]]
-    near = mask & ((rows - click.row) ** 2 + (cols - click.col) ** 2 <= reach**2)
-    parts, _ = ndimage.label(near)
+    parts, _ = ndimage.label(mask & _near(click, (mask.shape[0], mask.shape[1]), reach))
     here = parts[click.pixel]
     return (parts == here) if here else np.zeros_like(mask)
 
@@ -417,8 +422,11 @@ def _restored(
     """Load a checkpoint if there is one; the step to go on from."""
     if not path.exists():
         return 0
-    with safe_open(path, framework="pt") as file:
-        header = file.metadata()
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path.name} cannot be read: {error}; remove it to start anew") from error
     same_card = header.get("card") == network.card.to_json()
     if header.get("plan") != str(asdict(plan)) or not same_card:
         raise DataError(
