@@ -115,7 +115,7 @@ def test_a_checkpoint_of_another_plan_is_refused(images, tmp_path):
     checkpoint = tmp_path / "c.safetensors"
     quick = replace(PLAN, steps=1)
     finish(train(images, CARD, quick, checkpoint=checkpoint))
-    with pytest.raises(DataError, match=r"c\.safetensors was trained with another plan"):
+    with pytest.raises(DataError, match=r"c\.safetensors was trained with other options"):
         finish(train(images, CARD, replace(quick, rate=0.5), checkpoint=checkpoint))
 
 

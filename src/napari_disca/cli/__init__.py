@@ -6,6 +6,7 @@ code 2.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -30,18 +31,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before torch is imported: waiting threads would slow down everything else.
     keep_cores_free()
     given = list(sys.argv[1:] if argv is None else argv)
-    arguments = build_parser(given[0] if given else "").parse_args(given)
     try:
-        return int(arguments.run(arguments) or 0)
+        arguments = build_parser(given[0] if given else "").parse_args(given)
+        code = int(arguments.run(arguments) or 0)
+        sys.stdout.flush()
+        return code
+    except SystemExit as stop:  # argparse, after --help or a wrong argument
+        return stop.code if isinstance(stop.code, int) else 0
     except DiscaError as error:
         return _mistake(str(error))
     except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
         return _mistake(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
+    except BrokenPipeError:
+        # The reader of our output has seen enough (`| head`); Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
-        print("\nnapari-disca: interrupted", file=sys.stderr)  # noqa: T201
+        _say("interrupted")
         return 130
+    except Exception as error:
+        if _out_of_memory(error):
+            return _mistake("the memory is full; close other programs, or choose another --device")
+        raise
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # torch.OutOfMemoryError, without importing torch; on a CPU it is a RuntimeError.
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def _mistake(line: str) -> int:
-    print(f"napari-disca: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
+    _say(" ".join(line.split()))
     return 2
+
+
+def _say(line: str) -> None:
+    from napari_disca.cli.console import note
+
+    note(f"napari-disca: {line}")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_disca.cli.console import Console
+from napari_disca.cli.console import Console, note
 from napari_disca.cli.flags import given_fields, recipes_of
-from napari_disca.errors import DataError, DiscaError, ExportError
+from napari_disca.cli.outputs import checked, map_paths, spare_sources, writable
+from napari_disca.errors import DataError, DiscaError, RasterError
 from napari_disca.events import finish
 
 
@@ -18,13 +18,9 @@ def _say(*lines: str) -> None:
     print(*lines, sep="\n")  # noqa: T201
 
 
-def _note(line: str) -> None:
-    print(line, file=sys.stderr)  # noqa: T201
-
-
-def demo(_: argparse.Namespace) -> int:
+def demo(arguments: argparse.Namespace) -> int:
     """Open napari with the sample scene."""
-    return _window((), demo=True, weights=_.weights)
+    return _window((), demo=True, weights=arguments.weights)
 
 
 def open_images(arguments: argparse.Namespace) -> int:
@@ -36,55 +32,60 @@ def open_images(arguments: argparse.Namespace) -> int:
 
 
 def _window(images: Sequence[Path], *, demo: bool, weights: str | None) -> int:
-    import os
+    from napari_disca.cli.doctor import has_screen
 
-    # torch before Qt: on Windows the other order can fail to load torch's libraries.
-    import torch  # noqa: F401
-
-    if sys.platform.startswith("linux") and not (
-        os.environ.get("DISPLAY")
-        or os.environ.get("WAYLAND_DISPLAY")
-        or os.environ.get("QT_QPA_PLATFORM")
-    ):
+    if not has_screen():
+        # Qt would end the process.
         raise DiscaError(
             "there is no screen to open a window on (DISPLAY is not set); run under a desktop or "
             "xvfb-run, or use 'napari-disca predict' and 'refine'"
         )
+    # torch before Qt: on Windows the other order can fail to load torch's libraries.
+    import torch  # noqa: F401
+
     try:
-        from napari_disca.gui.app import open_window
+        # Imports napari and Qt.
+        from napari_disca.gui import app, widget  # noqa: F401
     except ImportError as error:
         raise DiscaError(
-            f"napari or Qt is not installed ({error}); pip install 'napari-disca[all]'"
+            f'napari or Qt is not installed ({error}); pip install "napari-disca[all]"'
         ) from error
-    open_window(images, demo=demo, weights=weights)
+    app.open_window(images, demo=demo, weights=weights)
     return 0
 
 
-def info(_: argparse.Namespace) -> int:
+def info(arguments: argparse.Namespace) -> int:
     """Print versions, device, and what is wrong with them."""
     from napari_disca.cli.doctor import report
 
-    _say(*report())
-    return 0
+    lines, problems = report()
+    _say(*lines, "", *(f"problem: {line}" for line in problems))
+    if not problems:
+        _say("no problems found")
+    return 1 if problems and arguments.check else 0
 
 
 def predict(arguments: argparse.Namespace) -> int:
     """Write the network's maps."""
     from napari_disca.networks import load_network
 
+    outputs = map_paths(arguments.images, arguments.output)
+    compute = _compute(arguments)
     network = load_network(arguments.weights)
-    folder = len(arguments.images) > 1 or arguments.output.is_dir()
-    outputs = [
-        arguments.output / f"{image.stem}_labels.tif" if folder else arguments.output
-        for image in arguments.images
-    ]
-    if len(set(outputs)) < len(outputs):
-        raise DiscaError("two of the images have the same name; predict them into two folders")
+    code = 0
     for image, output in zip(arguments.images, outputs, strict=True):
-        with _session(arguments, image, output, network) as session:
-            finish(session.predict(), _handled(session))
-            _save(session, "initial", output)
-    return 0
+        try:
+            with _Session(arguments, image, output, network, compute) as session:
+                _describe(session)
+                finish(session.predict(), _handled(session))
+                _save(session, "initial", output)
+        except RasterError as error:
+            if len(outputs) == 1:
+                raise
+            # One damaged image must not stop the others of a night.
+            note(f"napari-disca: {image.name}: {' '.join(str(error).split())}")
+            code = 2
+    return code
 
 
 def refine(arguments: argparse.Namespace) -> int:
@@ -92,37 +93,42 @@ def refine(arguments: argparse.Namespace) -> int:
     from napari_disca.exports import read_clicks
     from napari_disca.networks import load_network
 
-    (recipe,) = recipes_of(arguments, _known_recipes([arguments.recipe])).values()
+    (recipe,) = recipes_of(arguments, [arguments.recipe]).values()
+    output = checked(arguments.output, [arguments.image, arguments.clicks])
+    compute = _compute(arguments)
     network = load_network(arguments.weights)
-    with _session(arguments, arguments.image, arguments.output, network) as session:
+    with _Session(arguments, arguments.image, output, network, compute) as session:
         session.set_clicks(
             read_clicks(arguments.clicks, raster=session.raster, classes=session.classes)
         )
+        _describe(session)
+        if not session.clicks:
+            note(f"{arguments.clicks.name} holds no clicks; this is the map before any click")
         name = "disca" if recipe.learns and len(session.clicks) else "disir"
         if name == "disca":
             adaptation = finish(session.adapt(recipe, ("disca",)), _handled(session))
-            _note(adaptation.note)
+            note(adaptation.note)
         else:
             finish(session.refresh(("disir",)), _handled(session))
-        _save(session, name, arguments.output)
+        _save(session, name, output)
     return 0
 
 
-class _session:  # noqa: N801 - used like a function
+class _Session:
     """Session of an image on the command line; its file is closed at the end."""
 
-    def __init__(self, arguments: Any, image: Path, output: Path, network: Any) -> None:
+    def __init__(
+        self, arguments: Any, image: Path, output: Path, network: Any, compute: Any
+    ) -> None:
         from napari_disca.raster import open_raster
         from napari_disca.remembered import recall, remember
         from napari_disca.session import Session
 
-        if output.exists() and image.exists() and output.samefile(image):
-            raise ExportError(f"{output} is the image itself; choose another output file")
-        compute = _compute(arguments)
         self._raster = open_raster(image)
         try:
-            factor = arguments.factor
-            if factor is None:
+            spare_sources(output, image)
+            factor = None if arguments.factor == "auto" else arguments.factor
+            if arguments.factor is None:
                 factor = recall(self._raster, network.card)
             self.session = Session(
                 self._raster,
@@ -133,17 +139,20 @@ class _session:  # noqa: N801 - used like a function
                 seed=arguments.seed,
             )
             if arguments.factor is not None:
-                remember(self._raster, network.card, arguments.factor)
+                remember(self._raster, network.card, factor)
         except BaseException:
             self._raster.close()
             raise
-        _note(f"{image.name}: {self.session.inputs.describe()}; {compute}")
 
     def __enter__(self) -> Any:
         return self.session
 
     def __exit__(self, *_: object) -> None:
         self._raster.close()
+
+
+def _describe(session: Any) -> None:
+    note(f"{session.raster.name}: {session.inputs.describe()}; {session.compute}")
 
 
 def _compute(arguments: Any) -> Any:
@@ -155,7 +164,8 @@ def _compute(arguments: Any) -> Any:
         if arguments.threads < 1:
             raise DiscaError(f"--threads {arguments.threads} is too few; give 1 or more")
         torch.set_num_threads(arguments.threads)
-    return Compute.choose(arguments.device, arguments.precision)
+    # Training has no precision: it has a plan.
+    return Compute.choose(arguments.device, getattr(arguments, "precision", "auto"))
 
 
 def _handled(session: Any) -> Any:
@@ -173,15 +183,6 @@ def _save(session: Any, name: str, output: Path) -> None:
 
     job = write_geotiff(session.maps[name], output, raster=session.raster, classes=session.classes)
     _say(str(finish(job, Console())))
-
-
-def _known_recipes(names: Sequence[str]) -> Sequence[str]:
-    from napari_disca.recipes import RECIPES
-
-    for name in names:
-        if name not in RECIPES:
-            raise DiscaError(f"recipe {name!r} is unknown; choose one of {', '.join(RECIPES)}")
-    return names
 
 
 def _pairs(arguments: argparse.Namespace) -> tuple[list[Any], list[Any]]:
@@ -202,17 +203,21 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from napari_disca.evaluate import evaluate as measure
     from napari_disca.networks import load_network
 
-    recipes = recipes_of(arguments, _known_recipes(arguments.recipe or ["disir", "default"]))
+    recipes = recipes_of(arguments, arguments.recipe or ["disir", "default"])
+    if arguments.json:
+        writable(arguments.json)
+    compute = _compute(arguments)
     network = load_network(arguments.weights)
+    class_map = None
+    if arguments.class_map:
+        text = arguments.class_map
+        text = text if "=" in text else text.replace(":", "=")
+        class_map = ClassMap.parse(text, network.card.classes)
     settings = Settings(
         clicks=arguments.clicks,
         mode=arguments.mode,
         factor=arguments.scale,
-        class_map=(
-            ClassMap.parse(arguments.class_map, network.card.classes)
-            if arguments.class_map
-            else None
-        ),
+        class_map=class_map,
         coding=arguments.mask_coding,
         crop=arguments.crop,
         max_images=arguments.max_images,
@@ -220,11 +225,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
     )
     pairs, _ = _pairs(arguments)
-    job = measure(network, pairs, recipes, settings, compute=_compute(arguments))
-    records = finish(job, Console())
+    job = measure(network, pairs, recipes, settings, compute=compute)
+    records = finish(job, Console(outer="images"))
     _say(summary(records))
     if arguments.json:
-        _note(f"figures written to {write_json(records, arguments.json)}")
+        note(f"figures written to {write_json(records, arguments.json)}")
     return 0
 
 
@@ -232,4 +237,6 @@ def train(arguments: argparse.Namespace) -> int:
     """Train a network and write it."""
     from napari_disca.cli.training import run
 
-    return run(arguments, *_pairs(arguments), given_fields(arguments))
+    writable(arguments.output)
+    compute = _compute(arguments)
+    return run(arguments, *_pairs(arguments), given_fields(arguments), compute)

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -22,10 +23,11 @@ _PACKAGES = (
     "napari",
     "npe2",
     "magicgui",
-    "PyQt6",
-    "PySide6",
 )
+_QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+#: Formats images come in, and what those who use them lose without.
 _DRIVERS = ("GTiff", "COG", "VRT", "JPEG", "PNG", "JP2OpenJPEG", "WEBP")
+_NEEDED = {"GTiff": "GeoTIFF", "VRT": "mosaics (VRT)", "JPEG": "JPEG", "JP2OpenJPEG": "Sentinel-2"}
 
 # In a process of its own: a missing screen or a broken driver aborts it.
 _OPENGL = """
@@ -38,6 +40,7 @@ if not context.create() or not context.makeCurrent(surface):
     sys.exit("no OpenGL context")
 from OpenGL import GL
 print(json.dumps({
+    "vendor": GL.glGetString(GL.GL_VENDOR).decode(),
     "renderer": GL.glGetString(GL.GL_RENDERER).decode(),
     "version": GL.glGetString(GL.GL_VERSION).decode(),
     "texture": int(GL.glGetIntegerv(GL.GL_MAX_TEXTURE_SIZE)),
@@ -45,20 +48,33 @@ print(json.dumps({
 """
 
 
-def report() -> list[str]:
-    """Lines about this installation; the last ones are its problems."""
+def report() -> tuple[list[str], list[str]]:
+    """Lines about this installation, and its problems with their remedies."""
+    lines: list[str] = []
     problems: list[str] = []
-    lines = [f"Python {platform.python_version()} on {platform.platform()}"]
-    lines += [f"{name} {_version(name) or 'not installed'}" for name in _PACKAGES]
-    lines += _gdal(problems)
-    lines += _torch(problems)
-    lines += _opengl(problems)
-    lines += _networks(problems)
-    if _version("napari") is None:
-        problems.append("napari is not installed: pip install 'napari-disca[all]'")
-    lines.append("")
-    lines += [f"problem: {line}" for line in problems] or ["no problems found"]
-    return lines
+    sections: dict[str, Callable[[list[str]], list[str]]] = {
+        "packages": _packages,
+        "GDAL": _gdal,
+        "PROJ": _proj,
+        "torch": _torch,
+        "OpenGL": _opengl,
+        "networks": _networks,
+        "files": _files,
+    }
+    for name, look in sections.items():
+        try:
+            lines += look(problems)
+        except Exception as error:
+            # A broken installation is what this command is for.
+            lines.append(f"{name}: broken")
+            problems.append(f"{name}: {' '.join(str(error).split())}: reinstall napari-disca")
+    return lines, problems
+
+
+def has_screen() -> bool:
+    """Whether Qt finds a screen, or was told to do without; if not, it ends the process."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return not sys.platform.startswith("linux") or any(map(os.environ.get, names))
 
 
 def _version(name: str) -> str | None:
@@ -68,21 +84,52 @@ def _version(name: str) -> str | None:
         return None
 
 
+def _packages(problems: list[str]) -> list[str]:
+    lines = [f"Python {platform.python_version()} on {platform.platform()}"]
+    lines += [f"{name} {_version(name) or 'not installed'}" for name in _PACKAGES]
+    qt = [f"{name} {_version(name)}" for name in _QT if _version(name)]
+    lines.append(f"Qt: {', '.join(qt) or 'not installed'}")
+    if _version("napari") is None or not qt:
+        problems.append('napari or Qt is not installed: pip install "napari-disca[all]"')
+    if len(qt) > 1:
+        problems.append(
+            f"there are several Qt bindings ({', '.join(qt)}), which can crash the window: "
+            f"uninstall all but one, or set QT_API to {qt[0].split()[0].lower()}"
+        )
+    plugins = metadata.entry_points(group="napari.manifest")
+    if not any(plugin.value == "napari_disca:napari.yaml" for plugin in plugins):
+        problems.append("napari does not know this plugin: install it (pip install -e .)")
+    return lines
+
+
 def _gdal(problems: list[str]) -> list[str]:
     import rasterio
-    from rasterio.drivers import raster_driver_extensions
     from rasterio.env import GDALVersion
 
     with rasterio.Env() as env:
         drivers = env.drivers()
+    for name, what in _NEEDED.items():
+        if name not in drivers:
+            problems.append(f"GDAL has no driver {name}, for {what}: pip install rasterio's wheel")
     there = [name for name in _DRIVERS if name in drivers]
-    if "GTiff" not in there:
-        problems.append("GDAL cannot read GeoTIFF: reinstall rasterio")
-    extensions = len(raster_driver_extensions())
-    return [
-        f"GDAL {GDALVersion.runtime()}, drivers: {', '.join(there)} "
-        f"({len(drivers)} in all, {extensions} file extensions)"
-    ]
+    return [f"GDAL {GDALVersion.runtime()}, drivers: {', '.join(there)} ({len(drivers)} in all)"]
+
+
+def _proj(problems: list[str]) -> list[str]:
+    import pyproj
+    from rasterio.crs import CRS
+
+    # rasterio and pyproj each bring a PROJ and its database.
+    for name, known in (("rasterio", CRS.from_epsg), ("pyproj", pyproj.CRS.from_epsg)):
+        try:
+            known(32633)
+        except Exception as error:
+            said = [key for key in ("PROJ_DATA", "PROJ_LIB", "GDAL_DATA") if key in os.environ]
+            problems.append(
+                f"{name} does not know EPSG:32633 ({' '.join(str(error).split())}): "
+                + (f"unset {' and '.join(said)}" if said else f"reinstall {name}")
+            )
+    return [f"PROJ {pyproj.proj_version_str}"]
 
 
 def _torch(problems: list[str]) -> list[str]:
@@ -90,13 +137,17 @@ def _torch(problems: list[str]) -> list[str]:
 
     from napari_disca.compute import Compute
 
+    compute = Compute.choose()
+    settings = (
+        f"{key}={os.environ.get(key, '(not set)')}"
+        for key in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")
+    )
     lines = [
-        f"device: {Compute.choose()}",
-        f"CPU threads: {torch.get_num_threads()} of {os.cpu_count()}, "
-        f"OMP_WAIT_POLICY {os.environ.get('OMP_WAIT_POLICY', 'not set')}",
+        f"device: {compute}",
+        f"CPU threads: {torch.get_num_threads()} of {os.cpu_count()}; {', '.join(settings)}",
     ]
     if torch.cuda.is_available():
-        lines.append(f"CUDA: {torch.cuda.get_device_name()}")
+        lines.append(f"CUDA {torch.version.cuda}: {torch.cuda.get_device_name()}")
     elif torch.version.cuda:
         problems.append("torch is built for CUDA but finds no GPU: check the NVIDIA driver")
     if os.environ.get("OMP_WAIT_POLICY", "").upper() == "ACTIVE":
@@ -107,12 +158,10 @@ def _torch(problems: list[str]) -> list[str]:
 
 
 def _opengl(problems: list[str]) -> list[str]:
-    if not (_version("napari") and (_version("PyQt6") or _version("PySide6"))):
+    if not _version("napari") or not any(map(_version, _QT)):
         return ["OpenGL: not looked at (no Qt)"]
-    if sys.platform.startswith("linux") and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    ):
-        return ["OpenGL: not looked at (no screen)"]
+    if not has_screen():
+        return ["OpenGL: not available (no display)"]
     try:
         result = subprocess.run(
             [sys.executable, "-c", _OPENGL],
@@ -123,7 +172,10 @@ def _opengl(problems: list[str]) -> list[str]:
         )
         found = json.loads(result.stdout.splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError):
-        problems.append("no OpenGL context could be made: install or update the graphics driver")
+        problems.append(
+            "no OpenGL context could be made: install or update the graphics driver (on Linux "
+            "the packages that the README lists)"
+        )
         return ["OpenGL: not available"]
     if found["texture"] < 4096:
         problems.append(
@@ -131,13 +183,12 @@ def _opengl(problems: list[str]) -> list[str]:
             "the graphics driver"
         )
     return [
-        f"OpenGL {found['version']}, {found['renderer']}, textures up to {found['texture']} pixels"
+        f"OpenGL {found['version']}, {found['vendor']}, {found['renderer']}, textures up to "
+        f"{found['texture']} pixels"
     ]
 
 
 def _networks(problems: list[str]) -> list[str]:
-    import platformdirs
-
     from napari_disca.errors import DiscaError
     from napari_disca.networks import bundled_weights, read_card
 
@@ -146,14 +197,40 @@ def _networks(problems: list[str]) -> list[str]:
         try:
             card = read_card(file)
         except DiscaError as error:
-            problems.append(str(error))
+            problems.append(f"network {name}: {error}: reinstall napari-disca")
             continue
         resolution = f"{card.ground_resolution:g} m" if card.ground_resolution else "any scale"
         classes = ", ".join(c.name for c in card.classes)
-        lines.append(f"network {name}: {classes}; {resolution} a pixel")
-    if not lines:
-        problems.append("no bundled networks were found: reinstall napari-disca")
+        options = " ".join(map(str, card.options.values()))
+        figures = ", ".join(f"{key} {value:.3g}" for key, value in card.figures.items())
+        lines.append(
+            f"network {name}: {card.architecture} {options}; {classes}; {len(card.bands)} bands, "
+            f"{resolution} a pixel" + (f"; {figures}" if figures else "")
+        )
+    if "landcover-5" not in bundled_weights():
+        problems.append(
+            "the bundled network landcover-5 is missing: reinstall napari-disca, or give "
+            "--weights FILE"
+        )
+    return lines
+
+
+def _files(problems: list[str]) -> list[str]:
+    import tempfile
+
+    import platformdirs
+
+    from napari_disca.cli.outputs import writable
+    from napari_disca.errors import ExportError
+
     cache = Path(platformdirs.user_cache_dir("napari-disca", appauthor=False))
     size = sum(f.stat().st_size for f in cache.rglob("*") if f.is_file()) if cache.exists() else 0
-    lines.append(f"cache: {cache} ({size / 1e6:.0f} MB)")
-    return lines
+    for folder, use, key in (
+        (cache, "sample scenes", "XDG_CACHE_HOME"),
+        (Path(tempfile.gettempdir()), "large maps", "TMPDIR"),
+    ):
+        try:
+            writable(folder / "probe")
+        except ExportError:
+            problems.append(f"{folder} cannot be written, {use} go there: set {key} to another")
+    return [f"cache: {cache} ({size / 1e6:.0f} MB)", f"temporary files: {tempfile.gettempdir()}"]

@@ -42,7 +42,8 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=napari_disca.__version__)
+    version = f"napari-disca {napari_disca.__version__}"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _window(commands)
     _predict(commands)
@@ -50,12 +51,16 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
     _evaluate(commands, fields=command == "evaluate")
     _train(commands, fields=command == "train")
     info = _command(commands, "info", "versions, device, and what is wrong with them")
+    info.add_argument("--check", action="store_true", help="exit with 1 if there is a problem")
     info.set_defaults(run=_later("info"))
     return parser
 
 
 def _command(commands: Any, name: str, text: str) -> Any:
-    return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    # Abbreviated flags would change their meaning when a recipe gets another field.
+    return commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
+    )
 
 
 def _later(name: str) -> Any:
@@ -87,9 +92,8 @@ def _predict(commands: Any) -> None:
         "-o",
         "--output",
         required=True,
-        type=Path,
         metavar="OUT.tif",
-        help="file to write; a folder for several images",
+        help="file to write; for several images a folder, where IMAGE.tif becomes IMAGE_labels.tif",
     )
     _engine(command)
     _reading(command)
@@ -99,8 +103,16 @@ def _predict(commands: Any) -> None:
 def _refine(commands: Any, *, fields: bool) -> None:
     command = _command(commands, "refine", "correct a map with clicks, and write it")
     command.add_argument("image", type=Path, metavar="IMAGE")
-    command.add_argument("--clicks", required=True, type=Path, metavar="CLICKS.geojson")
-    command.add_argument("-o", "--output", required=True, type=Path, metavar="OUT.tif")
+    command.add_argument(
+        "--clicks",
+        required=True,
+        type=Path,
+        metavar="CLICKS.geojson",
+        help="points with class_id or class, as the panel saves them or a GIS makes them",
+    )
+    command.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="OUT.tif", help="file to write"
+    )
     _recipe(command, repeat=False, fields=fields)
     _engine(command)
     _reading(command)
@@ -122,7 +134,7 @@ def _evaluate(commands: Any, *, fields: bool) -> None:
     command.add_argument(
         "--class-map",
         metavar="MAP",
-        help="network classes onto mask ids, for instance 'building=1,*=0'",
+        help="network classes, by name or id, onto mask ids: 'building=1,*=0' or '0:1,1:0'",
     )
     command.add_argument("--crop", type=int, metavar="N", help="cut images into N x N parts")
     command.add_argument("--max-images", type=int, metavar="N", help="measure at most so many")
@@ -141,10 +153,9 @@ def _train(commands: Any, *, fields: bool) -> None:
     command.add_argument("--name", help="the network's name (that of the file)")
     command.add_argument(
         "--classes",
-        required=True,
         metavar="NAMES",
         help="class 0, 1, ... of the masks: 'building:#d95f02,other' (colours are optional), or "
-        "'potsdam' for the six of ISPRS Potsdam",
+        "'potsdam' for the six of ISPRS Potsdam, which --mask-coding potsdam implies",
     )
     command.add_argument("--architecture", default="linknet", help="(linknet)")
     command.add_argument("--encoder", default="resnet18", help="resnet18 (default) or resnet34")
@@ -154,7 +165,18 @@ def _train(commands: Any, *, fields: bool) -> None:
         metavar="M",
         help="metres per pixel to train at; images with a CRS are resampled to it",
     )
-    command.add_argument("--guidance", choices=("cone", "authors"), default="cone")
+    command.add_argument(
+        "--scaling",
+        default="auto",
+        metavar="HOW",
+        help="how pixel values become 0 to 1: auto (default), dtype, percentile, or LOW:HIGH",
+    )
+    command.add_argument(
+        "--guidance",
+        choices=("cone", "authors"),
+        default="cone",
+        help="how clicks are drawn: cones (default), or as in the paper's code",
+    )
     command.add_argument("--guidance-radius", type=int, default=32, metavar="PX", help="(32)")
     command.add_argument(
         "--scenes",
@@ -165,13 +187,18 @@ def _train(commands: Any, *, fields: bool) -> None:
     )
     command.add_argument("--data", default="", metavar="TEXT", help="training data, for the card")
     command.add_argument("--licence", default="", metavar="TEXT", help="terms, for the card")
+    command.add_argument(
+        "--save-every", type=int, default=200, metavar="N", help="steps between checkpoints (200)"
+    )
     command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    command.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores)")
     command.add_argument("--bands", type=bands, metavar="1,2,3", help="image bands to read")
     if fields:
         from napari_disca.cli.flags import add_fields
+        from napari_disca.cli.training import PLAN
         from napari_disca.training.loop import TrainingPlan
 
-        add_fields(command.add_argument_group("training plan"), [TrainingPlan])
+        add_fields(command.add_argument_group("training plan"), [TrainingPlan], PLAN)
     command.set_defaults(run=_later("train"))
 
 
@@ -220,7 +247,7 @@ def _engine(command: Any) -> None:
         help="of the forward pass (auto: the fastest the device has natively)",
     )
     command.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores)")
-    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (0)")
 
 
 def _reading(command: Any, *, factor: bool = True) -> None:
@@ -228,10 +255,10 @@ def _reading(command: Any, *, factor: bool = True) -> None:
     if factor:
         command.add_argument(
             "--factor",
-            type=float,
+            type=factor_or_auto,
             metavar="X",
-            help="network pixels per image pixel; remembered for the image (from the ground "
-            "resolutions)",
+            help="network pixels per image pixel, remembered for the image; 'auto' forgets it "
+            "(from the ground resolutions)",
         )
 
 
@@ -251,10 +278,22 @@ def _recipe(command: Any, *, repeat: bool, fields: bool) -> None:
         from napari_disca.cli.flags import add_fields
         from napari_disca.recipes import RECIPES
 
-        # Defaults differ between recipes: those of `default` are shown, it comes first.
         ordered = [RECIPES["default"], *RECIPES.values()]
-        group = command.add_argument_group("fields of the recipe")
+        group = command.add_argument_group(
+            "fields of the recipe",
+            "What is not given stays as the recipe has it; shown are the values of 'default'.",
+        )
         add_fields(group, [type(recipe) for recipe in ordered])
+
+
+def factor_or_auto(text: str) -> float | str:
+    """Parse a number or ``auto``."""
+    if text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'auto'") from None
 
 
 def bands(text: str) -> tuple[int, ...]:

@@ -7,17 +7,20 @@ import colorsys
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from napari_disca.cli.console import Console, duration
+from napari_disca.cli.console import Console, note
 from napari_disca.clicks import Guidance
 from napari_disca.compute import Compute
-from napari_disca.errors import DataError
+from napari_disca.errors import CardError, DataError, DiscaError
 from napari_disca.evaluate import Settings, evaluate, summary
-from napari_disca.events import finish
-from napari_disca.networks import Card, LandClass, Network, save_network
+from napari_disca.events import Progress, finish
+from napari_disca.networks import Card, LandClass, Network, Scaling, build_network, save_network
+from napari_disca.raster import open_raster
 from napari_disca.scenes import LAND_COVER, REGIONS, Scene
 from napari_disca.training.folders import training_set
 from napari_disca.training.loop import (
@@ -31,6 +34,32 @@ from napari_disca.training.masks import POTSDAM_CLASSES
 
 #: Held-out images measured at the end, at most; more would take longer than they tell.
 _MEASURED = 12
+#: Steps between looks at the loss.
+_REPORTED = 10
+
+#: What the flags of a `TrainingPlan` say and check.
+PLAN: Mapping[str, Mapping[str, Any]] = {
+    "steps": {"min": 1, "tooltip": "Optimiser steps"},
+    "batch": {"min": 1, "tooltip": "Crops per step"},
+    "size": {"min": 32, "tooltip": "Side of a crop, pixels"},
+    "rate": {"min": 1e-9, "max": 1.0, "tooltip": "Peak learning rate of AdamW"},
+    "decay": {"min": 0.0, "max": 1.0, "tooltip": "Weight decay of AdamW"},
+    "unclicked": {"min": 0.0, "max": 1.0, "tooltip": "Share of crops without clicks"},
+    "error_driven": {
+        "min": 0.0,
+        "max": 1.0,
+        "tooltip": "Share of the clicked crops whose clicks lie where the network is wrong",
+    },
+    "counterfactual": {
+        "min": 0.0,
+        "max": 1.0,
+        "tooltip": "Share of the clicked crops whose clicks contradict the image",
+    },
+    "clicks": {"min": 1, "tooltip": "Largest number of clicks in a crop"},
+    "average": {"min": 0.0, "max": 0.99999, "tooltip": "Decay of the average of the weights"},
+    "bfloat16": {"tooltip": "Forward pass in bfloat16; where the device has it, if not given"},
+    "seed": {"min": 0, "tooltip": "Of the first weights, the crops and the clicks"},
+}
 
 
 def run(
@@ -38,22 +67,25 @@ def run(
     kept: Sequence[Any],
     held: Sequence[Any],
     plan_fields: Mapping[str, Any],
+    compute: Compute,
 ) -> int:
     """Train, measure on what was held out, and write card and weights."""
     output = arguments.output
     if output.suffix != ".safetensors":
         raise DataError(f"{output} does not end in .safetensors; name the output so")
-    classes = parse_classes(arguments.classes)
-    compute = Compute.choose(arguments.device)
-    plan = _plan(plan_fields)
-    bands = arguments.bands or (1, 2, 3)
-    colours = ("red", "green", "blue")
+    if arguments.save_every < 1:
+        raise DataError(f"--save-every {arguments.save_every} is too small; give 1 or more")
+    if not kept:
+        raise DataError("every image is held out, there is none to learn from")
+    plan = _plan(plan_fields, compute)
+    bands = _band_names(arguments.bands, kept[0].image)
     card = Card(
         name=arguments.name or output.stem,
         architecture=arguments.architecture,
         options={"encoder": arguments.encoder},
-        classes=classes,
-        bands=colours if len(bands) == 3 else tuple(f"band {b}" for b in bands),
+        classes=_classes(arguments),
+        bands=bands,
+        scaling=parse_scaling(arguments.scaling),
         mean=(0.0,) * len(bands),
         std=(1.0,) * len(bands),
         ground_resolution=arguments.ground_resolution,
@@ -61,30 +93,98 @@ def run(
         training_data=arguments.data,
         licence=arguments.licence,
     )
-    console = Console()
+    # A wrong architecture or option is told before all images are read.
+    build_network(card)
     card, images = finish(
-        training_set(kept, card, bands=arguments.bands, coding=arguments.mask_coding), console
+        training_set(kept, card, bands=arguments.bands, coding=arguments.mask_coding), Console()
     )
     images = [*images, *_scenes(arguments.scenes, card, images, plan.seed)]
     checkpoint = checkpoint_path(output)
-    if checkpoint.exists():
-        console.line(f"going on from {checkpoint.name}")
-
-    def show(event: Any) -> None:
-        if isinstance(event, TrainingStep):
-            left = duration((plan.steps - event.step) * event.seconds)
-            console.line(
-                f"step {event.step} of {plan.steps}: loss {event.loss:.3f}, "
-                f"{event.seconds:.2f} s a step, about {left} left"
-            )
-
-    network = finish(train(images, card, plan, device=compute.device, checkpoint=checkpoint), show)
-    if held:
-        network = _measured(network, held, arguments, compute, console)
+    job = train(
+        images,
+        card,
+        plan,
+        device=compute.device,
+        checkpoint=checkpoint,
+        save_every=arguments.save_every,
+        report_every=_REPORTED,
+    )
+    try:
+        network = finish(job, _Shown())
+    except KeyboardInterrupt:
+        if checkpoint.exists():
+            note("the same command goes on from the last checkpoint")
+        raise
+    # Before measuring, which may fail on an odd mask.
     written = save_network(network, output)
+    if held:
+        try:
+            written = save_network(_measured(network, held, arguments, compute), output)
+        except DiscaError as error:
+            note(f"the network is written but was not measured: {error}")
     checkpoint.unlink(missing_ok=True)
     print(written)  # noqa: T201
     return 0
+
+
+class _Shown:
+    """Progress of a training, with the loss."""
+
+    def __init__(self) -> None:
+        self._console = Console()
+        self._loss = ""
+        self._begun = False
+
+    def __call__(self, event: Any) -> None:
+        if isinstance(event, TrainingStep):
+            self._loss = f"loss {event.loss:.3f}"
+        elif isinstance(event, Progress):
+            if not self._begun and event.done:
+                note(f"resuming at step {event.done} of {event.total}")
+            self._begun = True
+            self._console(event, self._loss)
+
+
+def _classes(arguments: argparse.Namespace) -> tuple[LandClass, ...]:
+    if arguments.classes:
+        return parse_classes(arguments.classes)
+    if arguments.mask_coding == "potsdam":
+        return POTSDAM_CLASSES
+    raise DataError("--classes is missing; name them in the order of the masks' ids")
+
+
+def _band_names(bands: Sequence[int] | None, image: Path) -> tuple[str, ...]:
+    """Names for the card; by them the network finds its bands in other images."""
+    if bands is None:
+        return "red", "green", "blue"
+    with open_raster(image) as raster:
+        there = dict(enumerate(raster.color_interp, start=1))
+    names = tuple(there.get(band, "") for band in bands)
+    known = {"red", "green", "blue", "nir"}
+    if len(set(names)) < len(names):
+        return tuple(f"band {band}" for band in bands)
+    return tuple(n if n in known else f"band {b}" for n, b in zip(names, bands, strict=True))
+
+
+def parse_scaling(text: str) -> Scaling:
+    """Scaling from its kind, or from ``"LOW:HIGH"``.
+
+    Raises
+    ------
+    CardError
+        If it is neither.
+    """
+    low, colon, high = text.partition(":")
+    if not colon:
+        if text == "range":
+            raise CardError("--scaling range needs its ends; write --scaling LOW:HIGH")
+        return Scaling(text)  # type: ignore[arg-type]  # checks it
+    try:
+        return Scaling("range", float(low), float(high))
+    except ValueError as error:
+        if isinstance(error, CardError):
+            raise
+        raise CardError(f"--scaling {text!r} is not like 0:10000") from error
 
 
 def parse_classes(text: str) -> tuple[LandClass, ...]:
@@ -113,13 +213,15 @@ def _colour(index: int) -> str:
     return "#" + "".join(f"{int(c * 255):02x}" for c in channels)
 
 
-def _plan(given: Mapping[str, Any]) -> TrainingPlan:
-    plan = replace(TrainingPlan(), **given)
-    for name, least in (("steps", 1), ("batch", 1), ("size", 32)):
-        if getattr(plan, name) < least:
-            raise DataError(f"--{name} {getattr(plan, name)} is too small; give {least} or more")
-    if not 0 < plan.rate < 1:
-        raise DataError(f"--rate {plan.rate:g} is not between 0 and 1")
+def _plan(given: Mapping[str, Any], compute: Compute) -> TrainingPlan:
+    """Plan with the given fields; in bfloat16 only where that is fast."""
+    native = compute.dtype == torch.bfloat16
+    plan = replace(TrainingPlan(), **{"bfloat16": native, **given})
+    if plan.error_driven + plan.counterfactual > 1:
+        raise DataError(
+            f"--error-driven {plan.error_driven:g} and --counterfactual {plan.counterfactual:g} "
+            "are shares of the same crops; their sum is at most 1"
+        )
     return plan
 
 
@@ -164,22 +266,22 @@ def _measured(
     held: Sequence[Any],
     arguments: argparse.Namespace,
     compute: Compute,
-    console: Console,
 ) -> Network:
     """Write validation figures into the card."""
-    console.line(f"measuring on {min(len(held), _MEASURED)} held-out images")
     settings = Settings(
         coding=arguments.mask_coding, crop=512, max_images=_MEASURED, bands=arguments.bands
     )
-    records = finish(evaluate(network, held, ["disir"], settings, compute=compute), console)
-    if records:
-        console.line(summary(records))
+    job = evaluate(network, held, ["disir"], settings, compute=compute)
+    records = finish(job, Console(outer="images"))
+    note(summary(records))
+    known = [r for r in records if math.isfinite(r.before) and math.isfinite(r.after)]
+    if known:
         network.card = replace(
             network.card,
             figures={
-                "images": len(records),
-                "miou_before": round(float(np.nanmean([r.before for r in records])), 4),
-                "miou_disir_10_clicks": round(float(np.nanmean([r.after for r in records])), 4),
+                "images": len(known),
+                "miou_before": round(float(np.mean([r.before for r in known])), 4),
+                "miou_disir_10_clicks": round(float(np.mean([r.after for r in known])), 4),
             },
         )
     return network

@@ -1,0 +1,212 @@
+"""`train`: card and weights from two folders, interrupted and resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_disca.cli.console import Console
+from napari_disca.cli.training import parse_classes, parse_scaling
+from napari_disca.clicks import Guidance
+from napari_disca.errors import CardError, DataError
+from napari_disca.events import Progress
+from napari_disca.networks import Scaling, load_network, read_card
+from napari_disca.training.loop import checkpoint_path
+from napari_disca.training.masks import POTSDAM_CLASSES
+
+CLASSES = "building:#112233,land,road,vegetation,water"
+
+
+def command(files, output: Path, *more: str, steps: int = 4) -> list[str]:
+    return [
+        *("train", "--images", files.images, "--masks", files.masks, "--classes", CLASSES),
+        *("-o", str(output), "--steps", str(steps), "--batch", "1", "--size", "64"),
+        *("--device", "cpu", "--no-bfloat16", *more),
+    ]
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_network(path).state_dict()
+
+
+def test_a_training_writes_card_figures_and_weights(run, files, tmp_path):
+    output = tmp_path / "new" / "mine.safetensors"
+    result = run(
+        *command(files, output, "--hold-out", "south", "--ground-resolution", "0.5", steps=2),
+        *("--licence", "CC0", "--data", "generated", "--guidance-radius", "9"),
+        *("--encoder", "resnet34", "--scaling", "0:255", "--rate", "2e-3"),
+    )
+    assert (result.code, result.out) == (0, f"{output}\n")
+    card = load_network(output).card
+    assert card.name == "mine"
+    assert [c.name for c in card.classes] == [c.partition(":")[0] for c in CLASSES.split(",")]
+    assert card.classes[0].color == "#112233"
+    assert card.options == {"encoder": "resnet34"}
+    assert card.bands == ("red", "green", "blue")
+    assert card.scaling == Scaling("range", 0.0, 255.0)
+    assert card.guidance == Guidance("cone", 9)
+    assert card.ground_resolution == 0.5
+    assert (card.licence, card.training_data) == ("CC0", "generated")
+    assert all(0.05 < m < 0.95 for m in card.mean)
+    assert card.figures["images"] == 1
+    assert {"miou_before", "miou_disir_10_clicks"} < set(card.figures)
+    assert "before" in result.err, "the table of figures"
+    assert not checkpoint_path(output).exists()
+
+
+def test_an_interrupted_training_goes_on_where_it_was(run, files, tmp_path, monkeypatch):
+    whole, parts = tmp_path / "a" / "net.safetensors", tmp_path / "b" / "net.safetensors"
+    assert run(*command(files, whole)).code == 0
+    show = Console.__call__
+
+    def interrupt(self: Console, event: object, note: str = "") -> None:
+        if isinstance(event, Progress) and (event.stage, event.done) == ("training", 3):
+            raise KeyboardInterrupt
+        show(self, event, note)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Console, "__call__", interrupt)
+        result = run(*command(files, parts, "--save-every", "2"))
+    assert result.code == 130
+    assert "goes on from the last checkpoint" in result.err
+    assert not parts.exists()
+    result = run(*command(files, parts, "--save-every", "2"))
+    assert result.code == 0
+    assert "resuming at step 2 of 4" in result.err
+    expected, found = weights(whole), weights(parts)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, msg=name)
+    assert [path.name for path in parts.parent.iterdir()] == ["net.safetensors"]
+
+
+def test_other_options_do_not_go_on_from_a_checkpoint(run, files, tmp_path, monkeypatch):
+    output = tmp_path / "net.safetensors"
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_disca.cli.training.save_network", interrupt)
+        assert run(*command(files, output, steps=1)).code == 130
+    result = run(*command(files, output, "--rate", "1e-4", steps=1))
+    assert result.code == 2
+    assert "other options" in result.err
+    checkpoint_path(output).write_bytes(b"broken")
+    result = run(*command(files, output, steps=1))
+    assert result.code == 2
+    assert "remove it to start anew" in result.err
+
+
+def test_a_network_that_cannot_be_measured_is_kept(run, files, tmp_path, monkeypatch):
+    output = tmp_path / "net.safetensors"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise DataError("no part shows two classes")
+
+    monkeypatch.setattr("napari_disca.cli.training.evaluate", refuse)
+    result = run(*command(files, output, "--hold-out", "south", steps=1))
+    assert (result.code, result.out) == (0, f"{output}\n")
+    assert "was not measured: no part shows two classes" in result.err
+    assert read_card(output).figures == {}
+
+
+@pytest.mark.parametrize("names", [CLASSES, "other,building"])
+def test_generated_scenes_are_mixed_in(run, files, tmp_path, monkeypatch, names):
+    from napari_disca.cli import training
+
+    seen = []
+
+    def remember(images, *arguments, **keywords):
+        seen.extend(images)
+        raise DataError("seen enough")
+
+    monkeypatch.setattr(training, "train", remember)
+    masks = binary_masks(files, tmp_path) if names != CLASSES else files.masks
+    run(
+        *("train", "--images", files.images, "--masks", masks, "--classes", names),
+        *("-o", tmp_path / "net.safetensors", "--scenes", "0.25"),
+    )
+    # `train` draws by weight times the square root of the size.
+    chance = np.array([item.weight * item.labels.size**0.5 for item in seen])
+    assert chance[2:].sum() / chance.sum() == pytest.approx(0.25)
+    assert set(np.unique(seen[2].labels)) <= set(range(names.count(",") + 1))
+
+
+def binary_masks(files, tmp_path: Path) -> Path:
+    import rasterio
+
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for path in Path(files.masks).glob("*.tif"):
+        with rasterio.open(path) as file:
+            profile, labels = {**file.profile, "nodata": None}, file.read(1)
+        with rasterio.open(folder / path.name, "w", **profile) as file:
+            file.write((labels == 0).astype(np.uint8), 1)
+    return folder
+
+
+def test_bands_are_named_by_what_they_are(run, files, tmp_path):
+    output = tmp_path / "net.safetensors"
+    assert run(*command(files, output, "--bands", "3,1", steps=1)).code == 0
+    assert read_card(output).bands == ("blue", "red")
+
+
+def test_classes_and_colours():
+    assert parse_classes("potsdam") == POTSDAM_CLASSES
+    classes = parse_classes(" a:#010203 , b,c")
+    assert [c.name for c in classes] == ["a", "b", "c"]
+    assert classes[0].color == "#010203"
+    assert len({c.color for c in classes}) == 3
+    with pytest.raises(DataError, match="fewer than two"):
+        parse_classes("a")
+    with pytest.raises(CardError, match="colour"):
+        parse_classes("a:red,b")
+
+
+def test_scalings():
+    assert parse_scaling("percentile") == Scaling("percentile")
+    assert parse_scaling("-1:2.5") == Scaling("range", -1.0, 2.5)
+    for wrong in ("range", "log", "0:", "5:1", "0:nan"):
+        with pytest.raises(CardError):
+            parse_scaling(wrong)
+
+
+MISTAKES = {
+    "no classes": ("--classes", None, "--classes is missing"),
+    "one class": ("--classes", "roof", "fewer than two"),
+    "too few classes": ("--classes", "a,b", "class"),
+    "a wrong colour": ("--classes", "a:red,b,c,d,e", "colour"),
+    "no such encoder": ("--encoder", "resnet19", "resnet19"),
+    "no such architecture": ("--architecture", "unet", "unet"),
+    "no radius": ("--guidance-radius", "0", "radius"),
+    "no resolution": ("--ground-resolution", "-1", "resolution"),
+    "no scaling": ("--scaling", "log", "scaling"),
+    "no steps": ("--steps", "0", "--steps"),
+    "no clicks": ("--clicks", "0", "--clicks"),
+    "shares": ("--counterfactual", "0.9", "at most 1"),
+    "too many scenes": ("--scenes", "1.5", "--scenes"),
+    "no checkpoints": ("--save-every", "0", "--save-every"),
+    "no images": ("--images", "{t}/none", "not a folder"),
+    "a pickle": ("-o", "{t}/net.pt", ".safetensors"),
+    "no place": ("-o", "{i}/north.tif/net.safetensors", "cannot write"),
+    "none held out": ("--hold-out", "west", "west"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_and_2(run, files, tmp_path, name):
+    flag, value, word = MISTAKES[name]
+    arguments = command(files, tmp_path / "net.safetensors")
+    if flag in arguments:
+        at = arguments.index(flag)
+        del arguments[at : at + 2]
+    if value is not None:
+        arguments += [flag, value.format(t=tmp_path, i=files.images)]
+    result = run(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert len(result.error_lines) == 1, result.err
+    assert word in result.err
+    assert not list(tmp_path.rglob("*.safetensors"))
