@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -254,7 +253,7 @@ def test_closed_job_leaves_the_old_file(tmp_path: Path) -> None:
     next(job)
     job.close()
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["image.tif"]
+    assert [file.name for file in tmp_path.iterdir()] == ["image.tif"]
 
 
 def test_unwritable_place_is_one_clear_error(tmp_path: Path) -> None:

@@ -163,9 +163,9 @@ def test_batchnorm_recipe_changes_scales_and_shifts_only(inputs, network, comput
 
 
 def test_a_rate_that_explodes_is_refused(inputs, network, compute):
-    recipe = Disca(parameters="all", optimiser="sgd", rate=1.0, passes=60, regulariser="none")
+    recipe = Disca(parameters="all", optimiser="sgd", rate=1.0, passes=3, regulariser="none")
     with torch.no_grad():
-        network.head[-1].weight.mul_(1e38)
+        network.head[-1].weight.fill_(3e38)
     with pytest.raises(RecipeError, match="not finite"):
         run(recipe, inputs, network, compute)
 
