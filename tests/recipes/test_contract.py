@@ -17,7 +17,6 @@ from napari_disca.predict import tiling_for
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, Disca, changed_weights, crops_for, recipe_named
 
-pytestmark = pytest.mark.filterwarnings("error")
 CLICKS = Clicks((Click(10, 12, 0), Click(80, 150, 1), Click(140, 20, 2)))
 
 
