@@ -1,10 +1,14 @@
 from __future__ import annotations
 
-from hypothesis import given
+import numpy as np
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import make_card
 from napari_disca.clicks import Click, Clicks
-from napari_disca.crops import tiles_with_clicks, windows_around
+from napari_disca.crops import cut, tiles_with_clicks, windows_around
+from napari_disca.inputs import NetworkInput
+from napari_disca.raster import ArrayRaster
 from napari_disca.tiling import Tiling, Window
 
 pixels = st.tuples(st.integers(0, 899), st.integers(0, 1199))
@@ -44,3 +48,19 @@ def test_tiles_with_clicks_are_those_that_keep_one():
     tiling = Tiling((1000, 1000))
     clicks = Clicks((Click(0, 0, 1), Click(5, 5, 0), Click(999, 999, 2)))
     assert tiles_with_clicks(clicks, tiling) == [tiling[0].read, tiling[len(tiling) - 1].read]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(pixels, min_size=1, max_size=25), st.integers(64, 512))
+def test_every_click_is_learned_from_once(where, size):
+    card = make_card(2)
+    inputs = NetworkInput(ArrayRaster(np.zeros((900, 1200, 3), np.uint8)), card)
+    clicks = Clicks(tuple(Click(r, c, 0) for r, c in where))
+    crops = cut(inputs, clicks, windows_around(clicks, size, inputs.shape))
+    learned = sorted(
+        (int(r) + crop.window.top, int(c) + crop.window.left)
+        for crop in crops
+        for r, c in zip(crop.rows, crop.cols, strict=True)
+    )
+    assert learned == sorted(click.pixel for click in clicks)
+    assert all(len(crop.labels) for crop in crops)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.clicks import Clicks
+from napari_disca.clicks import Click, Clicks
 from napari_disca.inputs import NetworkInput
 from napari_disca.tiling import Tiling, Window
 
@@ -26,7 +27,7 @@ class Crop:
         The clicks as the network would see them in DISIR mode.
     valid : (height, width) array of bool
     rows, cols, labels : (clicks,) arrays
-        Clicked pixels, counted from the crop's corner, and their classes.
+        The crop's own clicks: pixels counted from its corner, and their classes.
     """
 
     window: Window
@@ -38,27 +39,53 @@ class Crop:
     labels: NDArray[np.intp]
 
 
-def cut(inputs: NetworkInput, clicks: Clicks, window: Window) -> Crop:
-    """Crop of one window.
+def cut(inputs: NetworkInput, clicks: Clicks, windows: Sequence[Window]) -> list[Crop]:
+    """Crops of some windows; every click belongs to one of them.
 
     Parameters
     ----------
     inputs : NetworkInput
     clicks : Clicks
         All clicks, on the network's grid.
-    window : Window
-        On the network's grid.
+    windows : sequence of Window
+        On the network's grid. Where they overlap a click goes to the one that shows most around
+        it, so that no click counts twice.
     """
     card = inputs.card
-    rows, cols, labels = clicks.inside(window).arrays()
-    return Crop(
-        window=window,
-        image=inputs.read(window),
-        guidance=card.guidance.draw(clicks, window, len(card.classes), inputs.shape),
-        valid=inputs.valid(window),
-        rows=rows - window.top,
-        cols=cols - window.left,
-        labels=labels,
+    owned: list[list[Click]] = [[] for _ in windows]
+    for click in clicks:
+        margins = [_margin(window, click, inputs.shape) for window in windows]
+        if margins and max(margins) >= 0:
+            owned[margins.index(max(margins))].append(click)
+    crops = []
+    for window, own in zip(windows, owned, strict=True):
+        if not own:
+            continue
+        rows, cols, labels = Clicks(tuple(own)).arrays()
+        crops.append(
+            Crop(
+                window=window,
+                image=inputs.read(window),
+                guidance=card.guidance.draw(clicks, window, len(card.classes), inputs.shape),
+                valid=inputs.valid(window),
+                rows=rows - window.top,
+                cols=cols - window.left,
+                labels=labels,
+            )
+        )
+    return crops
+
+
+def _margin(window: Window, click: Click, shape: tuple[int, int]) -> int:
+    """Pixels shown around a click on its closest side that goes on; -1 if it is not inside."""
+    if click.pixel not in window:
+        return -1
+    beyond = max(shape)  # at the raster's border there is nothing more to show
+    return min(
+        click.row - window.top if window.top > 0 else beyond,
+        window.bottom - 1 - click.row if window.bottom < shape[0] else beyond,
+        click.col - window.left if window.left > 0 else beyond,
+        window.right - 1 - click.col if window.right < shape[1] else beyond,
     )
 
 

@@ -123,4 +123,4 @@ def crops_for(recipe: Recipe, inputs: NetworkInput, clicks: Clicks, tiling: Tili
         In pixels of the image.
     """
     there = inputs.network_clicks(clicks)
-    return [cut(inputs, there, window) for window in recipe.windows(there, tiling)]
+    return cut(inputs, there, recipe.windows(there, tiling))
