@@ -66,7 +66,11 @@ def test_no_pickle_no_eval_no_network():
 
 
 def test_the_manifest_at_the_top_is_the_packages():
-    assert (ROOT / "napari.yaml").read_text() == (PACKAGE / "napari.yaml").read_text()
+    top = ROOT / "napari.yaml"
+    if top.is_symlink():
+        assert top.resolve() == PACKAGE / "napari.yaml"
+    else:  # where git checks links out as files that hold the path
+        assert top.read_text().strip() == "src/napari_disca/napari.yaml"
 
 
 def test_the_manifest_is_valid():
