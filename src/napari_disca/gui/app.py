@@ -40,8 +40,8 @@ def open_window(
     viewer = napari.Viewer(title="napari-disca")
     files = [Path(image) for image in images] or ([scene_file("temperate")] if demo else [])
     for file in files:
-        data, keywords, _ = layer_data(file)
-        viewer.add_image(data, **keywords)
+        data, keywords, kind = layer_data(file)
+        getattr(viewer, f"add_{kind}")(data, **keywords)
     panel = DiscaWidget(viewer)
     viewer.window.add_dock_widget(panel, name="Correct a map", area="right")
     if weights is not None:

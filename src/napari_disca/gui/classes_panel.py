@@ -43,7 +43,9 @@ class ClassesPanel(QWidget):
             for land in classes:
                 swatch = QPixmap(18, 18)
                 swatch.fill(QColor(land.color))
-                self.list.addItem(QListWidgetItem(QIcon(swatch), ""))
+                icon = QIcon(swatch)
+                icon.addPixmap(swatch, QIcon.Mode.Selected)  # or it would be tinted
+                self.list.addItem(QListWidgetItem(icon, ""))
             rows = min(max(len(classes), 1), 9)
             height = max(self.list.sizeHintForRow(0), 20)
             self.list.setFixedHeight(rows * height + 6)

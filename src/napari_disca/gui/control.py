@@ -48,6 +48,8 @@ class Control(QObject):
         self.status = ""
         self._task: Task | None = None
         self._worker: JobWorker | None = None
+        #: Whose job runs: events of a job that outlives its session are dropped.
+        self._working_for: Session | None = None
         self._waiting: list[Task] = []
         self._cancelled = False
         viewer.layers.events.removed.connect(self._on_layer_removed)
@@ -80,7 +82,25 @@ class Control(QObject):
 
     def close(self) -> None:
         """Stop what runs and let go of the session; its image stays in the viewer."""
+        layers = self._let_go()
+        if layers is not None:
+            layers.close()
+        self.status = ""
+        self.changed.emit()
+
+    def shut_down(self) -> None:
+        """Stop what runs because the panel or the window goes; layers stay as they are.
+
+        Nothing is emitted: those who listen may be gone already.
+        """
+        layers = self._let_go()
+        if layers is not None:
+            layers.detach()
+        self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
+
+    def _let_go(self) -> SessionLayers | None:
         self.cancel()
+        self._cancelled = False
         self._view_timer.stop()
         layers, self.layers = self.layers, None
         session, self.session = self.session, None
@@ -88,10 +108,7 @@ class Control(QObject):
             session.clicks_changed.disconnect(self._on_clicks)
             session.history_changed.disconnect(self._on_history)
             session.adapted_changed.disconnect(self._on_adapted)
-        if layers is not None:
-            layers.close()
-        self.status = ""
-        self.changed.emit()
+        return layers
 
     # ------------------------------------------------------------------ verbs
 
@@ -99,7 +116,7 @@ class Control(QObject):
         """Draw the maps."""
         if self.session is not None and self.layers is not None:
             self.layers.show()
-            self._ask(Task("map", self.session.refine))
+            self._refine()
 
     def adapt(self, recipe: Any) -> None:
         """Learn from the clicks, then redo the map."""
@@ -116,22 +133,30 @@ class Control(QObject):
 
     def undo(self) -> None:
         """Take back the last step."""
-        if self.session is not None and (title := self.session.undo()):
-            self._say(f"Undone: {title}")
-            self._refine()
+        if self.session is not None and self.session.can_undo:
+            self._travel(self.session.undo, "Undone: {}")
 
     def redo(self) -> None:
         """Do again what was taken back."""
-        if self.session is not None and (title := self.session.redo()):
-            self._say(f"Done again: {title}")
-            self._refine()
+        if self.session is not None and self.session.can_redo:
+            self._travel(self.session.redo, "Done again: {}")
 
     def reset_network(self) -> None:
         """Forget what was adapted."""
         if self.session is not None:
-            self.session.reset_network()
-            self._say("The network is the pretrained one again; Undo brings the adapted one back")
-            self._refine()
+            self._travel(
+                self.session.reset_network,
+                "The network is as it came; Undo brings back what it learned",
+            )
+
+    def _travel(self, step: Callable[[], str | None], said: str) -> None:
+        session = self.session
+        assert session is not None
+        before = session.clicks
+        said = said.format(step())
+        if session.clicks is before:
+            self._refine()  # otherwise the clicks have asked for it
+        self._say(said)
 
     def save_labels(self, name: str, path: Path) -> None:
         """Write a map as GeoTIFF."""
@@ -140,13 +165,19 @@ class Control(QObject):
         session = self.session
         if session is not None:
             canvas, raster, classes = session.maps[name], session.raster, session.classes
-            self._ask(
-                Task(
-                    "file",
-                    lambda: write_geotiff(canvas, path, raster=raster, classes=classes),
-                    lambda written: show_info(f"Saved {written}"),
-                )
-            )
+            missing = 1 - session.up_to_date(name)
+
+            def say(written: Path) -> None:
+                if missing:
+                    show_warning(
+                        f"Saved {written}, but {missing:.0%} of the map was not up to date; "
+                        "press Segment to finish it and save again"
+                    )
+                else:
+                    show_info(f"Saved {written}")
+
+            job = write_geotiff(canvas, path, raster=raster, classes=classes)
+            self._ask(Task("file", lambda: job, say))
 
     def save_clicks(self, path: Path) -> None:
         """Write the clicks as GeoJSON."""
@@ -195,7 +226,7 @@ class Control(QObject):
         self._waiting.append(task)
         if self._worker is None:
             self._start_next()
-        elif self._task is not None and self._task.kind == "map":
+        elif task.kind != "file" and self._task is not None and self._task.kind == "map":
             self._worker.quit()
         self.changed.emit()
 
@@ -211,6 +242,7 @@ class Control(QObject):
             show_error(str(error))
             self._start_next()
             return
+        self._working_for = self.session
         worker = JobWorker(job)
         worker.progressed.connect(self._on_event)
         worker.returned.connect(self._on_returned)
@@ -225,9 +257,11 @@ class Control(QObject):
             self._ask(Task("map", self.session.refine))
 
     def _on_event(self, event: Any) -> None:
+        if self.session is None or self._working_for is not self.session:
+            return
         if isinstance(event, Progress):
             self.progressed.emit(event)
-        elif self.session is not None:
+        else:
             self.session.handle(event)
             if isinstance(event, Adapted):
                 self.status = event.adaptation.note
@@ -248,31 +282,33 @@ class Control(QObject):
             show_error("There is not enough memory for this; close other programs or images")
         else:
             _log.error("a job failed", exc_info=error)
+            line = (str(error).splitlines() or [""])[0]
             show_error(
-                f"Something went wrong ({type(error).__name__}: {error}); the clicks are kept"
+                f"Something went wrong ({type(error).__name__}: {line}); the clicks are kept. "
+                "The log tells more"
             )
 
     def _on_finished(self) -> None:
         cancelled, self._cancelled = self._cancelled, False
-        self._worker = self._task = None
+        self._worker = self._task = self._working_for = None
         if cancelled and not self._waiting:
             self._say("Cancelled; what is finished stays")
         self._start_next()
         if self._worker is None:
             self.progressed.emit(Progress("", 0, 0))
+            if self.layers is not None:
+                self.layers.settle()
         self.changed.emit()
 
     # ------------------------------------------------------------------ reactions
 
     def _on_clicks(self, _clicks: Any) -> None:
+        self.status = ""
         self._refine()
 
     def _on_adapted(self, adapted: Adapted | None) -> None:
         if self.layers is not None:
-            if adapted is None:
-                self.layers.show_unadapted()
-            else:
-                self.layers.show_adapted()
+            self.layers.show_adapted(adapted is not None)
 
     def _on_history(self) -> None:
         self.changed.emit()
@@ -283,7 +319,7 @@ class Control(QObject):
 
     def _follow_view(self) -> None:
         if self.session is not None and self.layers is not None:
-            self.session.viewport.window = self.layers.view()
+            self.layers.follow_view()
 
     def _say(self, text: str) -> None:
         self.status = text

@@ -36,7 +36,8 @@ def form_of(value: Any) -> Container:
             rows.append(SpinBox(value=now, min=low, max=high, **options))
         else:
             rows.append(LineEdit(value=f"{now:g}", **options))
-    return Container(widgets=rows, labels=True)
+    # Unlabelled: a panel lines the labels up with its own.
+    return Container(widgets=rows, labels=False)
 
 
 def read_form(form: Container, value: T) -> T:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image
+from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -18,6 +19,8 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+from napari_disca.gui.looks import GREY
 
 _LOAD = "Load…"
 
@@ -36,7 +39,12 @@ class ImagePanel(QWidget):
         self.images = QComboBox()
         self.images.setToolTip("The image layer to segment")
         self.networks = QComboBox()
-        self.networks.setToolTip("A bundled network, or a .safetensors file of your own")
+        for box in (self.images, self.networks):
+            # A long name must not make the dock wide.
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            box.setMinimumContentsLength(12)
         self.by_hand = QCheckBox("by hand")
         self.by_hand.setToolTip(
             "Network pixels per image pixel. By default from the ground resolutions of the image "
@@ -52,12 +60,13 @@ class ImagePanel(QWidget):
         self.about = QLabel()
         self.about.setWordWrap(True)
         self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.about.setEnabled(False)
+        self.about.setStyleSheet(GREY)
 
         row = QHBoxLayout()
         row.addWidget(self.factor, 1)
         row.addWidget(self.by_hand)
         form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Image", self.images)
         form.addRow("Network", self.networks)
         form.addRow("Read at", row)
@@ -88,6 +97,20 @@ class ImagePanel(QWidget):
         """The factor set by hand."""
         return self.factor.value() if self.by_hand.isChecked() else None
 
+    def show_card(self, card: Any) -> None:
+        """Tell about the chosen network under the pointer."""
+        tip = "A bundled network, or a .safetensors file of your own"
+        if card is not None:
+            size = card.ground_resolution
+            lines = [
+                f"{card.name}: {', '.join(c.name for c in card.classes)}",
+                f"Ground resolution: {size:g} m" if size else "",
+                f"Learned from: {card.training_data}" if card.training_data else "",
+                f"Licence: {card.licence}" if card.licence else "",
+            ]
+            tip = "\n".join(line for line in lines if line)
+        self.networks.setToolTip(tip)
+
     def show_factor(self, factor: float, about: str) -> None:
         """Show what the network reads."""
         if not self.by_hand.isChecked():
@@ -112,23 +135,38 @@ class ImagePanel(QWidget):
 
         for name in bundled_weights():
             self.networks.addItem(name, name)
+        if not self.networks.count():
+            self.networks.addItem("(choose Load…)", None)
         preferred = self.networks.findText("landcover-5")
         self.networks.setCurrentIndex(max(0, preferred))
         self._last = self.networks.currentIndex()
         self.networks.addItem(_LOAD, None)
 
-    def _fill_images(self, event: Any = None) -> None:
+    def _fill_images(self, _event: Any = None) -> None:
         now = self.image()
         self.images.blockSignals(True)
         self.images.clear()
         for layer in reversed(self._viewer.layers):
-            if isinstance(layer, Image) and not layer.name.endswith("(copy)"):
+            if isinstance(layer, Image) and not _is_copy(layer):
                 self.images.addItem(layer.name, layer)
+                layer.events.name.connect(self._rename)  # once, however often it is asked
         kept = self.images.findData(now)
         self.images.setCurrentIndex(max(0, kept))
         self.images.blockSignals(False)
         if self.image() is not now:
             self._changed()
+
+    def _rename(self, event: Any) -> None:
+        index = self.images.findData(event.source)
+        if index >= 0:
+            self.images.setItemText(index, event.source.name)
+
+    def detach(self) -> None:
+        """Hear no more of the viewer."""
+        self._viewer.layers.events.inserted.disconnect(self._fill_images)
+        self._viewer.layers.events.removed.disconnect(self._fill_images)
+        for index in range(self.images.count()):
+            self.images.itemData(index).events.name.disconnect(self._rename)
 
     def _network_chosen(self, index: int) -> None:
         if self.networks.itemText(index) == _LOAD:
@@ -154,8 +192,6 @@ class ImagePanel(QWidget):
 
     def add_network(self, file: Path) -> None:
         """Offer a network from a file, and choose it; one that cannot be used is refused."""
-        from napari.utils.notifications import show_error
-
         from napari_disca.errors import DiscaError
         from napari_disca.networks import read_card
 
@@ -171,3 +207,7 @@ class ImagePanel(QWidget):
 
     def _changed(self, *_: Any) -> None:
         self.chosen.emit()
+
+
+def _is_copy(layer: Image) -> bool:
+    return bool(layer.metadata.get("napari_disca", {}).get("copy"))

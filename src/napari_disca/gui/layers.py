@@ -1,7 +1,8 @@
 """The session in the viewer: its layers, and nothing else of the viewer's layers.
 
-The only module that touches ``viewer.layers``, and the only one that converts between napari's
-positions (floats, an integer is a pixel's centre) and the engine's (integer pixel indices).
+The only module that touches ``viewer.layers`` (with its part `comparison`), and the only one that
+converts between napari's positions (floats, an integer is a pixel's centre) and the engine's
+(integer pixel indices).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from napari.layers import Image, Labels, Layer, Points
-from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import QObject, QTimer
 
 from napari_disca.clicks import Click, Clicks
 from napari_disca.errors import DiscaError
 from napari_disca.events import Patch
+from napari_disca.gui.comparison import COPY, Comparison, camera_of
+from napari_disca.gui.legend import class_colormap, class_features
 from napari_disca.session import Session
 from napari_disca.tiling import Window
 
@@ -26,6 +28,8 @@ TITLES = {"initial": "Initial map", "disir": "DISIR", "disca": "DISCA"}
 CLICKS = "Clicks"
 #: Milliseconds between two redraws of a map that is being painted.
 _REDRAW = 60
+#: Diameter of a click in pixels of the screen, at any zoom.
+_MARKER = 15
 
 
 class SessionLayers(QObject):
@@ -38,6 +42,15 @@ class SessionLayers(QObject):
     image : napari.layers.Image
     report : callable
         Told the one line of a refused click.
+
+    Attributes
+    ----------
+    maps : dict of str to Labels
+        The result layers that are in the viewer.
+    clicks : list of Points
+        The clicks, once in each view.
+    label : int
+        Class of the next click.
     """
 
     def __init__(
@@ -53,10 +66,10 @@ class SessionLayers(QObject):
         self.session = session
         self.image = image
         self.label = 0
+        self.maps: dict[str, Labels] = {}
+        self.clicks: list[Points] = []
         self._report = report
-        self._maps: dict[str, Labels] = {}
-        self._clicks: list[Points] = []
-        self._copies: list[Layer] = []
+        self._comparison: Comparison | None = None
         self._dirty: set[str] = set()
         self._echo = False
         self._keys: dict[str, Callable[[Any], None]] = {}
@@ -71,12 +84,10 @@ class SessionLayers(QObject):
 
     def show(self) -> None:
         """Add the layers that are not there (yet, or any more)."""
-        for name in ("initial", "disir", "disca"):
-            if name not in self._maps:
-                self._maps[name] = self._add_map(name)
-        if not self._clicks:
-            self._clicks.append(self._add_clicks(CLICKS))
-            self.arm(self.label)
+        for name in TITLES:
+            if name not in self.maps:
+                self.maps[name] = self._add_map(name)
+        self._show_clicks()
 
     def placement(self) -> dict[str, Any]:
         """Where the image layer lies, for layers on the same grid."""
@@ -86,50 +97,54 @@ class SessionLayers(QObject):
             "rotate": self.image.rotate[-2:, -2:],
             "shear": self.image.shear[-1:] if len(self.image.shear) else [0.0],
             "affine": self.image.affine.set_slice([self.image.ndim - 2, self.image.ndim - 1]),
+            "units": self.image.units[-2:],
         }
 
     def _add_map(self, name: str) -> Labels:
-        canvas = self.session.maps[name]
-        levels = list(canvas.levels)
+        levels = list(self.session.maps[name].levels)
         classes = self.session.classes
-        colours: dict[int | None, str] = {i + 1: c.color for i, c in enumerate(classes)}
+        shown = "disca" if self.session.adapted is not None else "disir"
         layer = Labels(
             levels if len(levels) > 1 else levels[0],
             name=TITLES[name],
             multiscale=len(levels) > 1,
-            opacity=0.55,
-            visible=name == "disir",
-            colormap=DirectLabelColormap(
-                color_dict={0: "transparent", None: "transparent", **colours}
-            ),
-            features=pd.DataFrame(
-                {"index": range(len(classes) + 1), "class": ["", *(c.name for c in classes)]}
-            ),
+            opacity=0.5,
+            visible=name == shown,
+            colormap=class_colormap(classes),
+            features=class_features(classes),
             metadata={"napari_disca": {"map": name, "session": self.session}},
             **self.placement(),
         )
         layer.editable = False
         self.viewer.add_layer(layer)
+        if self.clicks and self.clicks[0] in self.viewer.layers:
+            # Clicks stay on top of a map that is added again.
+            layers = self.viewer.layers
+            layers.move(layers.index(layer), layers.index(self.clicks[0]))
         self._bind_keys(layer)
         return layer
 
-    def _add_clicks(self, name: str) -> Points:
-        classes = self.session.classes
+    def _show_clicks(self) -> None:
+        if not self.clicks:
+            self.add_clicks(CLICKS)
+
+    def add_clicks(self, name: str) -> Points:
+        """Add a layer of the clicks."""
         layer = Points(
             np.empty((0, 2)),
             name=name,
-            size=9,
-            canvas_size_limits=(11, 40),  # to be seen at any zoom
+            size=self._click_size(),
             symbol="disc",
-            border_width=0.2,
+            border_width=0.12,
             border_color="white",
             features=self._features(()),
             face_color="class",
-            face_color_cycle={c.name: c.color for c in classes},
-            metadata={"napari_disca": {"clicks": True}},
+            face_color_cycle={c.name: c.color for c in self.session.classes},
+            metadata={"napari_disca": {COPY: bool(self.clicks)}},
             **self.placement(),
         )
         self.viewer.add_layer(layer)
+        self.clicks.append(layer)
         self._fill(layer, self.session.clicks)
         layer.events.data.connect(self._on_points)
         self._bind_keys(layer)
@@ -157,10 +172,11 @@ class SessionLayers(QObject):
     def arm(self, label: int) -> None:
         """Make the next click one of this class, and the Points layer ready for it."""
         self.label = label
-        self.show()
-        for layer in self._clicks:
+        self._show_clicks()
+        for layer in self.clicks:
             self._arm(layer)
-        target = self._clicks[0]
+        active = self.viewer.layers.selection.active
+        target = active if active in self.clicks else self.clicks[0]  # two when comparing
         self.viewer.layers.selection.active = target
         target.mode = "add"
 
@@ -173,33 +189,54 @@ class SessionLayers(QObject):
             return
         layer = event.source
         names = [c.name for c in self.session.classes]
+        whole = Window.whole(self.session.raster.shape)
         found: list[Click] = []
         refused = ""
-        whole = Window.whole(self.session.raster.shape)
         for (row, col), name in zip(layer.data[:, -2:], layer.features["class"], strict=True):
-            click = Click(math.floor(row + 0.5), math.floor(col + 0.5), names.index(name))
+            label = names.index(name) if name in names else self.label
+            click = Click(math.floor(row + 0.5), math.floor(col + 0.5), label)
             if click.pixel in whole:
                 found.append(click)
             else:
                 refused = "That click lies outside the image and was not added"
-        try:
-            self.session.set_clicks(Clicks(tuple(found)), _title(event.action))
-        except DiscaError as error:
-            refused = str(error)
-        # Also where the session did not change: a refused point must go.
-        self._fill(layer, self.session.clicks)
+        if refused and event.action == "changed":
+            refused = "A click cannot be moved out of the image"
+        elif event.action == "changed":
+            # What was moved onto another click replaces it, be it older or younger.
+            moved = {found[i].pixel for i in event.data_indices}
+            kept = {found[i] for i in event.data_indices}
+            found = [click for click in found if click in kept or click.pixel not in moved]
+        before = self.session.clicks
+        if not (refused and event.action == "changed"):
+            try:
+                self.session.set_clicks(Clicks(tuple(found)), self._title(event.action, found))
+            except DiscaError as error:
+                refused = str(error)
+        if self.session.clicks is before:
+            self._fill(layer, before)  # a refused point must go
+        # napari selects the new point after this event; a selected point would be changed by the
+        # layer's controls, and deleted by its keys.
+        QTimer.singleShot(0, self._deselect)
         if refused:
             self._report(refused)
 
+    def _title(self, action: str, clicks: list[Click]) -> str:
+        if action == "added" and clicks:
+            return f"{self.session.classes[clicks[-1].label].name} click"
+        return {"added": "click", "removed": "remove a click", "changed": "move a click"}[action]
+
+    def _deselect(self) -> None:
+        for layer in self.clicks:
+            layer.selected_data = set()
+
     def _on_session_clicks(self, clicks: Clicks) -> None:
-        if not self._echo:
-            for layer in self._clicks:
-                self._fill(layer, clicks)
+        for layer in self.clicks:
+            self._fill(layer, clicks)
 
     # ------------------------------------------------------------------ painting
 
     def _on_painted(self, patch: Patch) -> None:
-        if patch.map in self._maps:
+        if patch.map in self.maps:
             self._dirty.add(patch.map)
             if not self._timer.isActive():
                 self._timer.start()
@@ -209,12 +246,31 @@ class SessionLayers(QObject):
         if not self._dirty:
             self._timer.stop()
             return
-        shown = [layer for layer in (*self._maps.values(), *self._copies) if layer.visible]
-        for name in self._dirty:
-            layer = self._maps.get(name)
-            if layer in shown:
-                layer.refresh(extent=False, thumbnail=False, highlight=False)
+        for name in self._dirty & self.maps.keys():
+            # A hidden layer is drawn anew when it is shown.
+            if self.maps[name].visible:
+                self.maps[name].refresh(extent=False, thumbnail=False, highlight=False)
         self._dirty.clear()
+
+    def settle(self) -> None:
+        """Bring everything up to date, thumbnails too, when a run has ended."""
+        self._timer.stop()
+        self._dirty.clear()
+        for layer in self.maps.values():
+            layer.refresh(extent=False, highlight=False)
+
+    def _click_size(self) -> float:
+        # napari can hold sizes on screen by itself, but then draws borders half as wide as discs.
+        zoom = camera_of(self.viewer).zoom * float(np.abs(self.image.scale[-2:]).mean())
+        return _MARKER / max(zoom, 1e-6)
+
+    def follow_view(self) -> None:
+        """Tell the session what the user looks at, and keep the clicks readable."""
+        self.session.viewport.window = self.view()
+        size = self._click_size()
+        for layer in self.clicks:
+            if not 0.95 < layer.current_size / size < 1.05:
+                layer.size = layer.current_size = size
 
     def view(self) -> Window | None:
         """What the user looks at, in pixels of the image."""
@@ -226,6 +282,11 @@ class SessionLayers(QObject):
         window = Window.from_bounds(int(top), int(left), int(bottom) + 1, int(right) + 1)
         return window & Window.whole(self.session.raster.shape) or None
 
+    def sees_all(self) -> bool:
+        """Whether the whole image is on screen, but for a margin."""
+        view, (height, width) = self.view(), self.session.raster.shape
+        return view is None or (view.height > 0.9 * height and view.width > 0.9 * width)
+
     # ------------------------------------------------------------------ keys
 
     def bind(self, key: str, action: Callable[[], None]) -> None:
@@ -234,121 +295,69 @@ class SessionLayers(QObject):
         On the layers, because a key of the viewer loses to napari's own ("1" deletes points).
         """
         self._keys[key] = lambda _layer: action()
-        for layer in (self.image, *self._maps.values(), *self._clicks, *self._copies):
+        for layer in (self.image, *self.maps.values(), *self.clicks):
             layer.bind_key(key, self._keys[key], overwrite=True)
 
     def _bind_keys(self, layer: Layer) -> None:
         for key, action in self._keys.items():
             layer.bind_key(key, action, overwrite=True)
 
-    def show_adapted(self) -> None:
-        """Bring the adapted map to the front, unless both are on screen."""
-        if not self.comparing and {"disir", "disca"} <= self._maps.keys():
-            self._maps["disca"].visible = True
-            self._maps["disir"].visible = False
-
-    def show_unadapted(self) -> None:
-        """Bring DISIR back to the front."""
-        if not self.comparing and {"disir", "disca"} <= self._maps.keys():
-            self._maps["disir"].visible = True
-            self._maps["disca"].visible = False
-
     # ------------------------------------------------------------------ comparing
+
+    def show_adapted(self, adapted: bool) -> None:
+        """Bring DISCA to the front, or DISIR, unless both are on screen."""
+        if not self.comparing and {"disir", "disca"} <= self.maps.keys():
+            self.maps["disca"].visible = adapted
+            self.maps["disir"].visible = not adapted
 
     @property
     def comparing(self) -> bool:
         """Whether DISIR and DISCA are side by side."""
-        return bool(self._copies)
+        return self._comparison is not None
 
     def compare(self, on: bool) -> None:
         """Put DISIR and DISCA side by side in a linked grid, or back on top of each other."""
-        grid = getattr(self.viewer, "canvas", self.viewer).grid
-        if on and not self.comparing:
-            self.show()
-            layers = self.viewer.layers
-            self._before = (
-                [(layer, layer.visible) for layer in layers],
-                (grid.enabled, grid.stride, grid.shape),
-            )
-            others = [
-                layer
-                for layer in layers
-                if layer is not self.image
-                and layer not in self._clicks
-                and layer not in (self._maps["disir"], self._maps["disca"])
-            ]
-            for layer in others:
-                layer.visible = False
-            copy = Image(
-                self.image.data,
-                name=f"{self.image.name} (copy)",
-                rgb=self.image.rgb,
-                multiscale=self.image.multiscale,
-                contrast_limits=self.image.contrast_limits,
-                colormap=self.image.colormap,
-                **self.placement(),
-            )
-            self.viewer.add_layer(copy)
-            self._bind_keys(copy)
-            second = self._add_clicks(f"{CLICKS} (copy)")
-            self._copies = [copy, second]
-            self._clicks.append(second)
-            self._arm(second)
-            self._maps["disir"].visible = self._maps["disca"].visible = True
-            wanted = [
-                *others,
-                self.image,
-                self._maps["disir"],
-                self._clicks[0],
-                copy,
-                self._maps["disca"],
-                second,
-            ]
-            for position, layer in enumerate(wanted):
-                layers.move(layers.index(layer), position)
-            for layer in others:
-                layers.move(layers.index(layer), 0)
-            grid.stride, grid.shape, grid.enabled = 3, (1, 2), True
+        if on and self._comparison is None:
+            self._comparison = Comparison(self)
+            self._bind_keys(self._comparison.copies[0])
+            self.viewer.layers.selection.active = self.clicks[0]
             self.arm(self.label)
-            self.viewer.reset_view()
-        elif not on and self.comparing:
-            visible, (enabled, stride, shape) = self._before
-            copies, self._copies = self._copies, []
-            self._clicks = self._clicks[:1]
-            for layer in copies:
-                if layer in self.viewer.layers:
-                    self.viewer.layers.remove(layer)
-            grid.enabled, grid.stride, grid.shape = enabled, stride, shape
-            for layer, shown in visible:
-                layer.visible = shown
-            order = [self.image, *(self._maps[n] for n in TITLES if n in self._maps), *self._clicks]
-            for layer in order:
-                if layer in self.viewer.layers:
-                    self.viewer.layers.move(
-                        self.viewer.layers.index(layer), len(self.viewer.layers)
-                    )
+        elif not on and self._comparison is not None:
+            comparison, self._comparison = self._comparison, None
+            comparison.end()
             self.arm(self.label)
-            self.viewer.reset_view()
+
+    def end_comparison(self) -> None:
+        """Put the maps back on top of each other."""
+        self.compare(False)
 
     # ------------------------------------------------------------------ removal
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value
-        self._maps = {name: kept for name, kept in self._maps.items() if kept is not layer}
-        self._clicks = [kept for kept in self._clicks if kept is not layer]
-        if layer in self._copies:
-            self._copies.remove(layer)
+        self.maps = {name: kept for name, kept in self.maps.items() if kept is not layer}
+        self.clicks = [kept for kept in self.clicks if kept is not layer]
+        if self._comparison is not None:
+            self._comparison.on_removed(layer)
 
-    def close(self) -> None:
-        """Let go of the viewer; the maps' layers go, the image stays."""
+    def detach(self) -> None:
+        """Let go of the viewer; the layers stay in it as they are."""
         self._timer.stop()
         self.session.painted.disconnect(self._on_painted)
         self.session.clicks_changed.disconnect(self._on_session_clicks)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
-        for layer in (*self._copies, *self._clicks, *self._maps.values()):
+        for layer in self.clicks:
+            layer.events.data.disconnect(self._on_points)
+        for layer in (self.image, *self.maps.values(), *self.clicks):
+            for key in self._keys:
+                layer.bind_key(key, None)
+
+    def close(self) -> None:
+        """Let go of the viewer; the layers of the session go, the image stays."""
+        if self._comparison is not None:
+            comparison, self._comparison = self._comparison, None
+            comparison.end()
+        self.detach()
+        for layer in (*self.clicks, *self.maps.values()):
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
-
-
-def _title(action: str) -> str:
-    return {"added": "click", "removed": "remove a click", "changed": "move a click"}[action]

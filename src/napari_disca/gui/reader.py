@@ -53,16 +53,20 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
     }
     if not pyramid.rgb:
         keywords["contrast_limits"] = pyramid.contrast_limits
+    if not pyramid.complete:
+        from napari_disca.gui.preparing import prepare
+
+        prepare(pyramid)
     return (levels if len(levels) > 1 else levels[0]), keywords, "image"
 
 
 def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any]) -> Any:
     """A saved label map: class id + 1, so that class 0 is visible and no-data is not."""
     import rasterio
-    from napari.utils.colormaps import DirectLabelColormap
     from rasterio.windows import Window as RasterioWindow
 
     from napari_disca.canvas import Canvas
+    from napari_disca.gui.legend import class_colormap, class_features
     from napari_disca.raster import quiet_opening
     from napari_disca.tiling import Tiling
 
@@ -74,13 +78,12 @@ def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any]) -> Any:
             canvas.paint(
                 box, file.read(1, window=RasterioWindow(box.left, box.top, box.width, box.height))
             )
-    colours = {i + 1: c.color for i, c in enumerate(legend)}
     keywords = {
         "name": path.stem,
         "multiscale": len(canvas.levels) > 1,
-        "colormap": DirectLabelColormap(
-            color_dict={0: "transparent", None: "transparent", **colours}
-        ),
+        "opacity": 0.5,
+        "colormap": class_colormap(legend),
+        "features": class_features(legend),
         "metadata": {"napari_disca": {**about, "canvas": canvas, "legend": legend}},
     }
     levels = list(canvas.levels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -11,6 +12,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QGridLayout,
     QLabel,
+    QMenu,
     QProgressBar,
     QPushButton,
     QToolButton,
@@ -18,15 +20,29 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_disca.errors import RecipeError
 from napari_disca.events import Progress
 from napari_disca.gui.form import form_of, read_form
 from napari_disca.recipes import RECIPES, Recipe
+
+#: Verb -> (row, column, text, tooltip).
+_BUTTONS = {
+    "segment": (0, 0, "Segment", "Draw the network's map of the whole image"),
+    "adapt": (0, 1, "Adapt", "Learn from all clicks and correct the whole map (DISCA)"),
+    "cancel": (0, 2, "Cancel", "Stop what runs; what is finished stays"),
+    "undo": (1, 0, "Undo", "Take back the last click or adaptation (Ctrl+Z on the layers)"),
+    "redo": (1, 1, "Redo", "Do again what was taken back (Ctrl+Shift+Z)"),
+    "reset": (1, 2, "Reset network", "Forget what was adapted; the clicks stay"),
+    "save_labels": (2, 0, "Save labels…", "Write a map as GeoTIFF on the image's grid"),
+    "save_clicks": (2, 1, "Save clicks…", "Write the clicks as GeoJSON in map coordinates"),
+    "load_clicks": (2, 2, "Load clicks…", "Add the clicks of a GeoJSON file"),
+}
 
 
 class RefinePanel(QWidget):
     """The verbs of a session as buttons.
 
-    Signals are named after the verbs.
+    Signals are named after the verbs; ``save_labels`` tells which map.
     """
 
     segment = Signal()
@@ -35,7 +51,7 @@ class RefinePanel(QWidget):
     undo = Signal()
     redo = Signal()
     reset = Signal()
-    save_labels = Signal()
+    save_labels = Signal(str)
     save_clicks = Signal()
     load_clicks = Signal()
     refused = Signal(str)
@@ -43,46 +59,34 @@ class RefinePanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.buttons: dict[str, QPushButton] = {}
-        tips = {
-            "segment": ("Segment", "Draw the network's map of the whole image"),
-            "adapt": ("Adapt", "Learn from all clicks and correct the whole map (DISCA)"),
-            "cancel": ("Cancel", "Stop what runs; what is finished stays"),
-            "undo": ("Undo", "Take back the last click or adaptation (Ctrl+Z)"),
-            "redo": ("Redo", "Do again what was taken back (Ctrl+Shift+Z)"),
-            "reset": ("Reset network", "Forget what was adapted; the clicks stay"),
-            "save_labels": ("Save labels…", "Write a map as GeoTIFF"),
-            "save_clicks": ("Save clicks…", "Write the clicks as GeoJSON"),
-            "load_clicks": ("Load clicks…", "Add the clicks of a GeoJSON file"),
-        }
         grid = QGridLayout()
-        places = {
-            "segment": (0, 0),
-            "adapt": (0, 1),
-            "cancel": (0, 2),
-            "undo": (1, 0),
-            "redo": (1, 1),
-            "reset": (1, 2),
-            "save_labels": (2, 0),
-            "save_clicks": (2, 1),
-            "load_clicks": (2, 2),
-        }
-        for name, (text, tip) in tips.items():
+        grid.setSpacing(4)
+        for name, (row, column, text, _) in _BUTTONS.items():
             button = QPushButton(text)
-            button.setToolTip(tip)
             self.buttons[name] = button
-            grid.addWidget(button, *places[name])
-            if name != "adapt":
+            grid.addWidget(button, row, column)
+            if name not in ("adapt", "save_labels"):
                 button.clicked.connect(getattr(self, name).emit)
         self.buttons["adapt"].clicked.connect(self._adapt)
+        self._maps = QMenu(self)
+        self.saves = {name: self._maps.addAction(f"{name.upper()}…") for name in ("disca", "disir")}
+        self.saves["initial"] = self._maps.addAction("Initial map…")
+        for name, action in self.saves.items():
+            action.setData(name)
+        self._maps.triggered.connect(lambda action: self.save_labels.emit(action.data()))
+        self.buttons["save_labels"].clicked.connect(self._offer_maps)
 
         self.recipes = QComboBox()
         for name, recipe in RECIPES.items():
             if recipe.learns:
                 self.recipes.addItem(name, name)
+                self.recipes.setItemData(
+                    self.recipes.count() - 1, _summary(recipe), Qt.ItemDataRole.ToolTipRole
+                )
         self.recipes.setCurrentText("default")
-        self.recipes.setToolTip("How Adapt learns from the clicks")
         self.advanced = QToolButton()
         self.advanced.setText("Advanced")
+        self.advanced.setToolTip("The settings of the recipe")
         self.advanced.setCheckable(True)
         self.advanced.setArrowType(Qt.ArrowType.RightArrow)
         self.advanced.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -96,9 +100,12 @@ class RefinePanel(QWidget):
         self.bar.setFixedHeight(8)
         self.stage = QLabel(" ")
         self.status = QLabel()
-        self.status.setWordWrap(True)
+        for label in (self.stage, self.status):
+            label.setWordWrap(True)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
         form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Recipe", self.recipes)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -125,10 +132,12 @@ class RefinePanel(QWidget):
         """
         return read_form(self._form, RECIPES[self.recipes.currentText()])
 
-    def enable(self, **able: bool) -> None:
-        """Enable buttons by name."""
-        for name, yes in able.items():
-            self.buttons[name].setEnabled(yes)
+    def enable(self, **reasons: str) -> None:
+        """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""
+        for name, reason in reasons.items():
+            button, tip = self.buttons[name], _BUTTONS[name][3]
+            button.setEnabled(not reason)
+            button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
 
     def show_progress(self, progress: Progress) -> None:
         """Move the bar; say the stage and the remaining time."""
@@ -144,16 +153,20 @@ class RefinePanel(QWidget):
         stage, began, first = self._began
         self.bar.setRange(0, progress.total)
         self.bar.setValue(progress.done)
-        text = f"{stage.capitalize()}: {progress.done} of {progress.total}"
+        text = f"{stage.capitalize()} · {progress.done} of {progress.total}"
         worked = progress.done - first
-        if worked and now - began > 1:
+        if worked and now - began > 1 and progress.done < progress.total:
             left = (now - began) / worked * (progress.total - progress.done)
-            text += f", about {_duration(left)} left"
+            text += f" · about {_duration(left)} left"
         self.stage.setText(text)
 
-    def _adapt(self) -> None:
-        from napari_disca.errors import RecipeError
+    def _offer_maps(self) -> None:
+        if not any(action.isEnabled() for action in self.saves.values()):
+            return
+        button = self.buttons["save_labels"]
+        self._maps.popup(button.mapToGlobal(button.rect().bottomLeft()))
 
+    def _adapt(self) -> None:
         try:
             recipe = self.recipe()
         except RecipeError as error:
@@ -170,13 +183,24 @@ class RefinePanel(QWidget):
             old = self._holder_layout.takeAt(0).widget()
             old.setParent(None)
             old.deleteLater()
+        self.recipes.setToolTip(f"How Adapt learns from the clicks: {_summary(RECIPES[name])}")
         self._form: Any = form_of(RECIPES[name])
         rows = QWidget()
         aligned = QFormLayout(rows)
         aligned.setContentsMargins(12, 0, 0, 0)
+        aligned.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for row in self._form:
-            aligned.addRow(row.label, row.native)
+            label = QLabel(row.label)
+            label.setToolTip(row.tooltip)
+            aligned.addRow(label, row.native)
         self._holder_layout.addWidget(rows)
+
+
+def _summary(recipe: Recipe) -> str:
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in asdict(recipe).items()  # type: ignore[call-overload]
+    )
 
 
 def _duration(seconds: float) -> str:

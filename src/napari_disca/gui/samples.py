@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,25 @@ SIDE, RESOLUTION = 1536, 1.0
 
 
 def scene_file(region: str, seed: int = 0) -> Path:
-    """GeoTIFF of a scene in the user's cache folder, written if it is not there."""
+    """GeoTIFF of a scene in the user's cache folder, written if it is not there.
+
+    Where that folder cannot be written, it is a temporary one.
+    """
+    from napari_disca.errors import ExportError
     from napari_disca.scenes import Scene, write_scene
 
-    folder = Path(platformdirs.user_cache_dir("napari-disca", appauthor=False)) / "scenes"
-    path = folder / f"{region}-{seed}-{SIDE}.tif"
-    if not path.exists():
-        scene = Scene((SIDE, SIDE), seed=seed, region=region, ground_resolution=RESOLUTION)
+    name = f"{region}-{seed}-{SIDE}.tif"
+    cache = Path(platformdirs.user_cache_dir("napari-disca", appauthor=False)) / "scenes"
+    if (cache / name).exists():
+        return cache / name
+    scene = Scene((SIDE, SIDE), seed=seed, region=region, ground_resolution=RESOLUTION)
+    try:
+        finish(write_scene(scene, cache / name))
+        return cache / name
+    except (ExportError, OSError):
+        path = Path(tempfile.mkdtemp(prefix="napari-disca-")) / name
         finish(write_scene(scene, path))
-    return path
+        return path
 
 
 def temperate() -> list[Any]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-import numpy as np
-from napari.layers import Image
+from napari.layers import Layer
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from napari_disca.gui import dialogs
+from napari_disca.threads import keep_cores_free
+
+if TYPE_CHECKING:
+    from napari_disca.clicks import Clicks
+    from napari_disca.session import Session
+
+_WORKING = "wait until it is done, or cancel"
 
 
 class DiscaWidget(QScrollArea):
@@ -22,8 +30,6 @@ class DiscaWidget(QScrollArea):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
-        from napari_disca.threads import keep_cores_free
-
         keep_cores_free()  # before torch is imported, if it is not yet
         from napari_disca.gui.classes_panel import ClassesPanel
         from napari_disca.gui.compare_panel import ComparePanel
@@ -37,24 +43,7 @@ class DiscaWidget(QScrollArea):
         self.classes_panel = ClassesPanel()
         self.refine_panel = RefinePanel()
         self.compare_panel = ComparePanel()
-
-        body = QWidget()
-        layout = QVBoxLayout(body)
-        for title, panel in (
-            ("Image", self.image_panel),
-            ("Classes", self.classes_panel),
-            ("Correct", self.refine_panel),
-            ("Compare", self.compare_panel),
-        ):
-            head = QLabel(f"<b>{title}</b>")
-            layout.addWidget(head)
-            layout.addWidget(panel)
-        layout.addStretch(1)
-        self.setWidget(body)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(body.minimumSizeHint().width() + 20)
-        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self._lay_out()
 
         verbs, control = self.refine_panel, self.control
         verbs.segment.connect(self.segment)
@@ -72,78 +61,104 @@ class DiscaWidget(QScrollArea):
         self.image_panel.chosen.connect(self._on_chosen)
         self.classes_panel.armed.connect(self.arm)
         self.compare_panel.switched.connect(self._compare)
-        self.destroyed.connect(control.close)
+        self.destroyed.connect(control.shut_down)
+        self._left_viewer = False
+        self._card: Any = None
         self._raster: Any = None
-        self._key: tuple[Any, str, float | None] | None = None
+        #: Image layer, network and factor by hand: as chosen, and as the session was made for.
+        self._chosen: tuple[Any, str, float | None] | None = None
         self._opened: tuple[Any, str, float | None] | None = None
+        #: Clicks of images that were left for another, by the names of the classes.
+        self._left: WeakKeyDictionary[Layer, dict[tuple[str, ...], Clicks]] = WeakKeyDictionary()
         self._on_chosen()
+
+    def _lay_out(self) -> None:
+        body = QWidget()
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(6, 6, 6, 6)
+        for title, panel in (
+            ("Image", self.image_panel),
+            ("Classes", self.classes_panel),
+            ("Correct", self.refine_panel),
+            ("Compare", self.compare_panel),
+        ):
+            layout.addWidget(QLabel(f"<b>{title}</b>"))
+            layout.addWidget(panel)
+        layout.addStretch(1)
+        self.setWidget(body)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(body.minimumSizeHint().width() + 20)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
 
     # ------------------------------------------------------------------ choosing
 
     def _on_chosen(self) -> None:
         """Read the card and the image's place, and say how the network reads it."""
-        from napari_disca.clicks import Clicks
         from napari_disca.errors import DiscaError
+        from napari_disca.gui.sources import raster_of
         from napari_disca.inputs import NetworkInput
         from napari_disca.networks import read_card
         from napari_disca.remembered import recall, remember
 
         layer, weights = self.image_panel.image(), self.image_panel.weights()
-        if layer is None or not weights:
-            self.image_panel.show_factor(1.0, "Open an image: drop a GeoTIFF on the window")
-            self._key = None
-            self._show()
-            return
+        before, self._chosen = self._chosen, None
         try:
-            card = read_card(weights)
-            if self._key is None or self._key[:2] != (layer, weights):
-                self._raster = raster_of(layer)
-                self.image_panel.recall_factor(recall(self._raster, card))
-            factor = self.image_panel.hand_factor()
-            inputs = NetworkInput(self._raster, card, factor=factor)
-            remember(self._raster, card, factor)
+            self._card = read_card(weights) if weights else None
+            self.image_panel.show_card(self._card)
+            if layer is None or self._card is None:
+                lacks = "an image: drop a GeoTIFF on the window" if layer is None else "a network"
+                self.image_panel.show_factor(1.0, f"Open {lacks}")
+            else:
+                if before is None or before[0] is not layer:
+                    self._raster = raster_of(layer)
+                if before is None or before[:2] != (layer, weights):
+                    self.image_panel.recall_factor(recall(self._raster, self._card))
+                factor = self.image_panel.hand_factor()
+                inputs = NetworkInput(self._raster, self._card, factor=factor)
+                remember(self._raster, self._card, factor)
+                self.image_panel.show_factor(inputs.factor, inputs.describe())
+                self._chosen = (layer, weights, factor)
         except DiscaError as error:
-            self._key = None
             self.image_panel.show_factor(1.0, str(error))
-            self._show()
-            return
-        self._key = (layer, weights, factor)
-        self.image_panel.show_factor(inputs.factor, inputs.describe())
-        if self.control.session is None:
-            self.classes_panel.show_classes(card.classes, Clicks())
         self._show()
 
+    def _session(self) -> Session | None:
+        """The session of what is chosen, if it is there."""
+        return self.control.session if self._opened == self._chosen else None
+
     def _session_ready(self) -> bool:
-        """Make the session for what is chosen if it is not there; fitting clicks move along."""
+        """Make the session of what is chosen if it is not there; fitting clicks move along."""
         from napari_disca.errors import DiscaError
         from napari_disca.networks import load_network
         from napari_disca.session import Session
 
         control = self.control
-        if self._key is None:
+        if self._chosen is None:
             show_error("Open an image and choose a network first")
             return False
-        if control.session is not None and self._opened == self._key:
+        if self._session() is not None:
             return True
-        before = control.session
+        layer, weights, factor = self._chosen
         try:
-            session = Session(self._raster, load_network(self._key[1]), factor=self._key[2])
+            session = Session(self._raster, load_network(weights), factor=factor)
         except DiscaError as error:
             show_error(str(error))
             return False
-        control.open(self._key[0], session)
-        if (
-            before is not None
-            and before.raster is session.raster
-            and [c.name for c in before.classes] == [c.name for c in session.classes]
-        ):
-            session.set_clicks(before.clicks, "take over the clicks")
-        self._opened = self._key
+        if control.session is not None and self._opened is not None:
+            left = self._left.setdefault(self._opened[0], {})
+            left[_names(control.session)] = control.session.clicks
+        control.open(layer, session)
+        self._opened = self._chosen
         layers = control.layers
         for i in range(min(9, len(session.classes))):
             layers.bind(str(i + 1), lambda label=i: self.arm(label))
         layers.bind("Control-Z", control.undo)
         layers.bind("Control-Shift-Z", control.redo)
+        layers.show()
+        if kept := self._left.get(layer, {}).get(_names(session)):
+            session.set_clicks(kept, "take over the clicks")
+        self._show()
         return True
 
     # ------------------------------------------------------------------ verbs
@@ -164,97 +179,94 @@ class DiscaWidget(QScrollArea):
             self.control.layers.compare(on)
         self._show()
 
-    def _save_labels(self) -> None:
-        session = self.control.session
-        if session is None:
-            return
-        name = "disca" if session.adapted is not None else "disir"
-        start = Path(session.raster.path or "labels.tif")
-        file, _ = QFileDialog.getSaveFileName(
-            self,
-            f"Save the {name.upper()} map",
-            str(start.with_name(f"{start.stem}_{name}.tif")),
-            "GeoTIFF (*.tif *.tiff)",
-        )
-        if file:
-            self.control.save_labels(name, Path(file).with_suffix(Path(file).suffix or ".tif"))
+    def _save_labels(self, name: str) -> None:
+        session = self._session()
+        title = "initial" if name == "initial" else name.upper()
+        if session is not None and (file := dialogs.labels_file(self, session.raster, title)):
+            self.control.save_labels(name, file)
 
     def _save_clicks(self) -> None:
-        session = self.control.session
-        if session is None:
-            return
-        start = Path(session.raster.path or "clicks.tif")
-        file, _ = QFileDialog.getSaveFileName(
-            self,
-            "Save the clicks",
-            str(start.with_name(f"{start.stem}_clicks.geojson")),
-            "GeoJSON (*.geojson *.json)",
-        )
-        if file:
-            self.control.save_clicks(Path(file))
+        session = self._session()
+        if session is not None and (file := dialogs.clicks_file(self, session.raster)):
+            self.control.save_clicks(file)
 
     def _load_clicks(self) -> None:
-        file, _ = QFileDialog.getOpenFileName(self, "Load clicks", "", "GeoJSON (*.geojson *.json)")
-        if file and self._session_ready():
-            self.control.load_clicks(Path(file))
+        file = dialogs.clicks_to_load(self, self._raster)
+        if file is not None and self._session_ready():
+            self.control.load_clicks(file)
 
     # ------------------------------------------------------------------ showing
 
     def _show(self) -> None:
         """Make the panels show the state."""
-        control, session = self.control, self.control.session
+        from napari_disca.clicks import Clicks
+        from napari_disca.gui.compare_panel import difference
+        from napari_disca.gui.layers import TITLES
+
+        control, session = self.control, self._session()
         there = session is not None
-        clicks = len(session.clicks) if there else 0
-        drawn = there and session.up_to_date("disir") > 0
+        clicks = session.clicks if there else Clicks()
+        maps = session.maps if there else {}
+        drawn = {name: name in maps and bool(maps[name].levels[-1].any()) for name in TITLES}
+        nothing = "open an image and choose a network" if self._chosen is None else ""
+        clickless = nothing or ("" if len(clicks) else "there are no clicks")
         self.refine_panel.enable(
-            segment=self._key is not None and not control.learning,
-            adapt=clicks > 0 and not control.learning,
-            cancel=control.busy,
-            undo=there and session.can_undo,
-            redo=there and session.can_redo,
-            reset=there and session.adapted is not None,
-            save_labels=bool(drawn) and not control.busy,
-            save_clicks=clicks > 0,
-            load_clicks=self._key is not None,
+            segment=nothing or ("the network is learning" if there and control.learning else ""),
+            adapt=clickless or (_WORKING if control.learning else ""),
+            cancel="" if control.busy else "nothing runs",
+            undo="" if there and session.can_undo else "nothing was done yet",
+            redo="" if there and session.can_redo else "nothing was taken back",
+            reset="" if there and session.adapted is not None else "it was not adapted",
+            save_labels=("there is no map yet: press Segment" if not any(drawn.values()) else "")
+            or (_WORKING if control.busy else ""),
+            save_clicks=clickless,
+            load_clicks=nothing,
         )
+        adapted = there and session.adapted is not None
+        for name, action in self.refine_panel.saves.items():
+            action.setEnabled(drawn[name] and (adapted or name != "disca"))
         self.refine_panel.status.setText(self._status())
-        if there:
-            self.classes_panel.show_classes(session.classes, session.clicks)
-        layers = control.layers
-        differ = _difference(session) if there and session.adapted is not None else None
-        self.compare_panel.show_state(bool(drawn), bool(layers and layers.comparing), differ)
+        if self._card is not None:
+            self.classes_panel.show_classes(self._card.classes, clicks)
+        self.compare_panel.show_state(
+            bool(drawn["disir"]),
+            there and control.layers is not None and control.layers.comparing,
+            difference(session) if drawn["disir"] else "",
+        )
 
     def _status(self) -> str:
-        session = self.control.session
+        session = self._session()
         if session is None:
-            return "Press Segment to draw the first map" if self._key else ""
+            return "Press Segment to draw the first map" if self._chosen else ""
+        if self.control.busy:
+            return self.control.status
         fresh = f"DISIR {session.up_to_date('disir'):.0%} up to date"
         if session.adapted is not None:
-            fresh += f", DISCA {session.up_to_date('disca'):.0%}"
+            fresh += f" · DISCA {session.up_to_date('disca'):.0%}"
         elif len(session.clicks):
-            fresh += ", not adapted yet"
+            fresh += " · not adapted yet"
         return f"{self.control.status}\n{fresh}" if self.control.status else fresh
 
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
-        """Stop what runs when the panel is closed."""
-        self.control.close()
+    # ------------------------------------------------------------------ leaving
+
+    def event(self, event: QEvent) -> bool:
+        """Let go of the viewer when napari takes the panel out of its dock."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.shut_down()
+        return super().event(event)
+
+    def closeEvent(self, event: QEvent) -> None:  # noqa: N802
+        """Let go of the viewer when the panel is closed."""
+        self.shut_down()
         super().closeEvent(event)
 
-
-def raster_of(layer: Image) -> Any:
-    """The raster behind an image layer: its file where it has one, else its array."""
-    from napari_disca.raster import open_raster
-
-    about = layer.metadata.get("napari_disca", {})
-    path = about.get("path") or layer.source.path
-    if path and Path(path).suffix.lower() in (".tif", ".tiff", ".vrt", ".jp2", ".jpg", ".png"):
-        return open_raster(path)
-    data = layer.data[0] if layer.multiscale else layer.data
-    return open_raster(data)
+    def shut_down(self) -> None:
+        """Stop what runs and hear no more of the viewer; the layers stay."""
+        if not self._left_viewer:
+            self._left_viewer = True
+            self.control.shut_down()
+            self.image_panel.detach()
 
 
-def _difference(session: Any) -> float:
-    """Share of pixels where DISIR and DISCA differ, on their coarsest level."""
-    disir, disca = (session.maps[name].levels[-1] for name in ("disir", "disca"))
-    known = (disir > 0) & (disca > 0)
-    return float(np.mean(disir[known] != disca[known])) if known.any() else 0.0
+def _names(session: Session) -> tuple[str, ...]:
+    return tuple(c.name for c in session.classes)

@@ -1,0 +1,25 @@
+"""How a map's layer shows its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from napari.utils.colormaps import DirectLabelColormap
+
+if TYPE_CHECKING:
+    # `networks` costs torch, which the reader should not pay for.
+    from napari_disca.networks.card import LandClass
+
+
+def class_colormap(classes: Iterable[LandClass]) -> DirectLabelColormap:
+    """Colours of a map's layer, whose values are class id + 1; 0, nothing, is transparent."""
+    colours: dict[int | None, str] = {i + 1: c.color for i, c in enumerate(classes)}
+    return DirectLabelColormap(color_dict={0: "transparent", None: "transparent", **colours})
+
+
+def class_features(classes: Iterable[LandClass]) -> pd.DataFrame:
+    """Class names of a map's layer: napari shows them under the pointer."""
+    names = ["", *(c.name for c in classes)]
+    return pd.DataFrame({"index": range(len(names)), "class": names})

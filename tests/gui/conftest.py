@@ -1,0 +1,90 @@
+"""A viewer with the panel, a GeoTIFF on disk, and a network that answers fast."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from builders import make_card, make_network
+from napari_disca.events import finish
+from napari_disca.networks import LandClass, save_network
+from napari_disca.scenes import Scene, write_scene
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path, monkeypatch):
+    """State and caches of a test stay in its folder."""
+    for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setattr("napari_disca.predict.TILE_SIZE", 128)
+    monkeypatch.setattr("napari_disca.predict.TILE_HALO", 16)
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("QT_QPA_PLATFORM")
+    ):
+        pytest.skip("there is no screen; run under xvfb-run")
+
+
+@pytest.fixture
+def scene(tmp_path) -> Path:
+    """A georeferenced scene of 300 x 260 pixels."""
+    path = tmp_path / "scene.tif"
+    finish(write_scene(Scene((300, 260), seed=1, ground_resolution=1.0), path))
+    return path
+
+
+@pytest.fixture
+def weights(tmp_path) -> Path:
+    """A network of three classes for images of 1 m."""
+    names = ("roof", "street", "green")
+    classes = tuple(
+        LandClass(name, colour)
+        for name, colour in zip(names, ("#d95f02", "#7570b3", "#1b9e3e"), strict=True)
+    )
+    card = make_card(3, name="small", classes=classes, ground_resolution=1.0)
+    return save_network(make_network(card), tmp_path / "small.safetensors", half=False)
+
+
+@pytest.fixture
+def panel(make_napari_viewer, weights, qtbot):
+    """The panel docked in a viewer, the small network chosen."""
+    from napari_disca.gui.widget import DiscaWidget
+
+    viewer = make_napari_viewer()
+    widget = DiscaWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Correct a map")
+    widget.image_panel.choose_network(str(weights))
+    yield widget
+    with suppress(RuntimeError):  # Qt has deleted it where a test has closed the window
+        widget.control.close()
+        qtbot.waitUntil(lambda: not widget.control.busy, timeout=30_000)
+
+
+@pytest.fixture
+def opened(panel, scene, qtbot, monkeypatch):
+    """A segmented scene; `said` collects notifications."""
+    from napari_disca.gui.reader import get_reader
+
+    said: list[str] = []
+    for name in ("show_error", "show_warning", "show_info"):
+        monkeypatch.setattr(f"napari_disca.gui.control.{name}", said.append)
+    monkeypatch.setattr("napari_disca.gui.widget.show_error", said.append)
+    ((data, keywords, _),) = get_reader(str(scene))(str(scene))
+    panel.viewer.add_image(data, **keywords)
+    panel.refine_panel.buttons["segment"].click()
+
+    # A few passes show what twenty would.
+    panel.refine_panel._form["passes"].value = 4
+
+    def idle() -> None:
+        qtbot.wait(1)
+        qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
+
+    idle()
+    return SimpleNamespace(
+        panel=panel, viewer=panel.viewer, control=panel.control, said=said, idle=idle, scene=scene
+    )

@@ -1,0 +1,343 @@
+"""The panel driven as a user drives it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+from napari.layers import Labels, Points
+
+from napari_disca.raster import open_raster
+from napari_disca.tiling import Window
+
+
+def labels_of(opened, name):
+    session = opened.control.session
+    return session.maps[name].read(Window.whole(session.raster.shape))
+
+
+def clicks_layer(opened):
+    return opened.viewer.layers["Clicks"]
+
+
+def click(opened, row, col, label):
+    """Choose a class, and add a point as the mouse does."""
+    opened.panel.arm(label)
+    layer = clicks_layer(opened)
+    assert opened.viewer.layers.selection.active is layer
+    assert layer.mode == "add"
+    layer.add((row, col))
+    opened.idle()
+
+
+def press(opened, name):
+    button = opened.panel.refine_panel.buttons[name]
+    assert button.isEnabled(), name
+    button.click()
+
+
+def test_the_whole_job(opened, qtbot, tmp_path):
+    """Open, segment, click, DISIR, adapt, cancel, compare, save, read back."""
+    viewer, session = opened.viewer, opened.control.session
+    shape = session.raster.shape
+    assert {"Initial map", "DISIR", "DISCA", "Clicks"} <= {layer.name for layer in viewer.layers}
+    assert session.up_to_date("disir") == 1.0
+    initial = labels_of(opened, "initial")
+    np.testing.assert_array_equal(np.asarray(viewer.layers["DISIR"].data), initial + 1)
+
+    wrong = int((initial[40, 50] + 1) % 3)
+    click(opened, 40, 50, wrong)
+    assert [c.pixel for c in session.clicks] == [(40, 50)]
+    assert session.up_to_date("disir") == 1.0
+    assert (labels_of(opened, "disir") != initial).any()
+    np.testing.assert_array_equal(labels_of(opened, "initial"), initial)
+    np.testing.assert_array_equal(
+        np.asarray(viewer.layers["DISIR"].data), labels_of(opened, "disir") + 1
+    )
+
+    # Cancelled once: nothing is adopted.
+    press(opened, "adapt")
+    assert opened.panel.refine_panel.buttons["cancel"].isEnabled()
+    press(opened, "cancel")
+    opened.idle()
+    assert session.adapted is None or session.up_to_date("disca") <= 1.0
+
+    press(opened, "adapt")
+    opened.idle()
+    assert session.adapted is not None
+    assert session.up_to_date("disca") == 1.0
+    assert (labels_of(opened, "disca") != labels_of(opened, "disir")).any()
+    assert "clicks learned" in opened.panel.refine_panel.status.text()
+
+    before = [layer.name for layer in viewer.layers]
+    opened.panel.compare_panel.switch.setChecked(True)
+    grid = getattr(viewer, "canvas", viewer).grid
+    assert grid.enabled
+    assert len(viewer.layers) == len(before) + 2
+    cells = [layer.name for layer in viewer.layers if layer.visible]
+    assert cells[:3] == ["scene", "DISIR", "Clicks"]
+    assert cells[3:] == ["scene (copy)", "DISCA", "Clicks (copy)"]
+    viewer.layers["Clicks (copy)"].add((200, 100))
+    opened.idle()
+    assert len(session.clicks) == 2
+    assert len(viewer.layers["Clicks"].data) == 2
+    opened.panel.compare_panel.switch.setChecked(False)
+    assert [layer.name for layer in viewer.layers] == before
+    assert not grid.enabled
+
+    out = tmp_path / "saved map.tif"
+    opened.control.save_labels("disca", out)
+    opened.idle()
+    with rasterio.open(out) as saved, rasterio.open(opened.scene) as source:
+        assert (saved.shape, saved.crs, saved.transform) == (shape, source.crs, source.transform)
+        assert saved.nodata == 255
+        np.testing.assert_array_equal(saved.read(1), labels_of(opened, "disca"))
+        assert saved.colormap(1)[0][:3] == (0xD9, 0x5F, 0x02)
+        assert saved.colormap(1)[2][:3] == (0x1B, 0x9E, 0x3E)
+    assert any("Saved" in line for line in opened.said)
+
+
+def test_a_real_geotiff(panel, shared, qtbot):
+    from napari_disca.gui.reader import get_reader
+
+    path = str(shared / "geotiff" / "rasterio" / "RGB.byte.tif")
+    ((data, keywords, kind),) = get_reader(path)(path)
+    assert kind == "image"
+    assert keywords["metadata"]["napari_disca"]["crs"]
+    panel.viewer.add_image(data, **keywords)
+    panel.image_panel.by_hand.setChecked(True)
+    panel.image_panel.factor.setValue(0.25)
+    panel.segment()
+    qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
+    session = panel.control.session
+    assert session.inputs.factor == pytest.approx(0.25)
+    labels = session.maps["disir"].read(Window.whole(session.raster.shape))
+    valid = open_raster(path).valid(Window.whole(session.raster.shape))
+    np.testing.assert_array_equal(labels != 255, valid)
+
+
+def test_keys_choose_classes_on_every_layer(opened):
+    for layer in list(opened.viewer.layers):
+        for key in ("1", "2", "3"):
+            bound = {str(k): v for k, v in layer.keymap.items()}
+            assert key in bound, f"{key} is napari's own on {layer.name}"
+    layer = clicks_layer(opened)
+    action = next(v for k, v in layer.keymap.items() if str(k) == "3")
+    action(layer)
+    assert opened.control.layers.label == 2
+    assert layer.feature_defaults["class"].iloc[0] == "green"
+    assert opened.panel.classes_panel.list.currentRow() == 2
+
+
+def test_points_keep_their_class_and_the_next_gets_the_new_one(opened):
+    click(opened, 10, 10, 0)
+    click(opened, 50, 60, 2)
+    layer = clicks_layer(opened)
+    assert list(layer.features["class"]) == ["roof", "green"]
+    assert not layer.selected_data
+    assert [c.label for c in opened.control.session.clicks] == [0, 2]
+    assert not np.allclose(layer.face_color[0], layer.face_color[1])
+
+
+@pytest.mark.parametrize("where", [(-3, 5), (5, 260), (300.2, 5)])
+def test_a_click_beside_the_image_is_refused_with_a_word(opened, where):
+    click(opened, *where, 0)
+    assert not opened.control.session.clicks
+    assert not len(clicks_layer(opened).data)
+    assert any("outside the image" in line for line in opened.said)
+
+
+@pytest.mark.parametrize("where", [(-0.4, -0.4), (299.4, 259.4)])
+def test_clicks_on_the_border_pixels_count(opened, where):
+    click(opened, *where, 1)
+    (kept,) = opened.control.session.clicks
+    assert kept.pixel in ((0, 0), (299, 259))
+
+
+def test_deleting_and_moving_points_is_deleting_and_moving_clicks(opened):
+    click(opened, 10, 10, 0)
+    click(opened, 50, 60, 1)
+    layer = clicks_layer(opened)
+    layer.selected_data = {0}
+    layer.remove_selected()
+    opened.idle()
+    session = opened.control.session
+    assert [c.pixel for c in session.clicks] == [(50, 60)]
+    assert session.up_to_date("disir") == 1.0
+    layer.data = np.array([[70.0, 80.0]])
+    opened.idle()
+    assert [c.pixel for c in session.clicks] == [(70, 80)]
+
+
+def test_undo_and_redo(opened):
+    initial = labels_of(opened, "disir")
+    click(opened, 40, 50, int((initial[40, 50] + 1) % 3))
+    press(opened, "undo")
+    opened.idle()
+    assert not len(clicks_layer(opened).data)
+    np.testing.assert_array_equal(labels_of(opened, "disir"), initial)
+    press(opened, "redo")
+    opened.idle()
+    assert len(clicks_layer(opened).data) == 1
+
+
+def test_reset_network_can_be_undone(opened):
+    click(opened, 40, 50, 1)
+    press(opened, "adapt")
+    opened.idle()
+    adapted = labels_of(opened, "disca")
+    press(opened, "reset")
+    opened.idle()
+    np.testing.assert_array_equal(labels_of(opened, "disca"), labels_of(opened, "disir"))
+    press(opened, "undo")
+    opened.idle()
+    np.testing.assert_array_equal(labels_of(opened, "disca"), adapted)
+
+
+def test_a_click_while_adapting_is_answered_after_it(opened, qtbot):
+    click(opened, 40, 50, 1)
+    press(opened, "adapt")
+    opened.panel.arm(2)
+    clicks_layer(opened).add((200, 200))
+    opened.idle()
+    session = opened.control.session
+    assert session.adapted is not None, "the click must not stop the learning"
+    assert len(session.clicks) == 2
+    assert session.up_to_date("disir") == session.up_to_date("disca") == 1.0
+
+
+@pytest.mark.parametrize("name", ["Initial map", "DISIR", "DISCA", "Clicks"])
+def test_removing_a_layer_while_working_breaks_nothing(opened, name):
+    click(opened, 40, 50, 1)
+    press(opened, "adapt")
+    opened.viewer.layers.remove(name)
+    opened.idle()
+    assert not [line for line in opened.said if "wrong" in line]
+    press(opened, "segment")
+    opened.idle()
+    assert name in opened.viewer.layers, "Segment brings it back"
+    assert len(opened.control.session.clicks) == 1
+    if name == "Clicks":
+        assert len(clicks_layer(opened).data) == 1
+
+
+def test_renaming_layers_breaks_nothing(opened):
+    for layer in list(opened.viewer.layers):
+        layer.name = f"my {layer.name}"
+    opened.panel.arm(1)
+    opened.viewer.layers["my Clicks"].add((20, 30))
+    opened.idle()
+    assert len(opened.control.session.clicks) == 1
+    opened.panel.compare_panel.switch.setChecked(True)
+    opened.panel.compare_panel.switch.setChecked(False)
+    assert not [line for line in opened.said if "wrong" in line]
+
+
+def test_removing_the_image_while_working_ends_the_session(opened):
+    click(opened, 40, 50, 1)
+    press(opened, "adapt")
+    opened.viewer.layers.remove("scene")
+    opened.idle()
+    assert opened.control.session is None
+    assert not [layer for layer in opened.viewer.layers if isinstance(layer, Labels | Points)]
+    assert not opened.panel.refine_panel.buttons["segment"].isEnabled()
+
+
+def test_closing_the_panel_while_working_ends_the_work(opened):
+    click(opened, 40, 50, 1)
+    press(opened, "adapt")
+    opened.panel.close()
+    opened.idle()
+    assert opened.control.session is None
+
+
+def test_clicks_travel_as_geojson(opened, tmp_path):
+    click(opened, 40, 50, 1)
+    click(opened, 0, 259, 2)
+    file = tmp_path / "clicks.geojson"
+    opened.control.save_clicks(file)
+    kept = opened.control.session.clicks
+    press(opened, "undo")
+    press(opened, "undo")
+    opened.idle()
+    opened.control.load_clicks(file)
+    opened.idle()
+    assert opened.control.session.clicks == kept
+    file.write_text("nonsense")
+    opened.control.load_clicks(file)
+    assert opened.control.session.clicks == kept
+    assert "nonsense" not in opened.said[-1] or "\n" not in opened.said[-1]
+
+
+def test_saving_into_an_impossible_place_is_one_line_and_the_panel_lives(opened, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    opened.control.save_labels("disir", tmp_path / "file" / "map.tif")
+    opened.idle()
+    assert len(opened.said) == 1
+    assert "\n" not in opened.said[0]
+    click(opened, 20, 20, 1)
+    assert len(opened.control.session.clicks) == 1
+
+
+def test_a_wrong_field_is_told_and_nothing_starts(opened, monkeypatch):
+    click(opened, 40, 50, 1)
+    refused = []
+    opened.panel.refine_panel.refused.connect(refused.append)
+    opened.panel.refine_panel._form["rate"].value = "quick"
+    press(opened, "adapt")
+    assert refused
+    assert "quick" in refused[0]
+    assert not opened.control.busy
+
+
+def test_an_unexpected_error_frees_the_panel(opened, monkeypatch):
+    def broken(*args):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("napari_disca.predict.Predictor.logits", broken)
+    click(opened, 40, 50, 1)
+    assert any("boom" in line for line in opened.said)
+    assert not opened.control.busy
+    monkeypatch.undo()
+
+
+def test_buttons_that_make_no_sense_are_off(panel):
+    buttons = panel.refine_panel.buttons
+    assert not any(button.isEnabled() for button in buttons.values())
+    panel.viewer.add_image(np.zeros((64, 64, 3), np.uint8), name="plain")
+    enabled = {name for name, button in buttons.items() if button.isEnabled()}
+    assert enabled == {"segment", "load_clicks"}
+
+
+def test_an_array_without_a_file_works(panel, qtbot):
+    rng = np.random.default_rng(0)
+    panel.viewer.add_image(rng.integers(0, 255, (100, 90, 3), dtype=np.uint8), name="plain")
+    panel.segment()
+    qtbot.waitUntil(lambda: not panel.control.busy, timeout=30_000)
+    assert panel.control.session.up_to_date("disca") == 1.0
+    assert panel.control.session.inputs.factor == 1.0
+
+
+def test_a_factor_by_hand_is_remembered(opened, make_napari_viewer, weights):
+    from napari_disca.remembered import recall
+
+    opened.panel.image_panel.by_hand.setChecked(True)
+    opened.panel.image_panel.factor.setValue(0.5)
+    session = opened.control.session
+    assert recall(session.raster, session.network.card) == pytest.approx(0.5)
+    press(opened, "segment")
+    opened.idle()
+    assert opened.control.session.inputs.factor == pytest.approx(0.5)
+    assert "0.5" in opened.panel.image_panel.about.text()
+    opened.panel.image_panel.by_hand.setChecked(False)
+    assert recall(session.raster, session.network.card) is None
+
+
+def test_a_network_that_is_none_is_refused_and_the_old_one_stays(opened, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("napari_disca.gui.image_panel.show_error", said.append)
+    before = opened.panel.image_panel.weights()
+    (tmp_path / "bad.safetensors").write_bytes(b"garbage")
+    opened.panel.image_panel.add_network(tmp_path / "bad.safetensors")
+    assert opened.panel.image_panel.weights() == before
+    assert len(said) == 1

@@ -1,0 +1,295 @@
+"""What only a whole window shows: the mouse, views side by side, closing, several images."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from napari.utils.interactions import (
+    mouse_move_callbacks,
+    mouse_press_callbacks,
+    mouse_release_callbacks,
+)
+from qtpy.QtCore import QThreadPool
+from qtpy.QtWidgets import QLabel
+from wrapt import ObjectProxy
+
+from napari_disca.events import Progress
+from napari_disca.gui.compare_panel import _said
+from napari_disca.gui.reader import layer_data
+from napari_disca.tiling import Window
+
+
+def mouse(layer, position, kind):
+    """What napari hands to a layer's mouse callbacks."""
+
+    class Event:
+        type = kind
+        pos = np.array([10.0, 10.0])
+        modifiers = ()
+        button = 1
+        dims_displayed = (0, 1)
+        view_direction = None
+        is_dragging = kind == "mouse_move"
+        handled = False
+
+    event = Event()
+    event.position = position
+    return ObjectProxy(event)  # napari exchanges what is inside while a drag goes on
+
+
+def press_and_release(layer, position):
+    mouse_press_callbacks(layer, mouse(layer, position, "mouse_press"))
+    mouse_release_callbacks(layer, mouse(layer, position, "mouse_release"))
+
+
+def drag(layer, start, end):
+    mouse_press_callbacks(layer, mouse(layer, start, "mouse_press"))
+    for share in (0.5, 1.0):
+        where = tuple(np.array(start) + share * (np.array(end) - start))
+        mouse_move_callbacks(layer, mouse(layer, where, "mouse_move"))
+    mouse_release_callbacks(layer, mouse(layer, end, "mouse_release"))
+
+
+def test_a_mouse_click_is_a_click_of_the_armed_class(opened, qtbot):
+    opened.panel.arm(1)
+    layer = opened.viewer.layers["Clicks"]
+    press_and_release(layer, (40.4, 49.6))
+    opened.idle()
+    (click,) = opened.control.session.clicks
+    assert (click.row, click.col, click.label) == (40, 50, 1)
+    assert not layer.selected_data, "else the next class chosen would change it"
+
+
+def test_a_dragged_click_moves_in_one_step_and_replaces_what_it_lands_on(opened, qtbot):
+    session = opened.control.session
+    layer = opened.viewer.layers["Clicks"]
+    for position, label in (((40, 50), 1), ((200, 100), 2)):
+        opened.panel.arm(label)
+        layer.add(position)
+        opened.idle()
+    layer.mode = "select"
+    before = len(session.history)
+    drag(layer, (40, 50), (200, 100))
+    opened.idle()
+    assert [(c.pixel, c.label) for c in session.clicks] == [((200, 100), 1)]
+    assert len(session.history) == before + 1
+    drag(layer, (200, 100), (-50, 100))
+    opened.idle()
+    assert [c.pixel for c in session.clicks] == [(200, 100)], "not out of the image"
+    np.testing.assert_array_equal(layer.data, [[200, 100]])
+
+
+def test_each_view_has_its_image_map_and_clicks_on_top(opened):
+    opened.panel.compare_panel.switch.setChecked(True)
+    layers, grid = opened.viewer.layers, opened.viewer.canvas.grid
+    cells = [[layers[i].name for i in inside] for _, inside in grid.iter_viewboxes(layers)]
+    assert cells == [
+        ["scene", "DISIR", "Clicks"],
+        ["scene (copy)", "DISCA", "Clicks (copy)"],
+    ]
+    assert layers["scene (copy)"].data is layers["scene"].data, "the pixels are shared"
+    images = opened.panel.image_panel.images
+    assert [images.itemText(i) for i in range(images.count())] == ["scene"]
+
+
+def test_comparing_restores_what_was(opened):
+    viewer = opened.viewer
+    viewer.layers["Initial map"].visible = True
+    viewer.layers["DISIR"].visible = False
+    viewer.layers.move(0, 2)
+    before = [(layer.name, layer.visible) for layer in viewer.layers]
+    opened.panel.compare_panel.switch.setChecked(True)
+    assert all(viewer.layers[name].visible for name in ("DISIR", "DISCA"))
+    assert not viewer.layers["Initial map"].visible
+    opened.panel.compare_panel.switch.setChecked(False)
+    assert [(layer.name, layer.visible) for layer in viewer.layers] == before
+
+
+@pytest.mark.parametrize("name", ["scene (copy)", "Clicks (copy)", "DISIR", "DISCA", "Clicks"])
+def test_removing_a_part_of_a_view_ends_the_comparison(opened, qtbot, name):
+    opened.panel.compare_panel.switch.setChecked(True)
+    opened.viewer.layers.remove(name)
+    qtbot.waitUntil(lambda: not opened.control.layers.comparing, timeout=2000)
+    assert not opened.viewer.canvas.grid.enabled
+    assert not [layer for layer in opened.viewer.layers if layer.name.endswith("(copy)")]
+    opened.panel.arm(1)
+    opened.viewer.layers["Clicks"].add((20, 30))
+    opened.idle()
+    assert opened.control.session.up_to_date("disca") == 1.0
+
+
+def test_the_session_follows_the_camera(opened):
+    viewer, session = opened.viewer, opened.control.session
+    whole = Window.whole(session.raster.shape)
+    opened.viewer.layers["scene"].corner_pixels = np.array([[100, 50], [150, 120]])
+    opened.control._follow_view()
+    assert session.viewport.window == Window(100, 50, 51, 71)
+    opened.viewer.layers["scene"].corner_pixels = np.array([[-100, -50], [900, 900]])
+    opened.control._follow_view()
+    assert session.viewport.window == whole
+    opened.panel.arm(0)
+    layer = viewer.layers["Clicks"]
+    layer.add((40, 50))
+    for zoom in (0.1, 1.0, 30.0):
+        viewer.scene.camera.zoom = zoom
+        opened.control._follow_view()
+        assert layer.size[0] * zoom == pytest.approx(15, rel=0.06), "the same size on screen"
+
+
+@pytest.mark.parametrize("how", ["window", "dock"])
+def test_closing_while_working_ends_the_work(opened, qtbot, monkeypatch, how):
+    ticks = []
+
+    def endless(*_):
+        while True:
+            ticks.append(1)
+            time.sleep(0.01)
+            yield Progress("for ever", 0, 1)
+
+    monkeypatch.setattr(opened.control.session, "refine", lambda: endless())
+    opened.control.segment()
+    qtbot.waitUntil(lambda: bool(ticks), timeout=5000)
+    if how == "window":
+        opened.viewer.close()
+    else:
+        opened.viewer.window.remove_dock_widget(opened.panel)
+    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=10_000)
+    if how == "dock":
+        names = {layer.name for layer in opened.viewer.layers}
+        assert {"DISIR", "DISCA", "Clicks"} <= names, "closing the panel keeps the results"
+        opened.viewer.layers["Clicks"].add((20, 30))
+
+
+def test_another_image_gets_none_of_the_events_of_the_first(opened, qtbot, tmp_path):
+    panel, control, first = opened.panel, opened.control, opened.control.session
+    panel.arm(1)
+    opened.viewer.layers["Clicks"].add((40, 50))
+    opened.idle()
+    kept = first.clicks
+    rng = np.random.default_rng(0)
+    other = opened.viewer.add_image(rng.integers(0, 255, (90, 80, 3), dtype=np.uint8), name="other")
+    images = panel.image_panel.images
+    panel.refine_panel.buttons["adapt"].click()
+    images.setCurrentIndex(images.findData(other))
+    assert not panel.refine_panel.buttons["adapt"].isEnabled()
+    assert "Segment" in panel.refine_panel.status.text()
+    panel.refine_panel.buttons["segment"].click()  # while the first image's network learns
+    opened.idle()
+    assert control.session is not first
+    assert control.session.raster.shape == (90, 80)
+    assert control.session.adapted is None
+    assert control.session.up_to_date("disca") == 1.0
+    assert not [line for line in opened.said if "wrong" in line]
+
+    images.setCurrentIndex(images.findText("scene"))
+    panel.refine_panel.buttons["segment"].click()
+    opened.idle()
+    assert control.session.clicks == kept, "the clicks of an image wait for its return"
+
+
+def test_renaming_the_image_is_seen_in_the_panel(opened):
+    opened.viewer.layers["scene"].name = "my town"
+    assert opened.panel.image_panel.images.currentText() == "my town"
+    assert opened.panel._session() is opened.control.session
+
+
+def test_napari_hands_plugins_a_guarded_viewer(make_napari_viewer_proxy, scene, weights, qtbot):
+    from napari_disca.gui.widget import DiscaWidget
+
+    viewer = make_napari_viewer_proxy()
+    panel = DiscaWidget(viewer)
+    viewer.window.add_dock_widget(panel)
+    data, keywords, _ = layer_data(scene)
+    viewer.add_image(data, **keywords)
+    panel.image_panel.choose_network(str(weights))
+    panel.segment()
+    panel.arm(1)
+    viewer.layers["Clicks"].add((40, 50))
+    qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
+    assert len(panel.control.session.clicks) == 1
+    panel.compare_panel.switch.setChecked(True)
+    panel.compare_panel.switch.setChecked(False)
+    viewer.layers.remove("scene")
+    qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
+    assert panel.control.session is None
+
+
+def test_disabled_buttons_say_why(opened):
+    buttons = opened.panel.refine_panel.buttons
+    assert "there are no clicks" in buttons["adapt"].toolTip()
+    assert "nothing runs" in buttons["cancel"].toolTip()
+    opened.panel.arm(1)
+    opened.viewer.layers["Clicks"].add((40, 50))
+    opened.idle()
+    assert "Not now" not in buttons["adapt"].toolTip()
+
+
+def test_any_of_the_maps_can_be_saved(opened, monkeypatch, tmp_path):
+    saves = opened.panel.refine_panel.saves
+    assert {name for name, action in saves.items() if action.isEnabled()} == {"disir", "initial"}
+    monkeypatch.setattr(
+        "napari_disca.gui.dialogs.QFileDialog.getSaveFileName",
+        lambda *_: (str(tmp_path / "mine"), ""),
+    )
+    saves["initial"].trigger()
+    opened.idle()
+    assert (tmp_path / "mine.tif").exists()
+
+
+def test_a_map_that_is_not_finished_is_saved_with_a_warning(opened, tmp_path):
+    opened.control.session._drawn["disir"].popitem()
+    opened.control.save_labels("disir", tmp_path / "part.tif")
+    opened.idle()
+    (line,) = opened.said
+    assert "not up to date" in line
+
+
+def test_the_remaining_time_is_told(opened, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("napari_disca.gui.refine_panel.time.monotonic", lambda: now[0])
+    panel = opened.panel.refine_panel
+    panel.show_progress(Progress("updating the map", 0, 40))
+    now[0] += 12
+    panel.show_progress(Progress("updating the map", 12, 40))
+    assert panel.stage.text() == "Updating the map · 12 of 40 · about 28 s left"
+    assert panel.bar.value() == 12
+    panel.show_progress(Progress("", 0, 0))
+    assert not panel.stage.text().strip()
+
+
+def test_how_maps_differ_is_told():
+    disir = np.array([[0, 1, 1, 2], [2, 2, 1, 1]], np.uint8)
+    disca = np.array([[1, 1, 2, 2], [2, 2, 2, 0]], np.uint8)
+    assert _said(disir, disca, ["roof", "road"]) == (
+        "They differ in 33.3% of the pixels, most of all roof → road (33.3%)"
+    )
+    assert "same" in _said(disir, disir, ["roof", "road"])
+    assert not _said(disir, disir * 0, ["roof", "road"])
+
+
+def test_hovering_a_map_names_the_class(opened):
+    layer = opened.viewer.layers["DISIR"]
+    value = int(np.asarray(layer.data)[40, 50])
+    text = str(layer.get_status((40, 50), view_direction=None, dims_displayed=[0, 1]))
+    assert opened.control.session.classes[value - 1].name in text
+
+
+def test_the_demo_opens_with_a_map_being_drawn(monkeypatch, weights, qtbot):
+    import napari
+
+    from napari_disca.gui.app import open_window
+    from napari_disca.gui.widget import DiscaWidget
+
+    monkeypatch.setattr("napari_disca.gui.samples.SIDE", 128)
+    viewer = open_window(demo=True, weights=str(weights), block=False)
+    try:
+        panel = viewer.window._qt_window.findChild(DiscaWidget)
+        assert panel.findChild(QLabel)
+        qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
+        assert panel.control.session.up_to_date("disir") == 1.0
+        qtbot.wait(350)  # the view is set when the window is laid out
+    finally:
+        viewer.close()
+    assert napari.current_viewer() is None
