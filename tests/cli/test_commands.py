@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -363,19 +364,6 @@ def test_without_a_screen_a_window_is_refused_in_one_line(run, files):
         assert "no screen" in result.err
 
 
-@pytest.mark.usefixtures("no_screen")
-def test_without_napari_a_window_is_refused_in_one_line(run, monkeypatch):
-    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
-    for name in [n for n in sys.modules if n.startswith("napari_disca.gui")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "napari", None)  # importing it raises ImportError
-    monkeypatch.setitem(sys.modules, "napari.layers", None)
-    result = run("demo")
-    assert (result.code, result.out) == (2, "")
-    assert len(result.error_lines) == 1
-    assert 'pip install "napari-disca[all]"' in result.err
-
-
 def test_open_refuses_what_is_not_there(run, tmp_path):
     result = run("open", tmp_path / "none.tif")
     assert result.code == 2
@@ -385,10 +373,27 @@ def test_open_refuses_what_is_not_there(run, tmp_path):
 # -------------------------------------------------------------------- processes of their own
 
 
-def process(*arguments: str) -> subprocess.CompletedProcess[str]:
+def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, **environment},
     )
+
+
+def test_without_napari_a_window_is_refused_in_one_line():
+    # In a process of its own: modules imported without napari must not stay for other tests.
+    script = (
+        "import sys; sys.modules.update({'napari': None, 'napari.layers': None})\n"
+        "from napari_disca.cli import main; sys.exit(main(['demo']))"
+    )
+    result = process("-c", script, QT_QPA_PLATFORM="offscreen")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert 'pip install "napari-disca[all]"' in result.stderr
 
 
 def test_help_needs_neither_torch_nor_qt():
