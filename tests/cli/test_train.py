@@ -57,6 +57,34 @@ def test_a_training_writes_card_figures_and_weights(run, files, tmp_path):
     assert not checkpoint_path(output).exists()
 
 
+def test_a_training_goes_on_from_another_network(run, files, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    run(*command(files, first))
+    # A rate this low leaves the weights where they began.
+    result = run(*command(files, second, "--start", first, "--rate", "1e-9", "--average", "0"))
+    assert result.code == 0
+    before, after = weights(first), weights(second)
+    for name in ("stem.0.weight", "head.0.weight"):
+        torch.testing.assert_close(after[name], before[name], atol=1e-3, rtol=0)
+    assert read_card(second).mean == read_card(first).mean
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--classes", "building,land,road,vegetation,lava"], "classes"),
+        (["--encoder", "resnet34"], "options"),
+        (["--guidance-radius", "9"], "guidance"),
+    ],
+)
+def test_a_start_that_means_something_else_is_refused(run, files, tmp_path, more, said):
+    first = tmp_path / "first.safetensors"
+    run(*command(files, first, steps=1))
+    result = run(*command(files, tmp_path / "second.safetensors", "--start", first, *more))
+    assert result.code == 2
+    assert f"has {said}" in result.err
+
+
 def test_an_interrupted_training_goes_on_where_it_was(run, files, tmp_path, monkeypatch):
     whole, parts = tmp_path / "a" / "net.safetensors", tmp_path / "b" / "net.safetensors"
     assert run(*command(files, whole)).code == 0

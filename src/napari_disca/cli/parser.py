@@ -157,6 +157,12 @@ def _train(commands: Any, *, fields: bool) -> None:
         help="class 0, 1, ... of the masks: 'building:#d95f02,other' (colours are optional), or "
         "'potsdam' for the six of ISPRS Potsdam, which --mask-coding potsdam implies",
     )
+    command.add_argument(
+        "--start",
+        metavar="NAME_OR_FILE",
+        help="go on from the weights of this network, which has the same classes, bands and "
+        "architecture (random weights)",
+    )
     command.add_argument("--architecture", default="linknet", help="(linknet)")
     command.add_argument("--encoder", default="resnet18", help="resnet18 (default) or resnet34")
     command.add_argument(

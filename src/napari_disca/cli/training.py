@@ -19,7 +19,15 @@ from napari_disca.compute import Compute
 from napari_disca.errors import CardError, DataError, DiscaError
 from napari_disca.evaluate import Settings, evaluate, summary
 from napari_disca.events import Progress, finish
-from napari_disca.networks import Card, LandClass, Network, Scaling, build_network, save_network
+from napari_disca.networks import (
+    Card,
+    LandClass,
+    Network,
+    Scaling,
+    build_network,
+    load_network,
+    save_network,
+)
 from napari_disca.raster import open_raster
 from napari_disca.scenes import LAND_COVER, REGIONS, Scene
 from napari_disca.training.folders import training_set
@@ -93,17 +101,22 @@ def run(
         training_data=arguments.data,
         licence=arguments.licence,
     )
-    # A wrong architecture or option is told before all images are read.
+    # A wrong architecture, option or start is told before all images are read.
     build_network(card)
+    start = _start(arguments.start, card)
     card, images = finish(
         training_set(kept, card, bands=arguments.bands, coding=arguments.mask_coding), Console()
     )
+    if start is not None:
+        # Its weights know the pixels as its own card standardises them.
+        card = replace(card, mean=start.card.mean, std=start.card.std)
     images = [*images, *_scenes(arguments.scenes, card, images, plan.seed)]
     checkpoint = checkpoint_path(output)
     job = train(
         images,
         card,
         plan,
+        start=start,
         device=compute.device,
         checkpoint=checkpoint,
         save_every=arguments.save_every,
@@ -125,6 +138,30 @@ def run(
     checkpoint.unlink(missing_ok=True)
     print(written)  # noqa: T201
     return 0
+
+
+def _start(name: str | None, card: Card) -> Network | None:
+    """Network to go on from; refused where its weights mean something else."""
+    if name is None:
+        return None
+    start = load_network(name)
+    for what, has, needs in (
+        ("architecture", start.card.architecture, card.architecture),
+        ("options", dict(start.card.options), dict(card.options)),
+        ("classes", [c.name for c in start.card.classes], [c.name for c in card.classes]),
+        ("bands", start.card.bands, card.bands),
+        ("guidance", start.card.guidance, card.guidance),
+    ):
+        if has != needs:
+            raise CardError(
+                f"--start {name} has {what} {_listed(has)}, asked for are {_listed(needs)}; "
+                "give the same, or train from scratch"
+            )
+    return start
+
+
+def _listed(value: object) -> str:
+    return ", ".join(value) if isinstance(value, list | tuple) else str(value)
 
 
 class _Shown:

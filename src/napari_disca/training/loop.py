@@ -104,12 +104,13 @@ def train(
     card: Card,
     plan: TrainingPlan,
     *,
+    start: Network | None = None,
     device: torch.device | None = None,
     checkpoint: Path | None = None,
     save_every: int = 200,
     report_every: int = 50,
 ) -> Job[Network]:
-    """Train a network from scratch.
+    """Train a network, from scratch or from the weights of another.
 
     Parameters
     ----------
@@ -117,6 +118,8 @@ def train(
     card : Card
         What to build.
     plan : TrainingPlan
+    start : Network, optional
+        First weights, of a network with the same tensors; random ones by default. Left as it was.
     device : torch.device, optional
         CPU by default.
     checkpoint : Path, optional
@@ -146,7 +149,10 @@ def train(
     classes = len(card.classes)
     device = device or torch.device("cpu")
     torch.manual_seed(plan.seed)
-    network = build_network(card).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = build_network(card)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = deepcopy(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=plan.decay)
     first = _restored(checkpoint, network, average, optimiser, plan) if checkpoint else 0
