@@ -110,12 +110,13 @@ class RefinePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(grid)
-        layout.addLayout(form)
-        layout.addWidget(self.advanced)
-        layout.addWidget(self._holder)
+        # Above what unfolds, which would push them out of sight.
         layout.addWidget(self.bar)
         layout.addWidget(self.stage)
         layout.addWidget(self.status)
+        layout.addLayout(form)
+        layout.addWidget(self.advanced)
+        layout.addWidget(self._holder)
 
         self.advanced.toggled.connect(self._unfold)
         self.recipes.currentTextChanged.connect(self._show_form)
