@@ -203,6 +203,7 @@ PREDICT = {
     "factor 0": ("{i} -o {t}/o.tif --factor 0", "factor"),
     "factor nan": ("{i} -o {t}/o.tif --factor nan", "factor"),
     "no threads": ("{i} -o {t}/o.tif --threads 0", "--threads"),
+    "no workers": ("{i} -o {t}/o.tif --workers 0", "--workers"),
     "no device": ("{i} -o {t}/o.tif --device tpu", "--device"),
     "half on a CPU": ("{i} -o {t}/o.tif --device cpu --precision float16", "float16"),
     "no output": ("{i}", "--output"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +69,19 @@ def info(arguments: argparse.Namespace) -> int:
 def predict(arguments: argparse.Namespace) -> int:
     """Write the network's maps."""
     from napari_disca.networks import load_network
+    from napari_disca.streaming import MapStream, placed
 
     outputs = map_paths(arguments.images, arguments.output)
+    workers = _workers(arguments)
     compute = _compute(arguments)
-    network = load_network(arguments.weights)
+    network = placed(load_network(arguments.weights), compute)
     code = 0
     for image, output in zip(arguments.images, outputs, strict=True):
         try:
-            with _Session(arguments, image, output, network, compute) as session:
-                _describe(session)
-                finish(session.predict(), _handled(session))
-                _save(session, "initial", output)
+            with _opened(arguments, image, output, network.card) as inputs:
+                stream = MapStream(inputs, network, compute)
+                _describe(stream)
+                _save(stream, output, workers)
         except RasterError as error:
             if len(outputs) == 1:
                 raise
@@ -92,67 +95,56 @@ def refine(arguments: argparse.Namespace) -> int:
     """Write a map corrected with clicks."""
     from napari_disca.exports import read_clicks
     from napari_disca.networks import load_network
+    from napari_disca.streaming import MapStream, placed
 
     (recipe,) = recipes_of(arguments, [arguments.recipe]).values()
     output = checked(arguments.output, [arguments.image, arguments.clicks])
+    workers = _workers(arguments)
     compute = _compute(arguments)
-    network = load_network(arguments.weights)
-    with _Session(arguments, arguments.image, output, network, compute) as session:
-        session.set_clicks(
-            read_clicks(arguments.clicks, raster=session.raster, classes=session.classes)
-        )
-        _describe(session)
-        if not session.clicks:
+    network = placed(load_network(arguments.weights), compute)
+    with _opened(arguments, arguments.image, output, network.card) as inputs:
+        raster, classes = inputs.raster, inputs.card.classes
+        clicks = read_clicks(arguments.clicks, raster=raster, classes=classes)
+        clicks.checked(raster.shape, len(classes))
+        stream = MapStream(inputs, network, compute, clicks)
+        _describe(stream)
+        if not len(clicks):
             note(f"{arguments.clicks.name} holds no clicks; this is the map before any click")
-        name = "disca" if recipe.learns and len(session.clicks) else "disir"
-        if name == "disca":
-            adaptation = finish(session.adapt(recipe, ("disca",)), _handled(session))
+        if recipe.learns and len(clicks):
+            stream, adaptation = finish(stream.adapt(recipe, arguments.seed), Console())
             note(adaptation.note)
-        else:
-            finish(session.refresh(("disir",)), _handled(session))
-        _save(session, name, output)
+        _save(stream, output, workers)
     return 0
 
 
-class _Session:
-    """Session of an image on the command line; its file is closed at the end."""
+@contextmanager
+def _opened(arguments: Any, image: Path, output: Path, card: Any) -> Iterator[Any]:
+    """Input of an image, whose file is closed at the end."""
+    from napari_disca.inputs import NetworkInput
+    from napari_disca.raster import open_raster
+    from napari_disca.remembered import recall, remember
+    from napari_disca.streaming import STREAM_CACHE
 
-    def __init__(
-        self, arguments: Any, image: Path, output: Path, network: Any, compute: Any
-    ) -> None:
-        from napari_disca.raster import open_raster
-        from napari_disca.remembered import recall, remember
-        from napari_disca.session import Session
-
-        self._raster = open_raster(image)
-        try:
-            spare_sources(output, image)
-            factor = None if arguments.factor == "auto" else arguments.factor
-            if arguments.factor is None:
-                factor = recall(self._raster, network.card)
-            self.session = Session(
-                self._raster,
-                network,
-                bands=arguments.bands,
-                factor=factor,
-                compute=compute,
-                seed=arguments.seed,
-            )
-            if arguments.factor is not None:
-                remember(self._raster, network.card, factor)
-        except BaseException:
-            self._raster.close()
-            raise
-
-    def __enter__(self) -> Any:
-        return self.session
-
-    def __exit__(self, *_: object) -> None:
-        self._raster.close()
+    with open_raster(image, cache=STREAM_CACHE) as raster:
+        spare_sources(output, image)
+        factor = None if arguments.factor == "auto" else arguments.factor
+        if arguments.factor is None:
+            factor = recall(raster, card)
+        inputs = NetworkInput(raster, card, bands=arguments.bands, factor=factor)
+        if arguments.factor is not None:
+            remember(raster, card, factor)
+        yield inputs
 
 
-def _describe(session: Any) -> None:
-    note(f"{session.raster.name}: {session.inputs.describe()}; {session.compute}")
+def _describe(stream: Any) -> None:
+    inputs = stream.inputs
+    note(f"{inputs.raster.name}: {inputs.describe()}; {stream.compute}")
+
+
+def _workers(arguments: Any) -> int:
+    if arguments.workers < 1:
+        raise DiscaError(f"--workers {arguments.workers} is too few; give 1 or more")
+    return int(arguments.workers)
 
 
 def _compute(arguments: Any) -> Any:
@@ -168,21 +160,8 @@ def _compute(arguments: Any) -> Any:
     return Compute.choose(arguments.device, getattr(arguments, "precision", "auto"))
 
 
-def _handled(session: Any) -> Any:
-    console = Console()
-
-    def on_event(event: Any) -> None:
-        console(event)
-        session.handle(event)
-
-    return on_event
-
-
-def _save(session: Any, name: str, output: Path) -> None:
-    from napari_disca.exports import write_geotiff
-
-    job = write_geotiff(session.maps[name], output, raster=session.raster, classes=session.classes)
-    _say(str(finish(job, Console())))
+def _save(stream: Any, output: Path, workers: int) -> None:
+    _say(str(finish(stream.write(output, workers), Console())))
 
 
 def _pairs(arguments: argparse.Namespace) -> tuple[list[Any], list[Any]]:

@@ -97,6 +97,7 @@ def _predict(commands: Any) -> None:
     )
     _engine(command)
     _reading(command)
+    _streaming(command)
     command.set_defaults(run=_later("predict"))
 
 
@@ -116,6 +117,7 @@ def _refine(commands: Any, *, fields: bool) -> None:
     _recipe(command, repeat=False, fields=fields)
     _engine(command)
     _reading(command)
+    _streaming(command)
     command.set_defaults(run=_later("refine"))
 
 
@@ -266,6 +268,16 @@ def _reading(command: Any, *, factor: bool = True) -> None:
             help="network pixels per image pixel, remembered for the image; 'auto' forgets it "
             "(from the ground resolutions)",
         )
+
+
+def _streaming(command: Any) -> None:
+    command.add_argument(
+        "--workers",
+        type=int,
+        default=2,
+        metavar="N",
+        help="threads that read ahead of the network (2)",
+    )
 
 
 def _recipe(command: Any, *, repeat: bool, fields: bool) -> None:

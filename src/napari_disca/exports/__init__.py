@@ -6,16 +6,24 @@ To add a format, write one module here and add one line to `EXPORTS` in ``table.
 from __future__ import annotations
 
 from napari_disca.exports.clicks import read_clicks, write_clicks
-from napari_disca.exports.geotiff import Labels, read_legend, write_geotiff
+from napari_disca.exports.geotiff import (
+    GrowingLabels,
+    Labels,
+    read_legend,
+    read_made_with,
+    write_geotiff,
+)
 from napari_disca.exports.table import EXPORTS, Export, export_for
 
 __all__ = [
     "EXPORTS",
     "Export",
+    "GrowingLabels",
     "Labels",
     "export_for",
     "read_clicks",
     "read_legend",
+    "read_made_with",
     "write_clicks",
     "write_geotiff",
 ]

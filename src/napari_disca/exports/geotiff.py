@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from xml.etree import ElementTree
 
 import numpy as np
@@ -41,6 +41,7 @@ _OVERVIEWS_ABOVE = 4096
 #: Bytes. While building overviews GDAL fills its cache, by default with 5 % of the memory.
 _CACHE = 128 << 20
 _TAG = "CLASS_{}"
+_MADE_WITH = "NAPARI_DISCA_MADE_WITH"
 # GDAL's GDALRATFieldType and GDALRATFieldUsage: integer 0, string 2; value 5, name 2, red 6 ...
 _COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
 
@@ -56,12 +57,21 @@ class Labels(Protocol):
         """Class ids of a window; 255 where there is no data."""
 
 
+@runtime_checkable
+class GrowingLabels(Labels, Protocol):
+    """A label map that is made from top to bottom while it is written."""
+
+    def grow(self, bottom: int) -> Iterator[Any]:
+        """Make the rows above `bottom`, which are read next; yields events."""
+
+
 def write_geotiff(
     labels: Labels,
     path: str | os.PathLike[str],
     *,
     raster: Raster,
     classes: Sequence[LandClass],
+    made_with: str = "",
 ) -> Job[Path]:
     """Write a label map as a tiled, compressed GeoTIFF with a colour table.
 
@@ -71,13 +81,16 @@ def write_geotiff(
     Parameters
     ----------
     labels : Labels
-        Class ids on the image's grid, 255 where there is no data.
+        Class ids on the image's grid, 255 where there is no data. `GrowingLabels` are made on
+        the way, and tell their own progress.
     path : str or path
         Where to write; the side-car with the class names is ``path`` + ``.aux.xml``.
     raster : Raster
         The image: its CRS and transform, or its ground control points, go into the file.
     classes : sequence of LandClass
         Class ``i`` is the map's value ``i``.
+    made_with : str
+        Fingerprint of all that the map depends on, for `read_made_with`.
 
     Yields
     ------
@@ -103,7 +116,7 @@ def write_geotiff(
         from_gdal = image.with_name(image.name + ".aux.xml")
         try:
             with _gdal_errors(path, image):
-                yield from _write_image(labels, image, raster, classes)
+                yield from _write_image(labels, image, raster, classes, made_with)
                 _check_complete(image, path)
                 yield from _add_overviews(image, path, raster.shape)
             names.write_bytes(_side_car(classes, from_gdal))
@@ -152,6 +165,19 @@ def read_legend(path: str | os.PathLike[str]) -> tuple[LandClass, ...]:
         return ()
 
 
+def read_made_with(path: str | os.PathLike[str]) -> str:
+    """Fingerprint that `write_geotiff` was given; empty if the file is not a whole map of ours."""
+    try:
+        with quiet_opening(), closing(rasterio.open(path)) as file:
+            made_with = str(file.tags().get(_MADE_WITH, ""))
+            overviews = len(file.overviews(1))
+        if made_with:
+            _check_complete(Path(path), Path(path), overviews)
+    except (RasterioError, CPLE_BaseError, OSError):
+        return ""
+    return made_with
+
+
 def _check_request(
     labels: Labels, path: Path, raster: Raster, classes: Sequence[LandClass]
 ) -> None:
@@ -170,9 +196,10 @@ def _check_request(
 
 
 def _write_image(
-    labels: Labels, image: Path, raster: Raster, classes: Sequence[LandClass]
-) -> Iterator[Progress]:
+    labels: Labels, image: Path, raster: Raster, classes: Sequence[LandClass], made_with: str
+) -> Iterator[Any]:
     windows = _blocks(raster.shape)
+    growing = labels if isinstance(labels, GrowingLabels) else None
     with closing(_created(image, raster)) as file:
         # Before the pixels, so that GDAL need not write the directory of the TIFF again.
         file.write_colormap(1, {i: (*c.rgb, 255) for i, c in enumerate(classes)})
@@ -180,9 +207,13 @@ def _write_image(
         file.update_tags(
             TIFFTAG_SOFTWARE="napari-disca",
             **{_TAG.format(i): _printable(c.name) for i, c in enumerate(classes)},
+            **({_MADE_WITH: made_with} if made_with else {}),
         )
         for done, window in enumerate(windows):
-            yield Progress("saving", done, len(windows))
+            if growing is None:
+                yield Progress("saving", done, len(windows))
+            else:
+                yield from growing.grow(window.bottom)
             block = labels.read(window)
             unknown = block[(block >= len(classes)) & (block != NO_DATA)]
             if unknown.size:
@@ -192,7 +223,8 @@ def _write_image(
                 )
             place = rasterio.windows.Window(window.left, window.top, window.width, window.height)
             file.write(block, 1, window=place)
-        yield Progress("saving", len(windows), len(windows))
+        if growing is None:
+            yield Progress("saving", len(windows), len(windows))
 
 
 def _add_overviews(image: Path, path: Path, shape: tuple[int, int]) -> Iterator[Progress]:

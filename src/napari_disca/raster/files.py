@@ -28,9 +28,11 @@ from napari_disca.errors import RasterError
 from napari_disca.raster.base import RasterBase, inside
 from napari_disca.tiling import Window
 
-#: GDAL's defaults would take 5 % of the memory for decoded blocks (rasterio wants bytes here, not
-#: megabytes), and would let a VRT that came by mail fetch its pixels from the network.
-_GDAL = {"GDAL_CACHEMAX": 256 << 20, "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}"}
+#: GDAL's default would let a VRT that came by mail fetch its pixels from the network.
+_GDAL = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}"}
+#: Bytes of decoded blocks that GDAL keeps; its default is 5 % of the memory. (rasterio hands on
+#: bytes; GDAL itself would take a small number for megabytes.)
+CACHE = 256 << 20
 _NETWORK_DRIVERS = {"DAAS", "EEDA", "EEDAI", "GTI", "HTTP", "NGW", "OGCAPI", "PLMOSAIC"} | {
     *("PostGISRaster", "STACIT", "STACTA", "TileDB", "WCS", "WMS", "WMTS")
 }
@@ -68,6 +70,8 @@ class GeoRaster(RasterBase):
     ----------
     path : Path
         A file on this computer.
+    cache : int
+        Bytes of decoded blocks that GDAL keeps, of all files together, from now on.
 
     Raises
     ------
@@ -75,10 +79,11 @@ class GeoRaster(RasterBase):
         If GDAL cannot open it or its pixels are complex numbers.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cache: int = CACHE) -> None:
         self.path: Path | None = path
         self.name = path.name
         self._file = path
+        self._cache = cache
         self._idle: list[Any] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -138,7 +143,7 @@ class GeoRaster(RasterBase):
                 raise RasterError(f"{self.name} was closed")
             file = self._idle.pop() if self._idle else None
         try:
-            with rasterio.Env(**_GDAL):
+            with rasterio.Env(GDAL_CACHEMAX=self._cache, **_GDAL):
                 if file is None:
                     file = self._open()
                 yield file

@@ -11,14 +11,14 @@ import numpy as np
 from napari_disca.errors import RasterError
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
-from napari_disca.raster.files import GdalError, GeoRaster, refuse_remote
+from napari_disca.raster.files import CACHE, GdalError, GeoRaster, refuse_remote
 
 _TIFF_SUFFIXES = {".tif", ".tiff"}
 #: tifffile, the fallback, may have to decode a whole image at once.
 _MOST_DECODED = 2 << 30
 
 
-def open_raster(source: Any) -> Raster:
+def open_raster(source: Any, *, cache: int = CACHE) -> Raster:
     """Open an image file, or wrap an array.
 
     Parameters
@@ -26,6 +26,8 @@ def open_raster(source: Any) -> Raster:
     source : str, path or array
         A local file that GDAL or tifffile reads, or an array-like (NumPy, dask, zarr) of shape
         (h, w), (h, w, bands) or (bands, h, w).
+    cache : int
+        Bytes of decoded blocks that GDAL keeps; what streams by once needs few.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def open_raster(source: Any) -> Raster:
         raise RasterError(f"{source!r} is not a file name: {error}") from error
     plain_tiff = path.suffix.lower() in _TIFF_SUFFIXES
     try:
-        raster = GeoRaster(path)
+        raster = GeoRaster(path, cache)
     except GdalError as error:
         fallback = _open_plain_tiff(path) if plain_tiff else None
         if fallback is None:
