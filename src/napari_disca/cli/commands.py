@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from napari_disca.cli.console import Console, note
+from napari_disca.cli.console import Console, note, settle
 from napari_disca.cli.flags import given_fields, recipes_of
 from napari_disca.cli.outputs import checked, map_paths, spare_sources, writable
 from napari_disca.errors import DataError, DiscaError, RasterError
@@ -73,6 +73,8 @@ def predict(arguments: argparse.Namespace) -> int:
 
     outputs = map_paths(arguments.images, arguments.output)
     workers = _workers(arguments)
+    if arguments.scheduler:
+        return _on_cluster(arguments, outputs, workers)
     compute = _compute(arguments)
     network = placed(load_network(arguments.weights), compute)
     code = 0
@@ -89,6 +91,43 @@ def predict(arguments: argparse.Namespace) -> int:
             note(f"napari-disca: {image.name}: {' '.join(str(error).split())}")
             code = 2
     return code
+
+
+def _on_cluster(arguments: argparse.Namespace, outputs: Sequence[Path], workers: int) -> int:
+    from napari_disca.cluster import MapDone, Settings, Waiting, predict_images
+    from napari_disca.networks import bundled_weights, load_network
+
+    _check_threads(arguments)
+    network = load_network(arguments.weights)
+    weights = arguments.weights
+    if weights not in bundled_weights():
+        weights = str(Path(weights).absolute())
+    settings = Settings(weights, arguments.device, arguments.precision, workers, arguments.threads)
+    many = len(outputs) > 1
+    console = Console(outer="images" if many else "")
+
+    def on_event(event: Any) -> None:
+        if isinstance(event, Waiting):
+            note("the scheduler has no workers yet; waiting for them")
+        elif isinstance(event, MapDone) and not event.error:
+            if not event.made:
+                note(f"{event.output.name} was made before, with the same image and settings")
+            settle()
+            _say(str(event.output))
+        elif many or getattr(event, "stage", "") != "images":
+            console(event)
+
+    job = predict_images(
+        list(zip(arguments.images, outputs, strict=True)),
+        network,
+        lambda image, output: _opened(arguments, image, output, network.card),
+        settings,
+        scheduler=arguments.scheduler,
+    )
+    failed = [done for done in finish(job, on_event) if done.error]
+    for done in failed:
+        note(f"napari-disca: {done.image.name}: {done.error}")
+    return 2 if failed else 0
 
 
 def refine(arguments: argparse.Namespace) -> int:
@@ -141,6 +180,11 @@ def _describe(stream: Any) -> None:
     note(f"{inputs.raster.name}: {inputs.describe()}; {stream.compute}")
 
 
+def _check_threads(arguments: Any) -> None:
+    if arguments.threads is not None and arguments.threads < 1:
+        raise DiscaError(f"--threads {arguments.threads} is too few; give 1 or more")
+
+
 def _workers(arguments: Any) -> int:
     if arguments.workers < 1:
         raise DiscaError(f"--workers {arguments.workers} is too few; give 1 or more")
@@ -152,9 +196,8 @@ def _compute(arguments: Any) -> Any:
 
     from napari_disca.compute import Compute
 
+    _check_threads(arguments)
     if arguments.threads is not None:
-        if arguments.threads < 1:
-            raise DiscaError(f"--threads {arguments.threads} is too few; give 1 or more")
         torch.set_num_threads(arguments.threads)
     # Training has no precision: it has a plan.
     return Compute.choose(arguments.device, getattr(arguments, "precision", "auto"))

@@ -98,6 +98,12 @@ def _predict(commands: Any) -> None:
     _engine(command)
     _reading(command)
     _streaming(command)
+    command.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Dask scheduler (or its file) whose workers draw the tiles; images, weights and maps "
+        "lie on storage they share. Run again to go on: what is complete is not made again",
+    )
     command.set_defaults(run=_later("predict"))
 
 
