@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,15 @@ def test_what_the_operating_system_refuses_is_an_export_error(tmp_path):
         pass  # nothing was written
     assert names(tmp_path) == ["file", "folder"]
     assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_what_a_killed_program_left_is_removed_by_the_next_one(tmp_path):
+    old, young = tmp_path / ".map[1].77.part.tif", tmp_path / ".map[1].78.part.tif"
+    other = tmp_path / ".other.77.part.tif"
+    for file in (old, young, other):
+        file.write_bytes(b"half")
+    for file in (old, other):
+        os.utime(file, (0, 0))
+    with replacing(tmp_path / "map[1].tif") as temporary:
+        temporary.write_bytes(b"complete")
+    assert names(tmp_path) == [".map[1].78.part.tif", ".other.77.part.tif", "map[1].tif"]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_disca.diskroom import Room
 from napari_disca.errors import ExportError
 from napari_disca.tiling import Window
 
@@ -56,6 +57,7 @@ class Canvas:
             height, width = shapes[-1]
             shapes.append((-(-height // 2), -(-width // 2)))
         self._folder: Path | None = None
+        self._rooms: dict[int, Room] = {}
         if shape[0] * shape[1] > _IN_MEMORY:
             self._folder = Path(tempfile.mkdtemp(prefix="napari-disca-"))
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -70,7 +72,9 @@ class Canvas:
     def _new_level(self, index: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
         if self._folder is None or shape[0] * shape[1] <= _IN_MEMORY:
             return np.zeros(shape, dtype=np.uint8)
-        return np.memmap(self._folder / f"level{index}", dtype=np.uint8, mode="w+", shape=shape)
+        path = self._folder / f"level{index}"
+        self._rooms[index] = Room(path, shape[0] * shape[1])
+        return np.memmap(path, dtype=np.uint8, mode="r+", shape=shape)
 
     def paint(self, window: Window, labels: NDArray[np.uint8]) -> None:
         """Write class ids (255: none) into all levels.
@@ -80,7 +84,13 @@ class Canvas:
         window : Window
             Where; inside the canvas.
         labels : (height, width) array of uint8
+
+        Raises
+        ------
+        ExportError
+            If the disk is full; nothing is painted then.
         """
+        self._make_room(window)
         # 255 + 1 wraps to 0, "nothing".
         self.levels[0][window.slices] = labels + np.uint8(1)
         for k, level in enumerate(self.levels[1:], start=1):
@@ -92,6 +102,17 @@ class Canvas:
                     rows.start * step : (rows.stop - 1) * step + 1 : step,
                     cols.start * step : (cols.stop - 1) * step + 1 : step,
                 ]
+
+    def _make_room(self, window: Window) -> None:
+        try:
+            for k, room in self._rooms.items():
+                width = self.levels[k].shape[1]
+                room.ask((window.top >> k) * width, -(-window.bottom // (1 << k)) * width)
+        except OSError as error:
+            raise ExportError(
+                f"no room for the map in {self._folder}: {error.strerror or error}; free some, "
+                "then go on"
+            ) from error
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Class ids of a window as a new array; 255 where nothing is painted."""

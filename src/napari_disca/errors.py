@@ -33,3 +33,35 @@ class ExportError(DiscaError, OSError):
 
 class DataError(DiscaError, ValueError):
     """A folder of images and masks is not what training or evaluation needs."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a memory is full, the machine's or the graphics card's.
+
+    By its name and words, because torch, which has an exception of its own on graphics cards and
+    a plain `RuntimeError` elsewhere, must not be imported to know.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    words = str(error)
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in words or "can't allocate memory" in words
+    )
+
+
+def explained(error: BaseException) -> str | None:
+    """One line for the user about an error that is not a bug; None if it is one.
+
+    Parameters
+    ----------
+    error : BaseException
+        Ours, or the operating system's (a full disk, a missing right), or a full memory.
+    """
+    if isinstance(error, DiscaError):
+        return " ".join(str(error).split())
+    if out_of_memory(error):
+        return "the memory is full; close other programs or images, or work on another device"
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename else ""
+        return f"{named}{error.strerror}"
+    return None

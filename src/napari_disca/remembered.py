@@ -8,6 +8,7 @@ from pathlib import Path
 import platformdirs
 
 from napari_disca.errors import DiscaError
+from napari_disca.jsonfile import JsonError, load_json
 from napari_disca.networks import Card
 from napari_disca.raster import Raster, fingerprint
 from napari_disca.safewrite import replacing
@@ -50,7 +51,7 @@ def _key(raster: Raster, card: Card) -> str:
 
 def _read() -> dict[str, float]:
     try:
-        kept = json.loads(_file().read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        kept = load_json(_file(), most_bytes=1 << 20)
+    except JsonError:
         return {}
     return kept if isinstance(kept, dict) else {}

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 2 for a mistake of the user's, or 130 after Ctrl+C.
     """
     from napari_disca.cli.parser import build_parser
-    from napari_disca.errors import DiscaError
+    from napari_disca.errors import explained
     from napari_disca.threads import keep_cores_free
 
     # Before torch is imported: waiting threads would slow down everything else.
@@ -38,10 +38,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except SystemExit as stop:  # argparse, after --help or a wrong argument
         return stop.code if isinstance(stop.code, int) else 0
-    except DiscaError as error:
-        return _mistake(str(error))
-    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        return _mistake(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
     except BrokenPipeError:
         # The reader of our output has seen enough (`| head`); Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -50,15 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say("interrupted")
         return 130
     except Exception as error:
-        if _out_of_memory(error):
-            return _mistake("the memory is full; close other programs, or choose another --device")
-        raise
-
-
-def _out_of_memory(error: Exception) -> bool:
-    # torch.OutOfMemoryError, without importing torch; on a CPU it is a RuntimeError.
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+        line = explained(error)
+        if line is None:
+            raise  # a bug
+        return _mistake(line)
 
 
 def _mistake(line: str) -> int:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import rasterio.warp
 from rasterio._err import CPLE_BaseError
@@ -24,6 +24,7 @@ from rasterio.errors import RasterioError
 from napari_disca.clicks import Click, Clicks
 from napari_disca.errors import ClickError
 from napari_disca.exports.frame import Frame, crs_name, crs_named
+from napari_disca.jsonfile import JsonError, load_json
 from napari_disca.raster import Raster
 from napari_disca.safewrite import replacing
 
@@ -136,8 +137,6 @@ def read_clicks(
             clicks.append((point.order, Click(math.floor(row), math.floor(col), point.label)))
     except ClickError as error:
         raise ClickError(f"{path.name}: {error}") from error
-    except RecursionError as error:
-        raise ClickError(f"{path.name} is nested too deeply for GeoJSON") from error
     return Clicks(tuple(click for _, click in sorted(clicks, key=lambda pair: pair[0])))
 
 
@@ -164,21 +163,9 @@ class _Point:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise ClickError(
-                f"has {path.stat().st_size / 2**20:.0f} MB, too much for clicks; "
-                f"{_LARGEST_FILE // 2**20} MB are the most"
-            )
-        # Some Windows programs put a byte-order mark first.
-        collection = json.loads(
-            path.read_text(encoding="utf-8-sig"), parse_constant=_not_a_coordinate
-        )
-    except OSError as error:
-        raise ClickError(f"cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        if isinstance(error, ClickError):
-            raise
-        raise ClickError(f"is not JSON: {error}") from error
+        collection = load_json(path, most_bytes=_LARGEST_FILE)
+    except JsonError as error:
+        raise ClickError(f"{error}; is this a file of clicks?") from error
     kind = collection.get("type") if isinstance(collection, dict) else None
     if kind != "FeatureCollection" or not isinstance(collection.get("features"), list):
         raise ClickError(
@@ -186,10 +173,6 @@ def _load(path: Path) -> dict[str, Any]:
             "save the clicks as a collection of points"
         )
     return dict(collection)
-
-
-def _not_a_coordinate(name: str) -> NoReturn:
-    raise ClickError(f"contains {name}, which is neither JSON nor a coordinate")
 
 
 def _points(collection: Mapping[str, Any], classes: Sequence[LandClass]) -> Iterator[_Point]:

@@ -10,11 +10,14 @@ from typing import Any, Literal
 
 from napari_disca.clicks import Guidance
 from napari_disca.errors import CardError, ClickError
+from napari_disca.jsonfile import JsonError, parse_json
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _MAX_CLASSES = 64
 _MAX_BANDS = 64
 _LARGEST = 3.4e38
+#: Characters in a name: it is shown in a list and written into files.
+_LONGEST = 200
 
 
 def _finite(value: object) -> bool:
@@ -33,6 +36,8 @@ class LandClass:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise CardError(f"a class needs a name, not {self.name!r}")
+        if len(self.name) > _LONGEST:
+            raise CardError(f"a class has a name of {len(self.name)} characters; {_LONGEST} work")
         if not isinstance(self.color, str) or not _COLOUR.fullmatch(self.color):
             raise CardError(f"colour {self.color!r} of class {self.name!r} is not like '#d73027'")
 
@@ -126,6 +131,8 @@ class Card:
         self._check_types()
         if not self.name:
             raise CardError("a card needs a name")
+        if len(self.name) > _LONGEST:
+            raise CardError(f"a card has a name of {len(self.name)} characters; {_LONGEST} work")
         if not 2 <= len(self.classes) <= _MAX_CLASSES:
             raise CardError(
                 f"card {self.name!r} has {len(self.classes)} classes; 2 to {_MAX_CLASSES} work"
@@ -188,7 +195,7 @@ class Card:
             If the text is not a card.
         """
         try:
-            fields = json.loads(text)
+            fields = parse_json(text)
             if not isinstance(fields, dict):
                 raise CardError(f"a card is a JSON object, not {type(fields).__name__}")
             known = {key: fields[key] for key in cls.__dataclass_fields__ if key in fields}
@@ -203,7 +210,14 @@ class Card:
             if "guidance" in known:
                 known["guidance"] = Guidance(**known["guidance"])
             return cls(**known)
+        except JsonError as error:
+            raise CardError(f"this file's card cannot be read: it {error}") from error
         except (CardError, ClickError) as error:
-            raise CardError(f"the card in this file is wrong: {error}") from error
+            raise CardError(f"the card in this file is wrong: {_cut(str(error))}") from error
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise CardError(f"this file's card cannot be read: {error!r}") from error
+            raise CardError(f"this file's card cannot be read: {_cut(repr(error))}") from error
+
+
+def _cut(text: str) -> str:
+    """Text of a message that quotes what somebody else has written."""
+    return text if len(text) <= 300 else f"{text[:300]}..."

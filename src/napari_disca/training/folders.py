@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_disca.diskroom import Room
 from napari_disca.errors import DataError
 from napari_disca.events import Job, Progress
 from napari_disca.inputs import NetworkInput
@@ -279,7 +280,8 @@ class _Store:
         try:
             with tempfile.NamedTemporaryFile(prefix="napari-disca-", delete=False) as file:
                 path = Path(file.name)
-            array = np.memmap(path, dtype=np.uint8, mode="w+", shape=shape)
+            Room(path, size, whole=True)
+            array = np.memmap(path, dtype=np.uint8, mode="r+", shape=shape)
         except OSError as error:
             raise DataError(
                 f"no room for {size / 1e9:.1f} GB of training images in {tempfile.gettempdir()}: "
