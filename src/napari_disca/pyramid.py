@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from napari_disca.errors import DiscaError, RasterError
 from napari_disca.events import Job, Progress
+from napari_disca.jsonfile import parse_json
 from napari_disca.raster import Raster, default_bands, fingerprint, sample
 from napari_disca.safewrite import replacing
 from napari_disca.tiling import Window
@@ -90,7 +91,7 @@ class ImageLevel:
         (rows, row_rest), (cols, col_rest) = (
             _span(part, side) for part, side in zip(index[:2], self._plane, strict=True)
         )
-        pixels = self._read(rows, cols)
+        pixels = self._pyramid.spared(self._read, rows, cols)
         result: NDArray[Any] = pixels[(row_rest, slice(None), *index[2:])]
         # The columns' axis is the first that is left if the rows' went away.
         return np.asarray(result[col_rest] if _is_integer(row_rest) else result[:, col_rest])
@@ -134,6 +135,11 @@ class ImagePyramid:
         Whether the last axis is red, green and blue.
     complete : bool
         False until `build` has run, where it is needed.
+    report : callable or None
+        Told the one line where pixels cannot be read (a damaged part, a file that went away),
+        once until they can be read again. Such pixels are then shown as 0, because a viewer that
+        meets an exception while it draws would meet it at every drawing. Without it errors are
+        raised.
 
     Raises
     ------
@@ -154,6 +160,8 @@ class ImagePyramid:
         self.dtype: np.dtype[Any] = np.dtype(np.uint8) if self.rgb else raster.dtype
         self._cache = _Cache(cache, cache_limit)
         self._key = ""
+        self.report: Callable[[str], object] | None = None
+        self._reported = ""
         factors = [1]
         while -(-max(raster.shape) // factors[-1]) > _COARSEST:
             factors.append(factors[-1] * 2)
@@ -213,6 +221,23 @@ class ImagePyramid:
             scaled = np.nan_to_num(scaled, nan=0.0).clip(0, 255)
             pixels = np.rint(scaled).astype(np.uint8)
         return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
+
+    def spared(
+        self, read: Callable[[range, range], NDArray[Any]], rows: range, cols: range
+    ) -> NDArray[Any]:
+        """What `read` reads; zeros, and a report, where it cannot."""
+        try:
+            pixels = read(rows, cols)
+            self._reported = ""
+        except RasterError as error:
+            if self.report is None:
+                raise
+            if str(error) != self._reported:
+                self._reported = str(error)
+                self.report(str(error))
+            colours = (3,) if self.rgb else ()
+            pixels = np.zeros((len(rows), len(cols), *colours), dtype=self.dtype)
+        return pixels
 
     def build(self) -> Job[None]:
         """Fill the levels that are kept, strip by strip, and remember them for the next time.
@@ -301,7 +326,7 @@ class _Cache:
         sizes = [int(np.prod(shape)) * dtype.itemsize for shape, dtype in wanted]
         try:
             with path.open("rb") as file:
-                header = json.loads(file.read(_HEADER))
+                header = parse_json(file.read(_HEADER))
             expected = _description(wanted)
             if header != expected or path.stat().st_size != _HEADER + sum(sizes):
                 return None

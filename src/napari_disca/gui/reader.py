@@ -44,6 +44,7 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
     if legend:
         return _labels(raster, legend, path, about)
     pyramid = ImagePyramid(raster)
+    pyramid.report = _report
     levels = pyramid.levels
     keywords: dict[str, Any] = {
         "name": path.stem,
@@ -60,24 +61,34 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
     return (levels if len(levels) > 1 else levels[0]), keywords, "image"
 
 
+def _report(line: str) -> None:
+    from napari.utils.notifications import show_error
+
+    show_error(line)
+
+
 def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any]) -> Any:
     """A saved label map: class id + 1, so that class 0 is visible and no-data is not."""
     import rasterio
+    from rasterio.errors import RasterioError
     from rasterio.windows import Window as RasterioWindow
 
     from napari_disca.canvas import Canvas
+    from napari_disca.errors import RasterError
     from napari_disca.gui.legend import class_colormap, class_features
     from napari_disca.raster import quiet_opening
     from napari_disca.tiling import Tiling
 
     canvas = Canvas(raster.shape)
     # Not through the raster, which gives a palette's colours rather than the ids.
-    with quiet_opening(), rasterio.open(path) as file:
-        for tile in Tiling(raster.shape, size=2048, halo=0):
-            box = tile.keep
-            canvas.paint(
-                box, file.read(1, window=RasterioWindow(box.left, box.top, box.width, box.height))
-            )
+    try:
+        with quiet_opening(), rasterio.open(path) as file:
+            for tile in Tiling(raster.shape, size=2048, halo=0):
+                box = tile.keep
+                place = RasterioWindow(box.left, box.top, box.width, box.height)
+                canvas.paint(box, file.read(1, window=place))
+    except RasterioError as error:
+        raise RasterError(f"{path} is damaged or cut short: {error}; get it again") from error
     keywords = {
         "name": path.stem,
         "multiscale": len(canvas.levels) > 1,

@@ -26,6 +26,7 @@ from rasterio.io import DatasetReader
 
 from napari_disca.errors import RasterError
 from napari_disca.raster.base import RasterBase, inside
+from napari_disca.raster.probe import Signature, signature
 from napari_disca.tiling import Window
 
 #: GDAL's default would let a VRT that came by mail fetch its pixels from the network.
@@ -38,6 +39,9 @@ _NETWORK_DRIVERS = {"DAAS", "EEDA", "EEDAI", "GTI", "HTTP", "NGW", "OGCAPI", "PL
 }
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+://|/vsi(curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)", re.I)
 _VRT_SOURCE = re.compile(rb"<Source(?:Filename|Dataset)[^>]*>\s*([^<]+)", re.I)
+#: A cube of spectra has hundreds of bands; what has far more is damaged or no image, and looking
+#: at each band would take for ever.
+_MOST_BANDS = 4096
 #: Drivers of formats that can only be decoded from the start.
 _SEQUENTIAL = {"GIF", "JPEG", "PNG", "WEBP"}
 
@@ -88,6 +92,7 @@ class GeoRaster(RasterBase):
         self._lock = threading.Lock()
         self._closed = False
         _refuse_remote_sources(path)
+        self._signature = _signed(path)
         with self._handle() as file:
             self._describe(file)
 
@@ -95,6 +100,11 @@ class GeoRaster(RasterBase):
         if file.count < 1:
             hint = "; it holds several images, export one of them" if file.subdatasets else ""
             raise GdalError(f"{self._file} has no bands{hint}")
+        if file.count > _MOST_BANDS:
+            raise RasterError(
+                f"{self._file} has {file.count} bands; {_MOST_BANDS} are the most, "
+                "export those that are needed"
+            )
         types = [np.dtype(name) for name in _numpy_types(file.dtypes)]
         if any(kind.kind not in "uif" for kind in types):
             raise RasterError(
@@ -141,6 +151,7 @@ class GeoRaster(RasterBase):
         with self._lock:
             if self._closed:
                 raise RasterError(f"{self.name} was closed")
+            self._refuse_changed()
             file = self._idle.pop() if self._idle else None
         try:
             with rasterio.Env(GDAL_CACHEMAX=self._cache, **_GDAL):
@@ -160,11 +171,19 @@ class GeoRaster(RasterBase):
                 if not keep:
                     file.close()
 
+    def _refuse_changed(self) -> None:
+        """Refuse to mix the pixels of two files that had the same name."""
+        if _signed(self._file) != self._signature:
+            raise RasterError(
+                f"{self._file} has changed on the disk since it was opened; open it again"
+            )
+
     def _open(self) -> Any:
         try:
             with quiet_opening():
                 # `rasterio.open` takes one driver; the class behind it, a list of allowed ones.
-                return DatasetReader(os.fspath(self._file), driver=_local_drivers())
+                # The whole path: GDAL takes "NETCDF:a.tif" for something else than a file.
+                return DatasetReader(os.fspath(self._file.absolute()), driver=_local_drivers())
         except (RasterioError, CPLE_BaseError, ValueError, TypeError) as error:
             raise GdalError(
                 f"{self._file} cannot be opened as an image: {_reason(error)}; "
@@ -297,6 +316,17 @@ def refuse_remote(source: str) -> None:
             f"{source} is not on this computer; images are read from local files only, "
             "download it first"
         )
+
+
+def _signed(path: Path) -> Signature:
+    try:
+        return signature(path)
+    except FileNotFoundError as error:
+        raise RasterError(
+            f"{path} is not there any more; put it back, or open it where it is now"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise RasterError(f"{path} cannot be read: {error}") from error
 
 
 def _refuse_remote_sources(path: Path) -> None:

@@ -12,6 +12,7 @@ from napari_disca.errors import RasterError
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
 from napari_disca.raster.files import CACHE, GdalError, GeoRaster, refuse_remote
+from napari_disca.raster.probe import examine
 
 _TIFF_SUFFIXES = {".tif", ".tiff"}
 #: tifffile, the fallback, may have to decode a whole image at once.
@@ -47,6 +48,24 @@ def open_raster(source: Any, *, cache: int = CACHE) -> Raster:
         if isinstance(error, RasterError):
             raise
         raise RasterError(f"{source!r} is not a file name: {error}") from error
+    examine(path)
+    return open_here(path, cache=cache)
+
+
+def open_here(path: Path, *, cache: int = CACHE) -> Raster:
+    """Open an image file in this process, whatever that does to it.
+
+    Parameters
+    ----------
+    path : Path
+    cache : int
+        Bytes of decoded blocks that GDAL keeps.
+
+    Raises
+    ------
+    RasterError
+        If it is not an image, or of a kind that cannot be used.
+    """
     plain_tiff = path.suffix.lower() in _TIFF_SUFFIXES
     try:
         raster = GeoRaster(path, cache)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from napari_disca.errors import DataError
+from napari_disca.errors import DataError, RasterError
 from napari_disca.networks import LandClass
+from napari_disca.raster import examine
 from napari_disca.simulate import IGNORE
 
 #: ``"auto"`` or a key of `CODINGS`.
@@ -139,10 +140,11 @@ def _coding(file: Any, path: Path, classes: int) -> Coding | None:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
+        examine(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             file = rasterio.open(path)
-    except (RasterioError, OSError) as error:
+    except (RasterioError, RasterError, OSError) as error:
         raise DataError(f"mask {path.name} cannot be read: {error}") from error
     with file:
         if file.driver not in _DRIVERS:
