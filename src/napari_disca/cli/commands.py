@@ -21,7 +21,7 @@ def _say(*lines: str) -> None:
 
 def demo(arguments: argparse.Namespace) -> int:
     """Open napari with the sample scene."""
-    return _window((), demo=True, weights=arguments.weights)
+    return _window((), arguments, demo=True)
 
 
 def open_images(arguments: argparse.Namespace) -> int:
@@ -29,10 +29,10 @@ def open_images(arguments: argparse.Namespace) -> int:
     missing = [str(path) for path in arguments.images if not path.exists()]
     if missing:
         raise DiscaError(f"{missing[0]} does not exist; check the path")
-    return _window(arguments.images, demo=False, weights=arguments.weights)
+    return _window(arguments.images, arguments, demo=False)
 
 
-def _window(images: Sequence[Path], *, demo: bool, weights: str | None) -> int:
+def _window(images: Sequence[Path], arguments: argparse.Namespace, *, demo: bool) -> int:
     from napari_disca.cli.doctor import has_screen
 
     if not has_screen():
@@ -51,7 +51,12 @@ def _window(images: Sequence[Path], *, demo: bool, weights: str | None) -> int:
         raise DiscaError(
             f'napari or Qt is not installed ({error}); pip install "napari-disca[all]"'
         ) from error
-    app.open_window(images, demo=demo, weights=weights)
+    app.open_window(
+        images,
+        demo=demo,
+        weights=arguments.weights,
+        allow_torchscript=arguments.allow_torchscript,
+    )
     return 0
 
 
@@ -68,15 +73,14 @@ def info(arguments: argparse.Namespace) -> int:
 
 def predict(arguments: argparse.Namespace) -> int:
     """Write the network's maps."""
-    from napari_disca.networks import load_network
-    from napari_disca.streaming import MapStream, placed
+    from napari_disca.streaming import MapStream
 
     outputs = map_paths(arguments.images, arguments.output)
     workers = _workers(arguments)
     if arguments.scheduler:
         return _on_cluster(arguments, outputs, workers)
     compute = _compute(arguments)
-    network = placed(load_network(arguments.weights), compute)
+    network = _network(arguments, compute)
     code = 0
     for image, output in zip(arguments.images, outputs, strict=True):
         try:
@@ -133,14 +137,13 @@ def _on_cluster(arguments: argparse.Namespace, outputs: Sequence[Path], workers:
 def refine(arguments: argparse.Namespace) -> int:
     """Write a map corrected with clicks."""
     from napari_disca.exports import read_clicks
-    from napari_disca.networks import load_network
-    from napari_disca.streaming import MapStream, placed
+    from napari_disca.streaming import MapStream
 
     (recipe,) = recipes_of(arguments, [arguments.recipe]).values()
     output = checked(arguments.output, [arguments.image, arguments.clicks])
     workers = _workers(arguments)
     compute = _compute(arguments)
-    network = placed(load_network(arguments.weights), compute)
+    network = _network(arguments, compute)
     with _opened(arguments, arguments.image, output, network.card) as inputs:
         raster, classes = inputs.raster, inputs.card.classes
         clicks = read_clicks(arguments.clicks, raster=raster, classes=classes)
@@ -191,6 +194,16 @@ def _workers(arguments: Any) -> int:
     return int(arguments.workers)
 
 
+def _network(arguments: Any, compute: Any) -> Any:
+    """Return the network of ``--weights``, on the device."""
+    from napari_disca.networks import load_network
+    from napari_disca.streaming import placed
+
+    return placed(
+        load_network(arguments.weights, allow_torchscript=arguments.allow_torchscript), compute
+    )
+
+
 def _compute(arguments: Any) -> Any:
     import torch
 
@@ -229,7 +242,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         writable(arguments.json)
     compute = _compute(arguments)
-    network = load_network(arguments.weights)
+    network = load_network(arguments.weights, allow_torchscript=arguments.allow_torchscript)
     class_map = None
     if arguments.class_map:
         text = arguments.class_map

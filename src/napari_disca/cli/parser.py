@@ -78,10 +78,12 @@ def _later(name: str) -> Any:
 def _window(commands: Any) -> None:
     command = _command(commands, "demo", "open napari with a sample scene and a first map")
     command.add_argument("--weights", metavar="NAME_OR_FILE", help="network (landcover-5)")
+    _consent(command)
     command.set_defaults(run=_later("demo"))
     command = _command(commands, "open", "open images in napari, the panel docked")
     command.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     command.add_argument("--weights", metavar="NAME_OR_FILE", help="network (landcover-5)")
+    _consent(command)
     command.set_defaults(run=_later("open_images"))
 
 
@@ -251,8 +253,9 @@ def _engine(command: Any) -> None:
         "--weights",
         default="landcover-5",
         metavar="NAME_OR_FILE",
-        help="a bundled network or a .safetensors file (landcover-5)",
+        help="a bundled network, a .safetensors or a TorchScript file (landcover-5)",
     )
+    _consent(command)
     command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     command.add_argument(
         "--precision",
@@ -262,6 +265,14 @@ def _engine(command: Any) -> None:
     )
     command.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (0)")
+
+
+def _consent(command: Any) -> None:
+    command.add_argument(
+        "--allow-torchscript",
+        action="store_true",
+        help="run a TorchScript network, which is a program: only if you trust who made it",
+    )
 
 
 def _reading(command: Any, *, factor: bool = True) -> None:

@@ -12,6 +12,7 @@ def open_window(
     *,
     demo: bool = False,
     weights: str | None = None,
+    allow_torchscript: bool = False,
     block: bool = True,
 ) -> Any:
     """Open napari with images and the panel docked.
@@ -23,6 +24,8 @@ def open_window(
         Open the sample scene and draw its first map.
     weights : str, optional
         Name or file of the network to choose.
+    allow_torchscript : bool
+        The user agrees that a TorchScript file is run.
     block : bool
         Return when the window is closed.
 
@@ -45,7 +48,7 @@ def open_window(
     panel = DiscaWidget(viewer)
     viewer.window.add_dock_widget(panel, name="Correct a map", area="right")
     if weights is not None:
-        panel.image_panel.choose_network(weights)
+        panel.image_panel.choose_network(weights, allow_torchscript=allow_torchscript)
     if demo:
         panel.segment()
     # The canvas has its size only once the window is laid out.

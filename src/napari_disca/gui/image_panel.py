@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QMessageBox,
     QVBoxLayout,
     QWidget,
 )
@@ -36,6 +37,8 @@ class ImagePanel(QWidget):
     def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        #: TorchScript files that the user agreed to run, as they were then; for this window only.
+        self._consent: dict[str, Any] = {}
         self.images = QComboBox()
         self.images.setToolTip("The image layer to segment")
         self.networks = QComboBox()
@@ -99,7 +102,7 @@ class ImagePanel(QWidget):
 
     def show_card(self, card: Any) -> None:
         """Tell about the chosen network under the pointer."""
-        tip = "A bundled network, or a .safetensors file of your own"
+        tip = "A bundled network, or a .safetensors or TorchScript file of your own"
         if card is not None:
             size = card.ground_resolution
             lines = [
@@ -171,17 +174,46 @@ class ImagePanel(QWidget):
     def _network_chosen(self, index: int) -> None:
         if self.networks.itemText(index) == _LOAD:
             file, _ = QFileDialog.getOpenFileName(
-                self, "Load a network", "", "Networks (*.safetensors)"
+                self,
+                "Load a network",
+                "",
+                "Networks (*.safetensors *.pt *.ts *.torchscript)",
             )
-            if not file:
+            if not file or not self._agreed(Path(file)):
                 self.networks.setCurrentIndex(self._last)
                 return
             self.add_network(Path(file))
         self._last = self.networks.currentIndex()
         self._changed()
 
-    def choose_network(self, name_or_file: str) -> None:
+    def allows(self, weights: str) -> bool:
+        """Whether the user has agreed to run this very TorchScript file."""
+        agreed = self._consent.get(weights)
+        return agreed is not None and agreed == _signed(weights)
+
+    def _agreed(self, file: Path) -> bool:
+        """Ask before a TorchScript file is run; other networks run nothing."""
+        from napari_disca.networks import needs_consent
+
+        if not needs_consent(file) or self.allows(str(file)):
+            return True
+        answer = QMessageBox.question(
+            self,
+            "Run a program?",
+            f"{file.name} is a TorchScript network: a program that can also read and write files "
+            "on this computer.\n\nRun it only if you trust who made it.",
+            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No,
+            QMessageBox.StandardButton.No,
+        )
+        if answer != QMessageBox.StandardButton.Yes:
+            return False
+        self._consent[str(file)] = _signed(str(file))
+        return True
+
+    def choose_network(self, name_or_file: str, *, allow_torchscript: bool = False) -> None:
         """Choose a bundled network by name, or add and choose a file."""
+        if allow_torchscript:
+            self._consent[name_or_file] = _signed(name_or_file)
         index = self.networks.findData(name_or_file)
         if index >= 0:
             self.networks.setCurrentIndex(index)
@@ -207,6 +239,15 @@ class ImagePanel(QWidget):
 
     def _changed(self, *_: Any) -> None:
         self.chosen.emit()
+
+
+def _signed(file: str) -> Any:
+    from napari_disca.raster.probe import signature
+
+    try:
+        return signature(Path(file))
+    except (OSError, ValueError):
+        return None
 
 
 def _is_copy(layer: Image) -> bool:

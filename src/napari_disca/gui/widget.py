@@ -129,7 +129,7 @@ class DiscaWidget(QScrollArea):
 
     def _session_ready(self) -> bool:
         """Make the session of what is chosen if it is not there; fitting clicks move along."""
-        from napari_disca.errors import DiscaError
+        from napari_disca.errors import explained
         from napari_disca.networks import load_network
         from napari_disca.session import Session
 
@@ -141,9 +141,14 @@ class DiscaWidget(QScrollArea):
             return True
         layer, weights, factor = self._chosen
         try:
-            session = Session(self._raster, load_network(weights), factor=factor)
-        except DiscaError as error:
-            show_error(str(error))
+            allowed = self.image_panel.allows(weights)
+            network = load_network(weights, allow_torchscript=allowed)
+            session = Session(self._raster, network, factor=factor)
+        except Exception as error:
+            line = explained(error)
+            if line is None:
+                raise  # a bug, which napari shows
+            show_error(line)
             return False
         if control.session is not None and self._opened is not None:
             left = self._left.setdefault(self._opened[0], {})

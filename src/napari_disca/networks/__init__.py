@@ -11,8 +11,10 @@ from napari_disca.networks.files import (
     bundled_weights,
     fingerprint,
     load_network,
+    needs_consent,
     read_card,
     save_network,
+    write_tensors,
 )
 from napari_disca.networks.network import Features, Network
 from napari_disca.networks.table import ARCHITECTURES, build_network
@@ -28,6 +30,8 @@ __all__ = [
     "bundled_weights",
     "fingerprint",
     "load_network",
+    "needs_consent",
     "read_card",
     "save_network",
+    "write_tensors",
 ]

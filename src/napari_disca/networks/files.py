@@ -1,23 +1,34 @@
-"""Networks on disk: one safetensors file, the card in its header."""
+"""Networks on disk: one safetensors file, the card in its header.
+
+TorchScript files are read too, after the user's consent; see `napari_disca.networks.torchscript`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from napari_disca.errors import CardError
+from napari_disca.errors import CardError, ExportError
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Network
 from napari_disca.networks.table import build_network
+from napari_disca.networks.torchscript import (
+    TorchScript,
+    card_beside,
+    is_torchscript,
+    load_torchscript,
+)
 from napari_disca.safewrite import replacing
 
 _HEADER_KEY = "napari-disca card"
+_PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".ts", ".torchscript")
 
 
 def bundled_weights() -> dict[str, Path]:
@@ -43,12 +54,17 @@ def _resolved(name_or_file: str | os.PathLike[str]) -> Path:
             f"{path} is neither a file nor a bundled network; "
             f"bundled are: {', '.join(bundled) or 'none'}"
         )
-    if path.suffix.lower() in (".pt", ".pth", ".ckpt", ".pkl"):
+    if path.suffix.lower() in _PICKLES and not is_torchscript(path):
         raise CardError(
             f"{path.name} is a pickle, which can run code when opened; export it to safetensors "
             "with a card (README, 'Bring your own network')"
         )
     return path
+
+
+def needs_consent(name_or_file: str | os.PathLike[str]) -> bool:
+    """Whether a network is a program of somebody's, to be run only if the user agrees."""
+    return is_torchscript(Path(name_or_file))
 
 
 def read_card(name_or_file: str | os.PathLike[str]) -> Card:
@@ -57,7 +73,8 @@ def read_card(name_or_file: str | os.PathLike[str]) -> Card:
     Parameters
     ----------
     name_or_file : str or path
-        Name of a bundled network, or a ``.safetensors`` file.
+        Name of a bundled network, a ``.safetensors`` file, or a TorchScript file, which is not
+        opened for this.
 
     Raises
     ------
@@ -65,6 +82,8 @@ def read_card(name_or_file: str | os.PathLike[str]) -> Card:
         If there is no such network or the file has no valid card.
     """
     path = _resolved(name_or_file)
+    if is_torchscript(path):
+        return card_beside(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -78,42 +97,44 @@ def read_card(name_or_file: str | os.PathLike[str]) -> Card:
     return Card.from_json(header[_HEADER_KEY])
 
 
-def load_network(name_or_file: str | os.PathLike[str]) -> Network:
+def load_network(
+    name_or_file: str | os.PathLike[str], *, allow_torchscript: bool = False
+) -> Network:
     """Load a network in float32, in evaluation mode.
 
     Parameters
     ----------
     name_or_file : str or path
-        Name of a bundled network, or a ``.safetensors`` file.
+        Name of a bundled network, or a ``.safetensors`` or TorchScript file.
+    allow_torchscript : bool
+        The user agrees that a TorchScript file, which is a program, is run.
 
     Raises
     ------
     CardError
-        If the file's tensors do not fit its card, or are not finite.
+        If the file's tensors do not fit its card, or are not finite; or if it is TorchScript and
+        nobody has agreed.
     """
     path = _resolved(name_or_file)
     card = read_card(path)
+    if is_torchscript(path):
+        if not allow_torchscript:
+            raise CardError(
+                f"{path.name} is TorchScript, a program that can also read and write files; if you "
+                "trust who made it, say so (--allow-torchscript, or Load... in the panel)"
+            )
+        return load_torchscript(path, card)
     network = build_network(card)
+    expected = network.state_dict()
     try:
+        with safe_open(path, framework="pt") as file:
+            # By the header, before anything large is read.
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        _check_shapes(path, card, shapes, {n: tuple(t.shape) for n, t in expected.items()})
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise CardError(f"{path.name} is not a readable safetensors file: {error}") from error
-    expected = network.state_dict()
-    for what, names in (
-        ("lacks", expected.keys() - tensors.keys()),
-        ("has unknown", tensors.keys() - expected.keys()),
-    ):
-        if names:
-            raise CardError(
-                f"{path.name} {what} tensors for a {card.architecture!r} of its card: "
-                f"{', '.join(sorted(names)[:3])}{' ...' if len(names) > 3 else ''}"
-            )
     for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            raise CardError(
-                f"{path.name}: tensor {name} is {tuple(tensor.shape)}, "
-                f"its card asks for {tuple(expected[name].shape)}"
-            )
         if tensor.is_floating_point() != expected[name].is_floating_point():
             raise CardError(
                 f"{path.name}: tensor {name} holds {tensor.dtype}, "
@@ -124,6 +145,29 @@ def load_network(name_or_file: str | os.PathLike[str]) -> Network:
             raise CardError(f"{path.name}: tensor {name} has values that are not finite")
     network.load_state_dict(tensors)
     return network
+
+
+def _check_shapes(
+    path: Path,
+    card: Card,
+    there: Mapping[str, tuple[int, ...]],
+    expected: Mapping[str, tuple[int, ...]],
+) -> None:
+    for what, names in (
+        ("lacks", expected.keys() - there.keys()),
+        ("has unknown", there.keys() - expected.keys()),
+    ):
+        if names:
+            first = ", ".join(name[:80] for name in sorted(names)[:3])
+            raise CardError(
+                f"{path.name} {what} tensors for a {card.architecture!r} of its card: "
+                f"{first}{' ...' if len(names) > 3 else ''}"
+            )
+    for name, shape in there.items():
+        if shape != expected[name]:
+            raise CardError(
+                f"{path.name}: tensor {name} is {shape}, its card asks for {expected[name]}"
+            )
 
 
 def save_network(network: Network, path: str | os.PathLike[str], *, half: bool = True) -> Path:
@@ -146,9 +190,11 @@ def save_network(network: Network, path: str | os.PathLike[str], *, half: bool =
     Raises
     ------
     ExportError
-        If it cannot be written.
+        If it cannot be written, or is TorchScript: its program is not in its tensors.
     """
     path = Path(path)
+    if isinstance(network, TorchScript):
+        raise ExportError(f"{network.card.name} is TorchScript and stays the file it came in")
     tensors = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor)
         .detach()
@@ -156,15 +202,34 @@ def save_network(network: Network, path: str | os.PathLike[str], *, half: bool =
         .contiguous()
         for name, tensor in network.state_dict().items()
     }
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={_HEADER_KEY: network.card.to_json()})
+    write_tensors(tensors, path, {_HEADER_KEY: network.card.to_json()})
     return path
+
+
+def write_tensors(
+    tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, str]
+) -> None:
+    """Write a safetensors file that appears under its name when it is complete.
+
+    Raises
+    ------
+    ExportError
+        If it cannot be written.
+    """
+    with replacing(path) as temporary:
+        try:
+            save_file(dict(tensors), temporary, metadata=dict(metadata))
+        except SafetensorError as error:
+            # What the operating system has refused, in safetensors' words.
+            raise ExportError(f"cannot write {path}: {error}") from error
 
 
 def fingerprint(network: Network) -> str:
     """Short hash of a network's card and weights: equal networks have equal fingerprints."""
     digest = hashlib.blake2b(digest_size=8)
     digest.update(json.dumps(json.loads(network.card.to_json()), sort_keys=True).encode())
+    if isinstance(network, TorchScript):
+        digest.update(network.digest.encode())
     for name, tensor in network.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())

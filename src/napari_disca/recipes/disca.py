@@ -243,7 +243,9 @@ class Disca:
             parameter.requires_grad_(self.parameters == "all")
         if self.parameters == "batchnorm":
             for module in network.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                # In TorchScript a layer's class is but a name.
+                scripted = getattr(module, "original_name", "") == "BatchNorm2d"
+                if scripted or isinstance(module, nn.BatchNorm2d):
                     for parameter in module.parameters():
                         parameter.requires_grad_(True)
         learned = [p for p in network.parameters() if p.requires_grad]

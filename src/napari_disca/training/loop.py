@@ -15,16 +15,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
 from napari_disca.clicks import Click, Clicks
-from napari_disca.errors import DataError
+from napari_disca.errors import DataError, out_of_memory
 from napari_disca.events import Job, Progress
-from napari_disca.networks import Card, Network, build_network
-from napari_disca.safewrite import replacing
+from napari_disca.networks import Card, Network, build_network, write_tensors
 from napari_disca.simulate import IGNORE, error_clicks, random_clicks
 from napari_disca.tiling import Window
 from napari_disca.training.augment import Augmentation, random_crop
@@ -410,12 +409,8 @@ def _save(
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{k}": v for k, v in state.items()}
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    with replacing(path) as temporary:
-        save_file(
-            tensors,
-            temporary,
-            {"step": str(step), "plan": str(asdict(plan)), "card": network.card.to_json()},
-        )
+    about = {"step": str(step), "plan": str(asdict(plan)), "card": network.card.to_json()}
+    write_tensors(tensors, path, about)
 
 
 def _restored(
@@ -439,17 +434,24 @@ def _restored(
             f"{path.name} was trained with other options; repeat them, or choose another "
             "output file"
         )
-    tensors = load_file(path)
-    network.load_state_dict(_under("network.", tensors))
-    average.load_state_dict(_under("average.", tensors))
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _under("optimiser.", tensors).items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    optimiser.load_state_dict(
-        {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}
-    )
-    return int(header["step"])
+    try:
+        tensors = load_file(path)
+        network.load_state_dict(_under("network.", tensors))
+        average.load_state_dict(_under("average.", tensors))
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under("optimiser.", tensors).items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = value
+        optimiser.load_state_dict(
+            {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}
+        )
+        return int(header["step"])
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        if out_of_memory(error):
+            raise
+        raise DataError(
+            f"{path.name} is no checkpoint of this training; remove it to start anew"
+        ) from error
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
