@@ -3,10 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from builders import make_card, make_network
 from napari_disca.canvas import NO_DATA
-from napari_disca.clicks import Click, Clicks
+from napari_disca.clicks import Click, Clicks, Guidance
+from napari_disca.compute import Compute
+from napari_disca.errors import RasterError
 from napari_disca.inputs import NetworkInput
 from napari_disca.predict import Predictor, TileClicks, tiling_for
 from napari_disca.raster import open_raster
@@ -121,3 +125,107 @@ def test_tiles_agree_with_the_whole_image_away_from_their_borders(compute):
     whole = Predictor(network, inputs, compute).logits(Window.whole(raster.shape), Clicks())
     middle = (slice(0, 300), slice(0, 300))
     assert (tiled[middle] == whole.argmax(0).numpy()[middle]).mean() > 0.99
+
+
+@st.composite
+def _changes(draw):
+    """Clicks, and what becomes of them verb by verb."""
+    pixel = st.tuples(st.integers(0, 699), st.integers(0, 499), st.integers(0, 2))
+    states = [Clicks(tuple(Click(*p) for p in draw(st.lists(pixel, max_size=12))))]
+    for _ in range(draw(st.integers(1, 6))):
+        now = states[-1]
+        verb = draw(st.sampled_from(["add", "add", "remove", "move", "back", "none"]))
+        if verb == "add":
+            states.append(now.added(Click(*draw(pixel))))
+        elif verb == "back":
+            states.append(draw(st.sampled_from(states)))
+        elif verb == "none" or not now:
+            states.append(Clicks())
+        else:
+            old = draw(st.sampled_from(now.items))
+            states.append(
+                now.removed(old) if verb == "remove" else now.replaced(old, Click(*draw(pixel)))
+            )
+    return states
+
+
+@given(_changes(), st.sampled_from([1.0, 0.4, 1.7]), st.sampled_from(["cone", "authors"]))
+@settings(max_examples=60, deadline=None)
+def test_clicks_assigned_step_by_step_are_those_assigned_at_once(states, factor, drawing):
+    card = make_card(guidance=Guidance(drawing, radius=12))
+    inputs = NetworkInput(open_raster(np.zeros((700, 500, 3), np.uint8)), card, factor=factor)
+    tiling = Tiling(inputs.shape, 128, 16)
+    kept = TileClicks({})
+    for clicks in states:
+        kept = kept.updated(clicks, inputs, tiling)
+        anew = TileClicks.assign(clicks, inputs, tiling)
+        assert dict(kept.by_tile) == dict(anew.by_tile)
+        for tile in tiling:
+            assert kept.state("w", tile) == anew.state("w", tile)
+
+
+class Elsewhere(Compute):
+    """A device whose memory may be full; it is the CPU in disguise."""
+
+    @property
+    def last_resort(self) -> bool:
+        return False
+
+
+class Filling(torch.nn.Module):
+    """A network that finds the memory full for some of its calls."""
+
+    def __init__(self, network, full):
+        super().__init__()
+        self.network, self.card = network, network.card
+        self.calls = 0
+        self.full = full
+
+    def forward(self, image, guidance):
+        self.calls += 1
+        if self.calls in self.full:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return self.network(image, guidance)
+
+    def __deepcopy__(self, memo):
+        return self.network  # what has moved to the CPU finds room
+
+
+def test_a_full_device_goes_on_on_the_cpu_and_says_so(image, network, compute):
+    inputs = NetworkInput(open_raster(image), network.card)
+    (tile,) = tiling_for(inputs)
+    elsewhere = Elsewhere(compute.device, compute.dtype)
+    _, expected = Predictor(network, inputs, compute).labels(tile, NO_CLICKS)
+    # For a moment only: nothing to say.
+    moment = Predictor(Filling(network, {1}), inputs, elsewhere)
+    np.testing.assert_array_equal(moment.labels(tile, NO_CLICKS)[1], expected)
+    assert moment.notes() == []
+    # For good.
+    filling = Filling(network, set(range(100)))
+    predictor = Predictor(filling, inputs, elsewhere)
+    for _ in range(2):
+        np.testing.assert_array_equal(predictor.labels(tile, NO_CLICKS)[1], expected)
+    assert filling.calls == 2, "it must not be tried again for every tile"
+    assert [note.text for note in predictor.notes()] == [
+        "The memory of the cpu device is full: going on on the CPU"
+    ]
+    assert predictor.notes() == []
+
+
+def test_a_full_cpu_is_an_error(image, network, compute):
+    inputs = NetworkInput(open_raster(image), network.card)
+    (tile,) = tiling_for(inputs)
+    with pytest.raises(torch.OutOfMemoryError):
+        Predictor(Filling(network, {1}), inputs, compute).labels(tile, NO_CLICKS)
+
+
+@pytest.mark.parametrize("shape", [(1 << 30, 1 << 30), (1, 1 << 40), (1 << 20, 1 << 19)])
+def test_an_absurd_size_is_refused_before_anything_is_counted(shape, network):
+    class Absurd:
+        name = "absurd.tif"
+
+    inputs = Absurd()
+    inputs.raster, inputs.shape = Absurd(), shape
+    inputs.raster.shape = shape
+    with pytest.raises(RasterError, match=r"absurd\.tif has .* more than can be corrected"):
+        tiling_for(inputs)

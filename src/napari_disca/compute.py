@@ -80,6 +80,23 @@ class Compute:
         """
         return 8 if self.device.type == "cuda" else 1
 
+    @property
+    def last_resort(self) -> bool:
+        """Whether there is no device with more memory to go to."""
+        return self.device.type == "cpu"
+
+    def on_cpu(self) -> Compute:
+        """Return the same precision on the CPU, or float32 where the CPU lacks it."""
+        half = self.dtype == torch.bfloat16 and _native("cpu") == "bfloat16"
+        return Compute(torch.device("cpu"), torch.bfloat16 if half else torch.float32)
+
+    def free(self) -> None:
+        """Give back what torch keeps for later on the device."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
+
     @contextmanager
     def autocast(self) -> Iterator[None]:
         """Run the body's matrix work in this precision."""

@@ -27,6 +27,13 @@ class Progress:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the user should know about the work, in one line."""
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
     """A finished piece of a label map.

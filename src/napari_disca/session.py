@@ -27,8 +27,8 @@ from psygnal import Signal
 from napari_disca.canvas import Canvas
 from napari_disca.clicks import Click, Clicks
 from napari_disca.compute import Compute
-from napari_disca.errors import ClickError, RecipeError
-from napari_disca.events import Job, Patch, Progress
+from napari_disca.errors import ClickError, RecipeError, out_of_memory
+from napari_disca.events import Job, Note, Patch, Progress
 from napari_disca.inputs import NetworkInput
 from napari_disca.networks import LandClass, Network, fingerprint
 from napari_disca.predict import Predictor, TileClicks, tiling_for
@@ -87,6 +87,7 @@ class _Snapshot:
     """What a refresh needs, frozen when the verb was called."""
 
     clicks: Clicks
+    by_tile: TileClicks
     networks: Mapping[str, Network]  # weights fingerprint -> network
     weights: Mapping[str, str]  # map -> weights fingerprint
     drawn: Mapping[str, Mapping[int, str]] = field(default_factory=dict)  # map -> tile -> state
@@ -150,6 +151,7 @@ class Session:
         self._adapted_network: tuple[str, Network] | None = None
         self._drawn: dict[str, dict[int, str]] = {name: {} for name in MAPS}
         self._recent = _RecentTiles(_RECENT_BYTES)
+        self._by_tile = TileClicks({})
         self._history: list[Step] = [Step("open", Clicks(), None)]
         self._position = 0
 
@@ -379,7 +381,7 @@ class Session:
     def stale(self, name: str) -> list[Tile]:
         """Tiles of a map that are out of date."""
         now = self._snapshot()
-        clicks = self._clicks_of(name, now)
+        clicks = _clicks_of(name, now)
         drawn, weights = self._drawn[name], now.weights[name]
         return [
             tile for tile in self.tiling if drawn.get(tile.index) != clicks.state(weights, tile)
@@ -390,8 +392,11 @@ class Session:
         networks = {self._weights: self._network}
         if adapted is not None:
             networks[adapted.weights] = self._built(adapted)
+        if self._by_tile.clicks is not self.clicks:
+            self._by_tile = self._by_tile.updated(self.clicks, self.inputs, self.tiling)
         return _Snapshot(
             clicks=self.clicks,
+            by_tile=self._by_tile,
             networks=networks,
             weights={
                 "initial": self._weights,
@@ -409,13 +414,8 @@ class Session:
             self._adapted_network = adapted.weights, network
         return self._adapted_network[1]
 
-    def _clicks_of(self, name: str, now: _Snapshot) -> TileClicks:
-        if name == "initial":
-            return TileClicks({})
-        return TileClicks.assign(now.clicks, self.inputs, self.tiling)
-
     def _refresh(self, now: _Snapshot, maps: tuple[str, ...]) -> Job[None]:
-        clicks = {name: self._clicks_of(name, now) for name in MAPS}
+        clicks = {name: _clicks_of(name, now) for name in MAPS}
         predictors = {
             weights: Predictor(network, self.inputs, self.compute)
             for weights, network in now.networks.items()
@@ -437,6 +437,8 @@ class Session:
             for state in states:
                 if state not in known:
                     known[state] = self._predicted(tile, state, clicks["disir"], predictors)
+                    for predictor in predictors.values():
+                        yield from predictor.notes()
                 for name in MAPS:
                     if outdated(name, tile) and wanted(name, tile) == state:
                         yield Patch(name, window, known[state], tile.index, state)
@@ -490,14 +492,25 @@ class Session:
     def _adapt(self, now: _Snapshot, recipe: Recipe, maps: tuple[str, ...]) -> Job[Adaptation]:
         crops = crops_for(recipe, self.inputs, now.clicks, self.tiling)
         current = now.networks[now.weights["disca"]]
-        adaptation: Adaptation = yield from recipe.adapt(
-            self._network,
-            crops,
-            current=None if current is self._network else current,
-            compute=self.compute,
-            seed=self.seed,
-        )
-        network = adaptation.network or self._network
+        start = None if current is self._network else current
+        compute, full = self.compute, False
+        try:
+            adaptation: Adaptation = yield from recipe.adapt(
+                self._network, crops, current=start, compute=compute, seed=self.seed
+            )
+        except RuntimeError as error:
+            if compute.last_resort or not out_of_memory(error):
+                raise
+            full = True
+        if full:
+            # Not in the handler: the error holds on to the tensors of the failed attempt.
+            compute.free()
+            device = compute.device.type
+            yield Note(f"The memory of the {device} device is full: learning on the CPU")
+            adaptation = yield from recipe.adapt(
+                self._network, crops, current=start, compute=compute.on_cpu(), seed=self.seed
+            )
+        network = (adaptation.network or self._network).to(compute.device)
         weights = fingerprint(network)
         yield Adapted(adaptation, recipe, weights, changed_weights(network, self._network))
         after = replace(
@@ -507,6 +520,10 @@ class Session:
         )
         yield from self._refresh(after, maps)
         return adaptation
+
+
+def _clicks_of(name: str, now: _Snapshot) -> TileClicks:
+    return TileClicks({}) if name == "initial" else now.by_tile
 
 
 class _RecentTiles:

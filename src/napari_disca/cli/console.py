@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from napari_disca.events import Progress
+from napari_disca.events import Note, Progress
 
 #: Seconds. On a terminal a line is renewed at once; in a log a line is for good, what took a
 #: moment is not worth one, and a long run does not need them as often as a short one.
@@ -44,6 +44,8 @@ class Console:
         note : str
             What to say besides, for instance the loss.
         """
+        if isinstance(event, Note):
+            _tell(event)
         if not isinstance(event, Progress) or event.total <= 0:
             return
         now = time.monotonic()
@@ -92,6 +94,10 @@ def note(line: str) -> None:
     """Write a line for the user's eyes."""
     settle()
     print(line, file=sys.stderr)  # noqa: T201
+
+
+def _tell(event: Note) -> None:
+    note(event.text)
 
 
 class _Pace:

@@ -12,8 +12,8 @@ from napari.layers import Image
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_disca.errors import DiscaError
-from napari_disca.events import Job, Progress
+from napari_disca.errors import DiscaError, explained
+from napari_disca.events import Job, Note, Progress
 from napari_disca.gui.layers import SessionLayers
 from napari_disca.gui.worker import JobWorker
 from napari_disca.session import Adapted, Session
@@ -208,8 +208,11 @@ class Control(QObject):
         """Run something short; a user's error is a notification."""
         try:
             action()
-        except DiscaError as error:
-            show_error(str(error))
+        except Exception as error:
+            told = explained(error)
+            if told is None:
+                raise  # a bug, which napari shows
+            show_error(told)
             return False
         return True
 
@@ -261,8 +264,20 @@ class Control(QObject):
             return
         if isinstance(event, Progress):
             self.progressed.emit(event)
+        elif isinstance(event, Note):
+            show_warning(event.text)
         else:
-            self.session.handle(event)
+            try:
+                self.session.handle(event)
+            except Exception as error:
+                told = explained(error)
+                if told is None:
+                    raise  # a bug, which napari shows
+                if not self._cancelled:
+                    # What is on its way already would fail likewise.
+                    self.cancel()
+                    show_error(told)
+                return
             if isinstance(event, Adapted):
                 self.status = event.adaptation.note
                 # From here on it is a refresh like any other, which a click may overtake.
@@ -276,10 +291,9 @@ class Control(QObject):
             self._task.done(result)
 
     def _on_errored(self, error: Exception) -> None:
-        if isinstance(error, DiscaError):
-            show_error(str(error))
-        elif isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-            show_error("There is not enough memory for this; close other programs or images")
+        told = explained(error)
+        if told is not None:
+            show_error(told)
         else:
             _log.error("a job failed", exc_info=error)
             line = (str(error).splitlines() or [""])[0]
