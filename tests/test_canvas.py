@@ -52,7 +52,7 @@ def test_clear_forgets_all_levels():
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no blocks of sparse files")
 def test_a_large_map_is_a_sparse_file_that_goes_with_the_canvas():
     canvas = Canvas((20_000, 20_000))
-    folder = canvas._folder
+    folder = canvas.folder
     assert folder is not None
     canvas.paint(Window(19_000, 19_000, 512, 512), np.ones((512, 512), np.uint8))
     blocks = sum(file.stat().st_blocks * 512 for file in folder.iterdir())

@@ -175,20 +175,28 @@ class Elsewhere(Compute):
 class Filling(torch.nn.Module):
     """A network that finds the memory full for some of its calls."""
 
+    encoder = ()
+
     def __init__(self, network, full):
         super().__init__()
         self.network, self.card = network, network.card
         self.calls = 0
         self.full = full
+        self.copies = 0
 
-    def forward(self, image, guidance):
+    def features(self, image, guidance, keep):
         self.calls += 1
         if self.calls in self.full:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return self.network(image, guidance)
+        return self.network.features(image, guidance, keep)
+
+    def decode_window(self, features, keep):
+        return self.network.decode_window(features, keep)
 
     def __deepcopy__(self, memo):
-        return self.network  # what has moved to the CPU finds room
+        self.copies += 1
+        # The first copy is made ready for the device; what has moved to the CPU finds room.
+        return self if self.copies == 1 else self.network
 
 
 def test_a_full_device_goes_on_on_the_cpu_and_says_so(image, network, compute):
@@ -210,6 +218,19 @@ def test_a_full_device_goes_on_on_the_cpu_and_says_so(image, network, compute):
         "The memory of the cpu device is full: going on on the CPU"
     ]
     assert predictor.notes() == []
+
+
+def test_a_full_device_takes_fewer_tiles_at_once(image, network, compute):
+    inputs = NetworkInput(open_raster(image), network.card)
+    (tile,) = tiling_for(inputs)
+    _, expected = Predictor(network, inputs, compute).labels(tile, NO_CLICKS)
+    predictor = Predictor(
+        Filling(network, {1, 2}), inputs, Elsewhere(compute.device, compute.dtype, batch=4)
+    )
+    np.testing.assert_array_equal(predictor.labels(tile, NO_CLICKS)[1], expected)
+    assert [note.text for note in predictor.notes()] == [
+        "The memory of the cpu device is full: going on with one tile at a time"
+    ]
 
 
 def test_a_full_cpu_is_an_error(image, network, compute):

@@ -117,8 +117,7 @@ def test_painting_on_a_full_disk_is_an_error_not_the_end_of_the_program(tiny, mo
     # In this process: without the room asked for first, the system would end it (SIGBUS).
     monkeypatch.setattr("napari_disca.canvas._IN_MEMORY", 1 << 10)
     monkeypatch.setattr("napari_disca.diskroom._in_memory", lambda _: False)
-    monkeypatch.setattr("tempfile.tempdir", str(tiny))
-    canvas = Canvas((9000, 1000))
+    canvas = Canvas((9000, 1000), tiny / "map")
     top, bottom = Window(0, 0, 300, 1000), Window(8000, 0, 300, 1000)
     patch = np.ones((300, 1000), np.uint8)
     canvas.paint(top, patch)
@@ -134,10 +133,9 @@ def test_painting_on_a_full_disk_is_an_error_not_the_end_of_the_program(tiny, mo
 def test_a_map_in_memory_has_all_its_room_or_none(tiny, monkeypatch):
     # There even to look at what was never painted takes room.
     monkeypatch.setattr("napari_disca.canvas._IN_MEMORY", 1 << 10)
-    monkeypatch.setattr("tempfile.tempdir", str(tiny))
     with pytest.raises(ExportError, match="no room for a map of 3000 x 3000 pixels"):
-        Canvas((3000, 3000))
-    canvas = Canvas((600, 600))
+        Canvas((3000, 3000), tiny / "map")
+    canvas = Canvas((600, 600), tiny / "other")
     fill(tiny)
     assert (np.asarray(canvas.levels[0]) == 0).all()
 

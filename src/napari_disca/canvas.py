@@ -7,12 +7,17 @@ class ids back.
 
 from __future__ import annotations
 
+import mmap
+import os
 import shutil
+import sys
 import tempfile
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 
 from napari_disca.diskroom import Room
@@ -26,55 +31,81 @@ NO_DATA = 255
 #: pyramid as a NumPy array, so that one must be.
 _IN_MEMORY = 1 << 22
 _COARSEST = 1024
+#: Pixels painted or read after which the pages of the files are given back to the system. They
+#: would count as this program's memory until the whole map is there; the data stay in the file.
+_GIVE_BACK = 64 << 20
+_PREFIX = "napari-disca-map-"
 
 
 class Canvas:
     """A label map of any size that can be painted in place.
 
-    Large levels are memory-mapped files in a temporary folder, removed with the canvas.
+    Large levels are memory-mapped files.
 
     Parameters
     ----------
     shape : (int, int)
         Height and width in pixels.
+    folder : Path, optional
+        Where the files are kept; what an earlier canvas of this shape left there is shown again.
+        By default they lie in a folder of the user's cache that is removed with the canvas.
 
     Attributes
     ----------
     levels : tuple of (h, w) arrays of uint8
         Class id + 1, 0 where nothing is painted; each level is every second pixel of the one
         before. The arrays stay the same objects for the life of the canvas.
+    folder : Path or None
+        Where the files are; None if everything is in memory.
 
     Raises
     ------
     ExportError
-        If there is no room for the files.
+        If there is no room for the files, or the folder cannot be written.
     """
 
-    def __init__(self, shape: tuple[int, int]) -> None:
+    def __init__(self, shape: tuple[int, int], folder: Path | None = None) -> None:
         self.shape = shape
         shapes = [shape]
         while max(shapes[-1]) > _COARSEST:
             height, width = shapes[-1]
             shapes.append((-(-height // 2), -(-width // 2)))
-        self._folder: Path | None = None
+        self._maps: list[mmap.mmap] = []
         self._rooms: dict[int, Room] = {}
-        if shape[0] * shape[1] > _IN_MEMORY:
-            self._folder = Path(tempfile.mkdtemp(prefix="napari-disca-"))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._touched = 0
+        self.folder = folder
         try:
-            self.levels = tuple(self._new_level(k, size) for k, size in enumerate(shapes))
-        except OSError as error:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+            elif shape[0] * shape[1] > _IN_MEMORY:
+                self.folder = _temporary_folder()
+                weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+            levels: list[NDArray[np.uint8]] = []
+            for k, size in enumerate(shapes):
+                levels.append(self._new_level(k, size, kept=folder is not None, finer=levels))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise ExportError(
-                f"no room for a map of {shape[0]} x {shape[1]} pixels in {self._folder}: "
-                f"{error.strerror or error}"
+                f"no room for a map of {shape[0]} x {shape[1]} pixels in {self.folder}: {reason}"
             ) from error
+        self.levels = tuple(levels)
 
-    def _new_level(self, index: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
-        if self._folder is None or shape[0] * shape[1] <= _IN_MEMORY:
+    def _new_level(
+        self, index: int, shape: tuple[int, int], *, kept: bool, finer: list[NDArray[np.uint8]]
+    ) -> NDArray[np.uint8]:
+        pixels = shape[0] * shape[1]
+        # What is to be kept must be in a file, at least at full resolution.
+        if self.folder is None or (pixels <= _IN_MEMORY and (index or not kept)):
+            if kept and finer:
+                return np.ascontiguousarray(finer[-1][::2, ::2])
             return np.zeros(shape, dtype=np.uint8)
-        path = self._folder / f"level{index}"
-        self._rooms[index] = Room(path, shape[0] * shape[1])
-        return np.memmap(path, dtype=np.uint8, mode="r+", shape=shape)
+        path = self.folder / f"level{index}"
+        there = path.exists() and path.stat().st_size == pixels
+        self._rooms[index] = Room(path, pixels, keep=there)
+        with path.open("r+b") as file:
+            mapped = mmap.mmap(file.fileno(), pixels)
+        self._maps.append(mapped)
+        return np.ndarray(shape, dtype=np.uint8, buffer=mapped)
 
     def paint(self, window: Window, labels: NDArray[np.uint8]) -> None:
         """Write class ids (255: none) into all levels.
@@ -102,6 +133,7 @@ class Canvas:
                     rows.start * step : (rows.stop - 1) * step + 1 : step,
                     cols.start * step : (cols.stop - 1) * step + 1 : step,
                 ]
+        self._spend(window)
 
     def _make_room(self, window: Window) -> None:
         try:
@@ -110,16 +142,60 @@ class Canvas:
                 room.ask((window.top >> k) * width, -(-window.bottom // (1 << k)) * width)
         except OSError as error:
             raise ExportError(
-                f"no room for the map in {self._folder}: {error.strerror or error}; free some, "
+                f"no room for the map in {self.folder}: {error.strerror or error}; free some, "
                 "then go on"
             ) from error
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Class ids of a window as a new array; 255 where nothing is painted."""
         labels: NDArray[np.uint8] = np.asarray(self.levels[0][window.slices]) - np.uint8(1)
+        self._spend(window)
         return labels
+
+    def _spend(self, window: Window) -> None:
+        self._touched += window.size
+        if self._touched > _GIVE_BACK:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Let go of the memory that holds parts of the files; what is painted stays."""
+        self._touched = 0
+        if hasattr(mmap, "MADV_DONTNEED"):  # Windows trims working sets by itself
+            for mapped in self._maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
 
     def clear(self) -> None:
         """Forget all that was painted."""
         for level in self.levels:
             level[:] = 0
+        self.give_back()
+
+
+def _temporary_folder() -> Path:
+    """New folder on disk; what programs that were killed have left is removed first."""
+    base = Path(platformdirs.user_cache_dir("napari-disca", appauthor=False)) / "maps"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        _sweep(base)
+        return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
+    except OSError:
+        # Often in memory rather than on disk, so it is the second choice.
+        return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+
+
+def _sweep(base: Path) -> None:
+    for left in base.glob(f"{_PREFIX}*"):
+        owner = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdigit() and not _is_running(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    if sys.platform == "win32":
+        return True  # asking would end it; files in use cannot be removed there anyway
+    with suppress(PermissionError):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
+    return True

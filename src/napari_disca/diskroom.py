@@ -26,11 +26,13 @@ class Room:
     Parameters
     ----------
     path : Path
-        Made, or emptied.
+        Made, or emptied unless it is to be kept.
     size : int
         Bytes.
     whole : bool
         Ask for everything now.
+    keep : bool
+        The file is there, of this size, and stays what it is.
 
     Raises
     ------
@@ -38,18 +40,20 @@ class Room:
         If there is no room; the file is removed then.
     """
 
-    def __init__(self, path: Path, size: int, *, whole: bool = False) -> None:
+    def __init__(self, path: Path, size: int, *, whole: bool = False, keep: bool = False) -> None:
         self._path = path
         self._size = size
         self._taken = np.zeros(-(-size // _PIECE), dtype=np.bool_)
         try:
-            with path.open("wb") as file:
-                file.truncate(size)
+            if not keep:
+                with path.open("wb") as file:
+                    file.truncate(size)
             if whole or _in_memory(path):
                 self.ask(0, size)
         except OSError:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+            if not keep:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
             raise
 
     def ask(self, start: int, stop: int) -> None:

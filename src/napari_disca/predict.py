@@ -7,9 +7,11 @@ nothing else. So a map that is refreshed where clicks changed equals one made fr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from copy import deepcopy
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,9 +22,12 @@ from napari_disca.clicks import Click, Clicks
 from napari_disca.compute import Compute
 from napari_disca.errors import RasterError, out_of_memory
 from napari_disca.events import Note
+from napari_disca.features import FeatureCache, halved
 from napari_disca.inputs import NetworkInput
-from napari_disca.networks import Network
+from napari_disca.networks import Features, Network, prepared
 from napari_disca.tiling import Tile, Tiling, Window
+
+T = TypeVar("T")
 
 #: Tiles of 512 pixels that overlap by 128, Lenczner et al. (2020), section 4.1.
 TILE_SIZE, TILE_HALO = 512, 64
@@ -128,12 +133,20 @@ class TileClicks:
         """
         if tile.index not in self.by_tile:
             return weights
-        digest = self._digests.get(tile.index)
+        return f"{weights}+{self._digest(tile.index)}"
+
+    @property
+    def digests(self) -> dict[int, str]:
+        """Tile index -> fingerprint of its clicks."""
+        return {index: self._digest(index) for index in self.by_tile}
+
+    def _digest(self, index: int) -> str:
+        digest = self._digests.get(index)
         if digest is None:
-            stacked = np.stack(self.by_tile[tile.index].arrays())
+            stacked = np.stack(self.by_tile[index].arrays())
             digest = hashlib.blake2b(stacked.tobytes(), digest_size=8).hexdigest()
-            self._digests[tile.index] = digest
-        return f"{weights}+{digest}"
+            self._digests[index] = digest
+        return digest
 
 
 def _touched(clicks: Clicks, inputs: NetworkInput, tiling: Tiling) -> dict[int, Tile]:
@@ -159,30 +172,91 @@ def _difference(before: Clicks, after: Clicks) -> tuple[tuple[Click, ...], tuple
     return old[start : len(old) - end], new[start : len(new) - end], end == 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pixels:
+    """What is read of an image for a tile.
+
+    Attributes
+    ----------
+    tile : Tile
+    window : Window
+        The kept pixels, on the image's grid.
+    valid : (height, width) array of bool
+        Where they have data.
+    image : (bands, h, w) array of float32, or None
+        Scaled pixels of ``tile.read``; None where nothing is valid or nobody asks for them.
+    """
+
+    tile: Tile
+    window: Window
+    valid: NDArray[np.bool_]
+    image: NDArray[np.float32] | None
+
+
+def read_pixels(inputs: NetworkInput, tile: Tile, *, image: bool = True) -> Pixels:
+    """Read a tile; the part of the work that needs no network.
+
+    Parameters
+    ----------
+    inputs : NetworkInput
+    tile : Tile
+        On the network's grid.
+    image : bool
+        Whether the pixels are wanted, or only where there is data.
+    """
+    window = inputs.image_window(tile.keep)
+    valid = inputs.raster.valid(window)
+    return Pixels(tile, window, valid, inputs.read(tile.read) if image and valid.any() else None)
+
+
 class Predictor:
     """Turns tiles into labels with one network, device and precision.
 
-    Where the device's memory is full it goes on on the CPU, and has a `Note` to say so. Tiles go
-    one by one, so there is no smaller batch to try; what torch kept for later is given back first.
+    Where the device's memory is full it goes on with one tile at a time, then on the CPU, and has a
+    `Note` to say so.
 
     Parameters
     ----------
     network : Network
-        Moved to the device on a copy if it is not there; the one received is left as it was.
+        Left as it was: a copy is made ready for the device when it is first needed.
     inputs : NetworkInput
     compute : Compute
+    features : (str, FeatureCache), optional
+        Fingerprint of the network's encoder, and where to keep what it says about tiles without
+        clicks. Features then go through half precision, found in the cache or not.
     """
 
-    def __init__(self, network: Network, inputs: NetworkInput, compute: Compute) -> None:
-        self._network = network
+    def __init__(
+        self,
+        network: Network,
+        inputs: NetworkInput,
+        compute: Compute,
+        features: tuple[str, FeatureCache] | None = None,
+    ) -> None:
+        self._original = network
         self._inputs = inputs
         self._compute = compute
+        self._encoder = features[0] if features else ""
+        self._features = features[1] if features else None
         self._notes: list[Note] = []
 
     def notes(self) -> list[Note]:
         """What the user has not been told yet."""
         told, self._notes = self._notes, []
         return told
+
+    @cached_property
+    def _network(self) -> Network:
+        compute = self._compute
+        return prepared(self._original, compute.device, compute.dtype, folded=compute.folded)
+
+    def knows(self, tile: Tile, clicks: Clicks) -> bool:
+        """Whether a tile can be drawn without its pixels."""
+        return (
+            self._features is not None
+            and not clicks
+            and (self._encoder, tile.index) in self._features
+        )
 
     def labels(self, tile: Tile, clicks: Clicks) -> tuple[Window, NDArray[np.uint8]]:
         """Class ids of a tile.
@@ -201,52 +275,152 @@ class Predictor:
         (height, width) array of uint8
             Class ids; 255 where the image has no data.
         """
-        window = self._inputs.image_window(tile.keep)
-        valid = self._inputs.raster.valid(window)
-        labels = np.full(window.shape, NO_DATA, dtype=np.uint8)
-        if valid.any():
-            logits = self.logits(tile.read, clicks)
-            if self._inputs.factor == 1.0:
-                kept = logits[(slice(None), *tile.keep.relative_to(tile.read).slices)]
-                best = kept.argmax(dim=0).to(torch.uint8).numpy()
-            else:
-                on_image = self._inputs.to_image(logits.numpy(), tile.read, window)
-                best = on_image.argmax(axis=0).astype(np.uint8)
-            labels[valid] = best[valid]
-        return window, labels
+        pixels = read_pixels(self._inputs, tile)
+        return pixels.window, self.batch([(pixels, clicks)])[0]
+
+    def batch(self, asked: Sequence[tuple[Pixels, Clicks]]) -> list[NDArray[np.uint8]]:
+        """Class ids of some tiles, each as `labels` gives them."""
+        found: dict[int, NDArray[np.uint8]] = {
+            i: np.full(pixels.window.shape, NO_DATA, dtype=np.uint8)
+            for i, (pixels, _) in enumerate(asked)
+        }
+        with_data = [i for i, (pixels, _) in enumerate(asked) if pixels.valid.any()]
+        # One pass takes tiles of one form: with or without clicks, cut in the same way.
+        forms: dict[tuple[bool, Window], list[int]] = {}
+        for i in with_data:
+            pixels, clicks = asked[i]
+            forms.setdefault((bool(clicks), self._wanted(pixels.tile)), []).append(i)
+        for (clicked, box), members in forms.items():
+            drawn = self._surely(partial(self._drawn, [asked[i] for i in members], box, clicked))
+            for i, best in zip(members, drawn, strict=True):
+                np.copyto(found[i], best, where=asked[i][0].valid)
+        return [found[i] for i in range(len(asked))]
+
+    @torch.inference_mode()
+    def _drawn(
+        self, asked: Sequence[tuple[Pixels, Clicks]], box: Window, clicked: bool
+    ) -> list[NDArray[np.uint8]]:
+        """Best classes of tiles of one form, as many at once as the device takes."""
+        best: list[NDArray[np.uint8]] = []
+        for start in range(0, len(asked), self._compute.batch):
+            part = asked[start : start + self._compute.batch]
+            logits = self._logits(part, box, clicked)
+            for of_tile, (pixels, _) in zip(logits, part, strict=False):
+                best.append(self._best(of_tile, pixels, box))
+        return best
+
+    def _wanted(self, tile: Tile) -> Window:
+        """Logits that decide about the kept pixels, counted from the corner of what is read."""
+        factor = self._inputs.factor
+        # A pixel of the image looks at the network's pixels that it covers, and at neighbours.
+        margin = 0 if factor == 1.0 else 2 + math.ceil(factor)
+        return (tile.keep.grown(margin) & tile.read).relative_to(tile.read)
+
+    def _best(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
+        if self._inputs.factor == 1.0:
+            classes: NDArray[np.uint8] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+            return classes
+        read = pixels.tile.read
+        there = Window(read.top + box.top, read.left + box.left, box.height, box.width)
+        on_image = self._inputs.to_image(logits.float().cpu().numpy(), there, pixels.window)
+        best: NDArray[np.uint8] = on_image.argmax(axis=0).astype(np.uint8)
+        return best
+
+    def _logits(
+        self, asked: Sequence[tuple[Pixels, Clicks]], box: Window, clicked: bool
+    ) -> torch.Tensor:
+        """Logits of the same box of some tiles, at most a batch of them."""
+        cached = None if clicked else self._features
+        network = self._network
+        with self._compute.autocast():
+            if cached is None:
+                return network.decode_window(self._encoded(asked, box, clicked), box)
+            keys = [(self._encoder, pixels.tile.index) for pixels, _ in asked]
+            known = {key: features for key in keys if (features := cached.get(key)) is not None}
+            unknown = [one for key, one in zip(keys, asked, strict=True) if key not in known]
+            if unknown:
+                encoded = halved(self._encoded(unknown, box, False), self._compute.dtype)
+                for i, (pixels, _) in enumerate(unknown):
+                    features = tuple(layer[i : i + 1].cpu() for layer in encoded)
+                    known[self._encoder, pixels.tile.index] = features
+                    cached.put((self._encoder, pixels.tile.index), features)
+            one = [known[key] for key in keys]
+            one += [one[-1]] * (self._compute.batch - len(one))
+            # The same memory format whatever a layer went through: another may round differently.
+            layers = tuple(
+                torch.cat(parts).to(
+                    self._compute.device, self._compute.dtype, memory_format=torch.channels_last
+                )
+                for parts in zip(*one, strict=True)
+            )
+            return network.decode_window(layers, box)
+
+    def _encoded(
+        self, asked: Sequence[tuple[Pixels, Clicks]], box: Window, clicked: bool
+    ) -> Features:
+        card, device = self._inputs.card, self._compute.device
+        images, guidance = [], []
+        for pixels, clicks in asked:
+            read, image = pixels.tile.read, pixels.image
+            images.append(self._inputs.read(read) if image is None else image)
+            if clicked:
+                guidance.append(
+                    card.guidance.draw(clicks, read, len(card.classes), self._inputs.shape)
+                )
+        return self._network.features(
+            _filled(images, self._compute.batch, device),
+            _filled(guidance, self._compute.batch, device) if clicked else None,
+            box,
+        )
 
     def logits(self, read: Window, clicks: Clicks) -> torch.Tensor:
         """Logits ``(classes, height, width)`` of a window of the network's grid, on the CPU."""
-        for again in (True, False):
+        tile = Tile(0, read, read)
+        pixels = Pixels(tile, read, np.ones((1, 1), dtype=np.bool_), self._inputs.read(read))
+        return self._surely(partial(self._whole, pixels, clicks))
+
+    @torch.inference_mode()
+    def _whole(self, pixels: Pixels, clicks: Clicks) -> torch.Tensor:
+        box = Window.whole(pixels.window.shape)
+        with self._compute.autocast():
+            encoded = self._encoded([(pixels, clicks)], box, bool(clicks))
+            logits = self._network.decode_window(encoded, box)
+        return logits[0].float().cpu()
+
+    def _surely(self, work: Callable[[], T]) -> T:
+        """Do it again with fewer tiles at once, and at last on the CPU, where memory is full."""
+        for again in (True, False, False):
             try:
-                return self._logits(read, clicks)
+                return work()
             except RuntimeError as error:
                 if self._compute.last_resort or not out_of_memory(error):
                     raise
-                self._compute.free()
-                if again:
-                    continue  # others may have taken the memory for a moment
             # Not in the handler: the error holds on to the tensors of the failed attempt.
-            self._move_to_cpu()
-        return self._logits(read, clicks)
+            self._compute.free()
+            if not again:  # others may have taken the memory for a moment
+                self._take_less()
+        return work()
 
-    def _move_to_cpu(self) -> None:
+    def _take_less(self) -> None:
         device = self._compute.device.type
-        self._compute = self._compute.on_cpu()
-        self._network = deepcopy(self._network).to(self._compute.device)
-        self._notes.append(Note(f"The memory of the {device} device is full: going on on the CPU"))
+        if self._compute.batch > 1:
+            self._compute = replace(self._compute, batch=1)
+            how = "going on with one tile at a time"
+        else:
+            self._compute = self._compute.on_cpu()
+            self.__dict__.pop("_network", None)  # another copy is made ready there
+            how = "going on on the CPU"
+        self._notes.append(Note(f"The memory of the {device} device is full: {how}"))
 
-    @torch.inference_mode()
-    def _logits(self, read: Window, clicks: Clicks) -> torch.Tensor:
-        card = self._inputs.card
-        image = torch.from_numpy(self._inputs.read(read))[None]
-        drawn = card.guidance.draw(clicks, read, len(card.classes), self._inputs.shape)
-        guidance = torch.from_numpy(drawn)[None]
-        device = self._compute.device
-        with self._compute.autocast():
-            logits = self._network(
-                image.to(device, memory_format=torch.channels_last),
-                guidance.to(device, memory_format=torch.channels_last),
-            )
-        result: torch.Tensor = logits[0].float().cpu()
-        return result
+
+def _filled(
+    arrays: Sequence[NDArray[np.float32]], batch: int, device: torch.device
+) -> torch.Tensor:
+    """Arrays as a batch of always the same size, channels last, the rest zeros."""
+    stacked = (
+        torch.from_numpy(arrays[0])[None] if batch == 1 else torch.zeros(batch, *arrays[0].shape)
+    )
+    if batch > 1:
+        for i, array in enumerate(arrays):
+            stacked[i] = torch.from_numpy(array)
+    return stacked.to(device, memory_format=torch.channels_last)

@@ -11,12 +11,15 @@ after an undo, a cancel or an error in the middle of a run.
 
 from __future__ import annotations
 
+import shutil
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,13 +30,17 @@ from psygnal import Signal
 from napari_disca.canvas import Canvas
 from napari_disca.clicks import Click, Clicks
 from napari_disca.compute import Compute
-from napari_disca.errors import ClickError, RecipeError, out_of_memory
+from napari_disca.errors import ClickError, ExportError, RecipeError, out_of_memory
 from napari_disca.events import Job, Note, Patch, Progress
+from napari_disca.features import FeatureCache
 from napari_disca.inputs import NetworkInput
-from napari_disca.networks import LandClass, Network, fingerprint
-from napari_disca.predict import Predictor, TileClicks, tiling_for
+from napari_disca.networks import LandClass, Network, encoder_fingerprint, fingerprint
+from napari_disca.predict import Pixels, Predictor, TileClicks, read_pixels, tiling_for
+from napari_disca.queueing import Ahead, TileQueue
 from napari_disca.raster import Raster
+from napari_disca.raster import fingerprint as raster_fingerprint
 from napari_disca.recipes import Adaptation, Recipe, changed_weights, crops_for
+from napari_disca.states import TileStates
 from napari_disca.tiling import Tile, Tiling, Window
 
 #: The three maps of an image.
@@ -43,6 +50,10 @@ MAPS = ("initial", "disir", "disca")
 _RECENT_BYTES = 64 << 20
 #: States kept of one tile.
 _RECENT_STATES = 12
+#: Networks kept ready for prediction.
+_READY_NETWORKS = 3
+#: File of a folder of kept maps.
+_STATES = "states.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,10 +98,20 @@ class _Snapshot:
     """What a refresh needs, frozen when the verb was called."""
 
     clicks: Clicks
-    by_tile: TileClicks
     networks: Mapping[str, Network]  # weights fingerprint -> network
     weights: Mapping[str, str]  # map -> weights fingerprint
-    drawn: Mapping[str, Mapping[int, str]] = field(default_factory=dict)  # map -> tile -> state
+    assigned: TileClicks
+    drawn: TileStates
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loaded:
+    """A tile that is ready for the networks."""
+
+    tile: Tile
+    known: dict[str, NDArray[np.uint8]]  # state -> labels; filled by the networks
+    pixels: Pixels | None
+    asked: tuple[tuple[str, Predictor, Clicks], ...]  # states that are not known
 
 
 class Session:
@@ -113,11 +134,19 @@ class Session:
         Device and precision; the best there is by default.
     seed : int
         For recipes that draw at random.
+    folder : Path, optional
+        Keep the maps there: after `close`, another session of the same image, network and
+        precision goes on with what is drawn. By default they are temporary files.
+    features : FeatureCache, optional
+        Where the encoder's features go while an adapted network leaves the encoder as it was;
+        at most 512 MB of memory and no disk by default.
 
     Raises
     ------
     RasterError, CardError
         If the network cannot read this image.
+    ExportError
+        If there is no room for the maps.
     """
 
     clicks_changed = Signal(Clicks)
@@ -134,13 +163,14 @@ class Session:
         factor: float | None = None,
         compute: Compute | None = None,
         seed: int = 0,
+        folder: Path | None = None,
+        features: FeatureCache | None = None,
     ) -> None:
         self.raster = raster
         self.inputs = NetworkInput(raster, network.card, bands=bands, factor=factor)
         self.compute = compute or Compute.choose()
         self.seed = seed
         self.tiling: Tiling = tiling_for(self.inputs)
-        self.maps: dict[str, Canvas] = {name: Canvas(raster.shape) for name in MAPS}
         self.viewport = Viewport()
         # A copy: moving a module to a device would change the one received.
         self._network: Network = deepcopy(network).to(
@@ -149,9 +179,18 @@ class Session:
         self._network.eval().requires_grad_(False)
         self._weights = fingerprint(network)
         self._adapted_network: tuple[str, Network] | None = None
-        self._drawn: dict[str, dict[int, str]] = {name: {} for name in MAPS}
+        self._encoder = encoder_fingerprint(self._network)
+        self._features = features or FeatureCache()
+        self._predictors: OrderedDict[str, Predictor] = OrderedDict()
+        self._assigned: tuple[Clicks, TileClicks] | None = None
+        self._drawn = TileStates(MAPS, len(self.tiling))
+        self._folder = folder
+        if folder is not None:
+            self._take_over(folder)
+        self.maps: dict[str, Canvas] = {
+            name: Canvas(raster.shape, folder / name if folder else None) for name in MAPS
+        }
         self._recent = _RecentTiles(_RECENT_BYTES)
-        self._by_tile = TileClicks({})
         self._history: list[Step] = [Step("open", Clicks(), None)]
         self._position = 0
 
@@ -365,7 +404,7 @@ class Session:
         """
         if isinstance(event, Patch):
             self.maps[event.map].paint(event.window, event.labels)
-            self._drawn[event.map][event.tile] = event.state
+            self._drawn.put(event.map, event.tile, event.state)
             self.painted.emit(event)
         elif isinstance(event, Adapted):
             if event.adaptation.network is not None:
@@ -376,34 +415,92 @@ class Session:
 
     def up_to_date(self, name: str) -> float:
         """Share of a map's tiles that show the present clicks and weights, 0 to 1."""
-        return 1 - len(self.stale(name)) / len(self.tiling)
+        return 1 - float(self._stale(name).mean())
 
     def stale(self, name: str) -> list[Tile]:
         """Tiles of a map that are out of date."""
-        now = self._snapshot()
-        clicks = _clicks_of(name, now)
-        drawn, weights = self._drawn[name], now.weights[name]
-        return [
-            tile for tile in self.tiling if drawn.get(tile.index) != clicks.state(weights, tile)
-        ]
+        return [self.tiling[int(index)] for index in np.flatnonzero(self._stale(name))]
+
+    def outdated(self, name: str) -> NDArray[np.bool_]:
+        """Tiles of a map that show clicks or weights of before, as ``tiling.grid``.
+
+        Tiles that show nothing yet are not among them.
+        """
+        return (self._stale(name) & self._drawn.drawn(name)).reshape(self.tiling.grid)
+
+    def _stale(self, name: str) -> NDArray[np.bool_]:
+        weights = self._weights
+        if name == "disca" and self.adapted is not None:
+            weights = self.adapted.weights
+        clicks = TileClicks({}) if name == "initial" else self._assign(self.clicks)
+        return self._drawn.stale(name, weights, clicks)
+
+    def _assign(self, clicks: Clicks) -> TileClicks:
+        """Clicks by tile; asked by the panel again and again for the same clicks."""
+        kept = self._assigned
+        if kept is None or kept[0] is not clicks:
+            assigned = kept[1] if kept is not None else TileClicks({})
+            kept = self._assigned = (
+                clicks,
+                assigned.updated(clicks, self.inputs, self.tiling),
+            )
+        return kept[1]
+
+    # ---------------------------------------------------------------- keeping
+
+    def close(self) -> None:
+        """End the session; kept maps can be taken over by another from now on.
+
+        Call it when no job runs. Temporary maps go with the session object.
+
+        Raises
+        ------
+        ExportError
+            If the folder cannot be written.
+        """
+        if self._folder is not None:
+            self._drawn.save(self._folder / _STATES, self._about())
+            self._folder = None
+
+    def _take_over(self, folder: Path) -> None:
+        """Take over the maps of an earlier session, or start with empty ones."""
+        try:
+            if not self._drawn.load(folder / _STATES, self._about()):
+                for name in MAPS:
+                    shutil.rmtree(folder / name, ignore_errors=True)
+            # Should this session end without a word, what it painted over must not be believed.
+            (folder / _STATES).unlink(missing_ok=True)
+        except OSError as error:
+            raise ExportError(f"cannot keep maps in {folder}: {error.strerror}") from error
+
+    def _about(self) -> str:
+        """What labels depend on besides weights and clicks."""
+        facts = (
+            raster_fingerprint(self.raster),
+            self.inputs.bands,
+            self.inputs.factor,
+            (self.tiling.shape, self.tiling.size, self.tiling.halo),
+            str(self.compute),
+            self.compute.batch,
+            self.compute.folded,
+        )
+        return repr(facts)
 
     def _snapshot(self) -> _Snapshot:
         adapted = self.adapted
         networks = {self._weights: self._network}
         if adapted is not None:
             networks[adapted.weights] = self._built(adapted)
-        if self._by_tile.clicks is not self.clicks:
-            self._by_tile = self._by_tile.updated(self.clicks, self.inputs, self.tiling)
         return _Snapshot(
             clicks=self.clicks,
-            by_tile=self._by_tile,
             networks=networks,
             weights={
                 "initial": self._weights,
                 "disir": self._weights,
                 "disca": adapted.weights if adapted is not None else self._weights,
             },
-            drawn={name: dict(states) for name, states in self._drawn.items()},
+            assigned=self._assign(self.clicks),
+            drawn=self._drawn.copy(),
         )
 
     def _built(self, adapted: Adapted) -> Network:
@@ -414,35 +511,87 @@ class Session:
             self._adapted_network = adapted.weights, network
         return self._adapted_network[1]
 
+    def _predictor(self, weights: str, network: Network) -> Predictor:
+        """Predictor of some weights; the last few stay ready."""
+        predictor = self._predictors.pop(weights, None)
+        if predictor is None:
+            # Only an adapted network can come back to the same features again and again.
+            encoder = "" if weights == self._weights else encoder_fingerprint(network)
+            frozen = bool(encoder) and encoder == self._encoder
+            predictor = Predictor(
+                network, self.inputs, self.compute, (encoder, self._features) if frozen else None
+            )
+        self._predictors[weights] = predictor
+        if len(self._predictors) > _READY_NETWORKS:
+            self._predictors.popitem(last=False)
+        return predictor
+
     def _refresh(self, now: _Snapshot, maps: tuple[str, ...]) -> Job[None]:
-        clicks = {name: _clicks_of(name, now) for name in MAPS}
+        clicks = {name: TileClicks({}) if name == "initial" else now.assigned for name in MAPS}
         predictors = {
-            weights: Predictor(network, self.inputs, self.compute)
-            for weights, network in now.networks.items()
+            weights: self._predictor(weights, network) for weights, network in now.networks.items()
         }
 
         def wanted(name: str, tile: Tile) -> str:
             return clicks[name].state(now.weights[name], tile)
 
         def outdated(name: str, tile: Tile) -> bool:
-            return now.drawn[name].get(tile.index) != wanted(name, tile)
+            return now.drawn.get(name, tile.index) != wanted(name, tile)
 
-        waiting = [tile for tile in self.tiling if any(outdated(name, tile) for name in maps)]
-        total = len(waiting)
-        yield Progress("updating the map", 0, total)
-        for done, tile in enumerate(self._as_seen(waiting), start=1):
-            window = self.inputs.image_window(tile.keep)
-            states = dict.fromkeys(wanted(n, tile) for n in maps if outdated(n, tile))
+        def states(tile: Tile) -> list[str]:
+            return list(dict.fromkeys(wanted(n, tile) for n in maps if outdated(n, tile)))
+
+        def load(index: int) -> _Loaded:
+            tile = self.tiling[index]
             known = self._known(tile, now)
-            for state in states:
-                if state not in known:
-                    known[state] = self._predicted(tile, state, clicks["disir"], predictors)
-                    for predictor in predictors.values():
-                        yield from predictor.notes()
-                for name in MAPS:
-                    if outdated(name, tile) and wanted(name, tile) == state:
-                        yield Patch(name, window, known[state], tile.index, state)
-            yield Progress("updating the map", done, total)
+            asked = [
+                (state, predictors[weights], now.assigned.of(tile) if plus else Clicks())
+                for state in states(tile)
+                if state not in known
+                for weights, plus, _ in [state.partition("+")]
+            ]
+            if not asked:
+                return _Loaded(tile, known, None, ())
+            unseen = any(not predictor.knows(tile, near) for _, predictor, near in asked)
+            pixels = read_pixels(self.inputs, tile, image=unseen)
+            return _Loaded(tile, known, pixels, tuple(asked))
+
+        waiting = np.zeros(len(self.tiling), dtype=np.bool_)
+        urgent = np.zeros_like(waiting)
+        for name in maps:
+            waiting |= now.drawn.stale(name, now.weights[name], clicks[name])
+            urgent |= now.drawn.touched(name, clicks[name])
+        queue = TileQueue(self.tiling, waiting, urgent)
+        total, done = len(queue), 0
+        yield Progress("updating the map", 0, total)
+        with closing(Ahead(load, 2 * self.compute.batch)) as ahead:
+            while len(queue):
+                # Asked anew each time: the user may have panned.
+                group = ahead.take(queue.take(self.compute.batch, self._seen()))
+                ahead.expect(queue.peek(self.compute.batch, self._seen()))
+                self._predict(group)
+                for predictor in predictors.values():
+                    yield from predictor.notes()
+                for loaded in group:
+                    tile, known = loaded.tile, loaded.known
+                    window = self.inputs.image_window(tile.keep)
+                    for state in states(tile):
+                        for name in MAPS:
+                            if outdated(name, tile) and wanted(name, tile) == state:
+                                yield Patch(name, window, known[state], tile.index, state)
+                done += len(group)
+                yield Progress("updating the map", done, total)
+
+    def _predict(self, group: Sequence[_Loaded]) -> None:
+        """Ask the networks for what is not known of some tiles."""
+        asked: dict[Predictor, list[tuple[_Loaded, str, Clicks]]] = {}
+        for loaded in group:
+            for state, predictor, near in loaded.asked:
+                asked.setdefault(predictor, []).append((loaded, state, near))
+        for predictor, parts in asked.items():
+            pixels = [(part.pixels, near) for part, _, near in parts if part.pixels is not None]
+            for (loaded, state, _), labels in zip(parts, predictor.batch(pixels), strict=True):
+                loaded.known[state] = labels
 
     def _known(self, tile: Tile, now: _Snapshot) -> dict[str, NDArray[np.uint8]]:
         """Labels of a tile that need no network, by state: those shown now, and recent ones.
@@ -453,41 +602,25 @@ class Session:
         window = self.inputs.image_window(tile.keep)
         known = self._recent.of(tile.index)
         for name in MAPS:
-            state = now.drawn[name].get(tile.index)
+            state = now.drawn.get(name, tile.index)
             if state is not None and state not in known:
                 known[state] = self.maps[name].read(window)
                 self._recent.put(tile.index, state, known[state])
         return known
 
-    def _predicted(
-        self,
-        tile: Tile,
-        state: str,
-        clicks: TileClicks,
-        predictors: Mapping[str, Predictor],
-    ) -> NDArray[np.uint8]:
-        weights, plus, _ = state.partition("+")
-        _, labels = predictors[weights].labels(tile, clicks.of(tile) if plus else Clicks())
-        return labels
-
-    def _as_seen(self, tiles: Sequence[Tile]) -> Iterator[Tile]:
-        """Tiles nearest to the view first, asked anew before each: the user may have panned."""
-        rows, cols = np.array([tile.keep.centre for tile in tiles]).reshape(-1, 2).T
-        left = np.ones(len(tiles), dtype=np.bool_)
-        for _ in range(len(tiles)):
-            indices = np.flatnonzero(left)
-            view = self.viewport.window
-            if view is None:
-                chosen = int(indices[0])
-            else:
-                row, col = self._network_pixel(*view.centre)
-                chosen = int(indices[np.hypot(rows[indices] - row, cols[indices] - col).argmin()])
-            left[chosen] = False
-            yield tiles[chosen]
-
-    def _network_pixel(self, row: float, col: float) -> tuple[float, float]:
-        height, width = self.raster.shape
-        return row * self.inputs.shape[0] / height, col * self.inputs.shape[1] / width
+    def _seen(self) -> Window | None:
+        """What the user looks at, on the network's grid."""
+        view = self.viewport.window
+        if view is None or self.inputs.factor == 1.0:
+            return view
+        down = self.inputs.shape[0] / self.raster.shape[0]
+        across = self.inputs.shape[1] / self.raster.shape[1]
+        return Window.from_bounds(
+            int(view.top * down),
+            int(view.left * across),
+            int(view.bottom * down) + 1,
+            int(view.right * across) + 1,
+        )
 
     def _adapt(self, now: _Snapshot, recipe: Recipe, maps: tuple[str, ...]) -> Job[Adaptation]:
         crops = crops_for(recipe, self.inputs, now.clicks, self.tiling)
@@ -520,10 +653,6 @@ class Session:
         )
         yield from self._refresh(after, maps)
         return adaptation
-
-
-def _clicks_of(name: str, now: _Snapshot) -> TileClicks:
-    return TileClicks({}) if name == "initial" else now.by_tile
 
 
 class _RecentTiles:

@@ -1,8 +1,11 @@
-"""How waiting threads behave; to be settled before torch is imported."""
+"""How threads share the cores with the window and with each other."""
 
 from __future__ import annotations
 
 import os
+import sys
+import threading
+from contextlib import suppress
 
 
 def keep_cores_free() -> None:
@@ -14,3 +17,31 @@ def keep_cores_free() -> None:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
+
+
+def leave_a_core() -> None:
+    """Let networks compute with all cores but one, which a window needs to stay smooth.
+
+    On a machine of two cores that would halve the speed; `give_way` is what helps there. What
+    the user has set (``OMP_NUM_THREADS``) is left alone.
+    """
+    import torch
+
+    cores = torch.get_num_threads()
+    if "OMP_NUM_THREADS" not in os.environ and cores > 2:
+        torch.set_num_threads(cores - 1)
+
+
+def give_way() -> None:
+    """Let this thread, and those it will start, run only where the window does not want to.
+
+    Linux only, where threads have priorities of their own; elsewhere systems favour the window
+    in front by themselves.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BACKGROUND)
+
+
+#: Niceness of background work: the window gets nine times the share of a core that both want.
+_BACKGROUND = 10

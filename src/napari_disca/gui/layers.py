@@ -20,6 +20,7 @@ from napari_disca.clicks import Click, Clicks
 from napari_disca.errors import DiscaError
 from napari_disca.events import Patch
 from napari_disca.gui.comparison import COPY, Comparison, camera_of
+from napari_disca.gui.hatch import Hatch
 from napari_disca.gui.legend import class_colormap, class_features
 from napari_disca.session import Session
 from napari_disca.tiling import Window
@@ -28,6 +29,8 @@ TITLES = {"initial": "Initial map", "disir": "DISIR", "disca": "DISCA"}
 CLICKS = "Clicks"
 #: Milliseconds between two redraws of a map that is being painted.
 _REDRAW = 60
+#: Milliseconds for which something is out of date before it is hatched: a click's tiles are not.
+_HATCH = 400
 #: Diameter of a click in pixels of the screen, at any zoom.
 _MARKER = 15
 
@@ -49,6 +52,8 @@ class SessionLayers(QObject):
         The result layers that are in the viewer.
     clicks : list of Points
         The clicks, once in each view.
+    stale : Labels or None
+        The hatching over what is out of date, once there was something.
     label : int
         Class of the next click.
     """
@@ -68,6 +73,8 @@ class SessionLayers(QObject):
         self.label = 0
         self.maps: dict[str, Labels] = {}
         self.clicks: list[Points] = []
+        self.stale: Labels | None = None
+        self._hatch: Hatch | None = Hatch(session)
         self._report = report
         self._comparison: Comparison | None = None
         self._dirty: set[str] = set()
@@ -76,7 +83,11 @@ class SessionLayers(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_REDRAW)
         self._timer.timeout.connect(self._redraw)
+        self._hatch_timer = QTimer(self)
+        self._hatch_timer.setInterval(_HATCH)
+        self._hatch_timer.timeout.connect(self._redraw_hatch)
         session.painted.connect(self._on_painted)
+        session.history_changed.connect(self._on_history)
         session.clicks_changed.connect(self._on_session_clicks)
         viewer.layers.events.removed.connect(self._on_removed)
 
@@ -241,6 +252,34 @@ class SessionLayers(QObject):
             if not self._timer.isActive():
                 self._timer.start()
 
+    def _on_history(self) -> None:
+        if not self._hatch_timer.isActive():
+            self._hatch_timer.start()
+
+    def _redraw_hatch(self) -> None:
+        """Hatch what the map on top shows of the clicks and weights before; until nothing is."""
+        shown = next((n for n in reversed(self.maps) if self.maps[n].visible), None)
+        if shown is None or self._hatch is None:
+            self._hatch_timer.stop()
+            return
+        outdated = self.session.outdated(shown)
+        changed = self._hatch.show(outdated)
+        if not outdated.any():
+            self._hatch_timer.stop()
+        if self.stale is None and outdated.any() and not self.comparing:
+            self._add_hatch(self._hatch)
+        elif changed and self.stale is not None and self.stale.visible:
+            self.stale.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def _add_hatch(self, hatch: Hatch) -> None:
+        layers, active = self.viewer.layers, self.viewer.layers.selection.active
+        self.stale = hatch.layer(self.placement())
+        self.viewer.add_layer(self.stale)
+        if self.clicks and self.clicks[0] in layers:
+            layers.move(layers.index(self.stale), layers.index(self.clicks[0]))
+        self._bind_keys(self.stale)
+        layers.selection.active = active  # the next click is still one
+
     def _redraw(self) -> None:
         """Show what was painted since the last time; a timer, so that patches do not queue up."""
         if not self._dirty:
@@ -254,6 +293,7 @@ class SessionLayers(QObject):
 
     def settle(self) -> None:
         """Bring everything up to date, thumbnails too, when a run has ended."""
+        self._redraw_hatch()
         self._timer.stop()
         self._dirty.clear()
         for layer in self.maps.values():
@@ -337,18 +377,23 @@ class SessionLayers(QObject):
         layer = event.value
         self.maps = {name: kept for name, kept in self.maps.items() if kept is not layer}
         self.clicks = [kept for kept in self.clicks if kept is not layer]
+        if layer is self.stale:
+            self.stale = self._hatch = None  # whoever removes it does not want it
         if self._comparison is not None:
             self._comparison.on_removed(layer)
 
     def detach(self) -> None:
         """Let go of the viewer; the layers stay in it as they are."""
         self._timer.stop()
+        self._hatch_timer.stop()
+        self.session.history_changed.disconnect(self._on_history)
         self.session.painted.disconnect(self._on_painted)
         self.session.clicks_changed.disconnect(self._on_session_clicks)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         for layer in self.clicks:
             layer.events.data.disconnect(self._on_points)
-        for layer in (self.image, *self.maps.values(), *self.clicks):
+        hatching = [] if self.stale is None else [self.stale]
+        for layer in (self.image, *self.maps.values(), *hatching, *self.clicks):
             for key in self._keys:
                 layer.bind_key(key, None)
 
@@ -358,6 +403,7 @@ class SessionLayers(QObject):
             comparison, self._comparison = self._comparison, None
             comparison.end()
         self.detach()
-        for layer in (*self.clicks, *self.maps.values()):
+        hatching = [] if self.stale is None else [self.stale]
+        for layer in (*self.clicks, *hatching, *self.maps.values()):
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)

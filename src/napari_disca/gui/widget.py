@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -11,7 +12,7 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_disca.gui import dialogs
-from napari_disca.threads import keep_cores_free
+from napari_disca.threads import keep_cores_free, leave_a_core
 
 if TYPE_CHECKING:
     from napari_disca.clicks import Clicks
@@ -37,6 +38,7 @@ class DiscaWidget(QScrollArea):
         from napari_disca.gui.image_panel import ImagePanel
         from napari_disca.gui.refine_panel import RefinePanel
 
+        leave_a_core()
         self.viewer = napari_viewer
         self.control = Control(napari_viewer, self)
         self.image_panel = ImagePanel(napari_viewer)
@@ -58,6 +60,8 @@ class DiscaWidget(QScrollArea):
         verbs.refused.connect(show_error)
         control.changed.connect(self._show)
         control.progressed.connect(verbs.show_progress)
+        control.progressed.connect(self._show_status)
+        verbs.precision_chosen.connect(self._on_chosen)
         self.image_panel.chosen.connect(self._on_chosen)
         self.classes_panel.armed.connect(self.arm)
         self.compare_panel.switched.connect(self._compare)
@@ -65,9 +69,10 @@ class DiscaWidget(QScrollArea):
         self._left_viewer = False
         self._card: Any = None
         self._raster: Any = None
-        #: Image layer, network and factor by hand: as chosen, and as the session was made for.
-        self._chosen: tuple[Any, str, float | None] | None = None
-        self._opened: tuple[Any, str, float | None] | None = None
+        #: Image layer, network, factor by hand and precision: as chosen, and as the session was
+        #: made for.
+        self._chosen: tuple[Any, str, float | None, str] | None = None
+        self._opened: tuple[Any, str, float | None, str] | None = None
         #: Clicks of images that were left for another, by the names of the classes.
         self._left: WeakKeyDictionary[Layer, dict[tuple[str, ...], Clicks]] = WeakKeyDictionary()
         self._on_chosen()
@@ -118,7 +123,7 @@ class DiscaWidget(QScrollArea):
                 inputs = NetworkInput(self._raster, self._card, factor=factor)
                 remember(self._raster, self._card, factor)
                 self.image_panel.show_factor(inputs.factor, inputs.describe())
-                self._chosen = (layer, weights, factor)
+                self._chosen = (layer, weights, factor, self.refine_panel.precision.currentText())
         except DiscaError as error:
             self.image_panel.show_factor(1.0, str(error))
         self._show()
@@ -129,6 +134,7 @@ class DiscaWidget(QScrollArea):
 
     def _session_ready(self) -> bool:
         """Make the session of what is chosen if it is not there; fitting clicks move along."""
+        from napari_disca.compute import Compute
         from napari_disca.errors import explained
         from napari_disca.networks import load_network
         from napari_disca.session import Session
@@ -139,11 +145,12 @@ class DiscaWidget(QScrollArea):
             return False
         if self._session() is not None:
             return True
-        layer, weights, factor = self._chosen
+        layer, weights, factor, precision = self._chosen
         try:
             allowed = self.image_panel.allows(weights)
             network = load_network(weights, allow_torchscript=allowed)
-            session = Session(self._raster, network, factor=factor)
+            compute = Compute.choose(precision=precision)
+            session = Session(self._raster, network, factor=factor, compute=compute)
         except Exception as error:
             line = explained(error)
             if line is None:
@@ -230,7 +237,7 @@ class DiscaWidget(QScrollArea):
         adapted = there and session.adapted is not None
         for name, action in self.refine_panel.saves.items():
             action.setEnabled(drawn[name] and (adapted or name != "disca"))
-        self.refine_panel.status.setText(self._status())
+        self._show_status()
         if self._card is not None:
             self.classes_panel.show_classes(self._card.classes, clicks)
         self.compare_panel.show_state(
@@ -239,15 +246,16 @@ class DiscaWidget(QScrollArea):
             difference(session) if drawn["disir"] else "",
         )
 
+    def _show_status(self, _progress: Any = None) -> None:
+        self.refine_panel.status.setText(self._status())
+
     def _status(self) -> str:
         session = self._session()
         if session is None:
             return "Press Segment to draw the first map" if self._chosen else ""
-        if self.control.busy:
-            return self.control.status
-        fresh = f"DISIR {session.up_to_date('disir'):.0%} up to date"
+        fresh = f"DISIR {_percent(session.up_to_date('disir'))} up to date"
         if session.adapted is not None:
-            fresh += f" · DISCA {session.up_to_date('disca'):.0%}"
+            fresh += f" · DISCA {_percent(session.up_to_date('disca'))}"
         elif len(session.clicks):
             fresh += " · not adapted yet"
         return f"{self.control.status}\n{fresh}" if self.control.status else fresh
@@ -271,6 +279,11 @@ class DiscaWidget(QScrollArea):
             self._left_viewer = True
             self.control.shut_down()
             self.image_panel.detach()
+
+
+def _percent(share: float) -> str:
+    """Rounded down: 100 % means all."""
+    return f"{math.floor(100 * share)} %"
 
 
 def _names(session: Session) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -9,6 +10,11 @@ from napari.qt.threading import WorkerBase, WorkerBaseSignals
 from qtpy.QtCore import Signal
 
 from napari_disca.events import Job
+from napari_disca.threads import give_way
+
+#: Where jobs compute. Threads of our own, because those of Qt's pool run other plugins' work too,
+#: and because a thread that stays has its team of OpenMP threads ready.
+_THREADS = ThreadPoolExecutor(8, "napari-disca-job", initializer=give_way)
 
 
 class _Signals(WorkerBaseSignals):
@@ -17,7 +23,7 @@ class _Signals(WorkerBaseSignals):
 
 
 class JobWorker(WorkerBase):
-    """Runs a job on a thread of Qt's pool; its events arrive on the GUI thread.
+    """Runs a job on a thread of low priority; its events arrive on the GUI thread.
 
     Signals: ``progressed(event)``, ``returned(result)``, ``errored(exception)``, ``aborted()``,
     ``finished()``. Connect bound methods of a `QObject`, not lambdas: those would run on the
@@ -36,6 +42,10 @@ class JobWorker(WorkerBase):
         self._job = job
 
     def work(self) -> Any:
+        """Wait, on a thread of Qt's pool, for the job's own thread."""
+        return _THREADS.submit(self._drive).result()
+
+    def _drive(self) -> Any:
         """Drive the job until it ends or is told to stop."""
         with closing(self._job) as job:  # the engine's `finally` runs here and now
             while not self.abort_requested:

@@ -16,6 +16,7 @@ from napari_disca.networks.files import (
     save_network,
     write_tensors,
 )
+from napari_disca.networks.inference import encoder_fingerprint, prepared
 from napari_disca.networks.network import Features, Network
 from napari_disca.networks.table import ARCHITECTURES, build_network
 
@@ -28,9 +29,11 @@ __all__ = [
     "Scaling",
     "build_network",
     "bundled_weights",
+    "encoder_fingerprint",
     "fingerprint",
     "load_network",
     "needs_consent",
+    "prepared",
     "read_card",
     "save_network",
     "write_tensors",

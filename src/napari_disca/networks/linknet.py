@@ -10,13 +10,19 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from napari_disca.errors import CardError
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Features, Network
+from napari_disca.tiling import Window
 
 _BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 _WIDTHS = (64, 128, 256, 512)
+#: Rows at a quarter of the resolution around a wanted window that the last three layers see: a
+#: cut spoils 1 row at a half of it in the last `_Up`, 2 after the head's first convolution, and
+#: 5 pixels of the logits; 2 rows at a quarter are 8 pixels.
+_MARGIN = 2
 
 
 def _conv_bn(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> list[nn.Module]:
@@ -76,6 +82,8 @@ class LinkNet(Network):
         If the encoder is unknown.
     """
 
+    encoder = ("stem", "pool", "stages")
+
     def __init__(self, card: Card, encoder: Literal["resnet18", "resnet34"] = "resnet18") -> None:
         super().__init__(card)
         if encoder not in _BLOCKS:
@@ -101,7 +109,17 @@ class LinkNet(Network):
 
     def encode(self, image: Tensor, guidance: Tensor) -> Features:
         """Return the stem's features and those of the four stages, finest first."""
-        stem = self.stem(torch.cat([image, guidance.to(image.dtype)], dim=1))
+        return self._stages(self.stem(torch.cat([image, guidance.to(image.dtype)], dim=1)))
+
+    def encode_clickless(self, image: Tensor) -> Features:
+        """Leave out the guidance's weights: a third of the first layer's work remains."""
+        first = self.stem[0]
+        assert isinstance(first, nn.Conv2d)
+        weight = first.weight[:, : image.shape[1]].contiguous(memory_format=torch.channels_last)
+        stem = F.conv2d(image, weight, first.bias, first.stride, first.padding)
+        return self._stages(self.stem[1:](stem))
+
+    def _stages(self, stem: Tensor) -> Features:
         features = [stem]
         x = self.pool(stem)
         for stage in self.stages:
@@ -111,8 +129,40 @@ class LinkNet(Network):
 
     def decode(self, features: Features) -> Tensor:
         """Logits at the input's size."""
-        x = features[-1]
-        for up, skip in zip(self.ups, reversed(features[:-1]), strict=True):
-            x = up(x) + skip
-        logits: Tensor = self.head(x)
+        stem, *deeper = features
+        logits: Tensor = self.head(self.ups[-1](self._up(deeper)) + stem)
         return logits
+
+    def trimmed(self, features: Features, keep: Window) -> Features:
+        """Cut the stem's features, by far the largest, to what the last layers need."""
+        stem, *deeper = features
+        rows, cols = _quarter(keep, (deeper[0].shape[-2], deeper[0].shape[-1]))
+        cut = stem[..., 2 * rows.start : 2 * rows.stop, 2 * cols.start : 2 * cols.stop]
+        return (cut.contiguous(memory_format=torch.channels_last), *deeper)
+
+    def decode_window(self, features: Features, keep: Window) -> Tensor:
+        """Logits of a window: the last layers, where most of the pixels are, see no more."""
+        stem, *deeper = features
+        x = self._up(deeper)
+        rows, cols = _quarter(keep, (x.shape[-2], x.shape[-1]))
+        x = x[..., rows, cols].contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.head(self.ups[-1](x) + stem)
+        top, left = keep.top - 4 * rows.start, keep.left - 4 * cols.start
+        return logits[..., top : top + keep.height, left : left + keep.width]
+
+    def _up(self, deeper: list[Tensor]) -> Tensor:
+        """Run the decoder up to a quarter of the resolution."""
+        x = deeper[-1]
+        for up, skip in zip(self.ups[:-1], reversed(deeper[:-1]), strict=True):
+            x = up(x) + skip
+        return x
+
+
+def _quarter(keep: Window, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns at a quarter of the resolution that a window's logits depend on."""
+    spans = ((keep.top, keep.bottom, shape[0]), (keep.left, keep.right, shape[1]))
+    rows, cols = (
+        slice(max(0, low // 4 - _MARGIN), min(length, -(-high // 4) + _MARGIN))
+        for low, high, length in spans
+    )
+    return rows, cols

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_disca.networks.card import Card
+from napari_disca.tiling import Window
 
 #: What `Network.encode` hands to `Network.decode`.
 Features: TypeAlias = tuple[Tensor, ...]
@@ -29,6 +30,8 @@ class Network(nn.Module):
 
     #: Inputs are padded to a multiple of this.
     multiple: int = 32
+    #: Modules that `encode` uses and `decode` does not; empty where that is not known.
+    encoder: ClassVar[tuple[str, ...]] = ()
 
     mean: Tensor
     std: Tensor
@@ -56,6 +59,42 @@ class Network(nn.Module):
     @abstractmethod
     def decode(self, features: Features) -> Tensor:
         """Logits ``(B, classes, H, W)`` from `encode`'s features."""
+
+    def encode_clickless(self, image: Tensor) -> Features:
+        """Features of a batch without clicks; a subclass may spare itself the zeros."""
+        batch, _, height, width = image.shape
+        return self.encode(image, image.new_zeros(batch, len(self.card.classes), height, width))
+
+    def trimmed(self, features: Features, keep: Window) -> Features:
+        """Those parts of `encode`'s features that `decode_window` needs for a window.
+
+        A subclass may cut off what is kept from other tiles.
+        """
+        return features
+
+    def decode_window(self, features: Features, keep: Window) -> Tensor:
+        """Logits ``(B, classes, keep.height, keep.width)`` from trimmed features."""
+        return self.decode(features)[(..., *keep.slices)]
+
+    def features(self, image: Tensor, guidance: Tensor | None, keep: Window) -> Features:
+        """Features from which `decode_window` makes the logits of a part of the input.
+
+        Parameters
+        ----------
+        image : (B, bands, H, W) tensor
+            Scaled as the card says, not yet standardised.
+        guidance : (B, classes, H, W) tensor, optional
+            None: there are no clicks.
+        keep : Window
+            What of the input is wanted, counted from its corner.
+        """
+        padded = self._padded((image - self.mean) / self.std)
+        encoded = (
+            self.encode_clickless(padded)
+            if guidance is None
+            else self.encode(padded, self._padded(guidance))
+        )
+        return self.trimmed(encoded, keep)
 
     def forward(self, image: Tensor, guidance: Tensor) -> Tensor:
         """Logits of a batch of any height and width.

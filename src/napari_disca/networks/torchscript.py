@@ -21,6 +21,7 @@ from napari_disca.errors import CardError, out_of_memory
 from napari_disca.jsonfile import JsonError, load_json
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Features, Network
+from napari_disca.tiling import Window
 
 #: What a card of a TorchScript file names as its architecture.
 ARCHITECTURE = "torchscript"
@@ -67,6 +68,17 @@ class TorchScript(Network):
     def decode(self, features: Features) -> Tensor:
         """Refuse: see `encode`."""
         raise CardError(f"{self.card.name} is TorchScript, which has no decoder of its own")
+
+    def features(self, image: Tensor, guidance: Tensor | None, keep: Window) -> Features:
+        """Logits of the wanted part: there is nothing to stop at on the way to them."""
+        if guidance is None:
+            batch, _, height, width = image.shape
+            guidance = image.new_zeros(batch, len(self.card.classes), height, width)
+        return (self(image, guidance)[(..., *keep.slices)],)
+
+    def decode_window(self, features: Features, keep: Window) -> Tensor:
+        """Return what `features` gave."""
+        return features[0]
 
     def forward(self, image: Tensor, guidance: Tensor) -> Tensor:
         """Logits of a batch of any height and width; see `Network.forward`.

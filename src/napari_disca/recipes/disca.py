@@ -13,7 +13,7 @@ its input, and with BatchNorm's statistics fixed. What the paper leaves open are
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -31,6 +31,9 @@ from napari_disca.networks import Network
 from napari_disca.recipes.recipe import Adaptation
 from napari_disca.tiling import Tiling, Window
 
+#: Passes that are compared to tell whether there is anything left to learn.
+_PATIENCE = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Disca:
@@ -45,9 +48,12 @@ class Disca:
     title: ClassVar[str] = "DISCA (the whole map)"
     learns: ClassVar[bool] = True
 
-    parameters: Literal["batchnorm", "all"] = field(
+    parameters: Literal["batchnorm", "all", "decoder", "decoder batchnorm"] = field(
         default="batchnorm",
-        metadata={"tooltip": "Which weights learn: BatchNorm scales and shifts, or all"},
+        metadata={
+            "tooltip": "Which weights learn: BatchNorm scales and shifts, or all; with the decoder "
+            "only, the map is redone several times faster after the first time"
+        },
     )
     optimiser: Literal["adam", "sgd"] = field(
         default="adam", metadata={"tooltip": "SGD has no momentum"}
@@ -55,6 +61,15 @@ class Disca:
     rate: float = field(default=3e-4, metadata={"min": 0.0, "max": 1.0, "tooltip": "Learning rate"})
     passes: int = field(
         default=20, metadata={"min": 1, "max": 1000, "tooltip": "Passes over the crops"}
+    )
+    tolerance: float = field(
+        default=1e-3,
+        metadata={
+            "min": 0.0,
+            "max": 1.0,
+            "tooltip": "Stop when three passes have lowered the loss by less than this share; "
+            "0: never",
+        },
     )
     batch: Literal["one", "all"] = field(
         default="all",
@@ -115,6 +130,7 @@ class Disca:
             ("passes", 1, 1000),
             ("crop_size", 64, 1024),
             ("weight", 0.0, 1e6),
+            ("tolerance", 0.0, 1.0),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
@@ -123,7 +139,8 @@ class Disca:
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Tiles that hold clicks, or smaller windows around them."""
         if self.crops == "tiles":
-            return tiles_with_clicks(clicks, tiling)
+            # The paper's, whatever the map is drawn with.
+            return tiles_with_clicks(clicks, Tiling(tiling.shape))
         return windows_around(clicks, self.crop_size, tiling.shape)
 
     def adapt(
@@ -144,7 +161,10 @@ class Disca:
         yield Progress("adapting", 0, self.passes)
         # theta0 may be used by another thread: whatever is moved or changed is a copy.
         learner = _private(current if self.start == "current" and current else network, compute)
-        anchors, right_before, before = self._anchors(network, current, examples, compute)
+        most = _most_together(compute)
+        anchors, right_before, before = yield from self._anchors(
+            network, current, examples, compute
+        )
         learned = self._unfreeze(learner)
         optimiser: torch.optim.Optimizer = (
             torch.optim.SGD(learned, lr=self.rate)
@@ -160,24 +180,30 @@ class Disca:
             order = torch.randperm(len(examples), generator=generator).tolist()
             loss_sum = 0.0
             optimiser.zero_grad(set_to_none=True)
-            for index in order:
-                example = examples[index]
-                share = len(example.labels) / total if self.batch == "all" else 1.0
-                loss = self._loss(learner, example, anchors[index], compute)
-                _refuse_not_finite(loss, done)
-                (loss * share).backward()  # type: ignore[no-untyped-call]
-                loss_sum += loss.item() * len(example.labels) / total
+            for part in _together(order, examples, 1 if self.batch == "one" else most):
+                loss = torch.zeros((), device=compute.device)
+                for index, logits in zip(
+                    part, _unguided(learner, [examples[i] for i in part], compute), strict=True
+                ):
+                    share = len(examples[index].labels) / total
+                    one = self._objective(logits, examples[index], anchors[index])
+                    _refuse_not_finite(one, done)
+                    loss = loss + (one * share if self.batch == "all" else one)
+                    loss_sum += one.item() * share
+                loss.backward()  # type: ignore[no-untyped-call]
                 if self.batch == "one":
                     optimiser.step()
                     optimiser.zero_grad(set_to_none=True)
                     steps += 1
-                # Also the place where a cancelled job stops, so it comes once per crop.
+                # Also the place where a cancelled job stops, so it comes once per few crops.
                 yield Progress("adapting", done, self.passes)
             if self.batch == "all":
                 optimiser.step()
                 steps += 1
             losses.append(loss_sum)
             yield Progress("adapting", done + 1, self.passes)
+            if self._settled(losses):
+                break
         for parameter in learner.parameters():
             parameter.requires_grad_(False)
             if not torch.isfinite(parameter).all():
@@ -188,11 +214,12 @@ class Disca:
         right_after, after, last = 0, [], 0.0
         for example, anchor in zip(examples, anchors, strict=True):
             with torch.no_grad():
-                logits = _unguided(learner, example, compute)
+                (logits,) = _unguided(learner, [example], compute)
                 loss = self._objective(logits, example, anchor)
             last += loss.item() * len(example.labels) / total
             after.append(logits.argmax(dim=1))
             right_after += _right(logits, example)
+            yield Progress("adapting", len(losses), len(losses))
         _refuse_not_finite(torch.tensor(last), self.passes)
         moved = torch.cat(
             [
@@ -222,43 +249,53 @@ class Disca:
         current: Network | None,
         examples: Sequence[_Example],
         compute: Compute,
-    ) -> tuple[list[Tensor], int, list[Tensor]]:
+    ) -> Job[tuple[list[Tensor], int, list[Tensor]]]:
         """p0 of every example; clicks right under theta0; theta0's classes."""
         pretrained = _private(network, compute)
         latest = pretrained if current is None else _private(current, compute)
         anchors, right, classes = [], 0, []
-        with torch.no_grad():
-            for example in examples:
-                logits = _unguided(pretrained, example, compute)
+        for example in examples:
+            with torch.no_grad():
+                (logits,) = _unguided(pretrained, [example], compute)
                 right += _right(logits, example)
                 classes.append(logits.argmax(dim=1))
                 if self.anchor == "guided":
                     logits = _forward(latest, example.image, example.guidance, compute)
-                anchors.append(logits)
+            anchors.append(logits)
+            yield Progress("adapting", 0, self.passes)
         return anchors, right, classes
+
+    def _settled(self, losses: Sequence[float]) -> bool:
+        """Whether the last passes have brought next to nothing."""
+        if self.tolerance == 0 or len(losses) <= _PATIENCE:
+            return False
+        return losses[-1] > (1 - self.tolerance) * losses[-1 - _PATIENCE]
 
     def _unfreeze(self, network: Network) -> list[nn.Parameter]:
         """Let the chosen parameters learn and no others."""
+        if self.parameters.startswith("decoder") and not network.encoder:
+            raise RecipeError(
+                f"a {network.card.architecture} does not say what its encoder is; choose "
+                "parameters = batchnorm or all"
+            )
+        frozen = network.encoder if self.parameters.startswith("decoder") else ()
+        everything = self.parameters in ("all", "decoder")
         for parameter in network.parameters():
-            parameter.requires_grad_(self.parameters == "all")
-        if self.parameters == "batchnorm":
-            for module in network.modules():
-                # In TorchScript a layer's class is but a name.
-                scripted = getattr(module, "original_name", "") == "BatchNorm2d"
-                if scripted or isinstance(module, nn.BatchNorm2d):
-                    for parameter in module.parameters():
-                        parameter.requires_grad_(True)
+            parameter.requires_grad_(False)
+        for name, module in network.named_modules():
+            if name.partition(".")[0] in frozen:
+                continue
+            # In TorchScript a layer's class is but a name.
+            scripted = getattr(module, "original_name", "") == "BatchNorm2d"
+            if everything or scripted or isinstance(module, nn.BatchNorm2d):
+                for parameter in module.parameters(recurse=False):
+                    parameter.requires_grad_(True)
         learned = [p for p in network.parameters() if p.requires_grad]
         if not learned:
             raise RecipeError(
                 "this network has no BatchNorm layers to adapt; choose parameters = all"
             )
         return learned
-
-    def _loss(
-        self, network: Network, example: _Example, anchor: Tensor, compute: Compute
-    ) -> Tensor:
-        return self._objective(_unguided(network, example, compute), example, anchor)
 
     def _objective(self, logits: Tensor, example: _Example, anchor: Tensor) -> Tensor:
         """Equation 1 for one crop."""
@@ -303,8 +340,30 @@ def _forward(network: Network, image: Tensor, guidance: Tensor, compute: Compute
     return logits.float()
 
 
-def _unguided(network: Network, example: _Example, compute: Compute) -> Tensor:
-    return _forward(network, example.image, torch.zeros_like(example.guidance), compute)
+def _unguided(network: Network, examples: Sequence[_Example], compute: Compute) -> Sequence[Tensor]:
+    """Logits ``(1, classes, h, w)`` of some examples of one size, without their clicks."""
+    images = torch.cat([example.image for example in examples])
+    guidance = torch.zeros_like(torch.cat([example.guidance for example in examples]))
+    return torch.split(_forward(network, images, guidance, compute), 1)
+
+
+def _most_together(compute: Compute) -> int:
+    """Pixels of crops in a pass: a CPU is busy with few, and a cancel waits for one pass."""
+    return (16 if compute.device.type == "cuda" else 1) * 512 * 512
+
+
+def _together(order: Sequence[int], examples: Sequence[_Example], most: int) -> Iterator[list[int]]:
+    """Cut an order into runs of crops of one size that fit into a pass."""
+    part: list[int] = []
+    for index in order:
+        shape = examples[index].image.shape
+        full = (len(part) + 1) * shape[-2] * shape[-1] > most
+        if part and (full or shape != examples[part[0]].image.shape):
+            yield part
+            part = []
+        part.append(index)
+    if part:
+        yield part
 
 
 def _right(logits: Tensor, example: _Example) -> int:

@@ -22,6 +22,7 @@ RECIPES: dict[str, Recipe] = {
         passes=10,
         batch="one",
         crops="tiles",
+        tolerance=0.0,
     ),
     # What the authors' plugin runs: a larger rate, weights that carry over from click to click,
     # and the latest guided map as anchor, as a hard map (their default).
@@ -32,6 +33,7 @@ RECIPES: dict[str, Recipe] = {
         passes=10,
         batch="one",
         crops="tiles",
+        tolerance=0.0,
         regulariser="cross-entropy",
         start="current",
         anchor="guided",

@@ -1,0 +1,90 @@
+"""The hatching over what is out of date: a part of `layers`, which puts it into the viewer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.transforms import Affine
+from numpy.typing import NDArray
+
+#: Cells of the hatching along a tile: few enough to cost nothing, enough for stripes.
+_CELLS = 20
+#: Width of a stripe and of the gap after it, in cells.
+_STRIPE = 2
+TITLE = "Out of date"
+
+
+class Hatch:
+    """A small Labels layer, scaled up, that hatches tiles.
+
+    Its memory grows with the number of tiles, not of pixels.
+
+    Parameters
+    ----------
+    session : Session
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        height, width = session.raster.shape
+        self._rows = self._ends(0)
+        self._cols = self._ends(1)
+        tile = max(1, min(height // len(self._rows), width // len(self._cols)))
+        self._cell = max(1, tile // _CELLS)
+        shape = (-(-height // self._cell), -(-width // self._cell))
+        row, col = np.ogrid[: shape[0], : shape[1]]
+        self._stripes = (row + col) % (2 * _STRIPE) < _STRIPE
+        centre = (self._cell - 1) / 2
+        self._tile_rows = np.searchsorted(
+            self._rows, np.arange(shape[0]) * self._cell + centre, side="right"
+        ).clip(max=len(self._rows) - 1)
+        self._tile_cols = np.searchsorted(
+            self._cols, np.arange(shape[1]) * self._cell + centre, side="right"
+        ).clip(max=len(self._cols) - 1)
+        self.cells: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
+
+    def _ends(self, axis: int) -> NDArray[np.intp]:
+        """First row (or column) of the image after each row (column) of tiles."""
+        tiling, inputs = self._session.tiling, self._session.inputs
+        count, step = (tiling.grid[0], tiling.grid[1]) if axis == 0 else (tiling.grid[1], 1)
+        keeps = [inputs.image_window(tiling[i * step].keep) for i in range(count)]
+        return np.array([keep.bottom if axis == 0 else keep.right for keep in keeps])
+
+    def layer(self, placement: dict[str, Any]) -> Labels:
+        """Layer on the grid of an image that is placed like this."""
+        where = dict(placement)
+        scale = np.asarray(where["scale"], dtype=float)
+        # A cell's centre is half a cell from its first pixel's centre, along the image's axes.
+        turned = Affine(scale=scale, rotate=where["rotate"], shear=where["shear"])
+        shift = np.asarray(turned([(self._cell - 1) / 2] * 2))
+        where["translate"] = np.asarray(where["translate"], dtype=float) + shift
+        where["scale"] = scale * self._cell
+        layer = Labels(
+            self.cells,
+            name=TITLE,
+            opacity=0.3,
+            colormap=DirectLabelColormap(
+                color_dict={0: "transparent", None: "transparent", 1: "black"}
+            ),
+            metadata={"napari_disca": {"hatch": True}},
+            **where,
+        )
+        layer.editable = False
+        return layer
+
+    def show(self, outdated: NDArray[np.bool_]) -> bool:
+        """Hatch some tiles; whether that changed anything.
+
+        Parameters
+        ----------
+        outdated : array of bool
+            Of the tiling's grid.
+        """
+        cells = (outdated[self._tile_rows][:, self._tile_cols] & self._stripes).astype(np.uint8)
+        if np.array_equal(cells, self.cells):
+            return False
+        self.cells[:] = cells
+        return True
