@@ -11,68 +11,38 @@ after an undo, a cancel or an error in the middle of a run.
 
 from __future__ import annotations
 
-import threading
-import zlib
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_disca.areas import Area
 from napari_disca.canvas import Canvas
 from napari_disca.clicks import Click, Clicks
 from napari_disca.compute import Compute
-from napari_disca.errors import ClickError, RecipeError
-from napari_disca.events import Job, Patch, Progress
+from napari_disca.drawing import Drawing, Drawn
+from napari_disca.errors import AreaError, ClickError, JournalError, RasterError, RecipeError
+from napari_disca.events import Job, Patch, Progress, Unreadable, finish
+from napari_disca.history import Adapted, Edit, Guided, Lock, Step, click_fields, run_fields
 from napari_disca.inputs import NetworkInput
-from napari_disca.networks import LandClass, Network, fingerprint
-from napari_disca.predict import Predictor, TileClicks, tiling_for
+from napari_disca.journal import Journal
+from napari_disca.learning import Learned, Networks
+from napari_disca.networks import DeltaCache, LandClass, Network
+from napari_disca.predict import TileClicks, tiling_for
 from napari_disca.raster import Raster
-from napari_disca.recipes import Adaptation, Recipe, changed_weights, crops_for
+from napari_disca.recipes import Adaptation, Recipe
 from napari_disca.tiling import Tile, Tiling, Window
 
 #: The three maps of an image.
 MAPS = ("initial", "disir", "disca")
 
-#: Bytes of compressed tiles kept so that undo and redo need no network.
-_RECENT_BYTES = 64 << 20
-#: States kept of one tile.
-_RECENT_STATES = 12
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Adapted:
-    """Event of `Session.adapt`: a recipe has learned; `Session.handle` adopts it.
-
-    Attributes
-    ----------
-    adaptation : Adaptation
-        What was learned. In the history it holds no network: `changed` rebuilds it.
-    recipe : Recipe
-    weights : str
-        Fingerprint of the adapted network.
-    changed : mapping of str to Tensor
-        The tensors that differ from the pretrained network's.
-    """
-
-    adaptation: Adaptation
-    recipe: Recipe
-    weights: str
-    changed: Mapping[str, torch.Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of the history: what the session looked like after `title`."""
-
-    title: str
-    clicks: Clicks
-    adapted: Adapted | None
+#: Bytes of a delta that the history holds although it is on disk.
+_SMALL_DELTA = 1 << 20
 
 
 @dataclass(slots=True)
@@ -86,10 +56,18 @@ class Viewport:
 class _Snapshot:
     """What a refresh needs, frozen when the verb was called."""
 
-    clicks: Clicks
-    networks: Mapping[str, Network]  # weights fingerprint -> network
-    weights: Mapping[str, str]  # map -> weights fingerprint
+    step: Step
     drawn: Mapping[str, Mapping[int, str]] = field(default_factory=dict)  # map -> tile -> state
+    counts: Mapping[str, Mapping[int, tuple[int, int]]] = field(default_factory=dict)
+    unreadable: frozenset[int] = frozenset()
+
+    def run(self, name: str) -> Adapted | None:
+        """Whose weights a map is made with."""
+        return self.step.adapted if name == "disca" else None
+
+    def locks(self, name: str) -> tuple[Lock, ...]:
+        """What is locked in a map; the initial map is the network's alone."""
+        return () if name == "initial" else self.step.locks
 
 
 class Session:
@@ -123,6 +101,9 @@ class Session:
     painted = Signal(Patch)
     adapted_changed = Signal(object)
     history_changed = Signal()
+    locks_changed = Signal(tuple)
+    #: One line: the journal cannot be written, or something was learned differently.
+    troubled = Signal(str)
 
     def __init__(
         self,
@@ -146,12 +127,17 @@ class Session:
             self.compute.device, memory_format=torch.channels_last
         )  # type: ignore[call-overload]
         self._network.eval().requires_grad_(False)
-        self._weights = fingerprint(network)
-        self._adapted_network: tuple[str, Network] | None = None
+        self._networks = Networks(self._network, self.inputs, self.tiling, self.compute)
+        self._drawing = Drawing(self.inputs, self.tiling, self.compute, self._networks)
         self._drawn: dict[str, dict[int, str]] = {name: {} for name in MAPS}
-        self._recent = _RecentTiles(_RECENT_BYTES)
+        #: Map -> tile -> (locked pixels, how many of them would be others).
+        self._counts: dict[str, dict[int, tuple[int, int]]] = {name: {} for name in MAPS}
         self._history: list[Step] = [Step("open", Clicks(), None)]
         self._position = 0
+        self._locks_made = 0
+        self.journal: Journal | None = None
+        #: Tiles that could not be read -> why; they are tried again with the next refresh.
+        self.unreadable: dict[int, str] = {}
 
     # ---------------------------------------------------------------- what it holds
 
@@ -167,8 +153,11 @@ class Session:
 
     @property
     def current_network(self) -> Network:
-        """The network as adapted to this image; the pretrained one until then."""
-        return self._network if self.adapted is None else self._built(self.adapted)
+        """The network as adapted to this image; the pretrained one until then.
+
+        What an edit of the clicks has changed and no job has learned yet is learned now.
+        """
+        return finish(self._drawing.network(self.adapted), self.handle)
 
     @property
     def clicks(self) -> Clicks:
@@ -181,9 +170,19 @@ class Session:
         return self._history[self._position].adapted
 
     @property
+    def locks(self) -> tuple[Lock, ...]:
+        """The locked areas, oldest first."""
+        return self._history[self._position].locks
+
+    @property
     def history(self) -> tuple[Step, ...]:
         """All steps, also those that `redo` would bring back."""
         return tuple(self._history)
+
+    @property
+    def position(self) -> int:
+        """Which step of the history the session is at."""
+        return self._position
 
     @property
     def can_undo(self) -> bool:
@@ -257,14 +256,26 @@ class Session:
     def set_clicks(self, clicks: Clicks, title: str = "change clicks") -> None:
         """Replace all clicks in one step of the history.
 
+        A click that was adapted to and is removed, moved or given another class is so for the
+        adaptation too: the next `refine` learns it again, as if it had always been like that. A
+        new click is learned from when `adapt` is called.
+
         Raises
         ------
         ClickError
             If one lies outside the image or has an unknown class; nothing changes then.
         """
         clicks.checked(self.raster.shape, len(self.classes))
-        if clicks != self.clicks:
-            self._record(Step(title, clicks, self.adapted))
+        if clicks == self.clicks:
+            return
+        edit = Edit.between(self.clicks, clicks)
+        left = set(clicks)
+        adapted = self.adapted
+        if adapted is not None:
+            became = edit.of if edit.exact else (lambda c: c if c in left else None)
+            adapted = adapted.edited(became, self.locks)
+        told = {"do": "clicks", "title": title, **click_fields(edit, clicks)}
+        self._record(Step(title, clicks, adapted, self.locks), told)
 
     def _name(self, click: Click) -> str:
         known = 0 <= click.label < len(self.classes)
@@ -273,7 +284,7 @@ class Session:
     # ---------------------------------------------------------------- history
 
     def undo(self) -> str | None:
-        """Take back the last step, clicks and weights together.
+        """Take back the last step: clicks, weights and locks together.
 
         Returns
         -------
@@ -284,34 +295,179 @@ class Session:
         if not self.can_undo:
             return None
         title = self._history[self._position].title
-        self._go(self._position - 1)
+        self.go(self._position - 1)
         return title
 
     def redo(self) -> str | None:
         """Do again what `undo` took back; what it was, or None."""
         if not self.can_redo:
             return None
-        self._go(self._position + 1)
+        self.go(self._position + 1)
         return self._history[self._position].title
+
+    def go(self, position: int) -> None:
+        """Go to any step of the history; those after it can be brought back.
+
+        Raises
+        ------
+        IndexError
+            If there is no such step.
+        """
+        if not 0 <= position < len(self._history):
+            raise IndexError(f"there is no step {position} among {len(self._history)}")
+        if position != self._position:
+            self._go(position, {"do": "go", "to": position})
 
     def reset_network(self) -> None:
         """Forget what was adapted; the clicks stay. Can be undone."""
         if self.adapted is not None:
-            self._record(Step("reset network", self.clicks, None))
+            self._record(Step("reset network", self.clicks, None, self.locks), {"do": "reset"})
 
-    def _record(self, step: Step) -> None:
+    def _record(self, step: Step, told: Mapping[str, Any]) -> None:
         del self._history[self._position + 1 :]
         self._history.append(step)
-        self._go(self._position + 1)
+        self._go(self._position + 1, told)
 
-    def _go(self, position: int) -> None:
+    def _go(self, position: int, told: Mapping[str, Any]) -> None:
         before, after = self._history[self._position], self._history[position]
         self._position = position
+        self._tell(told)
         if before.clicks != after.clicks:
             self.clicks_changed.emit(after.clicks)
         if before.adapted is not after.adapted:
             self.adapted_changed.emit(after.adapted)
+        if before.locks != after.locks:
+            self.locks_changed.emit(after.locks)
         self.history_changed.emit()
+
+    # ---------------------------------------------------------------- locks
+
+    def lock(self, *areas: Area, map: Guided = "disca", title: str = "") -> tuple[Lock, ...]:
+        """Declare areas checked: their pixels keep their labels, whatever comes.
+
+        They keep what a map says of them with the present clicks and weights, in both guided
+        maps, since what is right on the ground is so in every map. Adaptations from now on learn
+        from a sample of them.
+
+        Parameters
+        ----------
+        areas : Area
+        map : {"disca", "disir"}
+            Which map was checked.
+
+        Raises
+        ------
+        AreaError
+            If one holds no pixel of the image; nothing changes then.
+        """
+        if map not in ("disca", "disir"):
+            raise AreaError(f"map {map!r} cannot be locked; choose 'disca' or 'disir'")
+        for area in areas:
+            area.checked(self.raster.shape)
+        run = self.adapted if map == "disca" else None
+        made: list[Lock] = []
+        for number, area in enumerate(areas, start=self._locks_made + 1):
+            before = (*self.locks, *made)
+            under = tuple(lock for lock in before if lock.area.window & area.window)
+            made.append(Lock(number, area, map, self.clicks, run, under))
+        if made:
+            self._locks_made += len(made)
+            title = title or ("lock an area" if len(made) == 1 else f"lock {len(made)} areas")
+            rings = [area.rings for area in areas]
+            self._record(
+                Step(title, self.clicks, self.adapted, (*self.locks, *made)),
+                {"do": "lock", "title": title, "map": map, "areas": rings},
+            )
+        return tuple(made)
+
+    def unlock(self, *locks: Lock) -> None:
+        """Let areas change again.
+
+        An adaptation that learned from them is learned again without, by the next `refine`.
+
+        Raises
+        ------
+        AreaError
+            If one of them is not locked.
+        """
+        if not all(lock in self.locks for lock in locks):
+            raise AreaError("this area is not locked")
+        if not locks:
+            return
+        left = tuple(lock for lock in self.locks if lock not in locks)
+        adapted = self.adapted
+        if adapted is not None:
+            adapted = adapted.edited(lambda click: click, left)
+        title = "unlock an area" if len(locks) == 1 else f"unlock {len(locks)} areas"
+        numbers = [lock.number for lock in locks]
+        self._record(
+            Step(title, self.clicks, adapted, left),
+            {"do": "unlock", "locks": numbers},
+        )
+
+    def locked_at(self, row: int, col: int) -> bool:
+        """Whether a pixel is locked."""
+        pixel = Window(row, col, 1, 1)
+        return any(lock.area.mask(pixel).any() for lock in self.locks)
+
+    def lock_counts(self, name: Guided = "disca") -> tuple[int, int]:
+        """Locked pixels of a map as it is drawn, and how many of them would be others.
+
+        These are what the last adaptation, or later clicks, would have flipped.
+        """
+        counts = self._counts[name].values()
+        return sum(locked for locked, _ in counts), sum(flipped for _, flipped in counts)
+
+    # ---------------------------------------------------------------- journal
+
+    def keep(self, journal: Journal) -> None:
+        """Write a journal from now on.
+
+        Raises
+        ------
+        JournalError
+            If something was done already: the journal would not know it. `reopen.resume` gives
+            a session that goes on with its journal.
+        """
+        if len(self._history) > 1:
+            raise JournalError("a journal must know a session from its first step")
+        self.attach(journal)
+
+    def attach(self, journal: Journal) -> None:
+        """Go on with a journal that knows all that was done; learned weights are cached."""
+        self.journal = journal
+        self.learn_from_cache(DeltaCache())
+
+    def learn_from_cache(self, cache: DeltaCache | None) -> None:
+        """Take learned weights from a cache, and put new ones there."""
+        self._networks.cache = cache
+
+    def expect(self, run: str, weights: str) -> None:
+        """Remember the fingerprint of the weights that a run of this key has learned."""
+        self._networks.expect(run, weights)
+
+    def exported(self, what: str, file: str) -> None:
+        """Note in the journal that something was saved."""
+        if self.journal is not None and len(self._history) > 1:
+            self._tell({"do": "export", "what": what, "file": file})
+
+    def close(self) -> None:
+        """Let go of the journal; another window may go on with it."""
+        journal, self.journal = self.journal, None
+        if journal is not None:
+            journal.close()
+
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        if self.journal is None:
+            return
+        runs = sum(
+            step.adapted is not None and step.clicks is last.clicks and step.locks is last.locks
+            for last, step in pairwise(self._history[: self._position + 1])
+        )
+        before = self.journal.trouble
+        trouble = self.journal.append({**event, "now": [len(self.clicks), runs, len(self.locks)]})
+        if trouble and trouble != before:
+            self.troubled.emit(f"{trouble}; the work goes on, and is written as soon as it can be")
 
     # ---------------------------------------------------------------- jobs
 
@@ -354,7 +510,16 @@ class Session:
         """
         if not len(self.clicks):
             raise RecipeError("there are no clicks to learn from; click on some mistakes first")
-        return self._adapt(self._snapshot(), recipe, tuple(maps))
+        now = self._snapshot()
+        run = Adapted(
+            Adaptation(None),
+            recipe,
+            clicks=now.step.clicks,
+            locks=now.step.locks,
+            seed=self.seed,
+            base=now.step.adapted if getattr(recipe, "continues", True) else None,
+        )
+        return self._adapt(now, run, tuple(maps))
 
     def handle(self, event: Any) -> None:
         """Take over what a job yielded: paint patches, adopt weights.
@@ -364,109 +529,166 @@ class Session:
         if isinstance(event, Patch):
             self.maps[event.map].paint(event.window, event.labels)
             self._drawn[event.map][event.tile] = event.state
+            self._counts[event.map][event.tile] = event.locked, event.flipped
+            self.unreadable.pop(event.tile, None)
             self.painted.emit(event)
+        elif isinstance(event, Unreadable):
+            self.unreadable[event.tile] = event.reason
+        elif isinstance(event, Learned):
+            self._on_learned(event)
         elif isinstance(event, Adapted):
-            if event.adaptation.network is not None:
-                self._adapted_network = event.weights, event.adaptation.network
-            # A history of whole networks would fill the memory.
-            kept = replace(event, adaptation=replace(event.adaptation, network=None))
-            self._record(Step(f"adapt ({event.recipe.title})", self.clicks, kept))
+            self._on_adapted(event)
+
+    def _on_adapted(self, event: Adapted) -> None:
+        delta = event.changed
+        on_disk = self._networks.adopt(event, delta, event.adaptation.network, event.weights)
+        # A history of whole networks would fill the memory.
+        if on_disk and delta is not None and delta.nbytes > _SMALL_DELTA:
+            delta = None
+        kept = replace(event, adaptation=replace(event.adaptation, network=None), changed=delta)
+        # What was removed while it was learning must not have been learned.
+        there = set(self.clicks)
+        run = kept.edited(lambda click: click if click in there else None, self.locks)
+        if run is None or run is kept.base:
+            return
+        told = {
+            "do": "adapt",
+            **run_fields(run, self.clicks, self.locks, self.adapted),
+            "note": run.adaptation.note,
+        }
+        self._record(Step(f"adapt ({run.recipe.title})", self.clicks, run, self.locks), told)
+
+    def _on_learned(self, event: Learned) -> None:
+        run = event.run
+        self._networks.adopt(run, run.changed, run.adaptation.network, event.weights)
+        self._tell({"do": "learned", "run": run.key, "weights": event.weights})
+        if event.expected and event.expected != event.weights:
+            self.troubled.emit(
+                "what was adapted to had to be learned again, and came out a little different "
+                "on this machine; the map may differ from the one you knew in a few pixels"
+            )
+
+    def check_complete(self) -> None:
+        """Do nothing, unless tiles could not be read.
+
+        Raises
+        ------
+        RasterError
+            For those who cannot wait for another try.
+        """
+        for reason in self.unreadable.values():
+            count = len(self.unreadable)
+            more = f" ({count} tiles of {len(self.tiling)} are missing)" if count > 1 else ""
+            raise RasterError(reason + more)
 
     def up_to_date(self, name: str) -> float:
         """Share of a map's tiles that show the present clicks and weights, 0 to 1."""
         return 1 - len(self.stale(name)) / len(self.tiling)
 
-    def stale(self, name: str) -> list[Tile]:
-        """Tiles of a map that are out of date."""
+    def stale(self, name: str, window: Window | None = None) -> list[Tile]:
+        """Tiles of a map that are out of date.
+
+        Parameters
+        ----------
+        window : Window, optional
+            On the image's grid: only tiles that keep some of it.
+        """
         now = self._snapshot()
         clicks = self._clicks_of(name, now)
-        drawn, weights = self._drawn[name], now.weights[name]
+        drawn, run, locks = self._drawn[name], now.run(name), now.locks(name)
         return [
-            tile for tile in self.tiling if drawn.get(tile.index) != clicks.state(weights, tile)
+            tile
+            for tile in self.tiling
+            if (window is None or self._drawing.window(tile) & window)
+            and drawn.get(tile.index) != self._drawing.state(run, clicks, locks, tile)
         ]
 
-    def _snapshot(self) -> _Snapshot:
-        adapted = self.adapted
-        networks = {self._weights: self._network}
-        if adapted is not None:
-            networks[adapted.weights] = self._built(adapted)
-        return _Snapshot(
-            clicks=self.clicks,
-            networks=networks,
-            weights={
-                "initial": self._weights,
-                "disir": self._weights,
-                "disca": adapted.weights if adapted is not None else self._weights,
-            },
-            drawn={name: dict(states) for name, states in self._drawn.items()},
-        )
+    @property
+    def must_learn(self) -> bool:
+        """Whether an edit has changed the adaptation, so that the next refresh learns it again."""
+        return not self._networks.ready(self.adapted)
 
-    def _built(self, adapted: Adapted) -> Network:
-        """The adapted network; the last one asked for is kept."""
-        if self._adapted_network is None or self._adapted_network[0] != adapted.weights:
-            network = deepcopy(self._network)
-            network.load_state_dict({**network.state_dict(), **adapted.changed})
-            self._adapted_network = adapted.weights, network
-        return self._adapted_network[1]
+    def _snapshot(self) -> _Snapshot:
+        return _Snapshot(
+            step=self._history[self._position],
+            drawn={name: dict(states) for name, states in self._drawn.items()},
+            counts={name: dict(counts) for name, counts in self._counts.items()},
+            unreadable=frozenset(self.unreadable),
+        )
 
     def _clicks_of(self, name: str, now: _Snapshot) -> TileClicks:
         if name == "initial":
             return TileClicks({})
-        return TileClicks.assign(now.clicks, self.inputs, self.tiling)
+        return TileClicks.assign(now.step.clicks, self.inputs, self.tiling)
 
     def _refresh(self, now: _Snapshot, maps: tuple[str, ...]) -> Job[None]:
         clicks = {name: self._clicks_of(name, now) for name in MAPS}
-        predictors = {
-            weights: Predictor(network, self.inputs, self.compute)
-            for weights, network in now.networks.items()
-        }
+        drawn = {name: dict(states) for name, states in now.drawn.items()}
 
         def wanted(name: str, tile: Tile) -> str:
-            return clicks[name].state(now.weights[name], tile)
+            return self._drawing.state(now.run(name), clicks[name], now.locks(name), tile)
 
         def outdated(name: str, tile: Tile) -> bool:
-            return now.drawn[name].get(tile.index) != wanted(name, tile)
+            return drawn[name].get(tile.index) != wanted(name, tile)
 
-        waiting = [tile for tile in self.tiling if any(outdated(name, tile) for name in maps)]
-        total = len(waiting)
-        yield Progress("updating the map", 0, total)
-        for done, tile in enumerate(self._as_seen(waiting), start=1):
-            window = self.inputs.image_window(tile.keep)
-            states = dict.fromkeys(wanted(n, tile) for n in maps if outdated(n, tile))
-            known = self._known(tile, now)
-            for state in states:
-                if state not in known:
-                    known[state] = self._predicted(tile, state, clicks["disir"], predictors)
-                for name in MAPS:
-                    if outdated(name, tile) and wanted(name, tile) == state:
-                        yield Patch(name, window, known[state], tile.index, state)
-            yield Progress("updating the map", done, total)
+        stages = [maps]
+        if "disca" in maps and not self._networks.ready(now.run("disca")):
+            # What needs no learning is shown first.
+            stages = [tuple(name for name in maps if name != "disca"), ("disca",)]
+        for stage in filter(None, stages):
+            if stage is stages[-1] and len(stages) > 1:
+                yield from self._drawing.network(now.run("disca"))
+            waiting = [tile for tile in self.tiling if any(outdated(name, tile) for name in stage)]
+            total = len(waiting)
+            yield Progress("updating the map", 0, total)
+            # A tile that cannot be read may take long to fail: others come first.
+            order = [t for t in waiting if t.index not in now.unreadable]
+            again = [t for t in waiting if t.index in now.unreadable]
+            for done, tile in enumerate(chain(self._as_seen(order), again), start=1):
+                try:
+                    for patch in self._patches(tile, stage, now, clicks, outdated, wanted):
+                        if isinstance(patch, Patch):
+                            drawn[patch.map][patch.tile] = patch.state
+                        yield patch
+                except RasterError as error:
+                    yield Unreadable(tile.index, " ".join(str(error).split()))
+                yield Progress("updating the map", done, total)
 
-    def _known(self, tile: Tile, now: _Snapshot) -> dict[str, NDArray[np.uint8]]:
-        """Labels of a tile that need no network, by state: those shown now, and recent ones.
-
-        Read before the first patch of the tile leaves, because the owner paints over them. What
-        is shown is kept for an undo.
-        """
-        window = self.inputs.image_window(tile.keep)
-        known = self._recent.of(tile.index)
-        for name in MAPS:
-            state = now.drawn[name].get(tile.index)
-            if state is not None and state not in known:
-                known[state] = self.maps[name].read(window)
-                self._recent.put(tile.index, state, known[state])
-        return known
-
-    def _predicted(
+    def _patches(
         self,
         tile: Tile,
-        state: str,
-        clicks: TileClicks,
-        predictors: Mapping[str, Predictor],
-    ) -> NDArray[np.uint8]:
-        weights, plus, _ = state.partition("+")
-        _, labels = predictors[weights].labels(tile, clicks.of(tile) if plus else Clicks())
-        return labels
+        maps: tuple[str, ...],
+        now: _Snapshot,
+        clicks: Mapping[str, TileClicks],
+        outdated: Callable[[str, Tile], bool],
+        wanted: Callable[[str, Tile], str],
+    ) -> Job[None]:
+        """Patches of a tile for all maps that show the states that some of them lack."""
+        window = self._drawing.window(tile)
+        states = {wanted(name, tile): name for name in reversed(maps) if outdated(name, tile)}
+        recent = self._drawing.recent
+        known = {state: recent.get(tile.index, state) for state in states}
+        self._remember(tile, window, now)
+        for state, source in reversed(states.items()):
+            found = known[state] or recent.get(tile.index, state)
+            if found is None:
+                found = yield from self._drawing.draw(
+                    tile, now.run(source), clicks[source], now.locks(source)
+                )
+            for name in [n for n in MAPS if outdated(n, tile) and wanted(n, tile) == state]:
+                yield Patch(
+                    name, window, found.labels, tile.index, state, found.locked, found.flipped
+                )
+
+    def _remember(self, tile: Tile, window: Window, now: _Snapshot) -> None:
+        """Keep what is shown for an undo, before the owner paints over it."""
+        for name in MAPS:
+            state = now.drawn[name].get(tile.index)
+            # Only what is not kept is read: the first patch of the tile may be painted already.
+            if state is not None:
+                counts = now.counts[name].get(tile.index, (0, 0))
+                shown = Drawn(self.maps[name].read(window), *counts)
+                self._drawing.recent.put(tile.index, state, shown)
 
     def _as_seen(self, tiles: Sequence[Tile]) -> Iterator[Tile]:
         """Tiles nearest to the view first, asked anew before each: the user may have panned."""
@@ -487,57 +709,12 @@ class Session:
         height, width = self.raster.shape
         return row * self.inputs.shape[0] / height, col * self.inputs.shape[1] / width
 
-    def _adapt(self, now: _Snapshot, recipe: Recipe, maps: tuple[str, ...]) -> Job[Adaptation]:
-        crops = crops_for(recipe, self.inputs, now.clicks, self.tiling)
-        current = now.networks[now.weights["disca"]]
-        adaptation: Adaptation = yield from recipe.adapt(
-            self._network,
-            crops,
-            current=None if current is self._network else current,
-            compute=self.compute,
-            seed=self.seed,
-        )
-        network = adaptation.network or self._network
-        weights = fingerprint(network)
-        yield Adapted(adaptation, recipe, weights, changed_weights(network, self._network))
-        after = replace(
-            now,
-            networks={**now.networks, weights: network},
-            weights={**now.weights, "disca": weights},
-        )
+    def _adapt(self, now: _Snapshot, run: Adapted, maps: tuple[str, ...]) -> Job[Adaptation]:
+        made = yield from self._networks.learn(run, self._drawing.sample)
+        adaptation: Adaptation = made.adaptation
+        # Here too, because the owner may handle the event later than the next tile is drawn.
+        self._networks.adopt(made, made.changed, adaptation.network, made.weights)
+        yield made
+        after = replace(now, step=replace(now.step, adapted=made))
         yield from self._refresh(after, maps)
         return adaptation
-
-
-class _RecentTiles:
-    """Compressed labels of recently drawn tiles, the least recently used forgotten first."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._bytes = 0
-        self._tiles: OrderedDict[int, dict[str, tuple[tuple[int, int], bytes]]] = OrderedDict()
-        # Written by the job's thread; a second job may start before the first has ended.
-        self._lock = threading.Lock()
-
-    def put(self, tile: int, state: str, labels: NDArray[np.uint8]) -> None:
-        packed = zlib.compress(np.ascontiguousarray(labels).tobytes(), level=1)
-        with self._lock:
-            states = self._tiles.setdefault(tile, {})
-            self._tiles.move_to_end(tile)
-            if state not in states:
-                states[state] = (labels.shape[0], labels.shape[1]), packed
-                self._bytes += len(packed)
-            if len(states) > _RECENT_STATES:
-                self._bytes -= len(states.pop(next(iter(states)))[1])
-            while self._bytes > self._limit and len(self._tiles) > 1:
-                _, gone = self._tiles.popitem(last=False)
-                self._bytes -= sum(len(packed) for _, packed in gone.values())
-
-    def of(self, tile: int) -> dict[str, NDArray[np.uint8]]:
-        """Labels of a tile by state."""
-        with self._lock:
-            states = dict(self._tiles.get(tile, {}))
-        return {
-            state: np.frombuffer(zlib.decompress(packed), dtype=np.uint8).reshape(shape)
-            for state, (shape, packed) in states.items()
-        }

@@ -120,6 +120,11 @@ class Disca:
             if not low <= value <= high:
                 raise RecipeError(f"{name} = {value} is not between {low} and {high}")
 
+    @property
+    def continues(self) -> bool:
+        """Whether earlier adaptations are its start or its anchor."""
+        return self.start == "current" or self.anchor == "guided"
+
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Tiles that hold clicks, or smaller windows around them."""
         if self.crops == "tiles":
@@ -137,8 +142,13 @@ class Disca:
     ) -> Job[Adaptation]:
         """Take `passes` passes over the crops; see `Recipe.adapt`."""
         began = time.perf_counter()
-        examples = [_Example(crop, compute.device) for crop in crops if len(crop.labels)]
+        examples = [
+            _Example(crop, compute.device)
+            for crop in crops
+            if crop.labels.size or crop.kept_labels.size
+        ]
         total = sum(len(example.labels) for example in examples)
+        kept = sum(len(example.kept_labels) for example in examples)
         if not total:
             return Adaptation(network, note="no clicks to learn from")
         yield Progress("adapting", 0, self.passes)
@@ -162,11 +172,15 @@ class Disca:
             optimiser.zero_grad(set_to_none=True)
             for index in order:
                 example = examples[index]
-                share = len(example.labels) / total if self.batch == "all" else 1.0
-                loss = self._loss(learner, example, anchors[index], compute)
-                _refuse_not_finite(loss, done)
-                (loss * share).backward()  # type: ignore[no-untyped-call]
-                loss_sum += loss.item() * len(example.labels) / total
+                share = len(example.labels) / total
+                sure = len(example.kept_labels) / max(1, kept)
+                logits = _unguided(learner, example, compute)
+                loss = self._objective(logits, example, anchors[index])
+                held = _kept_loss(logits, example)
+                _refuse_not_finite(loss + held, done)
+                step = loss * share + held * sure if self.batch == "all" else loss + held
+                step.backward()  # type: ignore[no-untyped-call]
+                loss_sum += loss.item() * share + held.item() * sure
                 if self.batch == "one":
                     optimiser.step()
                     optimiser.zero_grad(set_to_none=True)
@@ -190,7 +204,9 @@ class Disca:
             with torch.no_grad():
                 logits = _unguided(learner, example, compute)
                 loss = self._objective(logits, example, anchor)
+                held = _kept_loss(logits, example)
             last += loss.item() * len(example.labels) / total
+            last += held.item() * len(example.kept_labels) / max(1, kept)
             after.append(logits.argmax(dim=1))
             right_after += _right(logits, example)
         _refuse_not_finite(torch.tensor(last), self.passes)
@@ -253,15 +269,11 @@ class Disca:
             )
         return learned
 
-    def _loss(
-        self, network: Network, example: _Example, anchor: Tensor, compute: Compute
-    ) -> Tensor:
-        return self._objective(_unguided(network, example, compute), example, anchor)
-
     def _objective(self, logits: Tensor, example: _Example, anchor: Tensor) -> Tensor:
         """Equation 1 for one crop."""
         clicked = logits[0, :, example.rows, example.cols].T
-        loss = F.cross_entropy(clicked, example.labels)
+        # The mean of no clicks, in a crop of checked pixels only, would be no number.
+        loss = F.cross_entropy(clicked, example.labels) if len(clicked) else logits.sum() * 0
         if self.regulariser == "none" or self.weight == 0 or not example.valid.any():
             return loss
         now, then = logits[:, :, example.valid], anchor[:, :, example.valid]
@@ -287,6 +299,9 @@ class _Example:
         self.rows = torch.from_numpy(crop.rows).to(device)
         self.cols = torch.from_numpy(crop.cols).to(device)
         self.labels = torch.from_numpy(crop.labels).to(device)
+        self.kept_rows = torch.from_numpy(crop.kept_rows).to(device)
+        self.kept_cols = torch.from_numpy(crop.kept_cols).to(device)
+        self.kept_labels = torch.from_numpy(crop.kept_labels).to(device)
 
 
 def _private(network: Network, compute: Compute) -> Network:
@@ -303,6 +318,14 @@ def _forward(network: Network, image: Tensor, guidance: Tensor, compute: Compute
 
 def _unguided(network: Network, example: _Example, compute: Compute) -> Tensor:
     return _forward(network, example.image, torch.zeros_like(example.guidance), compute)
+
+
+def _kept_loss(logits: Tensor, example: _Example) -> Tensor:
+    """Mean cross-entropy on checked pixels, beside equation 1: these must not change."""
+    if not len(example.kept_labels):
+        return logits.new_zeros(())
+    checked = logits[0, :, example.kept_rows, example.kept_cols].T
+    return F.cross_entropy(checked, example.kept_labels)
 
 
 def _right(logits: Tensor, example: _Example) -> int:
