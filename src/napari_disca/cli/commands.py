@@ -10,7 +10,7 @@ from typing import Any
 from napari_disca.cli.console import Console, note
 from napari_disca.cli.flags import given_fields, recipes_of
 from napari_disca.cli.outputs import checked, map_paths, spare_sources, writable
-from napari_disca.errors import DataError, DiscaError, RasterError
+from napari_disca.errors import DataError, DiscaError, JournalError, RasterError
 from napari_disca.events import finish
 
 
@@ -78,6 +78,7 @@ def predict(arguments: argparse.Namespace) -> int:
             with _Session(arguments, image, output, network, compute) as session:
                 _describe(session)
                 finish(session.predict(), _handled(session))
+                session.check_complete()
                 _save(session, "initial", output)
         except RasterError as error:
             if len(outputs) == 1:
@@ -90,17 +91,24 @@ def predict(arguments: argparse.Namespace) -> int:
 
 def refine(arguments: argparse.Namespace) -> int:
     """Write a map corrected with clicks."""
-    from napari_disca.exports import read_clicks
+    from napari_disca.exports import read_clicks, read_locks
     from napari_disca.networks import load_network
 
     (recipe,) = recipes_of(arguments, [arguments.recipe]).values()
     output = checked(arguments.output, [arguments.image, arguments.clicks])
     compute = _compute(arguments)
     network = load_network(arguments.weights)
+    if arguments.journal is not None:
+        writable(arguments.journal)
     with _Session(arguments, arguments.image, output, network, compute) as session:
+        if arguments.journal is not None:
+            _keep(session, arguments)
         session.set_clicks(
-            read_clicks(arguments.clicks, raster=session.raster, classes=session.classes)
+            read_clicks(arguments.clicks, raster=session.raster, classes=session.classes),
+            f"load {arguments.clicks.name}",
         )
+        if arguments.locks is not None:
+            session.lock(*read_locks(arguments.locks, raster=session.raster), map="disir")
         _describe(session)
         if not session.clicks:
             note(f"{arguments.clicks.name} holds no clicks; this is the map before any click")
@@ -110,8 +118,59 @@ def refine(arguments: argparse.Namespace) -> int:
             note(adaptation.note)
         else:
             finish(session.refresh(("disir",)), _handled(session))
+        session.check_complete()
         _save(session, name, output)
     return 0
+
+
+def replay(arguments: argparse.Namespace) -> int:
+    """Write the map that a session had, from its journal."""
+    import torch
+
+    from napari_disca.compute import Compute
+    from napari_disca.journal import read_journal
+    from napari_disca.raster import open_raster
+    from napari_disca.reopen import compute_of, network_of, restored
+
+    output = checked(arguments.output, [arguments.image, arguments.journal])
+    record = read_journal(arguments.journal)
+    network = network_of(record.header, arguments.weights)
+    # Sums depend on how they are shared out.
+    torch.set_num_threads(arguments.threads or max(1, min(record.header.threads, 1024)))
+    compute = compute_of(record.header)
+    if arguments.device != "auto" or arguments.precision != "auto":
+        compute = Compute.choose(arguments.device, arguments.precision)
+    if (compute.device.type, str(compute.dtype)) != (
+        record.header.device,
+        f"torch.{record.header.precision}",
+    ):
+        note(
+            f"the map was made with {record.header.precision} on {record.header.device}; "
+            "with another device or precision some pixels may differ"
+        )
+    with open_raster(arguments.image) as raster:
+        spare_sources(output, arguments.image)
+        session = restored(
+            record, raster, network, compute=compute, cache=not arguments.learn_again
+        )
+        session.troubled.connect(note)
+        _describe(session)
+        finish(session.refresh((arguments.map,)), _handled(session))
+        session.check_complete()
+        _save(session, arguments.map, output)
+    return 0
+
+
+def _keep(session: Any, arguments: Any) -> None:
+    from napari_disca.journal import Journal
+    from napari_disca.reopen import header_of
+
+    try:
+        session.keep(Journal.begin(arguments.journal, header_of(session, arguments.weights)))
+    except OSError as error:
+        raise JournalError(
+            f"{arguments.journal} cannot be written: {error.strerror or error}"
+        ) from error
 
 
 class _Session:
@@ -148,6 +207,7 @@ class _Session:
         return self.session
 
     def __exit__(self, *_: object) -> None:
+        self.session.close()
         self._raster.close()
 
 
@@ -183,6 +243,7 @@ def _save(session: Any, name: str, output: Path) -> None:
 
     job = write_geotiff(session.maps[name], output, raster=session.raster, classes=session.classes)
     _say(str(finish(job, Console())))
+    session.exported(name, str(output))
 
 
 def _pairs(arguments: argparse.Namespace) -> tuple[list[Any], list[Any]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from napari_disca.exports.clicks import read_clicks, write_clicks
 from napari_disca.exports.geotiff import Labels, read_legend, write_geotiff
+from napari_disca.exports.locks import read_locks, write_locks
 from napari_disca.exports.table import EXPORTS, Export, export_for
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "export_for",
     "read_clicks",
     "read_legend",
+    "read_locks",
     "write_clicks",
     "write_geotiff",
+    "write_locks",
 ]

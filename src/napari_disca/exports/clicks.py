@@ -162,7 +162,7 @@ class _Point:
     order: float
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path, advice: str = "save the clicks as a collection of points") -> dict[str, Any]:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise ClickError(
@@ -182,8 +182,7 @@ def _load(path: Path) -> dict[str, Any]:
     kind = collection.get("type") if isinstance(collection, dict) else None
     if kind != "FeatureCollection" or not isinstance(collection.get("features"), list):
         raise ClickError(
-            f"is not a GeoJSON FeatureCollection but {_shown(kind or collection)}; "
-            "save the clicks as a collection of points"
+            f"is not a GeoJSON FeatureCollection but {_shown(kind or collection)}; {advice}"
         )
     return dict(collection)
 
