@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ class Crop:
     valid : (height, width) array of bool
     rows, cols, labels : (clicks,) arrays
         The crop's own clicks: pixels counted from its corner, and their classes.
+    kept_rows, kept_cols, kept_labels : (pixels,) arrays
+        Pixels whose class the user has checked, as well.
     """
 
     window: Window
@@ -37,9 +39,14 @@ class Crop:
     rows: NDArray[np.intp]
     cols: NDArray[np.intp]
     labels: NDArray[np.intp]
+    kept_rows: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    kept_cols: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    kept_labels: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
 
 
-def cut(inputs: NetworkInput, clicks: Clicks, windows: Sequence[Window]) -> list[Crop]:
+def cut(
+    inputs: NetworkInput, clicks: Clicks, windows: Sequence[Window], kept: Clicks | None = None
+) -> list[Crop]:
     """Crops of some windows; every click belongs to one of them.
 
     Parameters
@@ -50,18 +57,18 @@ def cut(inputs: NetworkInput, clicks: Clicks, windows: Sequence[Window]) -> list
     windows : sequence of Window
         On the network's grid. Where they overlap a click goes to the one that shows most around
         it, so that no click counts twice.
+    kept : Clicks, optional
+        Pixels of checked areas with their classes, shared out in the same way.
     """
     card = inputs.card
-    owned: list[list[Click]] = [[] for _ in windows]
-    for click in clicks:
-        margins = [_margin(window, click, inputs.shape) for window in windows]
-        if margins and max(margins) >= 0:
-            owned[margins.index(max(margins))].append(click)
+    owned = _owned(inputs, clicks, windows)
+    checked = _owned(inputs, kept or Clicks(), windows)
     crops = []
-    for window, own in zip(windows, owned, strict=True):
-        if not own:
+    for window, own, sure in zip(windows, owned, checked, strict=True):
+        if not own and not sure:
             continue
         rows, cols, labels = Clicks(tuple(own)).arrays()
+        kept_rows, kept_cols, kept_labels = Clicks(tuple(sure)).arrays()
         crops.append(
             Crop(
                 window=window,
@@ -71,9 +78,22 @@ def cut(inputs: NetworkInput, clicks: Clicks, windows: Sequence[Window]) -> list
                 rows=rows - window.top,
                 cols=cols - window.left,
                 labels=labels,
+                kept_rows=kept_rows - window.top,
+                kept_cols=kept_cols - window.left,
+                kept_labels=kept_labels,
             )
         )
     return crops
+
+
+def _owned(inputs: NetworkInput, clicks: Clicks, windows: Sequence[Window]) -> list[list[Click]]:
+    """Clicks of each window."""
+    owned: list[list[Click]] = [[] for _ in windows]
+    for click in clicks:
+        margins = [_margin(window, click, inputs.shape) for window in windows]
+        if margins and max(margins) >= 0:
+            owned[margins.index(max(margins))].append(click)
+    return owned
 
 
 def _margin(window: Window, click: Click, shape: tuple[int, int]) -> int:

@@ -23,6 +23,14 @@ class ClickError(DiscaError, ValueError):
     """A click, or a file of clicks, is outside the image or names an unknown class."""
 
 
+class AreaError(DiscaError, ValueError):
+    """An area to lock, or a file of areas, is no polygon on the image."""
+
+
+class JournalError(DiscaError, ValueError):
+    """A journal cannot be read, is not of this image or network, or is in use."""
+
+
 class RecipeError(DiscaError, ValueError):
     """A recipe is unknown, has an impossible field, or its result is not finite."""
 

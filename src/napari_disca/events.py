@@ -51,6 +51,8 @@ class Patch:
     state : str
         Fingerprint of everything the tile's labels depend on besides its pixels (weights,
         clicks), so that the owner knows which tiles are up to date.
+    locked, flipped : int
+        How many of the pixels are locked, and how many of these would be others, were they not.
     """
 
     map: str
@@ -58,6 +60,24 @@ class Patch:
     labels: NDArray[np.uint8]
     tile: int = -1
     state: str = ""
+    locked: int = 0
+    flipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A tile whose pixels cannot be read; it stays out of date, and the work goes on.
+
+    Attributes
+    ----------
+    tile : int
+        Its index.
+    reason : str
+        One line for the user.
+    """
+
+    tile: int
+    reason: str
 
 
 #: Work in progress: yields events (`Progress`, `Patch`, ...) and returns ``T``.

@@ -12,13 +12,11 @@ after an undo, a cancel or an error in the middle of a run.
 from __future__ import annotations
 
 import shutil
-import threading
-import zlib
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,63 +25,41 @@ import torch
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_disca.areas import Area
 from napari_disca.canvas import Canvas
 from napari_disca.clicks import Click, Clicks
 from napari_disca.compute import Compute
-from napari_disca.errors import ClickError, ExportError, RecipeError, out_of_memory
-from napari_disca.events import Job, Note, Patch, Progress
+from napari_disca.drawing import Drawing, Drawn, Made
+from napari_disca.errors import (
+    AreaError,
+    ClickError,
+    ExportError,
+    JournalError,
+    RasterError,
+    RecipeError,
+)
+from napari_disca.events import Job, Patch, Progress, Unreadable, finish
 from napari_disca.features import FeatureCache
+from napari_disca.history import Adapted, Edit, Guided, Lock, Step, click_fields, run_fields
 from napari_disca.inputs import NetworkInput
-from napari_disca.networks import LandClass, Network, encoder_fingerprint, fingerprint
-from napari_disca.predict import Pixels, Predictor, TileClicks, read_pixels, tiling_for
+from napari_disca.journal import Journal
+from napari_disca.learning import Learned, Networks
+from napari_disca.networks import DeltaCache, LandClass, Network
+from napari_disca.predict import Pixels, TileClicks, read_pixels, tiling_for
 from napari_disca.queueing import Ahead, TileQueue
 from napari_disca.raster import Raster
 from napari_disca.raster import fingerprint as raster_fingerprint
-from napari_disca.recipes import Adaptation, Recipe, changed_weights, crops_for
+from napari_disca.recipes import Adaptation, Recipe
 from napari_disca.states import TileStates
 from napari_disca.tiling import Tile, Tiling, Window
 
 #: The three maps of an image.
 MAPS = ("initial", "disir", "disca")
 
-#: Bytes of compressed tiles kept so that undo and redo need no network.
-_RECENT_BYTES = 64 << 20
-#: States kept of one tile.
-_RECENT_STATES = 12
-#: Networks kept ready for prediction.
-_READY_NETWORKS = 3
-#: File of a folder of kept maps.
+#: Bytes of a delta that the history holds although it is on disk.
+_SMALL_DELTA = 1 << 20
+#: File of what kept maps were drawn with.
 _STATES = "states.json"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Adapted:
-    """Event of `Session.adapt`: a recipe has learned; `Session.handle` adopts it.
-
-    Attributes
-    ----------
-    adaptation : Adaptation
-        What was learned. In the history it holds no network: `changed` rebuilds it.
-    recipe : Recipe
-    weights : str
-        Fingerprint of the adapted network.
-    changed : mapping of str to Tensor
-        The tensors that differ from the pretrained network's.
-    """
-
-    adaptation: Adaptation
-    recipe: Recipe
-    weights: str
-    changed: Mapping[str, torch.Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of the history: what the session looked like after `title`."""
-
-    title: str
-    clicks: Clicks
-    adapted: Adapted | None
 
 
 @dataclass(slots=True)
@@ -97,21 +73,32 @@ class Viewport:
 class _Snapshot:
     """What a refresh needs, frozen when the verb was called."""
 
-    clicks: Clicks
-    networks: Mapping[str, Network]  # weights fingerprint -> network
-    weights: Mapping[str, str]  # map -> weights fingerprint
+    step: Step
     assigned: TileClicks
     drawn: TileStates
+    counts: Mapping[str, Mapping[int, tuple[int, int]]] = field(default_factory=dict)
+    unreadable: frozenset[int] = frozenset()
+
+    def run(self, name: str) -> Adapted | None:
+        """Whose weights a map is made with."""
+        return self.step.adapted if name == "disca" else None
+
+    def locks(self, name: str) -> tuple[Lock, ...]:
+        """What is locked in a map; the initial map is the network's alone."""
+        return () if name == "initial" else self.step.locks
+
+    def clicks(self, name: str) -> TileClicks:
+        """Clicks that a map answers; the initial map none."""
+        return TileClicks({}) if name == "initial" else self.assigned
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Loaded:
-    """A tile that is ready for the networks."""
+    """A tile whose pixels were read ahead, if they are wanted."""
 
     tile: Tile
-    known: dict[str, NDArray[np.uint8]]  # state -> labels; filled by the networks
     pixels: Pixels | None
-    asked: tuple[tuple[str, Predictor, Clicks], ...]  # states that are not known
+    trouble: RasterError | None = None
 
 
 class Session:
@@ -153,6 +140,9 @@ class Session:
     painted = Signal(Patch)
     adapted_changed = Signal(object)
     history_changed = Signal()
+    locks_changed = Signal(tuple)
+    #: One line: the journal cannot be written, or something was learned differently.
+    troubled = Signal(str)
 
     def __init__(
         self,
@@ -177,12 +167,11 @@ class Session:
             self.compute.device, memory_format=torch.channels_last
         )  # type: ignore[call-overload]
         self._network.eval().requires_grad_(False)
-        self._weights = fingerprint(network)
-        self._adapted_network: tuple[str, Network] | None = None
-        self._encoder = encoder_fingerprint(self._network)
-        self._features = features or FeatureCache()
-        self._predictors: OrderedDict[str, Predictor] = OrderedDict()
-        self._assigned: tuple[Clicks, TileClicks] | None = None
+        self._networks = Networks(self._network, self.inputs, self.tiling, self.compute)
+        self._drawing = Drawing(
+            self.inputs, self.tiling, self.compute, self._networks, features or FeatureCache()
+        )
+        self._assigned = TileClicks({})
         self._drawn = TileStates(MAPS, len(self.tiling))
         self._folder = folder
         if folder is not None:
@@ -190,9 +179,14 @@ class Session:
         self.maps: dict[str, Canvas] = {
             name: Canvas(raster.shape, folder / name if folder else None) for name in MAPS
         }
-        self._recent = _RecentTiles(_RECENT_BYTES)
+        #: Map -> tile -> (locked pixels, how many of them would be others).
+        self._counts: dict[str, dict[int, tuple[int, int]]] = {name: {} for name in MAPS}
         self._history: list[Step] = [Step("open", Clicks(), None)]
         self._position = 0
+        self._locks_made = 0
+        self.journal: Journal | None = None
+        #: Tiles that could not be read -> why; they are tried again with the next refresh.
+        self.unreadable: dict[int, str] = {}
 
     # ---------------------------------------------------------------- what it holds
 
@@ -208,8 +202,11 @@ class Session:
 
     @property
     def current_network(self) -> Network:
-        """The network as adapted to this image; the pretrained one until then."""
-        return self._network if self.adapted is None else self._built(self.adapted)
+        """The network as adapted to this image; the pretrained one until then.
+
+        What an edit of the clicks has changed and no job has learned yet is learned now.
+        """
+        return finish(self._drawing.network(self.adapted), self.handle)
 
     @property
     def clicks(self) -> Clicks:
@@ -222,9 +219,19 @@ class Session:
         return self._history[self._position].adapted
 
     @property
+    def locks(self) -> tuple[Lock, ...]:
+        """The locked areas, oldest first."""
+        return self._history[self._position].locks
+
+    @property
     def history(self) -> tuple[Step, ...]:
         """All steps, also those that `redo` would bring back."""
         return tuple(self._history)
+
+    @property
+    def position(self) -> int:
+        """Which step of the history the session is at."""
+        return self._position
 
     @property
     def can_undo(self) -> bool:
@@ -298,14 +305,26 @@ class Session:
     def set_clicks(self, clicks: Clicks, title: str = "change clicks") -> None:
         """Replace all clicks in one step of the history.
 
+        A click that was adapted to and is removed, moved or given another class is so for the
+        adaptation too: the next `refine` learns it again, as if it had always been like that. A
+        new click is learned from when `adapt` is called.
+
         Raises
         ------
         ClickError
             If one lies outside the image or has an unknown class; nothing changes then.
         """
         clicks.checked(self.raster.shape, len(self.classes))
-        if clicks != self.clicks:
-            self._record(Step(title, clicks, self.adapted))
+        if clicks == self.clicks:
+            return
+        edit = Edit.between(self.clicks, clicks)
+        left = set(clicks)
+        adapted = self.adapted
+        if adapted is not None:
+            became = edit.of if edit.exact else (lambda c: c if c in left else None)
+            adapted = adapted.edited(became, self.locks)
+        told = {"do": "clicks", "title": title, **click_fields(edit, clicks)}
+        self._record(Step(title, clicks, adapted, self.locks), told)
 
     def _name(self, click: Click) -> str:
         known = 0 <= click.label < len(self.classes)
@@ -314,7 +333,7 @@ class Session:
     # ---------------------------------------------------------------- history
 
     def undo(self) -> str | None:
-        """Take back the last step, clicks and weights together.
+        """Take back the last step: clicks, weights and locks together.
 
         Returns
         -------
@@ -325,34 +344,214 @@ class Session:
         if not self.can_undo:
             return None
         title = self._history[self._position].title
-        self._go(self._position - 1)
+        self.go(self._position - 1)
         return title
 
     def redo(self) -> str | None:
         """Do again what `undo` took back; what it was, or None."""
         if not self.can_redo:
             return None
-        self._go(self._position + 1)
+        self.go(self._position + 1)
         return self._history[self._position].title
+
+    def go(self, position: int) -> None:
+        """Go to any step of the history; those after it can be brought back.
+
+        Raises
+        ------
+        IndexError
+            If there is no such step.
+        """
+        if not 0 <= position < len(self._history):
+            raise IndexError(f"there is no step {position} among {len(self._history)}")
+        if position != self._position:
+            self._go(position, {"do": "go", "to": position})
 
     def reset_network(self) -> None:
         """Forget what was adapted; the clicks stay. Can be undone."""
         if self.adapted is not None:
-            self._record(Step("reset network", self.clicks, None))
+            self._record(Step("reset network", self.clicks, None, self.locks), {"do": "reset"})
 
-    def _record(self, step: Step) -> None:
+    def _record(self, step: Step, told: Mapping[str, Any]) -> None:
         del self._history[self._position + 1 :]
         self._history.append(step)
-        self._go(self._position + 1)
+        self._go(self._position + 1, told)
 
-    def _go(self, position: int) -> None:
+    def _go(self, position: int, told: Mapping[str, Any]) -> None:
         before, after = self._history[self._position], self._history[position]
         self._position = position
+        self._tell(told)
         if before.clicks != after.clicks:
             self.clicks_changed.emit(after.clicks)
         if before.adapted is not after.adapted:
             self.adapted_changed.emit(after.adapted)
+        if before.locks != after.locks:
+            self.locks_changed.emit(after.locks)
         self.history_changed.emit()
+
+    # ---------------------------------------------------------------- locks
+
+    def lock(self, *areas: Area, map: Guided = "disca", title: str = "") -> tuple[Lock, ...]:
+        """Declare areas checked: their pixels keep their labels, whatever comes.
+
+        They keep what a map says of them with the present clicks and weights, in both guided
+        maps, since what is right on the ground is so in every map. Adaptations from now on learn
+        from a sample of them.
+
+        Parameters
+        ----------
+        areas : Area
+        map : {"disca", "disir"}
+            Which map was checked.
+
+        Raises
+        ------
+        AreaError
+            If one holds no pixel of the image; nothing changes then.
+        """
+        if map not in ("disca", "disir"):
+            raise AreaError(f"map {map!r} cannot be locked; choose 'disca' or 'disir'")
+        for area in areas:
+            area.checked(self.raster.shape)
+        run = self.adapted if map == "disca" else None
+        made: list[Lock] = []
+        for number, area in enumerate(areas, start=self._locks_made + 1):
+            before = (*self.locks, *made)
+            under = tuple(lock for lock in before if lock.area.window & area.window)
+            made.append(Lock(number, area, map, self.clicks, run, under))
+        if made:
+            self._locks_made += len(made)
+            title = title or ("lock an area" if len(made) == 1 else f"lock {len(made)} areas")
+            rings = [area.rings for area in areas]
+            self._record(
+                Step(title, self.clicks, self.adapted, (*self.locks, *made)),
+                {"do": "lock", "title": title, "map": map, "areas": rings},
+            )
+        return tuple(made)
+
+    def unlock(self, *locks: Lock) -> None:
+        """Let areas change again.
+
+        An adaptation that learned from them is learned again without, by the next `refine`.
+
+        Raises
+        ------
+        AreaError
+            If one of them is not locked.
+        """
+        if not all(lock in self.locks for lock in locks):
+            raise AreaError("this area is not locked")
+        if not locks:
+            return
+        left = tuple(lock for lock in self.locks if lock not in locks)
+        adapted = self.adapted
+        if adapted is not None:
+            adapted = adapted.edited(lambda click: click, left)
+        title = "unlock an area" if len(locks) == 1 else f"unlock {len(locks)} areas"
+        numbers = [lock.number for lock in locks]
+        self._record(
+            Step(title, self.clicks, adapted, left),
+            {"do": "unlock", "locks": numbers},
+        )
+
+    def locked_at(self, row: int, col: int) -> bool:
+        """Whether a pixel is locked."""
+        pixel = Window(row, col, 1, 1)
+        return any(lock.area.mask(pixel).any() for lock in self.locks)
+
+    def lock_counts(self, name: Guided = "disca") -> tuple[int, int]:
+        """Locked pixels of a map as it is drawn, and how many of them would be others.
+
+        These are what the last adaptation, or later clicks, would have flipped.
+        """
+        counts = self._counts[name].values()
+        return sum(locked for locked, _ in counts), sum(flipped for _, flipped in counts)
+
+    # ---------------------------------------------------------------- journal
+
+    def keep(self, journal: Journal) -> None:
+        """Write a journal from now on.
+
+        Raises
+        ------
+        JournalError
+            If something was done already: the journal would not know it. `reopen.resume` gives
+            a session that goes on with its journal.
+        """
+        if len(self._history) > 1:
+            raise JournalError("a journal must know a session from its first step")
+        self.attach(journal)
+
+    def attach(self, journal: Journal) -> None:
+        """Go on with a journal that knows all that was done; learned weights are cached."""
+        self.journal = journal
+        self.learn_from_cache(DeltaCache())
+
+    def learn_from_cache(self, cache: DeltaCache | None) -> None:
+        """Take learned weights from a cache, and put new ones there."""
+        self._networks.cache = cache
+
+    def expect(self, run: str, weights: str) -> None:
+        """Remember the fingerprint of the weights that a run of this key has learned."""
+        self._networks.expect(run, weights)
+
+    def exported(self, what: str, file: str) -> None:
+        """Note in the journal that something was saved."""
+        if self.journal is not None and len(self._history) > 1:
+            self._tell({"do": "export", "what": what, "file": file})
+
+    def close(self) -> None:
+        """Let go of the journal and of kept maps: another session may go on with them.
+
+        Call it when no job runs. Temporary maps go with the session object.
+
+        Raises
+        ------
+        ExportError
+            If the folder of kept maps cannot be written.
+        """
+        journal, self.journal = self.journal, None
+        if journal is not None:
+            journal.close()
+        if self._folder is not None:
+            self._drawn.save(self._folder / _STATES, self._about())
+            self._folder = None
+
+    def _take_over(self, folder: Path) -> None:
+        """Take over the maps of an earlier session, or start with empty ones."""
+        try:
+            if not self._drawn.load(folder / _STATES, self._about()):
+                for name in MAPS:
+                    shutil.rmtree(folder / name, ignore_errors=True)
+            # Should this session end without a word, what it painted over must not be believed.
+            (folder / _STATES).unlink(missing_ok=True)
+        except OSError as error:
+            raise ExportError(f"cannot keep maps in {folder}: {error.strerror}") from error
+
+    def _about(self) -> str:
+        """What labels depend on besides weights and clicks."""
+        facts = (
+            raster_fingerprint(self.raster),
+            self.inputs.bands,
+            self.inputs.factor,
+            (self.tiling.shape, self.tiling.size, self.tiling.halo),
+            str(self.compute),
+            self.compute.batch,
+            self.compute.folded,
+        )
+        return repr(facts)
+
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        if self.journal is None:
+            return
+        runs = sum(
+            step.adapted is not None and step.clicks is last.clicks and step.locks is last.locks
+            for last, step in pairwise(self._history[: self._position + 1])
+        )
+        before = self.journal.trouble
+        trouble = self.journal.append({**event, "now": [len(self.clicks), runs, len(self.locks)]})
+        if trouble and trouble != before:
+            self.troubled.emit(f"{trouble}; the work goes on, and is written as soon as it can be")
 
     # ---------------------------------------------------------------- jobs
 
@@ -395,7 +594,16 @@ class Session:
         """
         if not len(self.clicks):
             raise RecipeError("there are no clicks to learn from; click on some mistakes first")
-        return self._adapt(self._snapshot(), recipe, tuple(maps))
+        now = self._snapshot()
+        run = Adapted(
+            Adaptation(None),
+            recipe,
+            clicks=now.step.clicks,
+            locks=now.step.locks,
+            seed=self.seed,
+            base=now.step.adapted if getattr(recipe, "continues", True) else None,
+        )
+        return self._adapt(now, run, tuple(maps))
 
     def handle(self, event: Any) -> None:
         """Take over what a job yielded: paint patches, adopt weights.
@@ -405,21 +613,75 @@ class Session:
         if isinstance(event, Patch):
             self.maps[event.map].paint(event.window, event.labels)
             self._drawn.put(event.map, event.tile, event.state)
+            if event.locked:
+                self._counts[event.map][event.tile] = event.locked, event.flipped
+            else:
+                self._counts[event.map].pop(event.tile, None)
+            self.unreadable.pop(event.tile, None)
             self.painted.emit(event)
+        elif isinstance(event, Unreadable):
+            self.unreadable[event.tile] = event.reason
+        elif isinstance(event, Learned):
+            self._on_learned(event)
         elif isinstance(event, Adapted):
-            if event.adaptation.network is not None:
-                self._adapted_network = event.weights, event.adaptation.network
-            # A history of whole networks would fill the memory.
-            kept = replace(event, adaptation=replace(event.adaptation, network=None))
-            self._record(Step(f"adapt ({event.recipe.title})", self.clicks, kept))
+            self._on_adapted(event)
+
+    def _on_adapted(self, event: Adapted) -> None:
+        delta = event.changed
+        on_disk = self._networks.adopt(event, delta, event.adaptation.network, event.weights)
+        # A history of whole networks would fill the memory.
+        if on_disk and delta is not None and delta.nbytes > _SMALL_DELTA:
+            delta = None
+        kept = replace(event, adaptation=replace(event.adaptation, network=None), changed=delta)
+        # What was removed while it was learning must not have been learned.
+        there = set(self.clicks)
+        run = kept.edited(lambda click: click if click in there else None, self.locks)
+        if run is None or run is kept.base:
+            return
+        told = {
+            "do": "adapt",
+            **run_fields(run, self.clicks, self.locks, self.adapted),
+            "note": run.adaptation.note,
+        }
+        self._record(Step(f"adapt ({run.recipe.title})", self.clicks, run, self.locks), told)
+
+    def _on_learned(self, event: Learned) -> None:
+        run = event.run
+        self._networks.adopt(run, run.changed, run.adaptation.network, event.weights)
+        self._tell({"do": "learned", "run": run.key, "weights": event.weights})
+        if event.expected and event.expected != event.weights:
+            self.troubled.emit(
+                "what was adapted to had to be learned again, and came out a little different "
+                "on this machine; the map may differ from the one you knew in a few pixels"
+            )
+
+    def check_complete(self) -> None:
+        """Do nothing, unless tiles could not be read.
+
+        Raises
+        ------
+        RasterError
+            For those who cannot wait for another try.
+        """
+        for reason in self.unreadable.values():
+            count = len(self.unreadable)
+            more = f" ({count} tiles of {len(self.tiling)} are missing)" if count > 1 else ""
+            raise RasterError(reason + more)
 
     def up_to_date(self, name: str) -> float:
         """Share of a map's tiles that show the present clicks and weights, 0 to 1."""
         return 1 - float(self._stale(name).mean())
 
-    def stale(self, name: str) -> list[Tile]:
-        """Tiles of a map that are out of date."""
-        return [self.tiling[int(index)] for index in np.flatnonzero(self._stale(name))]
+    def stale(self, name: str, window: Window | None = None) -> list[Tile]:
+        """Tiles of a map that are out of date.
+
+        Parameters
+        ----------
+        window : Window, optional
+            On the image's grid: only tiles that keep some of it.
+        """
+        tiles = [self.tiling[int(index)] for index in np.flatnonzero(self._stale(name))]
+        return [t for t in tiles if window is None or self._drawing.window(t) & window]
 
     def outdated(self, name: str) -> NDArray[np.bool_]:
         """Tiles of a map that show clicks or weights of before, as ``tiling.grid``.
@@ -429,184 +691,169 @@ class Session:
         return (self._stale(name) & self._drawn.drawn(name)).reshape(self.tiling.grid)
 
     def _stale(self, name: str) -> NDArray[np.bool_]:
-        weights = self._weights
-        if name == "disca" and self.adapted is not None:
-            weights = self.adapted.weights
-        clicks = TileClicks({}) if name == "initial" else self._assign(self.clicks)
-        return self._drawn.stale(name, weights, clicks)
+        step = self._history[self._position]
+        run = step.adapted if name == "disca" else None
+        clicks = TileClicks({}) if name == "initial" else self._assign(step.clicks)
+        locks = () if name == "initial" else step.locks
+        return self._drawn.stale(
+            name,
+            self._networks.name(run),
+            clicks,
+            self._drawing.locked_states(run, clicks, locks),
+        )
 
     def _assign(self, clicks: Clicks) -> TileClicks:
         """Clicks by tile; asked by the panel again and again for the same clicks."""
-        kept = self._assigned
-        if kept is None or kept[0] is not clicks:
-            assigned = kept[1] if kept is not None else TileClicks({})
-            kept = self._assigned = (
-                clicks,
-                assigned.updated(clicks, self.inputs, self.tiling),
-            )
-        return kept[1]
+        if self._assigned.clicks is not clicks:
+            self._assigned = self._assigned.updated(clicks, self.inputs, self.tiling)
+        return self._assigned
 
-    # ---------------------------------------------------------------- keeping
-
-    def close(self) -> None:
-        """End the session; kept maps can be taken over by another from now on.
-
-        Call it when no job runs. Temporary maps go with the session object.
-
-        Raises
-        ------
-        ExportError
-            If the folder cannot be written.
-        """
-        if self._folder is not None:
-            self._drawn.save(self._folder / _STATES, self._about())
-            self._folder = None
-
-    def _take_over(self, folder: Path) -> None:
-        """Take over the maps of an earlier session, or start with empty ones."""
-        try:
-            if not self._drawn.load(folder / _STATES, self._about()):
-                for name in MAPS:
-                    shutil.rmtree(folder / name, ignore_errors=True)
-            # Should this session end without a word, what it painted over must not be believed.
-            (folder / _STATES).unlink(missing_ok=True)
-        except OSError as error:
-            raise ExportError(f"cannot keep maps in {folder}: {error.strerror}") from error
-
-    def _about(self) -> str:
-        """What labels depend on besides weights and clicks."""
-        facts = (
-            raster_fingerprint(self.raster),
-            self.inputs.bands,
-            self.inputs.factor,
-            (self.tiling.shape, self.tiling.size, self.tiling.halo),
-            str(self.compute),
-            self.compute.batch,
-            self.compute.folded,
-        )
-        return repr(facts)
+    @property
+    def must_learn(self) -> bool:
+        """Whether an edit has changed the adaptation, so that the next refresh learns it again."""
+        return not self._networks.ready(self.adapted)
 
     def _snapshot(self) -> _Snapshot:
-        adapted = self.adapted
-        networks = {self._weights: self._network}
-        if adapted is not None:
-            networks[adapted.weights] = self._built(adapted)
+        step = self._history[self._position]
         return _Snapshot(
-            clicks=self.clicks,
-            networks=networks,
-            weights={
-                "initial": self._weights,
-                "disir": self._weights,
-                "disca": adapted.weights if adapted is not None else self._weights,
-            },
-            assigned=self._assign(self.clicks),
+            step=step,
+            assigned=self._assign(step.clicks),
             drawn=self._drawn.copy(),
+            counts={name: dict(counts) for name, counts in self._counts.items()},
+            unreadable=frozenset(self.unreadable),
         )
 
-    def _built(self, adapted: Adapted) -> Network:
-        """The adapted network; the last one asked for is kept."""
-        if self._adapted_network is None or self._adapted_network[0] != adapted.weights:
-            network = deepcopy(self._network)
-            network.load_state_dict({**network.state_dict(), **adapted.changed})
-            self._adapted_network = adapted.weights, network
-        return self._adapted_network[1]
-
-    def _predictor(self, weights: str, network: Network) -> Predictor:
-        """Predictor of some weights; the last few stay ready."""
-        predictor = self._predictors.pop(weights, None)
-        if predictor is None:
-            # Only an adapted network can come back to the same features again and again.
-            encoder = "" if weights == self._weights else encoder_fingerprint(network)
-            frozen = bool(encoder) and encoder == self._encoder
-            predictor = Predictor(
-                network, self.inputs, self.compute, (encoder, self._features) if frozen else None
-            )
-        self._predictors[weights] = predictor
-        if len(self._predictors) > _READY_NETWORKS:
-            self._predictors.popitem(last=False)
-        return predictor
-
     def _refresh(self, now: _Snapshot, maps: tuple[str, ...]) -> Job[None]:
-        clicks = {name: TileClicks({}) if name == "initial" else now.assigned for name in MAPS}
-        predictors = {
-            weights: self._predictor(weights, network) for weights, network in now.networks.items()
+        drawn = now.drawn.copy()
+        locked = {
+            name: self._drawing.locked_states(now.run(name), now.clicks(name), now.locks(name))
+            for name in MAPS
         }
+        #: What this job has painted over: the owner may do so any moment.
+        painted: set[tuple[str, int]] = set()
 
         def wanted(name: str, tile: Tile) -> str:
-            return clicks[name].state(now.weights[name], tile)
+            state = locked[name].get(tile.index)
+            if state is None:
+                state = now.clicks(name).state(self._networks.name(now.run(name)), tile)
+            return state
 
         def outdated(name: str, tile: Tile) -> bool:
-            return now.drawn.get(name, tile.index) != wanted(name, tile)
+            return drawn.get(name, tile.index) != wanted(name, tile)
 
-        def states(tile: Tile) -> list[str]:
-            return list(dict.fromkeys(wanted(n, tile) for n in maps if outdated(n, tile)))
+        stages = [maps]
+        if "disca" in maps and not self._networks.ready(now.run("disca")):
+            # What needs no learning is shown first.
+            stages = [tuple(name for name in maps if name != "disca"), ("disca",)]
+        for stage in filter(None, stages):
+            for name in stage:  # learned again where need be
+                yield from self._drawing.network(now.run(name))
 
-        def load(index: int) -> _Loaded:
-            tile = self.tiling[index]
-            known = self._known(tile, now)
-            asked = [
-                (state, predictors[weights], now.assigned.of(tile) if plus else Clicks())
-                for state in states(tile)
-                if state not in known
-                for weights, plus, _ in [state.partition("+")]
-            ]
-            if not asked:
-                return _Loaded(tile, known, None, ())
-            unseen = any(not predictor.knows(tile, near) for _, predictor, near in asked)
-            pixels = read_pixels(self.inputs, tile, image=unseen)
-            return _Loaded(tile, known, pixels, tuple(asked))
+            def load(index: int, stage: tuple[str, ...] = stage) -> _Loaded:
+                tile = self.tiling[index]
+                asked = [
+                    self._drawing.wants_pixels(
+                        tile, wanted(name, tile), now.run(name), now.clicks(name)
+                    )
+                    for name in stage
+                    if outdated(name, tile)
+                ]
+                if not any(asked):
+                    return _Loaded(tile, None)
+                try:
+                    image = "image" in asked
+                    return _Loaded(tile, read_pixels(self.inputs, tile, image=image))
+                except RasterError as error:
+                    return _Loaded(tile, None, error)
 
-        waiting = np.zeros(len(self.tiling), dtype=np.bool_)
-        urgent = np.zeros_like(waiting)
-        for name in maps:
-            waiting |= now.drawn.stale(name, now.weights[name], clicks[name])
-            urgent |= now.drawn.touched(name, clicks[name])
-        queue = TileQueue(self.tiling, waiting, urgent)
-        total, done = len(queue), 0
-        yield Progress("updating the map", 0, total)
-        with closing(Ahead(load, 2 * self.compute.batch)) as ahead:
-            while len(queue):
-                # Asked anew each time: the user may have panned.
-                group = ahead.take(queue.take(self.compute.batch, self._seen()))
-                ahead.expect(queue.peek(self.compute.batch, self._seen()))
-                self._predict(group)
-                for predictor in predictors.values():
-                    yield from predictor.notes()
-                for loaded in group:
-                    tile, known = loaded.tile, loaded.known
-                    window = self.inputs.image_window(tile.keep)
-                    for state in states(tile):
-                        for name in MAPS:
-                            if outdated(name, tile) and wanted(name, tile) == state:
-                                yield Patch(name, window, known[state], tile.index, state)
-                done += len(group)
-                yield Progress("updating the map", done, total)
+            waiting = np.zeros(len(self.tiling), dtype=np.bool_)
+            urgent = np.zeros_like(waiting)
+            for name in stage:
+                weights, clicks = self._networks.name(now.run(name)), now.clicks(name)
+                waiting |= drawn.stale(name, weights, clicks, locked[name])
+                urgent |= drawn.touched(name, clicks)
+            # A tile that cannot be read may take long to fail: others come first.
+            again = [index for index in now.unreadable if waiting[index]]
+            waiting[again] = False
+            queue = TileQueue(self.tiling, waiting, urgent)
+            total, done = len(queue) + len(again), 0
+            yield Progress("updating the map", 0, total)
+            with closing(Ahead(load, 2 * self.compute.batch)) as ahead:
+                while len(queue) or again:
+                    # Asked anew each time: the user may have panned.
+                    if len(queue):
+                        chosen = queue.take(self.compute.batch, self._seen())
+                        following = queue.peek(self.compute.batch, self._seen())
+                    else:
+                        chosen, again = again[:1], again[1:]
+                        following = again[:1]
+                    group = ahead.take(chosen)
+                    ahead.expect(following)
+                    made: Made = {}
+                    for name in stage:
+                        self._drawing.predict(
+                            [
+                                loaded.pixels
+                                for loaded in group
+                                if loaded.pixels is not None and outdated(name, loaded.tile)
+                            ],
+                            now.run(name),
+                            now.clicks(name),
+                            made,
+                        )
+                    yield from self._drawing.notes()
+                    for loaded in group:
+                        tile = loaded.tile
+                        try:
+                            if loaded.trouble is not None:
+                                raise loaded.trouble
+                            self._remember(tile, now, painted)
+                            for event in self._patches(tile, stage, now, made, outdated, wanted):
+                                if isinstance(event, Patch):
+                                    painted.add((event.map, event.tile))
+                                    drawn.put(event.map, event.tile, event.state)
+                                yield event
+                        except RasterError as error:
+                            yield Unreadable(tile.index, " ".join(str(error).split()))
+                    done += len(group)
+                    yield Progress("updating the map", done, total)
 
-    def _predict(self, group: Sequence[_Loaded]) -> None:
-        """Ask the networks for what is not known of some tiles."""
-        asked: dict[Predictor, list[tuple[_Loaded, str, Clicks]]] = {}
-        for loaded in group:
-            for state, predictor, near in loaded.asked:
-                asked.setdefault(predictor, []).append((loaded, state, near))
-        for predictor, parts in asked.items():
-            pixels = [(part.pixels, near) for part, _, near in parts if part.pixels is not None]
-            for (loaded, state, _), labels in zip(parts, predictor.batch(pixels), strict=True):
-                loaded.known[state] = labels
+    def _patches(
+        self,
+        tile: Tile,
+        maps: tuple[str, ...],
+        now: _Snapshot,
+        made: Made,
+        outdated: Callable[[str, Tile], bool],
+        wanted: Callable[[str, Tile], str],
+    ) -> Job[None]:
+        """Patches of a tile for all maps that show the states that some of them lack."""
+        window = self._drawing.window(tile)
+        states = {wanted(name, tile): name for name in reversed(maps) if outdated(name, tile)}
+        for state, source in reversed(states.items()):
+            found = self._drawing.recent.get(tile.index, state)
+            if found is None:
+                found = yield from self._drawing.draw(
+                    tile, now.run(source), now.clicks(source), now.locks(source), made
+                )
+            for name in [n for n in MAPS if outdated(n, tile) and wanted(n, tile) == state]:
+                yield Patch(
+                    name, window, found.labels, tile.index, state, found.locked, found.flipped
+                )
 
-    def _known(self, tile: Tile, now: _Snapshot) -> dict[str, NDArray[np.uint8]]:
-        """Labels of a tile that need no network, by state: those shown now, and recent ones.
-
-        Read before the first patch of the tile leaves, because the owner paints over them. What
-        is shown is kept for an undo.
-        """
-        window = self.inputs.image_window(tile.keep)
-        known = self._recent.of(tile.index)
+    def _remember(self, tile: Tile, now: _Snapshot, painted: set[tuple[str, int]]) -> None:
+        """Keep what is shown for an undo, before the owner paints over it."""
+        recent = self._drawing.recent
         for name in MAPS:
             state = now.drawn.get(name, tile.index)
-            if state is not None and state not in known:
-                known[state] = self.maps[name].read(window)
-                self._recent.put(tile.index, state, known[state])
-        return known
+            if (
+                state is not None
+                and (name, tile.index) not in painted
+                and not recent.has(tile.index, state)
+            ):
+                counts = now.counts[name].get(tile.index, (0, 0))
+                shown = self.maps[name].read(self._drawing.window(tile))
+                recent.put(tile.index, state, Drawn(shown, *counts))
 
     def _seen(self) -> Window | None:
         """What the user looks at, on the network's grid."""
@@ -622,68 +869,12 @@ class Session:
             int(view.right * across) + 1,
         )
 
-    def _adapt(self, now: _Snapshot, recipe: Recipe, maps: tuple[str, ...]) -> Job[Adaptation]:
-        crops = crops_for(recipe, self.inputs, now.clicks, self.tiling)
-        current = now.networks[now.weights["disca"]]
-        start = None if current is self._network else current
-        compute, full = self.compute, False
-        try:
-            adaptation: Adaptation = yield from recipe.adapt(
-                self._network, crops, current=start, compute=compute, seed=self.seed
-            )
-        except RuntimeError as error:
-            if compute.last_resort or not out_of_memory(error):
-                raise
-            full = True
-        if full:
-            # Not in the handler: the error holds on to the tensors of the failed attempt.
-            compute.free()
-            device = compute.device.type
-            yield Note(f"The memory of the {device} device is full: learning on the CPU")
-            adaptation = yield from recipe.adapt(
-                self._network, crops, current=start, compute=compute.on_cpu(), seed=self.seed
-            )
-        network = (adaptation.network or self._network).to(compute.device)
-        weights = fingerprint(network)
-        yield Adapted(adaptation, recipe, weights, changed_weights(network, self._network))
-        after = replace(
-            now,
-            networks={**now.networks, weights: network},
-            weights={**now.weights, "disca": weights},
-        )
+    def _adapt(self, now: _Snapshot, run: Adapted, maps: tuple[str, ...]) -> Job[Adaptation]:
+        made = yield from self._networks.learn(run, self._drawing.sample)
+        adaptation: Adaptation = made.adaptation
+        # Here too, because the owner may handle the event later than the next tile is drawn.
+        self._networks.adopt(made, made.changed, adaptation.network, made.weights)
+        yield made
+        after = replace(now, step=replace(now.step, adapted=made))
         yield from self._refresh(after, maps)
         return adaptation
-
-
-class _RecentTiles:
-    """Compressed labels of recently drawn tiles, the least recently used forgotten first."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._bytes = 0
-        self._tiles: OrderedDict[int, dict[str, tuple[tuple[int, int], bytes]]] = OrderedDict()
-        # Written by the job's thread; a second job may start before the first has ended.
-        self._lock = threading.Lock()
-
-    def put(self, tile: int, state: str, labels: NDArray[np.uint8]) -> None:
-        packed = zlib.compress(np.ascontiguousarray(labels).tobytes(), level=1)
-        with self._lock:
-            states = self._tiles.setdefault(tile, {})
-            self._tiles.move_to_end(tile)
-            if state not in states:
-                states[state] = (labels.shape[0], labels.shape[1]), packed
-                self._bytes += len(packed)
-            if len(states) > _RECENT_STATES:
-                self._bytes -= len(states.pop(next(iter(states)))[1])
-            while self._bytes > self._limit and len(self._tiles) > 1:
-                _, gone = self._tiles.popitem(last=False)
-                self._bytes -= sum(len(packed) for _, packed in gone.values())
-
-    def of(self, tile: int) -> dict[str, NDArray[np.uint8]]:
-        """Labels of a tile by state."""
-        with self._lock:
-            states = dict(self._tiles.get(tile, {}))
-        return {
-            state: np.frombuffer(zlib.decompress(packed), dtype=np.uint8).reshape(shape)
-            for state, (shape, packed) in states.items()
-        }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -59,10 +59,21 @@ class TileStates:
         shown: NDArray[np.bool_] = self._drawn[name][0] > 0
         return shown
 
-    def stale(self, name: str, weights: str, clicks: TileClicks) -> NDArray[np.bool_]:
-        """Which tiles of a map show something else than these weights and clicks, or nothing."""
+    def stale(
+        self, name: str, weights: str, clicks: TileClicks, locked: Mapping[int, str]
+    ) -> NDArray[np.bool_]:
+        """Which tiles of a map show something else than these weights and clicks, or nothing.
+
+        Parameters
+        ----------
+        locked : mapping of int to str
+            States that some tiles should have instead, because of what is locked there.
+        """
         other: NDArray[np.bool_] = self._drawn[name][0] != self._number(weights)
-        return other | self.touched(name, clicks)
+        other = other | self.touched(name, clicks)
+        for tile, state in locked.items():
+            other[tile] = self.get(name, tile) != state
+        return other
 
     def touched(self, name: str, clicks: TileClicks) -> NDArray[np.bool_]:
         """Which tiles of a map show other clicks than these: they want to be answered first."""

@@ -32,12 +32,14 @@ from napari_disca.compute import Compute
 from napari_disca.errors import RecipeError
 from napari_disca.events import Job, Patch, Progress
 from napari_disca.exports import write_geotiff
+from napari_disca.history import Adapted, Lock
 from napari_disca.inputs import NetworkInput
+from napari_disca.learning import Networks
 from napari_disca.networks import Network
 from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.predict import Predictor, TileClicks, tiling_for
 from napari_disca.raster import Raster, fingerprint, quiet_opening
-from napari_disca.recipes import Adaptation, Recipe, crops_for
+from napari_disca.recipes import Adaptation, Recipe
 from napari_disca.tiling import Tile, Window
 
 #: Decoded blocks GDAL may keep while an image streams by: two rows of blocks of a wide image.
@@ -80,12 +82,12 @@ class MapStream:
         """
         if not len(self.clicks):
             raise RecipeError("there are no clicks to learn from; click on some mistakes first")
-        crops = crops_for(recipe, self.inputs, self.clicks, tiling_for(self.inputs))
-        adaptation: Adaptation = yield from recipe.adapt(
-            self.network, crops, compute=self.compute, seed=seed
-        )
-        network = adaptation.network or self.network
-        return replace(self, network=network), adaptation
+        # As a session learns, so that both make the same map.
+        networks = Networks(self.network, self.inputs, tiling_for(self.inputs), self.compute)
+        run = Adapted(Adaptation(None), recipe, clicks=self.clicks, seed=seed)
+        made = yield from networks.learn(run, _nothing_checked)
+        network = made.adaptation.network or self.network
+        return replace(self, network=network), made.adaptation
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -180,6 +182,11 @@ class MapStream:
                 made_with=self.made_with,
             )
         return written
+
+
+def _nothing_checked(_locks: tuple[Lock, ...], _seed: int) -> Job[Clicks]:
+    yield from ()
+    return Clicks()
 
 
 def placed(network: Network, compute: Compute) -> Network:

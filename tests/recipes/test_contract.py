@@ -12,10 +12,10 @@ from napari_disca.clicks import Click, Clicks
 from napari_disca.errors import RecipeError
 from napari_disca.events import Progress, finish
 from napari_disca.inputs import NetworkInput
-from napari_disca.networks import fingerprint
+from napari_disca.networks import Delta, fingerprint
 from napari_disca.predict import tiling_for
 from napari_disca.raster import open_raster
-from napari_disca.recipes import RECIPES, Disca, changed_weights, crops_for, recipe_named
+from napari_disca.recipes import RECIPES, Disca, crops_for, recipe_named
 
 CLICKS = Clicks((Click(10, 12, 0), Click(80, 150, 1), Click(140, 20, 2)))
 
@@ -150,7 +150,7 @@ def test_guidance_is_hidden_while_learning(inputs, network, compute):
 
 def test_batchnorm_recipe_changes_scales_and_shifts_only(inputs, network, compute):
     result = run(Disca(passes=2), inputs, network, compute)
-    changed = changed_weights(result.network, network)
+    changed = Delta.between(result.network, network).tensors
     norms = {
         f"{name}.{kind}"
         for name, module in network.named_modules()

@@ -11,7 +11,7 @@ from typing import Any
 from napari_disca.cli.console import Console, note, settle
 from napari_disca.cli.flags import given_fields, recipes_of
 from napari_disca.cli.outputs import checked, map_paths, spare_sources, writable
-from napari_disca.errors import DataError, DiscaError, RasterError
+from napari_disca.errors import DataError, DiscaError, JournalError, RasterError
 from napari_disca.events import finish
 
 
@@ -144,19 +144,143 @@ def refine(arguments: argparse.Namespace) -> int:
     workers = _workers(arguments)
     compute = _compute(arguments)
     network = _network(arguments, compute)
+    if arguments.locks is not None or arguments.journal is not None:
+        return _refine_in_session(arguments, recipe, output, network, compute)
     with _opened(arguments, arguments.image, output, network.card) as inputs:
         raster, classes = inputs.raster, inputs.card.classes
         clicks = read_clicks(arguments.clicks, raster=raster, classes=classes)
         clicks.checked(raster.shape, len(classes))
         stream = MapStream(inputs, network, compute, clicks)
         _describe(stream)
-        if not len(clicks):
-            note(f"{arguments.clicks.name} holds no clicks; this is the map before any click")
+        _say_clickless(arguments, clicks)
         if recipe.learns and len(clicks):
             stream, adaptation = finish(stream.adapt(recipe, arguments.seed), Console())
             note(adaptation.note)
         _save(stream, output, workers)
     return 0
+
+
+def _refine_in_session(
+    arguments: argparse.Namespace, recipe: Any, output: Path, network: Any, compute: Any
+) -> int:
+    """Correct a map that has locked areas, or whose story is to be written down."""
+    from napari_disca.exports import read_clicks, read_locks
+
+    if arguments.journal is not None:
+        writable(arguments.journal)
+    with _Session(arguments, arguments.image, output, network, compute) as session:
+        if arguments.journal is not None:
+            _keep(session, arguments)
+        session.set_clicks(
+            read_clicks(arguments.clicks, raster=session.raster, classes=session.classes),
+            f"load {arguments.clicks.name}",
+        )
+        if arguments.locks is not None:
+            session.lock(*read_locks(arguments.locks, raster=session.raster), map="disir")
+        _describe(session)
+        name = "disca" if recipe.learns and len(session.clicks) else "disir"
+        if name == "disca":
+            adaptation = finish(session.adapt(recipe, ("disca",)), _handled(session))
+            note(adaptation.note)
+        else:
+            _say_clickless(arguments, session.clicks)
+            finish(session.refresh(("disir",)), _handled(session))
+        session.check_complete()
+        _save_map(session, name, output)
+    return 0
+
+
+def _say_clickless(arguments: argparse.Namespace, clicks: Any) -> None:
+    if not len(clicks):
+        note(f"{arguments.clicks.name} holds no clicks; this is the map before any click")
+
+
+def replay(arguments: argparse.Namespace) -> int:
+    """Write the map that a session had, from its journal."""
+    import torch
+
+    from napari_disca.compute import Compute
+    from napari_disca.journal import read_journal
+    from napari_disca.raster import open_raster
+    from napari_disca.reopen import compute_of, network_of, restored
+
+    output = checked(arguments.output, [arguments.image, arguments.journal])
+    record = read_journal(arguments.journal)
+    network = network_of(record.header, arguments.weights)
+    # Sums depend on how they are shared out.
+    torch.set_num_threads(arguments.threads or max(1, min(record.header.threads, 1024)))
+    compute = compute_of(record.header)
+    if arguments.device != "auto" or arguments.precision != "auto":
+        compute = Compute.choose(arguments.device, arguments.precision)
+    if (compute.device.type, str(compute.dtype)) != (
+        record.header.device,
+        f"torch.{record.header.precision}",
+    ):
+        note(
+            f"the map was made with {record.header.precision} on {record.header.device}; "
+            "with another device or precision some pixels may differ"
+        )
+    with open_raster(arguments.image) as raster:
+        spare_sources(output, arguments.image)
+        session = restored(
+            record, raster, network, compute=compute, cache=not arguments.learn_again
+        )
+        session.troubled.connect(note)
+        _describe(session)
+        finish(session.refresh((arguments.map,)), _handled(session))
+        session.check_complete()
+        _save_map(session, arguments.map, output)
+    return 0
+
+
+def _keep(session: Any, arguments: Any) -> None:
+    from napari_disca.journal import Journal
+    from napari_disca.reopen import header_of
+
+    try:
+        session.keep(Journal.begin(arguments.journal, header_of(session, arguments.weights)))
+    except OSError as error:
+        raise JournalError(
+            f"{arguments.journal} cannot be written: {error.strerror or error}"
+        ) from error
+
+
+class _Session:
+    """Session of an image on the command line; its file is closed at the end."""
+
+    def __init__(
+        self, arguments: Any, image: Path, output: Path, network: Any, compute: Any
+    ) -> None:
+        from napari_disca.raster import open_raster
+        from napari_disca.remembered import recall, remember
+        from napari_disca.session import Session
+
+        self._raster = open_raster(image)
+        try:
+            spare_sources(output, image)
+            factor = None if arguments.factor == "auto" else arguments.factor
+            if arguments.factor is None:
+                factor = recall(self._raster, network.card)
+            self.session = Session(
+                self._raster,
+                network,
+                bands=arguments.bands,
+                factor=factor,
+                compute=compute,
+                seed=arguments.seed,
+            )
+            if arguments.factor is not None:
+                remember(self._raster, network.card, factor)
+        except BaseException:
+            self._raster.close()
+            raise
+
+    def __enter__(self) -> Any:
+        return self.session
+
+    def __exit__(self, *_: object) -> None:
+        self.session.close()
+        self._raster.close()
 
 
 @contextmanager
@@ -214,6 +338,24 @@ def _compute(arguments: Any) -> Any:
         torch.set_num_threads(arguments.threads)
     # Training has no precision: it has a plan.
     return Compute.choose(arguments.device, getattr(arguments, "precision", "auto"))
+
+
+def _handled(session: Any) -> Any:
+    console = Console()
+
+    def on_event(event: Any) -> None:
+        console(event)
+        session.handle(event)
+
+    return on_event
+
+
+def _save_map(session: Any, name: str, output: Path) -> None:
+    from napari_disca.exports import write_geotiff
+
+    job = write_geotiff(session.maps[name], output, raster=session.raster, classes=session.classes)
+    _say(str(finish(job, Console())))
+    session.exported(name, str(output))
 
 
 def _save(stream: Any, output: Path, workers: int) -> None:

@@ -14,6 +14,7 @@ examples:
   napari-disca open city.tif
   napari-disca predict city.tif -o city_map.tif
   napari-disca refine city.tif --clicks clicks.geojson -o city_map.tif --recipe default
+  napari-disca replay city.tif.disca.jsonl city.tif -o city_map.tif
   napari-disca evaluate --images imgs --masks gts --recipe disir --recipe default
   napari-disca train --images imgs --masks gts --classes building,other -o mine.safetensors
   napari-disca info
@@ -48,6 +49,7 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
     _window(commands)
     _predict(commands)
     _refine(commands, fields=command == "refine")
+    _replay(commands)
     _evaluate(commands, fields=command == "evaluate")
     _train(commands, fields=command == "train")
     info = _command(commands, "info", "versions, device, and what is wrong with them")
@@ -122,11 +124,57 @@ def _refine(commands: Any, *, fields: bool) -> None:
     command.add_argument(
         "-o", "--output", required=True, type=Path, metavar="OUT.tif", help="file to write"
     )
+    command.add_argument(
+        "--locks",
+        type=Path,
+        metavar="AREAS.geojson",
+        help="polygons where the map with the clicks is right: they stay as they are, and are "
+        "learned from",
+    )
+    command.add_argument(
+        "--journal", type=Path, metavar="NEW.jsonl", help="write down what was done, for 'replay'"
+    )
     _recipe(command, repeat=False, fields=fields)
     _engine(command)
     _reading(command)
     _streaming(command)
     command.set_defaults(run=_later("refine"))
+
+
+def _replay(commands: Any) -> None:
+    command = _command(
+        commands, "replay", "make a session's map again from its journal, pixel for pixel"
+    )
+    command.add_argument("journal", type=Path, metavar="JOURNAL")
+    command.add_argument("image", type=Path, metavar="IMAGE")
+    command.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="OUT.tif", help="file to write"
+    )
+    command.add_argument(
+        "--map",
+        choices=("disca", "disir", "initial"),
+        default="disca",
+        help="which one (disca; the same as disir until something was adapted)",
+    )
+    command.add_argument(
+        "--learn-again",
+        action="store_true",
+        help="run the recipes again instead of taking what they learned from the cache",
+    )
+    command.add_argument(
+        "--weights", metavar="NAME_OR_FILE", help="where the network is now (where it was)"
+    )
+    command.add_argument(
+        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="(as then)"
+    )
+    command.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="(as then)",
+    )
+    command.add_argument("--threads", type=int, metavar="N", help="CPU threads (as then)")
+    command.set_defaults(run=_later("replay"))
 
 
 def _evaluate(commands: Any, *, fields: bool) -> None:

@@ -79,6 +79,7 @@ def evaluate_image(
             session.handle(event)
             if isinstance(event, Progress):
                 yield replace(event, stage=f"{raster.name}: initial map")
+    session.check_complete()
     records = []
     for name, recipe in _chosen(recipes).items():
         record: Record = yield from measured.measure(name, recipe)

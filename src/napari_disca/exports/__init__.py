@@ -13,6 +13,7 @@ from napari_disca.exports.geotiff import (
     read_made_with,
     write_geotiff,
 )
+from napari_disca.exports.locks import read_locks, write_locks
 from napari_disca.exports.table import EXPORTS, Export, export_for
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "export_for",
     "read_clicks",
     "read_legend",
+    "read_locks",
     "read_made_with",
     "write_clicks",
     "write_geotiff",
+    "write_locks",
 ]

@@ -161,7 +161,7 @@ class _Point:
     order: float
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path, advice: str = "save the clicks as a collection of points") -> dict[str, Any]:
     try:
         collection = load_json(path, most_bytes=_LARGEST_FILE)
     except JsonError as error:
@@ -169,8 +169,7 @@ def _load(path: Path) -> dict[str, Any]:
     kind = collection.get("type") if isinstance(collection, dict) else None
     if kind != "FeatureCollection" or not isinstance(collection.get("features"), list):
         raise ClickError(
-            f"is not a GeoJSON FeatureCollection but {_shown(kind or collection)}; "
-            "save the clicks as a collection of points"
+            f"is not a GeoJSON FeatureCollection but {_shown(kind or collection)}; {advice}"
         )
     return dict(collection)
 

@@ -50,7 +50,7 @@ class Frame:
             return cls(None, None)
         return cls((a, b, c, d, e, f), crs)
 
-    def position(self, row: int, col: int) -> tuple[float, float]:
+    def position(self, row: float, col: float) -> tuple[float, float]:
         """Map coordinates of a pixel's centre."""
         a, b, c, d, e, f = self.transform or (1, 0, 0, 0, 1, 0)
         x, y = col + 0.5, row + 0.5

@@ -12,9 +12,10 @@ from napari_disca.errors import ExportError
 from napari_disca.events import Job, Progress
 from napari_disca.exports.clicks import write_clicks
 from napari_disca.exports.geotiff import write_geotiff
+from napari_disca.exports.locks import write_locks
 
-#: What a format holds: a label map, or the clicks that made it.
-Content: TypeAlias = Literal["labels", "clicks"]
+#: What a format holds: a label map, the clicks that made it, or the areas that were checked.
+Content: TypeAlias = Literal["labels", "clicks", "areas"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Export:
     ----------
     title : str
         What a file dialog calls it.
-    content : {"labels", "clicks"}
+    content : {"labels", "clicks", "areas"}
         What it holds.
     suffixes : tuple of str
         Endings of its file names, lower case, the usual one first.
@@ -54,6 +55,9 @@ def _at_once(write: Callable[..., Path]) -> Callable[..., Job[Path]]:
 EXPORTS: dict[str, Export] = {
     "geotiff": Export("GeoTIFF label map", "labels", (".tif", ".tiff"), write_geotiff),
     "geojson": Export("GeoJSON clicks", "clicks", (".geojson", ".json"), _at_once(write_clicks)),
+    "geojson areas": Export(
+        "GeoJSON checked areas", "areas", (".geojson", ".json"), _at_once(write_locks)
+    ),
 }
 
 

@@ -7,6 +7,7 @@ To add an architecture, write one module with a `Network` subclass and add one l
 from __future__ import annotations
 
 from napari_disca.networks.card import Card, LandClass, Scaling
+from napari_disca.networks.delta import Delta, DeltaCache
 from napari_disca.networks.files import (
     bundled_weights,
     fingerprint,
@@ -23,6 +24,8 @@ from napari_disca.networks.table import ARCHITECTURES, build_network
 __all__ = [
     "ARCHITECTURES",
     "Card",
+    "Delta",
+    "DeltaCache",
     "Features",
     "LandClass",
     "Network",

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from napari_disca.recipes.disca import Disca
 from napari_disca.recipes.disir import Disir
-from napari_disca.recipes.recipe import Adaptation, Recipe, changed_weights, crops_for
-from napari_disca.recipes.table import RECIPES, recipe_named
+from napari_disca.recipes.recipe import Adaptation, Recipe, crops_for
+from napari_disca.recipes.table import (
+    RECIPES,
+    recipe_fields,
+    recipe_named,
+    recipe_of_fields,
+)
 
 __all__ = [
     "RECIPES",
@@ -17,7 +22,8 @@ __all__ = [
     "Disca",
     "Disir",
     "Recipe",
-    "changed_weights",
     "crops_for",
+    "recipe_fields",
     "recipe_named",
+    "recipe_of_fields",
 ]

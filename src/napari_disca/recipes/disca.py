@@ -136,6 +136,11 @@ class Disca:
             if not low <= value <= high:
                 raise RecipeError(f"{name} = {value} is not between {low} and {high}")
 
+    @property
+    def continues(self) -> bool:
+        """Whether earlier adaptations are its start or its anchor."""
+        return self.start == "current" or self.anchor == "guided"
+
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Tiles that hold clicks, or smaller windows around them."""
         if self.crops == "tiles":
@@ -154,8 +159,13 @@ class Disca:
     ) -> Job[Adaptation]:
         """Take `passes` passes over the crops; see `Recipe.adapt`."""
         began = time.perf_counter()
-        examples = [_Example(crop, compute.device) for crop in crops if len(crop.labels)]
+        examples = [
+            _Example(crop, compute.device)
+            for crop in crops
+            if crop.labels.size or crop.kept_labels.size
+        ]
         total = sum(len(example.labels) for example in examples)
+        kept = sum(len(example.kept_labels) for example in examples)
         if not total:
             return Adaptation(network, note="no clicks to learn from")
         yield Progress("adapting", 0, self.passes)
@@ -185,11 +195,15 @@ class Disca:
                 for index, logits in zip(
                     part, _unguided(learner, [examples[i] for i in part], compute), strict=True
                 ):
-                    share = len(examples[index].labels) / total
-                    one = self._objective(logits, examples[index], anchors[index])
-                    _refuse_not_finite(one, done)
-                    loss = loss + (one * share if self.batch == "all" else one)
-                    loss_sum += one.item() * share
+                    example = examples[index]
+                    share = len(example.labels) / total
+                    sure = len(example.kept_labels) / max(1, kept)
+                    one = self._objective(logits, example, anchors[index])
+                    held = _kept_loss(logits, example)
+                    _refuse_not_finite(one + held, done)
+                    step = one * share + held * sure if self.batch == "all" else one + held
+                    loss = loss + step
+                    loss_sum += one.item() * share + held.item() * sure
                 loss.backward()  # type: ignore[no-untyped-call]
                 if self.batch == "one":
                     optimiser.step()
@@ -216,7 +230,9 @@ class Disca:
             with torch.no_grad():
                 (logits,) = _unguided(learner, [example], compute)
                 loss = self._objective(logits, example, anchor)
+                held = _kept_loss(logits, example)
             last += loss.item() * len(example.labels) / total
+            last += held.item() * len(example.kept_labels) / max(1, kept)
             after.append(logits.argmax(dim=1))
             right_after += _right(logits, example)
             yield Progress("adapting", len(losses), len(losses))
@@ -300,7 +316,8 @@ class Disca:
     def _objective(self, logits: Tensor, example: _Example, anchor: Tensor) -> Tensor:
         """Equation 1 for one crop."""
         clicked = logits[0, :, example.rows, example.cols].T
-        loss = F.cross_entropy(clicked, example.labels)
+        # The mean of no clicks, in a crop of checked pixels only, would be no number.
+        loss = F.cross_entropy(clicked, example.labels) if len(clicked) else logits.sum() * 0
         if self.regulariser == "none" or self.weight == 0 or not example.valid.any():
             return loss
         now, then = logits[:, :, example.valid], anchor[:, :, example.valid]
@@ -326,6 +343,9 @@ class _Example:
         self.rows = torch.from_numpy(crop.rows).to(device)
         self.cols = torch.from_numpy(crop.cols).to(device)
         self.labels = torch.from_numpy(crop.labels).to(device)
+        self.kept_rows = torch.from_numpy(crop.kept_rows).to(device)
+        self.kept_cols = torch.from_numpy(crop.kept_cols).to(device)
+        self.kept_labels = torch.from_numpy(crop.kept_labels).to(device)
 
 
 def _private(network: Network, compute: Compute) -> Network:
@@ -364,6 +384,14 @@ def _together(order: Sequence[int], examples: Sequence[_Example], most: int) -> 
         part.append(index)
     if part:
         yield part
+
+
+def _kept_loss(logits: Tensor, example: _Example) -> Tensor:
+    """Mean cross-entropy on checked pixels, beside equation 1: these must not change."""
+    if not len(example.kept_labels):
+        return logits.new_zeros(())
+    checked = logits[0, :, example.kept_rows, example.kept_cols].T
+    return F.cross_entropy(checked, example.kept_labels)
 
 
 def _right(logits: Tensor, example: _Example) -> int:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
-
-from torch import Tensor
 
 from napari_disca.clicks import Clicks
 from napari_disca.compute import Compute
@@ -59,6 +57,11 @@ class Recipe(Protocol):
     #: False for recipes that leave the weights alone.
     learns: ClassVar[bool]
 
+    @property
+    def continues(self) -> bool:
+        """Whether what is learned depends on what was learned before."""
+        ...
+
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Pieces of the network's grid to learn from.
 
@@ -104,23 +107,27 @@ class Recipe(Protocol):
         ...
 
 
-def changed_weights(adapted: Network, original: Network) -> Mapping[str, Tensor]:
-    """Tensors of a network that differ from the original's: what a snapshot must keep."""
-    before = original.state_dict()
-    return {
-        name: tensor.detach().clone()
-        for name, tensor in adapted.state_dict().items()
-        if not tensor.equal(before[name].to(tensor.device))
-    }
-
-
-def crops_for(recipe: Recipe, inputs: NetworkInput, clicks: Clicks, tiling: Tiling) -> list[Crop]:
+def crops_for(
+    recipe: Recipe,
+    inputs: NetworkInput,
+    clicks: Clicks,
+    tiling: Tiling,
+    kept: Clicks | None = None,
+) -> list[Crop]:
     """Cut what a recipe wants to learn from.
 
     Parameters
     ----------
     clicks : Clicks
         In pixels of the image.
+    kept : Clicks, optional
+        A sample of the pixels that the user has checked, with their classes. One in each tile
+        draws a crop as a click does; a crop for every pixel would take too long.
     """
-    there = inputs.network_clicks(clicks)
-    return cut(inputs, there, recipe.windows(there, tiling))
+    there, held = inputs.network_clicks(clicks), inputs.network_clicks(kept or Clicks())
+    # Not the clicked pixels: there the user's click is the last word.
+    clicked = {click.pixel for click in there}
+    held = held.removed(*(pixel for pixel in held if pixel.pixel in clicked))
+    drawing = {tiling.keeping(pixel.pixel).index: pixel for pixel in held}
+    windows = recipe.windows(there.added(*drawing.values()), tiling)
+    return cut(inputs, there, windows, held)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from napari_disca.errors import RecipeError
@@ -61,3 +62,46 @@ def recipe_named(name: str, **changes: Any) -> Recipe:
     if unknown:
         raise RecipeError(f"recipe {name!r} has no field {unknown[0]!r}")
     return replace(recipe, **changes)  # type: ignore[type-var]
+
+
+def recipe_fields(recipe: Recipe) -> dict[str, Any]:
+    """Recipe as JSON can keep it; `recipe_of_fields` gives it back.
+
+    Raises
+    ------
+    RecipeError
+        If it is of a kind that is not in the table.
+    """
+    kind = type(recipe).__name__.lower()
+    if _kinds().get(kind) is not type(recipe):
+        raise RecipeError(
+            f"a recipe of the kind {type(recipe).__name__} cannot be kept; "
+            "add it to RECIPES (CONTRIBUTING, 'To add a recipe')"
+        )
+    return {"kind": kind, **asdict(recipe)}  # type: ignore[call-overload]
+
+
+def recipe_of_fields(given: Mapping[str, Any]) -> Recipe:
+    """Recipe from `recipe_fields`.
+
+    Raises
+    ------
+    RecipeError
+        If the kind or a field is unknown, or a value impossible.
+    """
+    changes = dict(given)
+    kind = _kinds().get(str(changes.pop("kind", "")))
+    if kind is None:
+        raise RecipeError(f"there is no recipe of the kind {given.get('kind')!r}")
+    known = {f.name: type(f.default) for f in fields(kind)}  # type: ignore[arg-type]
+    for name, value in changes.items():
+        if name not in known:
+            raise RecipeError(f"a recipe of the kind {given['kind']!r} has no field {name!r}")
+        # JSON may write 1.0 as 1; nothing else may change its type.
+        if type(value) is not known[name] and not (known[name] is float and type(value) is int):
+            raise RecipeError(f"{name} = {value!r} of a recipe is no {known[name].__name__}")
+    return kind(**changes)
+
+
+def _kinds() -> dict[str, type[Recipe]]:
+    return {type(recipe).__name__.lower(): type(recipe) for recipe in RECIPES.values()}

@@ -1,0 +1,146 @@
+"""Locked areas as GeoJSON polygons in map coordinates.
+
+The coordinates are as in `exports.clicks`; without a georeference they are pixels, ``x = column,
+y = row`` of a pixel's corner, and the member ``napari_disca`` says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_disca.areas import Area, Ring
+from napari_disca.errors import AreaError, ClickError
+from napari_disca.exports.clicks import (
+    _coordinates,
+    _list,
+    _load,
+    _places,
+    _Point,
+    _said_of,
+    _shown,
+)
+from napari_disca.exports.frame import Frame
+from napari_disca.raster import Raster
+from napari_disca.safewrite import replacing
+
+if TYPE_CHECKING:
+    from napari_disca.networks.card import LandClass
+
+#: A person locks some hundreds in a week.
+_MOST_AREAS = 10_000
+
+
+def write_locks(
+    areas: Sequence[Area],
+    path: str | os.PathLike[str],
+    *,
+    raster: Raster,
+    classes: Sequence[LandClass],
+) -> Path:
+    """Write areas as a GeoJSON collection of polygons.
+
+    Parameters
+    ----------
+    areas : sequence of Area
+    path : str or path
+        Where to write; the file appears when it is complete.
+    raster : Raster
+        The image.
+    classes : sequence of LandClass
+        Not written: what an area holds is in the map.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    frame = Frame.of(raster)
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"checked": True, "order": order},
+            "geometry": {
+                "type": "Polygon",
+                # A position is that of a pixel's centre, a corner lies half a pixel before it.
+                "coordinates": [
+                    [frame.position(r - 0.5, c - 0.5) for r, c in (*ring, ring[0])]
+                    for ring in area.rings
+                ],
+            },
+        }
+        for order, area in enumerate(areas)
+    ]
+    collection = {"type": "FeatureCollection", "name": "checked areas", **_said_of(frame)}
+    text = json.dumps({**collection, "features": features}, ensure_ascii=False, allow_nan=False)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="replace")
+    return path
+
+
+def read_locks(path: str | os.PathLike[str], *, raster: Raster) -> tuple[Area, ...]:
+    """Read areas from a GeoJSON collection of polygons; coordinates as in `read_clicks`.
+
+    Parameters
+    ----------
+    path : str or path
+    raster : Raster
+        The image they belong to.
+
+    Raises
+    ------
+    AreaError
+        If the file is not such a collection, or an area holds no pixel of the image.
+    """
+    path = Path(path)
+    try:
+        collection = _load(path, "save the areas as a collection of polygons")
+        frame = Frame.of(raster)
+        areas = []
+        for called, rings in _polygons(collection):
+            outline: list[Ring] = []
+            for ring in rings:
+                points = [_Point(called, x, y, 0, 0.0) for x, y in ring]
+                outline.append(tuple(_places(collection, points, frame)))
+            try:
+                areas.append(Area(tuple(outline)).checked(raster.shape))
+            except AreaError as error:
+                raise AreaError(f"{called}: {error}") from error
+    except (ClickError, AreaError) as error:
+        raise AreaError(f"{path.name}: {error}") from error
+    except RecursionError as error:
+        raise AreaError(f"{path.name} is nested too deeply for GeoJSON") from error
+    return tuple(areas)
+
+
+def _polygons(
+    collection: Mapping[str, Any],
+) -> Iterator[tuple[str, list[list[tuple[float, float]]]]]:
+    """Name and rings of every polygon."""
+    if len(collection["features"]) > _MOST_AREAS:
+        raise AreaError(
+            f"has {len(collection['features'])} areas; {_MOST_AREAS} are the most, merge some"
+        )
+    for number, feature in enumerate(collection["features"], start=1):
+        called = f"feature {number}"
+        geometry = feature.get("geometry") if isinstance(feature, dict) else None
+        geometry = geometry if isinstance(geometry, dict) else {}
+        kind = geometry.get("type")
+        if kind not in ("Polygon", "MultiPolygon"):
+            raise AreaError(f"{called} is not a Polygon but {_shown(kind)}; areas are polygons")
+        polygons = _list(geometry.get("coordinates"), called)
+        for rings in [polygons] if kind == "Polygon" else polygons:
+            corners = [
+                [_coordinates(corner, called) for corner in _list(ring, called)]
+                for ring in _list(rings, called)
+            ]
+            yield called, [[(x, y) for x, y, *_ in ring] for ring in corners]

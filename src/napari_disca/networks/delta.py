@@ -1,0 +1,164 @@
+"""What an adaptation changed in a network, small enough to keep: a `Delta`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from napari_disca.errors import DiscaError
+from napari_disca.networks.files import fingerprint
+from napari_disca.networks.network import Network
+from napari_disca.safewrite import replacing
+
+#: The largest change becomes 2**15: half precision ends at 65504.
+_TOP = 15
+_HEADER_KEY = "napari-disca delta"
+_SUFFIX = ".delta.safetensors"
+_CACHE_LIMIT = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delta:
+    """Differences between two networks of one architecture, in half precision.
+
+    Every tensor is scaled by a power of two before it is halved: the published rate of 2e-7 makes
+    changes that half precision would round to zero. What is lost is one part in 2048 of a change.
+
+    Attributes
+    ----------
+    tensors : mapping of str to Tensor
+        By the name in the state dict, on the CPU: changes as float16, or (integers) new values.
+    exponents : mapping of str to int
+        ``2 ** exponent`` is what the changes were multiplied by.
+    """
+
+    tensors: Mapping[str, Tensor]
+    exponents: Mapping[str, int]
+
+    @classmethod
+    def between(cls, adapted: Network, original: Network) -> Delta:
+        """Differences of an adapted network to the original."""
+        before = original.state_dict()
+        tensors, exponents = {}, {}
+        for name, tensor in adapted.state_dict().items():
+            now, then = tensor.detach().cpu(), before[name].detach().cpu()
+            if now.equal(then):
+                continue
+            if not now.is_floating_point():
+                tensors[name] = now.clone()
+                continue
+            change = now.double() - then.double()
+            exponents[name] = _TOP - int(torch.frexp(change.abs().max()).exponent)
+            tensors[name] = (change * 2.0 ** exponents[name]).half()
+        return cls(tensors, exponents)
+
+    def applied(self, original: Network) -> Network:
+        """Copy of a network with the differences added; the same bits on every device."""
+        network: Network = deepcopy(original)
+        state = network.state_dict()
+        for name, kept in self.tensors.items():
+            if name in self.exponents:
+                then = state[name].detach().cpu()
+                change = kept.double() * 2.0 ** -self.exponents[name]
+                kept = (then.double() + change).to(then.dtype)
+            state[name] = kept.to(state[name].device)
+        network.load_state_dict(state)
+        return network
+
+    def fits(self, original: Network) -> bool:
+        """Whether a network has these tensors in these shapes."""
+        state = original.state_dict()
+        return all(
+            name in state
+            and state[name].shape == tensor.shape
+            and state[name].is_floating_point() == (name in self.exponents)
+            for name, tensor in self.tensors.items()
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the tensors take."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
+
+
+class DeltaCache:
+    """Deltas in a folder of limited size, by the fingerprint of the adapted network.
+
+    Whatever fails, it only forgets: a delta can be learned again.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The user's cache folder by default.
+    limit : int
+        Size in bytes above which the files that were not used for longest are removed.
+    """
+
+    def __init__(self, folder: Path | None = None, limit: int = _CACHE_LIMIT) -> None:
+        default = Path(platformdirs.user_cache_dir("napari-disca", appauthor=False)) / "weights"
+        self._folder = folder or default
+        self._limit = limit
+
+    def network(self, weights: str, original: Network) -> Network | None:
+        """The network of this fingerprint, rebuilt from the original; None if it is not there."""
+        path = self._file(weights)
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads((file.metadata() or {})[_HEADER_KEY])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            exponents = {str(name): int(power) for name, power in header["exponents"].items()}
+            if any(abs(power) > 1000 for power in exponents.values()):
+                return None
+            delta = Delta(tensors, exponents)
+            if not delta.fits(original):
+                return None
+            network = delta.applied(original)
+            with suppress(OSError):
+                os.utime(path)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
+            return None
+        # Damage, or a file that somebody exchanged, would otherwise change the map in silence.
+        return network if fingerprint(network) == weights else None
+
+    def put(self, weights: str, delta: Delta) -> bool:
+        """Write a delta; whether it is there now."""
+        if delta.nbytes > self._limit:
+            return False
+        header = {_HEADER_KEY: json.dumps({"exponents": dict(delta.exponents)})}
+        path = self._file(weights)
+        try:
+            if not path.exists():
+                with replacing(path) as temporary:
+                    save_file(
+                        {name: tensor.contiguous() for name, tensor in delta.tensors.items()},
+                        temporary,
+                        metadata=header,
+                    )
+        except (DiscaError, OSError, SafetensorError):
+            return False
+        self._prune(path)
+        return True
+
+    def _file(self, weights: str) -> Path:
+        return self._folder / f"{weights}{_SUFFIX}"
+
+    def _prune(self, keep: Path) -> None:
+        with suppress(OSError):
+            found = [(p.stat(), p) for p in self._folder.glob("*" + _SUFFIX)]
+            room = self._limit
+            for facts, path in sorted(found, key=lambda f: (f[1] != keep, -f[0].st_mtime)):
+                room -= facts.st_size
+                if room < 0 and path != keep:
+                    with suppress(OSError):
+                        path.unlink()

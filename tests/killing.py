@@ -1,0 +1,123 @@
+"""The process of `test_killed`, until it is killed: it clicks, adapts, locks, saves at random."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from builders import make_tiny_network
+from napari_disca import predict, reopen
+from napari_disca.areas import Area
+from napari_disca.events import finish
+from napari_disca.exports import write_geotiff
+from napari_disca.journal import find_journals
+from napari_disca.networks import load_network
+from napari_disca.raster import open_raster
+from napari_disca.recipes import Disca
+from napari_disca.session import MAPS, Session
+from napari_disca.tiling import Window
+
+RECIPES = (
+    Disca(passes=1, rate=3e-2, crop_size=64),
+    Disca(parameters="all", optimiser="sgd", rate=1e-4, passes=1, start="current", anchor="guided"),
+)
+
+
+def prepare() -> None:
+    """What the killed one and the one who looks must have in common."""
+    torch.set_num_threads(1)
+    predict.TILE_SIZE, predict.TILE_HALO = 56, 8
+    make_tiny_network()
+
+
+def state_of(session: Session) -> tuple[Any, ...]:
+    """What a user would recognise a session by."""
+    return (
+        tuple((c.row, c.col, c.label) for c in session.clicks),
+        tuple(step.title for step in session.history),
+        session.position,
+        tuple(lock.digest for lock in session.locks),
+        session.adapted.key if session.adapted is not None else "",
+    )
+
+
+def maps_of(session: Session) -> dict[str, str]:
+    """Hash of all pixels of each map."""
+    whole = Window.whole(session.raster.shape)
+    return {name: hash_of(session.maps[name].read(whole)) for name in MAPS}
+
+
+def hash_of(labels: Any) -> str:
+    """Hash of a map."""
+    return hashlib.blake2b(labels.tobytes(), digest_size=16).hexdigest()
+
+
+def work(folder: str, seed: int, pipe: Any) -> None:
+    """Go on with the session of a folder for ever, and tell what is done.
+
+    Sends ``("did", events in the journal, state, hashes of the maps or None)`` after every verb,
+    and ``("saves", hashes)`` before the maps are saved.
+    """
+    prepare()
+    here = Path(folder)
+    raster = open_raster(here / "image.tif")
+    network = load_network(here / "tiny.safetensors")
+    found = find_journals(raster)
+    if found:
+        session = reopen.resume(found[0], raster, network)
+    else:
+        session = Session(raster, network, compute=reopen.Compute.choose("cpu", "float32"))
+        reopen.begin(session, str(here / "tiny.safetensors"))
+    assert session.journal is not None
+    path = session.journal.path
+    rng = random.Random(seed)
+
+    def tell(maps: dict[str, str] | None = None) -> None:
+        events = path.read_bytes().count(b"\n") - 1 if path.exists() else 0
+        pipe.send(("did", events, state_of(session), maps))
+
+    def pixel() -> tuple[int, int]:
+        return rng.randrange(raster.shape[0]), rng.randrange(raster.shape[1])
+
+    tell()
+    while True:
+        verb = rng.random()
+        if verb < 0.5 or not session.clicks:
+            session.click(*pixel(), rng.randrange(3))
+        elif verb < 0.6 or len(session.clicks) > 30:
+            session.remove(rng.choice(session.clicks.items))
+        elif verb < 0.65:
+            session.move(rng.choice(session.clicks.items), *pixel())
+        elif verb < 0.7:
+            session.relabel(rng.choice(session.clicks.items), rng.randrange(3))
+        elif verb < 0.75:
+            session.undo()
+        elif verb < 0.78:
+            session.redo()
+        elif verb < 0.82:
+            if len(session.locks) > 2:
+                session.unlock(rng.choice(session.locks))
+            else:
+                session.lock(Area.rectangle(Window(*pixel(), 20, 20)))
+        elif verb < 0.9:
+            finish(session.adapt(rng.choice(RECIPES)), session.handle)
+        else:
+            finish(session.refine(), session.handle)
+            maps = maps_of(session)
+            tell(maps)
+            pipe.send(("saves", maps))
+            for name in MAPS:
+                finish(
+                    write_geotiff(
+                        session.maps[name],
+                        here / f"{name}.tif",
+                        raster=raster,
+                        classes=session.classes,
+                    )
+                )
+                session.exported(name, f"{name}.tif")
+        tell()

@@ -1,0 +1,427 @@
+"""Any order of verbs gives the map that a run from scratch gives with what is left.
+
+The model is a list of clicks, a list of what was adapted to, and a list of locked areas, with a
+stack for undo. Its maps are made by a new session that knows nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from builders import make_tiny_network
+from napari_disca import reopen
+from napari_disca.areas import Area
+from napari_disca.clicks import Click, Clicks
+from napari_disca.compute import Compute
+from napari_disca.events import finish
+from napari_disca.exports import read_locks, write_geotiff, write_locks
+from napari_disca.history import Adapted, Lock, Step
+from napari_disca.journal import read_journal
+from napari_disca.raster import open_raster, quiet_opening
+from napari_disca.recipes import Adaptation, Disca
+from napari_disca.session import MAPS, Session
+from napari_disca.tiling import Window
+
+HEIGHT, WIDTH = 72, 88
+RECIPES = (
+    Disca(passes=1, rate=3e-2, crop_size=64),
+    Disca(parameters="all", optimiser="sgd", rate=1e-4, passes=1, start="current", anchor="guided"),
+)
+
+_click = st.builds(Click, st.integers(0, HEIGHT - 1), st.integers(0, WIDTH - 1), st.integers(0, 2))
+_window = st.builds(
+    Window,
+    st.integers(0, HEIGHT - 20),
+    st.integers(0, WIDTH - 20),
+    st.integers(8, 40),
+    st.integers(8, 40),
+)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was adapted to: a recipe, clicks, and areas (by number); and what before it."""
+
+    recipe: int
+    clicks: tuple[Click, ...]
+    areas: tuple[int, ...]
+    before: Learned | None
+
+    def without(self, gone, areas):
+        """The same, had clicks and areas never been there; None if nothing is left."""
+        before = self.before.without(gone, areas) if self.before else None
+        clicks = tuple(new for c in self.clicks if (new := gone.get(c, c)) is not None)
+        if not clicks:
+            return before
+        kept = tuple(number for number in self.areas if number in areas)
+        return replace(self, clicks=clicks, areas=kept, before=before)
+
+
+@dataclass(frozen=True)
+class Locked:
+    """An area, and all that there was when it was locked."""
+
+    number: int
+    window: Window
+    then: Model
+
+
+@dataclass(frozen=True)
+class Model:
+    clicks: tuple[Click, ...] = ()
+    learned: Learned | None = None
+    locks: tuple[Locked, ...] = ()
+
+    def edited(self, gone):
+        """Clicks -> what became of them, None if they were removed."""
+        clicks = tuple(new for c in self.clicks if (new := gone.get(c, c)) is not None)
+        learned = self.learned
+        if learned is not None:
+            learned = learned.without(gone, {lock.number for lock in self.locks})
+        return replace(self, clicks=clicks, learned=learned)
+
+
+class Machine(RuleBasedStateMachine):
+    """A session with a journal, beside its model: a few tiles, a tiny network."""
+
+    def __init__(self, network, compute):
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.image = Path(self.folder.name) / "image.tif"
+        self.journal = self.image.with_name("image.tif.disca.jsonl")
+        rng = np.random.default_rng(5)
+        pixels = np.kron(rng.integers(0, 255, (3, 9, 11)), np.ones((1, 8, 8))).astype(np.uint8)
+        with (
+            quiet_opening(),
+            rasterio.open(
+                self.image, "w", driver="GTiff", height=HEIGHT, width=WIDTH, count=3, dtype="uint8"
+            ) as file,
+        ):
+            file.write(pixels)
+        self.network = network
+        self.session = Session(open_raster(self.image), network, compute=compute)
+        self.scratch = _Scratch(network, compute, self.image)
+        reopen.begin(self.session, "")
+        self.past = [Model()]
+        self.at = 0
+        self.areas_made = 0
+
+    @property
+    def now(self) -> Model:
+        return self.past[self.at]
+
+    def did(self, model: Model) -> None:
+        """The model of a step that was made."""
+        self.past = [*self.past[: self.at + 1], model]
+        self.at += 1
+
+    # ---------------------------------------------------------------- verbs
+
+    @rule(click=_click)
+    def click(self, click):
+        self.session.click(click.row, click.col, click.label)
+        gone = {c: None for c in self.now.clicks if c.pixel == click.pixel and c != click}
+        model = self.now.edited(gone)
+        clicks = (*(c for c in model.clicks if c != click), click)
+        if clicks != self.now.clicks:
+            self.did(replace(model, clicks=clicks))
+
+    @precondition(lambda self: self.now.clicks)
+    @rule(data=st.data())
+    def delete(self, data):
+        gone = data.draw(st.lists(st.sampled_from(self.now.clicks), min_size=1, unique=True))
+        self.session.remove(*gone)
+        self.did(self.now.edited(dict.fromkeys(gone)))
+
+    @precondition(lambda self: self.now.clicks)
+    @rule(data=st.data(), to=_click)
+    def move(self, data, to):
+        old = data.draw(st.sampled_from(self.now.clicks))
+        new = replace(old, row=to.row, col=to.col)
+        if new == old:
+            return
+        self.session.move(old, to.row, to.col)
+        below = [c for c in self.now.clicks if c.pixel == new.pixel]
+        # What lands on another click replaces it, so both were taken away and one was made.
+        gone = {old: None, **dict.fromkeys(below)} if below else {old: new}
+        model = self.now.edited(gone)
+        clicks = tuple(new if c == old else c for c in self.now.clicks if c not in below)
+        self.did(replace(model, clicks=clicks))
+
+    @precondition(lambda self: self.now.clicks)
+    @rule(data=st.data(), label=st.integers(0, 2))
+    def relabel(self, data, label):
+        old = data.draw(st.sampled_from(self.now.clicks))
+        self.session.relabel(old, label)
+        if label != old.label:
+            self.did(self.now.edited({old: replace(old, label=label)}))
+
+    @precondition(lambda self: self.now.clicks)
+    @rule(recipe=st.integers(0, len(RECIPES) - 1))
+    def adapt(self, recipe):
+        finish(self.session.adapt(RECIPES[recipe]), self.session.handle)
+        self.did(self.adapted(recipe))
+
+    def adapted(self, recipe):
+        model = self.now
+        return replace(
+            model,
+            learned=Learned(
+                recipe,
+                model.clicks,
+                tuple(lock.number for lock in model.locks),
+                model.learned if RECIPES[recipe].continues else None,
+            ),
+        )
+
+    @precondition(lambda self: self.now.clicks)
+    @rule(recipe=st.integers(0, len(RECIPES) - 1), events=st.integers(0, 12))
+    def adapt_and_cancel(self, recipe, events):
+        before = len(self.session.history), self.session.position
+        job = self.session.adapt(RECIPES[recipe])
+        for _, event in zip(range(events), job, strict=False):
+            self.session.handle(event)
+        job.close()
+        if (len(self.session.history), self.session.position) != before:
+            self.did(self.adapted(recipe))
+
+    @rule(events=st.integers(0, 8))
+    def refine_and_cancel(self, events):
+        job = self.session.refine()
+        for _, event in zip(range(events), job, strict=False):
+            self.session.handle(event)
+        job.close()
+
+    @rule()
+    def reset(self):
+        self.session.reset_network()
+        if self.now.learned is not None:
+            self.did(replace(self.now, learned=None))
+
+    @precondition(lambda self: self.at > 0)
+    @rule()
+    def undo(self):
+        self.session.undo()
+        self.at -= 1
+
+    @precondition(lambda self: self.at + 1 < len(self.past))
+    @rule()
+    def redo(self):
+        self.session.redo()
+        self.at += 1
+
+    @rule(data=st.data())
+    def go(self, data):
+        self.at = data.draw(st.integers(0, len(self.past) - 1))
+        self.session.go(self.at)
+
+    @precondition(lambda self: len(self.now.locks) < 3)
+    @rule(window=_window)
+    def lock(self, window):
+        self.session.lock(Area.rectangle(window))
+        self.areas_made += 1
+        lock = Locked(self.areas_made, window, self.now)
+        self.did(replace(self.now, locks=(*self.now.locks, lock)))
+
+    @precondition(lambda self: self.now.locks)
+    @rule(data=st.data())
+    def unlock(self, data):
+        index = data.draw(st.integers(0, len(self.now.locks) - 1))
+        self.session.unlock(self.session.locks[index])
+        left = (*self.now.locks[:index], *self.now.locks[index + 1 :])
+        learned = self.now.learned
+        if learned is not None:
+            learned = learned.without({}, {lock.number for lock in left})
+        self.did(replace(self.now, locks=left, learned=learned))
+
+    @rule()
+    def export(self):
+        session = self.session
+        path = Path(self.folder.name) / "map.tif"
+        finish(session.refine(), session.handle)
+        finish(
+            write_geotiff(
+                session.maps["disca"], path, raster=session.raster, classes=session.classes
+            )
+        )
+        with quiet_opening(), rasterio.open(path) as file:
+            np.testing.assert_array_equal(file.read(1), _drawn(session, "disca"))
+        areas = Path(self.folder.name) / "areas.geojson"
+        write_locks(
+            [lock.area for lock in session.locks],
+            areas,
+            raster=session.raster,
+            classes=session.classes,
+        )
+        found = read_locks(areas, raster=session.raster)
+        assert [a.digest for a in found] == [lock.area.digest for lock in session.locks]
+        session.exported("disca", str(path))
+
+    @precondition(lambda self: len(self.past) > 1)
+    @rule()
+    def reopen(self):
+        self.session.close()
+        self.session = reopen.resume(self.journal, open_raster(self.image), self.network)
+
+    # ---------------------------------------------------------------- what must hold
+
+    @invariant()
+    def the_journal_says_what_the_session_knows(self):
+        assert self.session.clicks == Clicks(self.now.clicks)
+        assert len(self.session.history) == len(self.past)
+        assert self.session.position == self.at
+        assert [lock.number for lock in self.session.locks] == [n.number for n in self.now.locks]
+        assert (self.session.adapted is None) == (self.now.learned is None)
+        if len(self.past) > 1:
+            record = read_journal(self.journal)
+            assert record.counts[0] == len(self.now.clicks)
+            assert record.counts[2] == len(self.now.locks)
+
+    @rule()
+    def the_map_is_that_of_a_run_from_scratch(self):
+        finish(self.session.refine(), self.session.handle)
+        for name, wanted in self.scratch.maps(self.now).items():
+            assert self.session.up_to_date(name) == 1.0
+            np.testing.assert_array_equal(_drawn(self.session, name), wanted, err_msg=name)
+
+    def teardown(self):
+        try:
+            self.the_map_is_that_of_a_run_from_scratch()
+        finally:
+            self.session.close()
+            self.session.raster.close()
+            assert not list(Path(self.folder.name).glob("*.lock"))
+            self.folder.cleanup()
+
+
+def _drawn(session, name):
+    return session.maps[name].read(Window.whole(session.raster.shape))
+
+
+class _Scratch:
+    """Maps of models, by sessions that never knew anything else."""
+
+    def __init__(self, network, compute, image):
+        self._network, self._compute, self._image = network, compute, image
+        self._known = {}
+        self._values = {}
+
+    def maps(self, model):
+        if model not in self._known:
+            maps = self._free(model)
+            free = np.ones((HEIGHT, WIDTH), dtype=np.bool_)
+            for lock in model.locks:
+                held = self.maps(lock.then)["disca"]
+                here = np.zeros_like(free)
+                here[(lock.window & Window.whole(free.shape)).slices] = True
+                for name in ("disir", "disca"):
+                    maps[name] = np.where(here & free, held, maps[name])
+                free &= ~here
+            self._known[model] = maps
+        return self._known[model]
+
+    def _free(self, model):
+        """Maps as they would be if nothing were locked now."""
+        with open_raster(self._image) as raster:
+            session = Session(raster, self._network, compute=self._compute)
+            if _areas_of(model.learned):
+                run = self._run(model.learned, model)
+                session._record(Step("from scratch", Clicks(model.clicks), run), {})
+            else:
+                self._adapt(session, model.learned)
+                session.set_clicks(Clicks(model.clicks))
+            finish(session.refine(), session.handle)
+            return {name: _drawn(session, name) for name in MAPS}
+
+    def _adapt(self, session, learned):
+        """With the verbs of everyday, where no areas were learned from."""
+        if learned is not None:
+            self._adapt(session, learned.before)
+            session.set_clicks(Clicks(learned.clicks))
+            finish(session.adapt(RECIPES[learned.recipe]), session.handle)
+
+    def _run(self, learned, model):
+        if learned is None:
+            return None
+        locks = {lock.number: lock for lock in model.locks}
+        return Adapted(
+            Adaptation(None),
+            RECIPES[learned.recipe],
+            clicks=Clicks(learned.clicks),
+            locks=tuple(self._lock(locks[number]) for number in learned.areas),
+            base=self._run(learned.before, model),
+        )
+
+    def _lock(self, lock):
+        if lock not in self._values:
+            then = lock.then
+            self._values[lock] = Lock(
+                lock.number,
+                Area.rectangle(lock.window),
+                "disca",
+                Clicks(then.clicks),
+                self._run(then.learned, then),
+                tuple(self._lock(under) for under in then.locks if under.window & lock.window),
+            )
+        return self._values[lock]
+
+
+def _areas_of(learned):
+    return bool(learned) and (bool(learned.areas) or _areas_of(learned.before))
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    monkeypatch.setattr("napari_disca.predict.TILE_SIZE", 56)
+    monkeypatch.setattr("napari_disca.predict.TILE_HALO", 8)
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    network = make_tiny_network()
+    compute = Compute.choose("cpu", "float32")
+    return lambda: Machine(network, compute)
+
+
+def check(machine, examples, steps, phases=tuple(Phase)):
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            phases=phases,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_any_order_of_verbs_gives_the_map_of_a_run_from_scratch(machine):
+    check(machine, examples=12, steps=20)
+
+
+@pytest.mark.slow
+def test_many_long_orders_of_verbs_do(machine):
+    check(machine, examples=150, steps=50)
+
+
+def test_the_check_would_notice_a_wrong_map(machine, monkeypatch):
+    """A session that forgets to learn again without a removed click is found out."""
+    from napari_disca.history import Adapted
+
+    monkeypatch.setattr(Adapted, "edited", lambda self, edit, locks: self)
+    with pytest.raises(AssertionError):
+        check(machine, examples=200, steps=20, phases=(Phase.generate,))
