@@ -44,6 +44,8 @@ class Area:
 
     rings: tuple[Ring, ...]
     digest: str = field(init=False, repr=False, compare=False)
+    #: Smallest window that holds the area; it may leave the image.
+    window: Window = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.rings or sum(map(len, self.rings)) > _MOST_CORNERS:
@@ -70,20 +72,16 @@ class Area:
         object.__setattr__(self, "rings", tuple(snapped))
         digest = hashlib.blake2b(repr(self.rings).encode(), digest_size=8).hexdigest()
         object.__setattr__(self, "digest", digest)
+        rows, cols = zip(*snapped[0], strict=True)
+        top, left = math.floor(min(rows)), math.floor(min(cols))
+        bottom, right = math.ceil(max(rows)), math.ceil(max(cols))
+        object.__setattr__(self, "window", Window.from_bounds(top, left, bottom, right))
 
     @classmethod
     def rectangle(cls, window: Window) -> Area:
         """Area of all pixels of a window."""
         top, left, bottom, right = window.top, window.left, window.bottom, window.right
         return cls((((top, left), (top, right), (bottom, right), (bottom, left)),))
-
-    @property
-    def window(self) -> Window:
-        """Smallest window that holds the area (may leave the image)."""
-        rows, cols = zip(*self.rings[0], strict=True)
-        return Window.from_bounds(
-            math.floor(min(rows)), math.floor(min(cols)), math.ceil(max(rows)), math.ceil(max(cols))
-        )
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
         """Which pixels of a window the area holds, as an array of the window's shape."""

@@ -67,7 +67,7 @@ class Drawing:
     tiling : Tiling
     compute : Compute
     networks : Networks
-    features : FeatureCache
+    features : FeatureCache, optional
         For adapted networks whose encoder is still the pretrained one.
     """
 
@@ -77,10 +77,10 @@ class Drawing:
         tiling: Tiling,
         compute: Compute,
         networks: Networks,
-        features: FeatureCache,
+        features: FeatureCache | None = None,
     ) -> None:
         self.networks = networks
-        self._features = features
+        self._features = features or FeatureCache()
         self._encoder = encoder_fingerprint(networks.original)
         self._predictors: OrderedDict[str, Predictor] = OrderedDict()
         self.recent = RecentTiles(_RECENT_BYTES)
@@ -89,18 +89,37 @@ class Drawing:
         self._compute = compute
         #: Clicks by tile of the maps that locks were taken from.
         self._assigned: dict[str, TileClicks] = {}
+        #: The locks that were asked for last, by tile.
+        self._indexed: tuple[tuple[Lock, ...], dict[int, tuple[Lock, ...]]] = ((), {})
 
     def window(self, tile: Tile) -> Window:
         """What a tile keeps, on the image's grid."""
         return self._inputs.image_window(tile.keep)
 
-    def touching(self, locks: Iterable[Lock], tile: Tile) -> tuple[Lock, ...]:
+    def touching(self, locks: tuple[Lock, ...], tile: Tile) -> tuple[Lock, ...]:
         """Locks that may hold pixels of a tile."""
-        window = self.window(tile)
-        return tuple(lock for lock in locks if lock.area.window & window)
+        return self._by_tile(locks).get(tile.index, ())
+
+    def _by_tile(self, locks: tuple[Lock, ...]) -> dict[int, tuple[Lock, ...]]:
+        if not locks:
+            return {}
+        # Asked for every tile of a large image, so looked up rather than tried out.
+        known, by_tile = self._indexed
+        if known is not locks:
+            by_tile = self._index(locks)
+            self._indexed = locks, by_tile
+        return by_tile
+
+    def _index(self, locks: tuple[Lock, ...]) -> dict[int, tuple[Lock, ...]]:
+        by_tile: dict[int, tuple[Lock, ...]] = {}
+        for lock in locks:
+            for tile in self._tiling.touching(self._inputs.network_window(lock.area.window)):
+                if lock.area.window & self.window(tile):
+                    by_tile[tile.index] = (*by_tile.get(tile.index, ()), lock)
+        return by_tile
 
     def state(
-        self, run: Adapted | None, clicks: TileClicks, locks: Iterable[Lock], tile: Tile
+        self, run: Adapted | None, clicks: TileClicks, locks: tuple[Lock, ...], tile: Tile
     ) -> str:
         """Fingerprint of what a tile's labels depend on besides its pixels."""
         state = clicks.state(self.networks.name(run), tile)
@@ -111,23 +130,13 @@ class Drawing:
         return f"{state}#{joined}"
 
     def locked_states(
-        self, run: Adapted | None, clicks: TileClicks, locks: Sequence[Lock]
+        self, run: Adapted | None, clicks: TileClicks, locks: tuple[Lock, ...]
     ) -> dict[int, str]:
         """States of the tiles that locks may hold pixels of, by index."""
-        (height, width), (rows, cols) = self._inputs.raster.shape, self._inputs.shape
-        states: dict[int, str] = {}
-        for lock in locks:
-            area = lock.area.window
-            near = Window.from_bounds(
-                area.top * rows // height - 1,
-                area.left * cols // width - 1,
-                -(-area.bottom * rows // height) + 1,
-                -(-area.right * cols // width) + 1,
-            )
-            for tile in self._tiling.touching(near):
-                if tile.index not in states and self.touching(locks, tile):
-                    states[tile.index] = self.state(run, clicks, locks, tile)
-        return states
+        return {
+            index: self.state(run, clicks, locks, self._tiling[index])
+            for index in self._by_tile(locks)
+        }
 
     def wants_pixels(
         self, tile: Tile, state: str, run: Adapted | None, clicks: TileClicks
@@ -193,7 +202,7 @@ class Drawing:
         tile: Tile,
         run: Adapted | None,
         clicks: TileClicks,
-        locks: Iterable[Lock],
+        locks: tuple[Lock, ...],
         made: Mapping[tuple[int, str], NDArray[np.uint8]],
     ) -> Job[Drawn]:
         """Job that draws a tile.

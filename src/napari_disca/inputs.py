@@ -151,6 +151,16 @@ class NetworkInput:
         )
         return Window.from_bounds(top, left, bottom, right)
 
+    def network_window(self, window: Window) -> Window:
+        """Pixels of the network grid that cover a window of the image, and a few more."""
+        (height, width), (rows, cols) = self.raster.shape, self.shape
+        return Window.from_bounds(
+            window.top * rows // height - 1,
+            window.left * cols // width - 1,
+            -(-window.bottom * rows // height) + 1,
+            -(-window.right * cols // width) + 1,
+        )
+
     def to_image(
         self, values: NDArray[np.float32], read: Window, keep: Window
     ) -> NDArray[np.float32]:

@@ -168,9 +168,7 @@ class Session:
         )  # type: ignore[call-overload]
         self._network.eval().requires_grad_(False)
         self._networks = Networks(self._network, self.inputs, self.tiling, self.compute)
-        self._drawing = Drawing(
-            self.inputs, self.tiling, self.compute, self._networks, features or FeatureCache()
-        )
+        self._drawing = Drawing(self.inputs, self.tiling, self.compute, self._networks, features)
         self._assigned = TileClicks({})
         self._drawn = TileStates(MAPS, len(self.tiling))
         self._folder = folder
