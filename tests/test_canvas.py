@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_disca.canvas import NO_DATA, Canvas
+from napari_disca.errors import ExportError
 from napari_disca.tiling import Window
 
 
@@ -71,3 +72,72 @@ def test_thin_maps(shape):
     canvas.paint(Window.whole(shape), np.full(shape, 2, np.uint8))
     assert (canvas.read(Window.whole(shape)) == 2).all()
     assert all((level == 3).all() for level in canvas.levels)
+
+
+def test_giving_pages_back_loses_nothing():
+    canvas = Canvas((5000, 5000))
+    rng = np.random.default_rng(0)
+    painted = {}
+    for row in range(0, 5000, 1000):
+        window = Window(row, 700, 900, 512)
+        painted[window] = rng.integers(0, 5, window.shape).astype(np.uint8)
+        canvas.paint(window, painted[window])
+        canvas.give_back()
+    for window, labels in painted.items():
+        np.testing.assert_array_equal(canvas.read(window), labels)
+    for fine, coarse in zip(canvas.levels[:-1], canvas.levels[1:], strict=True):
+        np.testing.assert_array_equal(fine[::2, ::2], coarse)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
+def test_a_map_that_is_painted_takes_no_memory():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    canvas = Canvas((12_000, 12_000))
+    labels = np.ones((1000, 1000), np.uint8)
+    before = resident()
+    most = 0
+    for row in range(0, 12_000, 1000):
+        for col in range(0, 12_000, 1000):
+            canvas.paint(Window(row, col, 1000, 1000), labels)
+            most = max(most, resident() - before)
+    assert most < 130e6, "144 MB were painted at full size, 192 MB in all"
+
+
+@pytest.mark.parametrize("shape", [(700, 900), (3000, 2500)])
+def test_a_folder_keeps_a_map(tmp_path, shape):
+    canvas = Canvas(shape, tmp_path / "map")
+    window = Window(100, 200, 500, 333)
+    labels = np.random.default_rng(0).integers(0, 5, window.shape).astype(np.uint8)
+    canvas.paint(window, labels)
+    levels = [np.array(level) for level in canvas.levels]
+    del canvas
+    gc.collect()
+    again = Canvas(shape, tmp_path / "map")
+    np.testing.assert_array_equal(again.read(window), labels)
+    for before, after in zip(levels, again.levels, strict=True):
+        np.testing.assert_array_equal(before, after)
+    other = Canvas((shape[1] + 1, shape[0]), tmp_path / "map")
+    assert not any(level.any() for level in other.levels), "of another shape it is another map"
+
+
+def test_no_room_is_one_line_before_anything_is_painted(tmp_path, monkeypatch):
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(1, 1, 1000))
+    with pytest.raises(ExportError, match=r"no room for a map of 5000 x 5000 .* are free"):
+        Canvas((5000, 5000))
+
+
+def test_what_a_killed_program_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path))
+    left = tmp_path / "maps" / "napari-disca-map-999999999-abc"
+    left.mkdir(parents=True)
+    mine = Canvas((3000, 3000))
+    assert mine.folder is not None
+    assert mine.folder.parent == tmp_path / "maps"
+    assert not left.exists()
+    Canvas((3000, 3000))
+    assert mine.folder.exists(), "of a program that runs it stays"

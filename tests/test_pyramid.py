@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 
 from napari_disca import pyramid as pyramid_module
@@ -292,3 +293,81 @@ def test_a_damaged_file_says_so(shared: Path) -> None:
         pytest.raises(RasterError, match="damaged"),
     ):
         np.asarray(ImagePyramid(raster).levels[0])
+
+
+def mosaic(folder: Path, array: np.ndarray) -> Path:
+    """A folder of pieces and a VRT that puts them together."""
+    bands, height, width = array.shape
+    cuts = [(0, height // 2), (height // 2, height)], [(0, width // 3), (width // 3, width)]
+    sources: dict[int, list[str]] = {band: [] for band in range(1, bands + 1)}
+    for i, (top, bottom) in enumerate(cuts[0]):
+        for j, (left, right) in enumerate(cuts[1]):
+            name = f"piece_{i}_{j}.tif"
+            write(folder / name, np.ascontiguousarray(array[:, top:bottom, left:right]))
+            for band, parts in sources.items():
+                size = f'xSize="{right - left}" ySize="{bottom - top}"'
+                parts.append(
+                    f'<SimpleSource><SourceFilename relativeToVRT="1">{name}</SourceFilename>'
+                    f'<SourceBand>{band}</SourceBand><SrcRect xOff="0" yOff="0" {size}/>'
+                    f'<DstRect xOff="{left}" yOff="{top}" {size}/></SimpleSource>'
+                )
+    colours = ("Red", "Green", "Blue")
+    text = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{band}"><ColorInterp>{colours[band - 1]}'
+        f"</ColorInterp>{''.join(parts)}</VRTRasterBand>"
+        for band, parts in sources.items()
+    )
+    path = folder / "mosaic.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">{text}</VRTDataset>')
+    return path
+
+
+@pytest.mark.parametrize("form", ["striped", "jpeg", "bigtiff", "cog", "vrt", "mosaic"])
+def test_large_files_of_every_form_show_something_at_once(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pyramid_module, "_SMALL", 1 << 20)
+    monkeypatch.setattr(pyramid_module, "_COARSEST", 256)
+    monkeypatch.setattr(pyramid_module, "_STRIP", 1 << 19)
+    array = smooth(3, 2001, 1603)
+    path = tmp_path / "a.tif"
+    options = {
+        "striped": {"compress": "lzw"},
+        "jpeg": {"compress": "jpeg", "photometric": "ycbcr", "tiled": True},
+        "bigtiff": {"compress": "deflate", "tiled": True, "BIGTIFF": "YES"},
+        "cog": {"driver": "COG", "compress": "deflate", "blocksize": 256},
+        "vrt": {"compress": "deflate", "tiled": True},
+        "mosaic": {},
+    }[form]
+    if form == "mosaic":
+        path = mosaic(tmp_path, array)
+    else:
+        place: dict[str, Any] = {
+            "crs": "EPSG:32631",
+            "transform": Affine(0.5, 0, 5e5, 0, -0.5, 5e6),
+        }
+        profile = {"driver": "GTiff", "count": 3, "height": 2001, "width": 1603, "dtype": "uint8"}
+        with rasterio.open(path, "w", **{**profile, **place, **options}) as file:
+            file.write(array)
+    if form == "vrt":
+        path = tmp_path / "a.vrt"
+        rasterio.shutil.copy(tmp_path / "a.tif", path, driver="VRT")
+    with open_raster(path) as raster:
+        shown = ImagePyramid(raster, cache=tmp_path / "cache")
+        assert shown.complete == (form == "cog"), "a COG brings its overviews along"
+        seen = np.moveaxis(shown.levels[0][700:1300, 500:1000], -1, 0)
+        tolerance = 12 if form == "jpeg" else 0
+        expected = array[:, 700:1300, 500:1000].astype(int)
+        assert np.abs(seen.astype(int) - expected).max() <= tolerance
+        job = shown.build()
+        first = next(job, None)
+        if form == "cog":
+            assert first is None
+        else:
+            assert first is not None
+            assert first.done < first.total / 2, "a part is there before the rest"
+            assert shown.levels[-1][0].any()
+            assert not shown.levels[-1][-1].any()
+        finish(job)
+        assert shown.complete
+        assert all(np.asarray(level).any() for level in shown.levels)

@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+import threading
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from builders import make_network
 from napari_disca.clicks import Click, Clicks
+from napari_disca.compute import Compute
 from napari_disca.errors import ClickError, RecipeError
 from napari_disca.events import Patch, Progress, finish
-from napari_disca.networks import fingerprint
+from napari_disca.features import FeatureCache
+from napari_disca.networks import fingerprint, load_network
+from napari_disca.networks.linknet import LinkNet
+from napari_disca.predict import Predictor, TileClicks
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Disca
+from napari_disca.scenes import Scene
 from napari_disca.session import MAPS, Adapted, Session
+from napari_disca.states import TileStates
 from napari_disca.tiling import Window
 
 QUICK = Disca(passes=2, rate=3e-3, crop_size=64)
@@ -137,7 +147,7 @@ def test_undo_needs_no_network_for_what_was_drawn_before(session, monkeypatch):
     def refuse(*args):
         raise AssertionError("the network was asked again")
 
-    monkeypatch.setattr("napari_disca.predict.Predictor.logits", refuse)
+    monkeypatch.setattr("napari_disca.predict.Predictor.batch", refuse)
     run(session, session.refine())
     np.testing.assert_array_equal(drawn(session, "disir"), drawn(session, "initial"))
     session.redo()
@@ -308,3 +318,212 @@ def test_the_history_keeps_what_changed_rather_than_networks(session):
     assert all(adapted.adaptation.network is None for adapted in kept)
     whole = sum(tensor.numel() for tensor in session.network.state_dict().values())
     assert all(sum(t.numel() for t in a.changed.tensors.values()) < whole / 100 for a in kept)
+
+
+# Viewport first, batches, reading ahead
+
+
+def test_clicked_tiles_come_before_stale_ones_in_view(session):
+    run(session, session.predict())
+    session.click(50, 60, 1)
+    run(session, session.adapt(QUICK))
+    session.reset_network()
+    session.viewport.window = Window(120, 130, 20, 20)
+    session.click(5, 5, 2)
+    touched = {tile.index for tile in session.stale("disir")}
+    patches = [e for e in session.refine() if isinstance(e, Patch)]
+    order = list(dict.fromkeys(patch.tile for patch in patches))
+    assert set(order[: len(touched)]) == touched
+    assert len(order) == len(session.tiling), "DISCA is stale everywhere"
+    assert order[len(touched)] == len(session.tiling) - 1, "then the one in view"
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+def test_batches_change_nothing_about_a_tile(picture, compute, batch):
+    """Filled up to the same size always, whoever keeps a tile company."""
+    session = Session(open_raster(picture), make_network(), compute=replace(compute, batch=batch))
+    run(session, session.predict())
+    session.click(0, 0, 1)
+    run(session, session.refine())
+    session.click(70, 80, 2)
+    run(session, session.adapt(QUICK))
+    session.click(143, 159, 0)
+    run(session, session.refine())
+    assert_equal_to_from_scratch(session, picture)
+
+
+def test_closing_a_job_ends_its_reading_thread(session):
+    job = session.predict()
+    next(job)
+    next(job)
+    job.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("napari-disca-read")]
+
+
+def test_a_newer_click_keeps_the_tiles_that_are_still_valid(session, monkeypatch):
+    """Latest click wins, and nobody redoes what is finished."""
+    run(session, session.predict())
+    session.click(50, 60, 1)
+    run(session, session.adapt(QUICK))
+    session.reset_network()
+    session.undo()
+    session.undo()
+    session.click(70, 60, 1)  # now DISCA is of other clicks and DISIR too
+    asked = []
+    original = Predictor.batch
+    monkeypatch.setattr(
+        Predictor,
+        "batch",
+        lambda self, tiles: asked.extend(p.tile.index for p, _ in tiles) or original(self, tiles),
+    )
+    job = session.refine()
+    finished = {}
+    while len(finished) < 1:
+        event = next(job)
+        session.handle(event)
+        if isinstance(event, Patch):
+            finished[event.tile] = event.state
+    session.click(140, 150, 2)
+    job.close()
+    again = session.refine()
+    asked.clear()
+    run(session, again)
+    still_valid = {
+        tile
+        for tile, state in finished.items()
+        if state
+        == session._assign(session.clicks).state(session._networks.weights, session.tiling[tile])
+    }
+    assert still_valid
+    assert not still_valid & set(asked)
+
+
+def test_what_a_click_makes_stale_is_found_without_looking_at_every_tile():
+    """A click's bookkeeping in an image of 40 000 tiles stays below what anybody notices."""
+    states = TileStates(MAPS, 40_000)
+    clicks = TileClicks({7: Clicks((Click(1, 1, 0),))})
+    began = time.perf_counter()
+    for _ in range(10):
+        copy = states.copy()
+        for name in MAPS:
+            copy.stale(name, "w", clicks)
+    assert (time.perf_counter() - began) / 10 < 0.05
+
+
+# Features of an encoder that stays
+
+DECODER = replace(QUICK, parameters="decoder")
+
+
+@pytest.fixture
+def encodings(monkeypatch):
+    """Counts passes through the encoder without clicks."""
+    passes = []
+    original = LinkNet.encode_clickless
+    monkeypatch.setattr(
+        LinkNet,
+        "encode_clickless",
+        lambda self, image: passes.append(len(image)) or original(self, image),
+    )
+    return passes
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("memory", [0, 512 << 20])
+def test_cached_features_give_the_same_map_as_from_scratch(
+    picture, encodings, precision, memory, tmp_path
+):
+    session = Session(
+        open_raster(picture),
+        make_network(),
+        compute=Compute.choose("cpu", precision),
+        features=FeatureCache(memory=memory),
+    )
+    run(session, session.predict())
+    session.click(0, 0, 1)
+    session.click(70, 80, 2)
+    run(session, session.adapt(DECODER, ("disca",)))
+    first = len(encodings)
+    session.click(70, 30, 0)
+    run(session, session.adapt(replace(DECODER, passes=3), ("disca",)))
+    again = len(encodings) - first
+    run(session, session.refine())
+    assert_equal_to_from_scratch(session, picture)
+    assert (again == 0) == (memory > 0), "the second time only the decoder runs"
+
+
+def test_a_cache_on_disk_gives_the_same_map(picture, encodings, tmp_path):
+    session = Session(
+        open_raster(picture),
+        make_network(),
+        compute=Compute.choose("cpu", "float32"),
+        features=FeatureCache(memory=1 << 20, disk=1 << 30, folder=tmp_path),
+    )
+    session.click(0, 0, 1)
+    run(session, session.adapt(DECODER))
+    first = len(encodings)
+    assert list(tmp_path.rglob("*.safetensors"))
+    run(session, session.adapt(replace(DECODER, passes=3)))
+    assert len(encodings) == first
+    assert_equal_to_from_scratch(session, picture)
+
+
+def test_recipes_that_change_the_encoder_do_not_pay_for_a_cache(session):
+    session.click(0, 0, 1)
+    run(session, session.adapt(QUICK))
+    run(session, session.refine())
+    assert not session._drawing._features._held
+
+
+# Keeping maps
+
+
+def test_kept_maps_are_taken_over_by_the_next_session(picture, compute, tmp_path):
+    first = Session(open_raster(picture), make_network(), compute=compute, folder=tmp_path)
+    run(first, first.predict())
+    first.click(20, 20, 2)
+    run(first, first.refine())
+    expected = drawn(first, "disir")
+    clicks = first.clicks
+    first.close()
+    again = Session(open_raster(picture), make_network(), compute=compute, folder=tmp_path)
+    assert again.up_to_date("initial") == 1.0
+    assert {tile.index for tile in again.stale("disir")} == {0}, "the click is not there yet"
+    again.set_clicks(clicks)
+    assert again.up_to_date("disir") == 1.0
+    np.testing.assert_array_equal(drawn(again, "disir"), expected)
+
+
+@pytest.mark.parametrize("what", ["another network", "another image", "no goodbye"])
+def test_kept_maps_of_something_else_are_not_believed(picture, compute, tmp_path, what):
+    first = Session(open_raster(picture), make_network(), compute=compute, folder=tmp_path)
+    run(first, first.predict())
+    if what != "no goodbye":
+        first.close()
+    other = picture[::-1].copy() if what == "another image" else picture
+    network = make_network(seed=1 if what == "another network" else 0)
+    again = Session(open_raster(other), network, compute=compute, folder=tmp_path)
+    assert again.up_to_date("initial") == 0.0
+    run(again, again.predict())
+    fresh_one = Session(open_raster(other), network, compute=compute)
+    run(fresh_one, fresh_one.predict())
+    np.testing.assert_array_equal(drawn(again, "initial"), drawn(fresh_one, "initial"))
+
+
+# Precision
+
+
+def test_bfloat16_changes_few_pixels_of_a_scene():
+    """What is said about precision, on the bundled network."""
+    scene = Scene((700, 900), seed=5, ground_resolution=1.0).image()
+    maps = []
+    for precision in ("float32", "bfloat16"):
+        session = Session(
+            open_raster(scene),
+            load_network("landcover-5"),
+            factor=1.0,
+            compute=Compute.choose("cpu", precision),
+        )
+        run(session, session.predict())
+        maps.append(drawn(session, "initial"))
+    assert (maps[0] != maps[1]).mean() <= 0.005

@@ -60,18 +60,22 @@ class TileStates:
         return shown
 
     def stale(
-        self, name: str, weights: str, clicks: TileClicks, locked: Mapping[int, str]
+        self,
+        name: str,
+        weights: str,
+        clicks: TileClicks,
+        locked: Mapping[int, str] | None = None,
     ) -> NDArray[np.bool_]:
         """Which tiles of a map show something else than these weights and clicks, or nothing.
 
         Parameters
         ----------
-        locked : mapping of int to str
+        locked : mapping of int to str, optional
             States that some tiles should have instead, because of what is locked there.
         """
         other: NDArray[np.bool_] = self._drawn[name][0] != self._number(weights)
         other = other | self.touched(name, clicks)
-        for tile, state in locked.items():
+        for tile, state in (locked or {}).items():
             other[tile] = self.get(name, tile) != state
         return other
 

@@ -21,6 +21,7 @@ def test_other_files_are_left_to_other_readers():
     assert get_reader("picture.png") is None
     assert get_reader(["a.tif", "b.txt"]) is None
     assert get_reader("A.TIFF") is not None
+    assert get_reader("mosaic.vrt") is not None
 
 
 def test_the_reader_is_lazy_and_keeps_the_place(scene):

@@ -12,7 +12,7 @@ from napari_disca.clicks import Click, Clicks
 from napari_disca.errors import RecipeError
 from napari_disca.events import Progress, finish
 from napari_disca.inputs import NetworkInput
-from napari_disca.networks import Delta, fingerprint
+from napari_disca.networks import Delta, encoder_fingerprint, fingerprint
 from napari_disca.predict import tiling_for
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, Disca, crops_for, recipe_named
@@ -191,3 +191,39 @@ def test_unknown_recipes_and_fields():
         recipe_named("nonsense")
     with pytest.raises(RecipeError, match="no field 'speed'"):
         recipe_named("default", speed=3)
+
+
+@pytest.mark.parametrize("parameters", ["decoder", "decoder batchnorm"])
+def test_the_encoder_stays_where_only_the_decoder_learns(parameters, inputs, network, compute):
+    result = run(Disca(passes=3, rate=1e-3, parameters=parameters), inputs, network, compute)
+    changed = {name.partition(".")[0] for name in changed_weights(result.network, network)}
+    assert changed
+    assert not changed & set(network.encoder)
+    assert encoder_fingerprint(result.network) == encoder_fingerprint(network)
+    assert result.losses[-1] < result.losses[0]
+
+
+def test_a_network_that_does_not_say_what_its_encoder_is(inputs, network, compute, monkeypatch):
+    monkeypatch.setattr(type(network), "encoder", ())
+    with pytest.raises(RecipeError, match="parameters = batchnorm or all"):
+        run(Disca(passes=1, parameters="decoder"), inputs, network, compute)
+
+
+def test_stops_when_there_is_nothing_left_to_learn(inputs, network, compute):
+    slow = run(Disca(passes=12, rate=1e-9, tolerance=1e-3), inputs, network, compute)
+    assert slow.steps == 4, "three passes that brought nothing, after the first"
+    assert len(slow.losses) == 5
+    never = run(Disca(passes=12, rate=1e-9, tolerance=0.0), inputs, network, compute)
+    assert never.steps == 12
+    learning = run(Disca(passes=12, rate=1e-3), inputs, network, compute)
+    assert learning.steps == 12
+
+
+def test_crops_learn_the_same_together_as_one_by_one(inputs, network, compute, monkeypatch):
+    """A pass's gradient is the sum over its crops, however many run at once."""
+    recipe = Disca(passes=2, rate=1e-3, crop_size=64)
+    together = run(recipe, inputs, network, compute)
+    monkeypatch.setattr("napari_disca.recipes.disca._most_together", lambda compute: 1)
+    one_by_one = run(recipe, inputs, network, compute)
+    assert together.steps == one_by_one.steps == 2
+    np.testing.assert_allclose(together.losses, one_by_one.losses, rtol=1e-3)

@@ -11,7 +11,7 @@ from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
 #: Cells of the hatching along a tile: few enough to cost nothing, enough for stripes.
-_CELLS = 20
+_CELLS = 32
 #: Width of a stripe and of the gap after it, in cells.
 _STRIPE = 2
 TITLE = "Out of date"
@@ -65,7 +65,7 @@ class Hatch:
         layer = Labels(
             self.cells,
             name=TITLE,
-            opacity=0.3,
+            opacity=0.25,
             colormap=DirectLabelColormap(
                 color_dict={0: "transparent", None: "transparent", 1: "black"}
             ),

@@ -8,9 +8,9 @@ from typing import Any
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
-    """Reader of ``.tif`` and ``.tiff`` files, or None for other paths."""
+    """Reader of ``.tif``, ``.tiff`` and ``.vrt`` files, or None for other paths."""
     paths = [path] if isinstance(path, str) else list(path)
-    if all(Path(p).suffix.lower() in (".tif", ".tiff") for p in paths):
+    if all(Path(p).suffix.lower() in (".tif", ".tiff", ".vrt") for p in paths):
         return read
     return None
 

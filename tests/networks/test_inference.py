@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import nn
+
+from builders import make_card, make_network
+from napari_disca.networks import ARCHITECTURES, encoder_fingerprint, fingerprint, prepared
+from napari_disca.tiling import Window
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def network(request):
+    return make_network(make_card(3, architecture=request.param))
+
+
+@pytest.fixture
+def pixels():
+    return torch.rand(2, 3, 96, 128, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def test_folding_keeps_the_function_in_float32(network, pixels):
+    before = fingerprint(network)
+    folded = prepared(network, CPU, torch.float32, folded=True)
+    assert fingerprint(network) == before
+    guidance = torch.rand(2, 3, 96, 128, generator=torch.Generator().manual_seed(1))
+    expected = network.eval()(pixels, guidance)
+    torch.testing.assert_close(folded(pixels, guidance), expected, atol=1e-4, rtol=1e-4)
+    left = [m for m in folded.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert not left, "every BatchNorm of these networks follows a convolution"
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("keep", [(0, 0, 96, 128), (13, 22, 40, 51), (60, 0, 36, 9), (5, 5, 1, 1)])
+def test_a_window_of_the_logits_equals_the_whole_logits_there(network, pixels, keep):
+    network.eval()
+    keep = Window(*keep)
+    guidance = torch.rand(2, 3, 96, 128, generator=torch.Generator().manual_seed(1))
+    for clicks in (guidance, None):
+        features = network.features(pixels, clicks, keep)
+        part = network.decode_window(features, keep)
+        assert part.shape == (2, 3, *keep.shape)
+        whole = network(pixels, torch.zeros_like(guidance) if clicks is None else clicks)
+        torch.testing.assert_close(part, whole[(..., *keep.slices)], atol=1e-4, rtol=1e-4)
+
+
+def test_half_precision_convolutions_run_under_autocast(network, pixels):
+    ready = prepared(network, CPU, torch.bfloat16)
+    assert all(m.weight.dtype == torch.bfloat16 for m in ready.modules() if type(m) is nn.Conv2d)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        logits = ready(pixels, torch.zeros(2, 3, 96, 128))
+        expected = network.eval()(pixels, torch.zeros(2, 3, 96, 128))
+    torch.testing.assert_close(logits.float(), expected.float(), atol=0.05, rtol=0.05)
+
+
+def test_the_encoder_has_a_fingerprint_of_its_own(network):
+    if not network.encoder:
+        assert encoder_fingerprint(network) == ""
+        return
+    first = encoder_fingerprint(network)
+    decoder, encoder = deepcopy(network), deepcopy(network)
+    with torch.no_grad():
+        for name, parameter in decoder.named_parameters():
+            if name.partition(".")[0] not in network.encoder:
+                parameter.add_(1)
+        next(
+            p for n, p in encoder.named_parameters() if n.partition(".")[0] in network.encoder
+        ).add_(1)
+    assert encoder_fingerprint(decoder) == first
+    assert encoder_fingerprint(encoder) != first
+    assert set(network.encoder) < {name for name, _ in network.named_children()}
