@@ -156,11 +156,7 @@ def _connected(scheduler: str, timeout: float) -> Iterator[tuple[Any, Any]]:
         raise DiscaError(
             f'--scheduler needs Dask ({error}); pip install "napari-disca[distributed]"'
         ) from error
-    # What goes wrong arrives in exceptions; the log would say it again, at length.
-    log = logging.getLogger("distributed")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
+    with _quiet():
         address = _address(scheduler)
         try:
             # A `Client` that finds nobody stays half-open and complains when it is collected.
@@ -173,12 +169,25 @@ def _connected(scheduler: str, timeout: float) -> Iterator[tuple[Any, Any]]:
             ) from error
         try:
             yield distributed, client
-        except distributed.comm.CommClosedError as error:
+        except (distributed.comm.CommClosedError, distributed.client.ClosedClientError) as error:
             raise _lost() from error
         finally:
             client.close()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's log silent: what goes wrong arrives in exceptions."""
+    # Loggers of their own, by Dask's default configuration.
+    logs = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
+    try:
+        yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 def _lost() -> DiscaError:

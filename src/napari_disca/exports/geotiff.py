@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 _BLOCK = 512
 #: Longer images get overviews inside the file, or a GIS would read all of it to show it small.
 _OVERVIEWS_ABOVE = 4096
-#: Bytes. While building overviews GDAL fills its cache, by default with 5 % of the memory.
-_CACHE = 128 << 20
+#: Bytes. While building overviews GDAL fills its cache, by default with 5 % of the memory; it
+#: looks at every block once.
+_CACHE = 32 << 20
 _TAG = "CLASS_{}"
 _MADE_WITH = "NAPARI_DISCA_MADE_WITH"
 # GDAL's GDALRATFieldType and GDALRATFieldUsage: integer 0, string 2; value 5, name 2, red 6 ...
