@@ -50,19 +50,96 @@ def test_importing_is_cheap(module):
         assert not {"napari", "qtpy", "rasterio", "scipy"} & set(loaded)
 
 
-def test_no_pickle_no_eval_no_network():
-    forbidden = re.compile(
-        r"\b(import pickle|import shelve|import marshal|import socket|import requests"
-        r"|urllib\.request|http\.client|torch\.load\(|(?<!\.)\beval\(|(?<![.\w])exec\(|allow_pickle=True"
-        r"|os\.system|shell=True)"
-    )
-    found = [
-        f"{file.relative_to(ROOT)}:{number}: {line.strip()}"
-        for file in sorted(PACKAGE.rglob("*.py"))
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
-        if forbidden.search(line)
+#: What runs code from a file, or talks to other machines. Written in pieces where this very file
+#: would be found.
+FORBIDDEN = re.compile(
+    r"\b(?:import|from) (?:pickle|cPickle|dill|joblib|cloudpickle|shelve|marshal|socket|ssl"
+    r"|requests|httpx|aiohttp|urllib3|ftplib|smtplib|telnetlib|xmlrpc|socketserver|http|code|codeop)\b"
+    r"|\burllib\.request|\burlopen|\burlretrieve|\bfrom urllib import request"
+    r"|(?<![.\w])eval\(|(?<![.\w])exec\(|\b__import__\("
+    r"|\ballow_pickle\s*=\s*True|\bread_pickle\b|\bto_pickle\b|\bpickle_module\b"
+    r"|\bos\.(?:system|popen|exec|spawn)|\bshell\s*=\s*True|\bgetoutput\("
+    r"|\byaml\.(?:load|unsafe_load|full_load)\(|\bfrom_pretrained\(|\bload_state_dict_from_url"
+    r"|\bhub\.load\(|\btorch\.save\(|\bmultiprocessing\b"
+)
+#: `torch.load` unpickles; only its safe mode may be used, said on the same line or the next ones.
+TORCH_LOAD = re.compile(r"(?<![.\w])torch\.load\((?P<rest>[^)]*)\)")
+
+
+def _python_files() -> list[Path]:
+    folders = ("src", "tests", "benchmarks", "docs")
+    return sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py"))
+
+
+def _findings(text: str) -> list[str]:
+    lines = [line for line in text.splitlines() if FORBIDDEN.search(line)]
+    unsafe = [
+        match[0]
+        for match in TORCH_LOAD.finditer(text)
+        if not re.search(r"weights_only\s*=\s*True", match["rest"])
     ]
+    return [line.strip() for line in lines + unsafe]
+
+
+def test_no_pickle_no_eval_no_network():
+    # Tests show that what is forbidden is refused, so they may write pickles and start processes
+    # that are made to fail; what they say of it is listed, line by line.
+    spared = {
+        "tests/test_house.py": None,
+        "tests/test_probe.py": ("exec({TROUBLE!r})",),
+        "tests/networks/test_networks.py": ("torch.save(", "import pickle"),
+        "tests/networks/test_torchscript.py": ("torch.save(",),
+    }
+    found = []
+    for file in _python_files():
+        name = file.relative_to(ROOT).as_posix()
+        allowed = spared.get(name, ())
+        if allowed is None:
+            continue
+        found += [
+            f"{name}: {line}"
+            for line in _findings(file.read_text(encoding="utf-8"))
+            if not any(part in line for part in allowed)
+        ]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "from joblib import load",
+        "from http.client import HTTPConnection",
+        "request = urllib.request.urlopen(x)",
+        "value = eval(text)",
+        "exec(text)",
+        "np.load(f, allow_pickle = True)",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "torch.load(\n    path,\n    map_location='cpu',\n)",
+        "subprocess.run(x, shell=True)",
+        "os.system(x)",
+        "yaml.load(text)",
+        "import multiprocessing",
+    ],
+)
+def test_the_search_for_it_finds_it(line):
+    assert _findings(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "torch.load(path, weights_only=True)",
+        "torch.load(\n    path,\n    weights_only=True,\n)",
+        "network.eval()",
+        "job.exec()",
+        "torch.jit.load(path)",
+        "_PICKLES = ('.pt',)",
+    ],
+)
+def test_the_search_for_it_finds_nothing_else(line):
+    assert not _findings(line)
 
 
 def test_the_manifest_at_the_top_is_the_packages():

@@ -139,3 +139,15 @@ def test_the_network_resamples_beyond_a_quarter(
     image: float | None, network: float | None, factor: float
 ) -> None:
     assert network_factor(image, network) == pytest.approx(factor)
+
+
+def test_an_ellipsoid_without_a_radius_is_no_reason_to_fail() -> None:
+    # Found by benchmarks/fuzz.py.
+    crs = CRS.from_wkt(UTM.to_wkt().replace("6378137", "7.3E-304"))
+    size = ground_resolution(crs, Affine(0.5, 0, 500000, 0, -0.5, 5000000), SHAPE)
+    assert size is None or size > 0
+
+
+@pytest.mark.parametrize(("image", "network"), [(5e-324, 10.0), (1e308, 1e-300)])
+def test_sizes_too_far_apart_for_a_number_are_not_resampled(image: float, network: float) -> None:
+    assert network_factor(image, network) == 1.0

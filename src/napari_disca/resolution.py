@@ -108,11 +108,16 @@ def network_factor(image: float | None, network: float | None) -> float:
     if image is None or network is None:
         return 1.0
     factor = image / network
+    if not 0 < factor < math.inf:
+        return 1.0  # sizes so far apart that their ratio is no number
     return factor if max(factor, 1 / factor) > _TOLERANCE else 1.0
 
 
 def _on_ellipsoid(system: pyproj.CRS, transform: Affine, shape: tuple[int, int]) -> float | None:
-    geod = system.get_geod()
+    try:
+        geod = system.get_geod()
+    except (ProjError, ValueError, ArithmeticError):
+        return None  # an ellipsoid without a radius
     geographic = system.geodetic_crs
     if geod is None or geographic is None:
         return None
@@ -129,7 +134,7 @@ def _on_ellipsoid(system: pyproj.CRS, transform: Affine, shape: tuple[int, int])
             return None
         _, _, right = geod.inv(east[0], north[0], east[1], north[1])
         _, _, down = geod.inv(east[0], north[0], east[2], north[2])
-    except (ProjError, ValueError):
+    except (ProjError, ValueError, ArithmeticError):
         return None
     return math.sqrt(right * down)
 

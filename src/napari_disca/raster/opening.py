@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,9 @@ from napari_disca.raster.probe import examine
 _TIFF_SUFFIXES = {".tif", ".tiff"}
 #: tifffile, the fallback, may have to decode a whole image at once.
 _MOST_DECODED = 2 << 30
+
+# It logs each damaged tag; without a handler logging's last resort would print them all.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 def open_raster(source: Any, *, cache: int = CACHE) -> Raster:
