@@ -24,6 +24,19 @@ def test_the_file_appears_when_it_is_complete(tmp_path):
     assert names(path.parent) == ["map.tif"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_others_may_read_what_they_could_read_before(tmp_path):
+    ordinary, path = tmp_path / "ordinary", tmp_path / "new.safetensors"
+    ordinary.touch()
+    for mode in (ordinary.stat().st_mode, 0o100640):
+        if path.exists():
+            path.chmod(mode)
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"weights")
+            temporary.chmod(0o600)  # as safetensors does
+        assert path.stat().st_mode == mode
+
+
 def test_a_file_that_is_there_is_replaced(tmp_path):
     path = tmp_path / "map.tif"
     path.write_bytes(b"old")

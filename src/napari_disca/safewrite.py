@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,12 +42,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            mode = _mode(path, temporary)
             yield temporary
             descriptor = os.open(temporary, os.O_RDWR)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+            temporary.chmod(mode)
             temporary.replace(path)
             _sync_folder(path.parent)
         except OSError as error:
@@ -57,6 +60,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         _sweep(path)
+
+
+def _mode(path: Path, temporary: Path) -> int:
+    """Permissions of the file that is replaced, or of any new file in its folder.
+
+    Some libraries make their files readable by their owner alone.
+    """
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
+    temporary.touch()
+    mode = stat.S_IMODE(temporary.stat().st_mode)
+    temporary.unlink()
+    return mode
 
 
 def _beside(path: Path) -> Path:
