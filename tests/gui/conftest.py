@@ -19,7 +19,7 @@ from napari_disca.scenes import Scene, write_scene
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path, monkeypatch):
     """State and caches of a test stay in its folder."""
-    for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
+    for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setattr("napari_disca.predict.TILE_SIZE", 128)
     monkeypatch.setattr("napari_disca.predict.TILE_HALO", 16)

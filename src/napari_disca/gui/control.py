@@ -12,13 +12,21 @@ from napari.layers import Image
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_disca.areas import Area
+from napari_disca.clicks import Clicks
 from napari_disca.errors import DiscaError, explained
 from napari_disca.events import Job, Note, Progress
 from napari_disca.gui.layers import SessionLayers
+from napari_disca.gui.locked import AREAS, LockedAreas
 from napari_disca.gui.worker import JobWorker
+from napari_disca.history import Lock
+from napari_disca.learning import Learned
 from napari_disca.session import Adapted, Session
 
 _log = logging.getLogger(__name__)
+
+#: Milliseconds until a tile that could not be read is tried again; twice as long each time.
+_FIRST_RETRY, _LAST_RETRY = 15_000, 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,12 @@ class Control(QObject):
         self._view_timer = QTimer(self)
         self._view_timer.setInterval(150)
         self._view_timer.timeout.connect(self._follow_view)
+        #: Tiles that could not be read, as far as the user was told.
+        self._told_unreadable: frozenset[int] = frozenset()
+        self._wait = _FIRST_RETRY
+        self._retry = QTimer(self)
+        self._retry.setSingleShot(True)
+        self._retry.timeout.connect(self._read_again)
 
     # ------------------------------------------------------------------ state
 
@@ -74,9 +88,12 @@ class Control(QObject):
         self.close()
         self.session = session
         self.layers = SessionLayers(self.viewer, session, image, show_warning, self)
+        self.layers.locked = LockedAreas(self.layers, self.lock, self.unlock, show_warning)
         session.clicks_changed.connect(self._on_clicks)
         session.history_changed.connect(self._on_history)
         session.adapted_changed.connect(self._on_adapted)
+        session.locks_changed.connect(self._on_locks)
+        session.troubled.connect(self._on_trouble)
         self._view_timer.start()
         self.changed.emit()
 
@@ -102,12 +119,17 @@ class Control(QObject):
         self.cancel()
         self._cancelled = False
         self._view_timer.stop()
+        self._retry.stop()
+        self._told_unreadable = frozenset()
         layers, self.layers = self.layers, None
         session, self.session = self.session, None
         if session is not None:
             session.clicks_changed.disconnect(self._on_clicks)
             session.history_changed.disconnect(self._on_history)
             session.adapted_changed.disconnect(self._on_adapted)
+            session.locks_changed.disconnect(self._on_locks)
+            session.troubled.disconnect(self._on_trouble)
+            session.close()
         return layers
 
     # ------------------------------------------------------------------ verbs
@@ -141,6 +163,72 @@ class Control(QObject):
         if self.session is not None and self.session.can_redo:
             self._travel(self.session.redo, "Done again: {}")
 
+    def go(self, position: int) -> None:
+        """Go to a step of the history."""
+        session = self.session
+        if session is not None and position != session.position:
+            title = session.history[position].title.replace("{", "{{").replace("}", "}}")
+            self._travel(lambda: session.go(position), f"As it was after: {title}")
+
+    def lock(self, *areas: Area) -> None:
+        """Lock areas as the map shows them now."""
+        session = self.session
+        if session is None:
+            return
+        name = "disca" if session.adapted is not None else "disir"
+        if any(session.stale(name, area.window) for area in areas):
+            show_warning("The map is not finished there; lock it when it is")
+            return
+        if self._guarded(lambda: session.lock(*areas)):
+            self._say("Locked; it stays as it is, and the next Adapt learns from it")
+
+    def lock_view(self) -> None:
+        """Lock all that is in view."""
+        view = self.layers.view() if self.layers is not None else None
+        if view is not None:
+            self.lock(Area.rectangle(view))
+
+    def unlock(self, *locks: Lock) -> None:
+        """Let areas change again."""
+        session = self.session
+        if session is not None and locks:
+            self._guarded(lambda: session.unlock(*locks))
+
+    def unlock_selected(self) -> None:
+        """Let the areas that are selected change again."""
+        if self.layers is None or self.layers.locked is None:
+            return
+        if locks := self.layers.locked.selected():
+            self.unlock(*locks)
+        else:
+            show_warning(f"Select areas in the layer '{AREAS}' first (its tool with the arrow)")
+
+    def save_areas(self, path: Path) -> None:
+        """Write the locked areas as GeoJSON."""
+        from napari_disca.exports import write_locks
+
+        session = self.session
+        if session is not None and self._guarded(
+            lambda: write_locks(
+                [lock.area for lock in session.locks],
+                path,
+                raster=session.raster,
+                classes=session.classes,
+            )
+        ):
+            session.exported("areas", str(path))
+            show_info(f"Saved {path}")
+
+    def load_areas(self, path: Path) -> None:
+        """Lock the areas of a GeoJSON file as the map shows them now."""
+        from napari_disca.exports import read_locks
+
+        session = self.session
+        if session is not None:
+            found: list[Area] = []
+            if self._guarded(lambda: found.extend(read_locks(path, raster=session.raster))):
+                self.lock(*found)
+
     def reset_network(self) -> None:
         """Forget what was adapted."""
         if self.session is not None:
@@ -168,6 +256,7 @@ class Control(QObject):
             missing = 1 - session.up_to_date(name)
 
             def say(written: Path) -> None:
+                session.exported(name, str(written))
                 if missing:
                     show_warning(
                         f"Saved {written}, but {missing:.0%} of the map was not up to date; "
@@ -189,6 +278,7 @@ class Control(QObject):
                 session.clicks, path, raster=session.raster, classes=session.classes
             )
         ):
+            session.exported("clicks", str(path))
             show_info(f"Saved {path}")
 
     def load_clicks(self, path: Path) -> None:
@@ -278,6 +368,8 @@ class Control(QObject):
                     self.cancel()
                     show_error(told)
                 return
+            if isinstance(event, Learned):
+                self.status = "Learned again without what was taken away"
             if isinstance(event, Adapted):
                 self.status = event.adaptation.note
                 # From here on it is a refresh like any other, which a click may overtake.
@@ -309,6 +401,7 @@ class Control(QObject):
             self._say("Cancelled; what is finished stays")
         self._start_next()
         if self._worker is None:
+            self._look_at_unreadable()
             self.progressed.emit(Progress("", 0, 0))
             if self.layers is not None:
                 self.layers.settle()
@@ -316,13 +409,43 @@ class Control(QObject):
 
     # ------------------------------------------------------------------ reactions
 
-    def _on_clicks(self, _clicks: Any) -> None:
+    def _on_clicks(self, clicks: Clicks) -> None:
         self.status = ""
+        last = clicks.items[-1:]
+        if self.session is not None and any(self.session.locked_at(*c.pixel) for c in last):
+            self.status = "That pixel is locked: it stays as it is until its area is unlocked"
         self._refine()
 
     def _on_adapted(self, adapted: Adapted | None) -> None:
         if self.layers is not None:
             self.layers.show_adapted(adapted is not None)
+
+    def _on_locks(self, _locks: Any) -> None:
+        self._refine()
+
+    def _on_trouble(self, line: str) -> None:
+        show_warning(line[:1].upper() + line[1:])
+
+    def _look_at_unreadable(self) -> None:
+        """Tell which tiles could not be read, once, and try again in a while."""
+        bad = self.session.unreadable if self.session is not None else {}
+        now = frozenset(bad)
+        if now - self._told_unreadable:
+            count = len(bad)
+            parts = "A part" if count == 1 else f"{count} parts"
+            show_warning(
+                f"{parts} of the map could not be drawn, the rest is finished: "
+                f"{next(iter(bad.values()))}. It is tried again from time to time"
+            )
+            self._wait = _FIRST_RETRY
+        if bad:
+            self._retry.start(self._wait)
+            self._wait = min(2 * self._wait, _LAST_RETRY)
+        self._told_unreadable = now
+
+    def _read_again(self) -> None:
+        if self.session is not None and self.session.unreadable and not self.busy:
+            self._refine()
 
     def _on_history(self) -> None:
         self.changed.emit()

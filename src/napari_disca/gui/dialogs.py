@@ -38,6 +38,22 @@ def clicks_to_load(parent: QWidget, raster: Any) -> Path | None:
     return Path(file) if file else None
 
 
+def areas_file(parent: QWidget, raster: Any) -> Path | None:
+    """Where to save the locked areas."""
+    start = Path(raster.path or "areas.tif")
+    file, _ = QFileDialog.getSaveFileName(
+        parent, "Save the areas", str(start.with_name(f"{start.stem}_areas.geojson")), _GEOJSON
+    )
+    return _ending(file, ".geojson")
+
+
+def areas_to_load(parent: QWidget, raster: Any) -> Path | None:
+    """Which areas to lock."""
+    start = str(raster.path.parent) if raster is not None and raster.path else ""
+    file, _ = QFileDialog.getOpenFileName(parent, "Load areas", start, _GEOJSON)
+    return Path(file) if file else None
+
+
 def _ending(file: str, suffix: str) -> Path | None:
     if not file:
         return None

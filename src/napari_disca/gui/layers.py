@@ -22,6 +22,7 @@ from napari_disca.events import Patch
 from napari_disca.gui.comparison import COPY, Comparison, camera_of
 from napari_disca.gui.hatch import Hatch
 from napari_disca.gui.legend import class_colormap, class_features
+from napari_disca.gui.locked import LockedAreas
 from napari_disca.session import Session
 from napari_disca.tiling import Window
 
@@ -75,6 +76,7 @@ class SessionLayers(QObject):
         self.clicks: list[Points] = []
         self.stale: Labels | None = None
         self._hatch: Hatch | None = Hatch(session)
+        self.locked: LockedAreas | None = None
         self._report = report
         self._comparison: Comparison | None = None
         self._dirty: set[str] = set()
@@ -98,6 +100,8 @@ class SessionLayers(QObject):
         for name in TITLES:
             if name not in self.maps:
                 self.maps[name] = self._add_map(name)
+        if self.locked is not None:
+            self.locked.show()
         self._show_clicks()
 
     def placement(self) -> dict[str, Any]:
@@ -190,6 +194,22 @@ class SessionLayers(QObject):
         target = active if active in self.clicks else self.clicks[0]  # two when comparing
         self.viewer.layers.selection.active = target
         target.mode = "add"
+
+    def relabel_selected(self, label: int) -> int:
+        """Give the clicks that are selected another class, in one step; how many there were."""
+        for layer in self.clicks:
+            if layer.mode != "select" or not layer.selected_data:
+                continue
+            items = self.session.clicks.items
+            chosen = {i for i in layer.selected_data if i < len(items)}
+            changed = tuple(
+                Click(c.row, c.col, label) if i in chosen else c for i, c in enumerate(items)
+            )
+            name = self.session.classes[label].name
+            what = "a click" if len(chosen) == 1 else f"{len(chosen)} clicks"
+            self.session.set_clicks(Clicks(changed), f"{what} to {name}")
+            return len(chosen)
+        return 0
 
     def _arm(self, layer: Points) -> None:
         # Not `current_properties`: that would also change the selected points.
@@ -299,10 +319,14 @@ class SessionLayers(QObject):
         for layer in self.maps.values():
             layer.refresh(extent=False, highlight=False)
 
+    def screen_pixels(self, count: float) -> float:
+        """Pixels of the image that so many pixels of the screen show."""
+        zoom = camera_of(self.viewer).zoom * float(np.abs(self.image.scale[-2:]).mean())
+        return count / max(zoom, 1e-6)
+
     def _click_size(self) -> float:
         # napari can hold sizes on screen by itself, but then draws borders half as wide as discs.
-        zoom = camera_of(self.viewer).zoom * float(np.abs(self.image.scale[-2:]).mean())
-        return _MARKER / max(zoom, 1e-6)
+        return self.screen_pixels(_MARKER)
 
     def follow_view(self) -> None:
         """Tell the session what the user looks at, and keep the clicks readable."""
@@ -311,6 +335,8 @@ class SessionLayers(QObject):
         for layer in self.clicks:
             if not 0.95 < layer.current_size / size < 1.05:
                 layer.size = layer.current_size = size
+        if self.locked is not None:
+            self.locked.follow_zoom()
 
     def view(self) -> Window | None:
         """What the user looks at, in pixels of the image."""
@@ -335,8 +361,21 @@ class SessionLayers(QObject):
         On the layers, because a key of the viewer loses to napari's own ("1" deletes points).
         """
         self._keys[key] = lambda _layer: action()
-        for layer in (self.image, *self.maps.values(), *self.clicks):
+        for layer in (self.image, *self._own()):
             layer.bind_key(key, self._keys[key], overwrite=True)
+
+    def adopt(self, layer: Layer) -> None:
+        """Bind the session's keys on another layer of its own, below the clicks."""
+        layers = self.viewer.layers
+        if self.clicks and self.clicks[0] in layers:
+            layers.move(layers.index(layer), layers.index(self.clicks[0]))
+        self._bind_keys(layer)
+
+    def _own(self) -> list[Layer]:
+        """All layers of the session, but for the image."""
+        areas = self.locked.layer if self.locked is not None else None
+        extra = [layer for layer in (self.stale, areas) if layer is not None]
+        return [*self.maps.values(), *extra, *self.clicks]
 
     def _bind_keys(self, layer: Layer) -> None:
         for key, action in self._keys.items():
@@ -379,6 +418,8 @@ class SessionLayers(QObject):
         self.clicks = [kept for kept in self.clicks if kept is not layer]
         if layer is self.stale:
             self.stale = self._hatch = None  # whoever removes it does not want it
+        if self.locked is not None and self.locked.layer is layer:
+            self.locked.removed()
         if self._comparison is not None:
             self._comparison.on_removed(layer)
 
@@ -392,8 +433,9 @@ class SessionLayers(QObject):
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         for layer in self.clicks:
             layer.events.data.disconnect(self._on_points)
-        hatching = [] if self.stale is None else [self.stale]
-        for layer in (self.image, *self.maps.values(), *hatching, *self.clicks):
+        if self.locked is not None:
+            self.locked.detach()
+        for layer in (self.image, *self._own()):
             for key in self._keys:
                 layer.bind_key(key, None)
 
@@ -403,7 +445,6 @@ class SessionLayers(QObject):
             comparison, self._comparison = self._comparison, None
             comparison.end()
         self.detach()
-        hatching = [] if self.stale is None else [self.stale]
-        for layer in (*self.clicks, *hatching, *self.maps.values()):
+        for layer in self._own():
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)

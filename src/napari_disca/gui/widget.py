@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from napari.layers import Layer
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QScrollArea, QStyle, QVBoxLayout, QWidget
 
 from napari_disca.gui import dialogs
 from napari_disca.threads import keep_cores_free, leave_a_core
@@ -35,7 +36,11 @@ class DiscaWidget(QScrollArea):
         from napari_disca.gui.classes_panel import ClassesPanel
         from napari_disca.gui.compare_panel import ComparePanel
         from napari_disca.gui.control import Control
+        from napari_disca.gui.history_panel import HistoryPanel
         from napari_disca.gui.image_panel import ImagePanel
+        from napari_disca.gui.keeping import Keeping
+        from napari_disca.gui.locks_panel import LocksPanel
+        from napari_disca.gui.offer import Offer
         from napari_disca.gui.refine_panel import RefinePanel
 
         leave_a_core()
@@ -45,6 +50,10 @@ class DiscaWidget(QScrollArea):
         self.classes_panel = ClassesPanel()
         self.refine_panel = RefinePanel()
         self.compare_panel = ComparePanel()
+        self.history_panel = HistoryPanel()
+        self.locks_panel = LocksPanel()
+        self.offer = Offer()
+        self.keeping = Keeping(self.offer, self)
         self._lay_out()
 
         verbs, control = self.refine_panel, self.control
@@ -58,6 +67,13 @@ class DiscaWidget(QScrollArea):
         verbs.save_clicks.connect(self._save_clicks)
         verbs.load_clicks.connect(self._load_clicks)
         verbs.refused.connect(show_error)
+        self.history_panel.went.connect(control.go)
+        self.locks_panel.draw.connect(self._draw_area)
+        self.locks_panel.view.connect(control.lock_view)
+        self.locks_panel.unlock.connect(control.unlock_selected)
+        self.locks_panel.save.connect(self._save_areas)
+        self.locks_panel.load.connect(self._load_areas)
+        self.keeping.wanted.connect(self.go_on)
         control.changed.connect(self._show)
         control.progressed.connect(verbs.show_progress)
         control.progressed.connect(self._show_status)
@@ -85,16 +101,30 @@ class DiscaWidget(QScrollArea):
             ("Image", self.image_panel),
             ("Classes", self.classes_panel),
             ("Correct", self.refine_panel),
+            ("History", self.history_panel),
+            ("Checked areas", self.locks_panel),
             ("Compare", self.compare_panel),
         ):
-            layout.addWidget(QLabel(f"<b>{title}</b>"))
+            heading = QLabel(f"<b>{title}</b>")
+            layout.addWidget(heading)
             layout.addWidget(panel)
+            if panel is self.history_panel:
+                self._history_heading = heading
+            if panel is self.image_panel:
+                layout.addWidget(self.offer)
         layout.addStretch(1)
         self.setWidget(body)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(body.minimumSizeHint().width() + 20)
+        self._fit()
         self.setFrameShape(QScrollArea.Shape.NoFrame)
+
+    def _fit(self) -> None:
+        """Leave room for the scroll bar: what is wider than the panel cannot be reached."""
+        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+        width = self.widget().minimumSizeHint().width() + bar + 8
+        if self.minimumWidth() != width:
+            self.setMinimumWidth(width)
 
     # ------------------------------------------------------------------ choosing
 
@@ -116,7 +146,7 @@ class DiscaWidget(QScrollArea):
                 self.image_panel.show_factor(1.0, f"Open {lacks}")
             else:
                 if before is None or before[0] is not layer:
-                    self._raster = raster_of(layer)
+                    self._take_raster(raster_of(layer))
                 if before is None or before[:2] != (layer, weights):
                     self.image_panel.recall_factor(recall(self._raster, self._card))
                 factor = self.image_panel.hand_factor()
@@ -126,7 +156,18 @@ class DiscaWidget(QScrollArea):
                 self._chosen = (layer, weights, factor, self.refine_panel.precision.currentText())
         except DiscaError as error:
             self.image_panel.show_factor(1.0, str(error))
+        # While the image is being corrected, its journal is this window's.
+        here = self._opened is not None and self.control.session is not None
+        at_work = here and self._opened[0] is layer
+        self.keeping.look(None if at_work or self._chosen is None else self._raster)
         self._show()
+
+    def _take_raster(self, raster: Any) -> None:
+        """Read from another image; the one before is closed, unless its session is open."""
+        before, self._raster = self._raster, raster
+        session = self.control.session
+        if before is not None and (session is None or session.raster is not before):
+            before.close()
 
     def _session(self) -> Session | None:
         """The session of what is chosen, if it is there."""
@@ -139,7 +180,6 @@ class DiscaWidget(QScrollArea):
         from napari_disca.networks import load_network
         from napari_disca.session import Session
 
-        control = self.control
         if self._chosen is None:
             show_error("Open an image and choose a network first")
             return False
@@ -150,17 +190,66 @@ class DiscaWidget(QScrollArea):
             allowed = self.image_panel.allows(weights)
             network = load_network(weights, allow_torchscript=allowed)
             compute = Compute.choose(precision=precision)
-            session = Session(self._raster, network, factor=factor, compute=compute)
+            session = self.keeping.returned(self._raster, network, factor)
+            if session is None:
+                session = Session(self._raster, network, factor=factor, compute=compute)
         except Exception as error:
             line = explained(error)
             if line is None:
                 raise  # a bug, which napari shows
             show_error(line)
             return False
-        if control.session is not None and self._opened is not None:
+        self._open(session, weights)
+        if (kept := self._left.get(layer, {}).get(_names(session))) and not session.can_undo:
+            session.set_clicks(kept, "take over the clicks")
+        self._show()
+        return True
+
+    def go_on(self, journal: Path) -> None:
+        """Go on with a session where its journal ends."""
+        from napari_disca.gui.keeping import factor_by_hand
+
+        if self._chosen is None:
+            return
+        layer, weights, *_ = self._chosen
+        session = self.control.session
+        if session is not None and self._opened is not None and self._opened[0] is layer:
+            # Opened to have a look; its journal makes room.
+            session.close()
+        found = self.keeping.resumed(journal, self._raster, weights)
+        if found is None:
+            if session is not None and session.journal is None:
+                self.keeping.keep(session, weights)
+            return
+        session, weights = found
+        if weights != self.image_panel.weights():
+            self.image_panel.choose_network(weights)
+        self.image_panel.recall_factor(factor_by_hand(session))
+        self._on_chosen()
+        if self._chosen is None or self._chosen[0] is not layer:
+            session.close()
+            return
+        self._open(session, weights)
+        self.keeping.look(None)
+        self.control.segment()
+        self._show()
+
+    def _open(self, session: Session, weights: str) -> None:
+        """Show a session, instead of the one before."""
+        control = self.control
+        before = control.session
+        assert self._chosen is not None
+        layer = self._chosen[0]
+        if before is not None and self._opened is not None:
             left = self._left.setdefault(self._opened[0], {})
-            left[_names(control.session)] = control.session.clicks
+            left[_names(before)] = before.clicks
+            if self._opened[0] is not layer:
+                self.keeping.leave(before)
         control.open(layer, session)
+        if before is not None and before.raster is not session.raster:
+            before.raster.close()
+        if session.journal is None:
+            self.keeping.keep(session, weights)
         self._opened = self._chosen
         layers = control.layers
         for i in range(min(9, len(session.classes))):
@@ -168,10 +257,6 @@ class DiscaWidget(QScrollArea):
         layers.bind("Control-Z", control.undo)
         layers.bind("Control-Shift-Z", control.redo)
         layers.show()
-        if kept := self._left.get(layer, {}).get(_names(session)):
-            session.set_clicks(kept, "take over the clicks")
-        self._show()
-        return True
 
     # ------------------------------------------------------------------ verbs
 
@@ -183,8 +268,24 @@ class DiscaWidget(QScrollArea):
     def arm(self, label: int) -> None:
         """Make the next click one of this class."""
         if self._session_ready() and label < len(self.control.session.classes):
+            if self.control.layers.relabel_selected(label):
+                return
             self.control.layers.arm(label)
             self.classes_panel.choose(label)
+
+    def _draw_area(self) -> None:
+        if self._session_ready():
+            self.control.layers.locked.draw()
+
+    def _save_areas(self) -> None:
+        session = self._session()
+        if session is not None and (file := dialogs.areas_file(self, session.raster)):
+            self.control.save_areas(file)
+
+    def _load_areas(self) -> None:
+        file = dialogs.areas_to_load(self, self._raster)
+        if file is not None and self._session_ready():
+            self.control.load_areas(file)
 
     def _compare(self, on: bool) -> None:
         if self.control.layers is not None:
@@ -234,7 +335,25 @@ class DiscaWidget(QScrollArea):
             save_clicks=clickless,
             load_clicks=nothing,
         )
+        locks = session.locks if there else ()
+        mapless = nothing or ("there is no map yet: press Segment" if not drawn["disir"] else "")
+        self.locks_panel.enable(
+            draw=mapless,
+            view=mapless,
+            unlock="" if locks else "nothing is locked",
+            save="" if locks else "nothing is locked",
+            load=mapless,
+        )
+        if there and session.can_undo:
+            self.keeping.look(None)  # the user has begun anew
+        self.history_panel.show_steps(
+            session.history if there else (), session.position if there else 0
+        )
+        for part in (self._history_heading, self.history_panel):
+            part.setVisible(there)
         adapted = there and session.adapted is not None
+        counts = session.lock_counts() if there else (0, 0)
+        self.locks_panel.show_counts(len(locks), *counts, adapted)
         for name, action in self.refine_panel.saves.items():
             action.setEnabled(drawn[name] and (adapted or name != "disca"))
         self._show_status()
@@ -245,6 +364,7 @@ class DiscaWidget(QScrollArea):
             there and control.layers is not None and control.layers.comparing,
             difference(session) if drawn["disir"] else "",
         )
+        self._fit()
 
     def _show_status(self, _progress: Any = None) -> None:
         self.refine_panel.status.setText(self._status())
@@ -253,6 +373,9 @@ class DiscaWidget(QScrollArea):
         session = self._session()
         if session is None:
             return "Press Segment to draw the first map" if self._chosen else ""
+        if session.must_learn and not self.control.busy:
+            text = "What was adapted to has changed; press Segment to learn it again"
+            return f"{self.control.status}\n{text}" if self.control.status else text
         fresh = f"DISIR {_percent(session.up_to_date('disir'))} up to date"
         if session.adapted is not None:
             fresh += f" · DISCA {_percent(session.up_to_date('disca'))}"
@@ -277,8 +400,12 @@ class DiscaWidget(QScrollArea):
         """Stop what runs and hear no more of the viewer; the layers stay."""
         if not self._left_viewer:
             self._left_viewer = True
+            session = self.control.session
             self.control.shut_down()
             self.image_panel.detach()
+            for raster in (self._raster, session.raster if session is not None else None):
+                if raster is not None:
+                    raster.close()
 
 
 def _percent(share: float) -> str:

@@ -1,0 +1,149 @@
+"""Journals for the panel: found when an image is opened, begun with its session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import QObject, Signal
+
+from napari_disca import reopen
+from napari_disca.errors import DiscaError
+from napari_disca.gui.offer import Offer
+from napari_disca.journal import Record, copied, find_journals, holder, read_journal
+from napari_disca.networks import Network, fingerprint, load_network
+from napari_disca.raster import Raster
+from napari_disca.session import Session
+
+#: Earlier sessions of an image that are offered.
+_EARLIER = 8
+
+
+class Keeping(QObject):
+    """Offers to go on with a journal, and lets new sessions keep one.
+
+    Signals: ``wanted(path)`` when the user wants to go on with a journal.
+    """
+
+    wanted = Signal(object)
+
+    def __init__(self, offer: Offer, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._offer = offer
+        #: Journals of sessions of this window that were left for another image.
+        self._left: set[Path] = set()
+        offer.accepted.connect(self.wanted)
+        offer.declined.connect(self._decline)
+
+    def look(self, raster: Raster | None) -> None:
+        """Offer to go on if the image has a journal; None withdraws the offer."""
+        self._offer.withdraw()
+        if raster is None:
+            return
+        try:
+            found = [path for path in find_journals(raster) if path not in self._left]
+        except DiscaError:
+            return  # the image's own error is told elsewhere
+        told = [(said, path) for path in found[: _EARLIER + 1] if (said := _said(path))]
+        if not told:
+            return
+        (said, path), earlier = told[0], told[1:]
+        if who := holder(path):
+            text = f"This image is being corrected in another window ({who}): {said}"
+            self._offer.make(text, path, "Work on a copy", earlier)
+        elif isinstance(said, _Damaged):
+            self._offer.make(f"What was done before cannot be read: {said}", None, "", earlier)
+        else:
+            self._offer.make(f"Continue where you left off ({said})", path, "Continue", earlier)
+
+    def returned(self, raster: Raster, network: Network, factor: float | None) -> Session | None:
+        """The session of an image that was left in this window, if it fits what is chosen."""
+        try:
+            for path in find_journals(raster):
+                header = read_journal(path).header
+                fits = header.network == fingerprint(network) and factor in (None, header.factor)
+                if path in self._left and fits:
+                    session = reopen.resume(path, raster, network)
+                    self._left.discard(path)
+                    return session
+                return None
+        except DiscaError as error:
+            show_warning(f"What was done on this image before cannot be brought back: {error}")
+        return None
+
+    def keep(self, session: Session, weights: str) -> None:
+        """Let a new session keep a journal; without one the work goes on, and that is told."""
+        if session.can_undo:
+            return
+        try:
+            reopen.begin(session, weights)
+        except DiscaError as error:
+            show_warning(f"{error}; what you do here is not kept")
+
+    def leave(self, session: Session) -> None:
+        """Remember the journal of a session that makes room for another."""
+        if session.journal is not None:
+            self._left.add(session.journal.path)
+
+    def resumed(self, path: Path, raster: Raster, weights: str) -> tuple[Session, str] | None:
+        """Go on with a journal, or with a copy where another window has it.
+
+        Parameters
+        ----------
+        path : Path
+        raster : Raster
+        weights : str
+            The network that is chosen; if the journal needs another, that is loaded.
+
+        Returns
+        -------
+        (Session, str) or None
+            The session and its network; None if it cannot be, and was told.
+        """
+        try:
+            record = read_journal(path)
+            network, weights = _network(record, weights)
+            if holder(path):
+                path = copied(path)
+                show_info(f"What you do here is kept in {path.name}")
+            session = reopen.resume(path, raster, network)
+        except DiscaError as error:
+            show_error(str(error))
+            return None
+        self._offer.withdraw()
+        return session, weights
+
+    def _decline(self) -> None:
+        self._offer.withdraw()
+        show_info("What was done before stays where it is until you begin, and then gets a number")
+
+
+class _Damaged(str):
+    """Why a journal cannot be read."""
+
+
+def _said(path: Path) -> str:
+    """What a journal holds; empty if that is nothing."""
+    try:
+        record = read_journal(path)
+    except DiscaError as error:
+        return _Damaged(error)
+    return reopen.said(record) if record.events else ""
+
+
+def _network(record: Record, weights: str) -> tuple[Network, str]:
+    header = record.header
+    if weights:
+        network = load_network(weights)
+        if fingerprint(network) == header.network:
+            return network, weights
+    return reopen.network_of(header), header.network_file
+
+
+def factor_by_hand(session: Session) -> float | None:
+    """Factor of a session, if it is not the one that would be chosen."""
+    from napari_disca.inputs import NetworkInput
+
+    usual: Any = NetworkInput(session.raster, session.inputs.card, bands=session.inputs.bands)
+    return None if usual.factor == session.inputs.factor else session.inputs.factor

@@ -1,0 +1,488 @@
+"""What the window remembers: journals, the history list, locked areas, and what it lets go of."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QThreadPool
+
+from napari_disca.errors import RasterError
+from napari_disca.gui.reader import layer_data
+from napari_disca.journal import read_journal
+from napari_disca.tiling import Window
+
+
+def labels_of(session, name):
+    return session.maps[name].read(Window.whole(session.raster.shape))
+
+
+def click(opened, row, col, label):
+    opened.panel.arm(label)
+    opened.viewer.layers["Clicks"].add((row, col))
+    opened.idle()
+
+
+def press(opened, name, panel="refine_panel"):
+    button = getattr(opened.panel, panel).buttons[name]
+    assert button.isEnabled(), button.toolTip()
+    button.click()
+    opened.idle()
+
+
+@pytest.fixture
+def window(make_napari_viewer, weights, qtbot, keeping_said):
+    """Make another window with the scene of `opened`, nothing segmented yet."""
+    from napari_disca.gui.widget import DiscaWidget
+
+    made = []
+
+    def make(scene):
+        viewer = make_napari_viewer()
+        panel = DiscaWidget(viewer)
+        viewer.window.add_dock_widget(panel, name="Correct a map")
+        panel.image_panel.choose_network(str(weights))
+        data, keywords, _ = layer_data(scene)
+        viewer.add_image(data, **keywords)
+        panel.refine_panel._form["passes"].value = 4
+        made.append(panel)
+
+        def idle():
+            qtbot.wait(1)
+            qtbot.waitUntil(lambda: not panel.control.busy, timeout=120_000)
+
+        return SimpleNamespace(panel=panel, viewer=viewer, control=panel.control, idle=idle)
+
+    yield make
+    for panel in made:
+        with suppress(RuntimeError):
+            panel.control.close()
+            qtbot.waitUntil(lambda panel=panel: not panel.control.busy, timeout=30_000)
+
+
+@pytest.fixture
+def keeping_said(monkeypatch):
+    told = []
+    for name in ("show_error", "show_warning", "show_info"):
+        monkeypatch.setattr(f"napari_disca.gui.keeping.{name}", told.append)
+    return told
+
+
+def journal_of(scene):
+    return scene.with_name(scene.name + ".disca.jsonl")
+
+
+def test_a_session_is_kept_from_its_first_click(opened):
+    path = journal_of(opened.scene)
+    assert not path.exists(), "to look at an image leaves nothing behind"
+    click(opened, 40, 50, 1)
+    press(opened, "adapt")
+    record = read_journal(path)
+    assert [event["do"] for event in record.events] == ["clicks", "adapt"]
+    assert record.header.network_name == "small"
+    assert record.header.image_name == "scene.tif"
+    opened.control.save_labels("disca", path.with_name("out.tif"))
+    opened.idle()
+    assert read_journal(path).events[-1]["do"] == "export"
+
+
+def test_an_image_is_opened_where_it_was_left(opened, window, weights):
+    click(opened, 40, 50, 1)
+    click(opened, 200, 100, 2)
+    press(opened, "adapt")
+    session = opened.control.session
+    maps = {name: labels_of(session, name) for name in session.maps}
+    opened.control.close()
+
+    later = window(opened.scene)
+    offer = later.panel.offer
+    assert offer.isVisibleTo(later.panel)
+    assert offer.text.text().startswith(
+        "Continue where you left off (2 clicks, 1 adaptation, today "
+    )
+    assert later.control.session is None, "nobody has to answer first"
+    offer.go_on.click()
+    later.idle()
+    again = later.control.session
+    assert not offer.isVisibleTo(later.panel)
+    assert again.clicks == session.clicks
+    assert len(later.viewer.layers["Clicks"].data) == 2
+    for name, labels in maps.items():
+        np.testing.assert_array_equal(labels_of(again, name), labels)
+    assert later.panel.history_panel.list.count() == 4
+    press(later, "undo")
+    assert again.adapted is None
+    click(later, 10, 10, 0)
+    assert len(read_journal(journal_of(opened.scene)).events) == 5
+
+
+def test_starting_anew_keeps_what_was_done_under_a_number(opened, window):
+    click(opened, 40, 50, 1)
+    opened.control.close()
+    later = window(opened.scene)
+    assert later.panel.offer.isVisibleTo(later.panel)
+    later.panel.offer.anew.click()
+    assert not later.panel.offer.isVisibleTo(later.panel)
+    press(later, "segment")
+    assert not later.control.session.clicks
+    assert len(read_journal(journal_of(opened.scene)).events) == 1, "nothing was done yet"
+    click(later, 10, 10, 0)
+    first = opened.scene.with_name("scene.tif.disca.1.jsonl")
+    assert read_journal(first).events[0]["add"] == [[40, 50, 1]]
+    assert read_journal(journal_of(opened.scene)).events[0]["add"] == [[10, 10, 0]]
+    later.control.close()
+    last = window(opened.scene)
+    assert "(1 click, today" in last.panel.offer.text.text()
+    assert len(last.panel.offer._menu.actions()) == 1, "the earlier one can be had, too"
+    last.panel.offer._menu.actions()[0].trigger()
+    last.idle()
+    assert [c.pixel for c in last.control.session.clicks] == [(40, 50)]
+
+
+def test_clicking_without_an_answer_is_starting_anew(opened, window):
+    click(opened, 40, 50, 1)
+    opened.control.close()
+    later = window(opened.scene)
+    press(later, "segment")
+    assert later.panel.offer.isVisibleTo(later.panel)
+    click(later, 10, 10, 0)
+    assert not later.panel.offer.isVisibleTo(later.panel)
+    assert opened.scene.with_name("scene.tif.disca.1.jsonl").exists()
+
+
+def test_looking_at_the_map_first_does_not_lose_the_offer(opened, window):
+    click(opened, 40, 50, 1)
+    opened.control.close()
+    later = window(opened.scene)
+    press(later, "segment")
+    later.panel.offer.go_on.click()
+    later.idle()
+    assert len(later.control.session.clicks) == 1
+    assert not opened.scene.with_name("scene.tif.disca.1.jsonl").exists()
+
+
+def test_a_second_window_is_told_and_works_on_a_copy(opened, window, keeping_said):
+    click(opened, 40, 50, 1)
+    second = window(opened.scene)
+    text = second.panel.offer.text.text()
+    assert f"in another window (process {os.getpid()} on" in text
+    assert second.panel.offer.go_on.text() == "Work on a copy"
+    second.panel.offer.go_on.click()
+    second.idle()
+    assert len(second.control.session.clicks) == 1
+    click(second, 10, 10, 0)
+    click(opened, 200, 100, 2)
+    assert [c.pixel for c in opened.control.session.clicks] == [(40, 50), (200, 100)]
+    copy = opened.scene.with_name("scene.tif.disca.1.jsonl")
+    assert len(read_journal(journal_of(opened.scene)).events) == 2
+    assert read_journal(copy).events[-1]["add"] == [[10, 10, 0]]
+    assert any(copy.name in line for line in keeping_said)
+
+
+def test_a_damaged_journal_is_told_in_the_panel_and_stays(opened, window):
+    click(opened, 40, 50, 1)
+    opened.control.close()
+    path = journal_of(opened.scene)
+    path.write_text(path.read_text() + "nonsense\n{}\n")
+    later = window(opened.scene)
+    assert "line 3 of scene.tif.disca.jsonl is damaged" in later.panel.offer.text.text()
+    assert not later.panel.offer.go_on.isVisibleTo(later.panel)
+    later.panel.offer.anew.click()
+    press(later, "segment")
+    click(later, 10, 10, 0)
+    assert "nonsense" in opened.scene.with_name("scene.tif.disca.1.jsonl").read_text()
+
+
+def test_a_journal_of_another_network_is_gone_on_with_that(opened, window, weights, tmp_path):
+    from napari_disca.networks import load_network, save_network
+
+    click(opened, 40, 50, 1)
+    opened.control.close()
+    other = load_network(weights)
+    for parameter in other.parameters():
+        parameter.data *= 1.01
+    save_network(other, tmp_path / "other.safetensors", half=False)
+    later = window(opened.scene)
+    later.panel.image_panel.choose_network(str(tmp_path / "other.safetensors"))
+    later.panel.offer.go_on.click()
+    later.idle()
+    assert later.panel.image_panel.weights() == str(weights)
+    assert later.panel._session() is later.control.session
+    assert len(later.control.session.clicks) == 1
+
+
+def test_an_image_left_for_another_comes_back_with_its_history(opened):
+    click(opened, 40, 50, 1)
+    press(opened, "adapt")
+    session = opened.control.session
+    rng = np.random.default_rng(0)
+    opened.viewer.add_image(rng.integers(0, 255, (90, 80, 3), dtype=np.uint8), name="other")
+    images = opened.panel.image_panel.images
+    images.setCurrentIndex(images.findText("other"))
+    press(opened, "segment")
+    images.setCurrentIndex(images.findText("scene"))
+    assert not opened.panel.offer.isVisibleTo(opened.panel)
+    press(opened, "segment")
+    again = opened.control.session
+    assert again is not session
+    assert [step.title for step in again.history] == [step.title for step in session.history]
+    np.testing.assert_array_equal(labels_of(again, "disca"), labels_of(session, "disca"))
+
+
+# -------------------------------------------------------------------- history
+
+
+def test_the_history_goes_anywhere(opened):
+    panel = opened.panel.history_panel
+    rows = panel.list
+    assert [rows.item(i).text() for i in range(rows.count())] == ["Open"]
+    click(opened, 40, 50, 1)
+    maps = labels_of(opened.control.session, "disir")
+    click(opened, 200, 100, 2)
+    press(opened, "adapt")
+    texts = [rows.item(i).text() for i in range(rows.count())]
+    assert texts == ["Open", "Street click", "Green click", "Adapt (DISCA (the whole map))"]
+    rows.itemClicked.emit(rows.item(1))
+    opened.idle()
+    session = opened.control.session
+    assert session.position == 1
+    np.testing.assert_array_equal(labels_of(session, "disca"), maps)
+    fonts = [rows.item(i).font() for i in range(4)]
+    assert [font.bold() for font in fonts] == [False, True, False, False]
+    assert [font.italic() for font in fonts] == [False, False, True, True]
+    rows.itemClicked.emit(rows.item(3))
+    opened.idle()
+    assert session.adapted is not None
+    assert session.up_to_date("disca") == 1.0
+    rows.itemClicked.emit(rows.item(0))
+    click(opened, 10, 10, 0)
+    assert [rows.item(i).text() for i in range(rows.count())] == ["Open", "Roof click"]
+
+
+def test_any_click_gets_another_class_by_its_key(opened):
+    for row, label in ((40, 1), (120, 1), (200, 0)):
+        click(opened, row, 50, label)
+    layer = opened.viewer.layers["Clicks"]
+    layer.mode = "select"
+    layer.selected_data = {0, 2}
+    action = next(v for k, v in layer.keymap.items() if str(k) == "3")
+    action(layer)
+    opened.idle()
+    session = opened.control.session
+    assert [c.label for c in session.clicks] == [2, 1, 2]
+    assert session.history[-1].title == "2 clicks to green"
+    assert list(layer.features["class"]) == ["green", "street", "green"]
+    press(opened, "undo")
+    assert [c.label for c in session.clicks] == [1, 1, 0]
+
+
+def test_a_click_that_was_learned_from_is_unlearned(opened):
+    click(opened, 40, 50, 1)
+    click(opened, 200, 100, 2)
+    press(opened, "adapt")
+    session = opened.control.session
+    both = labels_of(session, "disca")
+    layer = opened.viewer.layers["Clicks"]
+    layer.selected_data = {0}
+    layer.remove_selected()
+    opened.idle()
+    assert session.adapted.clicks == session.clicks
+    assert not session.must_learn
+    assert "Learned again" in opened.panel.refine_panel.status.text()
+    press(opened, "undo")
+    np.testing.assert_array_equal(labels_of(session, "disca"), both)
+
+
+# -------------------------------------------------------------------- locked areas
+
+
+def draw(opened, corners):
+    """As napari does at the end of a polygon."""
+    opened.panel.locks_panel.buttons["draw"].click()
+    layer = opened.viewer.layers["Checked areas"]
+    assert opened.viewer.layers.selection.active is layer
+    assert layer.mode == "add_polygon"
+    layer.add_polygons([np.array(corners, dtype=float)])
+    opened.idle()
+    opened.idle()
+    return layer
+
+
+def test_a_drawn_area_is_locked_and_a_deleted_one_is_not(opened, qtbot):
+    click(opened, 40, 50, 1)
+    session = opened.control.session
+    layer = draw(opened, [(20, 20), (20, 120), (120, 120), (120, 20)])
+    (lock,) = session.locks
+    assert lock.area.window == Window(20, 20, 101, 101)
+    assert layer.nshapes == 1
+    kept = labels_of(session, "disir")[20:120, 20:120]
+    click(opened, 60, 60, int(kept[40, 40] + 1) % 3)
+    press(opened, "adapt")
+    for name in ("disir", "disca"):
+        np.testing.assert_array_equal(labels_of(session, name)[20:120, 20:120], kept)
+    text = opened.panel.locks_panel.figure.text()
+    assert text.startswith("1 area, 10,000 pixels; the last adaptation would have changed")
+    layer.selected_data = {0}
+    layer.remove_selected()
+    qtbot.waitUntil(lambda: not session.locks, timeout=5000)
+    opened.idle()
+    assert session.up_to_date("disca") == 1.0
+    press(opened, "undo")
+    assert len(session.locks) == 1
+    assert layer.nshapes == 1
+    np.testing.assert_array_equal(labels_of(session, "disca")[20:120, 20:120], kept)
+
+
+def test_a_locked_area_cannot_be_moved(opened, qtbot):
+    layer = draw(opened, [(20, 20), (20, 120), (120, 120), (120, 20)])
+    before = layer.data[0].copy()
+    layer.data = [before + 30]
+    qtbot.wait(20)
+    np.testing.assert_allclose(layer.data[0], before)
+    assert len(opened.control.session.locks) == 1
+    assert len(opened.control.session.history) == 2
+
+
+def test_the_view_is_locked_and_unlocked(opened):
+    opened.viewer.layers["scene"].corner_pixels = np.array([[100, 50], [150, 120]])
+    press(opened, "view", "locks_panel")
+    (lock,) = opened.control.session.locks
+    assert lock.area.window == Window(100, 50, 51, 71)
+    press(opened, "unlock", "locks_panel")
+    assert not opened.control.session.locks
+    assert not opened.panel.locks_panel.buttons["unlock"].isEnabled()
+
+
+def test_areas_travel_as_geojson(opened, tmp_path, monkeypatch):
+    opened.viewer.layers["scene"].corner_pixels = np.array([[100, 50], [150, 120]])
+    press(opened, "view", "locks_panel")
+    file = tmp_path / "areas.geojson"
+    for name in ("getSaveFileName", "getOpenFileName"):
+        monkeypatch.setattr(
+            f"napari_disca.gui.dialogs.QFileDialog.{name}", lambda *_: (str(file), "")
+        )
+    press(opened, "save", "locks_panel")
+    digest = opened.control.session.locks[0].area.digest
+    press(opened, "undo")
+    press(opened, "load", "locks_panel")
+    assert [lock.area.digest for lock in opened.control.session.locks] == [digest]
+    file.write_text("nonsense")
+    opened.control.load_areas(file)
+    assert len(opened.control.session.locks) == 1
+    assert "areas.geojson" in opened.said[-1]
+
+
+def test_what_is_not_drawn_yet_cannot_be_locked(opened):
+    opened.control.session._drawn["disir"].clear()
+    opened.control.lock_view()
+    assert not opened.control.session.locks
+    assert "not finished" in opened.said[-1]
+
+
+def test_comparing_with_areas_keeps_the_cells(opened):
+    draw(opened, [(20, 20), (20, 120), (120, 120), (120, 20)])
+    before = [layer.name for layer in opened.viewer.layers]
+    assert before.index("Checked areas") < before.index("Clicks")
+    opened.panel.compare_panel.switch.setChecked(True)
+    layers, grid = opened.viewer.layers, opened.viewer.canvas.grid
+    cells = [[layers[i].name for i in inside] for _, inside in grid.iter_viewboxes(layers)]
+    assert cells[0][:3] == ["scene", "DISIR", "Clicks"]
+    opened.panel.compare_panel.switch.setChecked(False)
+    assert [layer.name for layer in opened.viewer.layers] == before
+
+
+# -------------------------------------------------------------------- trouble
+
+
+def test_a_bad_tile_is_told_once_and_tried_again(opened, monkeypatch):
+    session = opened.control.session
+    real, broken = session.raster.read, [True]
+
+    def failing(window, bands=None):
+        if broken[0] and window.top == 0 and window.left == 0:
+            raise RasterError("scene.tif is damaged")
+        return real(window, bands)
+
+    monkeypatch.setattr(session.raster, "read", failing)
+    click(opened, 10, 10, 1)
+    assert session.unreadable
+    assert 0 < session.up_to_date("disir") < 1
+    assert [line for line in opened.said if "could not be drawn" in line] == opened.said
+    assert opened.control._retry.isActive()
+    opened.control._read_again()
+    opened.idle()
+    assert len(opened.said) == 1, "once is enough"
+    broken[0] = False
+    opened.control._read_again()
+    opened.idle()
+    assert session.up_to_date("disir") == 1.0
+    assert not opened.control._retry.isActive()
+
+
+def test_a_journal_that_cannot_be_written_is_told(opened, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "napari_disca.journal.os.fsync",
+            lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")),
+        )
+        click(opened, 10, 10, 1)
+    assert any("No space left on device" in line for line in opened.said)
+    click(opened, 20, 20, 1)
+    assert len(read_journal(journal_of(opened.scene)).events) == 2
+
+
+# -------------------------------------------------------------------- letting go
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
+def test_a_closed_window_leaves_no_threads_files_or_folders(opened, qtbot):
+    click(opened, 40, 50, 1)
+    press(opened, "adapt")
+    opened.panel.refine_panel.buttons["adapt"].click()
+    folder = opened.scene.parent
+    opened.viewer.close()
+    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=30_000)
+    for pyramid in [
+        layer.metadata["napari_disca"]["pyramid"]
+        for layer in opened.viewer.layers
+        if "pyramid" in layer.metadata.get("napari_disca", {})
+    ]:
+        # The image layer's own handle goes with the layer, which the fixture still holds.
+        pyramid.raster.close()
+    gc.collect()
+    held = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # that of the list itself
+            held.append(str(descriptor.readlink()))
+    assert not [name for name in held if str(folder) in name]
+    assert not list(folder.glob(".*.lock"))
+    assert not [t for t in threading.enumerate() if "disca" in t.name.lower()]
+
+
+def test_a_process_that_ends_leaves_no_temporary_folders(tmp_path):
+    code = """
+import os
+import numpy as np
+from napari_disca.canvas import Canvas
+from napari_disca.tiling import Window
+canvas = Canvas((5000, 5000))
+canvas.paint(Window(0, 0, 10, 10), np.ones((10, 10), np.uint8))
+print(len(os.listdir(os.environ["TMPDIR"])))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout == "1\n"
+    assert not list(tmp_path.iterdir())
