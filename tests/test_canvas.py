@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_disca.canvas import NO_DATA, Canvas
-from napari_disca.errors import ExportError
 from napari_disca.tiling import Window
 
 
@@ -120,15 +119,6 @@ def test_a_folder_keeps_a_map(tmp_path, shape):
         np.testing.assert_array_equal(before, after)
     other = Canvas((shape[1] + 1, shape[0]), tmp_path / "map")
     assert not any(level.any() for level in other.levels), "of another shape it is another map"
-
-
-def test_no_room_is_one_line_before_anything_is_painted(tmp_path, monkeypatch):
-    from collections import namedtuple
-
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(1, 1, 1000))
-    with pytest.raises(ExportError, match=r"no room for a map of 5000 x 5000 .* are free"):
-        Canvas((5000, 5000))
 
 
 def test_what_a_killed_program_left_is_removed(tmp_path, monkeypatch):

@@ -210,8 +210,9 @@ def test_an_image_that_vanishes_is_one_line_and_comes_back(tmp_path, network, co
     before = session.maps["initial"].read(Window.whole(session.raster.shape))
     path.rename(tmp_path / "elsewhere.tif")
     session.click(100, 100, 1)
+    finish(session.refine(), session.handle)
     with pytest.raises(RasterError, match=r"image\.tif is not there any more; put it back"):
-        finish(session.refine(), session.handle)
+        session.check_complete()
     assert session.clicks == Clicks((Click(100, 100, 1),))
     np.testing.assert_array_equal(
         session.maps["initial"].read(Window.whole(session.raster.shape)), before
@@ -225,8 +226,9 @@ def test_an_image_that_changes_is_not_mixed_with_the_old_one(tmp_path, network, 
     path = tif(tmp_path / "image.tif")
     session = Session(open_raster(path), network, compute=compute)
     tif(path, seed=1)
+    finish(session.predict(), session.handle)
     with pytest.raises(RasterError, match=r"image\.tif has changed on the disk since"):
-        finish(session.predict(), session.handle)
+        session.check_complete()
     session.click(1, 1, 0)
     written = write_clicks(
         session.clicks, tmp_path / "a.geojson", raster=session.raster, classes=session.classes

@@ -441,10 +441,10 @@ def test_cached_features_give_the_same_map_as_from_scratch(
     )
     run(session, session.predict())
     session.click(0, 0, 1)
-    session.click(70, 80, 2)
+    session.click(20, 20, 2)
     run(session, session.adapt(DECODER, ("disca",)))
     first = len(encodings)
-    session.click(70, 30, 0)
+    session.click(5, 30, 0)
     run(session, session.adapt(replace(DECODER, passes=3), ("disca",)))
     again = len(encodings) - first
     run(session, session.refine())

@@ -636,11 +636,13 @@ class Session:
         run = kept.edited(lambda click: click if click in there else None, self.locks)
         if run is None or run is kept.base:
             return
-        told = {
-            "do": "adapt",
-            **run_fields(run, self.clicks, self.locks, self.adapted),
-            "note": run.adaptation.note,
-        }
+        told: dict[str, Any] = {}
+        if self.journal is not None:  # a script's own recipe has no name to be kept under
+            told = {
+                "do": "adapt",
+                **run_fields(run, self.clicks, self.locks, self.adapted),
+                "note": run.adaptation.note,
+            }
         self._record(Step(f"adapt ({run.recipe.title})", self.clicks, run, self.locks), told)
 
     def _on_learned(self, event: Learned) -> None:
@@ -749,6 +751,7 @@ class Session:
 
             def load(index: int, stage: tuple[str, ...] = stage) -> _Loaded:
                 tile = self.tiling[index]
+                self._remember(tile, now, painted)
                 asked = [
                     self._drawing.wants_pixels(
                         tile, wanted(name, tile), now.run(name), now.clicks(name)
@@ -805,7 +808,6 @@ class Session:
                         try:
                             if loaded.trouble is not None:
                                 raise loaded.trouble
-                            self._remember(tile, now, painted)
                             for event in self._patches(tile, stage, now, made, outdated, wanted):
                                 if isinstance(event, Patch):
                                     painted.add((event.map, event.tile))

@@ -16,6 +16,7 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from builders import make_card
+from napari_disca.areas import Area
 from napari_disca.clicks import Click, Clicks
 from napari_disca.errors import ExportError, RasterError
 from napari_disca.events import Progress, finish
@@ -300,7 +301,11 @@ def test_requests_that_cannot_be(tmp_path):
 
 def test_every_format_of_the_table_writes(tmp_path):
     raster = make_raster((40, 50))
-    content = {"labels": Painted((40, 50)), "clicks": Clicks((Click(3, 4, 1),))}
+    content = {
+        "labels": Painted((40, 50)),
+        "clicks": Clicks((Click(3, 4, 1),)),
+        "areas": (Area.rectangle(Window(3, 4, 20, 20)),),
+    }
     for name, export in EXPORTS.items():
         path = tmp_path / f"{name}{export.suffixes[0]}"
         job = export.write(content[export.content], path, raster=raster, classes=CLASSES)

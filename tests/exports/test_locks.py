@@ -89,7 +89,7 @@ def test_several_polygons_and_holes_of_a_gis(tmp_path):
             collection({"type": "Polygon", "coordinates": [[[90, 90], [99, 90], [90, 99]]]}),
             "no pixel of the image",
         ),
-        ("[" * 100_000, "nested too deeply|not JSON"),
+        ("[" * 100_000, "nested deeper"),
     ],
 )
 def test_other_files_are_refused_in_one_line(tmp_path, content, message):

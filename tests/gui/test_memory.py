@@ -323,11 +323,13 @@ def test_a_drawn_area_is_locked_and_a_deleted_one_is_not(opened, qtbot):
     (lock,) = session.locks
     assert lock.area.window == Window(20, 20, 101, 101)
     assert layer.nshapes == 1
-    kept = labels_of(session, "disir")[20:120, 20:120]
-    click(opened, 60, 60, int(kept[40, 40] + 1) % 3)
+    # Without the pixels whose very centres the edges run through.
+    inside = (slice(21, 120), slice(21, 120))
+    kept = labels_of(session, "disir")[inside]
+    click(opened, 60, 60, int(kept[39, 39] + 1) % 3)
     press(opened, "adapt")
     for name in ("disir", "disca"):
-        np.testing.assert_array_equal(labels_of(session, name)[20:120, 20:120], kept)
+        np.testing.assert_array_equal(labels_of(session, name)[inside], kept)
     text = opened.panel.locks_panel.figure.text()
     assert text.startswith("1 area, 10,000 pixels; the last adaptation would have changed")
     layer.selected_data = {0}
@@ -338,7 +340,7 @@ def test_a_drawn_area_is_locked_and_a_deleted_one_is_not(opened, qtbot):
     press(opened, "undo")
     assert len(session.locks) == 1
     assert layer.nshapes == 1
-    np.testing.assert_array_equal(labels_of(session, "disca")[20:120, 20:120], kept)
+    np.testing.assert_array_equal(labels_of(session, "disca")[inside], kept)
 
 
 def test_a_locked_area_cannot_be_moved(opened, qtbot):
@@ -381,7 +383,9 @@ def test_areas_travel_as_geojson(opened, tmp_path, monkeypatch):
 
 
 def test_what_is_not_drawn_yet_cannot_be_locked(opened):
-    opened.control.session._drawn["disir"].clear()
+    session = opened.control.session
+    for tile in session.tiling:
+        session._drawn.put("disir", tile.index, "")
     opened.control.lock_view()
     assert not opened.control.session.locks
     assert "not finished" in opened.said[-1]
@@ -448,13 +452,14 @@ def test_a_closed_window_leaves_no_threads_files_or_folders(opened, qtbot):
     press(opened, "adapt")
     opened.panel.refine_panel.buttons["adapt"].click()
     folder = opened.scene.parent
-    opened.viewer.close()
-    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=30_000)
-    for pyramid in [
+    pyramids = [
         layer.metadata["napari_disca"]["pyramid"]
         for layer in opened.viewer.layers
         if "pyramid" in layer.metadata.get("napari_disca", {})
-    ]:
+    ]
+    opened.viewer.close()
+    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=30_000)
+    for pyramid in pyramids:
         # The image layer's own handle goes with the layer, which the fixture still holds.
         pyramid.raster.close()
     gc.collect()
@@ -464,25 +469,26 @@ def test_a_closed_window_leaves_no_threads_files_or_folders(opened, qtbot):
             held.append(str(descriptor.readlink()))
     assert not [name for name in held if str(folder) in name]
     assert not list(folder.glob(".*.lock"))
-    assert not [t for t in threading.enumerate() if "disca" in t.name.lower()]
+    # Threads of the pool that jobs run on wait for the next window.
+    mine = [t for t in threading.enumerate() if "disca" in t.name.lower()]
+    assert not [t for t in mine if not t.name.startswith("napari-disca-job")]
 
 
 def test_a_process_that_ends_leaves_no_temporary_folders(tmp_path):
     code = """
-import os
 import numpy as np
 from napari_disca.canvas import Canvas
 from napari_disca.tiling import Window
 canvas = Canvas((5000, 5000))
 canvas.paint(Window(0, 0, 10, 10), np.ones((10, 10), np.uint8))
-print(len(os.listdir(os.environ["TMPDIR"])))
+print(canvas.folder.exists())
 """
     result = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
         check=True,
         capture_output=True,
         text=True,
     )
-    assert result.stdout == "1\n"
-    assert not list(tmp_path.iterdir())
+    assert result.stdout == "True\n"
+    assert not list(tmp_path.rglob("napari-disca-*"))

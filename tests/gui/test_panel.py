@@ -294,7 +294,7 @@ def test_an_unexpected_error_frees_the_panel(opened, monkeypatch):
     def broken(*args):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("napari_disca.predict.Predictor.logits", broken)
+    monkeypatch.setattr("napari_disca.predict.Predictor.batch", broken)
     click(opened, 40, 50, 1)
     assert any("boom" in line for line in opened.said)
     assert not opened.control.busy

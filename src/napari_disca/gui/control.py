@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -110,16 +111,20 @@ class Control(QObject):
 
         Nothing is emitted: those who listen may be gone already.
         """
+        session = self.session
         layers = self._let_go()
         if layers is not None:
             layers.detach()
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
+        if session is not None:
+            session.raster.close()
 
     def _let_go(self) -> SessionLayers | None:
         self.cancel()
         self._cancelled = False
-        self._view_timer.stop()
-        self._retry.stop()
+        for timer in (self._view_timer, self._retry):
+            with suppress(RuntimeError):  # Qt has deleted it already where the window goes
+                timer.stop()
         self._told_unreadable = frozenset()
         layers, self.layers = self.layers, None
         session, self.session = self.session, None
@@ -441,6 +446,8 @@ class Control(QObject):
         if bad:
             self._retry.start(self._wait)
             self._wait = min(2 * self._wait, _LAST_RETRY)
+        else:
+            self._retry.stop()
         self._told_unreadable = now
 
     def _read_again(self) -> None:
@@ -452,7 +459,10 @@ class Control(QObject):
 
     def _on_layer_removed(self, event: Any) -> None:
         if self.layers is not None and event.value is self.layers.image:
+            session = self.session
             self.close()
+            if session is not None:
+                session.raster.close()
 
     def _follow_view(self) -> None:
         if self.session is not None and self.layers is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -425,7 +426,8 @@ class SessionLayers(QObject):
 
     def detach(self) -> None:
         """Let go of the viewer; the layers stay in it as they are."""
-        self._timer.stop()
+        with suppress(RuntimeError):  # Qt has deleted it already where the window goes
+            self._timer.stop()
         self._hatch_timer.stop()
         self.session.history_changed.disconnect(self._on_history)
         self.session.painted.disconnect(self._on_painted)
