@@ -144,6 +144,30 @@ def test_the_search_for_it_finds_nothing_else(line):
     assert not _findings(line)
 
 
+def test_every_file_is_written_whole_or_not_at_all():
+    # Under the temporary names that `safewrite.replacing` gives, which the variables below hold.
+    writing = re.compile(
+        r"\.write_(?:text|bytes)\(|\bopen\([^)]*[\"'](?:[wax]b?\+?|r\+b?|rb\+)[\"']|np\.save"
+        r"|\btofile\(|\bsave_file\(|shutil\.(?:copy|move)|json\.dump\("
+    )
+    allowed = {
+        "src/napari_disca/diskroom.py": ("path.open(",),  # mapped files of a running program
+        "src/napari_disca/raster/probing.py": ("os.devnull",),
+        "src/napari_disca/exports/geotiff.py": ("names.write_bytes", 'rasterio.open(image, "r+")'),
+        "src/napari_disca/scenes/writing.py": ('rasterio.open(path, "r+")',),
+    }
+    found = [
+        f"{name}: {line.strip()}"
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for name in [file.relative_to(ROOT).as_posix()]
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if writing.search(line)
+        and "temporary" not in line
+        and not any(part in line for part in allowed.get(name, ()))
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_the_manifest_at_the_top_is_the_packages():
     top = ROOT / "napari.yaml"
     if top.is_symlink():

@@ -73,6 +73,7 @@ def info(arguments: argparse.Namespace) -> int:
 
 def predict(arguments: argparse.Namespace) -> int:
     """Write the network's maps."""
+    _expect_images()
     from napari_disca.streaming import MapStream
 
     outputs = map_paths(arguments.images, arguments.output)
@@ -136,6 +137,7 @@ def _on_cluster(arguments: argparse.Namespace, outputs: Sequence[Path], workers:
 
 def refine(arguments: argparse.Namespace) -> int:
     """Write a map corrected with clicks."""
+    _expect_images()
     from napari_disca.exports import read_clicks
     from napari_disca.streaming import MapStream
 
@@ -243,6 +245,13 @@ def _keep(session: Any, arguments: Any) -> None:
         raise JournalError(
             f"{arguments.journal} cannot be written: {error.strerror or error}"
         ) from error
+
+
+def _expect_images() -> None:
+    """Start the process that looks at images first, while torch is imported."""
+    from napari_disca.raster import warm
+
+    warm()
 
 
 class _Session:

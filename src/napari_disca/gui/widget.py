@@ -42,8 +42,10 @@ class DiscaWidget(QScrollArea):
         from napari_disca.gui.locks_panel import LocksPanel
         from napari_disca.gui.offer import Offer
         from napari_disca.gui.refine_panel import RefinePanel
+        from napari_disca.raster import warm
 
         leave_a_core()
+        warm()  # an image will be opened
         self.viewer = napari_viewer
         self.control = Control(napari_viewer, self)
         self.image_panel = ImagePanel(napari_viewer)
