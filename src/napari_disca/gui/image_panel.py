@@ -201,7 +201,7 @@ class ImagePanel(QWidget):
             self,
             "Run a program?",
             f"{file.name} is a TorchScript network: a program that can also read and write files "
-            "on this computer.\n\nRun it only if you trust who made it.",
+            "on this computer.\n\nDo you trust who made it, and want to run it?",
             QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No,
             QMessageBox.StandardButton.No,
         )

@@ -1,0 +1,180 @@
+"""What goes wrong in the window: one line, and the panel lives."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from qtpy.QtWidgets import QMessageBox
+from torch import Tensor, nn
+
+from builders import make_card
+from napari_disca.errors import ExportError
+from napari_disca.events import Note
+
+
+class Scripted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.last = nn.Conv2d(6, 3, 1)
+
+    def forward(self, image: Tensor, guidance: Tensor) -> Tensor:
+        return self.last(torch.cat([image, guidance], dim=1))
+
+
+@pytest.fixture
+def scripted(tmp_path):
+    path = tmp_path / "scripted.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(Scripted().eval()).save(str(path))
+    card = make_card(3, name="scripted", architecture="torchscript", ground_resolution=1.0)
+    path.with_suffix(".card.json").write_text(card.to_json(), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def answers(monkeypatch, scripted):
+    """Choose the file in the dialog, and answer the question."""
+    asked: list[str] = []
+    given = [QMessageBox.StandardButton.No]
+
+    def question(_parent, title, text, buttons, default):
+        assert default == QMessageBox.StandardButton.No, "Enter must not agree"
+        asked.append(text)
+        return given[0]
+
+    monkeypatch.setattr("napari_disca.gui.image_panel.QMessageBox.question", question)
+    monkeypatch.setattr(
+        "napari_disca.gui.image_panel.QFileDialog.getOpenFileName",
+        lambda *_: (str(scripted), ""),
+    )
+    return asked, given
+
+
+def load(panel):
+    box = panel.image_panel.networks
+    index = box.findText("Load…")
+    box.setCurrentIndex(index)
+    box.activated.emit(index)
+
+
+def test_torchscript_is_run_only_after_a_yes(opened, answers, scripted):
+    asked, given = answers
+    panel, before = opened.panel, opened.panel.image_panel.weights()
+    load(panel)
+    assert len(asked) == 1
+    assert "a program that can also read and write files" in asked[0]
+    assert panel.image_panel.weights() == before
+    given[0] = QMessageBox.StandardButton.Yes
+    load(panel)
+    assert panel.image_panel.weights() == str(scripted)
+    panel.segment()
+    opened.idle()
+    assert opened.control.session.network.card.name == "scripted"
+    assert opened.control.session.up_to_date("initial") == 1
+    assert opened.said == []
+    # Asked once; but for another file of that name anew.
+    load(panel)
+    assert len(asked) == 2
+    with scripted.open("ab") as file:
+        file.write(b" ")
+    assert not panel.image_panel.allows(str(scripted))
+    load(panel)
+    assert len(asked) == 3
+
+
+def test_without_consent_a_named_torchscript_file_does_not_run(opened, scripted):
+    # As from the command line without its flag.
+    opened.panel.image_panel.choose_network(str(scripted))
+    opened.panel.segment()
+    assert len(opened.said) == 1
+    assert "is TorchScript, a program" in opened.said[0]
+    opened.panel.image_panel.choose_network(str(scripted), allow_torchscript=True)
+    opened.panel.segment()
+    opened.idle()
+    assert opened.control.session.network.card.name == "scripted"
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".ts", ".torchscript", ".safetensors", ".geojson"])
+def test_dropping_a_network_on_the_window_does_nothing(suffix):
+    from napari_disca.gui.reader import get_reader
+
+    assert get_reader(f"network{suffix}") is None
+
+
+def test_a_vanished_image_is_one_line_and_the_clicks_stay(opened):
+    scene = opened.scene
+    scene.rename(scene.with_name("elsewhere.tif"))
+    opened.control.session.click(40, 50, 1)
+    opened.idle()
+    assert len({line for line in opened.said if "is not there any more" in line}) == 1
+    assert len(opened.control.session.clicks) == 1
+    scene.with_name("elsewhere.tif").rename(scene)
+    opened.control.segment()
+    opened.idle()
+    assert opened.control.session.up_to_date("disir") == 1
+
+
+def test_a_viewer_goes_on_drawing_a_vanished_image(opened, monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr("napari.utils.notifications.show_error", told.append)
+    layer = opened.control.layers.image
+    opened.scene.unlink()
+    for _ in range(3):
+        layer.refresh()
+    pyramid = layer.metadata["napari_disca"]["pyramid"]
+    if not isinstance(pyramid.levels[0], np.ndarray):
+        assert not np.asarray(pyramid.levels[0][:5, :5]).any()
+        assert len(told) == 1
+
+
+def test_a_full_disk_while_painting_stops_the_run_with_one_line(opened, monkeypatch):
+    session = opened.control.session
+
+    def full(*_: object) -> None:
+        raise ExportError("no room for the map in /tmp: No space left on device; free some")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.maps["disir"], "paint", full)
+        session.click(40, 50, 1)
+        opened.idle()
+    assert [line for line in opened.said if "no room" in line] == [
+        "no room for the map in /tmp: No space left on device; free some"
+    ]
+    opened.control.segment()
+    opened.idle()
+    assert session.up_to_date("disir") == 1
+
+
+def test_what_a_job_has_to_say_is_said(opened):
+    opened.control._working_for = opened.control.session
+    opened.control._on_event(Note("going on on the CPU"))
+    assert opened.said == ["going on on the CPU"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (MemoryError(), "the memory is full"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "the memory is full"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "memory is"),
+        (OSError(28, "No space left on device", "/tmp/x"), "/tmp/x: No space left on device"),
+    ],
+)
+def test_what_the_machine_lacks_is_one_line(opened, monkeypatch, error, line):
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_disca.predict.Predictor.labels", fail)
+        opened.control.session.click(40, 50, 1)
+        opened.idle()
+    assert len(opened.said) == 1
+    assert line in opened.said[0]
+    opened.control.segment()
+    opened.idle()
+    assert opened.control.session.up_to_date("disir") == 1
