@@ -215,8 +215,9 @@ def test_a_growing_map_holds_only_the_rows_that_are_asked_for():
     assert labels.read(Window(0, 0, 3, 8)).tolist() == [[0] * 4 + [1] * 4] * 3
     list(labels.grow(6))
     assert labels.read(Window(3, 0, 3, 8)).tolist() == [[0] * 4 + [1] * 4] * 2 + [[2] * 8]
-    with pytest.raises(AssertionError):
-        labels.read(Window(2, 0, 1, 1))
+    list(labels.grow(9))
+    with pytest.raises(AssertionError, match="not among the rows"):
+        labels.read(Window(4, 0, 2, 8))
 
 
 def test_labels_that_do_not_fit_the_classes_are_refused(image, compute, tmp_path):

@@ -26,7 +26,6 @@ import torch
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
-from napari_disca.canvas import NO_DATA
 from napari_disca.clicks import Clicks
 from napari_disca.compute import Compute
 from napari_disca.errors import RecipeError
@@ -42,12 +41,13 @@ from napari_disca.raster import Raster, fingerprint, quiet_opening
 from napari_disca.recipes import Adaptation, Recipe
 from napari_disca.tiling import Tile, Window
 
-#: Decoded blocks GDAL may keep while an image streams by: two rows of blocks of a wide image.
-STREAM_CACHE = 64 << 20
+#: Bytes of decoded blocks that GDAL may keep while an image streams by: one row of blocks of a
+#: wide image.
+STREAM_CACHE = 32 << 20
 #: A run of tiles is read with one call, so that a striped file, whose every strip is as wide as
 #: the image, is not decoded anew for every tile; this is what a run may hold, in bytes.
 _RUN_BYTES = 16 << 20
-_RUN_TILES = 16
+_RUN_TILES = 8
 
 #: Neighbouring tiles of one tile row.
 Run: TypeAlias = tuple[Tile, ...]
@@ -209,8 +209,8 @@ class GrowingMap:
     def __init__(self, shape: tuple[int, int], patches: Iterator[Any]) -> None:
         self.shape = shape
         self._patches = patches
-        self._rows: NDArray[np.uint8] = np.empty((0, shape[1]), dtype=np.uint8)
-        self._top = 0
+        #: Rows of tiles from the top down: their window and its labels.
+        self._rows: deque[tuple[Window, NDArray[np.uint8]]] = deque()
         self._asked = 0
         self._complete = 0
 
@@ -222,8 +222,9 @@ class GrowingMap:
         What `patches` yields besides patches.
         """
         if bottom > self._asked:
-            self._rows = self._rows[self._asked - self._top :]
-            self._top, self._asked = self._asked, bottom
+            while self._rows and self._rows[0][0].bottom <= self._asked:
+                self._rows.popleft()
+            self._asked = bottom
         while self._complete < bottom:
             event = next(self._patches)
             if isinstance(event, Patch):
@@ -233,21 +234,24 @@ class GrowingMap:
 
     def _paste(self, patch: Patch) -> None:
         window = patch.window
-        missing = window.bottom - self._top - len(self._rows)
-        if missing > 0:
-            more = np.full((missing, self.shape[1]), NO_DATA, dtype=np.uint8)
-            self._rows = np.concatenate([self._rows, more])
-        self._rows[window.relative_to(Window(self._top, 0, *self._rows.shape)).slices] = (
-            patch.labels
-        )
+        if window.left == 0:
+            row = Window(window.top, 0, window.height, self.shape[1])
+            self._rows.append((row, np.empty(row.shape, dtype=np.uint8)))
+        row, labels = self._rows[-1]
+        labels[window.relative_to(row).slices] = patch.labels
         if window.right == self.shape[1]:
             self._complete = window.bottom
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Class ids of a window in the rows that `grow` made last; 255 where there is no data."""
-        held = Window(self._top, 0, *self._rows.shape)
-        assert window & held == window, f"{window} is not in {held}"
-        return self._rows[window.relative_to(held).slices]
+        parts = [
+            labels[(window & row).relative_to(row).slices]
+            for row, labels in self._rows
+            if window & row
+        ]
+        found = np.concatenate(parts) if parts else np.empty((0, window.width), dtype=np.uint8)
+        assert found.shape == window.shape, f"{window} is not among the rows that are held"
+        return found
 
 
 def _counted(patches: Iterator[Patch], total: int) -> Iterator[Any]:
