@@ -1,6 +1,6 @@
 """Peak memory of `napari-disca predict` on a large image against a small one.
 
-    python benchmarks/headless_memory.py [--sides 2048 8192] [--workers 2]
+    python benchmarks/headless_memory.py [--sides 2048 8192] [--workers 2] [--threads 1]
 
 Writes generated scenes to a temporary folder and draws their maps, each in a process of its own,
 whose peak resident memory the operating system tells.
@@ -31,6 +31,8 @@ def measured(image: Path, arguments: argparse.Namespace) -> tuple[float, float]:
     command = [sys.executable, "-m", "napari_disca", "predict", str(image)]
     command += ["-o", str(image.with_name("map.tif")), "--workers", str(arguments.workers)]
     command += ["--device", arguments.device, "--precision", arguments.precision]
+    if arguments.threads:
+        command += ["--threads", str(arguments.threads)]
     began = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
@@ -47,6 +49,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sides", type=int, nargs=2, default=[2048, 8192])
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
     arguments = parser.parse_args()
