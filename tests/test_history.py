@@ -31,8 +31,10 @@ def test_a_click_takes_one_entry(before, click):
     edit = Edit.between(before, before.added(click))
     if before.added(click) != before:
         assert edit.exact
-        assert edit.added == (click,)
-        assert not edit.changed
+        below = [c for c in before if c.pixel == click.pixel and c != click]
+        assert edit.changed == tuple((c, click) for c in below)
+        assert edit.added == (click,) or before.items[-1:] == tuple(below)
+        assert not edit.removed
 
 
 def test_moves_and_other_classes_keep_their_age():

@@ -160,9 +160,9 @@ def test_killed_a_few_times(folder):
 
 
 @pytest.mark.slow
-def test_killed_a_hundred_times(folder, record_property):
+def test_killed_a_hundred_times(folder, record_testsuite_property):
     events, acknowledged, saved = run(folder, kills=120)
-    record_property("events, acknowledged, saved", (events, acknowledged, saved))
+    record_testsuite_property("events, acknowledged, saved", (events, acknowledged, saved))
     assert acknowledged > 120
     assert events > 100
     assert saved > 10

@@ -135,7 +135,8 @@ class Machine(RuleBasedStateMachine):
     @rule(click=_click)
     def click(self, click):
         self.session.click(click.row, click.col, click.label)
-        gone = {c: None for c in self.now.clicks if c.pixel == click.pixel and c != click}
+        # One on the same pixel gets the class of the new one, and its age.
+        gone = {c: click for c in self.now.clicks if c.pixel == click.pixel and c != click}
         model = self.now.edited(gone)
         clicks = (*(c for c in model.clicks if c != click), click)
         if clicks != self.now.clicks:

@@ -167,14 +167,16 @@ class Edit:
     @classmethod
     def between(cls, before: Clicks, after: Clicks) -> Edit:
         """Shortest account of a change."""
-        if after.items and before.added(after.items[-1]) == after:
-            gone = tuple(c for c in before if c.pixel == after.items[-1].pixel)
-            return cls(removed=gone if gone != after.items[-1:] else (), added=after.items[-1:])
         old, new = set(before), set(after)
         aligned = zip(before, after, strict=True) if len(before) == len(after) else ()
         pairs = tuple((a, b) for a, b in aligned if a != b)
         if pairs and all(a not in new and b not in old for a, b in pairs):
             return cls(changed=pairs)
+        if after.items and before.added(after.items[-1]) == after:
+            # A click on one that is there gives it another class, and makes it the youngest.
+            last = after.items[-1]
+            below = tuple((c, last) for c in before if c.pixel == last.pixel and c != last)
+            return cls(changed=below, added=(last,))
         removed = tuple(click for click in before if click not in new)
         left = before.removed(*removed)
         same = next(
