@@ -170,7 +170,7 @@ def test_what_the_machine_lacks_is_one_line(opened, monkeypatch, error, line):
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr("napari_disca.predict.Predictor.labels", fail)
+        patch.setattr("napari_disca.predict.Predictor.batch", fail)
         opened.control.session.click(40, 50, 1)
         opened.idle()
     assert len(opened.said) == 1
