@@ -43,5 +43,5 @@ def give_way() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BACKGROUND)
 
 
-#: Niceness of background work: the window gets nine times the share of a core that both want.
-_BACKGROUND = 10
+#: Niceness of background work: the window gets three times the share of a core that both want.
+_BACKGROUND = 5

@@ -1,0 +1,112 @@
+"""How long the window does not answer while the network works.
+
+    xvfb-run -a python benchmarks/gui_gap.py [--side 8192] [--seconds 20]
+
+Opens napari with the panel and an image, then measures the time between the ticks of a Qt timer
+of 5 ms: while the map is drawn, while clicks are answered, while the network learns, and while
+the map is redone.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from napari_disca.threads import keep_cores_free
+
+keep_cores_free()
+
+import numpy as np
+import torch  # noqa: F401, before Qt
+from common import folder_of, image, machine, parser
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_disca.gui.app import open_window
+from napari_disca.gui.widget import DiscaWidget
+
+_TICK = 5
+
+
+class Gaps:
+    """Time between ticks."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._last = time.perf_counter()
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(_TICK)
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.seconds.append(now - self._last)
+        self._last = now
+
+    def told(self, what: str) -> None:
+        """Print what was measured since the last time."""
+        gaps = np.array(self.seconds) * 1000
+        self.seconds.clear()
+        if len(gaps):
+            p50, p95 = np.percentile(gaps, (50, 95))
+            # A tick in a long gap is one tick: weighted by time is what a user feels.
+            order = np.sort(gaps)
+            felt = order[np.searchsorted(order.cumsum(), 0.95 * order.sum())]
+            print(
+                f"{what}: {len(gaps)} ticks, median {p50:.0f} ms, p95 {p95:.0f} ms "
+                f"(p95 of the time {felt:.0f} ms), max {gaps.max():.0f} ms",
+                flush=True,
+            )
+
+
+def wait(seconds: float, until=lambda: False) -> None:
+    """Let Qt's event loop run."""
+    app = QApplication.instance()
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end and not until():
+        app.processEvents()
+        time.sleep(0.001)
+
+
+def main() -> int:
+    """Print the gaps of each phase."""
+    flags = parser(__doc__.splitlines()[0])
+    flags.add_argument("--side", type=int, default=8192)
+    flags.add_argument("--seconds", type=float, default=20, help="of each phase at most")
+    arguments = flags.parse_args()
+    with folder_of(arguments) as folder:
+        viewer = open_window([image(folder, arguments.side)], block=False)
+        viewer.window._qt_window.resize(1400, 900)
+        panel = next(w for w in QApplication.allWidgets() if isinstance(w, DiscaWidget))
+        control = panel.control
+        wait(3)
+        gaps = Gaps()
+        wait(arguments.seconds / 4)
+        gaps.told("idle")
+        panel.segment()
+        print(machine(control.session))
+        wait(1)  # the layers are added once
+        gaps.told("opening the session")
+        wait(arguments.seconds, lambda: not control.busy)
+        gaps.told("drawing")
+        rng = np.random.default_rng(0)
+        for _ in range(10):
+            view = control.layers.view()
+            row, col = (view.top + view.height // 3, view.left + view.width // 3)
+            row, col = row + int(rng.integers(300)), col + int(rng.integers(300))
+            control.layers.clicks[0].add((row, col))
+            wait(arguments.seconds / 10)
+        gaps.told("clicking")
+        panel.refine_panel.buttons["adapt"].click()
+        wait(60, lambda: control.session.adapted is not None)
+        gaps.told("learning")
+        wait(arguments.seconds, lambda: not control.busy)
+        gaps.told("redoing")
+        control.cancel()
+        wait(10, lambda: not control.busy)
+        viewer.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
