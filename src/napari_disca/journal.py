@@ -33,6 +33,7 @@ _SUFFIX = ".disca.jsonl"
 _FORMAT = 1
 #: An event takes some 100 bytes. JSON made to be large in memory grows some twenty-fold.
 _LARGEST_FILE = 32 << 20
+_LONGEST_HEADER = 1 << 20
 _MOST_NUMBERED = 10_000
 
 
@@ -421,8 +422,10 @@ def find_journals(raster: Raster) -> list[Path]:
     for place in journal_places(raster):
         stem = glob.escape(place.name.removesuffix(".jsonl"))
         for path in (place, *place.parent.glob(f"{stem}.*.jsonl")):
-            with suppress(OSError):
-                found.append((path.stat().st_mtime, path))
+            # A session that was killed in its first line has left nothing.
+            with suppress(OSError), path.open("rb") as file:
+                if b"\n" in file.read(_LONGEST_HEADER):
+                    found.append((path.stat().st_mtime, path))
     return [path for _, path in sorted(found, reverse=True)]
 
 
