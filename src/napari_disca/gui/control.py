@@ -54,6 +54,8 @@ class Control(QObject):
         self.viewer = viewer
         self.session: Session | None = None
         self.layers: SessionLayers | None = None
+        #: The image that is chosen in the panel, whether it has a session or not.
+        self.chosen: Any = None
         self.status = ""
         self._task: Task | None = None
         self._worker: JobWorker | None = None
@@ -111,13 +113,13 @@ class Control(QObject):
 
         Nothing is emitted: those who listen may be gone already.
         """
-        session = self.session
+        rasters = {self.chosen, self.session.raster if self.session is not None else None}
         layers = self._let_go()
         if layers is not None:
             layers.detach()
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
-        if session is not None:
-            session.raster.close()
+        for raster in rasters - {None}:
+            raster.close()
 
     def _let_go(self) -> SessionLayers | None:
         self.cancel()

@@ -167,6 +167,7 @@ class DiscaWidget(QScrollArea):
     def _take_raster(self, raster: Any) -> None:
         """Read from another image; the one before is closed, unless its session is open."""
         before, self._raster = self._raster, raster
+        self.control.chosen = raster  # which is told when the window goes, unlike this widget
         session = self.control.session
         if before is not None and (session is None or session.raster is not before):
             before.close()
@@ -402,12 +403,8 @@ class DiscaWidget(QScrollArea):
         """Stop what runs and hear no more of the viewer; the layers stay."""
         if not self._left_viewer:
             self._left_viewer = True
-            session = self.control.session
             self.control.shut_down()
             self.image_panel.detach()
-            for raster in (self._raster, session.raster if session is not None else None):
-                if raster is not None:
-                    raster.close()
 
 
 def _percent(share: float) -> str:
