@@ -11,6 +11,7 @@ import torch
 
 from napari_disca.errors import DiscaError
 from napari_disca.measured import bfloat16_pays
+from napari_disca.threads import keep_pages
 
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
@@ -78,6 +79,8 @@ class Compute:
             raise DiscaError(f"precision {precision!r} is unknown; use auto, {', '.join(formats)}")
         if precision == "float16" and device == "cpu":
             raise DiscaError("float16 is slow and imprecise on a CPU; use bfloat16 or float32")
+        if device == "cpu":
+            keep_pages()
         dtype = formats[_native(device)] if precision == "auto" else formats[precision]
         return cls(
             torch.device(device),
