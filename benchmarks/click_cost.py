@@ -20,11 +20,11 @@ keep_cores_free()
 
 import numpy as np
 import torch
-from common import folder_of, image, machine, mark_as_drawn, parser
+from common import bare_network, folder_of, image, machine, mark_as_drawn, parser
 
 from napari_disca.clicks import Click, Clicks
 from napari_disca.events import finish
-from napari_disca.networks import load_network
+from napari_disca.networks import Network, load_network
 from napari_disca.predict import TileClicks
 from napari_disca.raster import open_raster
 from napari_disca.session import Session
@@ -52,9 +52,8 @@ def answer(session: Session, rng: np.random.Generator) -> float:
     return seconds
 
 
-def bare(session: Session) -> float:
+def bare(session: Session, network: Network) -> float:
     """Seconds of the network alone on a tile with clicks."""
-    network = session._predictor(session._weights, session.network)._network
     height, width = session.tiling.read_shape
     device = session.compute.device
     batch = session.compute.batch
@@ -85,15 +84,16 @@ def main() -> int:
             mark_as_drawn(session)
             sessions.append(session)
         print(machine(sessions[0]))
+        network = bare_network(sessions[0])
         times: list[list[float]] = [[] for _ in sessions]
         shares: list[list[float]] = [[] for _ in sessions]
         for turn in range(arguments.clicks + 2):
             order = rng.permutation(len(sessions))
             for i in (int(i) for i in order):
-                seconds, network = answer(sessions[i], rng), bare(sessions[i])
+                seconds, alone = answer(sessions[i], rng), bare(sessions[i], network)
                 if turn >= 2:  # the first two warm up
                     times[i].append(seconds)
-                    shares[i].append(seconds / network)
+                    shares[i].append(seconds / alone)
         medians = [statistics.median(t) for t in times]
         for side, session, median, share in zip(
             arguments.sides, sessions, medians, shares, strict=True

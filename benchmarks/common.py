@@ -16,6 +16,7 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window as RasterioWindow
 
+from napari_disca.networks import Network, prepared
 from napari_disca.scenes import Scene
 from napari_disca.session import MAPS, Session
 
@@ -99,7 +100,7 @@ def mark_as_drawn(session: Session) -> None:
     """Let a session believe that all its maps are drawn, where the drawing is not measured."""
     for name in MAPS:
         for tile in range(len(session.tiling)):
-            session._drawn.put(name, tile, session._weights)
+            session._drawn.put(name, tile, session._networks.weights)
 
 
 def machine(session: Session | None = None) -> str:
@@ -116,3 +117,9 @@ def machine(session: Session | None = None) -> str:
     if hasattr(os, "getloadavg"):
         facts.append(f"load {os.getloadavg()[0]:.1f}")
     return ", ".join([*facts, str(datetime.date.today())])
+
+
+def bare_network(session: Session) -> Network:
+    """The network as a session has it ready, with nothing around it."""
+    compute = session.compute
+    return prepared(session.network, compute.device, compute.dtype, folded=compute.folded)

@@ -25,14 +25,15 @@ if "--plain" not in sys.argv:
 
 import numpy as np
 import torch
-from common import folder_of, image, machine, mark_as_drawn, parser
+from common import bare_network, folder_of, image, machine, mark_as_drawn, parser
 from numpy.typing import NDArray
 
 from napari_disca.events import Patch
-from napari_disca.networks import load_network
+from napari_disca.history import Adapted
+from napari_disca.networks import Network, load_network
 from napari_disca.raster import open_raster
-from napari_disca.recipes import Adaptation, Disca
-from napari_disca.session import Adapted, Session
+from napari_disca.recipes import recipe_named
+from napari_disca.session import Session
 from napari_disca.tiling import Tiling, Window
 
 #: How many slices the work is cut into.
@@ -107,19 +108,8 @@ def now() -> NDArray[np.float64]:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def adapted(session: Session) -> Adapted:
-    """An adaptation as a recipe would yield it: every BatchNorm a little different."""
-    network = load_network(session.inputs.card.name)
-    changed = {}
-    for name, tensor in network.state_dict().items():
-        if tensor.ndim == 1 and tensor.is_floating_point() and "running" not in name:
-            changed[name] = tensor * 1.001
-    return Adapted(Adaptation(None), Disca(), "adapted", changed)
-
-
-def bare(session: Session, tiles: int) -> NDArray[np.float64]:
+def bare(session: Session, network: Network, tiles: int) -> NDArray[np.float64]:
     """Seconds of the network alone on some tiles without clicks."""
-    network = session._predictor(session._weights, session.network)._network
     batch, device = session.compute.batch, session.compute.device
     height, width = session.tiling.read_shape
     keep = Window(64, 64, height - 128, width - 128)
@@ -142,13 +132,18 @@ def main() -> int:
         path = image(folder, arguments.side)
         session = Session(open_raster(path), load_network(arguments.network))
         mark_as_drawn(session)
-        session.handle(adapted(session))
+        session.click(arguments.side // 2, arguments.side // 2, 0)
+        network = bare_network(session)
         print(machine(session))
         loop = PlainProcess(path, arguments.network)
         tiles = len(session.tiling)
-        ours, network, theirs = np.zeros((3, 2))
-        job = session.refine()
-        bare(session, 2)
+        ours, alone, theirs = np.zeros((3, 2))
+        job = session.adapt(recipe_named("default", passes=1), ("disca",))
+        for event in job:  # learning is not part of it
+            session.handle(event)
+            if isinstance(event, Adapted):
+                break
+        bare(session, network, 2)
         done = steps = 0
         for turn in range(1, _SLICES + 1):
             wanted = tiles * turn // _SLICES
@@ -161,11 +156,11 @@ def main() -> int:
                 for event in job:
                     session.handle(event)
             ours += now() - began
-            network += bare(session, done - before)
+            alone += bare(session, network, done - before)
             step = loop.steps * turn // _SLICES
             theirs += loop.step(step - steps)
             steps = step
-            print(f"  {turn} of {_SLICES}: {ours[0]:.0f} s, {network[0]:.0f} s, {theirs[0]:.0f} s")
+            print(f"  {turn} of {_SLICES}: {ours[0]:.0f} s, {alone[0]:.0f} s, {theirs[0]:.0f} s")
         loop.close()
         assert session.up_to_date("disca") == 1.0
         session.raster.close()
@@ -173,7 +168,7 @@ def main() -> int:
         print(
             f"{arguments.side}², {clock}: ours {ours[i]:.1f} for {tiles} tiles; plain loop "
             f"{theirs[i]:.1f} for {loop.steps} tiles, {theirs[i] / ours[i]:.2f} times as long; "
-            f"ours {ours[i] / network[i]:.2f} of the bare network"
+            f"ours {ours[i] / alone[i]:.2f} of the bare network"
         )
     return 0
 
