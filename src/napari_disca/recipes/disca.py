@@ -31,8 +31,6 @@ from napari_disca.networks import Network
 from napari_disca.recipes.recipe import Adaptation
 from napari_disca.tiling import Tiling, Window
 
-#: Class of pixels that do not count.
-_NOTHING = -100
 #: Passes that are compared to tell whether there is anything left to learn.
 _PATIENCE = 3
 
@@ -172,14 +170,12 @@ class Disca:
             return Adaptation(network, note="no clicks to learn from")
         yield Progress("adapting", 0, self.passes)
         # theta0 may be used by another thread: whatever is moved or changed is a copy.
-        began_with = current if self.start == "current" and current else network
-        learner = _private(began_with, compute)
+        learner = _private(current if self.start == "current" and current else network, compute)
         most = _most_together(compute)
         anchors, right_before, before = yield from self._anchors(
             network, current, examples, compute
         )
         learned = self._unfreeze(learner)
-        _convert_frozen(learner, compute)
         optimiser: torch.optim.Optimizer = (
             torch.optim.SGD(learned, lr=self.rate)
             if self.optimiser == "sgd"
@@ -222,13 +218,13 @@ class Disca:
             yield Progress("adapting", done + 1, self.passes)
             if self._settled(losses):
                 break
-        for parameter in learned:
+        for parameter in learner.parameters():
+            parameter.requires_grad_(False)
             if not torch.isfinite(parameter).all():
                 raise RecipeError(
                     f"adapting with a rate of {self.rate:g} gave weights that are not finite; "
                     "they were not adopted. Lower the rate"
                 )
-        learner = _with_learned(_private(began_with, compute), learner)
         right_after, after, last = 0, [], 0.0
         for example, anchor in zip(examples, anchors, strict=True):
             with torch.no_grad():
@@ -322,22 +318,15 @@ class Disca:
         clicked = logits[0, :, example.rows, example.cols].T
         # The mean of no clicks, in a crop of checked pixels only, would be no number.
         loss = F.cross_entropy(clicked, example.labels) if len(clicked) else logits.sum() * 0
-        if self.regulariser == "none" or self.weight == 0 or not example.pixels:
+        if self.regulariser == "none" or self.weight == 0 or not example.valid.any():
             return loss
+        now, then = logits[:, :, example.valid], anchor[:, :, example.valid]
         if self.regulariser == "cross-entropy":
-            hard = anchor.argmax(dim=1).masked_fill(~example.valid, _NOTHING)
-            return loss + self.weight * F.cross_entropy(logits, hard, ignore_index=_NOTHING)
-        now, then = logits, anchor
+            return loss + self.weight * F.cross_entropy(now, then.argmax(dim=1))
         if self.norm_on == "probabilities":
             now, then = now.softmax(dim=1), then.softmax(dim=1)
-        distance = (now - then).abs()
-        if example.pixels < example.valid.numel():
-            # Not an index of the valid pixels, whose gradient is slow.
-            distance = distance.where(example.valid, 0)
-        total = distance.sum()
-        if self.reduction == "mean":
-            total = total / (example.pixels * logits.shape[1])
-        return loss + self.weight * total
+        distance = F.l1_loss(now, then, reduction=self.reduction)
+        return loss + self.weight * distance
 
 
 class _Example:
@@ -351,8 +340,6 @@ class _Example:
             device, memory_format=torch.channels_last
         )
         self.valid = torch.from_numpy(crop.valid).to(device)
-        #: Number of valid pixels.
-        self.pixels = int(crop.valid.sum())
         self.rows = torch.from_numpy(crop.rows).to(device)
         self.cols = torch.from_numpy(crop.cols).to(device)
         self.labels = torch.from_numpy(crop.labels).to(device)
@@ -376,31 +363,8 @@ def _forward(network: Network, image: Tensor, guidance: Tensor, compute: Compute
 def _unguided(network: Network, examples: Sequence[_Example], compute: Compute) -> Sequence[Tensor]:
     """Logits ``(1, classes, h, w)`` of some examples of one size, without their clicks."""
     images = torch.cat([example.image for example in examples])
-    box = Window.whole((images.shape[-2], images.shape[-1]))
-    with compute.autocast():
-        logits = network.decode_window(network.features(images, None, box), box)
-    return torch.split(logits.float(), 1)
-
-
-def _convert_frozen(network: Network, compute: Compute) -> None:
-    """Have the weights that do not learn in the precision that autocast wants every time."""
-    if compute.dtype != torch.float32:
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not any(
-                parameter.requires_grad for parameter in module.parameters()
-            ):
-                module.to(compute.dtype)
-
-
-def _with_learned(network: Network, learner: Network) -> Network:
-    """Network with those weights of the learner that have learned."""
-    weights = dict(network.named_parameters())
-    with torch.no_grad():
-        for name, parameter in learner.named_parameters():
-            if parameter.requires_grad:
-                weights[name].copy_(parameter)
-    network.requires_grad_(False)
-    return network
+    guidance = torch.zeros_like(torch.cat([example.guidance for example in examples]))
+    return torch.split(_forward(network, images, guidance, compute), 1)
 
 
 def _most_together(compute: Compute) -> int:
