@@ -7,7 +7,8 @@ import datetime
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,19 @@ def machine(session: Session | None = None) -> str:
     if hasattr(os, "getloadavg"):
         facts.append(f"load {os.getloadavg()[0]:.1f}")
     return ", ".join([*facts, str(datetime.date.today())])
+
+
+def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+    """Let Qt's event loop run; whether what was waited for happened."""
+    from qtpy.QtWidgets import QApplication
+
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        QApplication.processEvents()
+        if until():
+            return True
+        time.sleep(0.001)
+    return False
 
 
 def bare_network(session: Session) -> Network:

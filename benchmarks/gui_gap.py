@@ -18,7 +18,7 @@ keep_cores_free()
 
 import numpy as np
 import torch  # noqa: F401, before Qt
-from common import folder_of, image, machine, parser
+from common import folder_of, image, machine, parser, wait
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
@@ -57,15 +57,6 @@ class Gaps:
                 f"(p95 of the time {felt:.0f} ms), max {gaps.max():.0f} ms",
                 flush=True,
             )
-
-
-def wait(seconds: float, until=lambda: False) -> None:
-    """Let Qt's event loop run."""
-    app = QApplication.instance()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end and not until():
-        app.processEvents()
-        time.sleep(0.001)
 
 
 def main() -> int:

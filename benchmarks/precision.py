@@ -53,12 +53,15 @@ def main() -> int:
                 finish(session.predict(), session.handle)
                 seconds[name] = time.process_time() - began
                 maps[name] = session.maps["initial"].read(Window.whole(session.raster.shape))
+            differ = {
+                name: float((maps[name] != maps["float32"]).mean()) for name in list(ways)[1:]
+            }
             text = [
-                f"{name}: {(maps[name] != maps['float32']).mean():.3%} of the pixels differ, "
+                f"{name}: {share:.3%} of the pixels differ, "
                 f"{seconds['float32'] / seconds[name]:.2f} times faster"
-                for name in list(ways)[1:]
+                for name, share in differ.items()
             ]
-            worst = max(worst, float((maps["bfloat16"] != maps["float32"]).mean()))
+            worst = max(worst, *differ.values())
             print(f"{path.name}: " + "; ".join(text), flush=True)
     print(f"worst: {worst:.3%}")
     return 0

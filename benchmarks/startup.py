@@ -22,7 +22,7 @@ from napari_disca.threads import keep_cores_free
 keep_cores_free()
 
 import numpy as np
-from common import folder_of, image, machine, parser
+from common import folder_of, image, machine, parser, wait
 
 _IMPORT = """
 import time
@@ -54,19 +54,6 @@ def best(code: str, rounds: int) -> float:
         for _ in range(rounds)
     ]
     return min(float(run.stdout.split()[-1]) for run in runs)
-
-
-def wait(seconds: float, until=lambda: False) -> bool:
-    """Let Qt's event loop run; whether what was waited for happened."""
-    from qtpy.QtWidgets import QApplication
-
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        QApplication.processEvents()
-        if until():
-            return True
-        time.sleep(0.001)
-    return False
 
 
 def first_pixels(path: Path) -> tuple[float, float]:
