@@ -86,7 +86,6 @@ class DiscaWidget(QScrollArea):
         self.destroyed.connect(control.shut_down)
         self._left_viewer = False
         self._card: Any = None
-        self._raster: Any = None
         #: Image layer, network, factor by hand and precision: as chosen, and as the session was
         #: made for.
         self._chosen: tuple[Any, str, float | None, str] | None = None
@@ -150,10 +149,10 @@ class DiscaWidget(QScrollArea):
                 if before is None or before[0] is not layer:
                     self._take_raster(raster_of(layer))
                 if before is None or before[:2] != (layer, weights):
-                    self.image_panel.recall_factor(recall(self._raster, self._card))
+                    self.image_panel.recall_factor(recall(self.control.chosen, self._card))
                 factor = self.image_panel.hand_factor()
-                inputs = NetworkInput(self._raster, self._card, factor=factor)
-                remember(self._raster, self._card, factor)
+                inputs = NetworkInput(self.control.chosen, self._card, factor=factor)
+                remember(self.control.chosen, self._card, factor)
                 self.image_panel.show_factor(inputs.factor, inputs.describe())
                 self._chosen = (layer, weights, factor, self.refine_panel.precision.currentText())
         except DiscaError as error:
@@ -161,13 +160,13 @@ class DiscaWidget(QScrollArea):
         # While the image is being corrected, its journal is this window's.
         here = self._opened is not None and self.control.session is not None
         at_work = here and self._opened[0] is layer
-        self.keeping.look(None if at_work or self._chosen is None else self._raster)
+        self.keeping.look(None if at_work or self._chosen is None else self.control.chosen)
         self._show()
 
     def _take_raster(self, raster: Any) -> None:
         """Read from another image; the one before is closed, unless its session is open."""
-        before, self._raster = self._raster, raster
-        self.control.chosen = raster  # which is told when the window goes, unlike this widget
+        # The control has it: it is told when the window goes, unlike this widget.
+        before, self.control.chosen = self.control.chosen, raster
         session = self.control.session
         if before is not None and (session is None or session.raster is not before):
             before.close()
@@ -193,9 +192,9 @@ class DiscaWidget(QScrollArea):
             allowed = self.image_panel.allows(weights)
             network = load_network(weights, allow_torchscript=allowed)
             compute = Compute.choose(precision=precision)
-            session = self.keeping.returned(self._raster, network, factor)
+            session = self.keeping.returned(self.control.chosen, network, factor)
             if session is None:
-                session = Session(self._raster, network, factor=factor, compute=compute)
+                session = Session(self.control.chosen, network, factor=factor, compute=compute)
         except Exception as error:
             line = explained(error)
             if line is None:
@@ -219,7 +218,7 @@ class DiscaWidget(QScrollArea):
         if session is not None and self._opened is not None and self._opened[0] is layer:
             # Opened to have a look; its journal makes room.
             session.close()
-        found = self.keeping.resumed(journal, self._raster, weights)
+        found = self.keeping.resumed(journal, self.control.chosen, weights)
         if found is None:
             if session is not None and session.journal is None:
                 self.keeping.keep(session, weights)
@@ -286,7 +285,7 @@ class DiscaWidget(QScrollArea):
             self.control.save_areas(file)
 
     def _load_areas(self) -> None:
-        file = dialogs.areas_to_load(self, self._raster)
+        file = dialogs.areas_to_load(self, self.control.chosen)
         if file is not None and self._session_ready():
             self.control.load_areas(file)
 
@@ -307,7 +306,7 @@ class DiscaWidget(QScrollArea):
             self.control.save_clicks(file)
 
     def _load_clicks(self) -> None:
-        file = dialogs.clicks_to_load(self, self._raster)
+        file = dialogs.clicks_to_load(self, self.control.chosen)
         if file is not None and self._session_ready():
             self.control.load_clicks(file)
 
