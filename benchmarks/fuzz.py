@@ -635,7 +635,9 @@ def main() -> int:
                 with lock:
                     counts[kind, outcome] += 1
                     if outcome not in ("ok", "refused", "contained"):
-                        bugs.append(f"{outcome}: file {index} ({kind}, from {seed.name}): {detail}")
+                        bugs.append(
+                            f"{outcome}: file {index} ({kind}, from {seed.name}): {detail[:3000]}"
+                        )
                         print(bugs[-1], flush=True)
                         if arguments.keep is not None:
                             arguments.keep.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,9 @@ Every message says what came, what was expected and what to do. The command line
 
 from __future__ import annotations
 
+#: Characters of somebody else's words.
+_LONGEST = 300
+
 
 class DiscaError(Exception):
     """Root of the errors that are the user's to mend (bad input, not a bug)."""
@@ -41,6 +44,15 @@ class ExportError(DiscaError, OSError):
 
 class DataError(DiscaError, ValueError):
     """A folder of images and masks is not what training or evaluation needs."""
+
+
+def brief(error: BaseException) -> str:
+    """What a library says of a file, as a part of our one line.
+
+    It may go over several lines, and quote from the file as much as there is.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def out_of_memory(error: BaseException) -> bool:

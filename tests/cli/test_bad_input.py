@@ -43,6 +43,7 @@ def refused(result, *words: str) -> None:
     assert len(before) <= 1, result.err
     assert last.startswith("napari-disca: ")
     assert "Traceback" not in result.err
+    assert len(last) < 1500
     for word in words:
         assert word in last, last
 
@@ -175,6 +176,8 @@ def _written(path: Path, header: dict, body: bytes) -> None:
         ("missing", "lacks tensors"),
         ("extra", "has unknown tensors"),
         ("nan", "not finite"),
+        ("dtype", "not a readable safetensors file"),
+        ("option", "wrong options"),
     ],
 )
 def test_weights(how, words, run, files, tmp_path):
@@ -190,9 +193,14 @@ def test_weights(how, words, run, files, tmp_path):
     elif how == "bomb":
         header["__metadata__"][key] = '{"options": ' + "[" * 5000 + "]" * 5000 + "}"
         _written(path, header, body)
-    elif how in ("long name", "classes"):
+    elif how == "dtype":  # which the reader quotes
+        header[next(iter(header.keys() - {"__metadata__"}))]["dtype"] = "x" * 5000
+        _written(path, header, body)
+    elif how in ("long name", "classes", "option"):
         if how == "long name":
             card["classes"][0]["name"] = "x" * 100_000
+        elif how == "option":
+            card["options"]["x" * 5000] = 1
         else:
             card["classes"].append({"name": "more", "color": "#000000"})
         header["__metadata__"][key] = json.dumps(card)

@@ -74,7 +74,7 @@ def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any]) -> Any:
     from rasterio.windows import Window as RasterioWindow
 
     from napari_disca.canvas import Canvas
-    from napari_disca.errors import RasterError
+    from napari_disca.errors import RasterError, brief
     from napari_disca.gui.legend import class_colormap, class_features
     from napari_disca.raster import quiet_opening
     from napari_disca.tiling import Tiling
@@ -88,7 +88,9 @@ def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any]) -> Any:
                 place = RasterioWindow(box.left, box.top, box.width, box.height)
                 canvas.paint(box, file.read(1, window=place))
     except RasterioError as error:
-        raise RasterError(f"{path} is damaged or cut short: {error}; get it again") from error
+        raise RasterError(
+            f"{path} is damaged or cut short: {brief(error)}; get it again"
+        ) from error
     keywords = {
         "name": path.stem,
         "multiscale": len(canvas.levels) > 1,

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from napari_disca.errors import CardError, ExportError
+from napari_disca.errors import CardError, ExportError, brief
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Network
 from napari_disca.networks.table import build_network
@@ -88,7 +88,9 @@ def read_card(name_or_file: str | os.PathLike[str]) -> Card:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise CardError(f"{path.name} is not a readable safetensors file: {error}") from error
+        raise CardError(
+            f"{path.name} is not a readable safetensors file: {brief(error)}"
+        ) from error
     if _HEADER_KEY not in header:
         raise CardError(
             f"{path.name} has no card in its header; write one with "
@@ -133,7 +135,9 @@ def load_network(
         _check_shapes(path, card, shapes, {n: tuple(t.shape) for n, t in expected.items()})
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CardError(f"{path.name} is not a readable safetensors file: {error}") from error
+        raise CardError(
+            f"{path.name} is not a readable safetensors file: {brief(error)}"
+        ) from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() != expected[name].is_floating_point():
             raise CardError(
@@ -221,7 +225,7 @@ def write_tensors(
             save_file(dict(tensors), temporary, metadata=dict(metadata))
         except SafetensorError as error:
             # What the operating system has refused, in safetensors' words.
-            raise ExportError(f"cannot write {path}: {error}") from error
+            raise ExportError(f"cannot write {path}: {brief(error)}") from error
 
 
 def fingerprint(network: Network) -> str:

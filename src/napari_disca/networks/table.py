@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from napari_disca.errors import CardError
+from napari_disca.errors import CardError, brief
 from napari_disca.networks.card import Card
 from napari_disca.networks.linknet import LinkNet
 from napari_disca.networks.network import Network
@@ -33,4 +33,4 @@ def build_network(card: Card) -> Network:
     try:
         return architecture(card, **dict(card.options)).eval()
     except TypeError as error:
-        raise CardError(f"card {card.name!r} has wrong options: {error}") from error
+        raise CardError(f"card {card.name!r} has wrong options: {brief(error)}") from error

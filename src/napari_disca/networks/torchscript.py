@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from napari_disca.errors import CardError, out_of_memory
+from napari_disca.errors import CardError, brief, out_of_memory
 from napari_disca.jsonfile import JsonError, load_json
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Features, Network
@@ -182,7 +182,7 @@ def load_torchscript(path: Path, card: Card) -> TorchScript:
     try:
         network = TorchScript(card, module, digest, **dict(card.options))
     except TypeError as error:
-        raise CardError(f"card {card.name!r} has wrong options: {error}") from error
+        raise CardError(f"card {card.name!r} has wrong options: {brief(error)}") from error
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise CardError(f"{path.name}: tensor {name} has values that are not finite")

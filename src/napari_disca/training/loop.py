@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_disca.clicks import Click, Clicks
-from napari_disca.errors import DataError, out_of_memory
+from napari_disca.errors import DataError, brief, out_of_memory
 from napari_disca.events import Job, Progress
 from napari_disca.networks import Card, Network, build_network, write_tensors
 from napari_disca.simulate import IGNORE, error_clicks, random_clicks
@@ -427,7 +427,9 @@ def _restored(
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path.name} cannot be read: {error}; remove it to start anew") from error
+        raise DataError(
+            f"{path.name} cannot be read: {brief(error)}; remove it to start anew"
+        ) from error
     same_card = header.get("card") == network.card.to_json()
     if header.get("plan") != str(asdict(plan)) or not same_card:
         raise DataError(

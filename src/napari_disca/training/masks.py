@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from napari_disca.errors import DataError, RasterError
+from napari_disca.errors import DataError, RasterError, brief
 from napari_disca.networks import LandClass
 from napari_disca.raster import examine
 from napari_disca.simulate import IGNORE
@@ -145,7 +145,7 @@ def _opened(path: Path) -> Iterator[Any]:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             file = rasterio.open(path)
     except (RasterioError, RasterError, OSError) as error:
-        raise DataError(f"mask {path.name} cannot be read: {error}") from error
+        raise DataError(f"mask {path.name} cannot be read: {brief(error)}") from error
     with file:
         if file.driver not in _DRIVERS:
             # Above all a VRT, which may name files anywhere.
@@ -175,7 +175,7 @@ def _strips(file: Any, path: Path, bands: int) -> Iterator[tuple[int, NDArray[An
                 1 if palette is not None else list(range(1, bands + 1)), window=window
             )
         except (RasterioError, OSError) as error:
-            raise DataError(f"mask {path.name} cannot be read: {error}") from error
+            raise DataError(f"mask {path.name} cannot be read: {brief(error)}") from error
         yield top, (palette[pixels].transpose(2, 0, 1) if palette is not None else pixels)
 
 
