@@ -444,27 +444,47 @@ def test_a_journal_that_cannot_be_written_is_told(opened, monkeypatch):
 # -------------------------------------------------------------------- letting go
 
 
+@pytest.fixture
+def large_maps(monkeypatch):
+    """Maps are files, as those of large images are."""
+    monkeypatch.setattr("napari_disca.canvas._IN_MEMORY", 1000)
+    monkeypatch.setattr("napari_disca.canvas._COARSEST", 30)
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
-def test_a_closed_window_leaves_no_threads_files_or_folders(opened, qtbot):
+@pytest.mark.parametrize("how", ["close", "cross"])
+def test_a_closed_window_leaves_no_threads_files_or_folders(
+    large_maps, opened, qtbot, tmp_path, how
+):
     click(opened, 40, 50, 1)
+    assert _threads()
+    temporary = tmp_path / "XDG_CACHE_HOME" / "napari-disca" / "maps"
+    assert list(temporary.iterdir())
     press(opened, "adapt")
     opened.panel.refine_panel.buttons["adapt"].click()
     folder = opened.scene.parent
-    # The image layer's own handle goes with the layer, which the fixtures still hold.
-    shown = opened.viewer.layers["scene"].metadata["napari_disca"]["pyramid"].raster
-    opened.viewer.close()
+    if how == "close":
+        opened.viewer.close()
+    else:
+        opened.viewer.window._qt_window.close()
+        del opened.viewer.window._qt_window  # so that the fixture does not close it again
+        qtbot.wait(1)
     qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=30_000)
-    shown.close()
+    qtbot.waitUntil(lambda: not _threads(), timeout=30_000)
     gc.collect()
     held = []
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(OSError):  # that of the list itself
             held.append(str(descriptor.readlink()))
-    assert not [name for name in held if str(folder) in name]
+    assert not [name for name in held if str(opened.scene) in name]
     assert not list(folder.glob(".*.lock"))
-    # Threads of the pool that jobs run on wait for the next window.
-    mine = [t for t in threading.enumerate() if "disca" in t.name.lower()]
-    assert not [t for t in mine if not t.name.startswith("napari-disca-job")]
+    if how == "close":  # otherwise the viewer, which the fixture has, still has the maps
+        assert not [name for name in held if str(temporary) in name]
+        assert not list(temporary.iterdir())
+
+
+def _threads():
+    return [t for t in threading.enumerate() if "disca" in t.name.lower()]
 
 
 def test_a_process_that_ends_leaves_no_temporary_folders(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -59,7 +60,14 @@ def test_a_damaged_file_is_told(large, make_napari_viewer, qtbot, monkeypatch):
     assert said == ["large.tif cannot be shown small: tile 3 is damaged"]
 
 
-def test_removing_the_layer_ends_the_work(large, make_napari_viewer, qtbot, monkeypatch):
+def _at_work():
+    return [t for t in threading.enumerate() if t.name.startswith("napari-disca-job")]
+
+
+@pytest.mark.parametrize("how", ["remove", "close", "cross"])
+def test_without_the_layer_or_the_window_the_work_ends(
+    how, large, make_napari_viewer, qtbot, monkeypatch
+):
     from napari_disca.events import Progress
     from napari_disca.pyramid import ImagePyramid
 
@@ -74,5 +82,15 @@ def test_removing_the_layer_ends_the_work(large, make_napari_viewer, qtbot, monk
     layer = viewer.add_image(data, **keywords)
     qtbot.wait(100)
     assert _AT_WORK
-    viewer.layers.remove(layer)
+    make_napari_viewer()  # another window in front is no reason
+    qtbot.wait(100)
+    assert _AT_WORK
+    if how == "remove":
+        viewer.layers.remove(layer)
+    elif how == "close":
+        viewer.close()
+    else:
+        viewer.window._qt_window.close()
+        del viewer.window._qt_window  # so that the fixture does not close it again
     qtbot.waitUntil(lambda: not _AT_WORK, timeout=20_000)
+    qtbot.waitUntil(lambda: not _at_work(), timeout=20_000)

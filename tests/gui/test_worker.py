@@ -7,16 +7,22 @@ import pytest
 from napari_disca.events import Progress
 
 pytest.importorskip("napari")
-from napari_disca.gui.worker import JobWorker
+from napari_disca.gui.worker import JobWorker, job_thread
 
 
-def test_a_result_is_returned_after_its_events(qtbot):
+@pytest.fixture
+def thread():
+    with job_thread() as made:
+        yield made
+
+
+def test_a_result_is_returned_after_its_events(qtbot, thread):
     def job():
         yield Progress("one", 1, 2)
         yield Progress("two", 2, 2)
         return 42
 
-    worker = JobWorker(job())
+    worker = JobWorker(job(), thread)
     seen = []
     worker.progressed.connect(seen.append)
     with qtbot.waitSignal(worker.returned, timeout=5000) as blocker:
@@ -26,17 +32,17 @@ def test_a_result_is_returned_after_its_events(qtbot):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), ValueError("no")])
-def test_any_error_reaches_the_window(qtbot, error):
+def test_any_error_reaches_the_window(qtbot, thread, error):
     def job():
         yield Progress("one", 1, 2)
         raise error
 
-    worker = JobWorker(job())
+    worker = JobWorker(job(), thread)
     with qtbot.waitSignals([worker.errored, worker.finished], timeout=5000, order="strict"):
         worker.start()
 
 
-def test_cancel_closes_the_job_on_the_worker_thread(qtbot):
+def test_cancel_closes_the_job_on_the_worker_thread(qtbot, thread):
     closed = []
     started = threading.Event()
 
@@ -48,10 +54,22 @@ def test_cancel_closes_the_job_on_the_worker_thread(qtbot):
         finally:
             closed.append(threading.current_thread())
 
-    worker = JobWorker(job())
+    worker = JobWorker(job(), thread)
     with qtbot.waitSignals([worker.aborted, worker.finished], timeout=5000):
         worker.start()
         assert started.wait(5)
         worker.quit()
     assert len(closed) == 1
     assert closed[0] is not threading.main_thread()
+
+
+def test_after_its_thread_has_gone_it_only_ends(qtbot):
+    def job():
+        raise AssertionError("it was run")
+        yield
+
+    thread = job_thread()
+    thread.shutdown()
+    worker = JobWorker(job(), thread)
+    with qtbot.waitSignals([worker.aborted, worker.finished], timeout=5000):
+        worker.start()

@@ -19,9 +19,10 @@ from napari_disca.errors import DiscaError, explained
 from napari_disca.events import Job, Note, Progress
 from napari_disca.gui.layers import SessionLayers
 from napari_disca.gui.locked import AREAS, LockedAreas
-from napari_disca.gui.worker import JobWorker
+from napari_disca.gui.worker import JobWorker, job_thread
 from napari_disca.history import Lock
 from napari_disca.learning import Learned
+from napari_disca.raster import end_probe
 from napari_disca.session import Adapted, Session
 
 _log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Control(QObject):
         self.status = ""
         self._task: Task | None = None
         self._worker: JobWorker | None = None
+        self._thread = job_thread()
         #: Whose job runs: events of a job that outlives its session are dropped.
         self._working_for: Session | None = None
         self._waiting: list[Task] = []
@@ -115,11 +117,17 @@ class Control(QObject):
         """
         rasters = {self.chosen, self.session.raster if self.session is not None else None}
         layers = self._let_go()
+        # Nobody will hear that the work has ended, and the session's files go with the session.
+        self._worker = self._task = self._working_for = None
+        self._thread.shutdown(wait=False)
+        end_probe()
         if layers is not None:
             layers.detach()
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
         for raster in rasters - {None}:
             raster.close()
+        for layer in self.viewer.layers:
+            _rest(layer)
 
     def _let_go(self) -> SessionLayers | None:
         self.cancel()
@@ -343,7 +351,7 @@ class Control(QObject):
             self._start_next()
             return
         self._working_for = self.session
-        worker = JobWorker(job)
+        worker = JobWorker(job, self._thread)
         worker.progressed.connect(self._on_event)
         worker.returned.connect(self._on_returned)
         worker.errored.connect(self._on_errored)
@@ -460,6 +468,7 @@ class Control(QObject):
         self.changed.emit()
 
     def _on_layer_removed(self, event: Any) -> None:
+        _rest(event.value)
         if self.layers is not None and event.value is self.layers.image:
             session = self.session
             self.close()
@@ -473,3 +482,10 @@ class Control(QObject):
     def _say(self, text: str) -> None:
         self.status = text
         self.changed.emit()
+
+
+def _rest(layer: Any) -> None:
+    """Give back the file that a layer shows, until it is looked at again."""
+    pyramid = layer.metadata.get("napari_disca", {}).get("pyramid")
+    if pyramid is not None:
+        pyramid.raster.rest()

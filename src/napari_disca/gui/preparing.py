@@ -20,11 +20,12 @@ class Preparation(QObject):
 
     def __init__(self, pyramid: Any) -> None:
         super().__init__()
-        from napari_disca.gui.worker import JobWorker
+        from napari_disca.gui.worker import JobWorker, job_thread
 
         self._pyramid = pyramid
         self._shown = False
-        self._worker = JobWorker(pyramid.build())
+        self._thread = job_thread()
+        self._worker = JobWorker(pyramid.build(), self._thread)
         self._worker.progressed.connect(self._on_progress)
         self._worker.errored.connect(self._on_errored)
         self._worker.finished.connect(self._on_finished)
@@ -32,12 +33,13 @@ class Preparation(QObject):
         self._worker.start()
 
     def _layers(self) -> list[Any]:
-        import napari
+        # napari knows which windows are open, but only tells which is in front.
+        from napari._qt.qt_main_window import _QtMainWindow
 
-        viewer = napari.current_viewer()
         return [
             layer
-            for layer in (viewer.layers if viewer is not None else ())
+            for window in _QtMainWindow._instances
+            for layer in window._qt_viewer.viewer.layers
             if layer.metadata.get("napari_disca", {}).get("pyramid") is self._pyramid
         ]
 
@@ -52,11 +54,14 @@ class Preparation(QObject):
     def _on_errored(self, error: Exception) -> None:
         from napari.utils.notifications import show_error
 
-        show_error(f"{self._pyramid.raster.name} cannot be shown small: {error}")
+        from napari_disca.errors import brief
+
+        show_error(f"{self._pyramid.raster.name} cannot be shown small: {brief(error)}")
 
     def _on_finished(self) -> None:
         for layer in self._layers():
             layer.refresh(extent=False, highlight=False)
+        self._thread.shutdown(wait=False)
         _AT_WORK.discard(self)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -12,9 +12,14 @@ from qtpy.QtCore import Signal
 from napari_disca.events import Job
 from napari_disca.threads import give_way
 
-#: Where jobs compute. Threads of our own, because those of Qt's pool run other plugins' work too,
-#: and because a thread that stays has its team of OpenMP threads ready.
-_THREADS = ThreadPoolExecutor(8, "napari-disca-job", initializer=give_way)
+
+def job_thread() -> ThreadPoolExecutor:
+    """Return the thread that jobs compute on, one after the other, until it is shut down.
+
+    A thread of our own, because those of Qt's pool run other plugins' work too, and because a
+    thread that stays has its team of OpenMP threads ready.
+    """
+    return ThreadPoolExecutor(1, "napari-disca-job", initializer=give_way)
 
 
 class _Signals(WorkerBaseSignals):
@@ -35,15 +40,23 @@ class JobWorker(WorkerBase):
     Parameters
     ----------
     job : Job
+    thread : Executor
+        What `job_thread` gives; whoever has it made shuts it down.
     """
 
-    def __init__(self, job: Job[Any]) -> None:
+    def __init__(self, job: Job[Any], thread: Executor) -> None:
         super().__init__(SignalsClass=_Signals)
         self._job = job
+        self._thread = thread
 
     def work(self) -> Any:
         """Wait, on a thread of Qt's pool, for the job's own thread."""
-        return _THREADS.submit(self._drive).result()
+        try:
+            running = self._thread.submit(self._drive)
+        except RuntimeError:  # the window has gone before the work began
+            self.aborted.emit()
+            return None
+        return running.result()
 
     def _drive(self) -> Any:
         """Drive the job until it ends or is told to stop."""

@@ -9,6 +9,7 @@ from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
 from napari_disca.raster.files import GeoRaster, quiet_opening
 from napari_disca.raster.opening import open_raster
+from napari_disca.raster.probe import end as end_probe
 from napari_disca.raster.probe import examine, warm
 from napari_disca.raster.summary import default_bands, fingerprint, sample
 
@@ -17,6 +18,7 @@ __all__ = [
     "GeoRaster",
     "Raster",
     "default_bands",
+    "end_probe",
     "examine",
     "fingerprint",
     "open_raster",

@@ -94,6 +94,9 @@ class RasterBase:
         height, width = (max(1, round(side / shrink)) for side in self.shape)
         return height, width
 
+    def rest(self) -> None:
+        """Give the file back until something is read again."""
+
     def close(self) -> None:
         """Give the file back."""
 

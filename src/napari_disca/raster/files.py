@@ -294,13 +294,18 @@ class GeoRaster(RasterBase):
         with self._handle() as file:
             return tuple(file.overviews(1))
 
+    def rest(self) -> None:
+        """Give the file back until something is read again."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for file in idle:
+            file.close()
+
     def close(self) -> None:
         """Give the file back; a read that is under way still ends well."""
         with self._lock:
             self._closed = True
-            idle, self._idle = self._idle, []
-        for file in idle:
-            file.close()
+        self.rest()
 
 
 def refuse_remote(source: str) -> None:

@@ -86,7 +86,7 @@ def warm() -> None:
 
 
 def end() -> None:
-    """End the other process; the next file starts another."""
+    """End the other process, unless it is looking at a file; the next file starts another."""
     _PROBE.end()
 
 
@@ -114,7 +114,8 @@ class _Process:
         )
         self._lines: queue.Queue[bytes] = queue.Queue()
         # Pipes have no timeout on Windows, so a thread reads.
-        threading.Thread(target=self._read, daemon=True, name="probe").start()
+        self._reader = threading.Thread(target=self._read, daemon=True, name="napari-disca-probe")
+        self._reader.start()
         self._write([entry for entry in sys.path if entry])
         self.ready = False
 
@@ -170,6 +171,7 @@ class _Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(1.0)
         if self._process.stdout is not None:
             self._process.stdout.close()
 
@@ -252,10 +254,14 @@ class _Probe:
         self._possible = False
 
     def end(self) -> None:
-        with self._lock:
-            if self._process is not None and self._owner == os.getpid():
-                self._process.end()
-            self._process = None
+        # Whoever waits for an answer holds the lock, for seconds if the file is bad.
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._process is not None and self._owner == os.getpid():
+                    self._process.end()
+                self._process = None
+            finally:
+                self._lock.release()
 
 
 _PROBE = _Probe()
