@@ -84,7 +84,9 @@ def begin(session: Session, network_file: str) -> Journal:
     return journal
 
 
-def network_of(header: Header, network_file: str | None = None) -> Network:
+def network_of(
+    header: Header, network_file: str | None = None, *, allow_torchscript: bool = False
+) -> Network:
     """The network that a journal was written with.
 
     Parameters
@@ -92,6 +94,9 @@ def network_of(header: Header, network_file: str | None = None) -> Network:
     header : Header
     network_file : str, optional
         Where it is now; by default where it was.
+    allow_torchscript : bool
+        The user agrees that a TorchScript file, which is a program, is run. That it was run when
+        the journal was written is no consent: whoever has sent the journal wrote it.
 
     Raises
     ------
@@ -105,7 +110,7 @@ def network_of(header: Header, network_file: str | None = None) -> Network:
         raise JournalError(
             f"the journal does not say where its network {header.network_name!r} is; name it"
         )
-    network = load_network(name)
+    network = load_network(name, allow_torchscript=allow_torchscript)
     _check_network(header, network)
     return network
 

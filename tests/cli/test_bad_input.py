@@ -241,3 +241,15 @@ def test_torchscript_needs_its_flag(run, files, tmp_path):
     arguments = ("predict", files.image, "-o", tmp_path / "o.tif", "--weights", path)
     refused(run(*arguments), "mine.pt is TorchScript", "--allow-torchscript")
     assert run(*arguments, "--allow-torchscript").code == 0
+    # Nor does a journal, which somebody may have sent, stand for consent.
+    journal, map_file = tmp_path / "told.jsonl", tmp_path / "map.tif"
+    corrected = run(
+        "refine", files.image, "--clicks", files.clicks, "-o", map_file, "--weights", path,
+        "--allow-torchscript", "--recipe", "disir", "--journal", journal,
+    )  # fmt: skip
+    assert corrected.code == 0
+    again = ("replay", journal, files.image, "-o", tmp_path / "again.tif")
+    refused(run(*again), "mine.pt is TorchScript", "--allow-torchscript")
+    assert run(*again, "--allow-torchscript").code == 0
+    with rasterio.open(map_file) as first, rasterio.open(tmp_path / "again.tif") as second:
+        assert (first.read() == second.read()).all()

@@ -99,6 +99,39 @@ def test_without_consent_a_named_torchscript_file_does_not_run(opened, scripted)
     assert opened.control.session.network.card.name == "scripted"
 
 
+def test_going_on_with_a_torchscript_network_asks_again(
+    opened, answers, scripted, make_napari_viewer, qtbot, monkeypatch
+):
+    from napari_disca.gui.reader import layer_data
+    from napari_disca.gui.widget import DiscaWidget
+
+    asked, given = answers
+    told = []
+    monkeypatch.setattr("napari_disca.gui.keeping.show_error", told.append)
+    opened.panel.image_panel.choose_network(str(scripted), allow_torchscript=True)
+    opened.panel.segment()
+    opened.control.session.click(40, 50, 1)
+    opened.idle()
+    opened.control.close()
+    viewer = make_napari_viewer()
+    panel = DiscaWidget(viewer)
+    viewer.window.add_dock_widget(panel)
+    data, keywords, _ = layer_data(opened.scene)
+    viewer.add_image(data, **keywords)
+    panel.offer.go_on.click()
+    assert len(asked) == 1
+    assert len(told) == 1
+    assert "is TorchScript" in told[0]
+    assert panel.offer.isVisibleTo(panel)
+    given[0] = QMessageBox.StandardButton.Yes
+    panel.offer.go_on.click()
+    qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
+    assert len(panel.control.session.clicks) == 1
+    assert panel.control.session.network.card.name == "scripted"
+    assert panel._session() is panel.control.session
+    panel.control.close()
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".ts", ".torchscript", ".safetensors", ".geojson"])
 def test_dropping_a_network_on_the_window_does_nothing(suffix):
     from napari_disca.gui.reader import get_reader

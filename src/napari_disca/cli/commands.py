@@ -208,7 +208,9 @@ def replay(arguments: argparse.Namespace) -> int:
 
     output = checked(arguments.output, [arguments.image, arguments.journal])
     record = read_journal(arguments.journal)
-    network = network_of(record.header, arguments.weights)
+    network = network_of(
+        record.header, arguments.weights, allow_torchscript=arguments.allow_torchscript
+    )
     # Sums depend on how they are shared out.
     torch.set_num_threads(arguments.threads or max(1, min(record.header.threads, 1024)))
     compute = compute_of(record.header)

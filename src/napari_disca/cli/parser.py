@@ -164,6 +164,7 @@ def _replay(commands: Any) -> None:
     command.add_argument(
         "--weights", metavar="NAME_OR_FILE", help="where the network is now (where it was)"
     )
+    _consent(command)
     command.add_argument(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="(as then)"
     )

@@ -179,7 +179,7 @@ class ImagePanel(QWidget):
                 "",
                 "Networks (*.safetensors *.pt *.ts *.torchscript)",
             )
-            if not file or not self._agreed(Path(file)):
+            if not file or not self.agreed(file):
                 self.networks.setCurrentIndex(self._last)
                 return
             self.add_network(Path(file))
@@ -191,12 +191,13 @@ class ImagePanel(QWidget):
         agreed = self._consent.get(weights)
         return agreed is not None and agreed == _signed(weights)
 
-    def _agreed(self, file: Path) -> bool:
+    def agreed(self, name_or_file: str) -> bool:
         """Ask before a TorchScript file is run; other networks run nothing."""
         from napari_disca.networks import needs_consent
 
-        if not needs_consent(file) or self.allows(str(file)):
+        if not needs_consent(name_or_file) or self.allows(name_or_file):
             return True
+        file = Path(name_or_file)
         answer = QMessageBox.question(
             self,
             "Run a program?",
@@ -207,7 +208,7 @@ class ImagePanel(QWidget):
         )
         if answer != QMessageBox.StandardButton.Yes:
             return False
-        self._consent[str(file)] = _signed(str(file))
+        self._consent[name_or_file] = _signed(name_or_file)
         return True
 
     def choose_network(self, name_or_file: str, *, allow_torchscript: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from napari_disca import reopen
 from napari_disca.errors import DiscaError
 from napari_disca.gui.offer import Offer
 from napari_disca.journal import Record, copied, find_journals, holder, read_journal
-from napari_disca.networks import Network, fingerprint, load_network
+from napari_disca.networks import Network, fingerprint, load_network, needs_consent
 from napari_disca.raster import Raster
 from napari_disca.session import Session
 
@@ -86,7 +87,9 @@ class Keeping(QObject):
         if session.journal is not None:
             self._left.add(session.journal.path)
 
-    def resumed(self, path: Path, raster: Raster, weights: str) -> tuple[Session, str] | None:
+    def resumed(
+        self, path: Path, raster: Raster, weights: str, agreed: Callable[[str], bool]
+    ) -> tuple[Session, str] | None:
         """Go on with a journal, or with a copy where another window has it.
 
         Parameters
@@ -95,6 +98,8 @@ class Keeping(QObject):
         raster : Raster
         weights : str
             The network that is chosen; if the journal needs another, that is loaded.
+        agreed : callable
+            Whether the user lets a network run; asks where it is a program.
 
         Returns
         -------
@@ -103,7 +108,7 @@ class Keeping(QObject):
         """
         try:
             record = read_journal(path)
-            network, weights = _network(record, weights)
+            network, weights = _network(record, weights, agreed)
             if holder(path):
                 path = copied(path)
                 show_info(f"What you do here is kept in {path.name}")
@@ -132,13 +137,13 @@ def _said(path: Path) -> str:
     return reopen.said(record) if record.events else ""
 
 
-def _network(record: Record, weights: str) -> tuple[Network, str]:
-    header = record.header
-    if weights:
-        network = load_network(weights)
+def _network(record: Record, weights: str, agreed: Callable[[str], bool]) -> tuple[Network, str]:
+    header, file = record.header, record.header.network_file
+    if weights and (weights == file or not needs_consent(weights)):
+        network = load_network(weights, allow_torchscript=agreed(weights))
         if fingerprint(network) == header.network:
             return network, weights
-    return reopen.network_of(header), header.network_file
+    return reopen.network_of(header, allow_torchscript=bool(file) and agreed(file)), file
 
 
 def factor_by_hand(session: Session) -> float | None:

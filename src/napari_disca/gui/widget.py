@@ -218,7 +218,7 @@ class DiscaWidget(QScrollArea):
         if session is not None and self._opened is not None and self._opened[0] is layer:
             # Opened to have a look; its journal makes room.
             session.close()
-        found = self.keeping.resumed(journal, self.control.chosen, weights)
+        found = self.keeping.resumed(journal, self.control.chosen, weights, self.image_panel.agreed)
         if found is None:
             if session is not None and session.journal is None:
                 self.keeping.keep(session, weights)
