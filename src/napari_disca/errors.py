@@ -55,6 +55,15 @@ def brief(error: BaseException) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
+def is_unicode(name: object) -> bool:
+    """Whether the name of a file is text; on Linux it may be any bytes, which GDAL cannot open."""
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that a memory is full, the machine's or the graphics card's.
 

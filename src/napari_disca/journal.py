@@ -157,8 +157,9 @@ def read_journal(path: str | os.PathLike[str]) -> Record:
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST_FILE + 1)
-    except OSError as error:
-        raise JournalError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise JournalError(f"{path} cannot be read: {reason}") from error
     return _parsed(path, data)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -253,3 +256,13 @@ def test_torchscript_needs_its_flag(run, files, tmp_path):
     assert run(*again, "--allow-torchscript").code == 0
     with rasterio.open(map_file) as first, rasterio.open(tmp_path / "again.tif") as second:
         assert (first.read() == second.read()).all()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are Unicode elsewhere")
+def test_names_that_are_no_unicode(run, files, tmp_path):
+    odd = Path(os.fsdecode(os.fsencode(tmp_path / "fa") + b"\xe7ade.tif"))
+    weights = ("--weights", files.weights)
+    refused(run("predict", files.image, "-o", odd, *weights), "no Unicode")
+    shutil.copy(files.image, odd)
+    # Another reader could open it, and would lose its place on the earth.
+    refused(run("predict", odd, "-o", tmp_path / "o.tif", *weights), "no Unicode", "rename it")

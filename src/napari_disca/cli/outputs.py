@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_disca.errors import DiscaError, ExportError
+from napari_disca.errors import DiscaError, ExportError, is_unicode
 
 
 def map_paths(images: Sequence[Path], output: str) -> list[Path]:
@@ -53,6 +53,8 @@ def checked(path: Path, inputs: Sequence[Path]) -> Path:
     if path.is_dir():
         raise ExportError(f"{path} is a folder; give the name of a file")
     export_for(path, "labels")
+    if not is_unicode(path):
+        raise ExportError(f"GDAL cannot write {path}, which is no Unicode; give another name")
     for image in inputs:
         if path.exists() and image.exists() and path.samefile(image):
             raise ExportError(f"{path} is the image itself; choose another output file")

@@ -25,7 +25,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 
 from napari_disca.canvas import NO_DATA
-from napari_disca.errors import CardError, ExportError, RasterError
+from napari_disca.errors import CardError, ExportError, RasterError, is_unicode
 from napari_disca.events import Job, Progress
 from napari_disca.raster import Raster, quiet_opening
 from napari_disca.safewrite import replacing
@@ -191,6 +191,8 @@ def _check_request(
         raise ExportError(f"a label map holds 1 to {NO_DATA} classes, not {len(classes)}")
     if path.is_dir():
         raise ExportError(f"{path} is a folder; give the name of a file")
+    if not is_unicode(path):
+        raise ExportError(f"GDAL cannot write {path}, which is no Unicode; give another name")
     image = raster.path
     if image is not None and image.exists() and path.exists() and path.samefile(image):
         raise ExportError(f"{path} is the image itself; choose another name for the labels")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_disca.errors import RasterError
+from napari_disca.errors import RasterError, brief, is_unicode
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
 from napari_disca.raster.files import CACHE, GdalError, GeoRaster, refuse_remote
@@ -51,7 +51,12 @@ def open_raster(source: Any, *, cache: int = CACHE) -> Raster:
     except (OSError, ValueError) as error:
         if isinstance(error, RasterError):
             raise
-        raise RasterError(f"{source!r} is not a file name: {error}") from error
+        raise RasterError(f"{str(source)[:100]!r} is not a file name: {brief(error)}") from error
+    if not is_unicode(path):
+        # Other readers can, but would not see where on the earth it lies.
+        raise RasterError(
+            f"{path} has a name that is no Unicode, which GDAL cannot open; rename it"
+        )
     examine(path)
     return open_here(path, cache=cache)
 
