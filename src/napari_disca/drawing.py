@@ -172,7 +172,8 @@ class Drawing:
 
     def notes(self) -> Iterator[Note]:
         """What the user has not been told yet."""
-        for predictor in self._predictors.values():
+        # An abandoned job may still add one.
+        for predictor in list(self._predictors.values()):
             yield from predictor.notes()
 
     def _predictor(self, run: Adapted | None, network: Network) -> Predictor:

@@ -19,7 +19,7 @@ from napari_disca.errors import DiscaError, explained
 from napari_disca.events import Job, Note, Progress
 from napari_disca.gui.layers import SessionLayers
 from napari_disca.gui.locked import AREAS, LockedAreas
-from napari_disca.gui.worker import JobWorker, job_thread
+from napari_disca.gui.worker import JobWorker, job_threads
 from napari_disca.history import Lock
 from napari_disca.learning import Learned
 from napari_disca.raster import end_probe
@@ -60,7 +60,7 @@ class Control(QObject):
         self.status = ""
         self._task: Task | None = None
         self._worker: JobWorker | None = None
-        self._thread = job_thread()
+        self._threads = job_threads()
         #: Whose job runs: events of a job that outlives its session are dropped.
         self._working_for: Session | None = None
         self._waiting: list[Task] = []
@@ -119,7 +119,7 @@ class Control(QObject):
         layers = self._let_go()
         # Nobody will hear that the work has ended, and the session's files go with the session.
         self._worker = self._task = self._working_for = None
-        self._thread.shutdown(wait=False)
+        self._threads.shutdown(wait=False)
         end_probe()
         if layers is not None:
             layers.detach()
@@ -162,11 +162,11 @@ class Control(QObject):
             self._ask(Task("learn", lambda: session.adapt(recipe)))
 
     def cancel(self) -> None:
-        """Stop what runs, within a tile or a step."""
+        """Stop what runs, at once."""
         self._waiting.clear()
         if self._worker is not None:
             self._cancelled = True
-            self._worker.quit()
+            self._worker.abandon()
 
     def undo(self) -> None:
         """Take back the last step."""
@@ -351,7 +351,7 @@ class Control(QObject):
             self._start_next()
             return
         self._working_for = self.session
-        worker = JobWorker(job, self._thread)
+        worker = JobWorker(job, self._threads)
         worker.progressed.connect(self._on_event)
         worker.returned.connect(self._on_returned)
         worker.errored.connect(self._on_errored)

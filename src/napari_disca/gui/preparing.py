@@ -20,12 +20,12 @@ class Preparation(QObject):
 
     def __init__(self, pyramid: Any) -> None:
         super().__init__()
-        from napari_disca.gui.worker import JobWorker, job_thread
+        from napari_disca.gui.worker import JobWorker, job_threads
 
         self._pyramid = pyramid
         self._shown = False
-        self._thread = job_thread()
-        self._worker = JobWorker(pyramid.build(), self._thread)
+        self._threads = job_threads()
+        self._worker = JobWorker(pyramid.build(), self._threads)
         self._worker.progressed.connect(self._on_progress)
         self._worker.errored.connect(self._on_errored)
         self._worker.finished.connect(self._on_finished)
@@ -61,7 +61,7 @@ class Preparation(QObject):
     def _on_finished(self) -> None:
         for layer in self._layers():
             layer.refresh(extent=False, highlight=False)
-        self._thread.shutdown(wait=False)
+        self._threads.shutdown(wait=False)
         _AT_WORK.discard(self)
 
 

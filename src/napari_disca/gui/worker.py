@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, ThreadPoolExecutor
+import threading
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import Any
 
@@ -12,14 +13,18 @@ from qtpy.QtCore import Signal
 from napari_disca.events import Job
 from napari_disca.threads import give_way
 
+#: Seconds within which an abandoned job may still end by itself.
+_PATIENCE = 0.3
 
-def job_thread() -> ThreadPoolExecutor:
+
+def job_threads() -> ThreadPoolExecutor:
     """Return the thread that jobs compute on, one after the other, until it is shut down.
 
     A thread of our own, because those of Qt's pool run other plugins' work too, and because a
-    thread that stays has its team of OpenMP threads ready.
+    thread that stays has its team of OpenMP threads ready. A second one is there for those who do
+    not want to wait for the last step of a job that was abandoned.
     """
-    return ThreadPoolExecutor(1, "napari-disca-job", initializer=give_way)
+    return ThreadPoolExecutor(2, "napari-disca-job", initializer=give_way)
 
 
 class _Signals(WorkerBaseSignals):
@@ -40,20 +45,40 @@ class JobWorker(WorkerBase):
     Parameters
     ----------
     job : Job
-    thread : Executor
-        What `job_thread` gives; whoever has it made shuts it down.
+    threads : Executor
+        What `job_threads` gives; whoever has it made shuts it down.
     """
 
-    def __init__(self, job: Job[Any], thread: Executor) -> None:
+    def __init__(self, job: Job[Any], threads: Executor) -> None:
         super().__init__(SignalsClass=_Signals)
         self._job = job
-        self._thread = thread
+        self._threads = threads
+        #: Set when the job has ended or is to be abandoned.
+        self._stirred = threading.Event()
+        self._lock = threading.Lock()
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        """Stop, and do not wait for the step at hand: nothing comes of it any more.
+
+        A job that learns on a slow machine takes seconds for a step. `quit` lets it end, since
+        what it has drawn is worth something to the job that overtakes it.
+        """
+        self.quit()
+        self._stirred.set()
 
     def work(self) -> Any:
         """Wait, on a thread of Qt's pool, for the job's own thread."""
         try:
-            running = self._thread.submit(self._drive)
+            running = self._threads.submit(self._drive)
         except RuntimeError:  # the window has gone before the work began
+            self.aborted.emit()
+            return None
+        running.add_done_callback(lambda _: self._stirred.set())
+        self._stirred.wait()
+        if not wait([running], timeout=_PATIENCE).done:
+            with self._lock:
+                self._abandoned = True
             self.aborted.emit()
             return None
         return running.result()
@@ -66,6 +91,9 @@ class JobWorker(WorkerBase):
                     event = next(job)
                 except StopIteration as stop:
                     return stop.value
-                self.progressed.emit(event)
+                with self._lock:
+                    if self._abandoned:
+                        return None
+                    self.progressed.emit(event)
         self.aborted.emit()
         return None
