@@ -173,6 +173,18 @@ def test_a_file_that_somebody_removes_is_written_again(tmp_path):
     assert [event["to"] for event in read_journal(path).events] == [0, 1, 2]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a folder with open files cannot be moved there")
+def test_a_folder_that_is_moved_keeps_its_journal(tmp_path):
+    (tmp_path / "before").mkdir()
+    journal = Journal.begin(tmp_path / "before" / "a.disca.jsonl", HEADER)
+    journal.append({"do": "go", "to": 0})
+    (tmp_path / "before").rename(tmp_path / "after")
+    assert journal.append({"do": "go", "to": 1}) == ""
+    journal.close()
+    assert not (tmp_path / "before").exists()
+    assert len(read_journal(tmp_path / "after" / "a.disca.jsonl").events) == 2
+
+
 def test_a_failing_disk_loses_nothing_once_it_is_back(tmp_path, monkeypatch):
     journal = Journal.begin(tmp_path / "j.jsonl", HEADER)
     journal.append({"do": "go", "to": 0})

@@ -338,6 +338,8 @@ class Journal:
         with suppress(OSError):
             if os.path.samestat(os.fstat(self._file), self.path.stat()):
                 return
+        if os.fstat(self._file).st_nlink and not self.path.parent.exists():
+            return  # its folder was moved, the image with it: the journal goes on there
         os.lseek(self._file, 0, os.SEEK_SET)
         lines = b""
         while block := os.read(self._file, 1 << 20):
