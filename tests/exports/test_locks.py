@@ -77,7 +77,7 @@ def test_several_polygons_and_holes_of_a_gis(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("nonsense", "is not JSON"),
+        ("nonsense", "is not JSON.*a file of areas"),
         ('{"type": "Feature"}', "save the areas as a collection of polygons"),
         (collection({"type": "Point", "coordinates": [1, 2]}), "not a Polygon but 'Point'"),
         (collection(None), "not a Polygon"),

@@ -161,15 +161,16 @@ class _Point:
     order: float
 
 
-def _load(path: Path, advice: str = "save the clicks as a collection of points") -> dict[str, Any]:
+def _load(path: Path, what: str = "clicks", shapes: str = "points") -> dict[str, Any]:
     try:
         collection = load_json(path, most_bytes=_LARGEST_FILE)
     except JsonError as error:
-        raise ClickError(f"{error}; is this a file of clicks?") from error
+        raise ClickError(f"{error}; is this a file of {what}?") from error
     kind = collection.get("type") if isinstance(collection, dict) else None
     if kind != "FeatureCollection" or not isinstance(collection.get("features"), list):
         raise ClickError(
-            f"is not a GeoJSON FeatureCollection but {_shown(kind or collection)}; {advice}"
+            f"is not a GeoJSON FeatureCollection but {_shown(kind or collection)}; "
+            f"save the {what} as a collection of {shapes}"
         )
     return dict(collection)
 

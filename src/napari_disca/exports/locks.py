@@ -103,7 +103,7 @@ def read_locks(path: str | os.PathLike[str], *, raster: Raster) -> tuple[Area, .
     """
     path = Path(path)
     try:
-        collection = _load(path, "save the areas as a collection of polygons")
+        collection = _load(path, "areas", "polygons")
         frame = Frame.of(raster)
         areas = []
         for called, rings in _polygons(collection):
