@@ -155,6 +155,48 @@ def test_undo_needs_no_network_for_what_was_drawn_before(session, monkeypatch):
     np.testing.assert_array_equal(drawn(session, "disir"), guided)
 
 
+def test_what_is_known_is_recalled_at_once(session, picture):
+    run(session, session.predict())
+    session.click(20, 20, 2)
+    run(session, session.refine())
+    run(session, session.adapt(QUICK))
+    adapted = {name: drawn(session, name) for name in MAPS}
+    session.undo()
+    session.recall()
+    np.testing.assert_array_equal(drawn(session, "disca"), drawn(session, "disir"))
+    session.redo()
+    session.viewport.window = Window(0, 0, 10, 10)
+    session.recall()
+    assert session.stale("disca", Window(100, 100, 10, 10))
+    assert not session.stale("disca", session.viewport.window)
+    run(session, session.refine())
+    for name, labels in adapted.items():
+        np.testing.assert_array_equal(drawn(session, name), labels)
+    assert_equal_to_from_scratch(session, picture)
+
+
+@pytest.mark.parametrize("events", range(0, 12, 2))
+def test_a_job_does_not_take_what_was_recalled_for_what_it_knew(session, picture, events):
+    """The recent tiles forget, and a job that began before sees other pixels."""
+    run(session, session.predict())
+    session.click(20, 20, 2)
+    run(session, session.adapt(QUICK))
+    disca = drawn(session, "disca")
+    session.click(100, 100, 1)
+    job = session.adapt(replace(QUICK, rate=1e-2))
+    for _ in range(events):
+        session.handle(next(job))
+    session.go(1)
+    session.recall()
+    for states in session._drawing.recent._tiles.values():
+        states.clear()
+    finish(job)  # a window would let it end, and take no more of it
+    session.go(2)
+    run(session, session.refine())
+    np.testing.assert_array_equal(drawn(session, "disca"), disca)
+    assert_equal_to_from_scratch(session, picture)
+
+
 def test_a_job_knows_the_clicks_of_the_moment_it_was_asked_for(session, picture):
     run(session, session.predict())
     session.click(20, 20, 2)

@@ -12,6 +12,7 @@ after an undo, a cancel or an error in the middle of a run.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
@@ -78,6 +79,7 @@ class _Snapshot:
     drawn: TileStates
     counts: Mapping[str, Mapping[int, tuple[int, int]]] = field(default_factory=dict)
     unreadable: frozenset[int] = frozenset()
+    recalls: int = 0
 
     def run(self, name: str) -> Adapted | None:
         """Whose weights a map is made with."""
@@ -179,6 +181,9 @@ class Session:
         }
         #: Map -> tile -> (locked pixels, how many of them would be others).
         self._counts: dict[str, dict[int, tuple[int, int]]] = {name: {} for name in MAPS}
+        #: How often `recall` was called, and which call was the last to paint a tile of a map.
+        self._recalls = 0
+        self._recalled: dict[tuple[str, int], int] = {}
         self._history: list[Step] = [Step("open", Clicks(), None)]
         self._position = 0
         self._locks_made = 0
@@ -655,6 +660,37 @@ class Session:
                 "on this machine; the map may differ from the one you knew in a few pixels"
             )
 
+    def recall(self, seconds: float = 0.05) -> None:
+        """Paint at once what is in view and was drawn before, as after an undo.
+
+        A job would do the same, but only once the one before it has ended.
+
+        Parameters
+        ----------
+        seconds : float
+            What is not painted by then is left to the next job.
+        """
+        until = time.perf_counter() + seconds
+        self._recalls += 1
+        now = self._snapshot()
+        painted: set[tuple[str, int]] = set()
+        for name in reversed(MAPS):
+            run, clicks = now.run(name), now.clicks(name)
+            weights = self._networks.name(run)
+            locked = self._drawing.locked_states(run, clicks, now.locks(name))
+            for tile in self.stale(name, self.viewport.window):
+                state = locked.get(tile.index) or clicks.state(weights, tile)
+                known = self._drawing.recent.get(tile.index, state)
+                if known is not None:
+                    self._remember(tile, now, painted)
+                    painted.add((name, tile.index))
+                    self._recalled[name, tile.index] = self._recalls
+                    window = self._drawing.window(tile)
+                    found = known.labels, tile.index, state, known.locked, known.flipped
+                    self.handle(Patch(name, window, *found))
+                if time.perf_counter() > until:
+                    return
+
     def check_complete(self) -> None:
         """Do nothing, unless tiles could not be read.
 
@@ -721,6 +757,7 @@ class Session:
             drawn=self._drawn.copy(),
             counts={name: dict(counts) for name, counts in self._counts.items()},
             unreadable=frozenset(self.unreadable),
+            recalls=self._recalls,
         )
 
     def _refresh(self, now: _Snapshot, maps: tuple[str, ...]) -> Job[None]:
@@ -853,6 +890,8 @@ class Session:
             ):
                 counts = now.counts[name].get(tile.index, (0, 0))
                 shown = self.maps[name].read(self._drawing.window(tile))
+                if self._recalled.get((name, tile.index), 0) > now.recalls:
+                    continue  # the owner has painted it since then, or is about to
                 recent.put(tile.index, state, Drawn(shown, *counts))
 
     def _seen(self) -> Window | None:

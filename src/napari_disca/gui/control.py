@@ -362,6 +362,9 @@ class Control(QObject):
 
     def _refine(self) -> None:
         if self.session is not None:
+            self.session.recall()
+            if self.layers is not None:
+                self.layers.redraw()
             self._ask(Task("map", self.session.refine))
 
     def _on_event(self, event: Any) -> None:

@@ -85,7 +85,7 @@ class SessionLayers(QObject):
         self._keys: dict[str, Callable[[Any], None]] = {}
         self._timer = QTimer(self)
         self._timer.setInterval(_REDRAW)
-        self._timer.timeout.connect(self._redraw)
+        self._timer.timeout.connect(self.redraw)
         self._hatch_timer = QTimer(self)
         self._hatch_timer.setInterval(_HATCH)
         self._hatch_timer.timeout.connect(self._redraw_hatch)
@@ -301,7 +301,7 @@ class SessionLayers(QObject):
         self._bind_keys(self.stale)
         layers.selection.active = active  # the next click is still one
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
         """Show what was painted since the last time; a timer, so that patches do not queue up."""
         if not self._dirty:
             self._timer.stop()
