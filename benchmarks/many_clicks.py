@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from napari_disca.threads import keep_cores_free
 
@@ -47,19 +48,22 @@ def resident() -> float:
 
 
 class Stopwatch:
-    """Seconds within the network."""
+    """Seconds within the network, and within the copies of it that are ready for prediction."""
 
     def __init__(self, network: Network) -> None:
         self.seconds = 0.0
-        self._began = 0.0
-        network.register_forward_pre_hook(self._start)
-        network.register_forward_hook(self._stop)
+        for name in ("features", "decode_window"):
+            setattr(type(network), name, self._timed(getattr(type(network), name)))
 
-    def _start(self, *_: object) -> None:
-        self._began = time.process_time()
+    def _timed(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any) -> Any:
+            began = time.process_time()
+            try:
+                return method(*arguments)
+            finally:
+                self.seconds += time.process_time() - began
 
-    def _stop(self, *_: object) -> None:
-        self.seconds += time.process_time() - self._began
+        return timed
 
 
 def engine(path: Path, network: Network) -> tuple[Session, Callable[[], None]]:

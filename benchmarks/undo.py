@@ -137,11 +137,13 @@ def measure_window(image: np.ndarray, weights: str) -> None:
             """Whether a frame came after the layer was renewed with all that is in view."""
             if any(session.stale(name, view) for name in ("disir", "disca")):
                 return False
-            if not shown and renewed[0] > painted[0]:
-                shown.append(renewed[0])
+            # A layer that is hidden, or right as it is, is not made anew.
+            if not shown and (renewed[0] > painted[0] or not control.layers._dirty):
+                shown.append(max(painted[0], renewed[0], began))
             return bool(shown) and bool(frames) and frames[-1] > shown[0]
 
-        assert wait(60, drawn), "it is never drawn"
+        # Asked at once, too: the events that come next may be many.
+        assert drawn() or wait(60, drawn), "it is never drawn"
         return next(frame for frame in frames if frame > shown[0]) - began
 
     for name, step in steps.items():
