@@ -27,10 +27,12 @@ from napari_disca.compute import Compute
 from napari_disca.crops import Crop, tiles_with_clicks, windows_around
 from napari_disca.errors import RecipeError
 from napari_disca.events import Job, Progress
-from napari_disca.networks import Network
+from napari_disca.networks import Network, prepared
 from napari_disca.recipes.recipe import Adaptation
 from napari_disca.tiling import Tiling, Window
 
+#: Class of pixels that do not count.
+_NOTHING = -100
 #: Passes that are compared to tell whether there is anything left to learn.
 _PATIENCE = 3
 
@@ -170,12 +172,14 @@ class Disca:
             return Adaptation(network, note="no clicks to learn from")
         yield Progress("adapting", 0, self.passes)
         # theta0 may be used by another thread: whatever is moved or changed is a copy.
-        learner = _private(current if self.start == "current" and current else network, compute)
+        began_with = current if self.start == "current" and current else network
+        learner = _private(began_with, compute)
         most = _most_together(compute)
         anchors, right_before, before = yield from self._anchors(
             network, current, examples, compute
         )
         learned = self._unfreeze(learner)
+        _convert_frozen(learner, compute)
         optimiser: torch.optim.Optimizer = (
             torch.optim.SGD(learned, lr=self.rate)
             if self.optimiser == "sgd"
@@ -218,8 +222,7 @@ class Disca:
             yield Progress("adapting", done + 1, self.passes)
             if self._settled(losses):
                 break
-        for parameter in learner.parameters():
-            parameter.requires_grad_(False)
+        for parameter in learned:
             if not torch.isfinite(parameter).all():
                 raise RecipeError(
                     f"adapting with a rate of {self.rate:g} gave weights that are not finite; "
@@ -245,7 +248,7 @@ class Disca:
         )
         share_moved = moved.float().mean().item() if moved.numel() else 0.0
         return Adaptation(
-            network=learner,
+            network=_with_learned(_private(began_with, compute), learner),
             steps=steps,
             losses=(*losses, last),
             right_before=right_before,
@@ -267,8 +270,8 @@ class Disca:
         compute: Compute,
     ) -> Job[tuple[list[Tensor], int, list[Tensor]]]:
         """p0 of every example; clicks right under theta0; theta0's classes."""
-        pretrained = _private(network, compute)
-        latest = pretrained if current is None else _private(current, compute)
+        pretrained = prepared(network, compute.device, compute.dtype)
+        latest = pretrained if current is None else prepared(current, compute.device, compute.dtype)
         anchors, right, classes = [], 0, []
         for example in examples:
             with torch.no_grad():
@@ -318,15 +321,22 @@ class Disca:
         clicked = logits[0, :, example.rows, example.cols].T
         # The mean of no clicks, in a crop of checked pixels only, would be no number.
         loss = F.cross_entropy(clicked, example.labels) if len(clicked) else logits.sum() * 0
-        if self.regulariser == "none" or self.weight == 0 or not example.valid.any():
+        if self.regulariser == "none" or self.weight == 0 or not example.pixels:
             return loss
-        now, then = logits[:, :, example.valid], anchor[:, :, example.valid]
         if self.regulariser == "cross-entropy":
-            return loss + self.weight * F.cross_entropy(now, then.argmax(dim=1))
+            hard = anchor.argmax(dim=1).masked_fill(~example.valid, _NOTHING)
+            return loss + self.weight * F.cross_entropy(logits, hard, ignore_index=_NOTHING)
+        now, then = logits, anchor
         if self.norm_on == "probabilities":
             now, then = now.softmax(dim=1), then.softmax(dim=1)
-        distance = F.l1_loss(now, then, reduction=self.reduction)
-        return loss + self.weight * distance
+        distance = (now - then).abs()
+        if example.pixels < example.valid.numel():
+            # Not an index of the valid pixels, whose gradient is slow.
+            distance = distance.where(example.valid, 0)
+        total = distance.sum()
+        if self.reduction == "mean":
+            total = total / (example.pixels * logits.shape[1])
+        return loss + self.weight * total
 
 
 class _Example:
@@ -340,6 +350,8 @@ class _Example:
             device, memory_format=torch.channels_last
         )
         self.valid = torch.from_numpy(crop.valid).to(device)
+        #: Number of valid pixels.
+        self.pixels = int(crop.valid.sum())
         self.rows = torch.from_numpy(crop.rows).to(device)
         self.cols = torch.from_numpy(crop.cols).to(device)
         self.labels = torch.from_numpy(crop.labels).to(device)
@@ -363,8 +375,31 @@ def _forward(network: Network, image: Tensor, guidance: Tensor, compute: Compute
 def _unguided(network: Network, examples: Sequence[_Example], compute: Compute) -> Sequence[Tensor]:
     """Logits ``(1, classes, h, w)`` of some examples of one size, without their clicks."""
     images = torch.cat([example.image for example in examples])
-    guidance = torch.zeros_like(torch.cat([example.guidance for example in examples]))
-    return torch.split(_forward(network, images, guidance, compute), 1)
+    box = Window.whole((images.shape[-2], images.shape[-1]))
+    with compute.autocast():
+        logits = network.decode_window(network.features(images, None, box), box)
+    return torch.split(logits.float(), 1)
+
+
+def _convert_frozen(network: Network, compute: Compute) -> None:
+    """Have the weights that do not learn in the precision that autocast wants every time."""
+    if compute.dtype != torch.float32:
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not any(
+                parameter.requires_grad for parameter in module.parameters()
+            ):
+                module.to(compute.dtype)
+
+
+def _with_learned(network: Network, learner: Network) -> Network:
+    """Network with those weights of the learner that have learned."""
+    weights = dict(network.named_parameters())
+    with torch.no_grad():
+        for name, parameter in learner.named_parameters():
+            if parameter.requires_grad:
+                weights[name].copy_(parameter)
+    network.requires_grad_(False)
+    return network
 
 
 def _most_together(compute: Compute) -> int:
