@@ -28,6 +28,7 @@ from napari_disca.crops import Crop, tiles_with_clicks, windows_around
 from napari_disca.errors import RecipeError
 from napari_disca.events import Job, Progress
 from napari_disca.networks import Network, prepared
+from napari_disca.recipes.optimiser import Optimiser
 from napari_disca.recipes.recipe import Adaptation
 from napari_disca.tiling import Tiling, Window
 
@@ -180,11 +181,7 @@ class Disca:
         )
         learned = self._unfreeze(learner)
         _convert_frozen(learner, compute)
-        optimiser: torch.optim.Optimizer = (
-            torch.optim.SGD(learned, lr=self.rate)
-            if self.optimiser == "sgd"
-            else torch.optim.Adam(learned, lr=self.rate)
-        )
+        optimiser = Optimiser(self.optimiser, learned, self.rate)
         generator = torch.Generator().manual_seed(seed)
         losses: list[float] = []
         steps = 0
@@ -193,7 +190,7 @@ class Disca:
             # always the last word.
             order = torch.randperm(len(examples), generator=generator).tolist()
             loss_sum = 0.0
-            optimiser.zero_grad(set_to_none=True)
+            optimiser.zero_grad()
             for part in _together(order, examples, 1 if self.batch == "one" else most):
                 loss = torch.zeros((), device=compute.device)
                 for index, logits in zip(
@@ -211,7 +208,7 @@ class Disca:
                 loss.backward()  # type: ignore[no-untyped-call]
                 if self.batch == "one":
                     optimiser.step()
-                    optimiser.zero_grad(set_to_none=True)
+                    optimiser.zero_grad()
                     steps += 1
                 # Also the place where a cancelled job stops, so it comes once per few crops.
                 yield Progress("adapting", done, self.passes)
