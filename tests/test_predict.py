@@ -250,3 +250,47 @@ def test_an_absurd_size_is_refused_before_anything_is_counted(shape, network):
     inputs.raster.shape = shape
     with pytest.raises(RasterError, match=r"absurd\.tif has .* more than can be corrected"):
         tiling_for(inputs)
+
+
+@pytest.fixture
+def learned(network):
+    """A network that has learned: it says something else everywhere."""
+    with torch.no_grad():  # one drawn by lot hardly feels a click
+        network.stem[0].weight[:, 3:] *= 20
+    other = make_network(network.card)
+    other.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        for module in other.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.bias += 0.3
+    return other
+
+
+def logits_of(network, inputs, clicks, compute):
+    return Predictor(network, inputs, compute).logits(Window.whole(inputs.shape), clicks)
+
+
+def test_the_pretrained_network_reads_the_clicks_where_they_are_felt(
+    image, network, learned, compute
+):
+    inputs = NetworkInput(open_raster(image), network.card)
+    clicks = Clicks((Click(70, 90, 2),))
+    there = Window.whole(inputs.shape)
+    joined = Predictor(learned, inputs, compute, near=network).logits(there, clicks)
+    guided = logits_of(network, inputs, clicks, compute)
+    plain = logits_of(network, inputs, NO_CLICKS, compute)
+    adapted = logits_of(learned, inputs, NO_CLICKS, compute)
+    felt = (guided - plain).abs().amax(dim=0)
+    assert felt.max() > 0.5 > felt.min(), "the click is felt in a part of the image only"
+    torch.testing.assert_close(joined[:, felt >= 0.5], guided[:, felt >= 0.5])
+    share = (felt / 0.5).clamp(max=1)
+    torch.testing.assert_close(joined, share * guided + (1 - share) * adapted)
+    assert not torch.allclose(joined, logits_of(learned, inputs, clicks, compute))
+
+
+def test_tiles_without_clicks_are_the_adapted_networks(image, network, learned, compute):
+    inputs = NetworkInput(open_raster(image), network.card)
+    tile = tiling_for(inputs)[0]
+    _, joined = Predictor(learned, inputs, compute, near=network).labels(tile, NO_CLICKS)
+    _, adapted = Predictor(learned, inputs, compute).labels(tile, NO_CLICKS)
+    np.testing.assert_array_equal(joined, adapted)

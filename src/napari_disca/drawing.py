@@ -185,7 +185,11 @@ class Drawing:
             encoder = "" if network is self.networks.original else encoder_fingerprint(network)
             frozen = bool(encoder) and encoder == self._encoder
             predictor = Predictor(
-                network, self._inputs, self._compute, (encoder, self._features) if frozen else None
+                network,
+                self._inputs,
+                self._compute,
+                (encoder, self._features) if frozen else None,
+                near=self.networks.near(run),
             )
         self._predictors[name] = predictor
         if len(self._predictors) > _READY_NETWORKS:

@@ -79,6 +79,11 @@ class Networks:
             return self.weights
         return f"run-{run.key}"
 
+    def near(self, run: Adapted | None) -> Network | None:
+        """The network that reads the clicks beside a run's own, if there is another one."""
+        holds = run is not None and run.recipe.learns and run.recipe.holds_near
+        return self.original if holds else None
+
     def expect(self, key: str, weights: str) -> None:
         """Remember the fingerprint of what the runs of a key learn."""
         if weights:

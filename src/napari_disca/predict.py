@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 #: Tiles of 512 pixels that overlap by 128, Lenczner et al. (2020), section 4.1.
 TILE_SIZE, TILE_HALO = 512, 64
+#: A click is felt in full where it changes a logit by this much.
+_FELT = 0.5
 #: Some 10^11 pixels.
 _MOST_TILES, _LONGEST_SIDE = 1 << 20, 1 << 28
 
@@ -224,6 +226,10 @@ class Predictor:
     features : (str, FeatureCache), optional
         Fingerprint of the network's encoder, and where to keep what it says about tiles without
         clicks. Features then go through half precision, found in the cache or not.
+    near : Network, optional
+        The pretrained network, if it shall read the clicks in place of `network`, which has
+        learned from them already. Its guided logits count as far as the clicks change them, and
+        those of `network` without clicks beyond.
     """
 
     def __init__(
@@ -232,8 +238,10 @@ class Predictor:
         inputs: NetworkInput,
         compute: Compute,
         features: tuple[str, FeatureCache] | None = None,
+        near: Network | None = None,
     ) -> None:
         self._original = network
+        self._near = near
         self._inputs = inputs
         self._compute = compute
         self._encoder = features[0] if features else ""
@@ -249,6 +257,12 @@ class Predictor:
     def _network(self) -> Network:
         compute = self._compute
         return prepared(self._original, compute.device, compute.dtype, folded=compute.folded)
+
+    @cached_property
+    def _near_network(self) -> Network:
+        assert self._near is not None
+        compute = self._compute
+        return prepared(self._near, compute.device, compute.dtype, folded=compute.folded)
 
     def knows(self, tile: Tile, clicks: Clicks) -> bool:
         """Whether a tile can be drawn without its pixels."""
@@ -333,13 +347,15 @@ class Predictor:
         cached = None if clicked else self._features
         network = self._network
         with self._compute.autocast():
+            if cached is None and clicked and self._near is not None:
+                return self._joined(asked, box)
             if cached is None:
-                return network.decode_window(self._encoded(asked, box, clicked), box)
+                return network.decode_window(self._encoded(network, asked, box, clicked), box)
             keys = [(self._encoder, pixels.tile.index) for pixels, _ in asked]
             known = {key: features for key in keys if (features := cached.get(key)) is not None}
             unknown = [one for key, one in zip(keys, asked, strict=True) if key not in known]
             if unknown:
-                encoded = halved(self._encoded(unknown, box, False), self._compute.dtype)
+                encoded = halved(self._encoded(network, unknown, box, False), self._compute.dtype)
                 for i, (pixels, _) in enumerate(unknown):
                     features = tuple(layer[i : i + 1].cpu() for layer in encoded)
                     known[self._encoder, pixels.tile.index] = features
@@ -355,8 +371,25 @@ class Predictor:
             )
             return network.decode_window(layers, box)
 
+    def _joined(self, asked: Sequence[tuple[Pixels, Clicks]], box: Window) -> torch.Tensor:
+        """Logits of the network that reads the clicks where they are felt, and of the other."""
+        guided, plain, learned = (
+            network.decode_window(self._encoded(network, asked, box, clicked), box).float()
+            for network, clicked in (
+                (self._near_network, True),
+                (self._near_network, False),
+                (self._network, False),
+            )
+        )
+        felt = (guided - plain).abs().amax(dim=1, keepdim=True)
+        return torch.lerp(learned, guided, (felt / _FELT).clamp(max=1.0))
+
     def _encoded(
-        self, asked: Sequence[tuple[Pixels, Clicks]], box: Window, clicked: bool
+        self,
+        network: Network,
+        asked: Sequence[tuple[Pixels, Clicks]],
+        box: Window,
+        clicked: bool,
     ) -> Features:
         card, device = self._inputs.card, self._compute.device
         images, guidance = [], []
@@ -367,7 +400,7 @@ class Predictor:
                 guidance.append(
                     card.guidance.draw(clicks, read, len(card.classes), self._inputs.shape)
                 )
-        return self._network.features(
+        return network.features(
             _filled(images, self._compute.batch, device),
             _filled(guidance, self._compute.batch, device) if clicked else None,
             box,
@@ -383,8 +416,11 @@ class Predictor:
     def _whole(self, pixels: Pixels, clicks: Clicks) -> torch.Tensor:
         box = Window.whole(pixels.window.shape)
         with self._compute.autocast():
-            encoded = self._encoded([(pixels, clicks)], box, bool(clicks))
-            logits = self._network.decode_window(encoded, box)
+            if clicks and self._near is not None:
+                logits = self._joined([(pixels, clicks)], box)
+            else:
+                encoded = self._encoded(self._network, [(pixels, clicks)], box, bool(clicks))
+                logits = self._network.decode_window(encoded, box)
         return logits[0].float().cpu()
 
     def _surely(self, work: Callable[[], T]) -> T:
@@ -408,7 +444,8 @@ class Predictor:
             how = "going on with one tile at a time"
         else:
             self._compute = self._compute.on_cpu()
-            self.__dict__.pop("_network", None)  # another copy is made ready there
+            for name in ("_network", "_near_network"):
+                self.__dict__.pop(name, None)  # another copy is made ready there
             how = "going on on the CPU"
         self._notes.append(Note(f"The memory of the {device} device is full: {how}"))
 

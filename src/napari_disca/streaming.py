@@ -65,12 +65,15 @@ class MapStream:
     compute : Compute
     clicks : Clicks
         In pixels of the image; without clicks the map is the network's own.
+    near : Network, optional
+        The network that reads the clicks, if it is another one; see `Predictor`.
     """
 
     inputs: NetworkInput
     network: Network
     compute: Compute
     clicks: Clicks = field(default_factory=Clicks)
+    near: Network | None = None
 
     def adapt(self, recipe: Recipe, seed: int = 0) -> Job[tuple[MapStream, Adaptation]]:
         """Job that learns from the clicks; the stream it returns makes the adapted map.
@@ -87,7 +90,7 @@ class MapStream:
         run = Adapted(Adaptation(None), recipe, clicks=self.clicks, seed=seed)
         made = yield from networks.learn(run, _nothing_checked)
         network = made.adaptation.network or self.network
-        return replace(self, network=network), made.adaptation
+        return replace(self, network=network, near=networks.near(run)), made.adaptation
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -120,6 +123,7 @@ class MapStream:
             fingerprint(inputs.raster),
             _written(inputs.raster.path),
             network_fingerprint(self.network),
+            network_fingerprint(self.near) if self.near else "",
             inputs.bands,
             float(inputs.factor),
             str(self.compute.dtype),
@@ -146,7 +150,7 @@ class MapStream:
             If the image is damaged.
         """
         inputs = _ReadInput(self.inputs)
-        predictor = Predictor(self.network, inputs, self.compute)
+        predictor = Predictor(self.network, inputs, self.compute, near=self.near)
         clicks = TileClicks.assign(self.clicks, self.inputs, tiling_for(self.inputs))
         ahead = _read_ahead(self.inputs, self.runs if runs is None else runs, workers)
         with closing(ahead):

@@ -111,8 +111,18 @@ class Disca:
         },
     )
 
+    near: Literal["adapted", "pretrained"] = field(
+        default="adapted",
+        metadata={
+            "tooltip": "Which network reads the clicks in the last inference. Both have heard of "
+            "them: the adapted one then corrects twice, and too much; the pretrained one gives "
+            "DISIR's map where its clicks are felt, and the adapted one the rest"
+        },
+    )
+
     def __post_init__(self) -> None:
         for name in (
+            "near",
             "parameters",
             "optimiser",
             "batch",
@@ -143,6 +153,11 @@ class Disca:
     def continues(self) -> bool:
         """Whether earlier adaptations are its start or its anchor."""
         return self.start == "current" or self.anchor == "guided"
+
+    @property
+    def holds_near(self) -> bool:
+        """Whether near the clicks the map stays what the pretrained network makes of them."""
+        return self.near == "pretrained"
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Tiles that hold clicks, or smaller windows around them."""

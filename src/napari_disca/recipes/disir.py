@@ -22,6 +22,7 @@ class Disir:
     title: ClassVar[str] = "DISIR (near the clicks only)"
     learns: ClassVar[bool] = False
     continues: ClassVar[bool] = False
+    holds_near: ClassVar[bool] = False
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Return nothing, since nothing is learned."""

@@ -62,6 +62,11 @@ class Recipe(Protocol):
         """Whether what is learned depends on what was learned before."""
         ...
 
+    @property
+    def holds_near(self) -> bool:
+        """Whether near the clicks the map stays what the pretrained network makes of them."""
+        ...
+
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Pieces of the network's grid to learn from.
 

@@ -39,7 +39,7 @@ RECIPES: dict[str, Recipe] = {
         start="current",
         anchor="guided",
     ),
-    "default": Disca(),
+    "default": Disca(near="pretrained"),
 }
 
 
