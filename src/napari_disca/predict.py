@@ -347,10 +347,8 @@ class Predictor:
         cached = None if clicked else self._features
         network = self._network
         with self._compute.autocast():
-            if cached is None and clicked and self._near is not None:
-                return self._joined(asked, box)
             if cached is None:
-                return network.decode_window(self._encoded(network, asked, box, clicked), box)
+                return self._computed(asked, box, clicked)
             keys = [(self._encoder, pixels.tile.index) for pixels, _ in asked]
             known = {key: features for key in keys if (features := cached.get(key)) is not None}
             unknown = [one for key, one in zip(keys, asked, strict=True) if key not in known]
@@ -371,18 +369,20 @@ class Predictor:
             )
             return network.decode_window(layers, box)
 
-    def _joined(self, asked: Sequence[tuple[Pixels, Clicks]], box: Window) -> torch.Tensor:
-        """Logits of the network that reads the clicks where they are felt, and of the other."""
-        guided, plain, learned = (
-            network.decode_window(self._encoded(network, asked, box, clicked), box).float()
-            for network, clicked in (
-                (self._near_network, True),
-                (self._near_network, False),
-                (self._network, False),
-            )
-        )
-        felt = (guided - plain).abs().amax(dim=1, keepdim=True)
-        return torch.lerp(learned, guided, (felt / _FELT).clamp(max=1.0))
+    def _computed(
+        self, asked: Sequence[tuple[Pixels, Clicks]], box: Window, clicked: bool
+    ) -> torch.Tensor:
+        """Logits from the pixels; with `near` its own where the clicks are felt."""
+
+        def through(network: Network, guided: bool) -> torch.Tensor:
+            return network.decode_window(self._encoded(network, asked, box, guided), box)
+
+        if not clicked or self._near is None:
+            return through(self._network, clicked)
+        guided = through(self._near_network, True).float()
+        felt = (guided - through(self._near_network, False)).abs().amax(dim=1, keepdim=True)
+        share = (felt / _FELT).clamp(max=1.0)
+        return torch.lerp(through(self._network, False).float(), guided, share)
 
     def _encoded(
         self,
@@ -416,11 +416,7 @@ class Predictor:
     def _whole(self, pixels: Pixels, clicks: Clicks) -> torch.Tensor:
         box = Window.whole(pixels.window.shape)
         with self._compute.autocast():
-            if clicks and self._near is not None:
-                logits = self._joined([(pixels, clicks)], box)
-            else:
-                encoded = self._encoded(self._network, [(pixels, clicks)], box, bool(clicks))
-                logits = self._network.decode_window(encoded, box)
+            logits = self._computed([(pixels, clicks)], box, bool(clicks))
         return logits[0].float().cpu()
 
     def _surely(self, work: Callable[[], T]) -> T:

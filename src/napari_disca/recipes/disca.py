@@ -110,13 +110,12 @@ class Disca:
             "tooltip": "p0: the pretrained network without clicks, or the latest map with clicks"
         },
     )
-
     near: Literal["adapted", "pretrained"] = field(
         default="adapted",
         metadata={
-            "tooltip": "Which network reads the clicks in the last inference. Both have heard of "
-            "them: the adapted one then corrects twice, and too much; the pretrained one gives "
-            "DISIR's map where its clicks are felt, and the adapted one the rest"
+            "tooltip": "Which network reads the clicks in the last inference. The adapted one has "
+            "learned from them already and corrects twice; the pretrained one gives DISIR's map "
+            "where the clicks are felt, and the adapted one the rest"
         },
     )
 
