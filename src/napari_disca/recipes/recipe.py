@@ -129,7 +129,9 @@ def crops_for(
         A sample of the pixels that the user has checked, with their classes. One in each tile
         draws a crop as a click does; a crop for every pixel would take too long.
     """
-    there, held = inputs.network_clicks(clicks), inputs.network_clicks(kept or Clicks())
+    # By their places, so that what is learned does not depend on when they were made.
+    there = Clicks(tuple(sorted(inputs.network_clicks(clicks), key=lambda c: (c.pixel, c.label))))
+    held = inputs.network_clicks(kept or Clicks())
     # Not the clicked pixels: there the user's click is the last word.
     clicked = {click.pixel for click in there}
     held = held.removed(*(pixel for pixel in held if pixel.pixel in clicked))
