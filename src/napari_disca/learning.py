@@ -75,14 +75,19 @@ class Networks:
 
     def name(self, run: Adapted | None) -> str:
         """What tells apart the networks of runs, also of those that are not made yet."""
-        if run is None or not run.recipe.learns:
+        if run is None or not run.recipe.learns or self._kept_close(run):
             return self.weights
         return f"run-{run.key}"
 
     def near(self, run: Adapted | None) -> Network | None:
         """The network that reads the clicks beside a run's own, if there is another one."""
-        holds = run is not None and run.recipe.learns and run.recipe.holds_near
-        return self.original if holds else None
+        if run is None or not run.recipe.learns or self._kept_close(run):
+            return None
+        return self.original if run.recipe.holds_near else None
+
+    def _kept_close(self, run: Adapted) -> bool:
+        """Whether a run is known to have left the weights alone: its map is DISIR's."""
+        return (run.weights or self._known.get(run.key)) == self.weights
 
     def expect(self, key: str, weights: str) -> None:
         """Remember the fingerprint of what the runs of a key learn."""
