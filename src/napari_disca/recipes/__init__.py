@@ -6,6 +6,7 @@ to `RECIPES`; its form, its command-line flags and its contract tests come from 
 
 from __future__ import annotations
 
+from napari_disca.recipes.automatic import Automatic
 from napari_disca.recipes.disca import Disca
 from napari_disca.recipes.disir import Disir
 from napari_disca.recipes.recipe import Adaptation, Recipe, crops_for
@@ -19,6 +20,7 @@ from napari_disca.recipes.table import (
 __all__ = [
     "RECIPES",
     "Adaptation",
+    "Automatic",
     "Disca",
     "Disir",
     "Recipe",
