@@ -15,6 +15,7 @@ import pytest
 
 from napari_disca.errors import JournalError
 from napari_disca.journal import (
+    DamagedLineError,
     Header,
     Journal,
     copied,
@@ -61,7 +62,8 @@ def test_what_was_written_is_read(tmp_path):
     assert record.header == HEADER
     assert [event["add"][0][0] for event in record.events] == [0, 1, 2, 3, 4]
     assert record.last is not None
-    assert record.size == (tmp_path / "j.jsonl").stat().st_size
+    assert record.text == (tmp_path / "j.jsonl").read_bytes()
+    assert record.lines == (2, 3, 4, 5, 6)
 
 
 def test_looking_leaves_nothing_behind(tmp_path):
@@ -110,7 +112,7 @@ def test_cut_anywhere_only_the_last_line_is_lost(tmp_path):
         (lambda lines: [lines[0], b"[" * 100_000, *lines[1:]], "line 2 of j.jsonl is damaged"),
         (lambda lines: [lines[0], b'{"a": 1' + b"0" * 5000 + b"}", *lines[1:]], "line 2"),
         (lambda lines: [lines[0], b"\xff\xfe", *lines[1:]], "line 2"),
-        (lambda lines: [lines[0], b"", *lines[1:]], "line 2"),
+        (lambda lines: [b"{nonsense", *lines[1:]], "line 1"),
         (lambda lines: [b'{"a": 1}', *lines[1:]], "is no journal"),
         (lambda lines: [lines[0].replace(b'"format":1', b'"format":2'), *lines[1:]], "later"),
         (lambda lines: [lines[0].replace(b"0.37", b"-1"), *lines[1:]], "'factor'"),
@@ -125,6 +127,52 @@ def test_anything_else_is_refused_in_one_line(tmp_path, change, message):
         read_journal(path)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("change", "lines"),
+    [
+        (lambda data: b"\xef\xbb\xbf" + data, (2, 3, 4)),
+        (lambda data: data.replace(b"\n", b"\r\n"), (2, 3, 4)),
+        (lambda data: b"\xef\xbb\xbf\r\n" + data.replace(b"\n", b"\r\n\r\n"), (4, 6, 8)),
+        (lambda data: data.replace(b"\n", b"\n \n\t\n"), (4, 7, 10)),
+    ],
+)
+def test_what_an_editor_leaves_is_no_damage(tmp_path, change, lines):
+    path = written(tmp_path / "j.jsonl", 3)
+    events = read_journal(path).events
+    changed = change(path.read_bytes())
+    path.write_bytes(changed)
+    record = read_journal(path)
+    assert (record.events, record.lines) == (events, lines)
+    journal, _ = Journal.resume(path)
+    journal.append({"do": "go", "to": 1})
+    journal.close()
+    assert path.read_bytes().startswith(changed)
+    assert len(read_journal(path).events) == 4
+
+
+def test_before_a_damaged_line_a_journal_goes_on_and_the_damaged_one_is_kept(tmp_path):
+    path = written(tmp_path / "a.disca.jsonl", 3)
+    lines = path.read_bytes().splitlines(keepends=True)
+    damaged = b"".join([*lines[:3], b"{nonsense\n", *lines[3:]])
+    path.write_bytes(damaged)
+    with pytest.raises(DamagedLineError, match="line 4 of") as caught:
+        Journal.resume(path)
+    assert caught.value.line == 4
+    journal, record = Journal.resume(path, before=4)
+    assert len(record.events) == 2
+    journal.close()
+    assert path.read_bytes() == damaged, "nothing was done yet"
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    journal, _ = Journal.resume(path, before=4)
+    journal.append({"do": "go", "to": 0})
+    journal.close()
+    assert (tmp_path / "a.disca.1.jsonl").read_bytes() == damaged
+    assert path.read_bytes().startswith(b"".join(lines[:3]))
+    assert [event.get("to") for event in read_journal(path).events] == [None, None, 0]
+    with pytest.raises(JournalError, match="nothing before line 1"):
+        read_journal(path, before=1)
 
 
 def test_a_file_too_large_for_a_journal_is_not_read(tmp_path, monkeypatch):
@@ -166,11 +214,60 @@ def test_a_file_that_somebody_removes_is_written_again(tmp_path):
         pytest.skip("Windows does not let go of open files")
     path.unlink()
     journal.append({"do": "go", "to": 1})
-    path.unlink()
-    path.write_text("another file")
+    path.write_bytes(path.read_bytes()[:-9])  # or cuts
     journal.append({"do": "go", "to": 2})
+    copy = path.read_bytes()
+    path.unlink()
+    path.write_bytes(copy)  # as a program does that synchronises folders
+    journal.append({"do": "go", "to": 3})
     journal.close()
-    assert [event["to"] for event in read_journal(path).events] == [0, 1, 2]
+    assert [event["to"] for event in read_journal(path).events] == [0, 1, 2, 3]
+    assert [p.name for p in tmp_path.iterdir()] == ["j.jsonl"]
+
+
+def _moved_over(path):
+    (path.parent / "new").write_bytes(b"another file")
+    (path.parent / "new").replace(path)
+
+
+def _written_over(path):
+    path.write_bytes(b"another file")
+
+
+def _added_to(path):
+    path.write_bytes(path.read_bytes() + b"another line\n")
+
+
+def _changed(path):
+    path.write_bytes(path.read_bytes().replace(b"go", b"og"))
+
+
+def _folder(path):
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not let go of open files")
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("change", [_moved_over, _written_over, _added_to, _changed, _folder])
+def test_another_file_in_its_place_is_left_alone(tmp_path, change, early):
+    path = tmp_path / "a.disca.jsonl"
+    if early and change in (_added_to, _changed):
+        return  # there is nothing yet
+    journal = Journal.begin(path, HEADER)
+    if not early:
+        journal.append({"do": "go", "to": 0})
+    change(path)
+    foreign = path.read_bytes() if path.is_file() else None
+    for number in (1, 2):
+        assert journal.append({"do": "go", "to": number}) == ""
+    assert journal.path.name == "a.disca.1.jsonl"
+    with pytest.raises(JournalError, match="another window"):
+        Journal.resume(journal.path)
+    journal.close()
+    assert [e["to"] for e in read_journal(journal.path).events] == [0, 1, 2][early:]
+    assert (path.read_bytes() if path.is_file() else None) == foreign
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a folder with open files cannot be moved there")

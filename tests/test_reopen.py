@@ -245,6 +245,10 @@ def test_events_that_make_no_sense_are_refused_in_one_line(
         again(image_file, network)
     assert str(caught.value).startswith("line 3 of city.tif.disca.jsonl cannot be done again")
     assert "\n" not in str(caught.value)
+    assert caught.value.line == 3
+    before = reopen.resume(path, open_raster(image_file), network, before=3)
+    assert before.clicks == session.clicks
+    before.close()
 
 
 def test_an_endless_story_is_not_told(session, image_file, network, monkeypatch):
@@ -298,6 +302,24 @@ def test_trouble_with_the_disk_is_told_once_and_the_session_lives(session, monke
     assert "No space left" in said[0]
     session.click(3, 3, 1)
     assert len(read_journal(session.journal.path).events) == 3
+
+
+def test_another_file_in_the_place_of_the_journal_is_told(session, image_file, network):
+    said = []
+    session.troubled.connect(said.append)
+    session.click(1, 1, 1)
+    journal_file(image_file).write_text("another file")
+    session.click(2, 2, 1)
+    session.click(3, 3, 1)
+    assert len(said) == 1
+    assert "it is left as it is" in said[0]
+    assert journal_file(image_file).read_text() == "another file"
+    session.close()
+    beside = image_file.with_name("city.tif.disca.1.jsonl")
+    assert beside.name in said[0]
+    other = reopen.resume(beside, open_raster(image_file), network)
+    assert other.clicks == session.clicks
+    other.close()
 
 
 def test_a_journal_takes_kilobytes(session, image_file):

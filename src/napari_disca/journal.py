@@ -2,7 +2,9 @@
 
 The first line, the header, says which image and network the session is about; the others say
 what was done. A journal only grows: what was taken back is in it too. It is read back from a file
-that was cut anywhere: an incomplete last line is dropped, anything else that is wrong is refused.
+that was cut anywhere: an incomplete last line is dropped. What an editor leaves (a byte-order mark,
+other line ends, blank lines) is no damage. Any other line that is wrong is named, and what is
+before it can be read.
 
 While a session is open its journal is locked, by the operating system, so that a crash unlocks
 it; a second window is told.
@@ -34,6 +36,8 @@ _FORMAT = 1
 #: An event takes some 100 bytes. JSON made to be large in memory grows some twenty-fold.
 _LARGEST_FILE = 32 << 20
 _LONGEST_HEADER = 1 << 20
+#: With which some editors begin a text in UTF-8.
+_MARK = b"\xef\xbb\xbf"
 _MOST_NUMBERED = 10_000
 
 
@@ -118,14 +122,17 @@ class Record:
     header : Header
     events : tuple of dict
         As `Journal.append` got them, with ``at``, the time.
-    size : int
-        Bytes of the complete lines; the file may hold the beginning of another.
+    lines : tuple of int
+        Number of every event's line, from 1.
+    text : bytes
+        The lines that were read, as they are in the file, which may hold more.
     """
 
     path: Path
     header: Header
     events: tuple[dict[str, Any], ...]
-    size: int
+    lines: tuple[int, ...]
+    text: bytes
 
     @property
     def last(self) -> datetime | None:
@@ -145,13 +152,35 @@ class Record:
         return 0, 0, 0
 
 
-def read_journal(path: str | os.PathLike[str]) -> Record:
+class DamagedLineError(JournalError):
+    """A line of a journal is damaged; `read_journal` reads what is before it.
+
+    Attributes
+    ----------
+    line : int
+        Its number, from 2.
+    """
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def read_journal(path: str | os.PathLike[str], before: int | None = None) -> Record:
     """Read a journal; an incomplete last line is left out.
+
+    Parameters
+    ----------
+    path : str or path
+    before : int, optional
+        Number of a line, from 1: only lines before it are read.
 
     Raises
     ------
+    DamagedLineError
+        If a line of an event is malformed.
     JournalError
-        If the file cannot be read, is too large, or a line is malformed.
+        If the file cannot be read, is too large, or its first line is malformed.
     """
     path = Path(path)
     try:
@@ -160,29 +189,39 @@ def read_journal(path: str | os.PathLike[str]) -> Record:
     except (OSError, ValueError) as error:  # a NUL in the name
         reason = getattr(error, "strerror", None) or error
         raise JournalError(f"{path} cannot be read: {reason}") from error
-    return _parsed(path, data)
-
-
-def _parsed(path: Path, data: bytes) -> Record:
     if len(data) > _LARGEST_FILE:
         raise JournalError(
             f"{path.name} has more than {_LARGEST_FILE >> 20} MB, too much for a journal"
         )
-    *whole, rest = data.split(b"\n")
-    lines = [_line(path, number, text) for number, text in enumerate(whole, start=1)]
-    size = len(data) - len(rest)
-    if rest:
-        # Cut between the last character and the end of the line, nothing is missing.
-        with suppress(JournalError):
-            lines.append(_line(path, len(lines) + 1, rest))
-            size = len(data)
-    if not lines:
+    return _parsed(path, data, before)
+
+
+def _parsed(path: Path, data: bytes, before: int | None) -> Record:
+    found: list[tuple[int, dict[str, Any]]] = []
+    size = 0
+    for number, whole in enumerate(data.splitlines(keepends=True), start=1):
+        if before is not None and number >= before:
+            break
+        text = whole.removeprefix(_MARK) if number == 1 else whole
+        if text.strip():
+            try:
+                line = _line(path, number, text)
+            except JournalError as error:
+                if not whole.endswith((b"\n", b"\r")):
+                    break  # cut short; where only the end of the line lacks, nothing is missing
+                raise DamagedLineError(str(error), number) if found else error from None
+            found.append((number, line))
+        size += len(whole)
+    if not found and before is not None:
+        raise JournalError(f"there is nothing before line {before} of {path.name}")
+    if not found:
         raise JournalError(f"{path.name} is cut short in its first line; there is nothing in it")
     try:
-        header = Header.from_json(lines[0])
+        header = Header.from_json(found[0][1])
     except JournalError as error:
         raise JournalError(f"{path.name} {error}") from None
-    return Record(path, header, tuple(lines[1:]), size)
+    numbers, events = zip(*found[1:], strict=True) if found[1:] else ((), ())
+    return Record(path, header, tuple(events), tuple(numbers), data[:size])
 
 
 def _line(path: Path, number: int, text: bytes) -> dict[str, Any]:
@@ -203,7 +242,9 @@ def _refuse(name: str) -> NoReturn:
 class Journal:
     """A journal being written, and locked against others.
 
-    Nothing is on disk before the first event: to look at an image leaves no file behind.
+    Nothing is on disk before the first event: to look at an image leaves no file behind. Whatever
+    happens to the file meanwhile, what was told is in memory, and is written again; a file that
+    somebody has put in its place is left alone, and the journal goes on beside it, under a number.
 
     Attributes
     ----------
@@ -215,16 +256,27 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path, header: Header, guard: _Guard, size: int = 0, *, displace: bool = False
+        self,
+        path: Path,
+        header: Header,
+        guard: _Guard,
+        text: bytes = b"",
+        *,
+        displace: bool = False,
     ) -> None:
         self.path = path
         self.header = header
         self.trouble = ""
         self._guard = guard
         self._displace = displace
-        self._size = size
         self._file: int | None = None
-        self._waiting = b"" if size else _encoded(header.to_json())
+        #: The file as it was left after the last writing.
+        self._left: tuple[int, ...] = ()
+        #: All lines, and how many of their bytes are on disk.
+        self._text = bytearray(text or _encoded(header.to_json()))
+        self._size = 0
+        #: What need not be written without an event.
+        self._quiet = len(self._text)
 
     @classmethod
     def begin(cls, path: Path, header: Header, *, displace: bool = False) -> Journal:
@@ -250,8 +302,15 @@ class Journal:
         return cls(path, header, guard, displace=displace)
 
     @classmethod
-    def resume(cls, path: Path) -> tuple[Journal, Record]:
+    def resume(cls, path: Path, before: int | None = None) -> tuple[Journal, Record]:
         """Go on with a journal.
+
+        Parameters
+        ----------
+        path : Path
+        before : int, optional
+            Number of a damaged line: go on with what is before it. When the first event comes, the
+            damaged journal is set aside as it is, it gets a number.
 
         Raises
         ------
@@ -262,9 +321,12 @@ class Journal:
         """
         guard = _Guard(path)
         try:
-            record = read_journal(path)
-            journal = cls(path, record.header, guard, record.size)
-            journal._open()
+            record = read_journal(path, before)
+            text = record.text if record.text.endswith(b"\n") else record.text + b"\n"
+            journal = cls(path, record.header, guard, text, displace=before is not None)
+            if before is None:
+                os.truncate(path, len(record.text))  # what was cut in the middle goes
+                journal._file = _opened(path)
         except BaseException:
             guard.release()
             raise
@@ -279,7 +341,7 @@ class Journal:
             `trouble`.
         """
         now = datetime.now().astimezone().isoformat(timespec="seconds")
-        self._waiting += _encoded({"at": now, **event})
+        self._text += _encoded({"at": now, **event})
         try:
             self._write()
             self.trouble = ""
@@ -290,35 +352,24 @@ class Journal:
 
     def close(self) -> None:
         """Write what waits, if that is possible now, and let others in."""
-        if self._size and self._waiting:
+        if len(self._text) > max(self._size, self._quiet):
             with suppress(OSError, DiscaError):
                 self._write()
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._let_go()
         self._guard.release()
 
-    def _open(self) -> None:
+    def _write(self) -> None:
         if self._displace and self.path.exists():
             self.path.rename(_numbered(self.path))
         self._displace = False
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self._file = os.open(self.path, flags, 0o666)
-        # What was cut in the middle goes; what lacks only the end of its line gets it.
-        os.ftruncate(self._file, self._size)
-        if self._size:
-            os.lseek(self._file, self._size - 1, os.SEEK_SET)
-            if os.read(self._file, 1) != b"\n":
-                self._waiting = b"\n" + self._waiting
-
-    def _write(self) -> None:
-        if self._file is None:
-            self._open()
-        self._recreate_if_gone()
+        if self._file is not None and not self._is_in_place(self._file):
+            self._let_go()
+        if self._file is None or _signature(self._file) != self._left:
+            self._find_end()
         assert self._file is not None
         try:
             os.lseek(self._file, self._size, os.SEEK_SET)
-            rest = memoryview(self._waiting)
+            rest = memoryview(self._text[self._size :])
             while rest:
                 rest = rest[os.write(self._file, rest) :]
             os.fsync(self._file)
@@ -327,27 +378,51 @@ class Journal:
             with suppress(OSError):
                 os.ftruncate(self._file, self._size)
             raise
-        self._size += len(self._waiting)
-        self._waiting = b""
+        self._size = len(self._text)
+        self._left = _signature(self._file)
 
-    def _recreate_if_gone(self) -> None:
-        """Write the file anew where somebody has removed it, or put another in its place."""
-        assert self._file is not None
-        if self._size == 0:
-            return
+    def _is_in_place(self, file: int) -> bool:
         with suppress(OSError):
-            if os.path.samestat(os.fstat(self._file), self.path.stat()):
-                return
-        if os.fstat(self._file).st_nlink and not self.path.parent.exists():
-            return  # its folder was moved, the image with it: the journal goes on there
-        os.lseek(self._file, 0, os.SEEK_SET)
-        lines = b""
-        while block := os.read(self._file, 1 << 20):
-            lines += block
-        with replacing(self.path) as temporary:
-            temporary.write_bytes(lines[: self._size])
-        os.close(self._file)
-        self._file = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+            if os.path.samestat(os.fstat(file), self.path.stat()):
+                return True
+        # Where its folder was moved, the image with it, the journal goes on there.
+        return bool(os.fstat(file).st_nlink) and not self.path.parent.exists()
+
+    def _find_end(self) -> None:
+        """Open the file, and find which of the lines are in it; leave it alone if others are."""
+        try:
+            if self.path.exists() and not self.path.is_file():
+                raise FileExistsError
+            self._file = _opened(self.path) if self._file is None else self._file
+            os.lseek(self._file, 0, os.SEEK_SET)
+            there = b""
+            while len(there) <= len(self._text) and (block := os.read(self._file, 1 << 20)):
+                there += block
+            if not self._text.startswith(there):
+                raise FileExistsError
+            self._size = len(there)
+        except (FileExistsError, PermissionError):
+            self._let_go()
+            path = _numbered(self.path)
+            guard = _Guard(path)
+            self._guard.release()
+            self.path, self._guard, self._size = path, guard, 0
+            self._file = _opened(path)
+
+    def _let_go(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+
+
+def _signature(file: int) -> tuple[int, ...]:
+    """What changes when somebody writes a file."""
+    facts = os.fstat(file)
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 class _Guard:
@@ -466,19 +541,25 @@ def holder(path: Path) -> str:
     return ""
 
 
-def copied(path: Path) -> Path:
+def copied(path: Path, before: int | None = None) -> Path:
     """Copy the complete lines of a journal, which another session may be writing.
+
+    Parameters
+    ----------
+    path : Path
+    before : int, optional
+        Number of a damaged line: copy what is before it.
 
     Raises
     ------
     JournalError
         If it cannot be read, or the copy not be written.
     """
-    record = read_journal(path)
+    record = read_journal(path, before)
     target = _numbered(path)
     try:
-        with path.open("rb") as file, replacing(target) as temporary:
-            temporary.write_bytes(file.read(record.size))
+        with replacing(target) as temporary:
+            temporary.write_bytes(record.text)
     except OSError as error:
         raise JournalError(f"{target} cannot be written: {error.strerror or error}") from error
     return target

@@ -20,7 +20,14 @@ from napari_disca.clicks import Click, Clicks
 from napari_disca.compute import Compute, DeviceName, Precision
 from napari_disca.errors import DiscaError, JournalError
 from napari_disca.history import Adapted, Edit
-from napari_disca.journal import Header, Journal, Record, new_journal, read_journal
+from napari_disca.journal import (
+    DamagedLineError,
+    Header,
+    Journal,
+    Record,
+    new_journal,
+    read_journal,
+)
 from napari_disca.networks import DeltaCache, Network, bundled_weights, fingerprint, load_network
 from napari_disca.raster import Raster
 from napari_disca.raster import fingerprint as image_fingerprint
@@ -147,8 +154,10 @@ def restored(
 
     Raises
     ------
+    DamagedLineError
+        If an event makes no sense; what is before it may.
     JournalError
-        If it is another image or network, or an event makes no sense.
+        If it is another image or network.
     """
     header = record.header
     if image_fingerprint(raster) != header.image:
@@ -168,7 +177,7 @@ def restored(
     if cache:
         session.learn_from_cache(DeltaCache())
     work = 0
-    for number, event in enumerate(record.events, start=2):
+    for number, event in zip(record.lines, record.events, strict=True):
         work += 1000 + len(session.clicks)
         if work > _MOST_WORK:
             raise JournalError(f"{record.path.name} tells too long a story to be a session")
@@ -178,8 +187,8 @@ def restored(
             reason = " ".join(str(error).split())[:120]
             if isinstance(error, KeyError):
                 reason = f"it lacks {reason}"
-            raise JournalError(
-                f"line {number} of {record.path.name} cannot be done again: {reason}"
+            raise DamagedLineError(
+                f"line {number} of {record.path.name} cannot be done again: {reason}", number
             ) from error
     return session
 
@@ -190,16 +199,29 @@ def resume(
     network: Network,
     *,
     compute: Compute | None = None,
+    before: int | None = None,
 ) -> Session:
     """Go on with a session and its journal.
 
+    Parameters
+    ----------
+    path : Path
+    raster : Raster
+    network : Network
+    compute : Compute, optional
+        As for `restored`.
+    before : int, optional
+        Number of a damaged line; see `Journal.resume`.
+
     Raises
     ------
+    DamagedLineError
+        If a line is damaged, or makes no sense.
     JournalError
-        If the journal is open elsewhere, damaged, or of another image or network.
+        If the journal is open elsewhere, or of another image or network.
     """
     try:
-        journal, record = Journal.resume(path)
+        journal, record = Journal.resume(path, before)
     except OSError as error:
         raise JournalError(f"{path} cannot be written: {error.strerror or error}") from error
     try:

@@ -551,8 +551,13 @@ class Session:
             step.adapted is not None and step.clicks is last.clicks and step.locks is last.locks
             for last, step in pairwise(self._history[: self._position + 1])
         )
-        before = self.journal.trouble
+        before, path = self.journal.trouble, self.journal.path
         trouble = self.journal.append({**event, "now": [len(self.clicks), runs, len(self.locks)]})
+        if path != self.journal.path:
+            self.troubled.emit(
+                f"somebody has changed {path} or put another file there; it is left as it is, and "
+                f"all that was done here is kept in {self.journal.path.name} beside it"
+            )
         if trouble and trouble != before:
             self.troubled.emit(f"{trouble}; the work goes on, and is written as soon as it can be")
 

@@ -121,6 +121,25 @@ def test_a_journal_that_is_none_is_refused_in_one_line(run, files, tmp_path):
     assert (result.code, len(result.error_lines)) == (2, 1)
 
 
+def test_of_a_damaged_journal_the_good_part_can_be_had(run, files, tmp_path, refined):
+    _, journal = refined
+    clicks, *others = journal.read_text().splitlines(keepends=True)[1:]
+    header = journal.read_text().splitlines(keepends=True)[0]
+    m = tmp_path / "m.tif"
+    for damage in ("{nonsense\n", '{"do": "dance"}\n'):
+        journal.write_text("".join((header, clicks, damage, *others)))
+        result = run("replay", journal, files.image, "-o", m)
+        assert (result.code, result.error_lines[-1].count("line 3 of north.jsonl")) == (2, 1)
+        assert "add --before 3" in result.err
+        assert not m.exists()
+        result = run("replay", journal, files.image, "-o", m, "--before", "3")
+        assert result.code == 0, result.err
+        disir = ("refine", files.image, "--clicks", files.clicks, "--recipe", "disir")
+        run(*disir, "-o", tmp_path / "d.tif", "--weights", files.weights, *EXACT)
+        np.testing.assert_array_equal(labels_of(m), labels_of(tmp_path / "d.tif"))
+        m.unlink()
+
+
 def test_a_journal_is_not_written_over(run, files, tmp_path, refined):
     _, journal = refined
     before = journal.read_bytes()

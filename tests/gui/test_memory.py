@@ -187,13 +187,40 @@ def test_a_second_window_is_told_and_works_on_a_copy(opened, window, keeping_sai
     assert any(copy.name in line for line in keeping_said)
 
 
-def test_a_damaged_journal_is_told_in_the_panel_and_stays(opened, window):
+@pytest.mark.parametrize("damage", ["nonsense\n{}\n", '{"do": "dance"}\n'])
+def test_a_damaged_journal_is_gone_on_with_as_far_as_it_is_good(opened, window, damage):
     click(opened, 40, 50, 1)
     opened.control.close()
     path = journal_of(opened.scene)
-    path.write_text(path.read_text() + "nonsense\n{}\n")
+    path.write_text(path.read_text() + damage)
+    damaged = path.read_bytes()
     later = window(opened.scene)
-    assert "line 3 of scene.tif.disca.jsonl is damaged" in later.panel.offer.text.text()
+    offer = later.panel.offer
+    if "dance" in damage:  # that is found when it is done again
+        offer.go_on.click()
+    assert "line 3 of scene.tif.disca.jsonl" in offer.text.text()
+    assert "before that line (1 click, today" in offer.text.text()
+    assert path.read_bytes() == damaged
+    offer.go_on.click()
+    later.idle()
+    assert not offer.isVisibleTo(later.panel)
+    assert len(later.control.session.clicks) == 1
+    click(later, 10, 10, 0)
+    assert opened.scene.with_name("scene.tif.disca.1.jsonl").read_bytes() == damaged
+    assert len(read_journal(path).events) == 2
+    later.control.close()
+    last = window(opened.scene)
+    assert "(2 clicks, today" in last.panel.offer.text.text()
+    assert len(last.panel.offer._menu.actions()) == 1
+
+
+def test_a_journal_damaged_from_its_beginning_is_told_and_stays(opened, window):
+    click(opened, 40, 50, 1)
+    opened.control.close()
+    path = journal_of(opened.scene)
+    path.write_text("nonsense\n" + path.read_text())
+    later = window(opened.scene)
+    assert "line 1 of scene.tif.disca.jsonl is damaged" in later.panel.offer.text.text()
     assert not later.panel.offer.go_on.isVisibleTo(later.panel)
     later.panel.offer.anew.click()
     press(later, "segment")

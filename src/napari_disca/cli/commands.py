@@ -199,6 +199,17 @@ def _say_clickless(arguments: argparse.Namespace, clicks: Any) -> None:
 
 def replay(arguments: argparse.Namespace) -> int:
     """Write the map that a session had, from its journal."""
+    from napari_disca.journal import DamagedLineError
+
+    try:
+        return _replay(arguments)
+    except DamagedLineError as error:
+        raise JournalError(
+            f"{error}; for the map of what is before that line, add --before {error.line}"
+        ) from None
+
+
+def _replay(arguments: argparse.Namespace) -> int:
     import torch
 
     from napari_disca.compute import Compute
@@ -207,7 +218,7 @@ def replay(arguments: argparse.Namespace) -> int:
     from napari_disca.reopen import compute_of, network_of, restored
 
     output = checked(arguments.output, [arguments.image, arguments.journal])
-    record = read_journal(arguments.journal)
+    record = read_journal(arguments.journal, arguments.before)
     network = network_of(
         record.header, arguments.weights, allow_torchscript=arguments.allow_torchscript
     )

@@ -157,6 +157,12 @@ def _replay(commands: Any) -> None:
         help="which one (disca; the same as disir until something was adapted)",
     )
     command.add_argument(
+        "--before",
+        type=int,
+        metavar="LINE",
+        help="do only what the journal tells before that line, for instance a damaged one",
+    )
+    command.add_argument(
         "--learn-again",
         action="store_true",
         help="run the recipes again instead of taking what they learned from the cache",

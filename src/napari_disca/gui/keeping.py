@@ -12,7 +12,14 @@ from qtpy.QtCore import QObject, Signal
 from napari_disca import reopen
 from napari_disca.errors import DiscaError
 from napari_disca.gui.offer import Offer
-from napari_disca.journal import Record, copied, find_journals, holder, read_journal
+from napari_disca.journal import (
+    DamagedLineError,
+    Record,
+    copied,
+    find_journals,
+    holder,
+    read_journal,
+)
 from napari_disca.networks import Network, fingerprint, load_network, needs_consent
 from napari_disca.raster import Raster
 from napari_disca.session import Session
@@ -34,26 +41,31 @@ class Keeping(QObject):
         self._offer = offer
         #: Journals of sessions of this window that were left for another image.
         self._left: set[Path] = set()
+        #: Damaged journals, and the line up to which they can be gone on with.
+        self._damaged: dict[Path, int] = {}
         offer.accepted.connect(self.wanted)
         offer.declined.connect(self._decline)
 
     def look(self, raster: Raster | None) -> None:
         """Offer to go on if the image has a journal; None withdraws the offer."""
         self._offer.withdraw()
+        self._damaged.clear()
         if raster is None:
             return
         try:
             found = [path for path in find_journals(raster) if path not in self._left]
         except DiscaError:
             return  # the image's own error is told elsewhere
-        told = [(said, path) for path in found[: _EARLIER + 1] if (said := _said(path))]
+        told = [(said, path) for path in found[: _EARLIER + 1] if (said := self._said(path))]
         if not told:
             return
         (said, path), earlier = told[0], told[1:]
         if who := holder(path):
             text = f"This image is being corrected in another window ({who}): {said}"
             self._offer.make(text, path, "Work on a copy", earlier)
-        elif isinstance(said, _Damaged):
+        elif path in self._damaged:
+            self._offer.make(said, path, "Continue", earlier)
+        elif isinstance(said, _Unreadable):
             self._offer.make(f"What was done before cannot be read: {said}", None, "", earlier)
         else:
             self._offer.make(f"Continue where you left off ({said})", path, "Continue", earlier)
@@ -106,35 +118,52 @@ class Keeping(QObject):
         (Session, str) or None
             The session and its network; None if it cannot be, and was told.
         """
+        before = self._damaged.get(path)
         try:
-            record = read_journal(path)
+            record = read_journal(path, before)
             network, weights = _network(record, weights, agreed)
             if holder(path):
-                path = copied(path)
+                path, before = copied(path, before), None
                 show_info(f"What you do here is kept in {path.name}")
-            session = reopen.resume(path, raster, network)
+            session = reopen.resume(path, raster, network, before=before)
+        except DamagedLineError as error:
+            said = self._until(path, error)
+            self._offer.make(said, path if path in self._damaged else None, "Continue")
+            return None
         except DiscaError as error:
             show_error(str(error))
             return None
         self._offer.withdraw()
         return session, weights
 
+    def _said(self, path: Path) -> str:
+        """What a journal holds; empty if that is nothing."""
+        try:
+            record = read_journal(path)
+        except DamagedLineError as error:
+            return self._until(path, error)
+        except DiscaError as error:
+            return _Unreadable(error)
+        return reopen.said(record) if record.events else ""
+
+    def _until(self, path: Path, error: DamagedLineError) -> str:
+        """Offer what a journal holds before a damaged line."""
+        record = read_journal(path, error.line)
+        if not record.events:
+            return _Unreadable(error)
+        self._damaged[path] = error.line
+        return (
+            f"{error}. Continue with what was done before that line ({reopen.said(record)})? "
+            "The damaged journal is kept, under a number"
+        )
+
     def _decline(self) -> None:
         self._offer.withdraw()
         show_info("What was done before stays where it is until you begin, and then gets a number")
 
 
-class _Damaged(str):
+class _Unreadable(str):
     """Why a journal cannot be read."""
-
-
-def _said(path: Path) -> str:
-    """What a journal holds; empty if that is nothing."""
-    try:
-        record = read_journal(path)
-    except DiscaError as error:
-        return _Damaged(error)
-    return reopen.said(record) if record.events else ""
 
 
 def _network(record: Record, weights: str, agreed: Callable[[str], bool]) -> tuple[Network, str]:

@@ -44,7 +44,11 @@ class Offer(QFrame):
         self.setVisible(False)
 
     def make(
-        self, text: str, path: Path | None, verb: str, earlier: list[tuple[str, Path]]
+        self,
+        text: str,
+        path: Path | None,
+        verb: str,
+        earlier: list[tuple[str, Path]] | None = None,
     ) -> None:
         """Show the offer.
 
@@ -55,17 +59,18 @@ class Offer(QFrame):
             The journal; None if it cannot be gone on with.
         verb : str
             What going on is called.
-        earlier : list of (str, Path)
-            Other journals, and what is in them.
+        earlier : list of (str, Path), optional
+            Other journals, and what is in them; by default those offered last.
         """
         self.text.setText(text)
         self._path = path
         self.go_on.setText(verb)
         self.go_on.setVisible(path is not None)
-        self._menu.clear()
-        for said, other in earlier:
-            self._menu.addAction(said).setData(other)
-        self.earlier.setVisible(bool(earlier))
+        if earlier is not None:
+            self._menu.clear()
+            for said, other in earlier:
+                self._menu.addAction(said).setData(other)
+            self.earlier.setVisible(bool(earlier))
         self.setVisible(True)
 
     def withdraw(self) -> None:
