@@ -277,6 +277,21 @@ def test_adapting_needs_a_click(session):
         session.adapt(QUICK)
 
 
+@pytest.mark.parametrize("nonsense", [float("nan"), float("inf"), "a", None])
+def test_numbers_that_are_none_are_refused_in_one_line(session, nonsense):
+    click = session.click(10, 20, 1)
+    history = session.history
+    for wrong in ((nonsense, 5, 1), (5, nonsense, 1), (5, 5, nonsense)):
+        with pytest.raises(ClickError) as caught:
+            session.click(*wrong)
+        assert len(str(caught.value)) < 1000
+    with pytest.raises(ClickError):
+        session.move(click, 3, nonsense)
+    with pytest.raises(ClickError):
+        session.relabel(click, nonsense)
+    assert session.history == history
+
+
 @pytest.mark.parametrize(
     ("row", "col", "label", "message"),
     [

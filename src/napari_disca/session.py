@@ -103,6 +103,15 @@ class _Loaded:
     trouble: RasterError | None = None
 
 
+def _whole(*numbers: float) -> tuple[int, ...]:
+    """Pixels and classes as integers; a viewer may give floats, and a script anything."""
+    try:
+        return tuple(int(number) for number in numbers)
+    except (TypeError, ValueError, OverflowError) as error:
+        given = ", ".join(str(number)[:40] for number in numbers)
+        raise ClickError(f"a pixel and a class are whole numbers, not {given}") from error
+
+
 class Session:
     """One image being corrected.
 
@@ -263,7 +272,7 @@ class Session:
         ClickError
             If the pixel is outside the image or the class does not exist.
         """
-        click = Click(int(row), int(col), int(label))
+        click = Click(*_whole(row, col, label))
         self.set_clicks(self.clicks.added(click), f"{self._name(click)} click")
         return click
 
@@ -289,7 +298,8 @@ class Session:
         ClickError
             If it is not there, or would leave the image.
         """
-        moved = replace(click, row=int(row), col=int(col))
+        row, col = _whole(row, col)
+        moved = replace(click, row=row, col=col)
         self.set_clicks(self.clicks.replaced(click, moved), f"move a {self._name(click)} click")
         return moved
 
@@ -301,7 +311,7 @@ class Session:
         ClickError
             If it is not there, or the class does not exist.
         """
-        changed = replace(click, label=int(label))
+        changed = replace(click, label=_whole(label)[0])
         self.set_clicks(self.clicks.replaced(click, changed), f"click to {self._name(changed)}")
         return changed
 
