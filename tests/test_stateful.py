@@ -220,6 +220,23 @@ class Machine(RuleBasedStateMachine):
         self.session.undo()
         self.at -= 1
 
+    @rule(seconds=st.sampled_from((0.0, 60.0)))
+    def recall(self, seconds):
+        self.session.recall(seconds)
+
+    @precondition(lambda self: self.at > 0)
+    @rule(before=st.integers(0, 8), after=st.integers(0, 8))
+    def undo_while_it_draws(self, before, after):
+        """As in the window: painted at once, though a job is still drawing what was before."""
+        job = self.session.refine()
+        for _, event in zip(range(before), job, strict=False):
+            self.session.handle(event)
+        self.undo()
+        self.session.recall(60)
+        for _, event in zip(range(after), job, strict=False):
+            self.session.handle(event)
+        job.close()
+
     @precondition(lambda self: self.at + 1 < len(self.past))
     @rule()
     def redo(self):
