@@ -21,7 +21,7 @@ from napari_disca.inputs import NetworkInput
 from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.networks import load_network, save_network
 from napari_disca.raster import fingerprint, open_raster
-from napari_disca.streaming import MapStream, placed
+from napari_disca.streaming import MapStream
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +51,7 @@ def plain(tmp_path, image, compute) -> tuple[MapStream, _Order]:
         file.write(image.transpose(2, 0, 1))
     weights = save_network(make_network(), tmp_path / "small.safetensors")
     network = load_network(weights)
-    stream = MapStream(
-        NetworkInput(open_raster(path), network.card), placed(network, compute), compute
-    )
+    stream = MapStream(NetworkInput(open_raster(path), network.card), network, compute)
     order = _Order(
         str(path),
         str(tmp_path / "map.tif"),
@@ -149,5 +147,5 @@ def test_the_scheduler_is_found_by_its_file(tmp_path):
 
 def test_a_map_of_another_card_is_another_map(plain, compute):
     stream, _ = plain
-    other = placed(make_network(make_card(name="other")), compute)
+    other = make_network(make_card(name="other"))
     assert MapStream(stream.inputs, other, compute).made_with != stream.made_with

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 
+from napari_disca.clicks import Click, Clicks
 from napari_disca.compute import Compute
-from napari_disca.events import Note
-from napari_disca.raster import open_raster
+from napari_disca.events import Note, finish
+from napari_disca.inputs import NetworkInput
+from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.recipes import Disca
 from napari_disca.session import Session
+from napari_disca.streaming import MapStream
 from napari_disca.tiling import Window
 
 
@@ -68,6 +72,57 @@ def test_learning_goes_on_on_the_cpu_and_says_so(image, network):
         "not": [],
     }
     np.testing.assert_array_equal(maps["full"], maps["not"])
+
+
+@pytest.fixture
+def full_card(monkeypatch, compute):
+    """A graphics card on which nothing finds room, neither networks nor pixels."""
+    for holder in (torch.nn.Module, torch.Tensor):
+
+        def refused(self, *args, _real=holder.to, **options):
+            if any(isinstance(a, torch.device) and a.type == "cuda" for a in args):
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+            return _real(self, *args, **options)
+
+        monkeypatch.setattr(holder, "to", refused)
+    monkeypatch.setattr(Elsewhere, "on_cpu", lambda self: compute)
+    return Elsewhere(torch.device("cuda"), torch.float32)
+
+
+def test_a_card_that_is_full_from_the_beginning_is_left_for_the_cpu(
+    image, network, compute, full_card
+):
+    maps, notes = {}, []
+    for name, where in (("full", full_card), ("cpu", compute)):
+        session = Session(open_raster(image), network, compute=where)
+        seen = events(session, session.predict())
+        session.click(20, 30, 1)
+        seen += events(session, session.adapt(Disca(passes=3)))
+        notes.append([event.text for event in seen if isinstance(event, Note)])
+        maps[name] = [m.read(Window.whole(session.raster.shape)) for m in session.maps.values()]
+    np.testing.assert_array_equal(maps["full"], maps["cpu"])
+    going, learning = (
+        f"The memory of the cuda device is full: {how} on the CPU"
+        for how in ("going on", "learning")
+    )
+    assert set(notes[0]) == {going, learning}
+    assert notes[1] == []
+
+
+def test_a_map_on_the_command_line_is_drawn_on_the_cpu_where_the_card_is_full(
+    image, network, compute, full_card, tmp_path
+):
+    maps = []
+    for where in (full_card, compute):
+        inputs = NetworkInput(open_raster(image), network.card)
+        stream = MapStream(inputs, network, where, Clicks((Click(20, 30, 1),)))
+        notes = []
+        stream, _ = finish(stream.adapt(Disca(passes=3)))
+        finish(stream.write(tmp_path / "map.tif"), notes.append)
+        with quiet_opening(), rasterio.open(tmp_path / "map.tif") as file:
+            maps.append(file.read(1))
+        assert len([n for n in notes if isinstance(n, Note)]) == (where is full_card)
+    np.testing.assert_array_equal(*maps)
 
 
 def test_on_the_cpu_a_full_memory_is_an_error_and_nothing_is_adopted(image, network, compute):

@@ -18,7 +18,7 @@ from napari_disca.inputs import NetworkInput
 from napari_disca.raster import open_raster
 from napari_disca.recipes import recipe_named
 from napari_disca.session import Session
-from napari_disca.streaming import GrowingMap, MapStream, placed
+from napari_disca.streaming import GrowingMap, MapStream
 from napari_disca.tiling import Window
 
 #: 6 x 4 small tiles, 2 x 1 blocks of the file.
@@ -59,7 +59,7 @@ def image(tmp_path_factory) -> Path:
 def stream_of(image: Path, compute, clicks: Clicks = CLICKS, **options) -> MapStream:
     network = make_network()
     inputs = NetworkInput(open_raster(image), network.card, **options)
-    return MapStream(inputs, placed(network, compute), compute, clicks)
+    return MapStream(inputs, network, compute, clicks)
 
 
 def labels_of(path: Path) -> np.ndarray:
@@ -191,7 +191,7 @@ def test_another_input_makes_another_fingerprint(image, compute, tmp_path):
         stream_of(image, compute, Clicks()),
         stream_of(image, compute, bands=(3, 2, 1)),
         stream_of(image, compute, factor=0.5),
-        MapStream(first.inputs, placed(other, compute), compute, CLICKS),
+        MapStream(first.inputs, other, compute, CLICKS),
     ]
     touched = tmp_path / image.name
     touched.write_bytes(image.read_bytes())

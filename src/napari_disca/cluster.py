@@ -449,8 +449,8 @@ def draw_run(order: _Order, run: int) -> None:
     import numpy as np
 
     stream = _stream(order)
-    patches = list(stream.patches([stream.runs[run]], workers=order.settings.workers))
-    labels = np.concatenate([patch.labels for patch in patches], axis=1)
+    events = stream.patches([stream.runs[run]], workers=order.settings.workers)
+    labels = np.concatenate([e.labels for e in events if isinstance(e, Patch)], axis=1)
     if not order.folder.is_dir():
         # Not made here, because a storage that is not shared must not go unnoticed.
         raise ExportError(
@@ -577,9 +577,7 @@ def _loaded_stream(order: _Order, _written: int) -> MapStream:
 def _loaded_network(settings: Settings, expected: str) -> Network:
     import torch
 
-    from napari_disca.compute import Compute
     from napari_disca.networks import fingerprint, load_network
-    from napari_disca.streaming import placed
 
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
@@ -589,4 +587,4 @@ def _loaded_network(settings: Settings, expected: str) -> Network:
             f"the worker has another network {settings.weights}; put the file on storage that all "
             "machines share"
         )
-    return placed(network, Compute.choose(settings.device, settings.precision))  # type: ignore[arg-type]
+    return network

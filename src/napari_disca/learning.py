@@ -51,7 +51,7 @@ class Networks:
     Parameters
     ----------
     original : Network
-        The pretrained one, on its device; left as it is.
+        The pretrained one, on the CPU; left as it is.
     inputs : NetworkInput
     tiling : Tiling
     compute : Compute
@@ -207,8 +207,6 @@ class Networks:
         adaptation = yield from run.recipe.adapt(
             self.original, crops, current=current, compute=compute.on_cpu(), seed=run.seed
         )
-        if adaptation.network is not None:
-            adaptation = replace(adaptation, network=adaptation.network.to(compute.device))
         return adaptation
 
     def _restored(self, run: Adapted) -> Network | None:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from psygnal import Signal
 
@@ -173,11 +172,9 @@ class Session:
         self.seed = seed
         self.tiling: Tiling = tiling_for(self.inputs)
         self.viewport = Viewport()
-        # A copy: moving a module to a device would change the one received.
-        self._network: Network = deepcopy(network).to(
-            self.compute.device, memory_format=torch.channels_last
-        )  # type: ignore[call-overload]
-        self._network.eval().requires_grad_(False)
+        # Not on the device: whoever computes there makes a copy, and another on the CPU where the
+        # device's memory is full.
+        self._network: Network = deepcopy(network).eval().requires_grad_(False)
         self._networks = Networks(self._network, self.inputs, self.tiling, self.compute)
         self._drawing = Drawing(self.inputs, self.tiling, self.compute, self._networks, features)
         self._assigned = TileClicks({})

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -22,14 +22,13 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 import rasterio
-import torch
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from napari_disca.clicks import Clicks
 from napari_disca.compute import Compute
 from napari_disca.errors import RecipeError
-from napari_disca.events import Job, Patch, Progress
+from napari_disca.events import Job, Note, Patch, Progress
 from napari_disca.exports import write_geotiff
 from napari_disca.history import Adapted, Lock
 from napari_disca.inputs import NetworkInput
@@ -61,7 +60,7 @@ class MapStream:
     ----------
     inputs : NetworkInput
     network : Network
-        As `placed` gives it.
+        On the CPU; left as it is.
     compute : Compute
     clicks : Clicks
         In pixels of the image; without clicks the map is the network's own.
@@ -134,7 +133,7 @@ class MapStream:
 
     def patches(
         self, runs: Sequence[Run] | None = None, workers: int = 1
-    ) -> Generator[Patch, None, None]:
+    ) -> Generator[Patch | Note, None, None]:
         """Draw tiles in their order, reading ahead.
 
         Parameters
@@ -157,6 +156,7 @@ class MapStream:
             for read in ahead:
                 inputs.take(read)
                 window, labels = predictor.labels(read.tile, clicks.of(read.tile))
+                yield from predictor.notes()
                 yield Patch("stream", window, labels, read.tile.index)
 
     def write(self, path: str | os.PathLike[str], workers: int = 1) -> Job[Path]:
@@ -191,12 +191,6 @@ class MapStream:
 def _nothing_checked(_locks: tuple[Lock, ...], _seed: int) -> Job[Clicks]:
     yield from ()
     return Clicks()
-
-
-def placed(network: Network, compute: Compute) -> Network:
-    """Copy of a network on its device, ready to predict; the one received is left as it was."""
-    there: Network = deepcopy(network).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return there.eval().requires_grad_(False)
 
 
 class GrowingMap:
@@ -258,12 +252,15 @@ class GrowingMap:
         return found
 
 
-def _counted(patches: Iterator[Patch], total: int) -> Iterator[Any]:
+def _counted(events: Iterator[Patch | Note], total: int) -> Iterator[Any]:
     """Patches with the progress that they mean."""
-    yield Progress("predicting", 0, total)
-    for done, patch in enumerate(patches, start=1):
-        yield patch
-        yield Progress("predicting", done, total)
+    done = 0
+    yield Progress("predicting", done, total)
+    for event in events:
+        yield event
+        if isinstance(event, Patch):
+            done += 1
+            yield Progress("predicting", done, total)
 
 
 def _written(path: Path | None) -> tuple[tuple[str, int], ...]:

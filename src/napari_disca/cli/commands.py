@@ -81,7 +81,7 @@ def predict(arguments: argparse.Namespace) -> int:
     if arguments.scheduler:
         return _on_cluster(arguments, outputs, workers)
     compute = _compute(arguments)
-    network = _network(arguments, compute)
+    network = _network(arguments)
     code = 0
     for image, output in zip(arguments.images, outputs, strict=True):
         try:
@@ -145,7 +145,7 @@ def refine(arguments: argparse.Namespace) -> int:
     output = checked(arguments.output, [arguments.image, arguments.clicks])
     workers = _workers(arguments)
     compute = _compute(arguments)
-    network = _network(arguments, compute)
+    network = _network(arguments)
     if arguments.locks is not None or arguments.journal is not None:
         return _refine_in_session(arguments, recipe, output, network, compute)
     with _opened(arguments, arguments.image, output, network.card) as inputs:
@@ -340,14 +340,10 @@ def _workers(arguments: Any) -> int:
     return int(arguments.workers)
 
 
-def _network(arguments: Any, compute: Any) -> Any:
-    """Return the network of ``--weights``, on the device."""
+def _network(arguments: Any) -> Any:
     from napari_disca.networks import load_network
-    from napari_disca.streaming import placed
 
-    return placed(
-        load_network(arguments.weights, allow_torchscript=arguments.allow_torchscript), compute
-    )
+    return load_network(arguments.weights, allow_torchscript=arguments.allow_torchscript)
 
 
 def _compute(arguments: Any) -> Any:
@@ -400,13 +396,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Measure recipes."""
     from napari_disca.evaluate import ClassMap, Settings, summary, write_json
     from napari_disca.evaluate import evaluate as measure
-    from napari_disca.networks import load_network
 
     recipes = recipes_of(arguments, arguments.recipe or ["disir", "default"])
     if arguments.json:
         writable(arguments.json)
     compute = _compute(arguments)
-    network = load_network(arguments.weights, allow_torchscript=arguments.allow_torchscript)
+    network = _network(arguments)
     class_map = None
     if arguments.class_map:
         text = arguments.class_map

@@ -373,8 +373,8 @@ class _Example:
 
 def _private(network: Network, compute: Compute) -> Network:
     """Copy of a network on the device, in evaluation mode: BatchNorm's statistics stay."""
-    copy: Network = deepcopy(network).to(compute.device).eval()
-    return copy
+    copy: Network = deepcopy(network).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return copy.eval()
 
 
 def _forward(network: Network, image: Tensor, guidance: Tensor, compute: Compute) -> Tensor:
