@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_disca.errors import DiscaError, ExportError, is_unicode
+from napari_disca.errors import DiscaError, ExportError
 
 
 def map_paths(images: Sequence[Path], output: str) -> list[Path]:
@@ -48,16 +48,10 @@ def checked(path: Path, inputs: Sequence[Path]) -> Path:
     ExportError
         If its name says nothing of GeoTIFF, it is a folder or an input, or cannot be written.
     """
-    from napari_disca.exports import export_for
+    from napari_disca.exports import check_output, export_for
 
-    if path.is_dir():
-        raise ExportError(f"{path} is a folder; give the name of a file")
+    check_output(path, inputs)
     export_for(path, "labels")
-    if not is_unicode(path):
-        raise ExportError(f"GDAL cannot write {path}, which is no Unicode; give another name")
-    for image in inputs:
-        if path.exists() and image.exists() and path.samefile(image):
-            raise ExportError(f"{path} is the image itself; choose another output file")
     return writable(path)
 
 

@@ -9,6 +9,7 @@ from napari_disca.exports.clicks import read_clicks, write_clicks
 from napari_disca.exports.geotiff import (
     GrowingLabels,
     Labels,
+    check_output,
     read_legend,
     read_made_with,
     write_geotiff,
@@ -21,6 +22,7 @@ __all__ = [
     "Export",
     "GrowingLabels",
     "Labels",
+    "check_output",
     "export_for",
     "read_clicks",
     "read_legend",

@@ -179,6 +179,23 @@ def read_made_with(path: str | os.PathLike[str]) -> str:
     return made_with
 
 
+def check_output(path: Path, inputs: Sequence[Path]) -> None:
+    """Look whether a GeoTIFF can have this name, without harm to what is read.
+
+    Raises
+    ------
+    ExportError
+        If it is a folder, no text, or one of the inputs.
+    """
+    if path.is_dir():
+        raise ExportError(f"{path} is a folder; give the name of a file")
+    if not is_unicode(path):
+        raise ExportError(f"GDAL cannot write {path}, which is no Unicode; give another name")
+    for image in inputs:
+        if path.exists() and image.exists() and path.samefile(image):
+            raise ExportError(f"{path} is the image itself; choose another output file")
+
+
 def _check_request(
     labels: Labels, path: Path, raster: Raster, classes: Sequence[LandClass]
 ) -> None:
@@ -189,13 +206,7 @@ def _check_request(
         )
     if not 1 <= len(classes) <= NO_DATA:
         raise ExportError(f"a label map holds 1 to {NO_DATA} classes, not {len(classes)}")
-    if path.is_dir():
-        raise ExportError(f"{path} is a folder; give the name of a file")
-    if not is_unicode(path):
-        raise ExportError(f"GDAL cannot write {path}, which is no Unicode; give another name")
-    image = raster.path
-    if image is not None and image.exists() and path.exists() and path.samefile(image):
-        raise ExportError(f"{path} is the image itself; choose another name for the labels")
+    check_output(path, [raster.path] if raster.path is not None else [])
 
 
 def _write_image(
