@@ -49,7 +49,7 @@ def main() -> int:
         ):
             recipe = recipe_named("default", passes=arguments.passes, tolerance=0.0, **changes)
             began, cores = time.perf_counter(), time.process_time()
-            crops = crops_for(recipe, session.inputs, session.clicks, session.tiling)
+            crops = finish(crops_for(recipe, session.inputs, session.clicks, session.tiling))
             learned = finish(recipe.adapt(session.network, crops, compute=session.compute))
             print(
                 f"{title}: {len(crops)} crops, {learned.steps} passes, "

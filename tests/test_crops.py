@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from builders import make_card
 from napari_disca.clicks import Click, Clicks
 from napari_disca.crops import cut, tiles_with_clicks, windows_around
+from napari_disca.events import finish
 from napari_disca.inputs import NetworkInput
 from napari_disca.raster import ArrayRaster
 from napari_disca.tiling import Tiling, Window
@@ -56,7 +57,7 @@ def test_every_click_is_learned_from_once(where, size):
     card = make_card(2)
     inputs = NetworkInput(ArrayRaster(np.zeros((900, 1200, 3), np.uint8)), card)
     clicks = Clicks(tuple(Click(r, c, 0) for r, c in where))
-    crops = cut(inputs, clicks, windows_around(clicks, size, inputs.shape))
+    crops = finish(cut(inputs, clicks, windows_around(clicks, size, inputs.shape)))
     learned = sorted(
         (int(r) + crop.window.top, int(c) + crop.window.left)
         for crop in crops

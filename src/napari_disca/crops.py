@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.clicks import Click, Clicks
+from napari_disca.events import Job, Progress
 from napari_disca.inputs import NetworkInput
 from napari_disca.tiling import Tiling, Window
 
@@ -46,8 +47,8 @@ class Crop:
 
 def cut(
     inputs: NetworkInput, clicks: Clicks, windows: Sequence[Window], kept: Clicks | None = None
-) -> list[Crop]:
-    """Crops of some windows; every click belongs to one of them.
+) -> Job[list[Crop]]:
+    """Job that returns crops of some windows; every click belongs to one of them.
 
     Parameters
     ----------
@@ -59,12 +60,17 @@ def cut(
         it, so that no click counts twice.
     kept : Clicks, optional
         Pixels of checked areas with their classes, shared out in the same way.
+
+    Yields
+    ------
+    Progress
     """
     card = inputs.card
     owned = _owned(inputs, clicks, windows)
     checked = _owned(inputs, kept or Clicks(), windows)
     crops = []
-    for window, own, sure in zip(windows, owned, checked, strict=True):
+    for done, (window, own, sure) in enumerate(zip(windows, owned, checked, strict=True)):
+        yield Progress("reading what is around the clicks", done, len(windows))
         if not own and not sure:
             continue
         rows, cols, labels = Clicks(tuple(own)).arrays()
@@ -89,24 +95,16 @@ def cut(
 def _owned(inputs: NetworkInput, clicks: Clicks, windows: Sequence[Window]) -> list[list[Click]]:
     """Clicks of each window."""
     owned: list[list[Click]] = [[] for _ in windows]
+    sides = np.array([(w.top, w.left, w.bottom, w.right) for w in windows]).reshape(-1, 4)
+    # At the raster's border there is nothing more to show.
+    ends = np.hstack([sides[:, :2] <= 0, sides[:, 2:] >= inputs.shape])
     for click in clicks:
-        margins = [_margin(window, click, inputs.shape) for window in windows]
-        if margins and max(margins) >= 0:
-            owned[margins.index(max(margins))].append(click)
+        shown = np.hstack([click.pixel - sides[:, :2], sides[:, 2:] - 1 - click.pixel])
+        margins = np.where(ends, max(inputs.shape), shown).min(axis=1)
+        margins[(shown < 0).any(axis=1)] = -1  # not inside
+        if len(margins) and margins.max() >= 0:
+            owned[int(margins.argmax())].append(click)
     return owned
-
-
-def _margin(window: Window, click: Click, shape: tuple[int, int]) -> int:
-    """Pixels shown around a click on its closest side that goes on; -1 if it is not inside."""
-    if click.pixel not in window:
-        return -1
-    beyond = max(shape)  # at the raster's border there is nothing more to show
-    return min(
-        click.row - window.top if window.top > 0 else beyond,
-        window.bottom - 1 - click.row if window.bottom < shape[0] else beyond,
-        click.col - window.left if window.left > 0 else beyond,
-        window.right - 1 - click.col if window.right < shape[1] else beyond,
-    )
 
 
 def tiles_with_clicks(clicks: Clicks, tiling: Tiling) -> list[Window]:
@@ -141,6 +139,7 @@ def windows_around(clicks: Clicks, size: int, shape: tuple[int, int]) -> list[Wi
     chosen: list[Window] = []
     inner: list[Window] = []
     for row, col in sorted(click.pixel for click in clicks):
+        inner = [window for window in inner if window.bottom > row]  # no other click is above
         if any((row, col) in window for window in inner):
             continue
         top = min(max(0, row - height // 2), shape[0] - height)

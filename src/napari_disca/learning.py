@@ -174,7 +174,7 @@ class Networks:
         if run.base is not None:
             current = yield from self.network(run.base, sample)
         kept = yield from sample(run.locks, run.seed)
-        crops = crops_for(run.recipe, self._inputs, run.clicks, self._tiling, kept)
+        crops = yield from crops_for(run.recipe, self._inputs, run.clicks, self._tiling, kept)
         adaptation = yield from self._adapted(run, crops, current)
         # What is used is what can be kept, so that a session that is opened again has the very
         # same network. The map does not notice one part in 2048 of a small change.

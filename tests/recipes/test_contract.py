@@ -34,7 +34,7 @@ def recipe(request):
 
 
 def run(recipe, inputs, network, compute, clicks=CLICKS, **options):
-    crops = crops_for(recipe, inputs, clicks, tiling_for(inputs))
+    crops = finish(crops_for(recipe, inputs, clicks, tiling_for(inputs)))
     return finish(recipe.adapt(network, crops, compute=compute, **options))
 
 
@@ -84,7 +84,7 @@ def test_closing_half_way_leaves_no_trace(recipe, inputs, network, compute):
     if not recipe.learns:
         pytest.skip("nothing to close")
     before = fingerprint(network)
-    crops = crops_for(recipe, inputs, CLICKS, tiling_for(inputs))
+    crops = finish(crops_for(recipe, inputs, CLICKS, tiling_for(inputs)))
     job = recipe.adapt(network, crops, compute=compute)
     for _ in range(3):
         assert isinstance(next(job), Progress)

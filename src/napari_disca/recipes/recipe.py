@@ -118,8 +118,8 @@ def crops_for(
     clicks: Clicks,
     tiling: Tiling,
     kept: Clicks | None = None,
-) -> list[Crop]:
-    """Cut what a recipe wants to learn from.
+) -> Job[list[Crop]]:
+    """Job that cuts what a recipe wants to learn from.
 
     Parameters
     ----------
