@@ -6,6 +6,8 @@ code 2.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -44,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except KeyboardInterrupt:
         _say("interrupted")
+        # Python would look through all that torch has made, for longer than a user wants to wait.
+        atexit.register(gc.freeze)
         return 130
     except Exception as error:
         line = explained(error)

@@ -1,0 +1,75 @@
+"""Ctrl+C: one line, exit code 130, and no half-written file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import rasterio
+
+from napari_disca.raster import quiet_opening
+
+COMMANDS = {
+    "predict": "predict {t}/big.tif -o {o}/m.tif --weights {w}",
+    "refine": "refine {i} --clicks {c} -o {o}/m.tif --weights {w} --passes 1000 --tolerance 0",
+    "refine in a session": "refine {i} --clicks {c} -o {o}/m.tif --weights {w} --passes 1000 "
+    "--tolerance 0 --journal {t}/new.jsonl",
+    "replay": "replay {t}/j.jsonl {i} -o {o}/m.tif --learn-again",
+}
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    path = tmp_path_factory.mktemp("large") / "big.tif"
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 250, 250), dtype=np.uint8)
+    with (
+        quiet_opening(),
+        rasterio.open(
+            path, "w", driver="GTiff", height=4000, width=4000, count=3, dtype="uint8"
+        ) as file,
+    ):
+        file.write(pixels.repeat(16, axis=1).repeat(16, axis=2))
+    return path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl+C cannot be sent to one process there")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_interrupted_command_leaves_nothing_behind(run, files, large, tmp_path, name):
+    outputs = tmp_path / "out"
+    outputs.mkdir()
+    (tmp_path / "big.tif").symlink_to(large)
+    if name == "replay":
+        made = run(
+            *("refine", files.image, "--clicks", files.clicks, "-o", tmp_path / "m.tif"),
+            *("--weights", files.weights, "--passes", "1", "--tolerance", "0"),
+            *("--journal", tmp_path / "j.jsonl"),
+        )
+        assert made.code == 0, made.err
+        text = (tmp_path / "j.jsonl").read_text()
+        (tmp_path / "j.jsonl").write_text(text.replace('"passes":1,', '"passes":1000,'))
+    command = COMMANDS[name].format(
+        t=tmp_path, o=outputs, i=files.image, c=files.clicks, w=files.weights
+    )
+    environment = {
+        f"XDG_{kind}_HOME": str(tmp_path / kind) for kind in ("CACHE", "DATA", "CONFIG", "STATE")
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "napari_disca", *command.split()],
+        env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        while ".tif: " not in (line := process.stderr.readline()):  # how the image is read
+            assert line, process.wait()
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines() == ["napari-disca: interrupted"]
+    assert not list(outputs.iterdir())
+    assert not list(tmp_path.glob(".*"))
