@@ -483,11 +483,20 @@ class User:
         read_locks(path, raster=self.raster)
 
     def journal(self, path: Path) -> None:
+        from napari_disca.journal import DamagedLineError
+
+        try:
+            self._done_again(path)
+        except DamagedLineError as error:
+            self._done_again(path, error.line)
+            raise
+
+    def _done_again(self, path: Path, before: int | None = None) -> None:
         from napari_disca.events import finish
         from napari_disca.journal import read_journal
         from napari_disca.reopen import restored, said
 
-        record = read_journal(path)
+        record = read_journal(path, before)
         said(record)
         session = restored(record, self.raster, self.network, compute=self.compute, cache=False)
         # Not the adapted one: to learn again is as slow for every journal.
