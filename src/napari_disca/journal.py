@@ -226,11 +226,14 @@ def _parsed(path: Path, data: bytes, before: int | None) -> Record:
 
 def _line(path: Path, number: int, text: bytes) -> dict[str, Any]:
     try:
-        line = json.loads(text.decode("utf-8"), parse_constant=_refuse)
+        line = json.loads(text.decode("utf-8").rstrip(), parse_constant=_refuse)
         if not isinstance(line, dict):
             raise ValueError("it is no object")
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:80] or type(error).__name__
+        reason = str(error)
+        if isinstance(error, json.JSONDecodeError):  # which counts lines, too: from here
+            reason = f"{error.msg.removesuffix(' at')} at character {error.colno}"
+        reason = " ".join(reason.split())[:80] or type(error).__name__
         raise JournalError(f"line {number} of {path.name} is damaged: {reason}") from None
     return line
 

@@ -152,8 +152,9 @@ class Keeping(QObject):
         if not record.events:
             return _Unreadable(error)
         self._damaged[path] = error.line
+        told, held = str(error), reopen.said(record)
         return (
-            f"{error}. Continue with what was done before that line ({reopen.said(record)})? "
+            f"{told[:1].upper()}{told[1:]}. Continue with what was done before that line ({held})? "
             "The damaged journal is kept, under a number"
         )
 
