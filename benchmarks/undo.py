@@ -5,7 +5,8 @@
 An undo needs no network while the session keeps the tiles, so its cost does not depend on it; the
 last column says what drawing the view afresh takes in the same run. With --window it is the time
 until napari has drawn the layer anew, with nothing running, and while the rest of the map is being
-brought up to date (on Linux without a screen: under xvfb-run).
+brought up to date; and until what the session has forgotten is hatched as out of date (on Linux
+without a screen: under xvfb-run).
 """
 
 from __future__ import annotations
@@ -165,6 +166,18 @@ def measure_window(image: np.ndarray, weights: str) -> None:
             wait(0.3)
             assert control.busy
             found.setdefault("undo at work", []).append(timed_key(control.undo))
+            wait(600, idle)
+            control.redo()
+            wait(600, idle)
+        for _ in range(3):
+            # What is in view is not known any more: that is hatched until it is drawn afresh.
+            session._drawing.recent._tiles.clear()
+            frames.clear()
+            began = time.perf_counter()
+            control.undo()
+            assert wait(60, lambda: bool(frames))
+            assert control.layers.stale is not None
+            found.setdefault("hatched where forgotten", []).append(frames[0] - began)
             wait(600, idle)
             control.redo()
             wait(600, idle)

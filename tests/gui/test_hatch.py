@@ -101,6 +101,19 @@ def test_shows_up_while_the_map_is_being_redone_and_goes(opened, qtbot):
     assert "DISCA 100 %" in opened.panel._status()
 
 
+def test_shows_at_once_what_an_undo_cannot_bring_back_at_once(opened, monkeypatch):
+    control, session = opened.control, opened.control.session
+    session.click(40, 50, 1)
+    opened.idle()
+    monkeypatch.setattr(control, "_ask", lambda task: None)  # nothing is drawn afresh
+    control.undo()
+    assert control.layers.stale is None, "what is still known is shown"
+    control.redo()
+    session._drawing.recent._tiles.clear()
+    control.undo()
+    assert opened.viewer.layers[TITLE].data.any()
+
+
 def test_whoever_removes_the_hatching_does_not_get_it_again(opened, qtbot):
     control, session = opened.control, opened.control.session
     session.click(40, 50, 1)

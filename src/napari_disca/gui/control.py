@@ -259,6 +259,8 @@ class Control(QObject):
         said = said.format(step())
         if session.clicks is before:
             self._refine()  # otherwise the clicks have asked for it
+        if self.layers is not None:
+            self.layers.hatch_view()
         self._say(said)
 
     def save_labels(self, name: str, path: Path) -> None:

@@ -277,9 +277,19 @@ class SessionLayers(QObject):
         if not self._hatch_timer.isActive():
             self._hatch_timer.start()
 
+    def hatch_view(self) -> None:
+        """Hatch at once, if something in view is of before: it will take a while to be drawn."""
+        shown = self._shown()
+        if shown is not None and self.session.stale(shown, self.session.viewport.window):
+            self._redraw_hatch()
+
+    def _shown(self) -> str | None:
+        """The map on top."""
+        return next((n for n in reversed(self.maps) if self.maps[n].visible), None)
+
     def _redraw_hatch(self) -> None:
         """Hatch what the map on top shows of the clicks and weights before; until nothing is."""
-        shown = next((n for n in reversed(self.maps) if self.maps[n].visible), None)
+        shown = self._shown()
         if shown is None or self._hatch is None:
             self._hatch_timer.stop()
             return
