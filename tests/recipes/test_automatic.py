@@ -31,7 +31,7 @@ def inputs(image, network):
 
 
 def run(recipe, inputs, network, compute, clicks, seed=0):
-    crops = crops_for(recipe, inputs, clicks, tiling_for(inputs))
+    crops = finish(crops_for(recipe, inputs, clicks, tiling_for(inputs)))
     return finish(recipe.adapt(network, crops, compute=compute, seed=seed))
 
 
