@@ -89,10 +89,9 @@ def test_shows_up_while_the_map_is_being_redone_and_goes(opened, qtbot):
     for event in adapted:
         session.handle(event)  # learned, but nothing is redone yet
     assert session.outdated("disca").all()
-    qtbot.waitUntil(lambda: control.layers.stale is not None, timeout=5000)
+    qtbot.waitUntil(lambda: control.layers.stale.data.any(), timeout=5000)
     names = [layer.name for layer in opened.viewer.layers]
     assert names.index("DISCA") < names.index(TITLE) < names.index("Clicks")
-    assert opened.viewer.layers[TITLE].data.any()
     assert opened.viewer.layers.selection.active is not opened.viewer.layers[TITLE]
     assert "DISCA 0 %" in opened.panel._status()
     control.segment()
@@ -114,13 +113,19 @@ def test_shows_at_once_what_an_undo_cannot_bring_back_at_once(opened, monkeypatc
     assert opened.viewer.layers[TITLE].data.any()
 
 
+def test_is_there_from_the_start_so_that_no_click_waits_for_it(opened):
+    assert [layer.name for layer in opened.viewer.layers][-2:] == [TITLE, "Clicks"]
+    assert not opened.viewer.layers[TITLE].data.any()
+
+
 def test_whoever_removes_the_hatching_does_not_get_it_again(opened, qtbot):
     control, session = opened.control, opened.control.session
     session.click(40, 50, 1)
     opened.idle()
-    control.layers._add_hatch(control.layers._hatch)
     opened.viewer.layers.remove(TITLE)
     session.click(140, 50, 2)
+    opened.idle()
+    control.segment()
     opened.idle()
     qtbot.wait(600)
     assert TITLE not in opened.viewer.layers

@@ -55,7 +55,7 @@ class SessionLayers(QObject):
     clicks : list of Points
         The clicks, once in each view.
     stale : Labels or None
-        The hatching over what is out of date, once there was something.
+        The hatching over what is out of date; None once the user has removed it.
     label : int
         Class of the next click.
     """
@@ -103,6 +103,9 @@ class SessionLayers(QObject):
                 self.maps[name] = self._add_map(name)
         if self.locked is not None:
             self.locked.show()
+        # Here, not when something is first out of date: that a layer is added stalls the window.
+        if self.stale is None and self._hatch is not None:
+            self._add_hatch(self._hatch)
         self._show_clicks()
 
     def placement(self) -> dict[str, Any]:
@@ -297,9 +300,7 @@ class SessionLayers(QObject):
         changed = self._hatch.show(outdated)
         if not outdated.any():
             self._hatch_timer.stop()
-        if self.stale is None and outdated.any() and not self.comparing:
-            self._add_hatch(self._hatch)
-        elif changed and self.stale is not None and self.stale.visible:
+        if changed and self.stale is not None and self.stale.visible:
             self.stale.refresh(extent=False, thumbnail=False, highlight=False)
 
     def _add_hatch(self, hatch: Hatch) -> None:
