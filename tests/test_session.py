@@ -586,3 +586,15 @@ def test_bfloat16_changes_few_pixels_of_a_scene():
         run(session, session.predict())
         maps.append(drawn(session, "initial"))
     assert (maps[0] != maps[1]).mean() <= 0.005
+
+
+def test_what_is_stale_in_a_window_is_what_is_stale_and_in_it(compute):
+    picture = np.zeros((300, 260, 3), dtype=np.uint8)
+    for factor in (1.0, 0.6, 1.7):
+        session = Session(open_raster(picture), make_network(), compute=compute, factor=factor)
+        for tile in list(session.tiling)[::3]:
+            session._drawn.put("disir", tile.index, session._networks.weights)
+        stale = session.stale("disir")
+        for window in (Window(0, 0, 1, 1), Window(100, 90, 40, 150), Window(0, 0, 300, 260)):
+            inside = [t for t in stale if session.inputs.image_window(t.keep) & window]
+            assert session.stale("disir", window) == inside

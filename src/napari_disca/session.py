@@ -728,8 +728,12 @@ class Session:
         window : Window, optional
             On the image's grid: only tiles that keep some of it.
         """
-        tiles = [self.tiling[int(index)] for index in np.flatnonzero(self._stale(name))]
-        return [t for t in tiles if window is None or self._drawing.window(t) & window]
+        stale = self._stale(name)
+        if window is None:
+            return [self.tiling[int(index)] for index in np.flatnonzero(stale)]
+        # Not a look at every tile of a large map, for what is in view.
+        near = self.tiling.touching(self.inputs.network_window(window))
+        return [t for t in near if stale[t.index] and self._drawing.window(t) & window]
 
     def outdated(self, name: str) -> NDArray[np.bool_]:
         """Tiles of a map that show clicks or weights of before, as ``tiling.grid``.
