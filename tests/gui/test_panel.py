@@ -341,3 +341,35 @@ def test_a_network_that_is_none_is_refused_and_the_old_one_stays(opened, tmp_pat
     opened.panel.image_panel.add_network(tmp_path / "bad.safetensors")
     assert opened.panel.image_panel.weights() == before
     assert len(said) == 1
+
+
+def test_progress_is_told_now_and_then_and_its_end_at_once(panel, qtbot, monkeypatch):
+    from napari_disca.events import Progress
+
+    told = []
+    monkeypatch.setattr(panel.refine_panel, "show_progress", told.append)
+    for done in range(50):
+        panel.control.progressed.emit(Progress("updating the map", done, 50))
+    assert len(told) < 10
+    qtbot.waitUntil(lambda: told[-1].done == 49, timeout=5000)
+    panel.control.progressed.emit(Progress("updating the map", 50, 50))
+    panel.control.progressed.emit(Progress("", 0, 0))
+    assert told[-1].total == 0
+
+
+def test_the_panel_is_measured_once_for_all_that_changes_in_it(panel, qtbot, monkeypatch):
+    body, bar = panel.widget(), panel.refine_panel
+    with qtbot.waitExposed(panel):
+        panel.viewer.window._qt_window.show()
+    qtbot.wait(50)
+    measured = []
+    fit = panel._fit
+    monkeypatch.setattr(panel, "_fit", lambda: measured.append(fit()))
+    for i in range(20):
+        bar.status.setText(f"{i} %")
+        panel._show()
+    assert not measured
+    bar.buttons["undo"].setText("A very long text for a button of this panel")
+    qtbot.waitUntil(lambda: bool(measured), timeout=5000)
+    assert len(measured) < 10
+    assert panel.minimumWidth() > body.minimumSizeHint().width()

@@ -163,8 +163,11 @@ class RefinePanel(QWidget):
         if self._began[0] != progress.stage or progress.done < self._began[2]:
             self._began = (progress.stage, now, progress.done)
         stage, began, first = self._began
+        # Otherwise it would paint itself at once, and the whole window with it.
+        self.bar.setUpdatesEnabled(False)
         self.bar.setRange(0, progress.total)
         self.bar.setValue(progress.done)
+        self.bar.setUpdatesEnabled(True)
         text = f"{stage.capitalize()} · {progress.done} of {progress.total}"
         worked = progress.done - first
         if worked and now - began > 1 and progress.done < progress.total:

@@ -9,17 +9,23 @@ from weakref import WeakKeyDictionary
 
 from napari.layers import Layer
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLabel, QScrollArea, QStyle, QVBoxLayout, QWidget
+from superqt.utils import qthrottled
 
 from napari_disca.gui import dialogs
 from napari_disca.threads import keep_cores_free, leave_a_core
 
 if TYPE_CHECKING:
     from napari_disca.clicks import Clicks
+    from napari_disca.events import Progress
     from napari_disca.session import Session
 
 _WORKING = "wait until it is done, or cancel"
+#: Milliseconds between two figures of progress. With each, the panel is laid out and the window
+#: painted anew, canvas and all.
+_TELL = 200
 
 
 class DiscaWidget(QScrollArea):
@@ -77,8 +83,8 @@ class DiscaWidget(QScrollArea):
         self.locks_panel.load.connect(self._load_areas)
         self.keeping.wanted.connect(self.go_on)
         control.changed.connect(self._show)
-        control.progressed.connect(verbs.show_progress)
-        control.progressed.connect(self._show_status)
+        self._tell_progress = qthrottled(self._show_progress, timeout=_TELL, parent=self)
+        control.progressed.connect(self._on_progress)
         verbs.precision_chosen.connect(self._on_chosen)
         self.image_panel.chosen.connect(self._on_chosen)
         self.classes_panel.armed.connect(self.arm)
@@ -119,6 +125,17 @@ class DiscaWidget(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._fit()
         self.setFrameShape(QScrollArea.Shape.NoFrame)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Fit when Qt lays out the body: once for all that has changed in the panels."""
+        if event.type() == QEvent.Type.LayoutRequest and watched is self.widget():
+            self._fit()
+        return super().eventFilter(watched, event)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Fit to what has changed while nobody looked."""
+        super().showEvent(event)
+        self._fit()
 
     def _fit(self) -> None:
         """Leave room for the scroll bar: what is wider than the panel cannot be reached."""
@@ -366,9 +383,17 @@ class DiscaWidget(QScrollArea):
             there and control.layers is not None and control.layers.comparing,
             difference(session) if drawn["disir"] else "",
         )
-        self._fit()
 
-    def _show_status(self, _progress: Any = None) -> None:
+    def _on_progress(self, progress: Progress) -> None:
+        self._tell_progress(progress)
+        if progress.total <= 0:
+            self._tell_progress.flush()  # nothing runs any more
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.refine_panel.show_progress(progress)
+        self._show_status()
+
+    def _show_status(self) -> None:
         self.refine_panel.status.setText(self._status())
 
     def _status(self) -> str:
