@@ -75,6 +75,7 @@ def main() -> int:
         wait(arguments.seconds / 4)
         gaps.told("idle")
         panel.segment()
+        wait(60, lambda: control.session is not None)
         print(machine(control.session))
         wait(1)  # the layers are added once
         gaps.told("opening the session")

@@ -86,8 +86,9 @@ def cancelling(path: Path, network: str) -> dict[str, float]:
     viewer = open_window([path], weights=network, block=False)
     panel = next(w for w in QApplication.allWidgets() if isinstance(w, DiscaWidget))
     wait(2)
-    panel.segment()
     control = panel.control
+    panel.segment()
+    wait(60, lambda: control.session is not None)
     print(machine(control.session))
     longest: dict[str, float] = {}
 

@@ -94,6 +94,7 @@ def measure_window(image: np.ndarray, weights: str) -> None:
     control = panel.control
     wait(1)
     panel.segment()
+    wait(60, lambda: control.session is not None)
     session = control.session
     side = session.raster.shape[0]
     camera_of(viewer).center, camera_of(viewer).zoom = (side / 2, side / 2), 1.0

@@ -55,7 +55,7 @@ def header_of(session: Session, network_file: str) -> Header:
     return Header(
         image=image_fingerprint(session.raster),
         image_name=session.raster.name,
-        network=fingerprint(session.network),
+        network=session.weights,
         network_name=inputs.card.name,
         network_file=network_file
         if network_file in bundled_weights()

@@ -114,8 +114,8 @@ def _whole(*numbers: float) -> tuple[int, ...]:
 class Session:
     """One image being corrected.
 
-    Only the thread that made a session may call its verbs and `handle`; the jobs they return may
-    run on another thread, one at a time.
+    Only one thread, its owner, may call its verbs and `handle`; the jobs they return may run on
+    another thread, one at a time. Whoever has made a session may hand it to another owner.
 
     Parameters
     ----------
@@ -208,6 +208,11 @@ class Session:
     def network(self) -> Network:
         """The pretrained network, theta0."""
         return self._network
+
+    @property
+    def weights(self) -> str:
+        """Fingerprint of the pretrained network."""
+        return self._networks.weights
 
     @property
     def current_network(self) -> Network:

@@ -91,6 +91,7 @@ def test_without_consent_a_named_torchscript_file_does_not_run(opened, scripted)
     # As from the command line without its flag.
     opened.panel.image_panel.choose_network(str(scripted))
     opened.panel.segment()
+    opened.idle()
     assert len(opened.said) == 1
     assert "is TorchScript, a program" in opened.said[0]
     opened.panel.image_panel.choose_network(str(scripted), allow_torchscript=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import rasterio
@@ -373,3 +375,59 @@ def test_the_panel_is_measured_once_for_all_that_changes_in_it(panel, qtbot, mon
     qtbot.waitUntil(lambda: bool(measured), timeout=5000)
     assert len(measured) < 10
     assert panel.minimumWidth() > body.minimumSizeHint().width()
+
+
+@pytest.fixture
+def loading(panel, scene, monkeypatch):
+    """An image that is being opened: where its network is loaded, and what lets that end."""
+    from napari_disca import networks
+    from napari_disca.gui.reader import layer_data
+
+    load, threads, go = networks.load_network, [], threading.Event()
+
+    def slow(*arguments, **options):
+        threads.append(threading.current_thread())
+        assert go.wait(60)
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(networks, "load_network", slow)
+    data, keywords, _ = layer_data(scene)
+    panel.viewer.add_image(data, **keywords)
+    panel.segment()
+    yield threads, go
+    go.set()
+
+
+def test_the_window_answers_while_the_network_is_loaded(panel, loading, qtbot):
+    threads, go = loading
+    panel.arm(1)
+    assert panel.control.session is None
+    assert panel.control.busy
+    assert panel.refine_panel.buttons["cancel"].isEnabled()
+    assert "network" in panel.refine_panel.status.text()
+    go.set()
+    qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+    assert panel.control.session.up_to_date("disir") == 1.0
+    assert panel.viewer.layers["Clicks"].mode == "add"
+
+
+@pytest.mark.parametrize("how", ["cancel", "another image", "close"])
+def test_an_opening_that_nobody_wants_any_more_comes_to_nothing(how, panel, loading, qtbot):
+    from napari_disca.gui.opening import _AT_WORK
+
+    threads, go = loading
+    if how == "cancel":
+        panel.refine_panel.buttons["cancel"].click()
+    elif how == "close":
+        panel.control.close()
+    else:
+        panel.viewer.add_image(np.zeros((64, 64, 3), np.uint8), name="plain")
+        images = panel.image_panel.images
+        images.setCurrentIndex(images.findText("plain"))
+    assert not panel.control.busy
+    go.set()
+    qtbot.waitUntil(lambda: bool(threads) and not _AT_WORK, timeout=60_000)
+    assert panel.control.session is None
+    assert "DISIR" not in panel.viewer.layers

@@ -206,6 +206,8 @@ def test_napari_hands_plugins_a_guarded_viewer(make_napari_viewer_proxy, scene, 
     panel.image_panel.choose_network(str(weights))
     panel.segment()
     panel.arm(1)
+    qtbot.waitUntil(lambda: panel.control.session is not None, timeout=60_000)
+    assert viewer.layers["Clicks"].mode == "add"
     viewer.layers["Clicks"].add((40, 50))
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
     assert len(panel.control.session.clicks) == 1

@@ -19,6 +19,7 @@ from napari_disca.errors import DiscaError, explained
 from napari_disca.events import Job, Note, Progress
 from napari_disca.gui.layers import SessionLayers
 from napari_disca.gui.locked import AREAS, LockedAreas
+from napari_disca.gui.opening import Opening
 from napari_disca.gui.worker import JobWorker, job_threads
 from napari_disca.history import Lock
 from napari_disca.learning import Learned
@@ -58,6 +59,8 @@ class Control(QObject):
         #: The image that is chosen in the panel, whether it has a session or not.
         self.chosen: Any = None
         self.status = ""
+        #: A session that is being made.
+        self.opening: Opening | None = None
         self._task: Task | None = None
         self._worker: JobWorker | None = None
         self._threads = job_threads()
@@ -81,12 +84,26 @@ class Control(QObject):
     @property
     def busy(self) -> bool:
         """Whether something runs or waits."""
-        return self._worker is not None or bool(self._waiting)
+        return self._worker is not None or bool(self._waiting) or self.opening is not None
 
     @property
     def learning(self) -> bool:
         """Whether an adaptation has not learned yet."""
         return self._task is not None and self._task.kind == "learn"
+
+    def begin(self, what: object, job: Job[Session]) -> Opening:
+        """Let a job make a session; one that is being made is dropped."""
+        self.drop_opening()
+        self.opening = Opening(what, job, self._threads)
+        self.opening.start()
+        self.changed.emit()
+        return self.opening
+
+    def drop_opening(self) -> None:
+        """Want no more of the session that is being made."""
+        opening, self.opening = self.opening, None
+        if opening is not None:
+            opening.drop()
 
     def open(self, image: Image, session: Session) -> None:
         """Start correcting an image; what was corrected before is closed."""
@@ -130,6 +147,7 @@ class Control(QObject):
             _rest(layer)
 
     def _let_go(self) -> SessionLayers | None:
+        self.drop_opening()
         self.cancel()
         self._cancelled = False
         for timer in (self._view_timer, self._retry):
@@ -164,6 +182,9 @@ class Control(QObject):
     def cancel(self) -> None:
         """Stop what runs, at once."""
         self._waiting.clear()
+        if self.opening is not None:
+            self.drop_opening()
+            self._say("Cancelled")
         if self._worker is not None:
             self._cancelled = True
             self._worker.abandon()
@@ -356,7 +377,7 @@ class Control(QObject):
         worker = JobWorker(job, self._threads)
         worker.progressed.connect(self._on_event)
         worker.returned.connect(self._on_returned)
-        worker.errored.connect(self._on_errored)
+        worker.errored.connect(self.tell_error)
         worker.finished.connect(self._on_finished)
         self._worker = worker
         worker.start()
@@ -402,7 +423,8 @@ class Control(QObject):
         if self._task is not None and self._task.done is not None:
             self._task.done(result)
 
-    def _on_errored(self, error: Exception) -> None:
+    def tell_error(self, error: Exception) -> None:
+        """Tell why a job has failed."""
         told = explained(error)
         if told is not None:
             show_error(told)

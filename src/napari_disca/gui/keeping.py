@@ -71,7 +71,10 @@ class Keeping(QObject):
             self._offer.make(f"Continue where you left off ({said})", path, "Continue", earlier)
 
     def returned(self, raster: Raster, network: Network, factor: float | None) -> Session | None:
-        """The session of an image that was left in this window, if it fits what is chosen."""
+        """The session of an image that was left in this window, if it fits what is chosen.
+
+        May be called on another thread; where it cannot be brought back, that is told.
+        """
         try:
             for path in find_journals(raster):
                 header = read_journal(path).header

@@ -18,8 +18,10 @@ from napari_disca.gui import dialogs
 from napari_disca.threads import keep_cores_free, leave_a_core
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_disca.clicks import Clicks
-    from napari_disca.events import Progress
+    from napari_disca.events import Job, Progress
     from napari_disca.session import Session
 
 _WORKING = "wait until it is done, or cancel"
@@ -174,6 +176,9 @@ class DiscaWidget(QScrollArea):
                 self._chosen = (layer, weights, factor, self.refine_panel.precision.currentText())
         except DiscaError as error:
             self.image_panel.show_factor(1.0, str(error))
+        opening = self.control.opening
+        if opening is not None and opening.what != self._chosen:
+            self.control.drop_opening()
         # While the image is being corrected, its journal is this window's.
         here = self._opened is not None and self.control.session is not None
         at_work = here and self._opened[0] is layer
@@ -192,37 +197,56 @@ class DiscaWidget(QScrollArea):
         """The session of what is chosen, if it is there."""
         return self.control.session if self._opened == self._chosen else None
 
-    def _session_ready(self) -> bool:
-        """Make the session of what is chosen if it is not there; fitting clicks move along."""
+    def _with_session(self, then: Callable[[], object]) -> None:
+        """Do something with the session of what is chosen, which is made first if need be."""
+        if self._chosen is None:
+            show_error("Open an image and choose a network first")
+            return
+        if self._session() is not None:
+            then()
+            return
+        opening = self.control.opening
+        if opening is None or opening.what != self._chosen:
+            _, weights, factor, precision = self._chosen
+            allowed = self.image_panel.allows(weights)
+            job = self._opening(self.control.chosen, weights, allowed, factor, precision)
+            opening = self.control.begin(self._chosen, job)
+            opening.opened.connect(self._on_opened)
+            opening.failed.connect(self._on_failed)
+        opening.then.append(then)
+
+    def _opening(
+        self, raster: Any, weights: str, allowed: bool, factor: float | None, precision: Any
+    ) -> Job[Session]:
+        """Job that makes a session."""
         from napari_disca.compute import Compute
-        from napari_disca.errors import explained
         from napari_disca.networks import load_network
         from napari_disca.session import Session
 
-        if self._chosen is None:
-            show_error("Open an image and choose a network first")
-            return False
-        if self._session() is not None:
-            return True
-        layer, weights, factor, precision = self._chosen
-        try:
-            allowed = self.image_panel.allows(weights)
-            network = load_network(weights, allow_torchscript=allowed)
+        network = load_network(weights, allow_torchscript=allowed)
+        session = self.keeping.returned(raster, network, factor)
+        if session is None:
             compute = Compute.choose(precision=precision)
-            session = self.keeping.returned(self.control.chosen, network, factor)
-            if session is None:
-                session = Session(self.control.chosen, network, factor=factor, compute=compute)
-        except Exception as error:
-            line = explained(error)
-            if line is None:
-                raise  # a bug, which napari shows
-            show_error(line)
-            return False
+            session = Session(raster, network, factor=factor, compute=compute)
+        return session
+        yield
+
+    def _on_opened(self, session: Session) -> None:
+        opening, self.control.opening = self.control.opening, None
+        assert opening is not None
+        assert self._chosen is not None
+        layer, weights, *_ = self._chosen
         self._open(session, weights)
         if (kept := self._left.get(layer, {}).get(_names(session))) and not session.can_undo:
             session.set_clicks(kept, "take over the clicks")
         self._show()
-        return True
+        for then in opening.then:
+            then()
+
+    def _on_failed(self, error: Exception) -> None:
+        self.control.opening = None
+        self.control.tell_error(error)
+        self._show()
 
     def go_on(self, journal: Path) -> None:
         """Go on with a session where its journal ends."""
@@ -281,20 +305,20 @@ class DiscaWidget(QScrollArea):
 
     def segment(self) -> None:
         """Draw the maps of the chosen image."""
-        if self._session_ready():
-            self.control.segment()
+        self._with_session(self.control.segment)
 
     def arm(self, label: int) -> None:
         """Make the next click one of this class."""
-        if self._session_ready() and label < len(self.control.session.classes):
-            if self.control.layers.relabel_selected(label):
-                return
-            self.control.layers.arm(label)
+        self._with_session(lambda: self._arm(label))
+
+    def _arm(self, label: int) -> None:
+        control = self.control
+        if label < len(control.session.classes) and not control.layers.relabel_selected(label):
+            control.layers.arm(label)
             self.classes_panel.choose(label)
 
     def _draw_area(self) -> None:
-        if self._session_ready():
-            self.control.layers.locked.draw()
+        self._with_session(lambda: self.control.layers.locked.draw())
 
     def _save_areas(self) -> None:
         session = self._session()
@@ -303,8 +327,8 @@ class DiscaWidget(QScrollArea):
 
     def _load_areas(self) -> None:
         file = dialogs.areas_to_load(self, self.control.chosen)
-        if file is not None and self._session_ready():
-            self.control.load_areas(file)
+        if file is not None:
+            self._with_session(lambda: self.control.load_areas(file))
 
     def _compare(self, on: bool) -> None:
         if self.control.layers is not None:
@@ -324,8 +348,8 @@ class DiscaWidget(QScrollArea):
 
     def _load_clicks(self) -> None:
         file = dialogs.clicks_to_load(self, self.control.chosen)
-        if file is not None and self._session_ready():
-            self.control.load_clicks(file)
+        if file is not None:
+            self._with_session(lambda: self.control.load_clicks(file))
 
     # ------------------------------------------------------------------ showing
 
@@ -398,6 +422,8 @@ class DiscaWidget(QScrollArea):
 
     def _status(self) -> str:
         session = self._session()
+        if self.control.opening is not None:
+            return "Making the network ready"
         if session is None:
             return "Press Segment to draw the first map" if self._chosen else ""
         if session.must_learn and not self.control.busy:
