@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -262,9 +263,10 @@ class ImagePyramid:
         # A strip ends where a row of the coarsest level does.
         unit = self._coarsest.factor
         rows = max(1, _STRIP // (width * unit)) * unit
-        total = -(-height // rows)
-        for done, top in enumerate(range(0, height, rows), start=1):
-            strip = Window.from_bounds(top, 0, min(top + rows, height), width)
+        # The first is thin, so that there is something to see at once.
+        tops = [0, *range(unit, height, rows)]
+        for done, (top, bottom) in enumerate(pairwise([*tops, height]), start=1):
+            strip = Window.from_bounds(top, 0, bottom, width)
             pixels = self.shown(strip, stored[0].factor)
             for level, coarser in zip(stored, [*stored[1:], None], strict=True):
                 start = top // level.factor
@@ -272,7 +274,7 @@ class ImagePyramid:
                 level.stored[start : start + len(pixels)] = pixels
                 if coarser is not None:
                     pixels = _halved(pixels)
-            yield Progress("preparing the image", done, total)
+            yield Progress("preparing the image", done, len(tops))
         self.complete = True
         self._cache.put(self._key, [level.stored for level in stored if level.stored is not None])
         # From now on the file holds what memory did; the coarsest level must stay what it is.

@@ -111,6 +111,7 @@ def test_going_on_with_a_torchscript_network_asks_again(
     monkeypatch.setattr("napari_disca.gui.keeping.show_error", told.append)
     opened.panel.image_panel.choose_network(str(scripted), allow_torchscript=True)
     opened.panel.segment()
+    opened.idle()
     opened.control.session.click(40, 50, 1)
     opened.idle()
     opened.control.close()
