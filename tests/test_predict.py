@@ -11,6 +11,7 @@ from napari_disca.canvas import NO_DATA
 from napari_disca.clicks import Click, Clicks, Guidance
 from napari_disca.compute import Compute
 from napari_disca.errors import RasterError
+from napari_disca.features import FeatureCache
 from napari_disca.inputs import NetworkInput
 from napari_disca.predict import Predictor, TileClicks, tiling_for
 from napari_disca.raster import open_raster
@@ -276,7 +277,8 @@ def test_the_pretrained_network_reads_the_clicks_where_they_are_felt(
     inputs = NetworkInput(open_raster(image), network.card)
     clicks = Clicks((Click(70, 90, 2),))
     there = Window.whole(inputs.shape)
-    joined = Predictor(learned, inputs, compute, near=network).logits(there, clicks)
+    near = Predictor(network, inputs, compute)
+    joined = Predictor(learned, inputs, compute, near=near).logits(there, clicks)
     guided = logits_of(network, inputs, clicks, compute)
     plain = logits_of(network, inputs, NO_CLICKS, compute)
     adapted = logits_of(learned, inputs, NO_CLICKS, compute)
@@ -291,6 +293,81 @@ def test_the_pretrained_network_reads_the_clicks_where_they_are_felt(
 def test_tiles_without_clicks_are_the_adapted_networks(image, network, learned, compute):
     inputs = NetworkInput(open_raster(image), network.card)
     tile = tiling_for(inputs)[0]
-    _, joined = Predictor(learned, inputs, compute, near=network).labels(tile, NO_CLICKS)
+    near = Predictor(network, inputs, compute)
+    _, joined = Predictor(learned, inputs, compute, near=near).labels(tile, NO_CLICKS)
     _, adapted = Predictor(learned, inputs, compute).labels(tile, NO_CLICKS)
     np.testing.assert_array_equal(joined, adapted)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Names of the networks' passes, by whether there was guidance."""
+    from napari_disca.networks.linknet import LinkNet
+
+    seen = []
+    features = LinkNet.features
+
+    def counted(self, image, guidance, keep):
+        seen.append(guidance is not None)
+        return features(self, image, guidance, keep)
+
+    monkeypatch.setattr(LinkNet, "features", counted)
+    return seen
+
+
+def test_another_click_in_a_tile_asks_only_for_what_it_changes(
+    image, network, learned, compute, passes
+):
+    inputs = NetworkInput(open_raster(image), network.card)
+    tile = tiling_for(inputs)[0]
+    first = Clicks((Click(70, 90, 2),))
+    second = first.added(Click(30, 40, 0))
+
+    def predictors(*kept):
+        a, b = kept or (None, None)
+        near = Predictor(network, inputs, compute, kept=a)
+        return near, Predictor(learned, inputs, compute, near=near, kept=b)
+
+    expected = [
+        predictor.labels(tile, clicks)[1]
+        for clicks in (first, second)
+        for predictor in predictors()
+    ]
+    assert len(passes) == 2 * (1 + 3)
+    passes.clear()
+    cache = FeatureCache()
+    disir, disca = predictors(("theta0", cache), ("learned", cache))
+    found = [p.labels(tile, clicks)[1] for clicks in (first, second) for p in (disir, disca)]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert passes == [True, False, False, True]
+    assert disca._near_network is disir._network, "one copy for both"
+
+
+def test_a_tiles_pixels_are_converted_once_for_all_networks(
+    image, network, learned, compute, monkeypatch
+):
+    inputs = NetworkInput(open_raster(image), network.card)
+    tile = tiling_for(inputs)[0]
+    converted = []
+    images = Predictor._images
+    monkeypatch.setattr(
+        Predictor, "_images", lambda self, asked: converted.append(1) or images(self, asked)
+    )
+    near = Predictor(network, inputs, compute)
+    predictor = Predictor(learned, inputs, compute, near=near)
+    predictor.labels(tile, Clicks((Click(70, 90, 2),)))
+    assert len(converted) == 1
+
+
+def test_a_full_device_takes_both_networks_to_the_cpu(image, network, learned, compute):
+    inputs = NetworkInput(open_raster(image), network.card)
+    tile = tiling_for(inputs)[0]
+    clicks = Clicks((Click(70, 90, 2),))
+    plain = Predictor(network, inputs, compute)
+    _, expected = Predictor(learned, inputs, compute, near=plain).labels(tile, clicks)
+    elsewhere = Elsewhere(compute.device, compute.dtype)
+    near = Predictor(network, inputs, elsewhere)
+    filling = Predictor(Filling(learned, set(range(100))), inputs, elsewhere, near=near)
+    np.testing.assert_array_equal(filling.labels(tile, clicks)[1], expected)
+    assert filling._near_network is not near._network, "that one is still on the device"

@@ -32,6 +32,8 @@ _RECENT_STATES = 12
 #: Checked pixels that a recipe learns from: of so many tiles, so many each. A crop and its
 #: forward pass come with every tile, so these are what a few more clicks would cost.
 _SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
+#: Bytes of logits of tiles with clicks: of those that a click or two touch.
+_LOGITS_BYTES = 128 << 20
 #: Networks made ready for prediction that are kept.
 _READY_NETWORKS = 3
 
@@ -81,6 +83,7 @@ class Drawing:
     ) -> None:
         self.networks = networks
         self._features = features or FeatureCache()
+        self._logits = FeatureCache(_LOGITS_BYTES)
         self._encoder = encoder_fingerprint(networks.original)
         self._predictors: OrderedDict[str, Predictor] = OrderedDict()
         self.recent = RecentTiles(_RECENT_BYTES)
@@ -184,12 +187,14 @@ class Drawing:
             # Only an adapted network can come back to the same features again and again.
             encoder = "" if network is self.networks.original else encoder_fingerprint(network)
             frozen = bool(encoder) and encoder == self._encoder
+            near = self.networks.near(run)
             predictor = Predictor(
                 network,
                 self._inputs,
                 self._compute,
                 (encoder, self._features) if frozen else None,
-                near=self.networks.near(run),
+                near=None if near is None else self._predictor(None, near),
+                kept=(name, self._logits),
             )
         self._predictors[name] = predictor
         if len(self._predictors) > _READY_NETWORKS:

@@ -24,7 +24,7 @@ from napari_disca.errors import RasterError, out_of_memory
 from napari_disca.events import Note
 from napari_disca.features import FeatureCache, halved
 from napari_disca.inputs import NetworkInput
-from napari_disca.networks import Features, Network, prepared
+from napari_disca.networks import Network, prepared
 from napari_disca.tiling import Tile, Tiling, Window
 
 T = TypeVar("T")
@@ -145,10 +145,13 @@ class TileClicks:
     def _digest(self, index: int) -> str:
         digest = self._digests.get(index)
         if digest is None:
-            stacked = np.stack(self.by_tile[index].arrays())
-            digest = hashlib.blake2b(stacked.tobytes(), digest_size=8).hexdigest()
-            self._digests[index] = digest
+            digest = self._digests[index] = _digest(self.by_tile[index])
         return digest
+
+
+def _digest(clicks: Clicks) -> str:
+    stacked = np.stack(clicks.arrays())
+    return hashlib.blake2b(stacked.tobytes(), digest_size=8).hexdigest()
 
 
 def _touched(clicks: Clicks, inputs: NetworkInput, tiling: Tiling) -> dict[int, Tile]:
@@ -226,10 +229,13 @@ class Predictor:
     features : (str, FeatureCache), optional
         Fingerprint of the network's encoder, and where to keep what it says about tiles without
         clicks. Features then go through half precision, found in the cache or not.
-    near : Network, optional
-        The pretrained network, if it shall read the clicks in place of `network`, which has
+    near : Predictor, optional
+        Of the pretrained network, if that shall read the clicks in place of `network`, which has
         learned from them already. Its guided logits count as far as the clicks change them, and
         those of `network` without clicks beyond.
+    kept : (str, FeatureCache), optional
+        Fingerprint of the network, and where to keep the logits of tiles with clicks. The next
+        click in a tile asks for two of its three logits again, and a second map for the third.
     """
 
     def __init__(
@@ -238,10 +244,13 @@ class Predictor:
         inputs: NetworkInput,
         compute: Compute,
         features: tuple[str, FeatureCache] | None = None,
-        near: Network | None = None,
+        near: Predictor | None = None,
+        kept: tuple[str, FeatureCache] | None = None,
     ) -> None:
         self._original = network
         self._near = near
+        self._name = kept[0] if kept else ""
+        self._kept = kept[1] if kept else None
         self._inputs = inputs
         self._compute = compute
         self._encoder = features[0] if features else ""
@@ -255,14 +264,18 @@ class Predictor:
 
     @cached_property
     def _network(self) -> Network:
-        compute = self._compute
-        return prepared(self._original, compute.device, compute.dtype, folded=compute.folded)
+        return self._ready(self._compute)
 
     @cached_property
     def _near_network(self) -> Network:
-        assert self._near is not None
-        compute = self._compute
-        return prepared(self._near, compute.device, compute.dtype, folded=compute.folded)
+        near, here = self._near, self._compute
+        assert near is not None
+        # One copy for both, unless only one of them had to leave a full device.
+        same = replace(near._compute, batch=here.batch) == here
+        return near._network if same else near._ready(here)
+
+    def _ready(self, compute: Compute) -> Network:
+        return prepared(self._original, compute.device, compute.dtype, folded=compute.folded)
 
     def knows(self, tile: Tile, clicks: Clicks) -> bool:
         """Whether a tile can be drawn without its pixels."""
@@ -348,12 +361,13 @@ class Predictor:
         network = self._network
         with self._compute.autocast():
             if cached is None:
-                return self._computed(asked, box, clicked)
+                return self._computed(asked, box, clicked, self._kept if clicked else None)
             keys = [(self._encoder, pixels.tile.index) for pixels, _ in asked]
             known = {key: features for key in keys if (features := cached.get(key)) is not None}
             unknown = [one for key, one in zip(keys, asked, strict=True) if key not in known]
             if unknown:
-                encoded = halved(self._encoded(network, unknown, box, False), self._compute.dtype)
+                images = self._images(unknown)
+                encoded = halved(network.features(images, None, box), self._compute.dtype)
                 for i, (pixels, _) in enumerate(unknown):
                     features = tuple(layer[i : i + 1].cpu() for layer in encoded)
                     known[self._encoder, pixels.tile.index] = features
@@ -370,41 +384,58 @@ class Predictor:
             return network.decode_window(layers, box)
 
     def _computed(
-        self, asked: Sequence[tuple[Pixels, Clicks]], box: Window, clicked: bool
-    ) -> torch.Tensor:
-        """Logits from the pixels; with `near` its own where the clicks are felt."""
-
-        def through(network: Network, guided: bool) -> torch.Tensor:
-            return network.decode_window(self._encoded(network, asked, box, guided), box)
-
-        if not clicked or self._near is None:
-            return through(self._network, clicked)
-        guided = through(self._near_network, True).float()
-        felt = (guided - through(self._near_network, False)).abs().amax(dim=1, keepdim=True)
-        share = (felt / _FELT).clamp(max=1.0)
-        return torch.lerp(through(self._network, False).float(), guided, share)
-
-    def _encoded(
         self,
-        network: Network,
         asked: Sequence[tuple[Pixels, Clicks]],
         box: Window,
         clicked: bool,
-    ) -> Features:
-        card, device = self._inputs.card, self._compute.device
-        images, guidance = [], []
-        for pixels, clicks in asked:
-            read, image = pixels.tile.read, pixels.image
-            images.append(self._inputs.read(read) if image is None else image)
-            if clicked:
-                guidance.append(
-                    card.guidance.draw(clicks, read, len(card.classes), self._inputs.shape)
-                )
-        return network.features(
-            _filled(images, self._compute.batch, device),
-            _filled(guidance, self._compute.batch, device) if clicked else None,
-            box,
-        )
+        kept: FeatureCache | None,
+    ) -> torch.Tensor:
+        """Logits from the pixels; with `near` its own where the clicks are felt."""
+        converted: list[torch.Tensor] = []
+
+        def through(network: Network, name: str, guided: bool) -> torch.Tensor:
+            keys = [
+                (f"{name}+{_digest(clicks)}" if guided else name, pixels.tile.index)
+                for pixels, clicks in asked
+            ]
+            if kept is not None:
+                known = [layers[0] for key in keys if (layers := kept.get(key)) is not None]
+                if len(known) == len(asked):
+                    return torch.cat(known).to(self._compute.device)
+            if not converted:
+                converted.append(self._images(asked))
+            guidance = self._guidance(asked) if guided else None
+            features = network.features(converted[0], guidance, box)
+            logits = network.decode_window(features, box)[: len(asked)]
+            if kept is not None:
+                for i, key in enumerate(keys):
+                    kept.put(key, (logits[i : i + 1].cpu(),))
+            return logits
+
+        near = self._near
+        if not clicked or near is None:
+            return through(self._network, self._name, clicked)
+        guided = through(self._near_network, near._name, True).float()
+        plain = through(self._near_network, near._name, False)
+        felt = (guided - plain).abs().amax(dim=1, keepdim=True)
+        share = (felt / _FELT).clamp(max=1.0)
+        return torch.lerp(through(self._network, self._name, False).float(), guided, share)
+
+    def _images(self, asked: Sequence[tuple[Pixels, Clicks]]) -> torch.Tensor:
+        """Scaled pixels of some tiles, at most a batch of them, on the device."""
+        images = [
+            self._inputs.read(pixels.tile.read) if pixels.image is None else pixels.image
+            for pixels, _ in asked
+        ]
+        return _filled(images, self._compute.batch, self._compute.device)
+
+    def _guidance(self, asked: Sequence[tuple[Pixels, Clicks]]) -> torch.Tensor:
+        card, shape = self._inputs.card, self._inputs.shape
+        drawn = [
+            card.guidance.draw(clicks, pixels.tile.read, len(card.classes), shape)
+            for pixels, clicks in asked
+        ]
+        return _filled(drawn, self._compute.batch, self._compute.device)
 
     def logits(self, read: Window, clicks: Clicks) -> torch.Tensor:
         """Logits ``(classes, height, width)`` of a window of the network's grid, on the CPU."""
@@ -416,7 +447,7 @@ class Predictor:
     def _whole(self, pixels: Pixels, clicks: Clicks) -> torch.Tensor:
         box = Window.whole(pixels.window.shape)
         with self._compute.autocast():
-            logits = self._computed([(pixels, clicks)], box, bool(clicks))
+            logits = self._computed([(pixels, clicks)], box, bool(clicks), None)
         return logits[0].float().cpu()
 
     def _surely(self, work: Callable[[], T]) -> T:

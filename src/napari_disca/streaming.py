@@ -149,7 +149,8 @@ class MapStream:
             If the image is damaged.
         """
         inputs = _ReadInput(self.inputs)
-        predictor = Predictor(self.network, inputs, self.compute, near=self.near)
+        near = Predictor(self.near, inputs, self.compute) if self.near else None
+        predictor = Predictor(self.network, inputs, self.compute, near=near)
         clicks = TileClicks.assign(self.clicks, self.inputs, tiling_for(self.inputs))
         ahead = _read_ahead(self.inputs, self.runs if runs is None else runs, workers)
         with closing(ahead):
