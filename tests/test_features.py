@@ -55,6 +55,36 @@ def test_what_memory_forgets_goes_to_disk_up_to_a_limit(tmp_path, dtype):
     assert not list(tmp_path.iterdir()), "the files go with the cache"
 
 
+def test_the_room_on_disk_can_change(tmp_path):
+    cache = FeatureCache(memory=SIZE, folder=tmp_path)
+    cache.put(("e", 0), features(0))
+    cache.put(("e", 1), features(1))
+    assert ("e", 0) not in cache
+    cache.allow_disk(3 * SIZE)
+    for tile in range(2, 5):
+        cache.put(("e", tile), features(tile))
+    assert [tile for tile in range(5) if ("e", tile) in cache] == [1, 2, 3, 4]
+    cache.allow_disk(SIZE)
+    assert [tile for tile in range(5) if ("e", tile) in cache] == [3, 4]
+    (folder,) = tmp_path.iterdir()
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_what_a_killed_program_left_on_disk_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path))
+    left = tmp_path / "features" / "napari-disca-feature-999999999-abc"
+    left.mkdir(parents=True)
+    (left / "0.safetensors").write_bytes(b"x")
+    cache = FeatureCache(memory=SIZE, disk=SIZE)
+    cache.put(("e", 0), features(0))
+    cache.put(("e", 1), features(1))
+    assert not left.exists()
+    (folder,) = (tmp_path / "features").iterdir()
+    assert len(list(folder.iterdir())) == 1
+    del cache
+    assert not folder.exists()
+
+
 def test_a_cleaned_folder_is_a_cache_that_forgot(tmp_path):
     cache = FeatureCache(memory=SIZE, disk=3 * SIZE, folder=tmp_path)
     cache.put(("e", 0), features(0))

@@ -8,19 +8,14 @@ class ids back.
 from __future__ import annotations
 
 import mmap
-import os
 import shutil
-import sys
-import tempfile
 import weakref
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
-from napari_disca.diskroom import Room
+from napari_disca.diskroom import Room, scratch_folder
 from napari_disca.errors import ExportError
 from napari_disca.tiling import Window
 
@@ -34,7 +29,6 @@ _COARSEST = 1024
 #: Pixels painted or read after which the pages of the files are given back to the system. They
 #: would count as this program's memory until the whole map is there; the data stay in the file.
 _GIVE_BACK = 64 << 20
-_PREFIX = "napari-disca-map-"
 
 
 class Canvas:
@@ -78,7 +72,7 @@ class Canvas:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
             elif shape[0] * shape[1] > _IN_MEMORY:
-                self.folder = _temporary_folder()
+                self.folder = scratch_folder("map")
                 weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
             levels: list[NDArray[np.uint8]] = []
             for k, size in enumerate(shapes):
@@ -169,33 +163,3 @@ class Canvas:
         for level in self.levels:
             level[:] = 0
         self.give_back()
-
-
-def _temporary_folder() -> Path:
-    """New folder on disk; what programs that were killed have left is removed first."""
-    base = Path(platformdirs.user_cache_dir("napari-disca", appauthor=False)) / "maps"
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        _sweep(base)
-        return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
-    except OSError:
-        # Often in memory rather than on disk, so it is the second choice.
-        return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-
-
-def _sweep(base: Path) -> None:
-    for left in base.glob(f"{_PREFIX}*"):
-        owner = left.name.removeprefix(_PREFIX).partition("-")[0]
-        if owner.isdigit() and not _is_running(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    if sys.platform == "win32":
-        return True  # asking would end it; files in use cannot be removed there anyway
-    with suppress(PermissionError):
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            return False
-    return True

@@ -82,7 +82,7 @@ class Drawing:
         features: FeatureCache | None = None,
     ) -> None:
         self.networks = networks
-        self._features = features or FeatureCache()
+        self.features = features or FeatureCache()
         self._logits = FeatureCache(_LOGITS_BYTES)
         self._encoder = encoder_fingerprint(networks.original)
         self._predictors: OrderedDict[str, Predictor] = OrderedDict()
@@ -192,7 +192,7 @@ class Drawing:
                 network,
                 self._inputs,
                 self._compute,
-                (encoder, self._features) if frozen else None,
+                (encoder, self.features) if frozen else None,
                 near=None if near is None else self._predictor(None, near),
                 kept=(name, self._logits),
             )

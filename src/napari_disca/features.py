@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from napari_disca.diskroom import scratch_folder
 from napari_disca.networks import Features
 
 #: Fingerprint of the encoder, and index of the tile.
@@ -45,7 +46,7 @@ class FeatureCache:
     disk : int
         Bytes that what memory forgets may take on disk; 0: it is forgotten for good.
     folder : Path, optional
-        Where; a temporary folder by default. What was put there goes with the cache.
+        Where; a folder of the user's cache by default. What was put there goes with the cache.
     """
 
     def __init__(self, memory: int = 512 << 20, disk: int = 0, folder: Path | None = None) -> None:
@@ -106,8 +107,10 @@ class FeatureCache:
         # A disk that is full or read-only makes it a cache in memory only.
         with suppress(OSError, SafetensorError):
             if self._folder is None:
-                self._folder = Path(
-                    tempfile.mkdtemp(prefix="napari-disca-features-", dir=self._parent)
+                self._folder = (
+                    scratch_folder("feature")
+                    if self._parent is None
+                    else Path(tempfile.mkdtemp(prefix="napari-disca-features-", dir=self._parent))
                 )
                 weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
             path = self._folder / f"{self._count}.safetensors"
@@ -116,10 +119,19 @@ class FeatureCache:
             save_file({str(i): layer.contiguous() for i, layer in enumerate(features)}, path)
             self._files[key] = path, size
             self._file_bytes += size
-            while self._file_bytes > disk:
-                _, (gone, freed) = self._files.popitem(last=False)
-                self._file_bytes -= freed
-                gone.unlink(missing_ok=True)
+            self._trim_files()
+
+    def allow_disk(self, limit: int) -> None:
+        """Let it take so many bytes on disk from now on; what is there above them goes."""
+        with self._lock, suppress(OSError):
+            self._limits = self._limits[0], limit
+            self._trim_files()
+
+    def _trim_files(self) -> None:
+        while self._file_bytes > self._limits[1]:
+            _, (gone, freed) = self._files.popitem(last=False)
+            self._file_bytes -= freed
+            gone.unlink(missing_ok=True)
 
 
 def _owned(layer: Tensor) -> Tensor:

@@ -210,6 +210,11 @@ class Session:
         return self._network
 
     @property
+    def features(self) -> FeatureCache:
+        """Where the encoder's features go."""
+        return self._drawing.features
+
+    @property
     def weights(self) -> str:
         """Fingerprint of the pretrained network."""
         return self._networks.weights
