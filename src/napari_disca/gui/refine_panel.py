@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QMenu,
     QProgressBar,
     QPushButton,
+    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -43,7 +44,7 @@ class RefinePanel(QWidget):
     """The verbs of a session as buttons.
 
     Signals are named after the verbs; ``save_labels`` tells which map. ``precision_chosen()`` when
-    another number format is chosen.
+    another number format is chosen, ``disk_chosen()`` when features may take more or less disk.
     """
 
     segment = Signal()
@@ -57,6 +58,7 @@ class RefinePanel(QWidget):
     load_clicks = Signal()
     refused = Signal(str)
     precision_chosen = Signal()
+    disk_chosen = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -88,7 +90,7 @@ class RefinePanel(QWidget):
         self.recipes.setCurrentText("default")
         self.advanced = QToolButton()
         self.advanced.setText("Advanced")
-        self.advanced.setToolTip("The settings of the recipe, and the precision")
+        self.advanced.setToolTip("The settings of the recipe, precision and disk")
         self.advanced.setCheckable(True)
         self.advanced.setArrowType(Qt.ArrowType.RightArrow)
         self.advanced.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -99,6 +101,15 @@ class RefinePanel(QWidget):
             "Number format of the network. bfloat16 is about twice as fast where the processor has "
             "it, and may give another class in up to 0.5 % of the pixels than float32; auto takes "
             "it where it pays. The map is drawn anew"
+        )
+        self.disk = QSpinBox()
+        self.disk.setRange(0, 1000)
+        self.disk.setSuffix(" GB")
+        self.disk.setSpecialValueText("none")
+        self.disk.setToolTip(
+            "Disk that features of the image may take while it is corrected. A recipe that leaves "
+            "the encoder alone (decoder) then redoes even a large map from them, which is faster; "
+            "512 MB are kept in memory anyway. A tile of 512 x 512 pixels takes some 15 MB"
         )
         self._holder = QWidget()
         self._holder.setVisible(False)
@@ -129,6 +140,7 @@ class RefinePanel(QWidget):
         layout.addWidget(self._holder)
 
         self.precision.currentIndexChanged.connect(self.precision_chosen)
+        self.disk.valueChanged.connect(lambda _: self.disk_chosen.emit())
         self.advanced.toggled.connect(self._unfold)
         self.recipes.currentTextChanged.connect(self._show_form)
         self._show_form(self.recipes.currentText())
@@ -194,7 +206,8 @@ class RefinePanel(QWidget):
         self._holder.setVisible(on)
 
     def _show_form(self, name: str) -> None:
-        self.precision.setParent(None)  # not to go with the rows
+        for setting in (self.precision, self.disk):
+            setting.setParent(None)  # not to go with the rows
         while self._holder_layout.count():
             old = self._holder_layout.takeAt(0).widget()
             old.setParent(None)
@@ -209,9 +222,10 @@ class RefinePanel(QWidget):
             label = QLabel(row.label)
             label.setToolTip(row.tooltip)
             aligned.addRow(label, row.native)
-        precision = QLabel("precision")
-        precision.setToolTip(self.precision.toolTip())
-        aligned.addRow(precision, self.precision)
+        for title, setting in (("precision", self.precision), ("features on disk", self.disk)):
+            label = QLabel(title)
+            label.setToolTip(setting.toolTip())
+            aligned.addRow(label, setting)
         self._holder_layout.addWidget(rows)
 
 

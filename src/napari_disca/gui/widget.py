@@ -88,6 +88,7 @@ class DiscaWidget(QScrollArea):
         self._tell_progress = qthrottled(self._show_progress, timeout=_TELL, parent=self)
         control.progressed.connect(self._on_progress)
         verbs.precision_chosen.connect(self._on_chosen)
+        verbs.disk_chosen.connect(self._allow_disk)
         self.image_panel.chosen.connect(self._on_chosen)
         self.classes_panel.armed.connect(self.arm)
         self.compare_panel.switched.connect(self._compare)
@@ -294,12 +295,18 @@ class DiscaWidget(QScrollArea):
         if session.journal is None:
             self.keeping.keep(session, weights)
         self._opened = self._chosen
+        self._allow_disk()
         layers = control.layers
         for i in range(min(9, len(session.classes))):
             layers.bind(str(i + 1), lambda label=i: self.arm(label))
         layers.bind("Control-Z", control.undo)
         layers.bind("Control-Shift-Z", control.redo)
         layers.show()
+
+    def _allow_disk(self) -> None:
+        """Let the session's features take as much disk as is chosen."""
+        if self.control.session is not None:
+            self.control.session.features.allow_disk(self.refine_panel.disk.value() << 30)
 
     # ------------------------------------------------------------------ verbs
 
