@@ -531,7 +531,7 @@ def test_recipes_that_change_the_encoder_do_not_pay_for_a_cache(session):
     session.click(0, 0, 1)
     run(session, session.adapt(QUICK))
     run(session, session.refine())
-    assert not session._drawing._features._held
+    assert not session._drawing.features._held
 
 
 # Keeping maps
