@@ -89,7 +89,7 @@ class MapStream:
         run = Adapted(Adaptation(None), recipe, clicks=self.clicks, seed=seed)
         made = yield from networks.learn(run, _nothing_checked)
         network = made.adaptation.network or self.network
-        return replace(self, network=network, near=networks.near(run)), made.adaptation
+        return replace(self, network=network, near=networks.near(made)), made.adaptation
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
