@@ -106,7 +106,7 @@ def test_shows_at_once_what_an_undo_cannot_bring_back_at_once(opened, monkeypatc
     opened.idle()
     monkeypatch.setattr(control, "_ask", lambda task: None)  # nothing is drawn afresh
     control.undo()
-    assert control.layers.stale is None, "what is still known is shown"
+    assert not opened.viewer.layers[TITLE].data.any(), "what is still known is shown"
     control.redo()
     session._drawing.recent._tiles.clear()
     control.undo()
