@@ -35,10 +35,11 @@ from napari_disca.tiling import Tiling, Window
 _FOLDS = 2
 #: Fewer clicks say too little about the rest of the image.
 _LEAST_CLICKS = 3
-#: Share of the held-out clicks that must gain.
-_AGREEING = 0.75
-#: Mean gain (nats) that is more than noise, and that must be had per share of the map that moved.
-_LEAST_GAIN, _GAIN_PER_MOVED = 0.25, 3.0
+#: Strength -> share of the held-out clicks that must gain, and their mean gain (nats). Half the
+#: way has most of what there is to win and a third of what there is to lose.
+_NEEDED = {0.5: (0.75, 0.25), 1.0: (0.9, 0.75)}
+#: Mean gain that must be had per share of the map that moves.
+_GAIN_PER_MOVED = 3.0
 
 _STRENGTHS = ("automatic", "none", "half", "full")
 
@@ -167,8 +168,8 @@ class Automatic:
         stage = "trying on clicks that are held out"
         ready = prepared(network, compute.device, compute.dtype)
         before = yield from _asked(ready, crops, compute, Progress(stage, 0, _FOLDS))
-        gains: dict[float, list[float]] = {0.5: [], 1.0: []}
-        moved: dict[float, list[float]] = {0.5: [], 1.0: []}
+        gains: dict[float, list[float]] = {strength: [] for strength in _NEEDED}
+        moved: dict[float, list[float]] = {strength: [] for strength in _NEEDED}
         for fold in range(_FOLDS):
             held_out = [of == fold for of in folds]
             taught = [_only(crop, ~held) for crop, held in zip(crops, held_out, strict=True)]
@@ -198,22 +199,19 @@ def _decided(found: dict[float, tuple[NDArray[np.float64], float]]) -> tuple[flo
     """
     best, most = 0.0, 0.0
     for strength, (gains, moved) in found.items():
-        agreeing = float((gains > 0).mean())
-        gain = float(gains.mean())
-        if (
-            agreeing >= _AGREEING
-            and gain >= max(_LEAST_GAIN, _GAIN_PER_MOVED * moved)
-            and gain - _GAIN_PER_MOVED * moved > most
-        ):
-            best, most = strength, gain - _GAIN_PER_MOVED * moved
-    gains, moved = found[best or max(found)]
+        agreeing, least = _NEEDED[strength]
+        worth = gains.mean() - _GAIN_PER_MOVED * moved
+        if (gains > 0).mean() >= agreeing and gains.mean() >= least and worth > most:
+            best, most = strength, float(worth)
+    gains, moved = found[best or min(found)]
     right = int((gains > 0).sum())
     agree = f"{right} of {len(gains)} held-out clicks agree"
     if best:
         return best, agree
-    if right < _AGREEING * len(gains):
+    agreeing, least = _NEEDED[min(found)]
+    if right < agreeing * len(gains):
         return best, f"errors look local ({agree})"
-    if gains.mean() < _LEAST_GAIN:
+    if gains.mean() < least:
         return best, f"there is little to gain ({agree}, but hardly get better)"
     return best, f"{moved:.0%} of the map would change for little ({agree})"
 
