@@ -87,7 +87,7 @@ def check_after(folder, told, before):
     network = load_network(folder / "tiny.safetensors")
 
     def session_at(events):
-        cut = replace(record, events=record.events[:events])
+        cut = replace(record, events=record.events[:events], lines=record.lines[:events])
         return reopen.restored(cut, open_raster(folder / "image.tif"), network)
 
     acknowledged = did[-1][0] if did else before

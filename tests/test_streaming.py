@@ -82,7 +82,7 @@ def test_the_map_is_the_sessions(image, compute, tmp_path, factor):
 
 
 def test_the_adapted_map_is_the_sessions(image, compute, tmp_path):
-    recipe = recipe_named("default", passes=2, rate=1e-2, crop_size=64)
+    recipe = recipe_named("default", passes=2, rate=1e-2, crop_size=64, strength="full")
     stream = stream_of(image, compute)
     adapted, adaptation = finish(stream.adapt(recipe, seed=4))
     assert adaptation.clicks == len(CLICKS)

@@ -11,7 +11,10 @@ import rasterio
 
 from napari_disca.scenes import LAND_COVER
 
-FAST = ("--clicks", "2", "--passes", "1", "--crop-size", "64", "--precision", "float32")
+FAST = (
+    *("--clicks", "2", "--passes", "1", "--crop-size", "64", "--precision", "float32"),
+    *("--strength", "full"),
+)
 
 
 def test_the_table_and_the_records(run, files, tmp_path):

@@ -100,7 +100,9 @@ def test_a_session_corrects_and_adapts_with_it(tmp_path, image, compute):
     session.click(20, 30, 2)
     finish(session.refine(), session.handle)
     weights = fingerprint(session.network)
-    adaptation = finish(session.adapt(recipe_named("default", passes=3)), session.handle)
+    adaptation = finish(
+        session.adapt(recipe_named("default", passes=3, strength="full")), session.handle
+    )
     assert adaptation.steps == 3
     assert session.adapted.changed, "BatchNorm layers are found by their names"
     assert fingerprint(session.network) == weights
@@ -113,7 +115,7 @@ def test_what_cannot_learn_is_refused_in_one_line(tmp_path, image, compute):
     session = Session(open_raster(image), network, compute=compute)
     session.click(20, 30, 2)
     with pytest.raises(RecipeError, match="no BatchNorm layers"):
-        finish(session.adapt(recipe_named("default")), session.handle)
+        finish(session.adapt(recipe_named("default", strength="full")), session.handle)
 
 
 def test_its_program_is_a_part_of_its_fingerprint(tmp_path):
