@@ -281,14 +281,32 @@ def test_parts_of_images_that_show_two_classes(folders, compute):
     # Clicks are counted from the part's own corner.
     assert [r.placed[0][:2] for r in records[:2]] == [(40, 50), (60, 62)]
     assert all(r.after == 1.0 for r in records)
-    fewer = replace(settings, max_images=2)
-    names = [
-        [r.image for r in finish(evaluate(Obedient(1.0, 0.0), folders, ["disir"], fewer,
-                                          compute=compute))]
-        for _ in range(2)
-    ]  # fmt: skip
-    assert names[0] == names[1]
+    names = []
+    for count in (2, 2, 3, 4):
+        job = evaluate(
+            Obedient(1.0, 0.0),
+            folders,
+            ["disir"],
+            replace(settings, max_images=count),
+            compute=compute,
+        )
+        names.append({r.image for r in finish(job)})
+    assert names[0] == names[1] < names[2] < names[3]
     assert len(names[0]) == 2
+
+
+def test_what_is_known_is_not_measured_again(folders, compute):
+    settings = Settings(clicks=1)
+    recipes = {"near": RECIPES["disir"], "far": TILT}
+    known = {("a.tif", "near"), ("a.tif", "far"), ("b.tif", "near")}
+    job = evaluate(Obedient(1.0, 0.0), folders, recipes, settings, compute=compute, known=known)
+    events = []
+    records = finish(job, events.append)
+    assert [(r.image, r.recipe) for r in records] == [
+        ("b.tif", "far"), ("c.tif", "near"), ("c.tif", "far"),
+    ]  # fmt: skip
+    stages = {event.stage for event in events if isinstance(event, Progress)}
+    assert not any(stage.startswith("a.tif") for stage in stages)
 
 
 def test_no_part_worth_clicking_is_refused(folders, compute):

@@ -81,14 +81,21 @@ def evaluate_image(
                 yield replace(event, stage=f"{raster.name}: initial map")
     session.check_complete()
     records = []
-    for name, recipe in _chosen(recipes).items():
+    for name, recipe in chosen_recipes(recipes).items():
         record: Record = yield from measured.measure(name, recipe)
         records.append(record)
         yield record
     return records
 
 
-def _chosen(recipes: Sequence[str] | Mapping[str, Recipe]) -> dict[str, Recipe]:
+def chosen_recipes(recipes: Sequence[str] | Mapping[str, Recipe]) -> dict[str, Recipe]:
+    """Recipes by name, those of the table where only names are given.
+
+    Raises
+    ------
+    RecipeError
+        If a name is not in the table.
+    """
     if isinstance(recipes, Mapping):
         return dict(recipes)
     unknown = [name for name in recipes if name not in RECIPES]

@@ -33,7 +33,7 @@ class Settings:
     crop : int or None
         Cut images into parts of this side and measure each that shows two classes.
     max_images : int or None
-        Measure at most as many images or parts, drawn with `seed`.
+        Measure at most as many images or parts, drawn with `seed`; the fewer are among the more.
     bands : sequence of int or None
         1-based image bands; None: those the card names.
     seed : int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from napari_disca.compute import Compute
 from napari_disca.errors import DataError
 from napari_disca.evaluate.class_map import ClassMap
 from napari_disca.evaluate.part import RasterPart, parts_worth_clicking
-from napari_disca.evaluate.protocol import evaluate_image
+from napari_disca.evaluate.protocol import chosen_recipes, evaluate_image
 from napari_disca.evaluate.records import Record
 from napari_disca.evaluate.settings import Settings
 from napari_disca.events import Job, Progress
@@ -30,6 +30,7 @@ def evaluate(
     settings: Settings | None = None,
     *,
     compute: Compute | None = None,
+    known: Container[tuple[str, str]] = (),
 ) -> Job[list[Record]]:
     """Measure recipes on folders of images and masks.
 
@@ -43,6 +44,8 @@ def evaluate(
         "worst vs disir".
     settings : Settings, optional
     compute : Compute, optional
+    known : container of (image, recipe)
+        What is left out since it was measured before: names as in the records.
 
     Yields
     ------
@@ -59,6 +62,7 @@ def evaluate(
         coding = coding_of([pair.mask for pair in pairs], classes.size)
         settings = replace(settings, coding=coding)
     items = _items(pairs, classes, settings)
+    chosen = chosen_recipes(recipes)
     records: list[Record] = []
     for index, (pair, window) in enumerate(items):
         yield Progress("images", index, len(items))
@@ -67,9 +71,11 @@ def evaluate(
             part: Raster = raster
             if window is not None:
                 part, reference = RasterPart(raster, window), reference[window.slices]
-            records += yield from evaluate_image(
-                network, part, reference, recipes, settings, compute=compute
-            )
+            left = {n: recipe for n, recipe in chosen.items() if (part.name, n) not in known}
+            if left:
+                records += yield from evaluate_image(
+                    network, part, reference, left, settings, compute=compute
+                )
     yield Progress("images", len(items), len(items))
     return records
 
@@ -96,6 +102,7 @@ def _items(
         raise DataError("there are no images to measure; check the folders")
     if settings.max_images is not None and settings.max_images < len(items):
         rng = np.random.default_rng(settings.seed)
-        chosen = rng.choice(len(items), settings.max_images, replace=False)
+        # Fewer are among more: what was measured of a few stays of use.
+        chosen = rng.permutation(len(items))[: settings.max_images]
         items = [items[index] for index in sorted(chosen.tolist())]
     return items
