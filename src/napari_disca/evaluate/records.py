@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -94,18 +94,19 @@ def write_json(records: Sequence[Record], path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     # NaN is no JSON; a mean IoU that does not exist is null.
-    rows = [_without_nan(asdict(record)) for record in records]
+    rows = [without_nan(asdict(record)) for record in records]
     with replacing(path) as temporary:
         text = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
         temporary.write_text(f"[\n{text}\n]\n", encoding="utf-8")
     return path
 
 
-def _without_nan(value: object) -> object:
+def without_nan(value: Any) -> Any:
+    """Lists and dictionaries with None for every number that JSON does not know."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
