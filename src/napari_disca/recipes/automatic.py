@@ -54,7 +54,7 @@ class Automatic:
         If a field is impossible.
     """
 
-    title: ClassVar[str] = "DISCA as far as the clicks agree (the whole map)"
+    title: ClassVar[str] = "DISCA, as far as clicks agree"
     learns: ClassVar[bool] = True
     continues: ClassVar[bool] = False
     #: What is learned corrects the rest of the map; near the clicks DISIR has the last word.
