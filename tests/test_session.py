@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from builders import make_network
+from napari_disca.areas import Area
 from napari_disca.clicks import Click, Clicks
 from napari_disca.compute import Compute
 from napari_disca.errors import ClickError, RecipeError
@@ -18,6 +19,7 @@ from napari_disca.networks import fingerprint, load_network
 from napari_disca.networks.linknet import LinkNet
 from napari_disca.predict import Predictor, TileClicks
 from napari_disca.raster import open_raster
+from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.recipes import Disca
 from napari_disca.scenes import Scene
 from napari_disca.session import MAPS, Adapted, Session
@@ -68,6 +70,9 @@ def assert_equal_to_from_scratch(session, picture):
     for name in MAPS:
         assert session.up_to_date(name) == 1.0
         np.testing.assert_array_equal(drawn(session, name), drawn(other, name), err_msg=name)
+        np.testing.assert_array_equal(
+            session.uncertainty[name], other.uncertainty[name], err_msg=name
+        )
 
 
 def test_maps_before_and_after_segmenting(session):
@@ -75,6 +80,48 @@ def test_maps_before_and_after_segmenting(session):
     run(session, session.predict())
     assert [session.up_to_date(name) for name in MAPS] == [1.0, 1.0, 1.0]
     np.testing.assert_array_equal(drawn(session, "initial"), drawn(session, "disca"))
+
+
+def test_uncertainty_follows_clicks_undo_and_recall(session, picture):
+    assert not session.uncertainty["disca"].any()
+    run(session, session.predict())
+    before = {name: session.uncertainty[name].copy() for name in MAPS}
+    assert before["disca"].all(), "every cell is known"
+    session.click(20, 20, 2)
+    run(session, session.refine())
+    assert (session.uncertainty["disca"] != before["disca"]).any()
+    assert_equal_to_from_scratch(session, picture)
+    after = session.uncertainty["disca"].copy()
+    session.undo()
+    session.recall(10.0)
+    assert not session.stale("disca")
+    for name in MAPS:
+        np.testing.assert_array_equal(session.uncertainty[name], before[name], err_msg=name)
+    session.redo()
+    run(session, session.refine())
+    np.testing.assert_array_equal(session.uncertainty["disca"], after)
+
+
+def test_what_is_locked_is_sure_and_what_has_no_data_is_unknown(picture, compute):
+    masked = picture.copy()
+    masked[:, :32] = 255
+    session = Session(ArrayRaster(masked, nodata=255), make_network(), compute=compute)
+    run(session, session.predict())
+    known = session.uncertainty["disir"].copy()
+    assert not known[:, :2].any()
+    assert (known[:, 2:] > 1).all()
+    (lock,) = session.lock(Area.rectangle(Window(16, 48, 24, 32)))
+    run(session, session.refine())
+    locked = session.uncertainty["disir"]
+    assert (locked[1:2, 3:5] == 1).all(), "wholly locked"
+    assert (locked[2:3, 3:5] == 1).all(), "half locked"
+    elsewhere = np.ones(known.shape, dtype=bool)
+    elsewhere[1:3, 3:5] = False
+    np.testing.assert_array_equal(locked[elsewhere], known[elsewhere])
+    np.testing.assert_array_equal(session.uncertainty["initial"], known)
+    session.unlock(lock)
+    run(session, session.refine())
+    np.testing.assert_array_equal(session.uncertainty["disir"], known)
 
 
 def test_a_click_changes_disir_near_it_and_initial_nowhere(session, picture):

@@ -7,7 +7,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -22,8 +22,9 @@ from napari_disca.history import Adapted, Lock
 from napari_disca.inputs import NetworkInput
 from napari_disca.learning import Networks
 from napari_disca.networks import Network, encoder_fingerprint
-from napari_disca.predict import Pixels, Predictor, TileClicks
+from napari_disca.predict import Pixels, Predicted, Predictor, TileClicks, read_pixels
 from napari_disca.tiling import Tile, Tiling, Window
+from napari_disca.uncertainty import SURE, on_network, share
 
 #: Bytes of compressed tiles kept so that undo and redo need no network.
 _RECENT_BYTES = 64 << 20
@@ -37,8 +38,8 @@ _LOGITS_BYTES = 128 << 20
 #: Networks made ready for prediction that are kept.
 _READY_NETWORKS = 3
 
-#: Labels that a network has just given, by tile and state.
-Made: TypeAlias = dict[tuple[int, str], NDArray[np.uint8]]
+#: What a network has just given, by tile and state.
+Made: TypeAlias = dict[tuple[int, str], Predicted]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,11 +54,14 @@ class Drawn:
         How many of its pixels are locked.
     flipped : int
         How many of these would be others, were they not.
+    uncertainty : (rows, cols) array of uint8, or None
+        Of its cells; what is locked counts as sure. None if it is not known.
     """
 
     labels: NDArray[np.uint8]
     locked: int = 0
     flipped: int = 0
+    uncertainty: NDArray[np.uint8] | None = None
 
 
 class Drawing:
@@ -195,6 +199,7 @@ class Drawing:
                 (encoder, self.features) if frozen else None,
                 near=None if near is None else self._predictor(None, near),
                 kept=(name, self._logits),
+                uncertain=True,
             )
         self._predictors[name] = predictor
         if len(self._predictors) > _READY_NETWORKS:
@@ -213,7 +218,7 @@ class Drawing:
         run: Adapted | None,
         clicks: TileClicks,
         locks: tuple[Lock, ...],
-        made: Mapping[tuple[int, str], NDArray[np.uint8]],
+        made: Mapping[tuple[int, str], Predicted],
     ) -> Job[Drawn]:
         """Job that draws a tile.
 
@@ -230,17 +235,22 @@ class Drawing:
         touching = self.touching(locks, tile)
         state = clicks.state(self.networks.name(run), tile)
         if (tile.index, state) in made:
-            base = made[tile.index, state]
+            labels, unsure = made[tile.index, state]
+            base = Drawn(labels, uncertainty=unsure)
             if touching:
-                self.recent.put(tile.index, state, Drawn(base))
+                self.recent.put(tile.index, state, base)
         else:
             base = yield from self._base(tile, run, clicks, keep=bool(touching))
         if not touching:
-            return Drawn(base)
-        labels = base.copy()
+            return base
+        labels, unsure = base.labels.copy(), base.uncertainty
         free = yield from self._overlay(touching, labels, tile)
         locked = int((~free & (labels != NO_DATA)).sum())
-        return Drawn(labels, locked, int((labels != base).sum()))
+        if unsure is not None:
+            there = on_network(free, self.window(tile), tile.keep, self._inputs)
+            checked = share(there, tile.keep) <= 0.5
+            unsure = np.where(checked, np.minimum(unsure, np.uint8(SURE)), unsure)
+        return Drawn(labels, locked, int((labels != base.labels).sum()), unsure)
 
     def sample(self, locks: tuple[Lock, ...], seed: int) -> Job[Clicks]:
         """Job that returns some pixels of locked areas, with their labels."""
@@ -270,17 +280,19 @@ class Drawing:
 
     def _base(
         self, tile: Tile, run: Adapted | None, clicks: TileClicks, *, keep: bool
-    ) -> Job[NDArray[np.uint8]]:
+    ) -> Job[Drawn]:
         """What the network says, whatever is locked."""
         state = clicks.state(self.networks.name(run), tile)
         known = self.recent.get(tile.index, state)
         if known is not None:
-            return known.labels
+            return known
         network = yield from self.networks.network(run, self.sample)
-        _, labels = self._predictor(run, network).labels(tile, clicks.of(tile))
+        asked = read_pixels(self._inputs, tile), clicks.of(tile)
+        labels, unsure = self._predictor(run, network).batch([asked])[0]
+        drawn = Drawn(labels, uncertainty=unsure)
         if keep:
-            self.recent.put(tile.index, state, Drawn(labels))
-        return labels
+            self.recent.put(tile.index, state, drawn)
+        return drawn
 
     def _overlay(
         self, locks: Iterable[Lock], labels: NDArray[np.uint8], tile: Tile
@@ -308,7 +320,8 @@ class Drawing:
         if lock.digest not in self._assigned:
             self._assigned[lock.digest] = TileClicks.assign(lock.clicks, self._inputs, self._tiling)
         run = lock.run if lock.map == "disca" else None
-        labels = (yield from self._base(tile, run, self._assigned[lock.digest], keep=False)).copy()
+        base = yield from self._base(tile, run, self._assigned[lock.digest], keep=False)
+        labels = base.labels.copy()
         yield from self._overlay(self.touching(lock.under, tile), labels, tile)
         labels[~lock.area.mask(self.window(tile))] = NO_DATA  # takes no room
         self.recent.put(tile.index, name, Drawn(labels))
@@ -342,12 +355,12 @@ class RecentTiles:
             self._tiles.move_to_end(tile)
             if state not in states:
                 states[state] = packed
-                self._bytes += len(packed.data)
+                self._bytes += packed.nbytes
             while len(states) > _RECENT_STATES:
-                self._bytes -= len(states.popitem(last=False)[1].data)
+                self._bytes -= states.popitem(last=False)[1].nbytes
             while self._bytes > self._limit and len(self._tiles) > 1:
                 _, gone = self._tiles.popitem(last=False)
-                self._bytes -= sum(len(old.data) for old in gone.values())
+                self._bytes -= sum(old.nbytes for old in gone.values())
 
     def has(self, tile: int, state: str) -> bool:
         """Whether `get` would give something."""
@@ -372,13 +385,19 @@ class _Packed:
     data: bytes
     locked: int
     flipped: int
+    uncertainty: NDArray[np.uint8] | None
+    nbytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        beside = 0 if self.uncertainty is None else self.uncertainty.nbytes
+        object.__setattr__(self, "nbytes", len(self.data) + beside)
 
     @classmethod
     def of(cls, drawn: Drawn) -> _Packed:
         height, width = drawn.labels.shape
         data = zlib.compress(np.ascontiguousarray(drawn.labels).tobytes(), level=1)
-        return cls((height, width), data, drawn.locked, drawn.flipped)
+        return cls((height, width), data, drawn.locked, drawn.flipped, drawn.uncertainty)
 
     def drawn(self) -> Drawn:
         labels = np.frombuffer(zlib.decompress(self.data), dtype=np.uint8).reshape(self.shape)
-        return Drawn(labels, self.locked, self.flipped)
+        return Drawn(labels, self.locked, self.flipped, self.uncertainty)

@@ -53,6 +53,8 @@ class Patch:
         clicks), so that the owner knows which tiles are up to date.
     locked, flipped : int
         How many of the pixels are locked, and how many of these would be others, were they not.
+    uncertainty : (rows, cols) array of uint8, or None
+        Of the tile's cells, as `napari_disca.uncertainty` has it; None if it is not known.
     """
 
     map: str
@@ -62,6 +64,7 @@ class Patch:
     state: str = ""
     locked: int = 0
     flipped: int = 0
+    uncertainty: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from napari_disca.features import FeatureCache, halved
 from napari_disca.inputs import NetworkInput
 from napari_disca.networks import Network, prepared
 from napari_disca.tiling import Tile, Tiling, Window
+from napari_disca.uncertainty import on_network, uncertainty
 
 T = TypeVar("T")
 
@@ -214,6 +215,13 @@ def read_pixels(inputs: NetworkInput, tile: Tile, *, image: bool = True) -> Pixe
     return Pixels(tile, window, valid, inputs.read(tile.read) if image and valid.any() else None)
 
 
+class Predicted(NamedTuple):
+    """What a network says of a tile: class ids, and how sure it is, if that was asked for."""
+
+    labels: NDArray[np.uint8]
+    uncertainty: NDArray[np.uint8] | None = None
+
+
 class Predictor:
     """Turns tiles into labels with one network, device and precision.
 
@@ -236,6 +244,8 @@ class Predictor:
     kept : (str, FeatureCache), optional
         Fingerprint of the network, and where to keep the logits of tiles with clicks. The next
         click in a tile asks for two of its three logits again, and a second map for the third.
+    uncertain : bool
+        Whether `batch` tells how sure the network is, too.
     """
 
     def __init__(
@@ -246,8 +256,11 @@ class Predictor:
         features: tuple[str, FeatureCache] | None = None,
         near: Predictor | None = None,
         kept: tuple[str, FeatureCache] | None = None,
+        *,
+        uncertain: bool = False,
     ) -> None:
         self._original = network
+        self._uncertain = uncertain
         self._near = near
         self._name = kept[0] if kept else ""
         self._kept = kept[1] if kept else None
@@ -303,12 +316,16 @@ class Predictor:
             Class ids; 255 where the image has no data.
         """
         pixels = read_pixels(self._inputs, tile)
-        return pixels.window, self.batch([(pixels, clicks)])[0]
+        return pixels.window, self.batch([(pixels, clicks)])[0].labels
 
-    def batch(self, asked: Sequence[tuple[Pixels, Clicks]]) -> list[NDArray[np.uint8]]:
-        """Class ids of some tiles, each as `labels` gives them."""
-        found: dict[int, NDArray[np.uint8]] = {
-            i: np.full(pixels.window.shape, NO_DATA, dtype=np.uint8)
+    def batch(self, asked: Sequence[tuple[Pixels, Clicks]]) -> list[Predicted]:
+        """Class ids of some tiles, each as `labels` gives them.
+
+        With them, if it is wanted, the `uncertainty` of each tile's cells; None where nothing is
+        valid.
+        """
+        found = {
+            i: Predicted(np.full(pixels.window.shape, NO_DATA, dtype=np.uint8))
             for i, (pixels, _) in enumerate(asked)
         }
         with_data = [i for i, (pixels, _) in enumerate(asked) if pixels.valid.any()]
@@ -319,21 +336,23 @@ class Predictor:
             forms.setdefault((bool(clicks), self._wanted(pixels.tile)), []).append(i)
         for (clicked, box), members in forms.items():
             drawn = self._surely(partial(self._drawn, [asked[i] for i in members], box, clicked))
-            for i, best in zip(members, drawn, strict=True):
-                np.copyto(found[i], best, where=asked[i][0].valid)
+            for i, (best, unsure) in zip(members, drawn, strict=True):
+                np.copyto(found[i].labels, best, where=asked[i][0].valid)
+                found[i] = found[i]._replace(uncertainty=unsure)
         return [found[i] for i in range(len(asked))]
 
     @torch.inference_mode()
     def _drawn(
         self, asked: Sequence[tuple[Pixels, Clicks]], box: Window, clicked: bool
-    ) -> list[NDArray[np.uint8]]:
+    ) -> list[Predicted]:
         """Best classes of tiles of one form, as many at once as the device takes."""
-        best: list[NDArray[np.uint8]] = []
+        best: list[Predicted] = []
         for start in range(0, len(asked), self._compute.batch):
             part = asked[start : start + self._compute.batch]
             logits = self._logits(part, box, clicked)
             for of_tile, (pixels, _) in zip(logits, part, strict=False):
-                best.append(self._best(of_tile, pixels, box))
+                unsure = self._unsure(of_tile, pixels, box) if self._uncertain else None
+                best.append(Predicted(self._best(of_tile, pixels, box), unsure))
         return best
 
     def _wanted(self, tile: Tile) -> Window:
@@ -352,6 +371,12 @@ class Predictor:
         on_image = self._inputs.to_image(logits.float().cpu().numpy(), there, pixels.window)
         best: NDArray[np.uint8] = on_image.argmax(axis=0).astype(np.uint8)
         return best
+
+    def _unsure(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
+        keep = pixels.tile.keep
+        kept = keep.relative_to(pixels.tile.read).relative_to(box)
+        valid = on_network(pixels.valid, pixels.window, keep, self._inputs)
+        return uncertainty(logits[(slice(None), *kept.slices)], keep, valid)
 
     def _logits(
         self, asked: Sequence[tuple[Pixels, Clicks]], box: Window, clicked: bool

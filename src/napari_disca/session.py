@@ -52,6 +52,7 @@ from napari_disca.raster import fingerprint as raster_fingerprint
 from napari_disca.recipes import Adaptation, Recipe
 from napari_disca.states import TileStates
 from napari_disca.tiling import Tile, Tiling, Window
+from napari_disca.uncertainty import UNKNOWN, cells_of
 
 #: The three maps of an image.
 MAPS = ("initial", "disir", "disca")
@@ -184,6 +185,12 @@ class Session:
             self._take_over(folder)
         self.maps: dict[str, Canvas] = {
             name: Canvas(raster.shape, folder / name if folder else None) for name in MAPS
+        }
+        #: Map -> how sure the network is of it, as drawn: the cells of `napari_disca.uncertainty`.
+        #: Maps of an earlier session in a folder have none until they are drawn anew.
+        self.uncertainty: dict[str, NDArray[np.uint8]] = {
+            name: np.zeros(cells_of(Window.whole(self.inputs.shape)).shape, dtype=np.uint8)
+            for name in MAPS
         }
         #: Map -> tile -> (locked pixels, how many of them would be others).
         self._counts: dict[str, dict[int, tuple[int, int]]] = {name: {} for name in MAPS}
@@ -638,6 +645,8 @@ class Session:
         if isinstance(event, Patch):
             self.maps[event.map].paint(event.window, event.labels)
             self._drawn.put(event.map, event.tile, event.state)
+            unsure = UNKNOWN if event.uncertainty is None else event.uncertainty
+            self._cells(event.map, self.tiling[event.tile])[:] = unsure
             if event.locked:
                 self._counts[event.map][event.tile] = event.locked, event.flipped
             else:
@@ -708,8 +717,7 @@ class Session:
                     painted.add((name, tile.index))
                     self._recalled[name, tile.index] = self._recalls
                     window = self._drawing.window(tile)
-                    found = known.labels, tile.index, state, known.locked, known.flipped
-                    self.handle(Patch(name, window, *found))
+                    self.handle(_patch(name, window, tile, state, known))
                 if time.perf_counter() > until:
                     return
 
@@ -900,9 +908,11 @@ class Session:
                     tile, now.run(source), now.clicks(source), now.locks(source), made
                 )
             for name in [n for n in MAPS if outdated(n, tile) and wanted(n, tile) == state]:
-                yield Patch(
-                    name, window, found.labels, tile.index, state, found.locked, found.flipped
-                )
+                yield _patch(name, window, tile, state, found)
+
+    def _cells(self, name: str, tile: Tile) -> NDArray[np.uint8]:
+        """Uncertainty of a tile in a map, as a view."""
+        return self.uncertainty[name][cells_of(tile.keep).slices]
 
     def _remember(self, tile: Tile, now: _Snapshot, painted: set[tuple[str, int]]) -> None:
         """Keep what is shown for an undo, before the owner paints over it."""
@@ -916,9 +926,10 @@ class Session:
             ):
                 counts = now.counts[name].get(tile.index, (0, 0))
                 shown = self.maps[name].read(self._drawing.window(tile))
+                unsure = self._cells(name, tile).copy()
                 if self._recalled.get((name, tile.index), 0) > now.recalls:
                     continue  # the owner has painted it since then, or is about to
-                recent.put(tile.index, state, Drawn(shown, *counts))
+                recent.put(tile.index, state, Drawn(shown, *counts, unsure))
 
     def _seen(self) -> Window | None:
         """What the user looks at, on the network's grid."""
@@ -943,3 +954,8 @@ class Session:
         after = replace(now, step=replace(now.step, adapted=made))
         yield from self._refresh(after, maps)
         return adaptation
+
+
+def _patch(name: str, window: Window, tile: Tile, state: str, drawn: Drawn) -> Patch:
+    found = drawn.labels, tile.index, state, drawn.locked, drawn.flipped, drawn.uncertainty
+    return Patch(name, window, *found)
