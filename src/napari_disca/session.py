@@ -250,6 +250,11 @@ class Session:
         return self._history[self._position].locks
 
     @property
+    def corrected(self) -> Guided:
+        """The map that is being corrected: the adapted one, once there is one."""
+        return "disir" if self.adapted is None else "disca"
+
+    @property
     def history(self) -> tuple[Step, ...]:
         """All steps, also those that `redo` would bring back."""
         return tuple(self._history)

@@ -20,6 +20,7 @@ from napari_disca.events import Job, Note, Progress
 from napari_disca.gui.layers import SessionLayers
 from napari_disca.gui.locked import AREAS, LockedAreas
 from napari_disca.gui.opening import Opening
+from napari_disca.gui.touring import Touring
 from napari_disca.gui.worker import JobWorker, job_threads
 from napari_disca.history import Lock
 from napari_disca.learning import Learned
@@ -56,6 +57,7 @@ class Control(QObject):
         self.viewer = viewer
         self.session: Session | None = None
         self.layers: SessionLayers | None = None
+        self.touring: Touring | None = None
         #: The image that is chosen in the panel, whether it has a session or not.
         self.chosen: Any = None
         self.status = ""
@@ -111,6 +113,7 @@ class Control(QObject):
         self.session = session
         self.layers = SessionLayers(self.viewer, session, image, show_warning, self)
         self.layers.locked = LockedAreas(self.layers, self.lock, self.unlock, show_warning)
+        self.touring = Touring(session, self.layers)
         session.clicks_changed.connect(self._on_clicks)
         session.history_changed.connect(self._on_history)
         session.adapted_changed.connect(self._on_adapted)
@@ -154,7 +157,7 @@ class Control(QObject):
             with suppress(RuntimeError):  # Qt has deleted it already where the window goes
                 timer.stop()
         self._told_unreadable = frozenset()
-        layers, self.layers = self.layers, None
+        layers, self.layers, self.touring = self.layers, None, None
         session, self.session = self.session, None
         if session is not None:
             session.clicks_changed.disconnect(self._on_clicks)
@@ -206,13 +209,17 @@ class Control(QObject):
             title = session.history[position].title.replace("{", "{{").replace("}", "}}")
             self._travel(lambda: session.go(position), f"As it was after: {title}")
 
+    def next_doubtful(self) -> None:
+        """Show the next place where the map is doubtful."""
+        if self.touring is not None:
+            self._say(self.touring.next())
+
     def lock(self, *areas: Area) -> None:
         """Lock areas as the map shows them now."""
         session = self.session
         if session is None:
             return
-        name = "disca" if session.adapted is not None else "disir"
-        if any(session.stale(name, area.window) for area in areas):
+        if any(session.stale(session.corrected, area.window) for area in areas):
             show_warning("The map is not finished there; lock it when it is")
             return
         if self._guarded(lambda: session.lock(*areas)):
@@ -505,6 +512,8 @@ class Control(QObject):
     def _follow_view(self) -> None:
         if self.session is not None and self.layers is not None:
             self.layers.follow_view()
+        if self.touring is not None:
+            self.touring.follow()
 
     def _say(self, text: str) -> None:
         self.status = text

@@ -20,7 +20,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_disca.clicks import Click, Clicks
 from napari_disca.errors import DiscaError
 from napari_disca.events import Patch
-from napari_disca.gui.comparison import COPY, Comparison, camera_of
+from napari_disca.gui.comparison import COPY, Comparison, camera_of, view_size
 from napari_disca.gui.hatch import Hatch
 from napari_disca.gui.legend import class_colormap, class_features
 from napari_disca.gui.locked import LockedAreas
@@ -33,6 +33,8 @@ CLICKS = "Clicks"
 _REDRAW = 60
 #: Milliseconds for which something is out of date before it is hatched: a click's tiles are not.
 _HATCH = 400
+#: Pixels of the screen that show a pixel of the image, at most, where the camera goes by itself.
+_CLOSEST = 8
 #: Diameter of a click in pixels of the screen, at any zoom.
 _MARKER = 15
 
@@ -359,6 +361,16 @@ class SessionLayers(QObject):
         (top, left), (bottom, right) = corners
         window = Window.from_bounds(int(top), int(left), int(bottom) + 1, int(right) + 1)
         return window & Window.whole(self.session.raster.shape) or None
+
+    def go_to(self, window: Window) -> None:
+        """Move the camera so that a window of the image fills about a third of the view."""
+        camera = camera_of(self.viewer)
+        sides = zip(view_size(self.viewer), window.shape, strict=True)
+        zoom = min(_CLOSEST, *(screen / (3 * pixels) for screen, pixels in sides))
+        middle = np.zeros(self.image.ndim)
+        middle[-2:] = window.centre
+        camera.center = tuple(self.image.data_to_world(middle)[-2:])
+        camera.zoom = zoom * self.screen_pixels(1) * camera.zoom
 
     def sees_all(self) -> bool:
         """Whether the whole image is on screen, but for a margin."""

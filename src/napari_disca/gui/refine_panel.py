@@ -37,6 +37,13 @@ _BUTTONS = {
     "save_labels": (2, 0, "Save labels…", "Write a map as GeoTIFF on the image's grid"),
     "save_clicks": (2, 1, "Save clicks…", "Write the clicks as GeoJSON in map coordinates"),
     "load_clicks": (2, 2, "Load clicks…", "Add the clicks of a GeoJSON file"),
+    "doubtful": (
+        3,
+        0,
+        "Next doubtful place",
+        "Go where the network is least sure over the largest area, and you have not looked yet "
+        "(N on the layers)",
+    ),
 }
 
 
@@ -56,6 +63,7 @@ class RefinePanel(QWidget):
     save_labels = Signal(str)
     save_clicks = Signal()
     load_clicks = Signal()
+    doubtful = Signal()
     refused = Signal(str)
     precision_chosen = Signal()
     disk_chosen = Signal()
@@ -68,7 +76,8 @@ class RefinePanel(QWidget):
         for name, (row, column, text, _) in _BUTTONS.items():
             button = QPushButton(text)
             self.buttons[name] = button
-            grid.addWidget(button, row, column)
+            # What stands alone in its row may be as wide as its text.
+            grid.addWidget(button, row, column, 1, 2 if name == "doubtful" else 1)
             if name not in ("adapt", "save_labels"):
                 button.clicked.connect(getattr(self, name).emit)
         self.buttons["adapt"].clicked.connect(self._adapt)

@@ -76,6 +76,7 @@ class DiscaWidget(QScrollArea):
         verbs.save_labels.connect(self._save_labels)
         verbs.save_clicks.connect(self._save_clicks)
         verbs.load_clicks.connect(self._load_clicks)
+        verbs.doubtful.connect(control.next_doubtful)
         verbs.refused.connect(show_error)
         self.history_panel.went.connect(control.go)
         self.locks_panel.draw.connect(self._draw_area)
@@ -299,6 +300,7 @@ class DiscaWidget(QScrollArea):
         layers = control.layers
         for i in range(min(9, len(session.classes))):
             layers.bind(str(i + 1), lambda label=i: self.arm(label))
+        layers.bind("N", control.next_doubtful)
         layers.bind("Control-Z", control.undo)
         layers.bind("Control-Shift-Z", control.redo)
         layers.show()
@@ -373,6 +375,7 @@ class DiscaWidget(QScrollArea):
         drawn = {name: name in maps and bool(maps[name].levels[-1].any()) for name in TITLES}
         nothing = "open an image and choose a network" if self._chosen is None else ""
         clickless = nothing or ("" if len(clicks) else "there are no clicks")
+        mapless = nothing or ("there is no map yet: press Segment" if not drawn["disir"] else "")
         self.refine_panel.enable(
             segment=nothing or ("the network is learning" if there and control.learning else ""),
             adapt=clickless or (_WORKING if control.learning else ""),
@@ -384,9 +387,9 @@ class DiscaWidget(QScrollArea):
             or (_WORKING if control.busy else ""),
             save_clicks=clickless,
             load_clicks=nothing,
+            doubtful=mapless,
         )
         locks = session.locks if there else ()
-        mapless = nothing or ("there is no map yet: press Segment" if not drawn["disir"] else "")
         self.locks_panel.enable(
             draw=mapless,
             view=mapless,
