@@ -57,6 +57,13 @@ def test_the_whole_job(opened, qtbot, tmp_path):
         np.asarray(viewer.layers["DISIR"].data), labels_of(opened, "disir") + 1
     )
 
+    # Too few clicks to learn from, says the recipe; the user insists.
+    press(opened, "adapt")
+    opened.idle()
+    assert "click on 3 mistakes or more" in opened.panel.refine_panel.status.text()
+    np.testing.assert_array_equal(labels_of(opened, "disca"), labels_of(opened, "disir"))
+    opened.panel.refine_panel._form.strength.value = "full"
+
     # Cancelled once: nothing is adopted.
     press(opened, "adapt")
     assert opened.panel.refine_panel.buttons["cancel"].isEnabled()

@@ -163,7 +163,8 @@ class Automatic:
         """Strength, 0 to 1, and the reason."""
         if clicks < _LEAST_CLICKS:
             some = "one click says" if clicks == 1 else f"{clicks} clicks say"
-            return 0.0, f"{some} too little about the rest of the image"
+            needed = f"click on {_LEAST_CLICKS} mistakes or more"
+            return 0.0, f"{some} too little about the rest of the image ({needed})"
         folds = _dealt(crops)
         stage = "trying on clicks that are held out"
         ready = prepared(network, compute.device, compute.dtype)
