@@ -67,7 +67,7 @@ def network():
 def crops(network):
     image = Scene((96, 96), seed=3, ground_resolution=1.0).image()
     inputs = NetworkInput(open_raster(image), network.card)
-    return crops_for(PLAIN, inputs, CLICKS, tiling_for(inputs))
+    return finish(crops_for(PLAIN, inputs, CLICKS, tiling_for(inputs)))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import rasterio
@@ -63,6 +64,8 @@ def test_an_interrupted_command_leaves_nothing_behind(run, files, large, tmp_pat
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Whoever runs the tests in the background has it ignored, and children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
         while ".tif: " not in (line := process.stderr.readline()):  # how the image is read
             assert line, process.wait()
