@@ -75,19 +75,17 @@ class Networks:
 
     def name(self, run: Adapted | None) -> str:
         """What tells apart the networks of runs, also of those that are not made yet."""
-        if run is None or not run.recipe.learns or self._kept_close(run):
+        if run is None or not run.recipe.learns:
             return self.weights
-        return f"run-{run.key}"
+        # A run that is known to have left the weights alone has the pretrained network.
+        kept_close = (run.weights or self._known.get(run.key)) == self.weights
+        return self.weights if kept_close else f"run-{run.key}"
 
     def near(self, run: Adapted | None) -> Network | None:
         """The network that reads the clicks beside a run's own, if there is another one."""
-        if run is None or not run.recipe.learns or self._kept_close(run):
+        if run is None or self.name(run) == self.weights:
             return None
         return self.original if run.recipe.holds_near else None
-
-    def _kept_close(self, run: Adapted) -> bool:
-        """Whether a run is known to have left the weights alone: its map is DISIR's."""
-        return (run.weights or self._known.get(run.key)) == self.weights
 
     def expect(self, key: str, weights: str) -> None:
         """Remember the fingerprint of what the runs of a key learn."""
