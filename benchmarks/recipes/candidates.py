@@ -24,7 +24,8 @@ from napari_disca.crops import Crop, windows_around
 from napari_disca.errors import RecipeError
 from napari_disca.events import Job, Progress
 from napari_disca.networks import Network
-from napari_disca.recipes import RECIPES, Adaptation, Disca, Recipe, disca
+from napari_disca.recipes import RECIPES, Adaptation, Disca, Recipe
+from napari_disca.recipes.examples import Example, between, private, unguided
 from napari_disca.recipes.optimiser import Optimiser
 from napari_disca.tiling import Tiling, Window
 
@@ -101,9 +102,9 @@ class PartWay(Candidate):
         """Adapt, then interpolate."""
         strength, steps, what = yield from self.chosen(problem)
         if strength == 0:
-            return problem.mixed(problem.network, 0.0), steps, what
+            return private(problem.network, problem.compute), steps, what
         full = yield from _run(self.of, problem, problem.crops)
-        return problem.mixed(full.network, strength), steps + full.steps, what
+        return between(problem.network, full.network, strength), steps + full.steps, what
 
     def chosen(self, problem: Problem) -> Job[tuple[float, int, str]]:
         """How far to go, the steps that it took to find out, and why."""
@@ -136,7 +137,7 @@ class CrossValidated(PartWay):
             part = yield from _run(self.of, problem, problem.crops_with(seen))
             steps += part.steps
             for strength in self.strengths:
-                logits = problem.logits(problem.mixed(part.network, strength))
+                logits = problem.logits(between(problem.network, part.network, strength))
                 gains[strength] += (problem.likelihoods(logits) - before)[~seen].tolist()
                 moved[strength].append(problem.moved(logits))
         worth = {0.0: 0.0}
@@ -167,10 +168,8 @@ class Agreement(PartWay):
         learner, learned = problem.learner(self.of.parameters)
         total: Tensor | float = 0.0
         for example in problem.examples:
-            (logits,) = disca._unguided(learner, [example], problem.compute)
-            losses = F.cross_entropy(
-                logits[0, :, example.rows, example.cols].T, example.labels, reduction="none"
-            )
+            (logits,) = unguided(learner, [example], problem.compute)
+            losses = F.cross_entropy(example.clicked(logits), example.labels, reduction="none")
             for loss in losses:
                 gradients = torch.autograd.grad(loss, learned, retain_graph=True)
                 flat = torch.cat([g.flatten() for g in gradients]).double()
@@ -344,7 +343,7 @@ class RidgeHead(Candidate):
 
     def learned(self, problem: Problem) -> Job[tuple[Network, int, str]]:
         """Solve for the change of the last layer."""
-        adapted = disca._private(problem.network, problem.compute)
+        adapted = private(problem.network, problem.compute)
         last = [m for m in adapted.modules() if isinstance(m, nn.ConvTranspose2d)][-1:]
         if not last or (last[0].kernel_size, last[0].stride) != ((4, 4), (2, 2)):
             raise RecipeError("this network does not end in a transposed convolution of 4 x 4")
@@ -359,7 +358,7 @@ class RidgeHead(Candidate):
         for example, anchor in zip(problem.examples, problem.anchors, strict=True):
             yield Progress("adapting", 0, 1)
             with torch.no_grad():
-                disca._unguided(adapted, [example], problem.compute)
+                unguided(adapted, [example], problem.compute)
                 features = F.conv_transpose2d(
                     seen.pop().float(),
                     kernel.expand(channels, 1, 4, 4),
@@ -385,9 +384,9 @@ class RidgeHead(Candidate):
             head.bias += solved[-1]
         return adapted, 1, "last layer in closed form"
 
-    def _wanted(self, logits: Tensor, example: disca._Example) -> Tensor:
+    def _wanted(self, logits: Tensor, example: Example) -> Tensor:
         """Change of the logits, ``(clicks, classes)``, that every click asks for."""
-        values = logits[0, :, example.rows, example.cols].T
+        values = example.clicked(logits)
         own = F.one_hot(example.labels, values.shape[1])
         rival = values.masked_fill(own.bool(), -torch.inf).argmax(dim=1)
         lacking = F.relu(self.margin - margins(logits, example))[:, None]
@@ -410,7 +409,7 @@ class Recalibrated(Candidate):
 
     def learned(self, problem: Problem) -> Job[tuple[Network, int, str]]:
         """Recalibrate, choose, and go on."""
-        best, chosen, share = 0.0, problem.mixed(problem.network, 0.0), 0.0
+        best, chosen, share = 0.0, private(problem.network, problem.compute), 0.0
         before = problem.likelihoods(problem.anchors)
         for offered in self.shares:
             yield Progress("adapting", 0, 1)
@@ -438,7 +437,7 @@ def recalibrated(problem: Problem, share: float) -> Network:
     scale becomes ``w s / s'`` and the shift ``b + w (m - m') / s'``. A layer's input has already
     passed the recalibrated layers before it.
     """
-    network = disca._private(problem.network, problem.compute)
+    network = private(problem.network, problem.compute)
 
     def rescale(layer: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
         here = inputs[0].float()
@@ -456,7 +455,7 @@ def recalibrated(problem: Problem, share: float) -> Network:
     with torch.no_grad():
         # Together: a layer is rescaled once, for what all crops are like.
         alike = [e for e in problem.examples if e.image.shape == largest]
-        disca._unguided(network, alike, problem.compute)
+        unguided(network, alike, problem.compute)
     for hook in hooks:
         hook.remove()
     return network
@@ -551,7 +550,7 @@ def _equation_1(problem: Problem) -> Objective:
     )
 
 
-def _distances(example: disca._Example, *, scaled: bool = True) -> Tensor:
+def _distances(example: Example, *, scaled: bool = True) -> Tensor:
     """Distance of every pixel to the nearest click; scaled to 1 at the farthest."""
     free = np.ones(tuple(example.valid.shape), dtype=np.bool_)
     free[example.rows.cpu().numpy(), example.cols.cpu().numpy()] = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,7 +19,15 @@ from napari_disca.compute import Compute
 from napari_disca.crops import Crop
 from napari_disca.events import Job, Progress
 from napari_disca.networks import Network, prepared
-from napari_disca.recipes import Adaptation, Disca, disca
+from napari_disca.recipes import Adaptation, Disca, examples
+from napari_disca.recipes.examples import (
+    Example,
+    log_likelihoods,
+    private,
+    right,
+    unguided,
+    with_clicks,
+)
 from napari_disca.recipes.optimiser import Optimiser
 
 #: Loss of one crop: its number and the logits ``(1, classes, h, w)`` of the learner.
@@ -46,13 +53,13 @@ class Problem:
         self._began = time.perf_counter()
         self.network, self.compute, self.seed = network, compute, seed
         self.crops = [crop for crop in crops if crop.labels.size]
-        self.examples = [disca._Example(crop, compute.device) for crop in self.crops]
+        self.examples = [Example(crop, compute.device) for crop in self.crops]
         self.clicks = sum(len(example.labels) for example in self.examples)
         self.anchors = self.logits(network) if self.clicks else []
 
     def learner(self, parameters: str = "batchnorm") -> tuple[Network, list[nn.Parameter]]:
         """Copy of theta0 whose chosen parameters learn."""
-        copy = disca._private(self.network, self.compute)
+        copy = private(self.network, self.compute)
         return copy, Disca(parameters=parameters)._unfreeze(copy)
 
     def logits(self, network: Network, *, guided: bool = False) -> list[Tensor]:
@@ -60,27 +67,23 @@ class Problem:
         ready = prepared(network, self.compute.device, self.compute.dtype)
         with torch.no_grad():
             if guided:
-                return [
-                    disca._forward(ready, e.image, e.guidance, self.compute) for e in self.examples
-                ]
-            return [disca._unguided(ready, [e], self.compute)[0] for e in self.examples]
+                return [examples.guided(ready, e, self.compute) for e in self.examples]
+            return [unguided(ready, [e], self.compute)[0] for e in self.examples]
 
     def likelihoods(self, logits: Sequence[Tensor]) -> NDArray[np.float64]:
         """Log-likelihood of every click's class."""
-        found = [-_entropies(values, e) for values, e in zip(logits, self.examples, strict=True)]
-        return torch.cat(found).double().cpu().numpy()
+        return np.concatenate(
+            [log_likelihoods(values, e) for values, e in zip(logits, self.examples, strict=True)]
+        )
 
     def right(self, logits: Sequence[Tensor]) -> int:
         """Clicks whose class is the likeliest."""
-        return sum(disca._right(v, e) for v, e in zip(logits, self.examples, strict=True))
+        return sum(right(v, e) for v, e in zip(logits, self.examples, strict=True))
 
     def moved(self, logits: Sequence[Tensor]) -> float:
         """Share of the crops' pixels whose class is not theta0's."""
-        changed = pixels = 0
-        for now, then, e in zip(logits, self.anchors, self.examples, strict=True):
-            changed += int((now.argmax(1) != then.argmax(1))[0][e.valid].sum())
-            pixels += e.pixels
-        return changed / max(1, pixels)
+        then, now = ([v.argmax(dim=1) for v in values] for values in (self.anchors, logits))
+        return examples.moved(then, now, self.examples)
 
     def halves(self) -> NDArray[np.bool_]:
         """One half of the clicks: every other one from top to bottom.
@@ -100,18 +103,9 @@ class Problem:
         """The crops with some of their clicks only."""
         ends = np.cumsum([len(crop.labels) for crop in self.crops])[:-1]
         return [
-            replace(crop, rows=crop.rows[own], cols=crop.cols[own], labels=crop.labels[own])
+            with_clicks(crop, own)
             for crop, own in zip(self.crops, np.split(chosen, ends), strict=True)
         ]
-
-    def mixed(self, adapted: Network, strength: float) -> Network:
-        """Network on the straight line from theta0 (0) to an adapted one (1)."""
-        copy = disca._private(self.network, self.compute)
-        ends = dict(adapted.named_parameters())
-        with torch.no_grad():
-            for name, parameter in copy.named_parameters():
-                parameter.lerp_(ends[name].detach(), strength)
-        return copy
 
     def gradient(
         self, learner: Network, objective: Objective, *, guided: Sequence[bool] | None = None
@@ -129,9 +123,9 @@ class Problem:
         loss_sum, logits = 0.0, []
         for index, example in enumerate(self.examples):
             if guided is not None and guided[index]:
-                values = disca._forward(learner, example.image, example.guidance, self.compute)
+                values = examples.guided(learner, example, self.compute)
             else:
-                (values,) = disca._unguided(learner, [example], self.compute)
+                (values,) = unguided(learner, [example], self.compute)
             loss = objective(index, values) * (len(example.labels) / self.clicks)
             loss.backward()
             loss_sum += loss.item()
@@ -173,23 +167,18 @@ class Problem:
         )
 
 
-def click_loss(logits: Tensor, example: disca._Example) -> Tensor:
+def click_loss(logits: Tensor, example: Example) -> Tensor:
     """Mean cross-entropy of a crop's clicks."""
-    return _entropies(logits, example).mean()
+    return F.cross_entropy(example.clicked(logits), example.labels)
 
 
-def margins(logits: Tensor, example: disca._Example) -> Tensor:
+def margins(logits: Tensor, example: Example) -> Tensor:
     """How far each click's logit is above the largest other one."""
-    values = logits[0, :, example.rows, example.cols].T
+    values = example.clicked(logits)
     own = F.one_hot(example.labels, values.shape[1]).bool()
     return values[own] - values.masked_fill(own, -torch.inf).amax(dim=1)
 
 
-def distance(logits: Tensor, anchor: Tensor, example: disca._Example) -> Tensor:
+def distance(logits: Tensor, anchor: Tensor, example: Example) -> Tensor:
     """Mean absolute difference of logits at every pixel, ``(h, w)``, 0 where there is no data."""
     return (logits - anchor).abs().mean(dim=1)[0].where(example.valid, 0)
-
-
-def _entropies(logits: Tensor, example: disca._Example) -> Tensor:
-    values = logits[0, :, example.rows, example.cols].T
-    return F.cross_entropy(values, example.labels, reduction="none")

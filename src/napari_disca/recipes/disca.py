@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -28,9 +27,13 @@ from napari_disca.crops import Crop, tiles_with_clicks, windows_around
 from napari_disca.errors import RecipeError
 from napari_disca.events import Job, Progress
 from napari_disca.networks import Network, prepared
+from napari_disca.recipes.examples import Example, between, guided, moved, private, right, unguided
 from napari_disca.recipes.optimiser import Optimiser
-from napari_disca.recipes.recipe import Adaptation
+from napari_disca.recipes.recipe import Adaptation, check_fields
 from napari_disca.tiling import Tiling, Window
+
+#: Which weights learn.
+Parameters: TypeAlias = Literal["batchnorm", "all", "decoder", "decoder batchnorm"]
 
 #: Class of pixels that do not count.
 _NOTHING = -100
@@ -51,7 +54,7 @@ class Disca:
     title: ClassVar[str] = "DISCA (the whole map)"
     learns: ClassVar[bool] = True
 
-    parameters: Literal["batchnorm", "all", "decoder", "decoder batchnorm"] = field(
+    parameters: Parameters = field(
         default="batchnorm",
         metadata={
             "tooltip": "Which weights learn: BatchNorm scales and shifts, or all; with the decoder "
@@ -120,33 +123,7 @@ class Disca:
     )
 
     def __post_init__(self) -> None:
-        for name in (
-            "near",
-            "parameters",
-            "optimiser",
-            "batch",
-            "crops",
-            "regulariser",
-            "norm_on",
-            "reduction",
-            "start",
-            "anchor",
-        ):
-            allowed = _choices(name)
-            if getattr(self, name) not in allowed:
-                raise RecipeError(
-                    f"{name} = {getattr(self, name)!r} is unknown; use {' or '.join(allowed)}"
-                )
-        for name, low, high in (
-            ("rate", 0.0, 1.0),
-            ("passes", 1, 1000),
-            ("crop_size", 64, 1024),
-            ("weight", 0.0, 1e6),
-            ("tolerance", 0.0, 1.0),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise RecipeError(f"{name} = {value} is not between {low} and {high}")
+        check_fields(self)
 
     @property
     def continues(self) -> bool:
@@ -175,9 +152,28 @@ class Disca:
         seed: int = 0,
     ) -> Job[Adaptation]:
         """Take `passes` passes over the crops; see `Recipe.adapt`."""
+        return self.part_way(1.0, network, crops, current=current, compute=compute, seed=seed)
+
+    def part_way(
+        self,
+        strength: float,
+        network: Network,
+        crops: Sequence[Crop],
+        *,
+        current: Network | None = None,
+        compute: Compute,
+        seed: int = 0,
+    ) -> Job[Adaptation]:
+        """`adapt`, and go back towards the weights that it began with.
+
+        Parameters
+        ----------
+        strength : float
+            Part of the way that is gone, 0 to 1.
+        """
         began = time.perf_counter()
         examples = [
-            _Example(crop, compute.device)
+            Example(crop, compute.device)
             for crop in crops
             if crop.labels.size or crop.kept_labels.size
         ]
@@ -188,7 +184,7 @@ class Disca:
         yield Progress("adapting", 0, self.passes)
         # theta0 may be used by another thread: whatever is moved or changed is a copy.
         began_with = current if self.start == "current" and current else network
-        learner = _private(began_with, compute)
+        learner = private(began_with, compute)
         most = _most_together(compute)
         anchors, right_before, before = yield from self._anchors(
             network, current, examples, compute
@@ -208,7 +204,7 @@ class Disca:
             for part in _together(order, examples, 1 if self.batch == "one" else most):
                 loss = torch.zeros((), device=compute.device)
                 for index, logits in zip(
-                    part, _unguided(learner, [examples[i] for i in part], compute), strict=True
+                    part, unguided(learner, [examples[i] for i in part], compute), strict=True
                 ):
                     example = examples[index]
                     share = len(example.labels) / total
@@ -239,27 +235,24 @@ class Disca:
                     f"adapting with a rate of {self.rate:g} gave weights that are not finite; "
                     "they were not adopted. Lower the rate"
                 )
+        adapted = _with_learned(private(began_with, compute), learner)
+        if strength < 1.0:
+            learner = adapted = between(began_with, adapted, strength)
         right_after, after, last = 0, [], 0.0
         for example, anchor in zip(examples, anchors, strict=True):
             with torch.no_grad():
-                (logits,) = _unguided(learner, [example], compute)
+                (logits,) = unguided(learner, [example], compute)
                 loss = self._objective(logits, example, anchor)
                 held = _kept_loss(logits, example)
             last += loss.item() * len(example.labels) / total
             last += held.item() * len(example.kept_labels) / max(1, kept)
             after.append(logits.argmax(dim=1))
-            right_after += _right(logits, example)
+            right_after += right(logits, example)
             yield Progress("adapting", len(losses), len(losses))
         _refuse_not_finite(torch.tensor(last), self.passes)
-        moved = torch.cat(
-            [
-                (a != b)[0][example.valid]
-                for a, b, example in zip(before, after, examples, strict=True)
-            ]
-        )
-        share_moved = moved.float().mean().item() if moved.numel() else 0.0
+        share_moved = moved(before, after, examples)
         return Adaptation(
-            network=_with_learned(_private(began_with, compute), learner),
+            network=adapted,
             steps=steps,
             losses=(*losses, last),
             right_before=right_before,
@@ -277,23 +270,23 @@ class Disca:
         self,
         network: Network,
         current: Network | None,
-        examples: Sequence[_Example],
+        examples: Sequence[Example],
         compute: Compute,
     ) -> Job[tuple[list[Tensor], int, list[Tensor]]]:
         """p0 of every example; clicks right under theta0; theta0's classes."""
         pretrained = prepared(network, compute.device, compute.dtype)
         latest = pretrained if current is None else prepared(current, compute.device, compute.dtype)
-        anchors, right, classes = [], 0, []
+        anchors, learned, classes = [], 0, []
         for example in examples:
             with torch.no_grad():
-                (logits,) = _unguided(pretrained, [example], compute)
-                right += _right(logits, example)
+                (logits,) = unguided(pretrained, [example], compute)
+                learned += right(logits, example)
                 classes.append(logits.argmax(dim=1))
                 if self.anchor == "guided":
-                    logits = _forward(latest, example.image, example.guidance, compute)
+                    logits = guided(latest, example, compute)
             anchors.append(logits)
             yield Progress("adapting", 0, self.passes)
-        return anchors, right, classes
+        return anchors, learned, classes
 
     def _settled(self, losses: Sequence[float]) -> bool:
         """Whether the last passes have brought next to nothing."""
@@ -327,9 +320,9 @@ class Disca:
             )
         return learned
 
-    def _objective(self, logits: Tensor, example: _Example, anchor: Tensor) -> Tensor:
+    def _objective(self, logits: Tensor, example: Example, anchor: Tensor) -> Tensor:
         """Equation 1 for one crop."""
-        clicked = logits[0, :, example.rows, example.cols].T
+        clicked = example.clicked(logits)
         # The mean of no clicks, in a crop of checked pixels only, would be no number.
         loss = F.cross_entropy(clicked, example.labels) if len(clicked) else logits.sum() * 0
         if self.regulariser == "none" or self.weight == 0 or not example.pixels:
@@ -348,48 +341,6 @@ class Disca:
         if self.reduction == "mean":
             total = total / (example.pixels * logits.shape[1])
         return loss + self.weight * total
-
-
-class _Example:
-    """A crop as tensors on the device."""
-
-    def __init__(self, crop: Crop, device: torch.device) -> None:
-        self.image = torch.from_numpy(crop.image)[None].to(
-            device, memory_format=torch.channels_last
-        )
-        self.guidance = torch.from_numpy(crop.guidance)[None].to(
-            device, memory_format=torch.channels_last
-        )
-        self.valid = torch.from_numpy(crop.valid).to(device)
-        #: Number of valid pixels.
-        self.pixels = int(crop.valid.sum())
-        self.rows = torch.from_numpy(crop.rows).to(device)
-        self.cols = torch.from_numpy(crop.cols).to(device)
-        self.labels = torch.from_numpy(crop.labels).to(device)
-        self.kept_rows = torch.from_numpy(crop.kept_rows).to(device)
-        self.kept_cols = torch.from_numpy(crop.kept_cols).to(device)
-        self.kept_labels = torch.from_numpy(crop.kept_labels).to(device)
-
-
-def _private(network: Network, compute: Compute) -> Network:
-    """Copy of a network on the device, in evaluation mode: BatchNorm's statistics stay."""
-    copy: Network = deepcopy(network).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return copy.eval()
-
-
-def _forward(network: Network, image: Tensor, guidance: Tensor, compute: Compute) -> Tensor:
-    with compute.autocast():
-        logits: Tensor = network(image, guidance)
-    return logits.float()
-
-
-def _unguided(network: Network, examples: Sequence[_Example], compute: Compute) -> Sequence[Tensor]:
-    """Logits ``(1, classes, h, w)`` of some examples of one size, without their clicks."""
-    images = torch.cat([example.image for example in examples])
-    box = Window.whole((images.shape[-2], images.shape[-1]))
-    with compute.autocast():
-        logits = network.decode_window(network.features(images, None, box), box)
-    return torch.split(logits.float(), 1)
 
 
 def _convert_frozen(network: Network, compute: Compute) -> None:
@@ -418,7 +369,7 @@ def _most_together(compute: Compute) -> int:
     return (16 if compute.device.type == "cuda" else 1) * 512 * 512
 
 
-def _together(order: Sequence[int], examples: Sequence[_Example], most: int) -> Iterator[list[int]]:
+def _together(order: Sequence[int], examples: Sequence[Example], most: int) -> Iterator[list[int]]:
     """Cut an order into runs of crops of one size that fit into a pass."""
     part: list[int] = []
     for index in order:
@@ -432,7 +383,7 @@ def _together(order: Sequence[int], examples: Sequence[_Example], most: int) -> 
         yield part
 
 
-def _kept_loss(logits: Tensor, example: _Example) -> Tensor:
+def _kept_loss(logits: Tensor, example: Example) -> Tensor:
     """Mean cross-entropy on checked pixels, beside equation 1: these must not change."""
     if not len(example.kept_labels):
         return logits.new_zeros(())
@@ -440,20 +391,8 @@ def _kept_loss(logits: Tensor, example: _Example) -> Tensor:
     return F.cross_entropy(checked, example.kept_labels)
 
 
-def _right(logits: Tensor, example: _Example) -> int:
-    predicted = logits[0, :, example.rows, example.cols].argmax(dim=0)
-    return int((predicted == example.labels).sum())
-
-
 def _refuse_not_finite(loss: Tensor, done: int) -> None:
     if not torch.isfinite(loss).all():
         raise RecipeError(
             f"the loss is not finite after {done} passes; nothing was adopted. Lower the rate"
         )
-
-
-def _choices(name: str) -> tuple[str, ...]:
-    """Allowed values of a `Literal` field."""
-    from typing import get_args, get_type_hints
-
-    return get_args(get_type_hints(Disca)[name])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, fields
+from typing import ClassVar, Literal, Protocol, get_args, get_origin, get_type_hints
 
 from napari_disca.clicks import Clicks
 from napari_disca.compute import Compute
 from napari_disca.crops import Crop, cut
+from napari_disca.errors import RecipeError
 from napari_disca.events import Job
 from napari_disca.inputs import NetworkInput
 from napari_disca.networks import Network
@@ -110,6 +111,29 @@ class Recipe(Protocol):
             If what was learned is not finite; nothing is adopted then.
         """
         ...
+
+
+def check_fields(recipe: Recipe) -> None:
+    """Look whether the fields of a recipe are what their types and limits say.
+
+    Raises
+    ------
+    RecipeError
+        If one is not.
+    """
+    hints = get_type_hints(type(recipe))
+    for field in fields(recipe):  # type: ignore[arg-type]
+        value = getattr(recipe, field.name)
+        if get_origin(hints[field.name]) is Literal:
+            allowed = get_args(hints[field.name])
+            if value not in allowed:
+                raise RecipeError(
+                    f"{field.name} = {value!r} is unknown; use {' or '.join(allowed)}"
+                )
+        elif "min" in field.metadata:
+            low, high = field.metadata["min"], field.metadata["max"]
+            if not low <= value <= high:
+                raise RecipeError(f"{field.name} = {value} is not between {low} and {high}")
 
 
 def crops_for(

@@ -1,0 +1,120 @@
+"""Crops as tensors, and what networks say of them: what recipes learn from and decide by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_disca.compute import Compute
+from napari_disca.crops import Crop
+from napari_disca.networks import Network
+from napari_disca.tiling import Window
+
+
+class Example:
+    """A crop as tensors on the device.
+
+    Parameters
+    ----------
+    crop : Crop
+    device : torch.device
+    """
+
+    def __init__(self, crop: Crop, device: torch.device) -> None:
+        self.image = torch.from_numpy(crop.image)[None].to(
+            device, memory_format=torch.channels_last
+        )
+        self.guidance = torch.from_numpy(crop.guidance)[None].to(
+            device, memory_format=torch.channels_last
+        )
+        self.valid = torch.from_numpy(crop.valid).to(device)
+        #: Number of valid pixels.
+        self.pixels = int(crop.valid.sum())
+        self.rows = torch.from_numpy(crop.rows).to(device)
+        self.cols = torch.from_numpy(crop.cols).to(device)
+        self.labels = torch.from_numpy(crop.labels).to(device)
+        self.kept_rows = torch.from_numpy(crop.kept_rows).to(device)
+        self.kept_cols = torch.from_numpy(crop.kept_cols).to(device)
+        self.kept_labels = torch.from_numpy(crop.kept_labels).to(device)
+
+    def clicked(self, logits: Tensor) -> Tensor:
+        """Logits ``(clicks, classes)`` of the clicks, of those ``(1, classes, h, w)`` of all."""
+        return logits[0, :, self.rows, self.cols].T
+
+
+def private(network: Network, compute: Compute) -> Network:
+    """Copy of a network on the device, in evaluation mode: BatchNorm's statistics stay."""
+    copy: Network = deepcopy(network).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return copy.eval()
+
+
+def between(start: Network, end: Network, strength: float) -> Network:
+    """Copy of `end` whose weights are ``start + strength * (end - start)``."""
+    copy: Network = deepcopy(end)
+    first = dict(start.named_parameters())
+    with torch.no_grad():
+        for name, parameter in copy.named_parameters():
+            parameter.lerp_(first[name].to(parameter.device), 1.0 - strength)
+    return copy
+
+
+def guided(network: Network, example: Example, compute: Compute) -> Tensor:
+    """Logits ``(1, classes, h, w)`` of an example with its clicks."""
+    with compute.autocast():
+        logits: Tensor = network(example.image, example.guidance)
+    return logits.float()
+
+
+def unguided(network: Network, examples: Sequence[Example], compute: Compute) -> Sequence[Tensor]:
+    """Logits ``(1, classes, h, w)`` of some examples of one size, without their clicks."""
+    images = torch.cat([example.image for example in examples])
+    box = Window.whole((images.shape[-2], images.shape[-1]))
+    with compute.autocast():
+        logits = network.decode_window(network.features(images, None, box), box)
+    return torch.split(logits.float(), 1)
+
+
+def right(logits: Tensor, example: Example) -> int:
+    """Number of clicks whose class is the likeliest."""
+    return int((example.clicked(logits).argmax(dim=1) == example.labels).sum())
+
+
+def log_likelihoods(logits: Tensor, example: Example) -> NDArray[np.float64]:
+    """Log-probability of every click's class."""
+    found = -F.cross_entropy(example.clicked(logits), example.labels, reduction="none")
+    likelihoods: NDArray[np.float64] = found.double().cpu().numpy()
+    return likelihoods
+
+
+def moved(before: Sequence[Tensor], after: Sequence[Tensor], examples: Sequence[Example]) -> float:
+    """Share of the pixels with data that get another class, 0 to 1.
+
+    Parameters
+    ----------
+    before, after : sequence of (1, h, w) tensor
+        Class of every pixel of every example.
+    examples : sequence of Example
+    """
+    changed = sum(
+        int((old != new)[0][example.valid].sum())
+        for old, new, example in zip(before, after, examples, strict=True)
+    )
+    return changed / max(1, sum(example.pixels for example in examples))
+
+
+def with_clicks(crop: Crop, chosen: NDArray[np.bool_]) -> Crop:
+    """Crop with some of its clicks; what is checked stays.
+
+    Parameters
+    ----------
+    crop : Crop
+    chosen : (clicks,) array of bool
+    """
+    return replace(crop, rows=crop.rows[chosen], cols=crop.cols[chosen], labels=crop.labels[chosen])
