@@ -35,19 +35,17 @@ from napari_disca.clicks import Click
 from napari_disca.compute import Compute
 from napari_disca.evaluate import Settings
 from napari_disca.evaluate.class_map import ClassMap
-from napari_disca.evaluate.part import RasterPart
 from napari_disca.evaluate.protocol import _Image, _known
-from napari_disca.evaluate.study import _items
+from napari_disca.evaluate.records import standard_error
+from napari_disca.evaluate.study import _items, opened
 from napari_disca.events import Progress, finish
 from napari_disca.networks import load_network
-from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES
 from napari_disca.session import Session
 from napari_disca.simulate import error_clicks
 from napari_disca.tiling import Window
 from napari_disca.tour import Tour
 from napari_disca.training.folders import hold_out, pairs
-from napari_disca.training.masks import read_mask
 
 WAYS = ("tour", "glances", "random errors")
 #: Places that an annotator looks at before giving up, for each click.
@@ -159,10 +157,7 @@ def main() -> int:
     befores = []
     told = False
     for pair, window in _items(found, classes, settings):
-        with open_raster(pair.image) as raster:
-            reference = read_mask(pair.mask, raster.shape, classes.size, coding="ids")
-            part = raster if window is None else RasterPart(raster, window)
-            reference = reference if window is None else reference[window.slices]
+        with opened(pair, window, classes, settings.coding) as (part, reference):
             session = Session(part, network, factor=arguments.scale, compute=compute)
             if not told:
                 print(machine(session), flush=True)
@@ -190,8 +185,7 @@ def main() -> int:
 
 
 def _mean(figures: list[float]) -> str:
-    error = np.std(figures, ddof=1) / len(figures) ** 0.5 if len(figures) > 1 else float("nan")
-    return f"{np.mean(figures):.1f} ± {error:.1f}"
+    return f"{np.mean(figures):.1f} ± {standard_error(figures):.1f}"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ The plots need matplotlib: pip install "napari-disca[study]".
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from results import FOLDER, Results
 
 from napari_disca.errors import DataError, DiscaError
 from napari_disca.evaluate import Record, clicks_to_target
-from napari_disca.evaluate.records import Mode
+from napari_disca.evaluate.records import Mode, standard_error
 from napari_disca.safewrite import replacing
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -152,11 +151,6 @@ def gains(records: Iterable[Record], clicks: int) -> np.ndarray:
 def against_disir(records: Iterable[Record], base: dict[str, Record]) -> np.ndarray:
     """Points over DISIR with all clicks, image by image."""
     return np.array([100 * (r.after - base[r.image].after) for r in records if r.image in base])
-
-
-def standard_error(values: np.ndarray) -> float:
-    """Of the mean; NaN for less than two values."""
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
 def _mean(values: np.ndarray, *, error: bool = True) -> str:

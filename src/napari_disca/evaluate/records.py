@@ -196,8 +196,15 @@ def _gain(values: Sequence[float]) -> str:
     known = _known(values)
     if not known:
         return "-"
-    error = f" ± {100 * np.std(known, ddof=1) / math.sqrt(len(known)):.1f}" if known[1:] else ""
+    error = f" ± {100 * standard_error(known):.1f}" if known[1:] else ""
     return f"{100 * np.mean(known):+.1f}{error}"
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Of the mean; NaN for fewer than two values."""
+    if len(values) < 2:
+        return math.nan
+    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

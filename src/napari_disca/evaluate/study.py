@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_disca.compute import Compute
 from napari_disca.errors import DataError
@@ -20,7 +22,7 @@ from napari_disca.raster import Raster, open_raster
 from napari_disca.recipes import Recipe
 from napari_disca.tiling import Window
 from napari_disca.training.folders import Pair
-from napari_disca.training.masks import coding_of, read_mask
+from napari_disca.training.masks import Coding, coding_of, read_mask
 
 
 def evaluate(
@@ -66,11 +68,7 @@ def evaluate(
     records: list[Record] = []
     for index, (pair, window) in enumerate(items):
         yield Progress("images", index, len(items))
-        with open_raster(pair.image) as raster:
-            reference = read_mask(pair.mask, raster.shape, classes.size, coding=settings.coding)
-            part: Raster = raster
-            if window is not None:
-                part, reference = RasterPart(raster, window), reference[window.slices]
+        with opened(pair, window, classes, settings.coding) as (part, reference):
             left = {n: recipe for n, recipe in chosen.items() if (part.name, n) not in known}
             if left:
                 records += yield from evaluate_image(
@@ -78,6 +76,29 @@ def evaluate(
                 )
     yield Progress("images", len(items), len(items))
     return records
+
+
+@contextmanager
+def opened(
+    pair: Pair, window: Window | None, classes: ClassMap, coding: Coding
+) -> Iterator[tuple[Raster, NDArray[np.uint8]]]:
+    """An image, or a part of it, and its mask.
+
+    Parameters
+    ----------
+    pair : Pair
+    window : Window or None
+        None: all of it.
+    classes : ClassMap
+    coding : str
+        How the mask is written; see `napari_disca.training.folders.read_mask`.
+    """
+    with open_raster(pair.image) as raster:
+        reference = read_mask(pair.mask, raster.shape, classes.size, coding=coding)
+        if window is None:
+            yield raster, reference
+        else:
+            yield RasterPart(raster, window), reference[window.slices]
 
 
 def _items(
