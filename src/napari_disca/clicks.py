@@ -215,7 +215,8 @@ class Guidance:
 
 
 @lru_cache(maxsize=8)
-def _cone(radius: int) -> NDArray[np.float32]:
+def cone(radius: int) -> NDArray[np.float32]:
+    """``max(0, 1 - d / radius)`` around a pixel, ``2 * radius + 1`` pixels a side."""
     offsets = np.arange(-radius, radius + 1)
     distance = np.hypot(offsets[:, None], offsets[None, :])
     return np.maximum(0.0, 1.0 - distance / radius).astype(np.float32)
@@ -224,7 +225,7 @@ def _cone(radius: int) -> NDArray[np.float32]:
 def _draw_cones(
     maps: NDArray[np.float32], clicks: Iterable[Click], window: Window, radius: int
 ) -> None:
-    stamp = _cone(radius)
+    stamp = cone(radius)
     for click in clicks:
         box = Window(click.row - radius, click.col - radius, *stamp.shape)
         seen = box & window

@@ -25,6 +25,7 @@ from napari_disca.events import Note
 from napari_disca.features import FeatureCache, halved
 from napari_disca.inputs import NetworkInput
 from napari_disca.networks import Network, prepared
+from napari_disca.obeyed import obeyed
 from napari_disca.tiling import Tile, Tiling, Window
 from napari_disca.uncertainty import on_network, uncertainty
 
@@ -32,6 +33,8 @@ T = TypeVar("T")
 
 #: Tiles of 512 pixels that overlap by 128, Lenczner et al. (2020), section 4.1.
 TILE_SIZE, TILE_HALO = 512, 64
+#: Pixels of the network's grid around a click that follow it if the network does not.
+OBEYED_WITHIN = 8
 #: A click is felt in full where it changes a logit by this much.
 _FELT = 0.5
 #: Some 10^11 pixels.
@@ -333,7 +336,7 @@ class Predictor:
         forms: dict[tuple[bool, Window], list[int]] = {}
         for i in with_data:
             pixels, clicks = asked[i]
-            forms.setdefault((bool(clicks), self._wanted(pixels.tile)), []).append(i)
+            forms.setdefault((bool(clicks), self._wanted(pixels.tile, clicks)), []).append(i)
         for (clicked, box), members in forms.items():
             drawn = self._surely(partial(self._drawn, [asked[i] for i in members], box, clicked))
             for i, (best, unsure) in zip(members, drawn, strict=True):
@@ -350,27 +353,46 @@ class Predictor:
         for start in range(0, len(asked), self._compute.batch):
             part = asked[start : start + self._compute.batch]
             logits = self._logits(part, box, clicked)
-            for of_tile, (pixels, _) in zip(logits, part, strict=False):
+            for of_tile, (pixels, clicks) in zip(logits, part, strict=False):
                 unsure = self._unsure(of_tile, pixels, box) if self._uncertain else None
-                best.append(Predicted(self._best(of_tile, pixels, box), unsure))
+                labels = self._best(of_tile, pixels, box)
+                self._clicked(labels, pixels, clicks)
+                best.append(Predicted(labels, unsure))
         return best
 
-    def _wanted(self, tile: Tile) -> Window:
+    def _wanted(self, tile: Tile, clicks: Clicks) -> Window:
         """Logits that decide about the kept pixels, counted from the corner of what is read."""
         factor = self._inputs.factor
         # A pixel of the image looks at the network's pixels that it covers, and at neighbours.
         margin = 0 if factor == 1.0 else 2 + math.ceil(factor)
-        return (tile.keep.grown(margin) & tile.read).relative_to(tile.read)
+        box = tile.keep.grown(margin) & tile.read
+        # Clicks beyond it that are obeyed inside, too. Seldom, and the more there is the slower.
+        beyond = box.grown(self._obeyed_within) & tile.read
+        if len(clicks.inside(beyond)) > len(clicks.inside(box)):
+            box = beyond
+        return box.relative_to(tile.read)
 
     def _best(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
-        if self._inputs.factor == 1.0:
-            classes: NDArray[np.uint8] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
-            return classes
         read = pixels.tile.read
+        if self._inputs.factor == 1.0:
+            kept = pixels.tile.keep.relative_to(read).relative_to(box)
+            best = logits[(slice(None), *kept.slices)].argmax(dim=0)
+            classes: NDArray[np.uint8] = best.to(torch.uint8).cpu().numpy()
+            return classes
         there = Window(read.top + box.top, read.left + box.left, box.height, box.width)
         on_image = self._inputs.to_image(logits.float().cpu().numpy(), there, pixels.window)
-        best: NDArray[np.uint8] = on_image.argmax(axis=0).astype(np.uint8)
-        return best
+        classes = on_image.argmax(axis=0).astype(np.uint8)
+        return classes
+
+    def _clicked(self, labels: NDArray[np.uint8], pixels: Pixels, clicks: Clicks) -> None:
+        """Give the clicked pixels themselves their class, in place.
+
+        Resampling may have mixed them with their neighbours, and of clicks of several classes
+        beside each other not all can be likeliest.
+        """
+        for click in clicks.inside(pixels.tile.keep):
+            there = self._inputs.image_window(Window(click.row, click.col, 1, 1))
+            labels[(there & pixels.window).relative_to(pixels.window).slices] = click.label
 
     def _unsure(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
         keep = pixels.tile.keep
@@ -386,7 +408,8 @@ class Predictor:
         network = self._network
         with self._compute.autocast():
             if cached is None:
-                return self._computed(asked, box, clicked, self._kept if clicked else None)
+                logits = self._computed(asked, box, clicked, self._kept if clicked else None)
+                return self._obeyed(logits, asked, box) if clicked else logits
             keys = [(self._encoder, pixels.tile.index) for pixels, _ in asked]
             known = {key: features for key in keys if (features := cached.get(key)) is not None}
             unknown = [one for key, one in zip(keys, asked, strict=True) if key not in known]
@@ -419,8 +442,10 @@ class Predictor:
         converted: list[torch.Tensor] = []
 
         def through(network: Network, name: str, guided: bool) -> torch.Tensor:
+            # The part that is wanted depends on the clicks, too.
+            part = f"{name}@{box.top},{box.left},{box.bottom},{box.right}"
             keys = [
-                (f"{name}+{_digest(clicks)}" if guided else name, pixels.tile.index)
+                (f"{part}+{_digest(clicks)}" if guided else part, pixels.tile.index)
                 for pixels, clicks in asked
             ]
             if kept is not None:
@@ -445,6 +470,22 @@ class Predictor:
         felt = (guided - plain).abs().amax(dim=1, keepdim=True)
         share = (felt / _FELT).clamp(max=1.0)
         return torch.lerp(through(self._network, self._name, False).float(), guided, share)
+
+    def _obeyed(
+        self, logits: torch.Tensor, asked: Sequence[tuple[Pixels, Clicks]], box: Window
+    ) -> torch.Tensor:
+        """Logits of tiles with clicks, in which these are obeyed."""
+        result = []
+        for of_tile, (pixels, clicks) in zip(logits, asked, strict=False):
+            read = pixels.tile.read
+            there = Window(read.top + box.top, read.left + box.left, box.height, box.width)
+            result.append(obeyed(of_tile, clicks, there, self._obeyed_within))
+        return torch.stack(result)
+
+    @property
+    def _obeyed_within(self) -> int:
+        # No farther than a click's own drawing, or tiles would change that it does not touch.
+        return min(OBEYED_WITHIN, self._inputs.card.guidance.reach)
 
     def _images(self, asked: Sequence[tuple[Pixels, Clicks]]) -> torch.Tensor:
         """Scaled pixels of some tiles, at most a batch of them, on the device."""
@@ -473,6 +514,8 @@ class Predictor:
         box = Window.whole(pixels.window.shape)
         with self._compute.autocast():
             logits = self._computed([(pixels, clicks)], box, bool(clicks), None)
+            if clicks:
+                logits = self._obeyed(logits, [(pixels, clicks)], box)
         return logits[0].float().cpu()
 
     def _surely(self, work: Callable[[], T]) -> T:
