@@ -29,9 +29,8 @@ from napari_disca.recipes.examples import Example, between, private, unguided
 from napari_disca.recipes.optimiser import Optimiser
 from napari_disca.tiling import Tiling, Window
 
-#: The plain recipe from which every candidate differs in one thing. Its crops are as large as
-#: the images of the study, so that a pass over them is a pass over the image.
-PLAIN = Disca(rate=6e-4, passes=10, tolerance=0.0, crop_size=512, near="pretrained")
+#: The plain recipe from which every candidate differs in one thing.
+PLAIN = Disca(rate=6e-4, passes=10, tolerance=0.0, near="pretrained")
 #: Too strong for many an image: what is to be held back where it does harm.
 STRONG = replace(PLAIN, rate=2e-3)
 
@@ -51,6 +50,7 @@ class Candidate(ABC):
     title: ClassVar[str] = "a candidate"
     learns: ClassVar[bool] = True
     continues: ClassVar[bool] = False
+    likeness: ClassVar[float] = 0.0
 
     crop_size: int = PLAIN.crop_size
     near: Literal["adapted", "pretrained"] = "pretrained"
@@ -561,6 +561,9 @@ def _distances(example: Example, *, scaled: bool = True) -> Tensor:
 #: Every recipe of the study. The presets are whatever the program has under these names.
 CANDIDATES: dict[str, Recipe] = {
     **{name: RECIPES[name] for name in ("disir", "paper", "authors-plugin", "default")},
+    "everywhere": replace(RECIPES["default"], likeness=0.0),
+    "always": replace(RECIPES["default"], strength="full"),
+    "always-everywhere": replace(RECIPES["default"], strength="full", likeness=0.0),
     "all-1e-5": replace(PLAIN, parameters="all", rate=1e-5),
     "all-1e-5-near-adapted": replace(PLAIN, parameters="all", rate=1e-5, near="adapted"),
     "all-1e-4": replace(PLAIN, parameters="all", rate=1e-4),

@@ -22,7 +22,6 @@ from napari_disca.networks import Network, prepared
 from napari_disca.recipes import Adaptation, Disca, examples
 from napari_disca.recipes.examples import (
     Example,
-    log_likelihoods,
     private,
     right,
     unguided,
@@ -32,6 +31,13 @@ from napari_disca.recipes.optimiser import Optimiser
 
 #: Loss of one crop: its number and the logits ``(1, classes, h, w)`` of the learner.
 Objective = Callable[[int, Tensor], Tensor]
+
+
+def log_likelihoods(logits: Tensor, example: Example) -> NDArray[np.float64]:
+    """Log-probability of every click's class."""
+    found = -F.cross_entropy(example.clicked(logits), example.labels, reduction="none")
+    likelihoods: NDArray[np.float64] = found.double().cpu().numpy()
+    return likelihoods
 
 
 class Problem:

@@ -6,7 +6,7 @@ import hashlib
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -21,6 +21,7 @@ from napari_disca.features import FeatureCache
 from napari_disca.history import Adapted, Lock
 from napari_disca.inputs import NetworkInput
 from napari_disca.learning import Networks
+from napari_disca.likeness import Likeness
 from napari_disca.networks import Network, encoder_fingerprint
 from napari_disca.predict import Pixels, Predicted, Predictor, TileClicks, read_pixels
 from napari_disca.tiling import Tile, Tiling, Window
@@ -91,6 +92,8 @@ class Drawing:
         self._encoder = encoder_fingerprint(networks.original)
         self._predictors: OrderedDict[str, Predictor] = OrderedDict()
         self.recent = RecentTiles(_RECENT_BYTES)
+        #: Labels of a tile as the pretrained network has drawn it, where they can be read.
+        self.initial: Callable[[Tile], NDArray[np.uint8] | None] = lambda _: None
         self._inputs = inputs
         self._tiling = tiling
         self._compute = compute
@@ -183,7 +186,9 @@ class Drawing:
         for predictor in list(self._predictors.values()):
             yield from predictor.notes()
 
-    def _predictor(self, run: Adapted | None, network: Network) -> Predictor:
+    def _predictor(
+        self, run: Adapted | None, network: Network, likeness: Likeness | None = None
+    ) -> Predictor:
         """Predictor of a run's network; the last few stay ready."""
         name = self.networks.name(run)
         predictor = self._predictors.pop(name, None)
@@ -198,6 +203,8 @@ class Drawing:
                 self._compute,
                 (encoder, self.features) if frozen else None,
                 near=None if near is None else self._predictor(None, near),
+                likeness=likeness,
+                pretrained=self._pretrained,
                 kept=(name, self._logits),
                 uncertain=True,
             )
@@ -209,8 +216,14 @@ class Drawing:
     def network(self, run: Adapted | None) -> Job[Network]:
         """Job that returns the network of a run, and makes it ready for prediction."""
         network = yield from self.networks.network(run, self.sample)
-        self._predictor(run, network)
+        likeness = yield from self.networks.likeness(run, network)
+        self._predictor(run, network, likeness)
         return network
+
+    def _pretrained(self, tile: Tile) -> NDArray[np.uint8] | None:
+        """Labels of a tile by the pretrained network without clicks, if they are at hand."""
+        known = self.recent.get(tile.index, self.networks.weights)
+        return self.initial(tile) if known is None else known.labels
 
     def draw(
         self,
@@ -286,9 +299,9 @@ class Drawing:
         known = self.recent.get(tile.index, state)
         if known is not None:
             return known
-        network = yield from self.networks.network(run, self.sample)
+        yield from self.network(run)
         asked = read_pixels(self._inputs, tile), clicks.of(tile)
-        labels, unsure = self._predictor(run, network).batch([asked])[0]
+        labels, unsure = self._predictors[self.networks.name(run)].batch([asked])[0]
         drawn = Drawn(labels, uncertainty=unsure)
         if keep:
             self.recent.put(tile.index, state, drawn)

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from napari_disca.clicks import Clicks
 from napari_disca.compute import Compute
@@ -17,13 +18,18 @@ from napari_disca.errors import out_of_memory
 from napari_disca.events import Job, Note
 from napari_disca.history import Adapted, Lock
 from napari_disca.inputs import NetworkInput
+from napari_disca.likeness import Likeness, likeness
 from napari_disca.networks import Delta, DeltaCache, Network, fingerprint
 from napari_disca.recipes import Adaptation, crops_for
 from napari_disca.tiling import Tiling
 
+T = TypeVar("T")
+
 #: Whole networks, and bytes of deltas, that are kept besides the pretrained one.
 _NETWORKS = 3
 _DELTA_BYTES = 256 << 20
+#: A few kilobytes each.
+_LIKENESSES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ class Networks:
         self._kept: OrderedDict[str, Network] = OrderedDict()
         self._deltas: OrderedDict[str, Delta] = OrderedDict()
         self._known: dict[str, str] = {}
+        self._likenesses: OrderedDict[str, Likeness] = OrderedDict()
         # A second job may start before the first has ended.
         self._lock = threading.Lock()
 
@@ -86,6 +93,32 @@ class Networks:
         if run is None or self.name(run) == self.weights:
             return None
         return self.original if run.recipe.holds_near else None
+
+    def likeness(self, run: Adapted | None, network: Network) -> Job[Likeness | None]:
+        """Job that returns how a run's network sees the clicks that it has learned from.
+
+        None where what is learned counts everywhere.
+
+        Parameters
+        ----------
+        run : Adapted or None
+        network : Network
+            Of `network`.
+        """
+        if run is None or self.near(run) is None or run.recipe.likeness == 0:
+            return None
+        known = self._likenesses.get(run.key)
+        if known is None:
+            crops = yield from crops_for(run.recipe, self._inputs, run.clicks, self._tiling)
+            least = run.recipe.likeness
+            known = yield from self._somewhere(
+                lambda compute: likeness(network, crops, least, compute), "looking"
+            )
+            with self._lock:
+                self._likenesses[run.key] = known
+                while len(self._likenesses) > _LIKENESSES:
+                    self._likenesses.popitem(last=False)
+        return known
 
     def expect(self, key: str, weights: str) -> None:
         """Remember the fingerprint of what the runs of a key learn."""
@@ -189,23 +222,30 @@ class Networks:
     def _adapted(
         self, run: Adapted, crops: Sequence[Crop], current: Network | None
     ) -> Job[Adaptation]:
-        """Let the recipe learn; on the CPU where the device's memory is full."""
-        compute = self._compute
-        try:
-            adaptation: Adaptation = yield from run.recipe.adapt(
+        """Let the recipe learn."""
+
+        def learn(compute: Compute) -> Job[Adaptation]:
+            return run.recipe.adapt(
                 self.original, crops, current=current, compute=compute, seed=run.seed
             )
-            return adaptation
+
+        adaptation: Adaptation = yield from self._somewhere(learn, "learning")
+        return adaptation
+
+    def _somewhere(self, work: Callable[[Compute], Job[T]], what: str) -> Job[T]:
+        """Run a job on the device; on the CPU where the device's memory is full."""
+        compute = self._compute
+        try:
+            result: T = yield from work(compute)
+            return result
         except RuntimeError as error:
             if compute.last_resort or not out_of_memory(error):
                 raise
         # Not in the handler: the error holds on to the tensors of the failed attempt.
         compute.free()
-        yield Note(f"The memory of the {compute.device.type} device is full: learning on the CPU")
-        adaptation = yield from run.recipe.adapt(
-            self.original, crops, current=current, compute=compute.on_cpu(), seed=run.seed
-        )
-        return adaptation
+        yield Note(f"The memory of the {compute.device.type} device is full: {what} on the CPU")
+        result = yield from work(compute.on_cpu())
+        return result
 
     def _restored(self, run: Adapted) -> Network | None:
         weights = run.weights or self._known.get(run.key, "")

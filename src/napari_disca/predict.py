@@ -24,7 +24,8 @@ from napari_disca.errors import RasterError, out_of_memory
 from napari_disca.events import Note
 from napari_disca.features import FeatureCache, halved
 from napari_disca.inputs import NetworkInput
-from napari_disca.networks import Network, prepared
+from napari_disca.likeness import Likeness
+from napari_disca.networks import Features, Network, prepared
 from napari_disca.obeyed import obeyed
 from napari_disca.tiling import Tile, Tiling, Window
 from napari_disca.uncertainty import on_network, uncertainty
@@ -244,6 +245,11 @@ class Predictor:
         Of the pretrained network, if that shall read the clicks in place of `network`, which has
         learned from them already. Its guided logits count as far as the clicks change them, and
         those of `network` without clicks beyond.
+    likeness : Likeness, optional
+        With `near`: `network` counts only for pixels that look like the clicks it has learned from;
+        the others stay as the pretrained network has them.
+    pretrained : callable, optional
+        Labels of a tile by the pretrained network without clicks, where they are known.
     kept : (str, FeatureCache), optional
         Fingerprint of the network, and where to keep the logits of tiles with clicks. The next
         click in a tile asks for two of its three logits again, and a second map for the third.
@@ -258,6 +264,8 @@ class Predictor:
         compute: Compute,
         features: tuple[str, FeatureCache] | None = None,
         near: Predictor | None = None,
+        likeness: Likeness | None = None,
+        pretrained: Callable[[Tile], NDArray[np.uint8] | None] = lambda _: None,
         kept: tuple[str, FeatureCache] | None = None,
         *,
         uncertain: bool = False,
@@ -265,6 +273,8 @@ class Predictor:
         self._original = network
         self._uncertain = uncertain
         self._near = near
+        self._likeness = likeness if near is not None else None
+        self._pretrained = pretrained
         self._name = kept[0] if kept else ""
         self._kept = kept[1] if kept else None
         self._inputs = inputs
@@ -352,13 +362,36 @@ class Predictor:
         best: list[Predicted] = []
         for start in range(0, len(asked), self._compute.batch):
             part = asked[start : start + self._compute.batch]
-            logits = self._logits(part, box, clicked)
-            for of_tile, (pixels, clicks) in zip(logits, part, strict=False):
-                unsure = self._unsure(of_tile, pixels, box) if self._uncertain else None
-                labels = self._best(of_tile, pixels, box)
+            logits, counts = self._logits(part, box, clicked)
+            for i, (pixels, clicks) in enumerate(part):
+                unsure = self._unsure(logits[i], pixels, box) if self._uncertain else None
+                labels = self._best(logits[i], pixels, box)
+                if counts is not None:
+                    learned = self._on_image(counts[i], pixels, box)
+                    labels = np.where(learned, labels, self._unlearned(pixels))
                 self._clicked(labels, pixels, clicks)
                 best.append(Predicted(labels, unsure))
         return best
+
+    def _unlearned(self, pixels: Pixels) -> NDArray[np.uint8]:
+        """Labels of a tile without clicks by the pretrained network."""
+        known = self._pretrained(pixels.tile)
+        if known is None:
+            assert self._near is not None
+            known = self._near.batch([(pixels, Clicks())])[0].labels
+        return known
+
+    def _on_image(self, chosen: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.bool_]:
+        """Bring a ``(1, h, w)`` choice of the network's pixels to the image's."""
+        read = pixels.tile.read
+        if self._inputs.factor == 1.0:
+            kept = pixels.tile.keep.relative_to(read).relative_to(box)
+            there: NDArray[np.bool_] = chosen[0][kept.slices].cpu().numpy()
+            return there
+        window = Window(read.top + box.top, read.left + box.left, box.height, box.width)
+        share = self._inputs.to_image(chosen.float().cpu().numpy(), window, pixels.window)[0]
+        resampled: NDArray[np.bool_] = share >= 0.5
+        return resampled
 
     def _wanted(self, tile: Tile, clicks: Clicks) -> Window:
         """Logits that decide about the kept pixels, counted from the corner of what is read."""
@@ -402,14 +435,19 @@ class Predictor:
 
     def _logits(
         self, asked: Sequence[tuple[Pixels, Clicks]], box: Window, clicked: bool
-    ) -> torch.Tensor:
-        """Logits of the same box of some tiles, at most a batch of them."""
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Logits of the same box of some tiles, at most a batch of them.
+
+        With them, ``(B, 1, h, w)``, where they count; None: everywhere.
+        """
         cached = None if clicked else self._features
         network = self._network
         with self._compute.autocast():
+            if clicked:
+                logits = self._computed(asked, box, clicked, self._kept)
+                return self._obeyed(logits, asked, box), None
             if cached is None:
-                logits = self._computed(asked, box, clicked, self._kept if clicked else None)
-                return self._obeyed(logits, asked, box) if clicked else logits
+                return self._learned(network.features(self._images(asked), None, box), box)
             keys = [(self._encoder, pixels.tile.index) for pixels, _ in asked]
             known = {key: features for key in keys if (features := cached.get(key)) is not None}
             unknown = [one for key, one in zip(keys, asked, strict=True) if key not in known]
@@ -429,7 +467,14 @@ class Predictor:
                 )
                 for parts in zip(*one, strict=True)
             )
-            return network.decode_window(layers, box)
+            return self._learned(layers, box)
+
+    def _learned(self, features: Features, box: Window) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Logits from the features of tiles without clicks, and where they count."""
+        if self._likeness is None:
+            return self._network.decode_window(features, box), None
+        logits, closest = self._network.decode_described(features, box, self._likeness.closest)
+        return logits, self._likeness.counts(logits, closest)
 
     def _computed(
         self,
@@ -441,7 +486,9 @@ class Predictor:
         """Logits from the pixels; with `near` its own where the clicks are felt."""
         converted: list[torch.Tensor] = []
 
-        def through(network: Network, name: str, guided: bool) -> torch.Tensor:
+        def through(
+            network: Network, name: str, guided: bool, otherwise: torch.Tensor | None = None
+        ) -> torch.Tensor:
             # The part that is wanted depends on the clicks, too.
             part = f"{name}@{box.top},{box.left},{box.bottom},{box.right}"
             keys = [
@@ -456,7 +503,13 @@ class Predictor:
                 converted.append(self._images(asked))
             guidance = self._guidance(asked) if guided else None
             features = network.features(converted[0], guidance, box)
-            logits = network.decode_window(features, box)[: len(asked)]
+            if otherwise is None:
+                logits = network.decode_window(features, box)[: len(asked)]
+            else:
+                logits, counts = self._learned(features, box)
+                logits = logits[: len(asked)]
+                if counts is not None:
+                    logits = torch.where(counts[: len(asked)], logits.float(), otherwise)
             if kept is not None:
                 for i, key in enumerate(keys):
                     kept.put(key, (logits[i : i + 1].cpu(),))
@@ -466,10 +519,11 @@ class Predictor:
         if not clicked or near is None:
             return through(self._network, self._name, clicked)
         guided = through(self._near_network, near._name, True).float()
-        plain = through(self._near_network, near._name, False)
+        plain = through(self._near_network, near._name, False).float()
         felt = (guided - plain).abs().amax(dim=1, keepdim=True)
         share = (felt / _FELT).clamp(max=1.0)
-        return torch.lerp(through(self._network, self._name, False).float(), guided, share)
+        learned = through(self._network, self._name, False, otherwise=plain)
+        return torch.lerp(learned.float(), guided, share)
 
     def _obeyed(
         self, logits: torch.Tensor, asked: Sequence[tuple[Pixels, Clicks]], box: Window

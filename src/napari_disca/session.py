@@ -186,6 +186,7 @@ class Session:
         self.maps: dict[str, Canvas] = {
             name: Canvas(raster.shape, folder / name if folder else None) for name in MAPS
         }
+        self._drawing.initial = self._initial
         #: Map -> how sure the network is of it, as drawn: the cells of `napari_disca.uncertainty`.
         #: Maps of an earlier session in a folder have none until they are drawn anew.
         self.uncertainty: dict[str, NDArray[np.uint8]] = {
@@ -664,6 +665,12 @@ class Session:
             self._on_learned(event)
         elif isinstance(event, Adapted):
             self._on_adapted(event)
+
+    def _initial(self, tile: Tile) -> NDArray[np.uint8] | None:
+        """Labels of a tile by the pretrained network alone, if its map shows them."""
+        if self._drawn.get("initial", tile.index) != self._networks.weights:
+            return None
+        return self.maps["initial"].read(self._drawing.window(tile))
 
     def _on_adapted(self, event: Adapted) -> None:
         delta = event.changed

@@ -33,6 +33,7 @@ from napari_disca.exports import write_geotiff
 from napari_disca.history import Adapted, Lock
 from napari_disca.inputs import NetworkInput
 from napari_disca.learning import Networks
+from napari_disca.likeness import Likeness
 from napari_disca.networks import Network
 from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.predict import Predictor, TileClicks, tiling_for
@@ -66,6 +67,8 @@ class MapStream:
         In pixels of the image; without clicks the map is the network's own.
     near : Network, optional
         The network that reads the clicks, if it is another one; see `Predictor`.
+    likeness : Likeness, optional
+        Where what was learned counts; see `Predictor`.
     """
 
     inputs: NetworkInput
@@ -73,6 +76,7 @@ class MapStream:
     compute: Compute
     clicks: Clicks = field(default_factory=Clicks)
     near: Network | None = None
+    likeness: Likeness | None = None
 
     def adapt(self, recipe: Recipe, seed: int = 0) -> Job[tuple[MapStream, Adaptation]]:
         """Job that learns from the clicks; the stream it returns makes the adapted map.
@@ -89,7 +93,9 @@ class MapStream:
         run = Adapted(Adaptation(None), recipe, clicks=self.clicks, seed=seed)
         made = yield from networks.learn(run, _nothing_checked)
         network = made.adaptation.network or self.network
-        return replace(self, network=network, near=networks.near(made)), made.adaptation
+        likeness = yield from networks.likeness(made, network)
+        stream = replace(self, network=network, near=networks.near(made), likeness=likeness)
+        return stream, made.adaptation
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -123,6 +129,7 @@ class MapStream:
             _written(inputs.raster.path),
             network_fingerprint(self.network),
             network_fingerprint(self.near) if self.near else "",
+            self.likeness.least if self.likeness else 0.0,
             inputs.bands,
             float(inputs.factor),
             str(self.compute.dtype),
@@ -150,7 +157,7 @@ class MapStream:
         """
         inputs = _ReadInput(self.inputs)
         near = Predictor(self.near, inputs, self.compute) if self.near else None
-        predictor = Predictor(self.network, inputs, self.compute, near=near)
+        predictor = Predictor(self.network, inputs, self.compute, near=near, likeness=self.likeness)
         clicks = TileClicks.assign(self.clicks, self.inputs, tiling_for(self.inputs))
         ahead = _read_ahead(self.inputs, self.runs if runs is None else runs, workers)
         with closing(ahead):

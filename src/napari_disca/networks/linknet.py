@@ -6,6 +6,7 @@ semantic segmentation"; He et al. (2016) for the encoder. Lenczner et al. (2020)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -142,13 +143,29 @@ class LinkNet(Network):
 
     def decode_window(self, features: Features, keep: Window) -> Tensor:
         """Logits of a window: the last layers, where most of the pixels are, see no more."""
+        x, window = self._before_head(features, keep)
+        logits: Tensor = self.head(x)
+        return logits[(..., *window.slices)]
+
+    def decode_described(
+        self, features: Features, keep: Window, describe: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of a window, and what a function makes of the last 32 features before them."""
+        x, window = self._before_head(features, keep)
+        last = self.head[:-1](x)
+        logits = self.head[-1](last)
+        # The last layer doubles the size about the same centres as bilinear interpolation does.
+        described = F.interpolate(describe(last), scale_factor=2, mode="bilinear")
+        return logits[(..., *window.slices)], described[(..., *window.slices)]
+
+    def _before_head(self, features: Features, keep: Window) -> tuple[Tensor, Window]:
+        """What the head reads for a window, and where this is in what the head gives."""
         stem, *deeper = features
         x = self._up(deeper)
         rows, cols = _quarter(keep, (x.shape[-2], x.shape[-1]))
         x = x[..., rows, cols].contiguous(memory_format=torch.channels_last)
-        logits: Tensor = self.head(self.ups[-1](x) + stem)
         top, left = keep.top - 4 * rows.start, keep.left - 4 * cols.start
-        return logits[..., top : top + keep.height, left : left + keep.width]
+        return self.ups[-1](x) + stem, Window(top, left, keep.height, keep.width)
 
     def _up(self, deeper: list[Tensor]) -> Tensor:
         """Run the decoder up to a quarter of the resolution."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, TypeAlias
 
 import torch
@@ -75,6 +76,28 @@ class Network(nn.Module):
     def decode_window(self, features: Features, keep: Window) -> Tensor:
         """Logits ``(B, classes, keep.height, keep.width)`` from trimmed features."""
         return self.decode(features)[(..., *keep.slices)]
+
+    def decode_described(
+        self, features: Features, keep: Window, describe: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of a window, and what a function makes of the features that they come from.
+
+        Parameters
+        ----------
+        features : Features
+            Trimmed.
+        keep : Window
+        describe : callable
+            ``(B, d, H', W')`` features to ``(B, n, H', W')`` values. By default the features are
+            the logits themselves; a subclass gives the last ones before them.
+
+        Returns
+        -------
+        (B, classes, keep.height, keep.width) tensor
+        (B, n, keep.height, keep.width) tensor
+        """
+        logits = self.decode_window(features, keep)
+        return logits, describe(logits)
 
     def features(self, image: Tensor, guidance: Tensor | None, keep: Window) -> Features:
         """Features from which `decode_window` makes the logits of a part of the input.

@@ -1,11 +1,16 @@
 """DISCA as far as the clicks agree: click cross-validation chooses the strength, zero included.
 
-Steps that are too strong correct a shifted image, whose errors are systematic, and spoil one whose
-errors are local. Which it is, the clicks tell: the network learns from one half of them, and the
-other half is asked whether it was helped. With ``p`` the class probabilities of the pretrained
-network theta0 and ``p'`` those after learning, both without guidance, the gain of a held-out click
-is ``log p'(class) - log p(class)``. Adapting pays where most held-out clicks gain, and they gain
-more than the map moves: a network that changes everywhere helps some click by chance.
+The clicks are dealt into two folds. The network learns from each fold by itself, and every click
+is asked of the network that has not seen it: with ``p`` the class probabilities of the pretrained
+network theta0 and ``p'`` those after learning, both without guidance, a held-out click agrees if
+``log p'(class) - log p(class)`` is positive, and larger at the click than at most pixels around it
+that had another class before: a network that is less sure of everything agrees with every mistake.
+What is adopted is the mean of the two networks, as far as the clicks agree::
+
+    theta = theta0 + strength * ((theta_A + theta_B) / 2 - theta0)
+
+Every click is in one fold, so all of it costs little more than learning once. What is learned
+counts for pixels that look like a click; see `napari_disca.likeness`.
 """
 
 from __future__ import annotations
@@ -13,8 +18,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, fields, replace
-from typing import ClassVar, Literal, NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -30,8 +35,8 @@ from napari_disca.recipes.disca import Disca, Parameters
 from napari_disca.recipes.examples import (
     Example,
     between,
-    log_likelihoods,
     moved,
+    right,
     unguided,
     with_clicks,
 )
@@ -40,13 +45,8 @@ from napari_disca.tiling import Tiling, Window
 
 #: Parts that the clicks are dealt into; each is held out once.
 _FOLDS = 2
-#: Fewer clicks say too little about the rest of the image.
-_LEAST_CLICKS = 3
-#: Strength -> share of the held-out clicks that must gain, and their mean gain (nats). Half the
-#: way has most of what there is to win and a third of what there is to lose.
-_NEEDED = {0.5: (0.75, 0.25), 1.0: (0.9, 0.75)}
-#: Mean gain that must be had per share of the map that moves.
-_GAIN_PER_MOVED = 3.0
+#: Strength -> share of the held-out clicks that must agree.
+_NEEDED = {0.5: 0.6, 1.0: 0.75}
 
 #: What is asked of the user: the same as there.
 _OF_DISCA = {f.name: f.metadata for f in fields(Disca)}
@@ -77,10 +77,19 @@ class Automatic:
         },
     )
     parameters: Parameters = field(default="batchnorm", metadata=_OF_DISCA["parameters"])
-    rate: float = field(default=7.5e-4, metadata=_OF_DISCA["rate"])
-    passes: int = field(default=8, metadata=_OF_DISCA["passes"])
+    rate: float = field(default=1e-3, metadata=_OF_DISCA["rate"])
+    passes: int = field(default=6, metadata=_OF_DISCA["passes"])
     weight: float = field(default=1.0, metadata=_OF_DISCA["weight"])
     crop_size: int = field(default=256, metadata=_OF_DISCA["crop_size"])
+    likeness: float = field(
+        default=0.8,
+        metadata={
+            "min": 0.0,
+            "max": 1.0,
+            "tooltip": "What is learned counts for pixels that look to the network like a click of "
+            "their new class: least cosine of the last features; 0: everywhere",
+        },
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -108,122 +117,141 @@ class Automatic:
         compute: Compute,
         seed: int = 0,
     ) -> Job[Adaptation]:
-        """Choose the strength, then learn from all clicks; see `Recipe.adapt`."""
+        """Learn from each fold, ask the other, and go as far as they agree; see `Recipe.adapt`."""
         began = time.perf_counter()
         clicks = sum(len(crop.labels) for crop in crops)
+        if not clicks:
+            return Adaptation(network, note="no clicks to learn from")
+        if self.strength == "none":
+            return _kept_close(network, clicks, began, "as you chose")
+        examples = [Example(crop, compute.device) for crop in crops]
+        before = yield from _asked(network, examples, compute, Progress("adapting", 0, 1))
+        folds = _dealt(crops)
+        taught: list[Adaptation] = []
+        agreed: list[bool] = []
+        for fold in range(min(_FOLDS, clicks)):
+            own = [with_clicks(crop, of == fold) for crop, of in zip(crops, folds, strict=True)]
+            job = self._disca().adapt(network, own, compute=compute, seed=seed)
+            learned = yield from _part_of(job, fold, min(_FOLDS, clicks))
+            assert learned.network is not None
+            taught.append(learned)
+            after = yield from _asked(learned.network, examples, compute, _AGREEING)
+            for old, new, example, of in zip(before, after, examples, folds, strict=True):
+                agreed += _agrees(old, new, example)[of != fold].tolist()
         if self.strength == "automatic":
-            strength, why = yield from self._chosen(network, crops, clicks, compute, seed)
+            strength, why = _decided(agreed)
         else:
             strength, why = _STRENGTHS[self.strength], "as you chose"
         if strength == 0.0:
-            return Adaptation(
-                network,
-                clicks=clicks,
-                seconds=time.perf_counter() - began,
-                note=f"kept close: {why}; only the surroundings of the clicks are corrected",
-            )
-        learned: Adaptation = yield from self._disca().part_way(
-            strength, network, crops, compute=compute, seed=seed
+            return _kept_close(network, clicks, began, why)
+        adapted = taught[0].network
+        for number, other in enumerate(taught[1:], start=2):
+            assert adapted is not None
+            assert other.network is not None
+            adapted = between(adapted, other.network, 1 / number)
+        assert adapted is not None
+        adapted = between(network, adapted, strength)
+        after = yield from _asked(adapted, examples, compute, _AGREEING)
+        share = moved(_classes(before), _classes(after), examples)
+        right_before, right_after = (
+            sum(right(logits, example) for logits, example in zip(asked, examples, strict=True))
+            for asked in (before, after)
         )
         how = "fully" if strength == 1.0 else "half-way"
-        return replace(
-            learned,
+        return Adaptation(
+            adapted,
+            steps=sum(learned.steps for learned in taught),
+            losses=tuple(loss for learned in taught for loss in learned.losses),
+            right_before=right_before,
+            right_after=right_after,
+            clicks=clicks,
+            moved=share,
             seconds=time.perf_counter() - began,
-            note=f"adapted {how}: {why}; {learned.note}",
+            note=(
+                f"adapted {how}: {why}; {right_after} of {clicks} clicks learned "
+                f"({right_before} before), {share:.0%} of the pixels around them changed"
+            ),
         )
 
-    def _chosen(
-        self, network: Network, crops: Sequence[Crop], clicks: int, compute: Compute, seed: int
-    ) -> Job[tuple[float, str]]:
-        """Strength, 0 to 1, and the reason."""
-        if clicks < _LEAST_CLICKS:
-            some = "one click says" if clicks == 1 else f"{clicks} clicks say"
-            needed = f"click on {_LEAST_CLICKS} mistakes or more"
-            return 0.0, f"{some} too little about the rest of the image ({needed})"
-        folds = _dealt(crops)
-        examples = [Example(crop, compute.device) for crop in crops]
-        stage = "trying on clicks that are held out"
-        before = yield from _asked(network, examples, compute, Progress(stage, 0, _FOLDS))
-        gains: dict[float, list[float]] = {strength: [] for strength in _NEEDED}
-        shares: dict[float, list[float]] = {strength: [] for strength in _NEEDED}
-        for fold in range(_FOLDS):
-            held_out = [of == fold for of in folds]
-            taught = [with_clicks(crop, ~held) for crop, held in zip(crops, held_out, strict=True)]
-            progress = Progress(stage, fold, _FOLDS)
-            job = self._disca().adapt(network, taught, compute=compute, seed=seed)
-            learned = yield from _told(job, progress)
-            assert learned.network is not None
-            for strength in _NEEDED:
-                there = learned.network
-                if strength < 1.0:
-                    there = between(network, there, strength)
-                after = yield from _asked(there, examples, compute, progress)
-                for old, new, held in zip(before.scores, after.scores, held_out, strict=True):
-                    gains[strength] += (new - old)[held].tolist()
-                shares[strength].append(moved(before.classes, after.classes, examples))
-        return _decided({s: (np.asarray(gains[s]), float(np.mean(shares[s]))) for s in _NEEDED})
+
+#: What is said while networks are asked what they have learned.
+_AGREEING = Progress("asking held-out clicks", 0, 1)
 
 
-def _decided(found: dict[float, tuple[NDArray[np.float64], float]]) -> tuple[float, str]:
-    """Strength that helps held-out clicks most, if it helps enough of them.
+def _kept_close(network: Network, clicks: int, began: float, why: str) -> Adaptation:
+    return Adaptation(
+        network,
+        clicks=clicks,
+        seconds=time.perf_counter() - began,
+        note=f"kept close: {why}; only the surroundings of the clicks are corrected",
+    )
+
+
+def _decided(agreed: Sequence[bool]) -> tuple[float, str]:
+    """Strength, 0 to 1, and the reason.
 
     Parameters
     ----------
-    found : dict
-        Strength -> gains of the held-out clicks, and the share of the pixels that moved.
+    agreed : sequence of bool
+        Of every click that was held out.
     """
-    best, most = 0.0, 0.0
-    for strength, (gains, share) in found.items():
-        agreeing, least = _NEEDED[strength]
-        worth = gains.mean() - _GAIN_PER_MOVED * share
-        if (gains > 0).mean() >= agreeing and gains.mean() >= least and worth > most:
-            best, most = strength, float(worth)
-    gains, share = found[best or min(found)]
-    agreed = int((gains > 0).sum())
-    agree = f"{agreed} of {len(gains)} held-out clicks agree"
-    if best:
-        return best, agree
-    agreeing, least = _NEEDED[min(found)]
-    if agreed < agreeing * len(gains):
-        return best, f"errors look local ({agree})"
-    if gains.mean() < least:
-        return best, f"there is little to gain ({agree}, but hardly get better)"
-    return best, f"{share:.0%} of the map would change for little ({agree})"
+    if not agreed:
+        return 0.5, "one click cannot be held out"
+    agree = f"{sum(agreed)} of {len(agreed)} held-out clicks agree"
+    strengths = [s for s, needed in _NEEDED.items() if sum(agreed) >= needed * len(agreed)]
+    if not strengths:
+        return 0.0, f"errors look local ({agree})"
+    return max(strengths), agree
 
 
-class _Answers(NamedTuple):
-    """What a network without guidance says of some examples."""
+def _agrees(before: Tensor, after: Tensor, example: Example) -> NDArray[np.bool_]:
+    """Whether what was learned speaks for each click of an example.
 
-    #: Log-likelihoods of the clicks.
-    scores: list[NDArray[np.float64]]
-    #: Class of every pixel.
-    classes: list[Tensor]
+    Parameters
+    ----------
+    before, after : (1, classes, h, w) tensor
+        Logits.
+    """
+    gained = (after.log_softmax(dim=1) - before.log_softmax(dim=1))[0]
+    best = before[0].argmax(dim=0)
+    agrees = []
+    for row, col, label in zip(example.rows, example.cols, example.labels, strict=True):
+        # Where the class was the likeliest already there is nothing to gain.
+        others = example.valid & (best != label)
+        usual = float(gained[label][others].median()) if others.any() else 0.0
+        agrees.append(float(gained[label, row, col]) > max(0.0, usual))
+    return np.array(agrees, dtype=np.bool_)
 
 
-def _told(job: Job[Adaptation], progress: Progress) -> Job[Adaptation]:
-    """Run a job that is a part of another one: each step tells how far that one is."""
+def _part_of(job: Job[Adaptation], done: int, total: int) -> Job[Adaptation]:
+    """Run a job that is one of several alike; its steps tell how far all of them are."""
     with closing(job):
         while True:
             try:
-                next(job)
+                step = next(job)
             except StopIteration as end:
                 result: Adaptation = end.value
                 return result
-            yield progress
+            if isinstance(step, Progress):
+                step = Progress(step.stage, done * step.total + step.done, total * step.total)
+            yield step
 
 
 def _asked(
     network: Network, examples: Sequence[Example], compute: Compute, progress: Progress
-) -> Job[_Answers]:
+) -> Job[list[Tensor]]:
+    """Logits of every example without its clicks."""
     ready = prepared(network, compute.device, compute.dtype)
-    answers = _Answers([], [])
+    answers: list[Tensor] = []
     for example in examples:
         with torch.inference_mode():
-            (logits,) = unguided(ready, [example], compute)
-            answers.scores.append(log_likelihoods(logits, example))
-            answers.classes.append(logits.argmax(dim=1).to(torch.uint8))
+            answers += unguided(ready, [example], compute)
         yield progress
     return answers
+
+
+def _classes(logits: Sequence[Tensor]) -> list[Tensor]:
+    return [of_one.argmax(dim=1) for of_one in logits]
 
 
 def _dealt(crops: Sequence[Crop]) -> list[NDArray[np.intp]]:

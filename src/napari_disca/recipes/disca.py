@@ -27,7 +27,7 @@ from napari_disca.crops import Crop, tiles_with_clicks, windows_around
 from napari_disca.errors import RecipeError
 from napari_disca.events import Job, Progress
 from napari_disca.networks import Network, prepared
-from napari_disca.recipes.examples import Example, between, guided, moved, private, right, unguided
+from napari_disca.recipes.examples import Example, guided, moved, private, right, unguided
 from napari_disca.recipes.optimiser import Optimiser
 from napari_disca.recipes.recipe import Adaptation, check_fields
 from napari_disca.tiling import Tiling, Window
@@ -53,6 +53,8 @@ class Disca:
 
     title: ClassVar[str] = "DISCA (the whole map)"
     learns: ClassVar[bool] = True
+    #: What is learned counts everywhere.
+    likeness: ClassVar[float] = 0.0
 
     parameters: Parameters = field(
         default="batchnorm",
@@ -152,25 +154,6 @@ class Disca:
         seed: int = 0,
     ) -> Job[Adaptation]:
         """Take `passes` passes over the crops; see `Recipe.adapt`."""
-        return self.part_way(1.0, network, crops, current=current, compute=compute, seed=seed)
-
-    def part_way(
-        self,
-        strength: float,
-        network: Network,
-        crops: Sequence[Crop],
-        *,
-        current: Network | None = None,
-        compute: Compute,
-        seed: int = 0,
-    ) -> Job[Adaptation]:
-        """`adapt`, and go back towards the weights that it began with.
-
-        Parameters
-        ----------
-        strength : float
-            Part of the way that is gone, 0 to 1.
-        """
         began = time.perf_counter()
         examples = [
             Example(crop, compute.device)
@@ -236,8 +219,6 @@ class Disca:
                     "they were not adopted. Lower the rate"
                 )
         adapted = _with_learned(private(began_with, compute), learner)
-        if strength < 1.0:
-            learner = adapted = between(began_with, adapted, strength)
         right_after, after, last = 0, [], 0.0
         for example, anchor in zip(examples, anchors, strict=True):
             with torch.no_grad():

@@ -23,6 +23,7 @@ class Disir:
     learns: ClassVar[bool] = False
     continues: ClassVar[bool] = False
     holds_near: ClassVar[bool] = False
+    likeness: ClassVar[float] = 0.0
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Return nothing, since nothing is learned."""

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from napari_disca.compute import Compute
 from napari_disca.crops import Crop
@@ -84,13 +83,6 @@ def unguided(network: Network, examples: Sequence[Example], compute: Compute) ->
 def right(logits: Tensor, example: Example) -> int:
     """Number of clicks whose class is the likeliest."""
     return int((example.clicked(logits).argmax(dim=1) == example.labels).sum())
-
-
-def log_likelihoods(logits: Tensor, example: Example) -> NDArray[np.float64]:
-    """Log-probability of every click's class."""
-    found = -F.cross_entropy(example.clicked(logits), example.labels, reduction="none")
-    likelihoods: NDArray[np.float64] = found.double().cpu().numpy()
-    return likelihoods
 
 
 def moved(before: Sequence[Tensor], after: Sequence[Tensor], examples: Sequence[Example]) -> float:

@@ -68,6 +68,14 @@ class Recipe(Protocol):
         """Whether near the clicks the map stays what the pretrained network makes of them."""
         ...
 
+    @property
+    def likeness(self) -> float:
+        """Least likeness to a click for what is learned to count at a pixel; 0: everywhere.
+
+        See `napari_disca.likeness`. Only with `holds_near`.
+        """
+        ...
+
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Pieces of the network's grid to learn from.
 
