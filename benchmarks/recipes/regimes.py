@@ -41,7 +41,8 @@ class Regime:
     images : int
         Parts that are measured by default.
     crop : int
-        Side of the parts in the image's pixels; about 512 pixels of the network.
+        Side of the parts in the image's pixels; about 1024 pixels of the network, where the images
+        are as large. Ten clicks are felt in most of a smaller part, where all recipes are DISIR.
     factor : float or None
         Network pixels per image pixel; None: from the ground resolutions.
     class_map : str or None
@@ -53,7 +54,7 @@ class Regime:
     folder: str
     only: tuple[str, ...] = ()
     images: int = 24
-    crop: int = 512
+    crop: int = 1024
     factor: float | None = None
     class_map: str | None = None
 
@@ -103,14 +104,14 @@ REGIMES = {
         "landcover-5",
         "satellite_landcover",
         ("tile2", "tile3", "tile5"),
-        images=49,
+        images=27,
     ),
     "satellite-to-drone": Regime(
         "Satellite to drone: another sensor, building or not",
         "landcover-5",
         "drone_buildings",
-        images=13,
-        crop=2048,
+        images=10,
+        crop=4096,
         factor=0.25,
         class_map="building=1,*=0",
     ),
@@ -119,13 +120,14 @@ REGIMES = {
         "buildings",
         "drone_buildings",
         ("zanzibar_1",),
-        images=13,
-        crop=1024,
+        images=4,
+        crop=2048,
     ),
     "buildings-to-banepa": Regime(
         "Buildings in another country: trained without Banepa",
         None,
         "banepa_buildings",
         images=30,
+        crop=512,
     ),
 }

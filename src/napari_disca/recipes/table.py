@@ -40,7 +40,8 @@ RECIPES: dict[str, Recipe] = {
         start="current",
         anchor="guided",
     ),
-    # As far as held-out clicks agree, and near the clicks DISIR's map: it must never lose.
+    # As far as held-out clicks agree, where pixels look like a click, and near the clicks DISIR's
+    # map: it must never lose.
     "default": Automatic(),
 }
 

@@ -1,0 +1,82 @@
+"""What it costs to paint 512 x 512 pixels into the map of a large image, and to show them.
+
+    xvfb-run -a python benchmarks/painting.py [--side 20000]
+
+Opens napari with the panel and an image, cancels the drawing, and paints labels at random into
+*DISIR* where the window looks: all levels of the pyramid on disk, then the refresh of the layer,
+zoomed in to single pixels and out to the whole image.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from napari_disca.threads import keep_cores_free
+
+keep_cores_free()
+
+import numpy as np
+import torch  # noqa: F401, before Qt
+from common import folder_of, image, machine, parser, wait
+from qtpy.QtWidgets import QApplication
+
+from napari_disca.gui.app import open_window
+from napari_disca.gui.widget import DiscaWidget
+from napari_disca.tiling import Window
+
+_SIDE, _TIMES = 512, 20
+
+
+def main() -> int:
+    """Print medians and maxima."""
+    flags = parser(__doc__.splitlines()[0])
+    flags.add_argument("--side", type=int, default=20_000)
+    arguments = flags.parse_args()
+    rng = np.random.default_rng(0)
+    with folder_of(arguments) as folder:
+        viewer = open_window([image(folder, arguments.side)], block=False)
+        viewer.window._qt_window.resize(1400, 900)
+        panel = next(w for w in QApplication.allWidgets() if isinstance(w, DiscaWidget))
+        control = panel.control
+        wait(3)
+        panel.segment()
+        wait(60, lambda: control.session is not None)
+        wait(3)
+        control.cancel()
+        wait(30, lambda: not control.busy)
+        print(machine(control.session))
+        layer, canvas = control.layers.maps["disir"], control.session.maps["disir"]
+        for shown, zoom in (("single pixels", 1.0), ("the whole image", None)):
+            if zoom is None:
+                viewer.reset_view()
+            else:
+                viewer.camera.zoom = zoom
+            wait(3)
+            view = control.layers.view()
+            painting, showing = [], []
+            for _ in range(_TIMES):
+                top = view.top + int(rng.integers(max(1, view.height - _SIDE)))
+                left = view.left + int(rng.integers(max(1, view.width - _SIDE)))
+                labels = rng.integers(0, 5, (_SIDE, _SIDE), dtype=np.uint8)
+                began = time.perf_counter()
+                canvas.paint(Window(top, left, _SIDE, _SIDE), labels)
+                painted = time.perf_counter()
+                layer.refresh(extent=False, thumbnail=False, highlight=False)
+                painting.append(painted - began)
+                showing.append(time.perf_counter() - painted)
+                wait(0.1)
+            both = np.add(painting, showing) * 1000
+            print(
+                f"{arguments.side}², in view {shown}: {_SIDE}² painted in "
+                f"{1000 * np.median(painting):.1f} ms and refreshed in "
+                f"{1000 * np.median(showing):.1f} ms; together {np.median(both):.1f} ms, "
+                f"{both.max():.1f} ms at most",
+                flush=True,
+            )
+        viewer.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
