@@ -17,13 +17,14 @@ from napari_disca.exports import write_geotiff
 from napari_disca.journal import find_journals
 from napari_disca.networks import load_network
 from napari_disca.raster import open_raster
-from napari_disca.recipes import Disca
+from napari_disca.recipes import Automatic, Disca
 from napari_disca.session import MAPS, Session
 from napari_disca.tiling import Window
 
 RECIPES = (
     Disca(passes=1, rate=3e-2, crop_size=64),
     Disca(parameters="all", optimiser="sgd", rate=1e-4, passes=1, start="current", anchor="guided"),
+    Automatic(passes=2, rate=3e-2, crop_size=64, likeness=0.5),
 )
 
 

@@ -33,7 +33,7 @@ from napari_disca.exports import read_locks, write_geotiff, write_locks
 from napari_disca.history import Adapted, Lock, Step
 from napari_disca.journal import read_journal
 from napari_disca.raster import open_raster, quiet_opening
-from napari_disca.recipes import Adaptation, Disca
+from napari_disca.recipes import Adaptation, Automatic, Disca
 from napari_disca.session import MAPS, Session
 from napari_disca.tiling import Window
 
@@ -41,6 +41,8 @@ HEIGHT, WIDTH = 72, 88
 RECIPES = (
     Disca(passes=1, rate=3e-2, crop_size=64),
     Disca(parameters="all", optimiser="sgd", rate=1e-4, passes=1, start="current", anchor="guided"),
+    # Where pixels look like a click; as far as half of the clicks says.
+    Automatic(passes=2, rate=3e-2, crop_size=64, likeness=0.5),
 )
 
 _click = st.builds(Click, st.integers(0, HEIGHT - 1), st.integers(0, WIDTH - 1), st.integers(0, 2))

@@ -57,12 +57,17 @@ def test_the_whole_job(opened, qtbot, tmp_path):
         np.asarray(viewer.layers["DISIR"].data), labels_of(opened, "disir") + 1
     )
 
-    # Too few clicks to learn from, says the recipe; the user insists.
+    # One click goes half of the way; the user may say none, or all.
     press(opened, "adapt")
     opened.idle()
-    assert "click on 3 mistakes or more" in opened.panel.refine_panel.status.text()
+    assert "one click cannot be held out" in opened.panel.refine_panel.status.text()
+    opened.panel.refine_panel._form.strength.value = "none"
+    press(opened, "adapt")
+    opened.idle()
+    assert "kept close: as you chose" in opened.panel.refine_panel.status.text()
     np.testing.assert_array_equal(labels_of(opened, "disca"), labels_of(opened, "disir"))
     opened.panel.refine_panel._form.strength.value = "full"
+    opened.panel.refine_panel._form.likeness.value = 0.0
 
     # Cancelled once: nothing is adopted.
     press(opened, "adapt")
