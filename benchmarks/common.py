@@ -133,6 +133,20 @@ def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
     return False
 
 
+def open_panel(path: Path) -> tuple[Any, Any]:
+    """Window of napari with an image, and its panel."""
+    from qtpy.QtWidgets import QApplication
+
+    from napari_disca.gui.app import open_window
+    from napari_disca.gui.widget import DiscaWidget
+
+    viewer = open_window([path], block=False)
+    viewer.window._qt_window.resize(1400, 900)
+    panel = next(w for w in QApplication.allWidgets() if isinstance(w, DiscaWidget))
+    wait(3)
+    return viewer, panel
+
+
 def bare_network(session: Session) -> Network:
     """The network as a session has it ready, with nothing around it."""
     compute = session.compute

@@ -18,12 +18,8 @@ keep_cores_free()
 
 import numpy as np
 import torch  # noqa: F401, before Qt
-from common import folder_of, image, machine, parser, wait
+from common import folder_of, image, machine, open_panel, parser, wait
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication
-
-from napari_disca.gui.app import open_window
-from napari_disca.gui.widget import DiscaWidget
 
 _TICK = 5
 
@@ -66,11 +62,8 @@ def main() -> int:
     flags.add_argument("--seconds", type=float, default=20, help="of each phase at most")
     arguments = flags.parse_args()
     with folder_of(arguments) as folder:
-        viewer = open_window([image(folder, arguments.side)], block=False)
-        viewer.window._qt_window.resize(1400, 900)
-        panel = next(w for w in QApplication.allWidgets() if isinstance(w, DiscaWidget))
+        viewer, panel = open_panel(image(folder, arguments.side))
         control = panel.control
-        wait(3)
         gaps = Gaps()
         wait(arguments.seconds / 4)
         gaps.told("idle")

@@ -18,11 +18,8 @@ keep_cores_free()
 
 import numpy as np
 import torch  # noqa: F401, before Qt
-from common import folder_of, image, machine, parser, wait
-from qtpy.QtWidgets import QApplication
+from common import folder_of, image, machine, open_panel, parser, wait
 
-from napari_disca.gui.app import open_window
-from napari_disca.gui.widget import DiscaWidget
 from napari_disca.tiling import Window
 
 _SIDE, _TIMES = 512, 20
@@ -35,11 +32,8 @@ def main() -> int:
     arguments = flags.parse_args()
     rng = np.random.default_rng(0)
     with folder_of(arguments) as folder:
-        viewer = open_window([image(folder, arguments.side)], block=False)
-        viewer.window._qt_window.resize(1400, 900)
-        panel = next(w for w in QApplication.allWidgets() if isinstance(w, DiscaWidget))
+        viewer, panel = open_panel(image(folder, arguments.side))
         control = panel.control
-        wait(3)
         panel.segment()
         wait(60, lambda: control.session is not None)
         wait(3)

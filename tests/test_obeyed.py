@@ -59,6 +59,17 @@ def test_neighbours_that_were_nearly_of_that_class_follow():
     np.testing.assert_array_equal(after.numpy(), expected)
 
 
+def drawn(network, inputs, clicks):
+    tiling = tiling_for(inputs)
+    assigned = TileClicks.assign(clicks, inputs, tiling)
+    predictor = Predictor(network, inputs, Compute(torch.device("cpu"), torch.float32))
+    labels = np.full(inputs.raster.shape, 77, np.uint8)
+    for tile in tiling:
+        window, patch = predictor.labels(tile, assigned.of(tile))
+        labels[window.slices] = patch
+    return labels
+
+
 @pytest.mark.parametrize("factor", [0.25, 0.6, 1.0, 1.7])
 def test_a_click_is_obeyed_on_the_map_of_any_grid(factor):
     """Also beside a tile's border, and by a network that does not care for clicks."""
@@ -75,12 +86,7 @@ def test_a_click_is_obeyed_on_the_map_of_any_grid(factor):
     clicks = Clicks(tuple(Click(r, min(c, 719), i % 3) for i, (r, c) in enumerate(places)))
     if factor < 1:  # where both are one pixel of the network the latest counts
         clicks = clicks.removed(Click(300, 300, 0))
-    assigned = TileClicks.assign(clicks, inputs, tiling)
-    predictor = Predictor(network, inputs, Compute(torch.device("cpu"), torch.float32))
-    labels = np.full(raster.shape, 77, np.uint8)
-    for tile in tiling:
-        window, patch = predictor.labels(tile, assigned.of(tile))
-        labels[window.slices] = patch
+    labels = drawn(network, inputs, clicks)
     assert [labels[c.pixel] for c in clicks] == [c.label for c in clicks]
 
 
@@ -94,12 +100,7 @@ def test_what_follows_a_click_is_not_cut_at_a_tiles_border(monkeypatch):
     tiling = tiling_for(inputs)
     border = tiling[0].keep.right
     clicks = Clicks((Click(200, border + 2, 1),))
-    assigned = TileClicks.assign(clicks, inputs, tiling)
-    predictor = Predictor(network, inputs, Compute(torch.device("cpu"), torch.float32))
-    labels = np.full(raster.shape, 77, np.uint8)
-    for tile in tiling:
-        window, patch = predictor.labels(tile, assigned.of(tile))
-        labels[window.slices] = patch
+    labels = drawn(network, inputs, clicks)
     rows, cols = np.ogrid[:512, :900]
     disc = np.hypot(rows - 200, cols - border - 2) < OBEYED_WITHIN
     np.testing.assert_array_equal(labels == 1, disc)

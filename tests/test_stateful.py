@@ -444,4 +444,4 @@ def test_the_check_would_notice_a_wrong_map(machine, monkeypatch):
 
     monkeypatch.setattr(Adapted, "edited", lambda self, edit, locks: self)
     with pytest.raises(AssertionError):
-        check(machine, examples=200, steps=20, phases=(Phase.generate,))
+        check(machine, examples=600, steps=20, phases=(Phase.generate,))
