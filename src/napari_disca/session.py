@@ -808,10 +808,7 @@ class Session:
 
     def _refresh(self, now: _Snapshot, maps: tuple[str, ...]) -> Job[None]:
         drawn = now.drawn.copy()
-        locked = {
-            name: self._drawing.locked_states(now.run(name), now.clicks(name), now.locks(name))
-            for name in MAPS
-        }
+        locked: dict[str, dict[int, str]] = {}
         #: What this job has painted over: the owner may do so any moment.
         painted: set[tuple[str, int]] = set()
 
@@ -831,6 +828,10 @@ class Session:
         for stage in filter(None, stages):
             for name in stage:  # learned again where need be
                 yield from self._drawing.network(now.run(name))
+            # Only now: a run that turns out to have left the weights alone has their name.
+            for name in MAPS:
+                run, clicks = now.run(name), now.clicks(name)
+                locked[name] = self._drawing.locked_states(run, clicks, now.locks(name))
 
             def load(index: int, stage: tuple[str, ...] = stage) -> _Loaded:
                 tile = self.tiling[index]

@@ -10,14 +10,16 @@ import pytest
 import torch
 
 from builders import make_network
+from napari_disca.areas import Area
 from napari_disca.clicks import Click, Clicks
 from napari_disca.errors import RecipeError
 from napari_disca.events import finish
+from napari_disca.history import Adapted, Step
 from napari_disca.inputs import NetworkInput
 from napari_disca.networks import fingerprint
 from napari_disca.predict import Predictor, tiling_for
 from napari_disca.raster import open_raster
-from napari_disca.recipes import RECIPES, Automatic, Disca, crops_for
+from napari_disca.recipes import RECIPES, Adaptation, Automatic, Disca, crops_for
 from napari_disca.recipes.automatic import _agrees, _decided
 from napari_disca.recipes.examples import Example
 from napari_disca.session import Session
@@ -194,3 +196,21 @@ def test_kept_close_is_the_map_with_clicks_and_redraws_nothing_else(image, compu
     np.testing.assert_array_equal(
         session.maps["disca"].read(whole), session.maps["disir"].read(whole)
     )
+
+
+def test_what_turns_out_to_be_kept_close_is_up_to_date_under_locks(image, compute, monkeypatch):
+    """A run of an opened session is learned again; until then nobody knows what becomes of it."""
+    monkeypatch.setattr("napari_disca.predict.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.predict.TILE_HALO", 16)
+    session = Session(open_raster(image), make_network(), compute=compute)
+    session.set_clicks(Clicks((Click(10, 10, 1), Click(70, 90, 2))), "clicks")
+    session.lock(Area.rectangle(Window(60, 60, 40, 50)))
+    run = Adapted(
+        Adaptation(None),
+        replace(QUICK, strength="none"),
+        clicks=session.clicks,
+        locks=session.locks,
+    )
+    session._record(Step("found in a journal", session.clicks, run, session.locks), {})
+    finish(session.refine(), session.handle)
+    assert all(session.up_to_date(name) == 1.0 for name in session.maps)
