@@ -136,9 +136,11 @@ class Automatic:
             learned = yield from _part_of(job, fold, min(_FOLDS, clicks))
             assert learned.network is not None
             taught.append(learned)
-            after = yield from _asked(learned.network, examples, compute, _AGREEING)
-            for old, new, example, of in zip(before, after, examples, folds, strict=True):
-                agreed += _agrees(old, new, example)[of != fold].tolist()
+            asked = [i for i, of in enumerate(folds) if (of != fold).any()]
+            some = [examples[i] for i in asked]
+            after = yield from _asked(learned.network, some, compute, _AGREEING)
+            for i, logits in zip(asked, after, strict=True):
+                agreed += _agrees(before[i], logits, examples[i])[folds[i] != fold].tolist()
         if self.strength == "automatic":
             strength, why = _decided(agreed)
         else:
