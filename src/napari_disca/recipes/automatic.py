@@ -51,7 +51,7 @@ _ALL_THE_WAY = 0.75
 
 #: What is asked of the user: the same as there.
 _OF_DISCA = {f.name: f.metadata for f in fields(Disca)}
-_STRENGTHS = {"none": 0.0, "half": 0.5, "full": 1.0}
+_STRENGTHS = {"half": 0.5, "full": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +127,18 @@ class Automatic:
             return _kept_close(network, clicks, began, "as you chose")
         examples = [Example(crop, compute.device) for crop in crops]
         before = yield from _asked(network, examples, compute, Progress("adapting", 0, 1))
-        folds = _dealt(crops)
+        folds, rounds = _dealt(crops), min(_FOLDS, clicks)
         taught: list[Adaptation] = []
+        adapted = network
         agreed: list[bool] = []
-        for fold in range(min(_FOLDS, clicks)):
+        for fold in range(rounds):
             own = [with_clicks(crop, of == fold) for crop, of in zip(crops, folds, strict=True)]
             job = self._disca().adapt(network, own, compute=compute, seed=seed)
-            learned = yield from _part_of(job, fold, min(_FOLDS, clicks))
+            learned = yield from _part_of(job, fold, rounds)
             assert learned.network is not None
             taught.append(learned)
+            # The mean of what the folds have given up to now.
+            adapted = between(adapted, learned.network, 1 / (fold + 1)) if fold else learned.network
             asked = [i for i, of in enumerate(folds) if (of != fold).any()]
             some = [examples[i] for i in asked]
             after = yield from _asked(learned.network, some, compute, _AGREEING)
@@ -147,13 +150,8 @@ class Automatic:
             strength, why = _STRENGTHS[self.strength], "as you chose"
         if strength == 0.0:
             return _kept_close(network, clicks, began, why)
-        adapted = taught[0].network
-        for number, other in enumerate(taught[1:], start=2):
-            assert adapted is not None
-            assert other.network is not None
-            adapted = between(adapted, other.network, 1 / number)
-        assert adapted is not None
-        adapted = between(network, adapted, strength)
+        if strength < 1.0:
+            adapted = between(network, adapted, strength)
         after = yield from _asked(adapted, examples, compute, _AGREEING)
         share = moved(_classes(before), _classes(after), examples)
         right_before, right_after = (
