@@ -133,14 +133,14 @@ def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
     return False
 
 
-def open_panel(path: Path) -> tuple[Any, Any]:
-    """Window of napari with an image, and its panel."""
+def open_panel(path: Path, **options: Any) -> tuple[Any, Any]:
+    """Window of napari with an image, and its panel; options as of `open_window`."""
     from qtpy.QtWidgets import QApplication
 
     from napari_disca.gui.app import open_window
     from napari_disca.gui.widget import DiscaWidget
 
-    viewer = open_window([path], block=False)
+    viewer = open_window([path], block=False, **options)
     viewer.window._qt_window.resize(1400, 900)
     panel = next(w for w in QApplication.allWidgets() if isinstance(w, DiscaWidget))
     wait(3)

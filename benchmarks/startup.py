@@ -22,7 +22,7 @@ from napari_disca.threads import keep_cores_free
 keep_cores_free()
 
 import numpy as np
-from common import folder_of, image, machine, parser, wait
+from common import folder_of, image, machine, open_panel, parser, wait
 
 _IMPORT = """
 import time
@@ -78,14 +78,7 @@ def first_pixels(path: Path) -> tuple[float, float]:
 
 def cancelling(path: Path, network: str) -> dict[str, float]:
     """Longest time from *Cancel* to nothing running, per kind of work."""
-    from qtpy.QtWidgets import QApplication
-
-    from napari_disca.gui.app import open_window
-    from napari_disca.gui.widget import DiscaWidget
-
-    viewer = open_window([path], weights=network, block=False)
-    panel = next(w for w in QApplication.allWidgets() if isinstance(w, DiscaWidget))
-    wait(2)
+    viewer, panel = open_panel(path, weights=network)
     control = panel.control
     panel.segment()
     wait(60, lambda: control.session is not None)
