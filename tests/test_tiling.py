@@ -38,6 +38,7 @@ def test_windows_are_sets_of_pixels(a, b, margin):
     assert a.grown(margin).relative_to(a) == Window(
         -margin, -margin, a.height + 2 * margin, a.width + 2 * margin
     )
+    assert a.relative_to(b).placed_in(b) == a
     assert Window.from_bounds(a.top, a.left, a.bottom, a.right) == a
 
 

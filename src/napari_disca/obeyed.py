@@ -7,7 +7,7 @@ the logits of the clicked class are raised by as much as the pixel lacks, less a
 
 for a click at pixel ``c`` of class ``y``, with the least ``a >= 0`` for which ``L'_y(c)`` is above
 the other classes by a margin. So neighbours that were nearly as likely of that class follow, and
-nothing changes where the network has followed by itself.
+nothing changes where the class is ahead by the margin without that.
 """
 
 from __future__ import annotations

@@ -383,12 +383,10 @@ class Predictor:
 
     def _on_image(self, chosen: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.bool_]:
         """Bring a ``(1, h, w)`` choice of the network's pixels to the image's."""
-        read = pixels.tile.read
         if self._inputs.factor == 1.0:
-            kept = pixels.tile.keep.relative_to(read).relative_to(box)
-            there: NDArray[np.bool_] = chosen[0][kept.slices].cpu().numpy()
+            there: NDArray[np.bool_] = _kept(chosen, pixels.tile, box)[0].cpu().numpy()
             return there
-        window = Window(read.top + box.top, read.left + box.left, box.height, box.width)
+        window = box.placed_in(pixels.tile.read)
         share = self._inputs.to_image(chosen.float().cpu().numpy(), window, pixels.window)[0]
         resampled: NDArray[np.bool_] = share >= 0.5
         return resampled
@@ -406,13 +404,11 @@ class Predictor:
         return box.relative_to(tile.read)
 
     def _best(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
-        read = pixels.tile.read
         if self._inputs.factor == 1.0:
-            kept = pixels.tile.keep.relative_to(read).relative_to(box)
-            best = logits[(slice(None), *kept.slices)].argmax(dim=0)
+            best = _kept(logits, pixels.tile, box).argmax(dim=0)
             classes: NDArray[np.uint8] = best.to(torch.uint8).cpu().numpy()
             return classes
-        there = Window(read.top + box.top, read.left + box.left, box.height, box.width)
+        there = box.placed_in(pixels.tile.read)
         on_image = self._inputs.to_image(logits.float().cpu().numpy(), there, pixels.window)
         classes = on_image.argmax(axis=0).astype(np.uint8)
         return classes
@@ -429,9 +425,8 @@ class Predictor:
 
     def _unsure(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
         keep = pixels.tile.keep
-        kept = keep.relative_to(pixels.tile.read).relative_to(box)
         valid = on_network(pixels.valid, pixels.window, keep, self._inputs)
-        return uncertainty(logits[(slice(None), *kept.slices)], keep, valid)
+        return uncertainty(_kept(logits, pixels.tile, box), keep, valid)
 
     def _logits(
         self, asked: Sequence[tuple[Pixels, Clicks]], box: Window, clicked: bool
@@ -444,7 +439,7 @@ class Predictor:
         network = self._network
         with self._compute.autocast():
             if clicked:
-                logits = self._computed(asked, box, clicked, self._kept)
+                logits = self._computed(asked, box, True, self._kept)
                 return self._obeyed(logits, asked, box), None
             if cached is None:
                 return self._learned(network.features(self._images(asked), None, box), box)
@@ -529,12 +524,17 @@ class Predictor:
         self, logits: torch.Tensor, asked: Sequence[tuple[Pixels, Clicks]], box: Window
     ) -> torch.Tensor:
         """Logits of tiles with clicks, in which these are obeyed."""
-        result = []
-        for of_tile, (pixels, clicks) in zip(logits, asked, strict=False):
-            read = pixels.tile.read
-            there = Window(read.top + box.top, read.left + box.left, box.height, box.width)
-            result.append(obeyed(of_tile, clicks, there, self._obeyed_within))
-        return torch.stack(result)
+        result = logits
+        for i, (pixels, clicks) in enumerate(asked):
+            of_tile, there = logits[i], box.placed_in(pixels.tile.read)
+            changed = obeyed(of_tile, clicks, there, self._obeyed_within)
+            if changed is not of_tile:
+                if result is logits:
+                    # In the layout it has: to find the best classes in another takes a fifth of a
+                    # click's time.
+                    result = logits.clone(memory_format=torch.channels_last)
+                result[i] = changed
+        return result
 
     @property
     def _obeyed_within(self) -> int:
@@ -597,6 +597,12 @@ class Predictor:
                 self.__dict__.pop(name, None)  # another copy is made ready there
             how = "going on on the CPU"
         self._notes.append(Note(f"The memory of the {device} device is full: {how}"))
+
+
+def _kept(values: torch.Tensor, tile: Tile, box: Window) -> torch.Tensor:
+    """Those of a box's ``(n, h, w)`` values that a tile keeps."""
+    kept = tile.keep.relative_to(tile.read).relative_to(box)
+    return values[(slice(None), *kept.slices)]
 
 
 def _filled(

@@ -99,6 +99,10 @@ class Window:
         """Return the same pixels, counted from the top-left corner of `other`."""
         return Window(self.top - other.top, self.left - other.left, self.height, self.width)
 
+    def placed_in(self, other: Window) -> Window:
+        """Return the same pixels, where the corner of `other` is; undoes `relative_to`."""
+        return Window(self.top + other.top, self.left + other.left, self.height, self.width)
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
