@@ -101,7 +101,8 @@ def page(found: dict[tuple[str, Mode], Results], docs: Path) -> str:
 
 def table(records: Sequence[Record], mode: Mode) -> str:
     """One line per recipe, in points and percent; means over images with their standard errors."""
-    steps = (1, 3, 5, 10) if mode == "sequential" else (10,)
+    one_by_one = mode == "sequential"
+    steps = (1, 3, 5, 10) if one_by_one else (10,)
     header = [
         "recipe",
         "images",
@@ -110,7 +111,7 @@ def table(records: Sequence[Record], mode: Mode) -> str:
         "to DISIR",
         "worst to DISIR",
         f"below DISIR − {_NEVER_LOSES}",
-        *(["clicks to DISIR's 10"] if mode == "sequential" else []),
+        *(["same clicks", "worst, same clicks", "clicks to DISIR's 10"] if one_by_one else []),
         "flips, %",
         "kept, %",
         "s",
@@ -130,7 +131,9 @@ def table(records: Sequence[Record], mode: Mode) -> str:
             f"{against.min():+.1f}" if shown else "",
             str(int((against < -_NEVER_LOSES).sum())) if shown else "",
         ]
-        if mode == "sequential":
+        if one_by_one:
+            same = np.array([100 * r.over_disir for r in own if r.disir])
+            cells += [_mean(same), f"{same.min():+.1f}" if len(same) else ""]
             needed = [clicks_to_target([r], base[r.image].after) for r in own if r.image in base]
             cells.append(f"{np.mean(needed):.1f}" if needed else "")
         cells += [

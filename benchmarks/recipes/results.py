@@ -54,7 +54,15 @@ class Results:
         """
         try:
             found = load_json(path)
-            rows = [{**row, "miou": tuple(row["miou"]), "placed": ()} for row in found["records"]]
+            rows = [
+                {
+                    **row,
+                    "miou": tuple(row["miou"]),
+                    "disir": tuple(row.get("disir", ())),
+                    "placed": (),
+                }
+                for row in found["records"]
+            ]
             records = [Record(**row) for row in rows]
             return cls(path, **{k: v for k, v in found.items() if k != "records"}, records=records)
         except (KeyError, TypeError, AttributeError) as error:

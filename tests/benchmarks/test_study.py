@@ -98,18 +98,18 @@ def test_the_table_says_what_was_measured():
     records = [
         record("disir", "a", *rising),
         record("disir", "b", *rising),
-        record("fast", "a", *fast),
-        record("fast", "b", 0.5, *[0.6] * 10, kept_clicks=None),
+        record("fast", "a", *fast, disir=(0.5, *[0.74] * 10)),
+        record("fast", "b", 0.5, *[0.6] * 10, kept_clicks=None, disir=(0.5, *[0.61] * 10)),
     ]
     lines = report.table(records, "sequential").splitlines()
     disir, quick = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:])
     assert disir == [
         "`disir`", "2", "50.0", "+2.0", "+6.0", "+10.0", "+20.0 ± 0.0",
-        "", "", "", "10.0", "2.0", "100", "1.0",
+        "", "", "", "", "", "10.0", "2.0", "100", "1.0",
     ]  # fmt: skip
     assert quick == [
         "`fast`", "2", "50.0", "+17.5", "+17.5", "+17.5", "+17.5 ± 7.5",
-        "-2.5 ± 7.5", "-10.0", "1", "6.0", "2.0", "100", "1.0",
+        "-2.5 ± 7.5", "-10.0", "1", "+0.0 ± 1.0", "-1.0", "6.0", "2.0", "100", "1.0",
     ]  # fmt: skip
     one_shot = [record("disir", "a", 0.5, *[None] * 9, 0.7, mode="one-shot")]
     assert "+20.0 |" in report.table(one_shot, "one-shot")

@@ -115,6 +115,26 @@ def test_collateral_outside_the_clicked_tiles(compute):
     assert record.collateral_outside == 0.0
 
 
+@pytest.mark.parametrize("mode", ["sequential", "one-shot"])
+def test_what_learns_is_compared_with_disir_with_its_own_clicks(mode, compute):
+    truth = disc((96, 192), (40, 50), (40, 140))
+    # The tilt spoils the map, so that its clicks are not those of DISIR from the second on.
+    run = {"disir": RECIPES["disir"], "tilt": TILT}
+    network = Obedient(1.0, 0.0)
+    disir, tilt = measure(network, truth, run, compute, clicks=2, mode=mode)
+    assert disir.disir == ()
+    assert np.isnan(disir.over_disir)
+    assert tilt.disir[0] == tilt.miou[0]
+    # The first click is the same.
+    at = 1 if mode == "sequential" else 2
+    assert tilt.disir[at] == disir.miou[at]
+    assert tilt.miou[at] < tilt.disir[at]
+    assert tilt.over_disir == tilt.miou[2] - tilt.disir[2]
+    if mode == "sequential":
+        assert tilt.placed != disir.placed
+        assert tilt.disir[2] < disir.miou[2]
+
+
 def test_a_recipe_knows_nothing_of_the_one_before(compute):
     """Also where weights carry over from click to click: each recipe starts anew."""
     truth = disc((96, 96), (30, 30)) | disc((96, 96), (70, 70), radius=9)

@@ -25,8 +25,12 @@ def record(image="a", recipe="disir", miou=(0.5, 0.6, 0.7), **changes):
 RECORDS = [
     record("a", "disir", (0.50, 0.60, 0.70)),
     record("b", "disir", (0.70, 0.70, 0.72)),
-    record("a", "default", (0.50, 0.60, 0.80), collateral=0.03, seconds=1.0),
-    record("b", "default", (0.70, 0.70, 0.69), collateral=0.05, seconds=2.0),
+    record(
+        "a", "default", (0.50, 0.60, 0.80), collateral=0.03, seconds=1.0, disir=(0.50, 0.59, 0.74)
+    ),
+    record(
+        "b", "default", (0.70, 0.70, 0.69), collateral=0.05, seconds=2.0, disir=(0.70, 0.70, 0.71)
+    ),
 ]
 
 
@@ -38,13 +42,16 @@ def test_the_table_has_means_gains_and_the_worst_image():
     header, _, disir, default = summary(RECORDS).splitlines()
     assert cells(header) == [
         "recipe", "mode", "images", "before", "1 click", "2 clicks", "gain", "worst vs disir",
-        "collateral", "inside", "outside", "kept", "s/answer",
+        "same clicks", "worst", "collateral", "inside", "outside", "kept", "s/answer",
     ]  # fmt: skip
     # Gains 20 and 2: mean 11, standard error |20 - 2| / 2 = 9.
     assert cells(disir)[:8] == ["disir", "sequential", "2", "60.0", "65.0", "71.0", "+11.0 ± 9.0",
                                 "-"]  # fmt: skip
+    assert cells(disir)[8:10] == ["-", "-"]
     assert cells(default)[6:8] == ["+14.5 ± 15.5", "-3.0"]
-    assert cells(default)[8:] == ["4.0", "2.0", "-", "100.0", "1.50"]
+    # With the clicks that it got itself: 6 and -2.
+    assert cells(default)[8:10] == ["+2.0 ± 4.0", "-2.0"]
+    assert cells(default)[10:] == ["4.0", "2.0", "-", "100.0", "1.50"]
 
 
 def test_the_table_without_disir_without_records_and_with_refusals():

@@ -136,6 +136,7 @@ class _Image:
             session.undo()
         initial = self._labels("initial")
         labels, miou = initial, [self._miou(initial)]
+        disir = miou[:1] if recipe.learns else []
         clicked: list[Click] = []
         seconds: list[float] = []
         refused = 0
@@ -151,12 +152,14 @@ class _Image:
             session.set_clicks(session.clicks.added(*as_network), f"{len(found)} clicks")
             clicked += found
             began = time.perf_counter()
-            refused += yield from self._answer(
-                recipe, Progress(stage, len(clicked), settings.clicks)
-            )
+            progress = Progress(stage, len(clicked), settings.clicks)
+            refused += yield from self._answer(recipe, progress)
             seconds.append(time.perf_counter() - began)
             labels = self._labels("disca" if recipe.learns else "disir")
             miou.append(self._miou(labels))
+            if recipe.learns:
+                yield from self._run(session.refresh(("disir",)), progress)
+                disir.append(self._miou(self._labels("disir")))
         harm = collateral(initial, labels, self._reference, self._clicked_tiles())
         table = confusion(labels, self._reference, self._classes.size)
         return Record(
@@ -174,6 +177,7 @@ class _Image:
             refused=refused,
             factor=session.inputs.factor,
             placed=tuple((c.row, c.col, c.label) for c in session.clicks),
+            disir=self._padded(disir) if disir else (),
         )
 
     def _padded(self, miou: Sequence[float]) -> tuple[float | None, ...]:
