@@ -8,7 +8,7 @@ classes y_i::
     S_k(x) = max over clicks with y_i = k of cos(phi(x), phi(c_i))
 
 the class k of the adapted network counts at x if S_k(x) is at least a threshold. Elsewhere the map
-stays what the pretrained network says.
+stays what the pretrained network makes of the image and the clicks.
 """
 
 from __future__ import annotations

@@ -478,12 +478,18 @@ class Predictor:
         clicked: bool,
         kept: FeatureCache | None,
     ) -> torch.Tensor:
-        """Logits from the pixels; with `near` its own where the clicks are felt."""
+        """Logits from the pixels; with `near` its own where the clicks are felt.
+
+        Where what was learned does not count it is `near` alone: on the rim of a click's reach,
+        where it is felt in part, a mixture with its map without clicks would take back half of
+        what the click did.
+        """
         converted: list[torch.Tensor] = []
 
         def through(
-            network: Network, name: str, guided: bool, otherwise: torch.Tensor | None = None
-        ) -> torch.Tensor:
+            network: Network, name: str, guided: bool, *, learned: bool = False
+        ) -> tuple[torch.Tensor, ...]:
+            """Logits; of the network that has learned also where they count, unless everywhere."""
             # The part that is wanted depends on the clicks, too.
             part = f"{name}@{box.top},{box.left},{box.bottom},{box.right}"
             keys = [
@@ -491,34 +497,34 @@ class Predictor:
                 for pixels, clicks in asked
             ]
             if kept is not None:
-                known = [layers[0] for key in keys if (layers := kept.get(key)) is not None]
+                known = [layers for key in keys if (layers := kept.get(key)) is not None]
                 if len(known) == len(asked):
-                    return torch.cat(known).to(self._compute.device)
+                    parts = zip(*known, strict=True)
+                    return tuple(torch.cat(part).to(self._compute.device) for part in parts)
             if not converted:
                 converted.append(self._images(asked))
             guidance = self._guidance(asked) if guided else None
             features = network.features(converted[0], guidance, box)
-            if otherwise is None:
-                logits = network.decode_window(features, box)[: len(asked)]
+            if learned:
+                found = [part for part in self._learned(features, box) if part is not None]
             else:
-                logits, counts = self._learned(features, box)
-                logits = logits[: len(asked)]
-                if counts is not None:
-                    logits = torch.where(counts[: len(asked)], logits.float(), otherwise)
+                found = [network.decode_window(features, box)]
+            found = [part[: len(asked)] for part in found]
             if kept is not None:
                 for i, key in enumerate(keys):
-                    kept.put(key, (logits[i : i + 1].cpu(),))
-            return logits
+                    kept.put(key, tuple(part[i : i + 1].cpu() for part in found))
+            return tuple(found)
 
         near = self._near
         if not clicked or near is None:
-            return through(self._network, self._name, clicked)
-        guided = through(self._near_network, near._name, True).float()
-        plain = through(self._near_network, near._name, False).float()
+            return through(self._network, self._name, clicked)[0]
+        guided = through(self._near_network, near._name, True)[0].float()
+        plain = through(self._near_network, near._name, False)[0].float()
         felt = (guided - plain).abs().amax(dim=1, keepdim=True)
         share = (felt / _FELT).clamp(max=1.0)
-        learned = through(self._network, self._name, False, otherwise=plain)
-        return torch.lerp(learned.float(), guided, share)
+        logits, *counts = through(self._network, self._name, False, learned=True)
+        joined = torch.lerp(logits.float(), guided, share)
+        return torch.where(counts[0], joined, guided) if counts else joined
 
     def _obeyed(
         self, logits: torch.Tensor, asked: Sequence[tuple[Pixels, Clicks]], box: Window
