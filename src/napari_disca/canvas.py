@@ -26,7 +26,7 @@ NO_DATA = 255
 #: pyramid as a NumPy array, so that one must be.
 _IN_MEMORY = 1 << 22
 _COARSEST = 1024
-#: Pixels painted or read after which the pages of the files are given back to the system. They
+#: Bytes of pages painted or read after which the files' pages are given back to the system. They
 #: would count as this program's memory until the whole map is there; the data stay in the file.
 _GIVE_BACK = 64 << 20
 
@@ -147,7 +147,10 @@ class Canvas:
         return labels
 
     def _spend(self, window: Window) -> None:
-        self._touched += window.size
+        # Whole pages count: a tile's rows lie on one or two each in a wide map. Twice, since all
+        # coarser levels together have as many rows again.
+        across = window.width // mmap.PAGESIZE + 1
+        self._touched += 2 * window.height * across * mmap.PAGESIZE
         if self._touched > _GIVE_BACK:
             self.give_back()
 

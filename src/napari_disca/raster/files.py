@@ -33,7 +33,7 @@ from napari_disca.tiling import Window
 _GDAL = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}"}
 #: Bytes of decoded blocks that GDAL keeps; its default is 5 % of the memory. (rasterio hands on
 #: bytes; GDAL itself would take a small number for megabytes.)
-CACHE = 256 << 20
+CACHE = 128 << 20
 _NETWORK_DRIVERS = {"DAAS", "EEDA", "EEDAI", "GTI", "HTTP", "NGW", "OGCAPI", "PLMOSAIC"} | {
     *("PostGISRaster", "STACIT", "STACTA", "TileDB", "WCS", "WMS", "WMTS")
 }
