@@ -83,7 +83,7 @@ class Automatic:
     weight: float = field(default=1.0, metadata=_OF_DISCA["weight"])
     crop_size: int = field(default=256, metadata=_OF_DISCA["crop_size"])
     likeness: float = field(
-        default=0.9,
+        default=0.85,
         metadata={
             "min": 0.0,
             "max": 1.0,
