@@ -122,6 +122,7 @@ def test_going_on_with_a_torchscript_network_asks_again(
     viewer.add_image(data, **keywords)
     panel.offer.go_on.click()
     assert len(asked) == 1
+    qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
     assert len(told) == 1
     assert "is TorchScript" in told[0]
     assert panel.offer.isVisibleTo(panel)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QThreadPool
 
+from napari_disca import reopen
 from napari_disca.errors import RasterError
 from napari_disca.gui.reader import layer_data
 from napari_disca.journal import read_journal
@@ -169,6 +170,41 @@ def test_looking_at_the_map_first_does_not_lose_the_offer(opened, window):
     assert not opened.scene.with_name("scene.tif.disca.1.jsonl").exists()
 
 
+def test_going_on_does_not_hold_up_the_window(opened, window, qtbot, monkeypatch):
+    click(opened, 40, 50, 1)
+    opened.control.close()
+    later = window(opened.scene)
+    panel, offer = later.panel, later.panel.offer
+    may_go, threads = threading.Event(), []
+    resume = reopen.resume
+
+    def slow(*arguments, **keywords):
+        threads.append(threading.current_thread())
+        assert may_go.wait(30)
+        return resume(*arguments, **keywords)
+
+    monkeypatch.setattr("napari_disca.reopen.resume", slow)
+    offer.go_on.click()
+    qtbot.waitUntil(lambda: len(threads) == 1)
+    assert threads[0] is not threading.current_thread()
+    assert not offer.isVisibleTo(panel)
+    assert "Making the network ready" in panel.refine_panel.status.text()
+    # Whoever does not wait is offered it again, once its journal is let go of.
+    press(later, "cancel")
+    may_go.set()
+    qtbot.waitUntil(lambda: offer.isVisibleTo(panel), timeout=30_000)
+    assert offer.text.text().startswith("Continue where you left off (1 click")
+    assert later.control.session is None
+    # What is asked for meanwhile is done with the session that comes.
+    may_go.clear()
+    offer.go_on.click()
+    panel.arm(2)
+    may_go.set()
+    later.idle()
+    assert len(later.control.session.clicks) == 1
+    assert later.control.layers.label == 2
+
+
 def test_a_second_window_is_told_and_works_on_a_copy(opened, window, keeping_said):
     click(opened, 40, 50, 1)
     second = window(opened.scene)
@@ -198,6 +234,7 @@ def test_a_damaged_journal_is_gone_on_with_as_far_as_it_is_good(opened, window, 
     offer = later.panel.offer
     if "dance" in damage:  # that is found when it is done again
         offer.go_on.click()
+        later.idle()
     assert offer.text.text().startswith("Line 3 of scene.tif.disca.jsonl")
     assert "before that line (1 click, today" in offer.text.text()
     assert path.read_bytes() == damaged

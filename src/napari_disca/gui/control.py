@@ -19,7 +19,7 @@ from napari_disca.errors import DiscaError, explained
 from napari_disca.events import Job, Note, Progress
 from napari_disca.gui.layers import SessionLayers
 from napari_disca.gui.locked import AREAS, LockedAreas
-from napari_disca.gui.opening import Opening
+from napari_disca.gui.opening import Opening, Resumed
 from napari_disca.gui.touring import Touring
 from napari_disca.gui.worker import JobWorker, job_threads
 from napari_disca.history import Lock
@@ -93,7 +93,7 @@ class Control(QObject):
         """Whether an adaptation has not learned yet."""
         return self._task is not None and self._task.kind == "learn"
 
-    def begin(self, what: object, job: Job[Session]) -> Opening:
+    def begin(self, what: object, job: Job[Session | Resumed]) -> Opening:
         """Let a job make a session; one that is being made is dropped."""
         self.drop_opening()
         self.opening = Opening(what, job, self._threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_disca import reopen
 from napari_disca.errors import DiscaError
+from napari_disca.events import Job
 from napari_disca.gui.offer import Offer
+from napari_disca.gui.opening import Resumed
 from napari_disca.journal import (
     DamagedLineError,
     Record,
@@ -102,10 +104,12 @@ class Keeping(QObject):
         if session.journal is not None:
             self._left.add(session.journal.path)
 
-    def resumed(
+    def resuming(
         self, path: Path, raster: Raster, weights: str, agreed: Callable[[str], bool]
-    ) -> tuple[Session, str] | None:
-        """Go on with a journal, or with a copy where another window has it.
+    ) -> Job[Resumed] | None:
+        """Return the job that goes on with a journal, or with a copy where another window has it.
+
+        The offer is withdrawn; `failed` makes it again.
 
         Parameters
         ----------
@@ -118,26 +122,30 @@ class Keeping(QObject):
 
         Returns
         -------
-        (Session, str) or None
-            The session and its network; None if it cannot be, and was told.
+        Job or None
+            None if it cannot be, and was told.
         """
         before = self._damaged.get(path)
         try:
             record = read_journal(path, before)
-            network, weights = _network(record, weights, agreed)
+            allowed = _allowed(record, weights, agreed)
             if holder(path):
                 path, before = copied(path, before), None
                 show_info(f"What you do here is kept in {path.name}")
-            session = reopen.resume(path, raster, network, before=before)
-        except DamagedLineError as error:
-            said = self._until(path, error)
-            self._offer.make(said, path if path in self._damaged else None, "Continue")
-            return None
         except DiscaError as error:
-            show_error(str(error))
+            self.failed(path, raster, error)
             return None
         self._offer.withdraw()
-        return session, weights
+        return _resumed(path, before, raster, record, weights, allowed)
+
+    def failed(self, path: Path, raster: Raster, error: DiscaError) -> None:
+        """Tell why a journal could not be gone on with, and offer what there is."""
+        if isinstance(error, DamagedLineError):
+            said = self._until(path, error)
+            self._offer.make(said, path if path in self._damaged else None, "Continue")
+        else:
+            show_error(str(error))
+            self.look(raster)
 
     def _said(self, path: Path) -> str:
         """What a journal holds; empty if that is nothing."""
@@ -170,13 +178,40 @@ class _Unreadable(str):
     """Why a journal cannot be read."""
 
 
-def _network(record: Record, weights: str, agreed: Callable[[str], bool]) -> tuple[Network, str]:
+def _allowed(record: Record, weights: str, agreed: Callable[[str], bool]) -> dict[str, bool]:
+    """Whether the networks that a journal may need may run, if they are programs.
+
+    Parameters
+    ----------
+    weights : str
+        The network that is chosen. A program is tried only if the journal names it.
+    agreed : callable
+    """
+    file = record.header.network_file
+    tried = [weights] if weights and (weights == file or not needs_consent(weights)) else []
+    return {name: agreed(name) for name in dict.fromkeys((*tried, file)) if name}
+
+
+def _resumed(
+    path: Path,
+    before: int | None,
+    raster: Raster,
+    record: Record,
+    weights: str,
+    allowed: Mapping[str, bool],
+) -> Job[Resumed]:
+    network, weights = _network(record, weights, allowed)
+    return Resumed(reopen.resume(path, raster, network, before=before), weights)
+    yield
+
+
+def _network(record: Record, weights: str, allowed: Mapping[str, bool]) -> tuple[Network, str]:
     header, file = record.header, record.header.network_file
-    if weights and (weights == file or not needs_consent(weights)):
-        network = load_network(weights, allow_torchscript=agreed(weights))
+    if weights in allowed:
+        network = load_network(weights, allow_torchscript=allowed[weights])
         if fingerprint(network) == header.network:
             return network, weights
-    return reopen.network_of(header, allow_torchscript=bool(file) and agreed(file)), file
+    return reopen.network_of(header, allow_torchscript=allowed.get(file, False)), file
 
 
 def factor_by_hand(session: Session) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
@@ -16,17 +17,37 @@ from napari_disca.session import Session
 _AT_WORK: set[Opening] = set()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Resumed:
+    """A session that goes on where its journal ends.
+
+    Attributes
+    ----------
+    session : Session
+    weights : str
+        Name or file of its network.
+    """
+
+    session: Session
+    weights: str
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self.session.close()
+
+
 class Opening(QObject):
     """Makes a session, then does what waits for it.
 
-    Signals: ``opened(session)`` or ``failed(exception)``, unless it was dropped.
+    Signals: ``opened(made)`` or ``failed(exception)``; if it was dropped, ``dropped()`` once all
+    that was made is closed again.
 
     Parameters
     ----------
     what : object
         What is opened, to tell it from something else.
     job : Job
-        Returns the session.
+        Returns the session, or something else that can be closed.
     threads : Executor
         What `job_threads` gives.
 
@@ -39,8 +60,9 @@ class Opening(QObject):
 
     opened = Signal(object)
     failed = Signal(object)
+    dropped = Signal()
 
-    def __init__(self, what: object, job: Job[Session], threads: Executor) -> None:
+    def __init__(self, what: object, job: Job[Session | Resumed], threads: Executor) -> None:
         super().__init__()
         self.what = what
         self.then: list[Callable[[], object]] = []
@@ -59,11 +81,11 @@ class Opening(QObject):
         """Let nothing come of it; what is made is closed when it is there."""
         self._dropped = True
 
-    def _on_returned(self, session: Any) -> None:
+    def _on_returned(self, made: Any) -> None:
         if self._dropped:
-            session.close()  # a journal would stay locked
+            made.close()  # a journal would stay locked
         else:
-            self.opened.emit(session)
+            self.opened.emit(made)
 
     def _on_errored(self, error: Exception) -> None:
         if not self._dropped:
@@ -71,3 +93,5 @@ class Opening(QObject):
 
     def _on_finished(self) -> None:
         _AT_WORK.discard(self)
+        if self._dropped:
+            self.dropped.emit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -14,6 +15,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLabel, QScrollArea, QStyle, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
+from napari_disca.errors import DiscaError
 from napari_disca.gui import dialogs
 from napari_disca.threads import keep_cores_free, leave_a_core
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_disca.clicks import Clicks
     from napari_disca.events import Job, Progress
+    from napari_disca.gui.opening import Resumed
     from napari_disca.session import Session
 
 _WORKING = "wait until it is done, or cancel"
@@ -152,7 +155,6 @@ class DiscaWidget(QScrollArea):
 
     def _on_chosen(self) -> None:
         """Read the card and the image's place, and say how the network reads it."""
-        from napari_disca.errors import DiscaError
         from napari_disca.gui.sources import raster_of
         from napari_disca.inputs import NetworkInput
         from napari_disca.networks import read_card
@@ -252,32 +254,59 @@ class DiscaWidget(QScrollArea):
 
     def go_on(self, journal: Path) -> None:
         """Go on with a session where its journal ends."""
-        from napari_disca.gui.keeping import factor_by_hand
-
         if self._chosen is None:
             return
         layer, weights, *_ = self._chosen
-        session = self.control.session
-        if session is not None and self._opened is not None and self._opened[0] is layer:
-            # Opened to have a look; its journal makes room.
-            session.close()
-        found = self.keeping.resumed(journal, self.control.chosen, weights, self.image_panel.agreed)
-        if found is None:
-            if session is not None and session.journal is None:
-                self.keeping.keep(session, weights)
+        control, keeping = self.control, self.keeping
+        looked = control.session if self._opened and self._opened[0] is layer else None
+        if looked is not None:
+            looked.close()  # opened to have a look; its journal makes room
+        job = keeping.resuming(journal, control.chosen, weights, self.image_panel.agreed)
+        if job is None:
+            if looked is not None:
+                keeping.keep(looked, weights)
             return
-        session, weights = found
-        if weights != self.image_panel.weights():
-            self.image_panel.choose_network(weights)
+        if looked is not None:
+            control.close()  # a click on it now would be lost
+        opening = control.begin(self._chosen, job)
+        opening.opened.connect(self._on_resumed)
+        opening.failed.connect(partial(self._on_not_resumed, journal))
+        opening.dropped.connect(self._on_left)
+
+    def _on_resumed(self, resumed: Resumed) -> None:
+        from napari_disca.gui.keeping import factor_by_hand
+
+        opening, self.control.opening = self.control.opening, None
+        assert opening is not None
+        assert self._chosen is not None
+        layer, session = self._chosen[0], resumed.session
+        if resumed.weights != self.image_panel.weights():
+            self.image_panel.choose_network(resumed.weights)
         self.image_panel.recall_factor(factor_by_hand(session))
         self._on_chosen()
         if self._chosen is None or self._chosen[0] is not layer:
             session.close()
             return
-        self._open(session, weights)
+        self._open(session, resumed.weights)
         self.keeping.look(None)
         self.control.segment()
         self._show()
+        for then in opening.then:
+            then()
+
+    def _on_not_resumed(self, journal: Path, error: Exception) -> None:
+        self.control.opening = None
+        self._show()
+        if isinstance(error, DiscaError):
+            self.keeping.failed(journal, self.control.chosen, error)
+        else:
+            self.control.tell_error(error)
+            self.keeping.look(self.control.chosen)
+
+    def _on_left(self) -> None:
+        """Offer a journal again that was not waited for."""
+        if self.control.opening is None and self.control.session is None:
+            self._on_chosen()
 
     def _open(self, session: Session, weights: str) -> None:
         """Show a session, instead of the one before."""
