@@ -26,9 +26,11 @@ NO_DATA = 255
 #: pyramid as a NumPy array, so that one must be.
 _IN_MEMORY = 1 << 22
 _COARSEST = 1024
-#: Bytes of pages painted or read after which the files' pages are given back to the system. They
+#: Bytes of the files' pages painted or read after which they are given back to the system. They
 #: would count as this program's memory until the whole map is there; the data stay in the file.
-_GIVE_BACK = 64 << 20
+_GIVE_BACK = 32 << 20
+#: Linux maps this much around what is read, where it is at hand.
+_AROUND = 64 << 10
 
 
 class Canvas:
@@ -147,10 +149,9 @@ class Canvas:
         return labels
 
     def _spend(self, window: Window) -> None:
-        # Whole pages count: a tile's rows lie on one or two each in a wide map. Twice, since all
-        # coarser levels together have as many rows again.
-        across = window.width // mmap.PAGESIZE + 1
-        self._touched += 2 * window.height * across * mmap.PAGESIZE
+        # In a wide map a tile's rows lie far apart, and what is around each is mapped, too. Twice,
+        # since all coarser levels together have as many rows again.
+        self._touched += 2 * window.height * min(self.shape[1], window.width + _AROUND)
         if self._touched > _GIVE_BACK:
             self.give_back()
 
