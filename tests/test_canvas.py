@@ -104,6 +104,29 @@ def test_a_map_that_is_painted_takes_no_memory():
     assert most < 130e6, "144 MB were painted at full size, 192 MB in all"
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
+def test_tiles_here_and_there_in_a_wide_map_take_no_memory():
+    """Of every row a page, and what lies around it: far more than the pixels of the tiles."""
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    canvas = Canvas((8_000, 40_000))
+    whole = np.ones((500, 40_000), np.uint8)
+    for row in range(0, 8_000, 500):
+        canvas.paint(Window(row, 0, 500, 40_000), whole)
+    canvas.give_back()
+    before = resident()
+    most = 0
+    for k in range(64):
+        row, col = 500 * (k % 16), 600 * k
+        canvas.paint(Window(row, col, 384, 384), canvas.read(Window(row, col, 384, 384)))
+        most = max(most, resident() - before)
+    assert most < 64e6, (
+        "9 MB were read and painted; 39 MB of pages are mapped around each 4 of them"
+    )
+
+
 @pytest.mark.parametrize("shape", [(700, 900), (3000, 2500)])
 def test_a_folder_keeps_a_map(tmp_path, shape):
     canvas = Canvas(shape, tmp_path / "map")
