@@ -205,6 +205,39 @@ def test_going_on_does_not_hold_up_the_window(opened, window, qtbot, monkeypatch
     assert later.control.layers.label == 2
 
 
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_panel_that_is_closed_meanwhile_opens_nothing_again(
+    begun, opened, window, qtbot, monkeypatch
+):
+    from napari_disca.gui.opening import _AT_WORK
+
+    click(opened, 40, 50, 1)
+    opened.control.close()
+    later = window(opened.scene)
+    at_work, may_go, resume = threading.Event(), threading.Event(), reopen.resume
+
+    def slow(*arguments, **keywords):
+        at_work.set()
+        assert may_go.wait(30)
+        return resume(*arguments, **keywords)
+
+    monkeypatch.setattr("napari_disca.reopen.resume", slow)
+    later.panel.offer.go_on.click()
+    if begun:
+        assert at_work.wait(30)
+    raster = later.control.chosen
+    later.panel.shut_down()
+    may_go.set()
+    qtbot.waitUntil(lambda: not _AT_WORK, timeout=30_000)
+    assert later.control.session is None
+    assert later.control.chosen is raster
+    with pytest.raises(RasterError, match="was closed"):
+        raster.read(Window(0, 0, 1, 1))
+    # Nobody holds the journal.
+    again = window(opened.scene)
+    assert again.panel.offer.text.text().startswith("Continue where you left off (1 click")
+
+
 def test_a_second_window_is_told_and_works_on_a_copy(opened, window, keeping_said):
     click(opened, 40, 50, 1)
     second = window(opened.scene)

@@ -82,10 +82,10 @@ class Opening(QObject):
         self._dropped = True
 
     def _on_returned(self, made: Any) -> None:
-        if self._dropped:
-            made.close()  # a journal would stay locked
-        else:
+        if not self._dropped:
             self.opened.emit(made)
+        elif made is not None:  # the window may have gone before the work began
+            made.close()  # a journal would stay locked
 
     def _on_errored(self, error: Exception) -> None:
         if not self._dropped:

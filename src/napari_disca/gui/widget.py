@@ -305,7 +305,8 @@ class DiscaWidget(QScrollArea):
 
     def _on_left(self) -> None:
         """Offer a journal again that was not waited for."""
-        if self.control.opening is None and self.control.session is None:
+        idle = self.control.opening is None and self.control.session is None
+        if idle and not self._left_viewer:
             self._on_chosen()
 
     def _open(self, session: Session, weights: str) -> None:
