@@ -166,9 +166,10 @@ def summary(records: Sequence[Record]) -> str:
     for recipe, mode in dict.fromkeys((r.recipe, r.mode) for r in records):
         chosen = [r for r in records if (r.recipe, r.mode) == (recipe, mode)]
         against = [
-            r.after - baseline[r.image, r.mode] for r in chosen if (r.image, r.mode) in baseline
+            r.after - baseline[r.image, r.mode]
+            for r in chosen
+            if recipe != "disir" and (r.image, r.mode) in baseline
         ]
-        worst = "-" if recipe == "disir" or not against else f"{100 * min(against):+.1f}"
         same = _known([r.over_disir for r in chosen])
         refused = sum(r.refused for r in chosen)
         rows.append(
@@ -178,9 +179,9 @@ def summary(records: Sequence[Record]) -> str:
                 str(len(chosen)),
                 *(_mean([_at(r, k) for r in chosen]) for k in (0, *shown)),
                 _gain([r.gain for r in chosen]),
-                worst,
+                _worst(against),
                 _gain(same),
-                f"{100 * min(same):+.1f}" if same else "-",
+                _worst(same),
                 *(
                     _mean([getattr(r, field) for r in chosen])
                     for field in (
@@ -215,6 +216,10 @@ def _gain(values: Sequence[float]) -> str:
         return "-"
     error = f" ± {100 * standard_error(known):.1f}" if known[1:] else ""
     return f"{100 * np.mean(known):+.1f}{error}"
+
+
+def _worst(values: Sequence[float]) -> str:
+    return f"{100 * min(values):+.1f}" if values else "-"
 
 
 def standard_error(values: Sequence[float]) -> float:

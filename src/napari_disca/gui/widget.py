@@ -295,12 +295,12 @@ class DiscaWidget(QScrollArea):
             then()
 
     def _on_not_resumed(self, journal: Path, error: Exception) -> None:
-        self.control.opening = None
-        self._show()
         if isinstance(error, DiscaError):
+            self.control.opening = None
+            self._show()
             self.keeping.failed(journal, self.control.chosen, error)
         else:
-            self.control.tell_error(error)
+            self._on_failed(error)
             self.keeping.look(self.control.chosen)
 
     def _on_left(self) -> None:
