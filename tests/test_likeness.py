@@ -23,10 +23,13 @@ from napari_disca.recipes import Automatic, crops_for
 from napari_disca.session import Session
 from napari_disca.streaming import MapStream
 from napari_disca.tiling import Window
+from napari_disca.uncertainty import cells_of
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 QUICK = Automatic(passes=3, rate=3e-2, crop_size=64, strength="full")
 CLICKS = Clicks((Click(20, 30, 1), Click(80, 150, 2), Click(120, 60, 0)))
+#: They leave tiles without a click.
+IN_A_CORNER = Clicks((Click(12, 14, 1), Click(20, 8, 2), Click(6, 20, 0)))
 
 
 @given(st.integers(1, 200), st.integers(0, 100))
@@ -92,17 +95,22 @@ def test_clicks_are_alike_to_themselves(image, network):
     torch.testing.assert_close(own, torch.ones_like(own), atol=0.1, rtol=0)
 
 
-def maps(image, least, compute, *, first=True, factor=None):
-    """Labels of the pretrained map, DISIR and DISCA."""
-    raster = open_raster(image)
-    session = Session(raster, make_network(), compute=compute, factor=factor, seed=0)
+def adapted(image, least, compute, *, first=True, factor=None, clicks=CLICKS):
+    """A session whose three maps are drawn."""
+    session = Session(open_raster(image), make_network(), compute=compute, factor=factor, seed=0)
     if first:
         finish(session.predict(), session.handle)
-    session.set_clicks(CLICKS, "clicks")
+    session.set_clicks(clicks, "clicks")
     finish(session.refine(), session.handle)
     finish(session.adapt(replace(QUICK, likeness=least)), session.handle)
     session.check_complete()
-    return {name: m.read(Window.whole(raster.shape)) for name, m in session.maps.items()}
+    return session
+
+
+def maps(image, least, compute, *, first=True, factor=None):
+    """Labels of the pretrained map, DISIR and DISCA."""
+    session = adapted(image, least, compute, first=first, factor=factor)
+    return {name: m.read(Window.whole(session.raster.shape)) for name, m in session.maps.items()}
 
 
 @pytest.fixture
@@ -129,6 +137,32 @@ def test_elsewhere_the_pretrained_network_stays(factor, image, compute, small_ti
 def test_the_map_is_the_same_whether_the_first_one_was_drawn(image, compute, small_tiles):
     drawn = maps(image, 0.6, compute)
     np.testing.assert_array_equal(maps(image, 0.6, compute, first=False)["disca"], drawn["disca"])
+
+
+@pytest.mark.parametrize("factor", [None, 1.6])
+def test_uncertainty_is_that_of_the_map_that_is_shown(factor, image, compute, small_tiles):
+    nothing, some, all_, late = (
+        adapted(image, least, compute, first=first, factor=factor, clicks=IN_A_CORNER)
+        for least, first in ((1.0, True), (0.6, True), (0.0, True), (0.6, False))
+    )
+    clicked = TileClicks.assign(IN_A_CORNER, some.inputs, some.tiling).by_tile
+    free = [tile for tile in some.tiling if tile.index not in clicked]
+    differs = 0
+    for tile in free:
+        cells = cells_of(tile.keep).slices
+        pretrained, held_back, part, learned = (
+            session.uncertainty[name][cells].astype(int)
+            for name, session in zip(
+                ("initial", "disca", "disca", "disca"), (some, nothing, some, all_), strict=True
+            )
+        )
+        np.testing.assert_array_equal(held_back, pretrained)
+        low, high = np.minimum(pretrained, learned), np.maximum(pretrained, learned)
+        assert ((low <= part) & (part <= high)).all()
+        differs += int((part != pretrained).sum())
+        assert (learned != pretrained).any(), "there is something to tell apart"
+    assert differs, "where the adapted network counts it is asked"
+    np.testing.assert_array_equal(late.uncertainty["disca"], some.uncertainty["disca"])
 
 
 def test_a_stream_makes_the_same_map(image, network, compute, small_tiles):
@@ -164,7 +198,7 @@ def test_tiles_without_a_click_alike_need_no_second_pass(image, compute, small_t
     """What the pretrained network says of them is on its own map."""
     session = Session(open_raster(image), make_network(), compute=compute)
     finish(session.predict(), session.handle)
-    session.set_clicks(CLICKS, "clicks")
+    session.set_clicks(IN_A_CORNER, "clicks")
     asked: list[tuple[bool, int]] = []
     batch = Predictor.batch
 
@@ -174,7 +208,8 @@ def test_tiles_without_a_click_alike_need_no_second_pass(image, compute, small_t
 
     monkeypatch.setattr(Predictor, "batch", spy)
     finish(session.adapt(replace(QUICK, likeness=0.6)), session.handle)
-    clicked = TileClicks.assign(CLICKS, session.inputs, session.tiling).by_tile
+    clicked = TileClicks.assign(IN_A_CORNER, session.inputs, session.tiling).by_tile
     free = {tile.index for tile in session.tiling} - clicked.keys()
+    assert free
     assert {index for adapted, index in asked if adapted} == free
     assert not [index for adapted, index in asked if not adapted]

@@ -13,7 +13,7 @@ from napari_disca.inputs import NetworkInput
 from napari_disca.predict import Predictor, read_pixels
 from napari_disca.raster import open_raster
 from napari_disca.tiling import Tiling, Window
-from napari_disca.uncertainty import CELL, cells_of, on_network, share, uncertainty
+from napari_disca.uncertainty import CELL, cells_of, mixed, on_network, share, uncertainty
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (16, 16), (100, 333), (301, 97)])
@@ -55,6 +55,15 @@ def test_the_share_of_a_mask():
     mask = np.zeros((16, 40), dtype=bool)
     mask[:, 8:24] = True
     np.testing.assert_array_equal(share(mask, Window(0, 0, 16, 40)), [[0.5, 0.5, 0.0]])
+
+
+def test_cells_of_two_networks_are_mixed_by_their_shares():
+    some = np.array([[101, 101, 101, 0, 7, 0]], np.uint8)
+    others = np.array([[201, 201, 201, 9, 0, 0]], np.uint8)
+    part = np.array([[0.0, 0.5, 1.0, 0.5, 0.5, 0.5]], np.float32)
+    found = mixed(some, others, part)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, [[201, 151, 101, 9, 7, 0]])
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])

@@ -92,8 +92,8 @@ class Drawing:
         self._encoder = encoder_fingerprint(networks.original)
         self._predictors: OrderedDict[str, Predictor] = OrderedDict()
         self.recent = RecentTiles(_RECENT_BYTES)
-        #: Labels of a tile as the pretrained network has drawn it, where they can be read.
-        self.initial: Callable[[Tile], NDArray[np.uint8] | None] = lambda _: None
+        #: A tile as the pretrained network has drawn it, where that can be read.
+        self.initial: Callable[[Tile], Predicted | None] = lambda _: None
         self._inputs = inputs
         self._tiling = tiling
         self._compute = compute
@@ -220,10 +220,10 @@ class Drawing:
         self._predictor(run, network, likeness)
         return network
 
-    def _pretrained(self, tile: Tile) -> NDArray[np.uint8] | None:
-        """Labels of a tile by the pretrained network without clicks, if they are at hand."""
+    def _pretrained(self, tile: Tile) -> Predicted | None:
+        """What the pretrained network says of a tile without clicks, if it is at hand."""
         known = self.recent.get(tile.index, self.networks.weights)
-        return self.initial(tile) if known is None else known.labels
+        return self.initial(tile) if known is None else Predicted(known.labels, known.uncertainty)
 
     def draw(
         self,

@@ -28,7 +28,7 @@ from napari_disca.likeness import Likeness
 from napari_disca.networks import Features, Network, prepared
 from napari_disca.obeyed import obeyed
 from napari_disca.tiling import Tile, Tiling, Window
-from napari_disca.uncertainty import on_network, uncertainty
+from napari_disca.uncertainty import mixed, on_network, share, uncertainty
 
 T = TypeVar("T")
 
@@ -249,7 +249,7 @@ class Predictor:
         With `near`: `network` counts only for pixels that look like the clicks it has learned from;
         the others stay as the pretrained network has them.
     pretrained : callable, optional
-        Labels of a tile by the pretrained network without clicks, where they are known.
+        What the pretrained network says of a tile without clicks, where it is known.
     kept : (str, FeatureCache), optional
         Fingerprint of the network, and where to keep the logits of tiles with clicks. The next
         click in a tile asks for two of its three logits again, and a second map for the third.
@@ -265,7 +265,7 @@ class Predictor:
         features: tuple[str, FeatureCache] | None = None,
         near: Predictor | None = None,
         likeness: Likeness | None = None,
-        pretrained: Callable[[Tile], NDArray[np.uint8] | None] = lambda _: None,
+        pretrained: Callable[[Tile], Predicted | None] = lambda _: None,
         kept: tuple[str, FeatureCache] | None = None,
         *,
         uncertain: bool = False,
@@ -367,18 +367,24 @@ class Predictor:
                 unsure = self._unsure(logits[i], pixels, box) if self._uncertain else None
                 labels = self._best(logits[i], pixels, box)
                 if counts is not None:
+                    unlearned = self._unlearned(pixels)
                     learned = self._on_image(counts[i], pixels, box)
-                    labels = np.where(learned, labels, self._unlearned(pixels))
+                    labels = np.where(learned, labels, unlearned.labels)
+                    if unsure is not None and unlearned.uncertainty is not None:
+                        cells = share(
+                            _kept(counts[i], pixels.tile, box)[0].cpu().numpy(), pixels.tile.keep
+                        )
+                        unsure = mixed(unsure, unlearned.uncertainty, cells)
                 self._clicked(labels, pixels, clicks)
                 best.append(Predicted(labels, unsure))
         return best
 
-    def _unlearned(self, pixels: Pixels) -> NDArray[np.uint8]:
-        """Labels of a tile without clicks by the pretrained network."""
+    def _unlearned(self, pixels: Pixels) -> Predicted:
+        """What the pretrained network says of a tile without clicks."""
         known = self._pretrained(pixels.tile)
         if known is None:
             assert self._near is not None
-            known = self._near.batch([(pixels, Clicks())])[0].labels
+            (known,) = self._near.batch([(pixels, Clicks())])
         return known
 
     def _on_image(self, chosen: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.bool_]:
@@ -387,8 +393,8 @@ class Predictor:
             there: NDArray[np.bool_] = _kept(chosen, pixels.tile, box)[0].cpu().numpy()
             return there
         window = box.placed_in(pixels.tile.read)
-        share = self._inputs.to_image(chosen.float().cpu().numpy(), window, pixels.window)[0]
-        resampled: NDArray[np.bool_] = share >= 0.5
+        covered = self._inputs.to_image(chosen.float().cpu().numpy(), window, pixels.window)[0]
+        resampled: NDArray[np.bool_] = covered >= 0.5
         return resampled
 
     def _wanted(self, tile: Tile, clicks: Clicks) -> Window:
@@ -521,9 +527,9 @@ class Predictor:
         guided = through(self._near_network, near._name, True)[0].float()
         plain = through(self._near_network, near._name, False)[0].float()
         felt = (guided - plain).abs().amax(dim=1, keepdim=True)
-        share = (felt / _FELT).clamp(max=1.0)
+        fully = (felt / _FELT).clamp(max=1.0)
         logits, *counts = through(self._network, self._name, False, learned=True)
-        joined = torch.lerp(logits.float(), guided, share)
+        joined = torch.lerp(logits.float(), guided, fully)
         return torch.where(counts[0], joined, guided) if counts else joined
 
     def _obeyed(

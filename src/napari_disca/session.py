@@ -45,7 +45,7 @@ from napari_disca.inputs import NetworkInput
 from napari_disca.journal import Journal
 from napari_disca.learning import Learned, Networks
 from napari_disca.networks import DeltaCache, LandClass, Network
-from napari_disca.predict import Pixels, TileClicks, read_pixels, tiling_for
+from napari_disca.predict import Pixels, Predicted, TileClicks, read_pixels, tiling_for
 from napari_disca.queueing import Ahead, TileQueue
 from napari_disca.raster import Raster
 from napari_disca.raster import fingerprint as raster_fingerprint
@@ -666,11 +666,12 @@ class Session:
         elif isinstance(event, Adapted):
             self._on_adapted(event)
 
-    def _initial(self, tile: Tile) -> NDArray[np.uint8] | None:
-        """Labels of a tile by the pretrained network alone, if its map shows them."""
+    def _initial(self, tile: Tile) -> Predicted | None:
+        """What the pretrained network alone says of a tile, if its map shows it."""
         if self._drawn.get("initial", tile.index) != self._networks.weights:
             return None
-        return self.maps["initial"].read(self._drawing.window(tile))
+        labels = self.maps["initial"].read(self._drawing.window(tile))
+        return Predicted(labels, self._cells("initial", tile).copy())
 
     def _on_adapted(self, event: Adapted) -> None:
         delta = event.changed

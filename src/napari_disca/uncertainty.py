@@ -81,6 +81,28 @@ def share(mask: NDArray[np.bool_], keep: Window) -> NDArray[np.float32]:
     return _means(mask[_looked_at(keep)].astype(np.float32), None)[0]
 
 
+def mixed(
+    some: NDArray[np.uint8], others: NDArray[np.uint8], part: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Uncertainty of the cells of a map that two networks have drawn.
+
+    Parameters
+    ----------
+    some, others : (rows, cols) array of uint8
+        Of `uncertainty`, for each network.
+    part : (rows, cols) array of float32
+        Share of each cell's pixels that `some` is about, 0 to 1.
+
+    Returns
+    -------
+    (rows, cols) array of uint8
+        The mean of both by their shares; the other one where nothing is known of one.
+    """
+    mean = np.rint(part * some + (1 - part) * others).astype(np.uint8)
+    known = np.where(some == UNKNOWN, others, np.where(others == UNKNOWN, some, mean))
+    return known.astype(np.uint8)
+
+
 def on_network(
     mask: NDArray[np.bool_], window: Window, keep: Window, inputs: NetworkInput
 ) -> NDArray[np.bool_]:
