@@ -104,7 +104,7 @@ def mark_as_drawn(session: Session) -> None:
             session._drawn.put(name, tile, session._networks.weights)
 
 
-def machine(session: Session | None = None) -> str:
+def machine(session: Session | None = None, *, load: bool = True) -> str:
     """Line for the table: processor, device and precision, load, date."""
     name = platform.processor() or platform.machine()
     try:
@@ -115,7 +115,7 @@ def machine(session: Session | None = None) -> str:
     facts = [f"{os.cpu_count()} cores of {name}"]
     if session is not None:
         facts.append(str(session.compute))
-    if hasattr(os, "getloadavg"):
+    if load and hasattr(os, "getloadavg"):
         facts.append(f"load {os.getloadavg()[0]:.1f}")
     return ", ".join([*facts, str(datetime.date.today())])
 

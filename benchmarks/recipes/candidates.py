@@ -187,13 +187,13 @@ class Agreement(PartWay):
 
 @dataclass(frozen=True)
 class Watched(Candidate):
-    """Learning that ends when the clicks are satisfied or the map has moved more than a budget.
+    """Learning that ends when the clicks are satisfied or the crops have moved more than a budget.
 
     Parameters
     ----------
     passes : int
     moved : float
-        Share of the map that may get another class, 0 to 1.
+        Share of the crops' pixels that may get another class, 0 to 1.
     """
 
     passes: int = 20
@@ -204,19 +204,21 @@ class Watched(Candidate):
         learner, learned = problem.learner()
         objective, step = self.objective(problem), self.stepper(learned)
         last = [p.detach().clone() for p in learned]
-        for done in range(self.passes):
-            yield Progress("adapting", done, self.passes)
+        # Once more than there are steps: the last one is looked at, too.
+        for done in range(self.passes + 1):
+            yield Progress("adapting", min(done, self.passes - 1), self.passes)
             _, logits = problem.gradient(learner, objective)
             if problem.moved(logits) > self.moved:
                 with torch.no_grad():
                     for parameter, value in zip(learned, last, strict=True):
                         parameter.copy_(value)
-                return learner, done, f"stopped before {self.moved:.0%} of the map had moved"
+                return learner, done, f"stopped before {self.moved:.0%} of the crops had moved"
             lacking = self.lacking(problem, logits)
             if lacking == 0:
                 return learner, done, "stopped with every click satisfied"
-            last = [p.detach().clone() for p in learned]
-            step(lacking)
+            if done < self.passes:
+                last = [p.detach().clone() for p in learned]
+                step(lacking)
         return learner, self.passes, "took all passes"
 
     @abstractmethod
@@ -587,7 +589,7 @@ CANDIDATES: dict[str, Recipe] = {
     ),
     "recalibrated-bn": Recalibrated(then=PLAIN),
     "dial": Dial(),
-    "dropout": Dial(by_distance=False),
+    "dropout": Dial(near="pretrained", by_distance=False),
     "fading": Dial(near="pretrained", drop=1.0),
     "distilled": Distilled(),
 }

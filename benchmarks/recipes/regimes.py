@@ -106,15 +106,6 @@ REGIMES = {
         ("tile2", "tile3", "tile5"),
         images=27,
     ),
-    # An earlier version's, with crops of 512 pixels: every idea, most of them once.
-    "small-parts": Regime(
-        "All candidates on small parts of unseen areas, an earlier version",
-        "landcover-5",
-        "satellite_landcover",
-        ("tile2", "tile3", "tile5"),
-        images=2,
-        crop=512,
-    ),
     "satellite-to-drone": Regime(
         "Satellite to drone: another sensor, building or not",
         "landcover-5",

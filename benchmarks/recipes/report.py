@@ -90,7 +90,7 @@ def page(found: dict[tuple[str, Mode], Results], docs: Path) -> str:
             images = len({r.image for r in results.records})
             blocks.append(
                 f"{mode.capitalize()} clicks; {images} images; network {results.network}; "
-                f"{results.settings}; {results.machine}."
+                f"{results.settings}; {'; '.join(sorted(set(results.measured.values())))}."
             )
             blocks.append(table(results.records, mode))
             plot = Path("recipes") / f"{regime}-{mode}.svg"
@@ -108,6 +108,7 @@ def table(records: Sequence[Record], mode: Mode) -> str:
         "images",
         "before",
         *(f"gain after {k}" for k in steps),
+        "DISIR's there",
         "to DISIR",
         "worst to DISIR",
         f"below DISIR − {_NEVER_LOSES}",
@@ -121,12 +122,14 @@ def table(records: Sequence[Record], mode: Mode) -> str:
     for recipe in dict.fromkeys(r.recipe for r in records):
         own = [r for r in records if r.recipe == recipe]
         against = against_disir(own, base)
+        there = gains([base[r.image] for r in own if r.image in base], steps[-1])
         shown = recipe != "disir" and len(against) > 0
         cells = [
             f"`{recipe}`",
             str(len(own)),
             f"{100 * np.mean([r.before for r in own]):.1f}",
             *(_mean(gains(own, k), error=k == steps[-1]) for k in steps),
+            _mean(there, error=False) if shown else "",
             _mean(against) if shown else "",
             f"{against.min():+.1f}" if shown else "",
             str(int((against < -_NEVER_LOSES).sum())) if shown else "",

@@ -29,9 +29,11 @@ class Results:
     settings : str
         What else the figures depend on.
     machine : str
-        Where the seconds come from.
+        Where and when it is measured now.
     recipes : dict of str to str
         Name -> fields, as they were when it was measured.
+    measured : dict of str to str
+        Name -> machine and day of its last figures.
     records : list of Record
         Without the places of the clicks.
     """
@@ -41,6 +43,7 @@ class Results:
     settings: str
     machine: str = ""
     recipes: dict[str, str] = field(default_factory=dict)
+    measured: dict[str, str] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
 
     @classmethod
@@ -86,6 +89,7 @@ class Results:
                     f"{path} was measured with {was}, not with {now}; move it away, or give "
                     "another file with --json"
                 )
+        results.machine = machine
         return results
 
     def keep_up(self, recipes: Mapping[str, object], again: frozenset[str] = frozenset()) -> None:
@@ -103,6 +107,7 @@ class Results:
     def add(self, record: Record) -> None:
         """Add a record and write the file, which is complete at any time."""
         self.records.append(replace(record, placed=()))
+        self.measured[record.recipe] = self.machine
         self.write()
 
     def write(self) -> None:
@@ -111,7 +116,7 @@ class Results:
         rows = [without_nan(_rounded(asdict(r))) for r in self.records]
         for row in rows:
             del row["placed"]
-        head = {k: getattr(self, k) for k in ("network", "settings", "machine", "recipes")}
+        head = {k: getattr(self, k) for k in ("network", "settings", "recipes", "measured")}
         text = json.dumps(head, indent=1)[:-2]
         lines = ",\n".join(json.dumps(row) for row in rows)
         with replacing(self.path) as temporary:

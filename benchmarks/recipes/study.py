@@ -6,6 +6,7 @@
 
 Every figure is written as soon as it is known. The same command goes on where it was stopped,
 adds images if more are asked for, and measures recipes again whose fields have changed since.
+Changes of the code behind them it does not see: after one, name them with --again.
 `python benchmarks/recipes/report.py` makes the tables and plots of docs/recipes.md.
 """
 
@@ -70,7 +71,7 @@ def measure(given: argparse.Namespace) -> Results:
         given.json or FOLDER / f"{given.regime}-{given.mode}.json",
         f"{network.card.name} {fingerprint(network)[:16]}",
         f"{settings.mode}, {settings.clicks} clicks, parts of {settings.crop} pixels",
-        machine(),
+        machine(load=False),
     )
     results.keep_up(recipes, again)
     compute = Compute.choose(given.device)

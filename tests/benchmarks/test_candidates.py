@@ -148,7 +148,14 @@ def test_gradients_of_equal_clicks_agree(network, crops, compute):
     assert "1.00" in why
 
 
-@pytest.mark.parametrize("recipe", [Budget(rate=0.1, moved=0.01), Polyak(moved=0.01, margin=9.0)])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Budget(rate=0.1, moved=0.01),
+        Budget(rate=1.0, moved=0.01, passes=1),  # which is the last one, too
+        Polyak(moved=0.01, margin=9.0),
+    ],
+)
 def test_the_map_moves_no_more_than_the_budget(recipe, network, crops, compute):
     assert adapted(recipe, network, crops, compute).moved <= 0.01
 

@@ -36,7 +36,7 @@ def data(tmp_path, monkeypatch):
     network = save_network(make_network(), tmp_path / "network.safetensors")
     small = regimes.Regime("Small", str(network), "small", ("a", "b"), images=2, crop=64)
     monkeypatch.setitem(regimes.REGIMES, "small", small)
-    monkeypatch.setattr(study, "machine", lambda: "a machine")
+    monkeypatch.setattr(study, "machine", lambda *, load: f"a machine, {load=}")
     return tmp_path / "data"
 
 
@@ -64,6 +64,16 @@ def test_measures_what_is_missing_and_nothing_twice(data, capsys, monkeypatch):
     assert capsys.readouterr().out.count(" recalibrated: ") == 2
     assert run(data, "--recipes", "disir", "--again", "disir")[1] == 0
     assert capsys.readouterr().out.count(" disir: ") == 2
+
+
+def test_the_page_says_where_and_when_each_recipe_was_measured(data, monkeypatch, capsys):
+    path, _ = run(data, "--images", 1, "--recipes", "disir,recalibrated")
+    monkeypatch.setattr(study, "machine", lambda *, load: "another machine")
+    run(data, "--images", 1, "--recipes", "disir,recalibrated", "--again", "disir")
+    there = {"disir": "another machine", "recalibrated": "a machine, load=False"}
+    assert Results.load(path).measured == there
+    assert report.main(["--results", str(path.parent)]) == 0
+    assert "a machine, load=False; another machine.\n" in capsys.readouterr().out
 
 
 def test_what_is_missing_is_one_line(data, capsys):
@@ -105,11 +115,11 @@ def test_the_table_says_what_was_measured():
     disir, quick = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:])
     assert disir == [
         "`disir`", "2", "50.0", "+2.0", "+6.0", "+10.0", "+20.0 ± 0.0",
-        "", "", "", "", "", "10.0", "2.0", "100", "1.0",
+        "", "", "", "", "", "", "10.0", "2.0", "100", "1.0",
     ]  # fmt: skip
     assert quick == [
         "`fast`", "2", "50.0", "+17.5", "+17.5", "+17.5", "+17.5 ± 7.5",
-        "-2.5 ± 7.5", "-10.0", "1", "+0.0 ± 1.0", "-1.0", "6.0", "2.0", "100", "1.0",
+        "+20.0", "-2.5 ± 7.5", "-10.0", "1", "+0.0 ± 1.0", "-1.0", "6.0", "2.0", "100", "1.0",
     ]  # fmt: skip
     one_shot = [record("disir", "a", 0.5, *[None] * 9, 0.7, mode="one-shot")]
     assert "+20.0 |" in report.table(one_shot, "one-shot")
