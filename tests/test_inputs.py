@@ -12,7 +12,7 @@ from rasterio.crs import CRS
 
 from builders import make_card
 from napari_disca import inputs as inputs_module
-from napari_disca.clicks import Click, Clicks
+from napari_disca.clicks import Click, Clicks, Merged
 from napari_disca.errors import RasterError
 from napari_disca.inputs import NetworkInput, axis_weights
 from napari_disca.networks.card import Scaling
@@ -177,10 +177,15 @@ def test_clicks_fall_where_the_image_window_says(
     assert click.row == int((row + 0.5) * there.shape[0] / height)
 
 
-def test_the_latest_of_clicks_on_one_network_pixel_wins() -> None:
+@given(st.permutations([Click(0, 0, 0), Click(5, 5, 2), Click(9, 9, 1), Click(10, 9, 0)]))
+def test_of_clicks_on_one_network_pixel_the_middle_one_counts(order: list[Click]) -> None:
     there = gray(image(100, 100), 0.1)
-    clicks = there.network_clicks(Clicks((Click(0, 0, 0), Click(9, 9, 1), Click(10, 9, 0))))
-    assert clicks.items == (Click(0, 0, 1), Click(1, 0, 0))
+    together = Merged(0, 0, 2, (Click(0, 0, 0), Click(5, 5, 2), Click(9, 9, 1)))
+    assert set(there.network_clicks(Clicks(tuple(order)))) == {together, Click(1, 0, 0)}
+    # As far from the centre as each other: by their places.
+    pair = [click for click in order if click.pixel in ((0, 0), (9, 9))]
+    (one,) = there.network_clicks(Clicks(tuple(pair)))
+    assert one == Merged(0, 0, 0, (Click(0, 0, 0), Click(9, 9, 1)))
 
 
 @pytest.mark.parametrize("factor", [0.25, 0.44, 2.0, 3.7])

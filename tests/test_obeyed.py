@@ -59,6 +59,15 @@ def test_neighbours_that_were_nearly_of_that_class_follow():
     np.testing.assert_array_equal(after.numpy(), expected)
 
 
+@given(st.permutations([Click(118 + 3 * i, 222 + 2 * i % 7, i % 3) for i in range(5)]))
+@settings(deadline=None)
+def test_the_order_of_the_clicks_does_not_matter(order):
+    before = torch.randn(3, *BOX.shape, generator=torch.Generator().manual_seed(0)) * 100
+    clicks = [Clicks(tuple(order)), Clicks(tuple(sorted(order, key=lambda c: c.pixel)))]
+    one, other = (obeyed(before.bfloat16(), found, BOX, 8) for found in clicks)
+    assert one.equal(other)
+
+
 def drawn(network, inputs, clicks):
     tiling = tiling_for(inputs)
     assigned = TileClicks.assign(clicks, inputs, tiling)
@@ -84,10 +93,11 @@ def test_a_click_is_obeyed_on_the_map_of_any_grid(factor):
     border = inputs.image_window(tiling[0].keep).right
     places = [(40, border - 1), (90, border), (140, border + 3), (300, 300), (301, 300), (699, 719)]
     clicks = Clicks(tuple(Click(r, min(c, 719), i % 3) for i, (r, c) in enumerate(places)))
-    if factor < 1:  # where both are one pixel of the network the latest counts
-        clicks = clicks.removed(Click(300, 300, 0))
     labels = drawn(network, inputs, clicks)
     assert [labels[c.pixel] for c in clicks] == [c.label for c in clicks]
+    # Also where two share a pixel of the network's grid, and whichever was made first.
+    backwards = drawn(network, inputs, Clicks(clicks.items[::-1]))
+    np.testing.assert_array_equal(backwards, labels)
 
 
 def test_what_follows_a_click_is_not_cut_at_a_tiles_border(monkeypatch):

@@ -40,6 +40,19 @@ class Click:
         return self.row, self.col
 
 
+@dataclass(frozen=True, slots=True)
+class Merged(Click):
+    """A pixel of a coarser grid on which several clicks of the image fall.
+
+    Attributes
+    ----------
+    clicks : tuple of Click
+        Of the image, sorted by their places.
+    """
+
+    clicks: tuple[Click, ...] = ()
+
+
 @dataclass(frozen=True)
 class Clicks:
     """The user's clicks, oldest first; a value: every change returns another.

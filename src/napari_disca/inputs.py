@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from napari_disca.clicks import Click, Clicks
+from napari_disca.clicks import Click, Clicks, Merged
 from napari_disca.errors import RasterError
 from napari_disca.networks.card import Card, Scaling
 from napari_disca.raster import Raster, default_bands, sample
@@ -120,21 +120,31 @@ class NetworkInput:
     def network_clicks(self, clicks: Clicks) -> Clicks:
         """Clicks on the image as clicks on the network grid.
 
-        Where several fall on one network pixel, the latest wins.
+        Where several fall on one network pixel they are `Merged`: the network is told the class of
+        the one closest to the pixel's centre, whichever was made first.
         """
         if self.factor == 1.0:
             return clicks
         (height, width), (rows, cols) = self.raster.shape, self.shape
-        return Clicks(
-            tuple(
-                Click(
-                    (2 * c.row + 1) * rows // (2 * height),
-                    (2 * c.col + 1) * cols // (2 * width),
-                    c.label,
-                )
-                for c in clicks
-            )
-        )
+        there: dict[tuple[int, int], list[Click]] = {}
+        for c in clicks:
+            pixel = (2 * c.row + 1) * rows // (2 * height), (2 * c.col + 1) * cols // (2 * width)
+            there.setdefault(pixel, []).append(c)
+
+        def merged(row: int, col: int, of: list[Click]) -> Click:
+            if len(of) == 1:
+                return Click(row, col, of[0].label)
+
+            def off_centre(c: Click) -> tuple[int, tuple[int, int]]:
+                # In whole numbers, so that clicks as far away as each other are.
+                down = (2 * c.row + 1) * rows - (2 * row + 1) * height
+                right = (2 * c.col + 1) * cols - (2 * col + 1) * width
+                return (down * width) ** 2 + (right * height) ** 2, c.pixel
+
+            label = min(of, key=off_centre).label
+            return Merged(row, col, label, tuple(sorted(of, key=lambda c: c.pixel)))
+
+        return Clicks(tuple(merged(*pixel, of) for pixel, of in there.items()))
 
     def image_window(self, window: Window) -> Window:
         """Image pixels whose centres lie in a window of the network grid.

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_disca.canvas import NO_DATA
-from napari_disca.clicks import Click, Clicks
+from napari_disca.clicks import Click, Clicks, Merged
 from napari_disca.compute import Compute
 from napari_disca.errors import RasterError, out_of_memory
 from napari_disca.events import Note
@@ -111,8 +111,10 @@ class TileClicks:
         touched = _touched(added, inputs, tiling)
         if gone:
             touched |= _touched(inputs.network_clicks(Clicks(gone)), inputs, tiling)
-        # Behind the others a tile's new clicks can be put without a look at the rest.
-        behind = at_end and not gone
+        # Behind the others a tile's new clicks can be put without a look at the rest, unless they
+        # fall on a pixel of the network's grid that has one.
+        taken = {c.pixel for index in touched for c in self.by_tile.get(index, ())}
+        behind = at_end and not gone and not any(c.pixel in taken for c in added)
         there = added if behind else inputs.network_clicks(clicks)
         by_tile, digests = dict(self.by_tile), dict(self._digests)
         for index, tile in touched.items():
@@ -155,8 +157,11 @@ class TileClicks:
 
 
 def _digest(clicks: Clicks) -> str:
-    stacked = np.stack(clicks.arrays())
-    return hashlib.blake2b(stacked.tobytes(), digest_size=8).hexdigest()
+    digest = hashlib.blake2b(np.stack(clicks.arrays()).tobytes(), digest_size=8)
+    for click in clicks:
+        if isinstance(click, Merged):
+            digest.update(np.stack(Clicks(click.clicks).arrays()).tobytes())
+    return digest.hexdigest()
 
 
 def _touched(clicks: Clicks, inputs: NetworkInput, tiling: Tiling) -> dict[int, Tile]:
@@ -428,6 +433,8 @@ class Predictor:
         for click in clicks.inside(pixels.tile.keep):
             there = self._inputs.image_window(Window(click.row, click.col, 1, 1))
             labels[(there & pixels.window).relative_to(pixels.window).slices] = click.label
+            for own in click.clicks if isinstance(click, Merged) else ():
+                labels[own.row - pixels.window.top, own.col - pixels.window.left] = own.label
 
     def _unsure(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
         keep = pixels.tile.keep
