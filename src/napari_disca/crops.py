@@ -61,6 +61,11 @@ def cut(
     kept : Clicks, optional
         Pixels of checked areas with their classes, shared out in the same way.
 
+    Returns
+    -------
+    list of Crop
+        Without clicks and checked pixels where the image has no data: there is nothing to see.
+
     Yields
     ------
     Progress
@@ -71,25 +76,36 @@ def cut(
     crops = []
     for done, (window, own, sure) in enumerate(zip(windows, owned, checked, strict=True)):
         yield Progress("reading what is around the clicks", done, len(windows))
-        if not own and not sure:
+        valid = inputs.valid(window) if own or sure else np.zeros(window.shape, dtype=np.bool_)
+        rows, cols, labels = _with_data(own, window, valid)
+        kept_rows, kept_cols, kept_labels = _with_data(sure, window, valid)
+        if not len(labels) and not len(kept_labels):
             continue
-        rows, cols, labels = Clicks(tuple(own)).arrays()
-        kept_rows, kept_cols, kept_labels = Clicks(tuple(sure)).arrays()
         crops.append(
             Crop(
                 window=window,
                 image=inputs.read(window),
                 guidance=card.guidance.draw(clicks, window, len(card.classes), inputs.shape),
-                valid=inputs.valid(window),
-                rows=rows - window.top,
-                cols=cols - window.left,
+                valid=valid,
+                rows=rows,
+                cols=cols,
                 labels=labels,
-                kept_rows=kept_rows - window.top,
-                kept_cols=kept_cols - window.left,
+                kept_rows=kept_rows,
+                kept_cols=kept_cols,
                 kept_labels=kept_labels,
             )
         )
     return crops
+
+
+def _with_data(
+    clicks: Sequence[Click], window: Window, valid: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns from the window's corner, and labels, of the clicks on valid pixels."""
+    rows, cols, labels = Clicks(tuple(clicks)).arrays()
+    rows, cols = rows - window.top, cols - window.left
+    known = valid[rows, cols]
+    return rows[known], cols[known], labels[known]
 
 
 def _owned(inputs: NetworkInput, clicks: Clicks, windows: Sequence[Window]) -> list[list[Click]]:
