@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from napari_disca.clicks import Clicks
 from napari_disca.compute import Compute
 from napari_disca.crops import Crop, windows_around
-from napari_disca.errors import RecipeError
+from napari_disca.errors import NotFiniteError, RecipeError
 from napari_disca.events import Job, Progress
 from napari_disca.networks import Network
 from napari_disca.recipes import RECIPES, Adaptation, Disca, Recipe
@@ -80,7 +80,7 @@ class Candidate(ABC):
         yield Progress("adapting", 0, 1)
         adapted, steps, what = yield from self.learned(problem)
         if any(not p.isfinite().all() for p in adapted.parameters()):
-            raise RecipeError("adapting gave weights that are not finite; they were not adopted")
+            raise NotFiniteError("adapting gave weights that are not finite; they were not adopted")
         return problem.adaptation(adapted, steps, what)
 
     @abstractmethod

@@ -140,9 +140,9 @@ def table(records: Sequence[Record], mode: Mode) -> str:
             needed = [clicks_to_target([r], base[r.image].after) for r in own if r.image in base]
             cells.append(f"{np.mean(needed):.1f}" if needed else "")
         cells += [
-            f"{100 * np.mean([r.collateral for r in own]):.1f}",
+            _percent((r.collateral for r in own), digits=1),
             _percent(r.kept_clicks for r in own),
-            f"{np.mean([r.seconds for r in own]):.1f}",
+            f"{np.mean([r.seconds for r in own if r.seconds is not None]):.1f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -166,9 +166,9 @@ def _mean(values: np.ndarray, *, error: bool = True) -> str:
     return f"{text} ± {standard_error(values):.1f}" if error and len(values) > 1 else text
 
 
-def _percent(values: Iterable[float | None]) -> str:
+def _percent(values: Iterable[float | None], *, digits: int = 0) -> str:
     known = [v for v in values if v is not None]
-    return f"{100 * np.mean(known):.0f}" if known else ""
+    return f"{100 * np.mean(known):.{digits}f}" if known else ""
 
 
 def write(text: str, path: Path) -> None:

@@ -35,7 +35,11 @@ class JournalError(DiscaError, ValueError):
 
 
 class RecipeError(DiscaError, ValueError):
-    """A recipe is unknown, has an impossible field, or its result is not finite."""
+    """A recipe is unknown, has an impossible field, does not fit the network, or fails."""
+
+
+class NotFiniteError(RecipeError):
+    """What a recipe has learned is not finite."""
 
 
 class ExportError(DiscaError, OSError):

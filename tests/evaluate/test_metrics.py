@@ -74,7 +74,7 @@ def test_collateral_of_a_perfect_answer_and_of_a_map_that_was_all_wrong():
     harm = collateral(truth, truth, truth, everywhere)
     assert (harm.all, harm.inside, harm.outside) == (0.0, 0.0, None)
     harm = collateral(truth + np.uint8(1), truth, truth, everywhere)
-    assert (harm.all, harm.inside, harm.outside) == (0.0, None, None)
+    assert (harm.all, harm.inside, harm.outside) == (None, None, None)
 
 
 def test_kept_clicks():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 
 from builders import make_card, make_network
 from napari_disca.clicks import Guidance
-from napari_disca.errors import DataError, RecipeError
+from napari_disca.errors import DataError, NotFiniteError, RecipeError
 from napari_disca.evaluate import Record, Settings, evaluate, evaluate_image, write_json
 from napari_disca.evaluate.part import RasterPart, parts_worth_clicking
 from napari_disca.events import Progress, finish
@@ -201,6 +201,7 @@ def test_pixels_without_data_are_neither_clicked_nor_scored(compute):
 class Refusing:
     """A recipe whose result is never finite."""
 
+    error: Exception = field(default_factory=lambda: NotFiniteError("not finite"))
     title: ClassVar[str] = "refusing"
     learns: ClassVar[bool] = True
 
@@ -209,7 +210,7 @@ class Refusing:
 
     def adapt(self, network, crops, *, current=None, compute, seed=0):
         yield Progress("adapting", 0, 1)
-        raise RecipeError("not finite")
+        raise self.error
 
 
 def test_what_is_refused_is_counted_and_the_clicks_still_guide(compute):
@@ -217,6 +218,13 @@ def test_what_is_refused_is_counted_and_the_clicks_still_guide(compute):
     (record,) = measure(Obedient(1.0, 0.0), truth, {"refusing": Refusing()}, compute, clicks=2)
     assert record.refused == 2
     assert record.after == 1.0
+
+
+def test_a_recipe_that_does_not_fit_the_network_is_not_measured_as_disir(compute):
+    truth = disc((96, 200), (30, 30), (60, 100))
+    recipes = {"unfit": Refusing(RecipeError("no BatchNorm layers to adapt"))}
+    with pytest.raises(RecipeError, match="no BatchNorm layers to adapt"):
+        measure(Obedient(1.0, 0.0), truth, recipes, compute, clicks=2)
 
 
 def test_a_real_network_with_every_recipe_of_the_table(compute, image):

@@ -67,6 +67,18 @@ def test_what_was_not_measured_is_a_dash():
     assert cells(line)[3:6] == ["50.0", "-", "70.0"]
 
 
+def test_images_of_which_nothing_is_known_are_left_out():
+    nan = float("nan")
+    fields = ("collateral", "collateral_inside", "collateral_outside", "kept_clicks", "seconds")
+    nothing = {"miou": (nan, nan, nan)} | dict.fromkeys(fields)
+    known = summary(RECORDS).splitlines()
+    for first in (True, False):
+        unknown = [record("c", recipe, **nothing) for recipe in ("disir", "default")]
+        found = summary(unknown + RECORDS if first else RECORDS + unknown).splitlines()
+        assert [cells(line) for line in found] == [cells(line) for line in known]
+    assert cells(summary(unknown).splitlines()[2])[2:] == ["0", *["-"] * 12]
+
+
 def test_modes_are_lines_of_their_own():
     both = [record(), record(mode="one-shot", miou=(0.5, None, 0.65))]
     assert len(summary(both).splitlines()) == 4

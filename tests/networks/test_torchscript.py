@@ -118,6 +118,19 @@ def test_what_cannot_learn_is_refused_in_one_line(tmp_path, image, compute):
         finish(session.adapt(recipe_named("default", strength="full")), session.handle)
 
 
+def test_a_frozen_program_has_nothing_that_learns(tmp_path, image, compute):
+    path = saved(tmp_path, Pixels(), replace(CARD, options={"inputs": "image"}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.freeze(torch.jit.load(str(path)).eval()).save(str(path))
+    network = load_network(path, allow_torchscript=True)
+    session = Session(open_raster(image), network, compute=compute)
+    session.click(20, 30, 2)
+    recipe = recipe_named("default", strength="full", parameters="all")
+    with pytest.raises(RecipeError, match="no weights that can learn"):
+        finish(session.adapt(recipe), session.handle)
+
+
 def test_its_program_is_a_part_of_its_fingerprint(tmp_path):
     class Other(Small):
         def forward(self, image: Tensor, guidance: Tensor) -> Tensor:

@@ -90,8 +90,10 @@ def writable(path: Path) -> Path:
     Raises
     ------
     ExportError
-        If its folder, or the one that will hold it, refuses.
+        If it is a folder itself, or the one that will hold it refuses.
     """
+    if path.is_dir():
+        raise ExportError(f"cannot write {path}: it is a folder; give a file in it")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     try:
         with tempfile.TemporaryFile(dir=folder):

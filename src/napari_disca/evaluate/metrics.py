@@ -63,12 +63,12 @@ class Collateral:
 
     Attributes
     ----------
-    all : float
+    all : float or None
     inside, outside : float or None
         Within the clicked tiles and beyond them; None where nothing was right there.
     """
 
-    all: float
+    all: float | None
     inside: float | None
     outside: float | None
 
@@ -94,8 +94,7 @@ def collateral(
         total = int((was_right & part).sum())
         return int((flipped & part).sum()) / total if total else None
 
-    total = int(was_right.sum())
-    return Collateral(int(flipped.sum()) / total if total else 0.0, share(clicked), share(~clicked))
+    return Collateral(share(np.ones_like(was_right)), share(clicked), share(~clicked))
 
 
 def share_right(labels: NDArray[np.uint8], clicks: Iterable[Click]) -> float | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_disca.clicks import Click, Clicks
 from napari_disca.compute import Compute
-from napari_disca.errors import DataError, RecipeError
+from napari_disca.errors import DataError, NotFiniteError, RecipeError
 from napari_disca.evaluate.class_map import ClassMap
 from napari_disca.evaluate.metrics import collateral, confusion, iou, mean_iou, share_right
 from napari_disca.evaluate.records import Record
@@ -173,7 +173,7 @@ class _Image:
             collateral_inside=harm.inside,
             collateral_outside=harm.outside,
             kept_clicks=share_right(labels, clicked),
-            seconds=float(np.mean(seconds)) if seconds else 0.0,
+            seconds=float(np.mean(seconds)) if seconds else None,
             refused=refused,
             factor=session.inputs.factor,
             placed=tuple((c.row, c.col, c.label) for c in session.clicks),
@@ -193,7 +193,7 @@ class _Image:
         if recipe.learns:
             try:
                 yield from self._run(session.adapt(recipe, ("disca",)), progress)
-            except RecipeError:
+            except NotFiniteError:
                 # Weights that are not finite are not adopted, for a user either: the last good
                 # ones stay, and the new click still guides them.
                 refused = 1

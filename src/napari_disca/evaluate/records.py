@@ -33,14 +33,15 @@ class Record:
         was not measured (one-shot mode: between no click and all).
     iou_per_class : dict of str to float
         Of the final map, by class name.
-    collateral : float
-        Share of the pixels that were right before any click and are wrong in the final map.
+    collateral : float or None
+        Share of the pixels that were right before any click and are wrong in the final map; None
+        where nothing was right.
     collateral_inside, collateral_outside : float or None
         The same within the tiles that hold clicks, and beyond them.
     kept_clicks : float or None
         Share of all clicks that are right in the final map.
-    seconds : float
-        Mean time of an answer: adapting and redrawing the map.
+    seconds : float or None
+        Mean time of an answer: adapting and redrawing the map; None without a click.
     refused : int
         Adaptations that were not adopted because their result was not finite.
     factor : float
@@ -60,11 +61,11 @@ class Record:
     clicks: int
     miou: tuple[float | None, ...]
     iou_per_class: dict[str, float]
-    collateral: float
+    collateral: float | None
     collateral_inside: float | None
     collateral_outside: float | None
     kept_clicks: float | None
-    seconds: float
+    seconds: float | None
     refused: int = 0
     factor: float = 1.0
     placed: tuple[tuple[int, int, int], ...] = ()
@@ -170,13 +171,14 @@ def summary(records: Sequence[Record]) -> str:
             for r in chosen
             if recipe != "disir" and (r.image, r.mode) in baseline
         ]
-        same = _known([r.over_disir for r in chosen])
+        same = [r.over_disir for r in chosen]
+        seconds = _known([r.seconds for r in chosen])
         refused = sum(r.refused for r in chosen)
         rows.append(
             [
                 recipe + (f" ({refused} refused)" if refused else ""),
                 mode,
-                str(len(chosen)),
+                str(len(_known([r.before for r in chosen]))),
                 *(_mean([_at(r, k) for r in chosen]) for k in (0, *shown)),
                 _gain([r.gain for r in chosen]),
                 _worst(against),
@@ -191,7 +193,7 @@ def summary(records: Sequence[Record]) -> str:
                         "kept_clicks",
                     )
                 ),
-                f"{np.mean([r.seconds for r in chosen]):.2f}",
+                f"{np.mean(seconds):.2f}" if seconds else "-",
             ]
         )
     return _table(header, rows)
@@ -219,7 +221,8 @@ def _gain(values: Sequence[float]) -> str:
 
 
 def _worst(values: Sequence[float]) -> str:
-    return f"{100 * min(values):+.1f}" if values else "-"
+    known = _known(values)
+    return f"{100 * min(known):+.1f}" if known else "-"
 
 
 def standard_error(values: Sequence[float]) -> float:

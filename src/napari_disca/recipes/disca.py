@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from napari_disca.clicks import Clicks
 from napari_disca.compute import Compute
 from napari_disca.crops import Crop, tiles_with_clicks, windows_around
-from napari_disca.errors import RecipeError
+from napari_disca.errors import NotFiniteError, RecipeError
 from napari_disca.events import Job, Progress
 from napari_disca.networks import Network, prepared
 from napari_disca.recipes.examples import Example, guided, moved, private, right, unguided
@@ -214,7 +214,7 @@ class Disca:
                 break
         for parameter in learned:
             if not torch.isfinite(parameter).all():
-                raise RecipeError(
+                raise NotFiniteError(
                     f"adapting with a rate of {self.rate:g} gave weights that are not finite; "
                     "they were not adopted. Lower the rate"
                 )
@@ -295,11 +295,15 @@ class Disca:
                 for parameter in module.parameters(recurse=False):
                     parameter.requires_grad_(True)
         learned = [p for p in network.parameters() if p.requires_grad]
-        if not learned:
+        if learned:
+            return learned
+        if not any(True for _ in network.parameters()):
             raise RecipeError(
-                "this network has no BatchNorm layers to adapt; choose parameters = all"
+                "this network has no weights that can learn (a frozen TorchScript?); choose the "
+                "recipe disir, or export it unfrozen"
             )
-        return learned
+        what = "decoder" if self.parameters == "decoder" else "BatchNorm layers"
+        raise RecipeError(f"this network has no {what} to adapt; choose parameters = all")
 
     def _objective(self, logits: Tensor, example: Example, anchor: Tensor) -> Tensor:
         """Equation 1 for one crop."""
@@ -374,6 +378,6 @@ def _kept_loss(logits: Tensor, example: Example) -> Tensor:
 
 def _refuse_not_finite(loss: Tensor, done: int) -> None:
     if not torch.isfinite(loss).all():
-        raise RecipeError(
+        raise NotFiniteError(
             f"the loss is not finite after {done} passes; nothing was adopted. Lower the rate"
         )
