@@ -49,7 +49,7 @@ from napari_disca.predict import Pixels, Predicted, TileClicks, read_pixels, til
 from napari_disca.queueing import Ahead, TileQueue
 from napari_disca.raster import Raster
 from napari_disca.raster import fingerprint as raster_fingerprint
-from napari_disca.recipes import Adaptation, Recipe
+from napari_disca.recipes import Adaptation, Recipe, checked_seed
 from napari_disca.states import TileStates
 from napari_disca.tiling import Tile, Tiling, Window
 from napari_disca.uncertainty import UNKNOWN, cells_of
@@ -170,7 +170,7 @@ class Session:
         self.raster = raster
         self.inputs = NetworkInput(raster, network.card, bands=bands, factor=factor)
         self.compute = compute or Compute.choose()
-        self.seed = seed
+        self.seed = checked_seed(seed)
         self.tiling: Tiling = tiling_for(self.inputs)
         self.viewport = Viewport()
         # Not on the device: whoever computes there makes a copy, and another on the CPU where the

@@ -38,7 +38,7 @@ from napari_disca.networks import Network
 from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.predict import Predictor, TileClicks, tiling_for
 from napari_disca.raster import Raster, fingerprint, quiet_opening
-from napari_disca.recipes import Adaptation, Recipe
+from napari_disca.recipes import Adaptation, Recipe, checked_seed
 from napari_disca.tiling import Tile, Window
 
 #: Bytes of decoded blocks that GDAL may keep while an image streams by: one row of blocks of a
@@ -84,8 +84,9 @@ class MapStream:
         Raises
         ------
         RecipeError
-            If there is no click, or what was learned is not finite.
+            If there is no click, the seed is none, or what was learned is not finite.
         """
+        checked_seed(seed)
         if not len(self.clicks):
             raise RecipeError("there are no clicks to learn from; click on some mistakes first")
         # As a session learns, so that both make the same map.

@@ -203,6 +203,7 @@ PREDICT = {
     "factor 0": ("{i} -o {t}/o.tif --factor 0", "factor"),
     "factor nan": ("{i} -o {t}/o.tif --factor nan", "factor"),
     "no threads": ("{i} -o {t}/o.tif --threads 0", "--threads"),
+    "threads that no machine has": ("{i} -o {t}/o.tif --threads 100000", "from 1 to 1024"),
     "no workers": ("{i} -o {t}/o.tif --workers 0", "--workers"),
     "no device": ("{i} -o {t}/o.tif --device tpu", "--device"),
     "half on a CPU": ("{i} -o {t}/o.tif --device cpu --precision float16", "float16"),
@@ -212,6 +213,8 @@ PREDICT = {
 REFINE = {
     "missing clicks": ("--clicks {t}/none.geojson", "none.geojson"),
     "no JSON": ("--clicks {t}/text.geojson", "JSON"),
+    "no seed": ("--clicks {c} --seed -1", "--seed: '-1'"),
+    "a huge seed": (f"--clicks {{c}} --seed {2**70}", "2^63"),
     "clicks outside": ("--clicks {t}/outside.geojson", "outside the image"),
     "an unknown class": ("--clicks {t}/class9.geojson", "class"),
     "an unknown recipe": ("--clicks {c} --recipe magic", "authors-plugin"),

@@ -179,6 +179,11 @@ def test_a_rate_that_explodes_is_refused(inputs, network, compute):
         {"optimiser": "lbfgs"},
         {"weight": float("nan")},
         {"crop_size": 7},
+        {"crop_size": 64.5},
+        {"passes": 2.5},
+        {"passes": True},
+        {"rate": "1e-3"},
+        {"rate": None},
     ],
 )
 def test_impossible_fields_are_one_clear_line(wrong):

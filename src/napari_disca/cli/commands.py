@@ -14,6 +14,9 @@ from napari_disca.cli.outputs import checked, map_paths, spare_sources, writable
 from napari_disca.errors import DataError, DiscaError, JournalError, RasterError
 from napari_disca.events import finish
 
+#: More threads than any machine has end the process.
+MOST_THREADS = 1024
+
 
 def _say(*lines: str) -> None:
     print(*lines, sep="\n")  # noqa: T201
@@ -223,7 +226,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         record.header, arguments.weights, allow_torchscript=arguments.allow_torchscript
     )
     # Sums depend on how they are shared out.
-    torch.set_num_threads(arguments.threads or max(1, min(record.header.threads, 1024)))
+    torch.set_num_threads(arguments.threads or max(1, min(record.header.threads, MOST_THREADS)))
     compute = compute_of(record.header)
     if arguments.device != "auto" or arguments.precision != "auto":
         compute = Compute.choose(arguments.device, arguments.precision)
@@ -330,8 +333,8 @@ def _describe(stream: Any) -> None:
 
 
 def _check_threads(arguments: Any) -> None:
-    if arguments.threads is not None and arguments.threads < 1:
-        raise DiscaError(f"--threads {arguments.threads} is too few; give 1 or more")
+    if arguments.threads is not None and not 1 <= arguments.threads <= MOST_THREADS:
+        raise DiscaError(f"--threads {arguments.threads} is not from 1 to {MOST_THREADS}")
 
 
 def _workers(arguments: Any) -> int:

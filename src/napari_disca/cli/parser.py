@@ -319,7 +319,7 @@ def _engine(command: Any) -> None:
         help="of the forward pass (auto: the fastest the device has natively)",
     )
     command.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores)")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (0)")
+    command.add_argument("--seed", type=seed, default=0, metavar="N", help="of what is drawn (0)")
 
 
 def _consent(command: Any) -> None:
@@ -384,6 +384,17 @@ def factor_or_auto(text: str) -> float | str:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'auto'") from None
+
+
+def seed(text: str) -> int:
+    """Parse a number that every generator takes."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 2^63 - 1")
+    return value
 
 
 def bands(text: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from napari_disca.errors import DataError
 from napari_disca.evaluate.class_map import ClassMap
 from napari_disca.evaluate.records import Mode
 from napari_disca.networks import Network
+from napari_disca.recipes import checked_seed
 from napari_disca.training.masks import Coding
 
 
@@ -52,6 +53,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.mode not in ("sequential", "one-shot"):
             raise DataError(f"mode {self.mode!r} is unknown; use 'sequential' or 'one-shot'")
+        checked_seed(self.seed)
         for name, least in (("clicks", 1), ("crop", 64), ("max_images", 1)):
             value = getattr(self, name)
             if value is not None and value < least:

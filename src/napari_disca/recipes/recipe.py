@@ -140,8 +140,26 @@ def check_fields(recipe: Recipe) -> None:
                 )
         elif "min" in field.metadata:
             low, high = field.metadata["min"], field.metadata["max"]
+            kinds = (int,) if hints[field.name] is int else (int, float)
+            if type(value) not in kinds:
+                raise RecipeError(
+                    f"{field.name} = {value!r} is no {'whole ' * (len(kinds) == 1)}number"
+                )
             if not low <= value <= high:
                 raise RecipeError(f"{field.name} = {value} is not between {low} and {high}")
+
+
+def checked_seed(seed: int) -> int:
+    """Return a seed that every generator takes.
+
+    Raises
+    ------
+    RecipeError
+        If it is none.
+    """
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise RecipeError(f"seed = {seed!r} is no whole number from 0 to 2^63 - 1")
+    return seed
 
 
 def crops_for(
