@@ -85,7 +85,8 @@ def test_the_adapted_map_is_the_sessions(image, compute, tmp_path):
     recipe = recipe_named("default", passes=2, rate=1e-2, crop_size=64, strength="full")
     stream = stream_of(image, compute)
     adapted, adaptation = finish(stream.adapt(recipe, seed=4))
-    assert adaptation.clicks == len(CLICKS)
+    # The first lies where the image has no data, and says nothing.
+    assert adaptation.clicks == len(CLICKS) - 1
     assert adapted.made_with != stream.made_with
     written = finish(adapted.write(tmp_path / "map.tif"))
     with open_raster(image) as raster:
