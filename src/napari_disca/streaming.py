@@ -86,7 +86,7 @@ class MapStream:
         RecipeError
             If there is no click, the seed is none, or what was learned is not finite.
         """
-        checked_seed(seed)
+        seed = checked_seed(seed)
         if not len(self.clicks):
             raise RecipeError("there are no clicks to learn from; click on some mistakes first")
         # As a session learns, so that both make the same map.

@@ -140,6 +140,16 @@ def test_of_a_damaged_journal_the_good_part_can_be_had(run, files, tmp_path, ref
         m.unlink()
 
 
+@pytest.mark.parametrize("threads", [0, 100000])
+def test_threads_that_no_machine_has_are_refused(run, files, tmp_path, refined, threads):
+    _, journal = refined
+    output = tmp_path / "o.tif"
+    result = run("replay", journal, files.image, "-o", output, "--threads", threads)
+    assert (result.code, len(result.error_lines)) == (2, 1)
+    assert "--threads" in result.err
+    assert not output.exists()
+
+
 def test_a_journal_is_not_written_over(run, files, tmp_path, refined):
     _, journal = refined
     before = journal.read_bytes()

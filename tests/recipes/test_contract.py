@@ -15,7 +15,7 @@ from napari_disca.inputs import NetworkInput
 from napari_disca.networks import Delta, encoder_fingerprint, fingerprint
 from napari_disca.predict import tiling_for
 from napari_disca.raster import open_raster
-from napari_disca.recipes import RECIPES, Disca, crops_for, recipe_named
+from napari_disca.recipes import RECIPES, Disca, checked_seed, crops_for, recipe_named
 
 CLICKS = Clicks((Click(10, 12, 0), Click(80, 150, 1), Click(140, 20, 2)))
 
@@ -191,6 +191,17 @@ def test_impossible_fields_are_one_clear_line(wrong):
         recipe_named("default", **wrong)
     assert next(iter(wrong)) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_numpys_numbers_are_numbers():
+    assert recipe_named("default", rate=np.float64(1e-3)) == recipe_named("default")
+    assert type(checked_seed(np.int64(3))) is int
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.5, None, "1", True])
+def test_what_is_no_seed_is_one_clear_line(seed):
+    with pytest.raises(RecipeError, match=r"^seed = .* is no whole number from 0 to 2\^63 - 1$"):
+        checked_seed(seed)
 
 
 def test_unknown_recipes_and_fields():

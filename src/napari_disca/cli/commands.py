@@ -15,7 +15,7 @@ from napari_disca.errors import DataError, DiscaError, JournalError, RasterError
 from napari_disca.events import finish
 
 #: More threads than any machine has end the process.
-MOST_THREADS = 1024
+_MOST_THREADS = 1024
 
 
 def _say(*lines: str) -> None:
@@ -221,12 +221,13 @@ def _replay(arguments: argparse.Namespace) -> int:
     from napari_disca.reopen import compute_of, network_of, restored
 
     output = checked(arguments.output, [arguments.image, arguments.journal])
+    _check_threads(arguments)
     record = read_journal(arguments.journal, arguments.before)
     network = network_of(
         record.header, arguments.weights, allow_torchscript=arguments.allow_torchscript
     )
     # Sums depend on how they are shared out.
-    torch.set_num_threads(arguments.threads or max(1, min(record.header.threads, MOST_THREADS)))
+    torch.set_num_threads(arguments.threads or max(1, min(record.header.threads, _MOST_THREADS)))
     compute = compute_of(record.header)
     if arguments.device != "auto" or arguments.precision != "auto":
         compute = Compute.choose(arguments.device, arguments.precision)
@@ -333,8 +334,8 @@ def _describe(stream: Any) -> None:
 
 
 def _check_threads(arguments: Any) -> None:
-    if arguments.threads is not None and not 1 <= arguments.threads <= MOST_THREADS:
-        raise DiscaError(f"--threads {arguments.threads} is not from 1 to {MOST_THREADS}")
+    if arguments.threads is not None and not 1 <= arguments.threads <= _MOST_THREADS:
+        raise DiscaError(f"--threads {arguments.threads} is not from 1 to {_MOST_THREADS}")
 
 
 def _workers(arguments: Any) -> int:

@@ -388,13 +388,15 @@ def factor_or_auto(text: str) -> float | str:
 
 def seed(text: str) -> int:
     """Parse a number that every generator takes."""
+    # What takes a seed needs torch anyway.
+    from napari_disca.recipes import checked_seed
+
     try:
-        value = int(text)
+        return checked_seed(int(text))
     except ValueError:
-        value = -1
-    if not 0 <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 2^63 - 1")
-    return value
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no whole number from 0 to 2^63 - 1"
+        ) from None
 
 
 def bands(text: str) -> tuple[int, ...]:

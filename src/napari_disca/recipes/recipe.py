@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal, Protocol, get_args, get_origin, get_type_hints
@@ -115,8 +116,10 @@ class Recipe(Protocol):
 
         Raises
         ------
-        RecipeError
+        NotFiniteError
             If what was learned is not finite; nothing is adopted then.
+        RecipeError
+            If it does not fit the network.
         """
         ...
 
@@ -141,7 +144,7 @@ def check_fields(recipe: Recipe) -> None:
         elif "min" in field.metadata:
             low, high = field.metadata["min"], field.metadata["max"]
             kinds = (int,) if hints[field.name] is int else (int, float)
-            if type(value) not in kinds:
+            if isinstance(value, bool) or not isinstance(value, kinds):
                 raise RecipeError(
                     f"{field.name} = {value!r} is no {'whole ' * (len(kinds) == 1)}number"
                 )
@@ -157,9 +160,13 @@ def checked_seed(seed: int) -> int:
     RecipeError
         If it is none.
     """
-    if type(seed) is not int or not 0 <= seed < 2**63:
+    try:
+        value = operator.index(seed)  # NumPy's whole numbers, too
+    except TypeError:
+        value = -1
+    if isinstance(seed, bool) or not 0 <= value < 2**63:
         raise RecipeError(f"seed = {seed!r} is no whole number from 0 to 2^63 - 1")
-    return seed
+    return value
 
 
 def crops_for(
