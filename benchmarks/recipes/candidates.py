@@ -206,7 +206,7 @@ class Watched(Candidate):
         last = [p.detach().clone() for p in learned]
         # Once more than there are steps: the last one is looked at, too.
         for done in range(self.passes + 1):
-            yield Progress("adapting", min(done, self.passes - 1), self.passes)
+            yield Progress("adapting", done, self.passes)
             _, logits = problem.gradient(learner, objective)
             if problem.moved(logits) > self.moved:
                 with torch.no_grad():
@@ -216,9 +216,10 @@ class Watched(Candidate):
             lacking = self.lacking(problem, logits)
             if lacking == 0:
                 return learner, done, "stopped with every click satisfied"
-            if done < self.passes:
-                last = [p.detach().clone() for p in learned]
-                step(lacking)
+            if done == self.passes:
+                break
+            last = [p.detach().clone() for p in learned]
+            step(lacking)
         return learner, self.passes, "took all passes"
 
     @abstractmethod

@@ -76,7 +76,9 @@ def cut(
     crops = []
     for done, (window, own, sure) in enumerate(zip(windows, owned, checked, strict=True)):
         yield Progress("reading what is around the clicks", done, len(windows))
-        valid = inputs.valid(window) if own or sure else np.zeros(window.shape, dtype=np.bool_)
+        if not own and not sure:
+            continue
+        valid = inputs.valid(window)
         rows, cols, labels = _with_data(own, window, valid)
         kept_rows, kept_cols, kept_labels = _with_data(sure, window, valid)
         if not len(labels) and not len(kept_labels):

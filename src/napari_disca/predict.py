@@ -113,8 +113,12 @@ class TileClicks:
             touched |= _touched(inputs.network_clicks(Clicks(gone)), inputs, tiling)
         # Behind the others a tile's new clicks can be put without a look at the rest, unless they
         # fall on a pixel of the network's grid that has one.
-        taken = {c.pixel for index in touched for c in self.by_tile.get(index, ())}
-        behind = at_end and not gone and not any(c.pixel in taken for c in added)
+        new = {click.pixel for click in added}
+        behind = (
+            at_end
+            and not gone
+            and not any(c.pixel in new for index in touched for c in self.by_tile.get(index, ()))
+        )
         there = added if behind else inputs.network_clicks(clicks)
         by_tile, digests = dict(self.by_tile), dict(self._digests)
         for index, tile in touched.items():
@@ -376,10 +380,9 @@ class Predictor:
                     learned = self._on_image(counts[i], pixels, box)
                     labels = np.where(learned, labels, unlearned.labels)
                     if unsure is not None and unlearned.uncertainty is not None:
-                        cells = share(
-                            _kept(counts[i], pixels.tile, box)[0].cpu().numpy(), pixels.tile.keep
-                        )
-                        unsure = mixed(unsure, unlearned.uncertainty, cells)
+                        keep = pixels.tile.keep
+                        there = on_network(learned, pixels.window, keep, self._inputs)
+                        unsure = mixed(unsure, unlearned.uncertainty, share(there, keep))
                 self._clicked(labels, pixels, clicks)
                 best.append(Predicted(labels, unsure))
         return best

@@ -99,8 +99,7 @@ def mixed(
         The mean of both by their shares; the other one where nothing is known of one.
     """
     mean = np.rint(part * some + (1 - part) * others).astype(np.uint8)
-    known = np.where(some == UNKNOWN, others, np.where(others == UNKNOWN, some, mean))
-    return known.astype(np.uint8)
+    return np.where(some == UNKNOWN, others, np.where(others == UNKNOWN, some, mean))
 
 
 def on_network(

@@ -297,7 +297,7 @@ class Disca:
         learned = [p for p in network.parameters() if p.requires_grad]
         if learned:
             return learned
-        if not any(True for _ in network.parameters()):
+        if not list(network.parameters()):
             raise RecipeError(
                 "this network has no weights that can learn (a frozen TorchScript?); choose the "
                 "recipe disir, or export it unfrozen"
