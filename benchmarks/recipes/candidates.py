@@ -27,6 +27,7 @@ from napari_disca.networks import Network
 from napari_disca.recipes import RECIPES, Adaptation, Disca, Recipe
 from napari_disca.recipes.examples import Example, between, private, unguided
 from napari_disca.recipes.optimiser import Optimiser
+from napari_disca.recipes.recipe import NO_CLICKS
 from napari_disca.tiling import Tiling, Window
 
 #: The plain recipe from which every candidate differs in one thing.
@@ -76,7 +77,7 @@ class Candidate(ABC):
         """See `Recipe.adapt`; always from theta0, with all clicks."""
         problem = Problem(network, crops, compute, seed)
         if not problem.clicks:
-            return Adaptation(network, note="no clicks to learn from")
+            return Adaptation(network, note=NO_CLICKS)
         yield Progress("adapting", 0, 1)
         adapted, steps, what = yield from self.learned(problem)
         if any(not p.isfinite().all() for p in adapted.parameters()):

@@ -40,7 +40,7 @@ from napari_disca.recipes.examples import (
     unguided,
     with_clicks,
 )
-from napari_disca.recipes.recipe import Adaptation, check_fields
+from napari_disca.recipes.recipe import NO_CLICKS, Adaptation, check_fields
 from napari_disca.tiling import Tiling, Window
 
 #: Parts that the clicks are dealt into; each is held out once.
@@ -123,7 +123,7 @@ class Automatic:
         began = time.perf_counter()
         clicks = sum(len(crop.labels) for crop in crops)
         if not clicks:
-            return Adaptation(network, note="no clicks to learn from")
+            return Adaptation(network, note=NO_CLICKS)
         if self.strength == "none":
             return _kept_close(network, clicks, began, "as you chose")
         examples = [Example(crop, compute.device) for crop in crops]

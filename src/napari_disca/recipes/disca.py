@@ -29,7 +29,7 @@ from napari_disca.events import Job, Progress
 from napari_disca.networks import Network, prepared
 from napari_disca.recipes.examples import Example, guided, moved, private, right, unguided
 from napari_disca.recipes.optimiser import Optimiser
-from napari_disca.recipes.recipe import Adaptation, check_fields
+from napari_disca.recipes.recipe import NO_CLICKS, Adaptation, check_fields
 from napari_disca.tiling import Tiling, Window
 
 #: Which weights learn.
@@ -163,7 +163,7 @@ class Disca:
         total = sum(len(example.labels) for example in examples)
         kept = sum(len(example.kept_labels) for example in examples)
         if not total:
-            return Adaptation(network, note="no clicks to learn from")
+            return Adaptation(network, note=NO_CLICKS)
         yield Progress("adapting", 0, self.passes)
         # theta0 may be used by another thread: whatever is moved or changed is a copy.
         began_with = current if self.start == "current" and current else network

@@ -16,6 +16,9 @@ from napari_disca.inputs import NetworkInput
 from napari_disca.networks import Network
 from napari_disca.tiling import Tiling, Window
 
+#: Why nothing was learned. A session asks for a click, but it may lie where there is no data.
+NO_CLICKS = "nothing to learn from: no click lies where the image has data"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adaptation:
