@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from napari_disca.cli.training import parse_classes, parse_scaling
 from napari_disca.clicks import Guidance
 from napari_disca.errors import CardError, DataError
 from napari_disca.events import Progress
-from napari_disca.networks import Scaling, load_network, read_card
+from napari_disca.networks import Scaling, load_network, read_card, save_network
 from napari_disca.training.loop import checkpoint_path
 from napari_disca.training.masks import POTSDAM_CLASSES
 
@@ -67,6 +68,17 @@ def test_a_training_goes_on_from_another_network(run, files, tmp_path):
     for name in ("stem.0.weight", "head.0.weight"):
         torch.testing.assert_close(after[name], before[name], atol=1e-3, rtol=0)
     assert read_card(second).mean == read_card(first).mean
+
+
+def test_going_on_draws_clicks_as_high_as_the_network_that_is_gone_on_from(run, files, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    run(*command(files, first, steps=1))
+    network = load_network(first)
+    network.card = replace(network.card, guidance=replace(network.card.guidance, scale=1.25))
+    save_network(network, first)
+    result = run(*command(files, second, "--start", first, steps=1))
+    assert result.code == 0, result.err
+    assert read_card(second).guidance == network.card.guidance
 
 
 @pytest.mark.parametrize(

@@ -108,8 +108,9 @@ def run(
         training_set(kept, card, bands=arguments.bands, coding=arguments.mask_coding), Console()
     )
     if start is not None:
-        # Its weights know the pixels as its own card standardises them.
-        card = replace(card, mean=start.card.mean, std=start.card.std)
+        # Its weights know pixels and clicks as its own card standardises and draws them.
+        told = start.card
+        card = replace(card, mean=told.mean, std=told.std, guidance=told.guidance)
     images = [*images, *_scenes(arguments.scenes, card, images, plan.seed)]
     checkpoint = checkpoint_path(output)
     job = train(
@@ -150,7 +151,8 @@ def _start(name: str | None, card: Card) -> Network | None:
         ("options", dict(start.card.options), dict(card.options)),
         ("classes", [c.name for c in start.card.classes], [c.name for c in card.classes]),
         ("bands", start.card.bands, card.bands),
-        ("guidance", start.card.guidance, card.guidance),
+        # Not its scale, which no flag names.
+        ("guidance", _drawn(start.card), _drawn(card)),
     ):
         if has != needs:
             raise CardError(
@@ -158,6 +160,10 @@ def _start(name: str | None, card: Card) -> Network | None:
                 "give the same, or train from scratch"
             )
     return start
+
+
+def _drawn(card: Card) -> str:
+    return f"{card.guidance.drawing} of radius {card.guidance.radius}"
 
 
 def _listed(value: object) -> str:
