@@ -86,7 +86,8 @@ def test_going_on_draws_clicks_as_high_as_the_network_that_is_gone_on_from(run, 
     [
         (["--classes", "building,land,road,vegetation,lava"], "classes"),
         (["--encoder", "resnet34"], "options"),
-        (["--guidance-radius", "9"], "guidance"),
+        (["--guidance-radius", "9"], "guidance cone of radius 32, asked for are cone of radius 9;"),
+        (["--scaling", "0:1000"], "scaling auto, asked for are 0:1000;"),
     ],
 )
 def test_a_start_that_means_something_else_is_refused(run, files, tmp_path, more, said):

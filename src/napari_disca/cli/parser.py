@@ -225,8 +225,8 @@ def _train(commands: Any, *, fields: bool) -> None:
     command.add_argument(
         "--start",
         metavar="NAME_OR_FILE",
-        help="go on from the weights of this network, which has the same classes, bands and "
-        "architecture (random weights)",
+        help="go on from the weights of this network, which has the same classes, bands, "
+        "scaling, guidance and architecture (random weights)",
     )
     command.add_argument("--architecture", default="linknet", help="(linknet)")
     command.add_argument("--encoder", default="resnet18", help="resnet18 (default) or resnet34")

@@ -151,6 +151,7 @@ def _start(name: str | None, card: Card) -> Network | None:
         ("options", dict(start.card.options), dict(card.options)),
         ("classes", [c.name for c in start.card.classes], [c.name for c in card.classes]),
         ("bands", start.card.bands, card.bands),
+        ("scaling", _scaled(start.card), _scaled(card)),
         # Not its scale, which no flag names.
         ("guidance", _drawn(start.card), _drawn(card)),
     ):
@@ -160,6 +161,13 @@ def _start(name: str | None, card: Card) -> Network | None:
                 "give the same, or train from scratch"
             )
     return start
+
+
+def _scaled(card: Card) -> str:
+    """As `--scaling` names it."""
+    scaling = card.scaling
+    ends = f"{scaling.low:g}:{scaling.high:g}"
+    return ends if scaling.kind == "range" else scaling.kind
 
 
 def _drawn(card: Card) -> str:
