@@ -206,31 +206,51 @@ def draw(found: dict[tuple[str, Mode], Results], folder: Path) -> bool:
 
 
 def _curves(records: Sequence[Record]) -> Any:
-    """Mean gain over the number of clicks, the standard error as a band."""
+    """Mean gain over the number of clicks, and that over DISIR on the same images.
+
+    Standard errors are bands. Recipes measured on fewer images than DISIR are in the second plot
+    only: gains on other images cannot be compared.
+    """
     from matplotlib.figure import Figure
 
     last = max(len(r.miou) for r in records) - 1
     by_recipe = {
-        name: [r for r in records if r.recipe == name]
+        name: {r.image: r for r in records if r.recipe == name}
         for name in dict.fromkeys(r.recipe for r in records)
     }
     others = [name for name in by_recipe if name not in _ALWAYS]
-    others.sort(key=lambda name: -float(gains(by_recipe[name], last).mean()))
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    for name in [n for n in _ALWAYS if n in by_recipe] + others[:_BEST]:
-        values = [gains(by_recipe[name], k) for k in range(last + 1)]
-        mean = np.array([v.mean() for v in values])
-        error = np.nan_to_num([standard_error(v) for v in values])
-        style = {"color": "black", "linewidth": 2} if name == "disir" else {}
-        (line,) = axes.plot(range(last + 1), mean, marker=".", label=name, **style)
-        axes.fill_between(
-            range(last + 1), mean - error, mean + error, color=line.get_color(), alpha=0.12, lw=0
-        )
-    axes.set(xlabel="clicks", ylabel="mean IoU over the initial map, points", xlim=(0, last))
-    axes.axhline(0, color="grey", linewidth=0.5)
-    axes.legend(frameon=False, fontsize=8)
+    others.sort(key=lambda name: -float(gains(by_recipe[name].values(), last).mean()))
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    base = by_recipe["disir"]
+    for number, name in enumerate([n for n in _ALWAYS if n in by_recipe] + others[:_BEST]):
+        own = by_recipe[name]
+        same = own.keys() & base.keys()
+        images = f"{len(same)} image" + "s" * (len(same) != 1)
+        color = "black" if name == "disir" else f"C{number - 1}"
+        curves = [gains(own.values(), k) for k in range(last + 1)]
+        if len(same) == len(base):
+            _band(left, curves, color, name)
+        if name != "disir":
+            paired = [
+                np.array([100 * (own[i].miou[k] - base[i].miou[k]) for i in sorted(same)])
+                for k in range(last + 1)
+            ]
+            _band(right, paired, color, f"{name}, {images}")
+    left.set(ylabel=f"mean IoU over the initial map, points ({len(base)} images)")
+    right.set(ylabel="mean IoU over DISIR on the same images, points")
+    for axes in (left, right):
+        axes.set(xlabel="clicks", xlim=(0, last))
+        axes.axhline(0, color="grey", linewidth=0.5)
+        axes.legend(frameon=False, fontsize=8)
     return figure
+
+
+def _band(axes: Any, curves: Sequence[np.ndarray], color: str, label: str) -> None:
+    mean = np.array([values.mean() for values in curves])
+    error = np.nan_to_num([standard_error(values) for values in curves])
+    axes.plot(range(len(curves)), mean, marker=".", label=label, color=color)
+    axes.fill_between(range(len(curves)), mean - error, mean + error, color=color, alpha=0.12, lw=0)
 
 
 def _bars(records: Sequence[Record]) -> Any:
