@@ -154,9 +154,13 @@ def gains(records: Iterable[Record], clicks: int) -> np.ndarray:
     return np.array([100 * (after - before) for after, before in found if after is not None])
 
 
-def against_disir(records: Iterable[Record], base: dict[str, Record]) -> np.ndarray:
-    """Points over DISIR with all clicks, image by image."""
-    return np.array([100 * (r.after - base[r.image].after) for r in records if r.image in base])
+def against_disir(
+    records: Iterable[Record], base: dict[str, Record], clicks: int = -1
+) -> np.ndarray:
+    """Points over DISIR with as many clicks (all), image by image."""
+    return np.array(
+        [100 * (r.miou[clicks] - base[r.image].miou[clicks]) for r in records if r.image in base]
+    )
 
 
 def _mean(values: np.ndarray, *, error: bool = True) -> str:
@@ -208,39 +212,35 @@ def draw(found: dict[tuple[str, Mode], Results], folder: Path) -> bool:
 def _curves(records: Sequence[Record]) -> Any:
     """Mean gain over the number of clicks, and that over DISIR on the same images.
 
-    Standard errors are bands. Recipes measured on fewer images than DISIR are in the second plot
+    Standard errors are bands. Recipes measured on fewer images than others are in the second plot
     only: gains on other images cannot be compared.
     """
     from matplotlib.figure import Figure
 
-    last = max(len(r.miou) for r in records) - 1
+    clicks = range(max(len(r.miou) for r in records))
     by_recipe = {
-        name: {r.image: r for r in records if r.recipe == name}
+        name: [r for r in records if r.recipe == name]
         for name in dict.fromkeys(r.recipe for r in records)
     }
     others = [name for name in by_recipe if name not in _ALWAYS]
-    others.sort(key=lambda name: -float(gains(by_recipe[name].values(), last).mean()))
+    others.sort(key=lambda name: -float(gains(by_recipe[name], clicks[-1]).mean()))
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    base = by_recipe["disir"]
+    base = {r.image: r for r in records if r.recipe == "disir"}
+    most = max(map(len, by_recipe.values()))
     for number, name in enumerate([n for n in _ALWAYS if n in by_recipe] + others[:_BEST]):
         own = by_recipe[name]
-        same = own.keys() & base.keys()
-        images = f"{len(same)} image" + "s" * (len(same) != 1)
         color = "black" if name == "disir" else f"C{number - 1}"
-        curves = [gains(own.values(), k) for k in range(last + 1)]
-        if len(same) == len(base):
-            _band(left, curves, color, name)
-        if name != "disir":
-            paired = [
-                np.array([100 * (own[i].miou[k] - base[i].miou[k]) for i in sorted(same)])
-                for k in range(last + 1)
-            ]
+        if len(own) == most:
+            _band(left, [gains(own, k) for k in clicks], color, name)
+        if name != "disir" and base:
+            paired = [against_disir(own, base, k) for k in clicks]
+            images = f"{len(paired[0])} image" + "s" * (len(paired[0]) != 1)
             _band(right, paired, color, f"{name}, {images}")
-    left.set(ylabel=f"mean IoU over the initial map, points ({len(base)} images)")
+    left.set(ylabel=f"mean IoU over the initial map, points ({most} images)")
     right.set(ylabel="mean IoU over DISIR on the same images, points")
     for axes in (left, right):
-        axes.set(xlabel="clicks", xlim=(0, last))
+        axes.set(xlabel="clicks", xlim=(0, clicks[-1]))
         axes.axhline(0, color="grey", linewidth=0.5)
         axes.legend(frameon=False, fontsize=8)
     return figure
