@@ -12,18 +12,18 @@ from __future__ import annotations
 import sys
 import time
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
 import numpy as np
 from common import folder_of, image, machine, mark_as_drawn, parser
 
-from napari_disca.events import finish
+from napari_disca.core.events import finish
 from napari_disca.networks import load_network
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Disca, crops_for, recipe_named
-from napari_disca.session import Session
+from napari_disca.session.session import Session
 
 
 def main() -> int:

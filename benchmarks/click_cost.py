@@ -14,7 +14,7 @@ import statistics
 import sys
 import time
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from common import bare_network, folder_of, image, machine, mark_as_drawn, parser
 
-from napari_disca.clicks import Click, Clicks
-from napari_disca.events import finish
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.events import finish
+from napari_disca.core.tiling import Window
+from napari_disca.inference.predict import TileClicks
 from napari_disca.networks import Network, load_network
-from napari_disca.predict import TileClicks
 from napari_disca.raster import open_raster
-from napari_disca.session import Session
-from napari_disca.tiling import Window
+from napari_disca.session.session import Session
 
 
 def touched(session: Session, click: Click) -> int:

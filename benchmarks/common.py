@@ -19,7 +19,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from napari_disca.networks import Network, prepared
 from napari_disca.scenes import Scene
-from napari_disca.session import MAPS, Session
+from napari_disca.session.session import MAPS, Session
 
 #: Side of the generated scene that larger images repeat.
 _SCENE = 2048
@@ -137,8 +137,8 @@ def open_panel(path: Path, **options: Any) -> tuple[Any, Any]:
     """Window of napari with an image, and its panel; options as of `open_window`."""
     from qtpy.QtWidgets import QApplication
 
-    from napari_disca.gui.app import open_window
-    from napari_disca.gui.widget import DiscaWidget
+    from napari_disca.gui.panels.widget import DiscaWidget
+    from napari_disca.gui.plugin.app import open_window
 
     viewer = open_window([path], block=False, **options)
     viewer.window._qt_window.resize(1400, 900)

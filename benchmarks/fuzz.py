@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
@@ -181,7 +181,7 @@ def _weights(folder: Path) -> Iterator[Path]:
 
 
 def _clicks(folder: Path) -> Iterator[Path]:
-    from napari_disca.clicks import Click, Clicks
+    from napari_disca.annotations.clicks import Click, Clicks
     from napari_disca.exports import write_clicks
     from napari_disca.networks import LandClass
     from napari_disca.raster import open_raster
@@ -200,10 +200,10 @@ def _clicks(folder: Path) -> Iterator[Path]:
 
 
 def _areas(folder: Path) -> Iterator[Path]:
-    from napari_disca.areas import Area
+    from napari_disca.annotations.areas import Area
+    from napari_disca.core.tiling import Window
     from napari_disca.exports import write_locks
     from napari_disca.raster import open_raster
-    from napari_disca.tiling import Window
 
     square = Area.rectangle(Window(20, 30, 40, 50))
     ring = Area((((5, 5), (5, 60), (60, 60), (60, 5)), ((20, 20), (20, 40), (40, 40))))
@@ -215,16 +215,16 @@ def _areas(folder: Path) -> Iterator[Path]:
 
 def _journals(folder: Path) -> Iterator[Path]:
     """Journal of a session in which everything was done."""
-    from napari_disca.areas import Area
-    from napari_disca.compute import Compute
-    from napari_disca.events import finish
-    from napari_disca.journal import Journal
+    from napari_disca.annotations.areas import Area
+    from napari_disca.core.events import finish
+    from napari_disca.core.tiling import Window
     from napari_disca.networks import load_network
+    from napari_disca.networks.compute import Compute
     from napari_disca.raster import open_raster
     from napari_disca.recipes import Disca
-    from napari_disca.reopen import header_of
-    from napari_disca.session import Session
-    from napari_disca.tiling import Window
+    from napari_disca.session.journal import Journal
+    from napari_disca.session.restore import header_of
+    from napari_disca.session.session import Session
 
     path, weights = folder / "session.disca.jsonl", folder / "small.safetensors"
     with open_raster(folder / "none-tiled-pixel.tif") as raster:
@@ -423,8 +423,8 @@ class User:
     """Opens and uses files as the program does; made once per worker."""
 
     def __init__(self, seeds: Path) -> None:
-        from napari_disca.compute import Compute
         from napari_disca.networks import load_network
+        from napari_disca.networks.compute import Compute
         from napari_disca.raster import open_raster
 
         self.network = load_network(seeds / "small.safetensors")
@@ -436,14 +436,14 @@ class User:
         getattr(self, kind)(path)
 
     def tiff(self, path: Path) -> None:
-        from napari_disca.events import finish
+        from napari_disca.core.events import finish
+        from napari_disca.core.tiling import Window
         from napari_disca.exports import read_legend
-        from napari_disca.inputs import NetworkInput
-        from napari_disca.predict import Predictor, TileClicks, tiling_for
-        from napari_disca.pyramid import ImagePyramid
+        from napari_disca.inference.network_view import NetworkInput
+        from napari_disca.inference.predict import Predictor, TileClicks, tiling_for
         from napari_disca.raster import fingerprint, open_raster
-        from napari_disca.resolution import raster_resolution
-        from napari_disca.tiling import Window
+        from napari_disca.raster.pyramid import ImagePyramid
+        from napari_disca.raster.resolution import raster_resolution
 
         with open_raster(path) as raster:
             read_legend(path)
@@ -483,7 +483,7 @@ class User:
         read_locks(path, raster=self.raster)
 
     def journal(self, path: Path) -> None:
-        from napari_disca.journal import DamagedLineError
+        from napari_disca.session.journal import DamagedLineError
 
         try:
             self._done_again(path)
@@ -492,9 +492,9 @@ class User:
             raise
 
     def _done_again(self, path: Path, before: int | None = None) -> None:
-        from napari_disca.events import finish
-        from napari_disca.journal import read_journal
-        from napari_disca.reopen import restored, said
+        from napari_disca.core.events import finish
+        from napari_disca.session.journal import read_journal
+        from napari_disca.session.restore import restored, said
 
         record = read_journal(path, before)
         said(record)
@@ -509,7 +509,7 @@ def worker(seeds: Path) -> None:
     """Use the files named on standard input, one after the other."""
     import warnings
 
-    from napari_disca.errors import DiscaError
+    from napari_disca.core.errors import DiscaError
 
     warnings.simplefilter("ignore")
     answers = os.fdopen(os.dup(1), "w")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import time
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 _SCENE = """
 import sys
 from pathlib import Path
-from napari_disca.events import finish
+from napari_disca.core.events import finish
 from napari_disca.scenes import Scene, write_scene
 side = int(sys.argv[1])
 finish(write_scene(Scene((side, side), seed=3, ground_resolution=1.0), Path(sys.argv[2])))

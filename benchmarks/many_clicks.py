@@ -23,18 +23,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
 import numpy as np
 
-from napari_disca import predict
-from napari_disca.events import finish
+from napari_disca.core.events import finish
+from napari_disca.inference import predict
 from napari_disca.networks import Network, load_network
 from napari_disca.raster import open_raster
 from napari_disca.scenes import Scene, write_scene
-from napari_disca.session import Session
+from napari_disca.session.session import Session
 
 #: Mebibytes; clicks are some hundred bytes each, and undo may keep recent tiles.
 _PAGES = 1 << 20
@@ -77,7 +77,7 @@ def window(path: Path, weights: str) -> tuple[Session, Callable[[], None]]:
     from qtpy.QtCore import QEventLoop
     from qtpy.QtWidgets import QApplication
 
-    from napari_disca.gui.app import open_window
+    from napari_disca.gui.plugin.app import open_window
 
     viewer = open_window([path], weights=weights, block=False)
     (panel,) = [w for w in viewer.window.dock_widgets.values() if hasattr(w, "control")]

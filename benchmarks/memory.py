@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
@@ -35,11 +35,11 @@ def work(path: Path, name: str, passes: int | None) -> None:
     """Correct an image and print what it took."""
     import numpy as np
 
-    from napari_disca.events import finish
+    from napari_disca.core.events import finish
     from napari_disca.networks import load_network
     from napari_disca.raster import open_raster
     from napari_disca.recipes import recipe_named
-    from napari_disca.session import Session
+    from napari_disca.session.session import Session
 
     anonymous = 0.0
     ended = threading.Event()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import time
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
@@ -20,7 +20,7 @@ import numpy as np
 import torch  # noqa: F401, before Qt
 from common import folder_of, image, machine, open_panel, parser, wait
 
-from napari_disca.tiling import Window
+from napari_disca.core.tiling import Window
 
 _SIDE, _TIMES = 512, 20
 

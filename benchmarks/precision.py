@@ -13,18 +13,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
 from common import folder_of, image, machine, parser
 
-from napari_disca.compute import Compute
-from napari_disca.events import finish
+from napari_disca.core.events import finish
+from napari_disca.core.tiling import Window
 from napari_disca.networks import load_network
+from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
-from napari_disca.session import Session
-from napari_disca.tiling import Window
+from napari_disca.session.session import Session
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 if "--plain" not in sys.argv:
-    from napari_disca.threads import keep_cores_free
+    from napari_disca.core.threads import keep_cores_free
 
     keep_cores_free()
 
@@ -28,13 +28,13 @@ import torch
 from common import bare_network, folder_of, image, machine, mark_as_drawn, parser
 from numpy.typing import NDArray
 
-from napari_disca.events import Patch
-from napari_disca.history import Adapted
+from napari_disca.core.events import Patch
+from napari_disca.core.tiling import Tiling, Window
 from napari_disca.networks import Network, load_network
 from napari_disca.raster import open_raster
 from napari_disca.recipes import recipe_named
-from napari_disca.session import Session
-from napari_disca.tiling import Tiling, Window
+from napari_disca.session.history import Adapted
+from napari_disca.session.session import Session
 
 #: How many slices the work is cut into.
 _SLICES = 12

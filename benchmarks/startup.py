@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
@@ -38,7 +38,7 @@ from qtpy.QtWidgets import QApplication
 viewer = napari.Viewer()
 QApplication.processEvents()
 began = time.perf_counter()
-from napari_disca.gui.widget import DiscaWidget
+from napari_disca.gui.panels.widget import DiscaWidget
 panel = DiscaWidget(viewer)
 viewer.window.add_dock_widget(panel)
 QApplication.processEvents()
@@ -60,7 +60,7 @@ def first_pixels(path: Path) -> tuple[float, float]:
     """Seconds until something, and until all of an image is on the canvas."""
     import napari
 
-    from napari_disca.gui.reader import layer_data
+    from napari_disca.gui.plugin.reader import layer_data
 
     viewer = napari.Viewer()
     wait(1)
@@ -139,7 +139,7 @@ def main() -> int:
             path = image(folder, arguments.side, **options)
             with tempfile.TemporaryDirectory() as cache:
                 # Nothing is prepared already.
-                import napari_disca.pyramid as pyramid
+                import napari_disca.raster.pyramid as pyramid
 
                 pyramid.platformdirs.user_cache_dir = lambda *_, cache=cache, **__: cache
                 something, everything = first_pixels(path)

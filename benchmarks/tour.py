@@ -8,8 +8,9 @@ Simulated annotators correct the same images with DISIR, each click on the map a
   it; a place without an error is passed. This annotator knows nothing but what the tour shows.
 * *glances* does the same in windows at random, of 128 x 128 pixels that the network reads: looking
   around without a tour.
-* *random errors* clicks on errors at random, larger ones more often (`simulate.error_clicks`).
-  This annotator knows all errors beforehand, which nobody who needs a tour does.
+* *random errors* clicks on errors at random, larger ones more often
+  (`simulated_annotator.error_clicks`). This annotator knows all errors beforehand, which nobody
+  who needs a tour does.
 
 Figures are mean IoU in percent, with standard errors over images; those who draw at random do it
 `--repeats` times and count with their mean. Errors of less than 64 pixels of the network's grid
@@ -23,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
@@ -31,20 +32,20 @@ import numpy as np
 from common import machine, parser
 from numpy.typing import NDArray
 
-from napari_disca.clicks import Click
-from napari_disca.compute import Compute
-from napari_disca.evaluate import Settings
-from napari_disca.evaluate.class_map import ClassMap
-from napari_disca.evaluate.protocol import _Image, _known
-from napari_disca.evaluate.records import standard_error
-from napari_disca.evaluate.study import _items, opened
-from napari_disca.events import Progress, finish
+from napari_disca.annotations.clicks import Click
+from napari_disca.annotations.simulated_annotator import error_clicks
+from napari_disca.core.events import Progress, finish
+from napari_disca.core.tiling import Window
+from napari_disca.evaluation import Settings
+from napari_disca.evaluation.class_map import ClassMap
+from napari_disca.evaluation.protocol import _Image, _known
+from napari_disca.evaluation.records import standard_error
+from napari_disca.evaluation.study import _items, opened
 from napari_disca.networks import load_network
+from napari_disca.networks.compute import Compute
 from napari_disca.recipes import RECIPES
-from napari_disca.session import Session
-from napari_disca.simulate import error_clicks
-from napari_disca.tiling import Window
-from napari_disca.tour import Tour
+from napari_disca.session.review import Tour
+from napari_disca.session.session import Session
 from napari_disca.training.folders import hold_out, pairs
 
 WAYS = ("tour", "glances", "random errors")

@@ -15,19 +15,19 @@ import argparse
 import time
 from collections.abc import Callable
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
 import numpy as np
 
-from napari_disca.areas import Area
-from napari_disca.events import Patch, finish
+from napari_disca.annotations.areas import Area
+from napari_disca.core.events import Patch, finish
+from napari_disca.core.tiling import Window
 from napari_disca.networks import load_network
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Disca
-from napari_disca.session import MAPS, Session
-from napari_disca.tiling import Window
+from napari_disca.session.session import MAPS, Session
 
 VIEW = 900
 
@@ -82,8 +82,8 @@ def measure_window(image: np.ndarray, weights: str) -> None:
     import napari
     from common import wait
 
-    from napari_disca.gui.comparison import camera_of
-    from napari_disca.gui.widget import DiscaWidget
+    from napari_disca.gui.panels.widget import DiscaWidget
+    from napari_disca.gui.viewer.comparison import camera_of
 
     viewer = napari.Viewer()
     viewer.window.resize(1600, 1000)

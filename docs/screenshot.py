@@ -14,18 +14,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
 import torch  # noqa: F401 - before Qt, as on the command line
 
-from napari_disca.gui.app import open_window
-from napari_disca.gui.samples import RESOLUTION, SIDE
-from napari_disca.gui.widget import DiscaWidget
+from napari_disca.annotations.simulated_annotator import error_clicks
+from napari_disca.core.tiling import Window
+from napari_disca.gui.panels.widget import DiscaWidget
+from napari_disca.gui.plugin.app import open_window
+from napari_disca.gui.plugin.samples import RESOLUTION, SIDE
 from napari_disca.scenes import Scene
-from napari_disca.simulate import error_clicks
-from napari_disca.tiling import Window
 
 SIZE = 1600, 1000
 PATIENCE = 600  # seconds

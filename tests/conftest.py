@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from builders import make_network
-from napari_disca.compute import Compute
 from napari_disca.networks import Network
+from napari_disca.networks.compute import Compute
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

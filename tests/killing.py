@@ -10,16 +10,17 @@ from typing import Any
 import torch
 
 from builders import make_tiny_network
-from napari_disca import predict, reopen
-from napari_disca.areas import Area
-from napari_disca.events import finish
+from napari_disca.annotations.areas import Area
+from napari_disca.core.events import finish
+from napari_disca.core.tiling import Window
 from napari_disca.exports import write_geotiff
-from napari_disca.journal import find_journals
+from napari_disca.inference import predict
 from napari_disca.networks import load_network
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Automatic, Disca
-from napari_disca.session import MAPS, Session
-from napari_disca.tiling import Window
+from napari_disca.session import restore
+from napari_disca.session.journal import find_journals
+from napari_disca.session.session import MAPS, Session
 
 RECIPES = (
     Disca(passes=1, rate=3e-2, crop_size=64),
@@ -69,10 +70,10 @@ def work(folder: str, seed: int, pipe: Any) -> None:
     network = load_network(here / "tiny.safetensors")
     found = find_journals(raster)
     if found:
-        session = reopen.resume(found[0], raster, network)
+        session = restore.resume(found[0], raster, network)
     else:
-        session = Session(raster, network, compute=reopen.Compute.choose("cpu", "float32"))
-        reopen.begin(session, str(here / "tiny.safetensors"))
+        session = Session(raster, network, compute=restore.Compute.choose("cpu", "float32"))
+        restore.begin(session, str(here / "tiny.safetensors"))
     assert session.journal is not None
     path = session.journal.path
     rng = random.Random(seed)

@@ -9,15 +9,15 @@ import pytest
 import rasterio
 import torch
 
-from napari_disca.clicks import Click, Clicks
-from napari_disca.compute import Compute
-from napari_disca.events import Note, finish
-from napari_disca.inputs import NetworkInput
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.batch.streaming import MapStream
+from napari_disca.core.events import Note, finish
+from napari_disca.core.tiling import Window
+from napari_disca.inference.network_view import NetworkInput
+from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.recipes import Disca
-from napari_disca.session import Session
-from napari_disca.streaming import MapStream
-from napari_disca.tiling import Window
+from napari_disca.session.session import Session
 
 
 class Elsewhere(Compute):

@@ -40,7 +40,7 @@ def test_imports_go_down_only_and_the_engine_knows_no_gui():
     _run(_tool("lint-imports"))
 
 
-@pytest.mark.parametrize("module", ["napari_disca", "napari_disca.gui.reader"])
+@pytest.mark.parametrize("module", ["napari_disca", "napari_disca.gui.plugin.reader"])
 def test_importing_is_cheap(module):
     loaded = _run(
         sys.executable, "-c", f"import sys, {module}; print(*sys.modules, sep=chr(10))"
@@ -86,11 +86,11 @@ def test_no_pickle_no_eval_no_network():
     # that are made to fail; what they say of it is listed, line by line.
     spared = {
         "tests/test_house.py": None,
-        "tests/test_probe.py": ("exec({TROUBLE!r})",),
+        "tests/raster/test_probe.py": ("exec({TROUBLE!r})",),
         "tests/networks/test_networks.py": ("torch.save(", "import pickle"),
         "tests/networks/test_torchscript.py": ("torch.save(",),
         "tests/test_killed.py": ("multiprocessing",),
-        "tests/test_reopen.py": ('"kind": "os.system"',),
+        "tests/session/test_restore.py": ('"kind": "os.system"',),
     }
     found = []
     for file in _python_files():
@@ -145,17 +145,17 @@ def test_the_search_for_it_finds_nothing_else(line):
 
 
 def test_every_file_is_written_whole_or_not_at_all():
-    # Under the temporary names that `safewrite.replacing` gives, which the variables below hold.
+    # Under the temporary names that `atomic.replacing` gives, which the variables below hold.
     writing = re.compile(
         r"\.write_(?:text|bytes)\(|\bopen\([^)]*[\"'](?:[wax]b?\+?|r\+b?|rb\+)[\"']|np\.save"
         r"|\btofile\(|\bsave_file\(|shutil\.(?:copy|move)|json\.dump\("
     )
     allowed = {
         # Mapped files and caches of a running program, which nobody reads after it.
-        "src/napari_disca/diskroom.py": ("path.open(",),
-        "src/napari_disca/canvas.py": ("path.open(",),
-        "src/napari_disca/features.py": ("save_file(",),
-        "src/napari_disca/journal.py": ("self._path.write_text(",),  # who holds the lock
+        "src/napari_disca/storage/preallocated.py": ("path.open(",),
+        "src/napari_disca/storage/label_pyramid.py": ("path.open(",),
+        "src/napari_disca/inference/features.py": ("save_file(",),
+        "src/napari_disca/session/journal.py": ("self._path.write_text(",),  # who holds the lock
         "src/napari_disca/networks/delta.py": ("save_file(",),  # over several lines
         "src/napari_disca/raster/probing.py": ("os.devnull",),
         "src/napari_disca/exports/geotiff.py": ("names.write_bytes", 'rasterio.open(image, "r+")'),

@@ -14,13 +14,13 @@ import rasterio
 
 import killing
 from builders import make_tiny_network
-from napari_disca import reopen
 from napari_disca.cli import main
-from napari_disca.events import finish
-from napari_disca.journal import read_journal
+from napari_disca.core.events import finish
 from napari_disca.networks import load_network, save_network
 from napari_disca.raster import open_raster, quiet_opening
-from napari_disca.session import MAPS
+from napari_disca.session import restore
+from napari_disca.session.journal import read_journal
+from napari_disca.session.session import MAPS
 
 pytestmark = pytest.mark.skipif(
     "forkserver" not in multiprocessing.get_all_start_methods(),
@@ -32,8 +32,8 @@ STEPS = ("clicks", "adapt", "reset", "go", "lock", "unlock")
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_disca.predict.TILE_SIZE", 56)
-    monkeypatch.setattr("napari_disca.predict.TILE_HALO", 8)
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 56)
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 8)
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -88,7 +88,7 @@ def check_after(folder, told, before):
 
     def session_at(events):
         cut = replace(record, events=record.events[:events], lines=record.lines[:events])
-        return reopen.restored(cut, open_raster(folder / "image.tif"), network)
+        return restore.restored(cut, open_raster(folder / "image.tif"), network)
 
     acknowledged = did[-1][0] if did else before
     assert len(record.events) >= acknowledged, "something was lost that was acknowledged"
@@ -139,7 +139,7 @@ def run(folder, kills):
         saved += check_saved(folder, may_be)
     # The command line gives the same map as going on would.
     record = read_journal(folder / "image.tif.disca.jsonl")
-    session = reopen.restored(
+    session = restore.restored(
         record, open_raster(folder / "image.tif"), load_network(folder / "tiny.safetensors")
     )
     finish(session.refine(), session.handle)

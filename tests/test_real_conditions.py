@@ -13,19 +13,19 @@ import pytest
 import rasterio
 
 from builders import make_network
-from napari_disca.canvas import Canvas
-from napari_disca.clicks import Click, Clicks
-from napari_disca.diskroom import Room
-from napari_disca.errors import DataError, ExportError, RasterError
-from napari_disca.events import finish
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.errors import DataError, ExportError, RasterError
+from napari_disca.core.events import finish
+from napari_disca.core.tiling import Window
 from napari_disca.exports import read_clicks, write_clicks, write_geotiff
 from napari_disca.networks import load_network, save_network
-from napari_disca.pyramid import ImagePyramid
 from napari_disca.raster import open_raster
-from napari_disca.remembered import remember
-from napari_disca.safewrite import replacing
-from napari_disca.session import Session
-from napari_disca.tiling import Window
+from napari_disca.raster.pyramid import ImagePyramid
+from napari_disca.session.preferences import remember
+from napari_disca.session.session import Session
+from napari_disca.storage.atomic import replacing
+from napari_disca.storage.label_pyramid import Canvas
+from napari_disca.storage.preallocated import Room
 from napari_disca.training.folders import _Store
 
 GRID = {"crs": "EPSG:32631", "transform": rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 5e6)}
@@ -115,8 +115,8 @@ def test_clicks_and_weights_on_a_full_disk(tiny, network):
 
 def test_painting_on_a_full_disk_is_an_error_not_the_end_of_the_program(tiny, monkeypatch):
     # In this process: without the room asked for first, the system would end it (SIGBUS).
-    monkeypatch.setattr("napari_disca.canvas._IN_MEMORY", 1 << 10)
-    monkeypatch.setattr("napari_disca.diskroom._in_memory", lambda _: False)
+    monkeypatch.setattr("napari_disca.storage.label_pyramid._IN_MEMORY", 1 << 10)
+    monkeypatch.setattr("napari_disca.storage.preallocated._in_memory", lambda _: False)
     canvas = Canvas((9000, 1000), tiny / "map")
     top, bottom = Window(0, 0, 300, 1000), Window(8000, 0, 300, 1000)
     patch = np.ones((300, 1000), np.uint8)
@@ -132,7 +132,7 @@ def test_painting_on_a_full_disk_is_an_error_not_the_end_of_the_program(tiny, mo
 
 def test_a_map_in_memory_has_all_its_room_or_none(tiny, monkeypatch):
     # There even to look at what was never painted takes room.
-    monkeypatch.setattr("napari_disca.canvas._IN_MEMORY", 1 << 10)
+    monkeypatch.setattr("napari_disca.storage.label_pyramid._IN_MEMORY", 1 << 10)
     with pytest.raises(ExportError, match="no room for a map of 3000 x 3000 pixels"):
         Canvas((3000, 3000), tiny / "map")
     canvas = Canvas((600, 600), tiny / "other")
@@ -145,7 +145,7 @@ def test_training_images_and_caches_on_a_full_disk(tiny, monkeypatch):
     with pytest.raises(DataError, match=r"no room for .* of training images"):
         _Store(0).empty((4000, 4000))
     fill(tiny)
-    monkeypatch.setattr("napari_disca.pyramid._SMALL", 1)
+    monkeypatch.setattr("napari_disca.raster.pyramid._SMALL", 1)
     raster = open_raster(np.zeros((5000, 300, 3), np.uint8))
     monkeypatch.setattr(type(raster), "overviews", ())
     pyramid = ImagePyramid(raster, cache=tiny / "levels")
@@ -186,7 +186,9 @@ def test_a_read_only_folder_is_one_line(read_only, tmp_path, monkeypatch, capfd)
     assert main(["predict", str(image), "-o", str(output), "--weights", str(weights)]) == 2
     assert "Read-only file system" in capfd.readouterr().err
     # What is remembered for comfort must not stop the work.
-    monkeypatch.setattr("napari_disca.remembered._file", lambda: read_only / "factors.json")
+    monkeypatch.setattr(
+        "napari_disca.session.preferences._file", lambda: read_only / "factors.json"
+    )
     with open_raster(image) as raster:
         remember(raster, make_network().card, 0.5)
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from napari_disca.events import finish
-from napari_disca.journal import Header, read_journal
+from napari_disca.core.events import finish
+from napari_disca.core.tiling import Window
 from napari_disca.networks import Network, bundled_weights, fingerprint, load_network
 from napari_disca.raster import open_raster
-from napari_disca.reopen import replay
 from napari_disca.scenes import Scene
-from napari_disca.tiling import Window
+from napari_disca.session.journal import Header, read_journal
+from napari_disca.session.restore import replay
 
 DATA = Path(__file__).parent / "data"
 JOURNAL, MAPS = DATA / "recorded-session.jsonl", DATA / "recorded-session.npz"

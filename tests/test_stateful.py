@@ -24,18 +24,18 @@ from hypothesis.stateful import (
 )
 
 from builders import make_tiny_network
-from napari_disca import reopen
-from napari_disca.areas import Area
-from napari_disca.clicks import Click, Clicks
-from napari_disca.compute import Compute
-from napari_disca.events import finish
+from napari_disca.annotations.areas import Area
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.events import finish
+from napari_disca.core.tiling import Window
 from napari_disca.exports import read_locks, write_geotiff, write_locks
-from napari_disca.history import Adapted, Lock, Step
-from napari_disca.journal import read_journal
+from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.recipes import Adaptation, Automatic, Disca
-from napari_disca.session import MAPS, Session
-from napari_disca.tiling import Window
+from napari_disca.session import restore
+from napari_disca.session.history import Adapted, Lock, Step
+from napari_disca.session.journal import read_journal
+from napari_disca.session.session import MAPS, Session
 
 HEIGHT, WIDTH = 72, 88
 RECIPES = (
@@ -118,7 +118,7 @@ class Machine(RuleBasedStateMachine):
         self.network = network
         self.session = Session(open_raster(self.image), network, compute=compute)
         self.scratch = _Scratch(network, compute, self.image)
-        reopen.begin(self.session, "")
+        restore.begin(self.session, "")
         self.past = [Model()]
         self.at = 0
         self.areas_made = 0
@@ -296,7 +296,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def reopen(self):
         self.session.close()
-        self.session = reopen.resume(self.journal, open_raster(self.image), self.network)
+        self.session = restore.resume(self.journal, open_raster(self.image), self.network)
 
     # ---------------------------------------------------------------- what must hold
 
@@ -407,8 +407,8 @@ def _areas_of(learned):
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    monkeypatch.setattr("napari_disca.predict.TILE_SIZE", 56)
-    monkeypatch.setattr("napari_disca.predict.TILE_HALO", 8)
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 56)
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 8)
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     network = make_tiny_network()
@@ -440,7 +440,7 @@ def test_many_long_orders_of_verbs_do(machine):
 
 def test_the_check_would_notice_a_wrong_map(machine, monkeypatch):
     """A session that forgets to learn again without a removed click is found out."""
-    from napari_disca.history import Adapted
+    from napari_disca.session.history import Adapted
 
     monkeypatch.setattr(Adapted, "edited", lambda self, edit, locks: self)
     with pytest.raises(AssertionError):

@@ -18,17 +18,17 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_disca.clicks import Clicks
-from napari_disca.compute import Compute
-from napari_disca.crops import Crop, windows_around
-from napari_disca.errors import NotFiniteError, RecipeError
-from napari_disca.events import Job, Progress
+from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.errors import NotFiniteError, RecipeError
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.crops import Crop, windows_around
 from napari_disca.networks import Network
+from napari_disca.networks.compute import Compute
 from napari_disca.recipes import RECIPES, Adaptation, Disca, Recipe
 from napari_disca.recipes.examples import Example, between, private, unguided
 from napari_disca.recipes.optimiser import Optimiser
 from napari_disca.recipes.recipe import NO_CLICKS
-from napari_disca.tiling import Tiling, Window
 
 #: The plain recipe from which every candidate differs in one thing.
 PLAIN = Disca(rate=6e-4, passes=10, tolerance=0.0, near="pretrained")

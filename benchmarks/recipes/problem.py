@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_disca.compute import Compute
-from napari_disca.crops import Crop
-from napari_disca.events import Job, Progress
+from napari_disca.core.events import Job, Progress
+from napari_disca.inference.crops import Crop
 from napari_disca.networks import Network, prepared
+from napari_disca.networks.compute import Compute
 from napari_disca.recipes import Adaptation, Disca, examples
 from napari_disca.recipes.examples import (
     Example,

@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_disca.errors import DataError
-from napari_disca.evaluate import ClassMap, Settings
-from napari_disca.evaluate.records import Mode
+from napari_disca.core.errors import DataError
+from napari_disca.evaluation import ClassMap, Settings
+from napari_disca.evaluation.records import Mode
 from napari_disca.networks import Network
 from napari_disca.training.folders import Pair, pairs
 
@@ -46,7 +46,7 @@ class Regime:
     factor : float or None
         Network pixels per image pixel; None: from the ground resolutions.
     class_map : str or None
-        See `napari_disca.evaluate.ClassMap.parse`.
+        See `napari_disca.evaluation.ClassMap.parse`.
     """
 
     title: str

@@ -18,10 +18,10 @@ import numpy as np
 from regimes import REGIMES
 from results import FOLDER, Results
 
-from napari_disca.errors import DataError, DiscaError
-from napari_disca.evaluate import Record, clicks_to_target
-from napari_disca.evaluate.records import Mode, standard_error
-from napari_disca.safewrite import replacing
+from napari_disca.core.errors import DataError, DiscaError
+from napari_disca.evaluation import Record, clicks_to_target
+from napari_disca.evaluation.records import Mode, standard_error
+from napari_disca.storage.atomic import replacing
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 #: What `--write` replaces in the page.

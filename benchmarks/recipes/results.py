@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from napari_disca.errors import DataError
-from napari_disca.evaluate import Record
-from napari_disca.evaluate.records import without_nan
-from napari_disca.jsonfile import load_json
-from napari_disca.safewrite import replacing
+from napari_disca.core.errors import DataError
+from napari_disca.evaluation import Record
+from napari_disca.evaluation.records import without_nan
+from napari_disca.storage.atomic import replacing
+from napari_disca.storage.jsonfile import load_json
 
 #: One file per regime and mode.
 FOLDER = Path(__file__).parent / "results"

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from napari_disca.threads import keep_cores_free
+from napari_disca.core.threads import keep_cores_free
 
 keep_cores_free()
 
@@ -29,10 +29,10 @@ from common import machine
 from regimes import DATA, REGIMES
 from results import FOLDER, Results
 
-from napari_disca.compute import Compute
-from napari_disca.errors import DataError, DiscaError
-from napari_disca.evaluate import Record, evaluate, summary
+from napari_disca.core.errors import DataError, DiscaError
+from napari_disca.evaluation import Record, evaluate, summary
 from napari_disca.networks import fingerprint, load_network
+from napari_disca.networks.compute import Compute
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,32 +8,28 @@ neither torch nor Qt; the names below do when they are first used.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from napari_disca.core.version import __version__
+
 if TYPE_CHECKING:
-    from napari_disca.clicks import Click as Click
-    from napari_disca.clicks import Clicks as Clicks
-    from napari_disca.errors import DiscaError as DiscaError
-    from napari_disca.events import finish as finish
+    from napari_disca.annotations.clicks import Click as Click
+    from napari_disca.annotations.clicks import Clicks as Clicks
+    from napari_disca.core.errors import DiscaError as DiscaError
+    from napari_disca.core.events import finish as finish
     from napari_disca.exports import write_geotiff as write_geotiff
     from napari_disca.networks import load_network as load_network
     from napari_disca.raster import open_raster as open_raster
     from napari_disca.recipes import RECIPES as RECIPES
-    from napari_disca.session import Session as Session
-
-try:
-    __version__ = version("napari-disca")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0+unknown"
+    from napari_disca.session.session import Session as Session
 
 _HOMES = {
-    "Click": "clicks",
-    "Clicks": "clicks",
-    "DiscaError": "errors",
+    "Click": "annotations.clicks",
+    "Clicks": "annotations.clicks",
+    "DiscaError": "core.errors",
     "RECIPES": "recipes",
-    "Session": "session",
-    "finish": "events",
+    "Session": "session.session",
+    "finish": "core.events",
     "load_network": "networks",
     "open_raster": "raster",
     "write_geotiff": "exports",

@@ -21,12 +21,12 @@ from candidates import (
 from problem import Problem
 
 from builders import make_card, make_tiny_network
-from napari_disca.clicks import Click, Clicks, Guidance
-from napari_disca.errors import RecipeError
-from napari_disca.events import finish
-from napari_disca.inputs import NetworkInput
+from napari_disca.annotations.clicks import Click, Clicks, Guidance
+from napari_disca.core.errors import RecipeError
+from napari_disca.core.events import finish
+from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.predict import tiling_for
 from napari_disca.networks import Delta, Network, fingerprint
-from napari_disca.predict import tiling_for
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Disca, crops_for
 from napari_disca.scenes import Scene

@@ -15,8 +15,8 @@ import tifffile
 from results import Results
 
 from builders import make_network
-from napari_disca.errors import DataError
-from napari_disca.evaluate import Record
+from napari_disca.core.errors import DataError
+from napari_disca.evaluation import Record
 from napari_disca.networks import save_network
 from napari_disca.scenes import Scene
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from builders import make_card, make_network
+from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.cli import main
-from napari_disca.clicks import Click, Clicks
-from napari_disca.events import finish
+from napari_disca.core.events import finish
 from napari_disca.exports import write_clicks
 from napari_disca.networks import LandClass, save_network
 from napari_disca.raster import open_raster
@@ -69,7 +69,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 @pytest.fixture(autouse=True)
 def settings_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered must be neither the user's nor another test's."""
-    monkeypatch.setattr("napari_disca.remembered._file", lambda: tmp_path / "state" / "f.json")
+    monkeypatch.setattr(
+        "napari_disca.session.preferences._file", lambda: tmp_path / "state" / "f.json"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -15,13 +15,13 @@ import rasterio
 import torch
 
 from napari_disca.cli import commands, main
-from napari_disca.events import finish
+from napari_disca.core.events import finish
 from napari_disca.exports import read_clicks, read_legend
 from napari_disca.networks import load_network
 from napari_disca.raster import open_raster
 from napari_disca.recipes import recipe_named
-from napari_disca.remembered import recall
-from napari_disca.session import Session
+from napari_disca.session.preferences import recall
+from napari_disca.session.session import Session
 
 EXACT = ("--precision", "float32", "--device", "cpu")
 
@@ -33,8 +33,8 @@ def labels_of(path: Path) -> np.ndarray:
 
 def by_session(files, name: str, recipe=None, seed: int = 0) -> np.ndarray:
     """The map that the engine makes of the sample image."""
-    from napari_disca.compute import Compute
-    from napari_disca.tiling import Window
+    from napari_disca.core.tiling import Window
+    from napari_disca.networks.compute import Compute
 
     with open_raster(files.image) as raster:
         compute = Compute.choose("cpu", "float32")

@@ -11,7 +11,7 @@ import pytest
 from napari_disca.cli.flags import add_fields, given_fields, recipes_of
 from napari_disca.cli.parser import build_parser
 from napari_disca.cli.training import PLAN
-from napari_disca.errors import RecipeError
+from napari_disca.core.errors import RecipeError
 from napari_disca.recipes import RECIPES
 from napari_disca.training.loop import TrainingPlan
 

@@ -10,7 +10,7 @@ import pytest
 
 from napari_disca.cli import console, doctor
 from napari_disca.cli.console import Console, duration, note
-from napari_disca.events import Progress
+from napari_disca.core.events import Progress
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import rasterio
 
-from napari_disca.areas import Area
+from napari_disca.annotations.areas import Area
+from napari_disca.core.tiling import Window
 from napari_disca.exports import write_locks
-from napari_disca.journal import read_journal
 from napari_disca.networks import load_network
 from napari_disca.raster import open_raster
-from napari_disca.tiling import Window
+from napari_disca.session.journal import read_journal
 
 EXACT = ("--precision", "float32", "--device", "cpu")
 

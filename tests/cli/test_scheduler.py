@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from napari_disca import cluster
+from napari_disca.batch import cluster
 
 EXACT = ("--precision", "float32", "--device", "cpu")
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from napari_disca.annotations.clicks import Guidance
 from napari_disca.cli.console import Console
 from napari_disca.cli.training import parse_classes, parse_scaling
-from napari_disca.clicks import Guidance
-from napari_disca.errors import CardError, DataError
-from napari_disca.events import Progress
+from napari_disca.core.errors import CardError, DataError
+from napari_disca.core.events import Progress
 from napari_disca.networks import Scaling, load_network, read_card, save_network
 from napari_disca.training.loop import checkpoint_path
 from napari_disca.training.masks import POTSDAM_CLASSES

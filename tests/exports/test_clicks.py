@@ -14,8 +14,8 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as reproject
 
 from builders import make_card
-from napari_disca.clicks import Click, Clicks
-from napari_disca.errors import ClickError, ExportError
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.errors import ClickError, ExportError
 from napari_disca.exports import read_clicks, write_clicks
 from napari_disca.networks import LandClass
 from napari_disca.raster import ArrayRaster, open_raster

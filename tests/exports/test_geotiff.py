@@ -16,14 +16,14 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from builders import make_card
-from napari_disca.areas import Area
-from napari_disca.clicks import Click, Clicks
-from napari_disca.errors import ExportError, RasterError
-from napari_disca.events import Progress, finish
+from napari_disca.annotations.areas import Area
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.errors import ExportError, RasterError
+from napari_disca.core.events import Progress, finish
+from napari_disca.core.tiling import Window
 from napari_disca.exports import EXPORTS, export_for, read_legend, write_geotiff
 from napari_disca.networks import LandClass
 from napari_disca.raster import ArrayRaster, open_raster, quiet_opening
-from napari_disca.tiling import Window
 
 CLASSES = make_card(5).classes
 UTM = CRS.from_epsg(32633)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 
 from builders import make_card
-from napari_disca.areas import Area
-from napari_disca.errors import AreaError
+from napari_disca.annotations.areas import Area
+from napari_disca.core.errors import AreaError
+from napari_disca.core.tiling import Window
 from napari_disca.exports import read_locks, write_locks
 from napari_disca.raster import ArrayRaster
-from napari_disca.tiling import Window
 
 CLASSES = make_card(3).classes
 SHAPE = (40, 60)

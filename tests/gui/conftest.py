@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from builders import make_card, make_network
-from napari_disca.events import finish
+from napari_disca.core.events import finish
 from napari_disca.networks import LandClass, save_network
 from napari_disca.scenes import Scene, write_scene
 
@@ -21,8 +21,8 @@ def _own_folders(tmp_path, monkeypatch):
     """State and caches of a test stay in its folder."""
     for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.setattr("napari_disca.predict.TILE_SIZE", 128)
-    monkeypatch.setattr("napari_disca.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 128)
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("QT_QPA_PLATFORM")
     ):
@@ -52,7 +52,7 @@ def weights(tmp_path) -> Path:
 @pytest.fixture
 def panel(make_napari_viewer, weights, qtbot):
     """The panel docked in a viewer, the small network chosen."""
-    from napari_disca.gui.widget import DiscaWidget
+    from napari_disca.gui.panels.widget import DiscaWidget
 
     viewer = make_napari_viewer()
     widget = DiscaWidget(viewer)
@@ -67,12 +67,12 @@ def panel(make_napari_viewer, weights, qtbot):
 @pytest.fixture
 def opened(panel, scene, qtbot, monkeypatch):
     """A segmented scene; `said` collects notifications."""
-    from napari_disca.gui.reader import get_reader
+    from napari_disca.gui.plugin.reader import get_reader
 
     said: list[str] = []
     for name in ("show_error", "show_warning", "show_info"):
-        monkeypatch.setattr(f"napari_disca.gui.control.{name}", said.append)
-    monkeypatch.setattr("napari_disca.gui.widget.show_error", said.append)
+        monkeypatch.setattr(f"napari_disca.gui.tasks.control.{name}", said.append)
+    monkeypatch.setattr("napari_disca.gui.panels.widget.show_error", said.append)
     ((data, keywords, _),) = get_reader(str(scene))(str(scene))
     panel.viewer.add_image(data, **keywords)
     panel.refine_panel.buttons["segment"].click()

@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QMessageBox
 from torch import Tensor, nn
 
 from builders import make_card
-from napari_disca.errors import ExportError
-from napari_disca.events import Note
+from napari_disca.core.errors import ExportError
+from napari_disca.core.events import Note
 
 
 class Scripted(nn.Module):
@@ -47,9 +47,9 @@ def answers(monkeypatch, scripted):
         asked.append(text)
         return given[0]
 
-    monkeypatch.setattr("napari_disca.gui.image_panel.QMessageBox.question", question)
+    monkeypatch.setattr("napari_disca.gui.panels.image_panel.QMessageBox.question", question)
     monkeypatch.setattr(
-        "napari_disca.gui.image_panel.QFileDialog.getOpenFileName",
+        "napari_disca.gui.panels.image_panel.QFileDialog.getOpenFileName",
         lambda *_: (str(scripted), ""),
     )
     return asked, given
@@ -103,12 +103,12 @@ def test_without_consent_a_named_torchscript_file_does_not_run(opened, scripted)
 def test_going_on_with_a_torchscript_network_asks_again(
     opened, answers, scripted, make_napari_viewer, qtbot, monkeypatch
 ):
-    from napari_disca.gui.reader import layer_data
-    from napari_disca.gui.widget import DiscaWidget
+    from napari_disca.gui.panels.widget import DiscaWidget
+    from napari_disca.gui.plugin.reader import layer_data
 
     asked, given = answers
     told = []
-    monkeypatch.setattr("napari_disca.gui.keeping.show_error", told.append)
+    monkeypatch.setattr("napari_disca.gui.tasks.journal_controller.show_error", told.append)
     opened.panel.image_panel.choose_network(str(scripted), allow_torchscript=True)
     opened.panel.segment()
     opened.idle()
@@ -137,7 +137,7 @@ def test_going_on_with_a_torchscript_network_asks_again(
 
 @pytest.mark.parametrize("suffix", [".pt", ".ts", ".torchscript", ".safetensors", ".geojson"])
 def test_dropping_a_network_on_the_window_does_nothing(suffix):
-    from napari_disca.gui.reader import get_reader
+    from napari_disca.gui.plugin.reader import get_reader
 
     assert get_reader(f"network{suffix}") is None
 
@@ -206,7 +206,7 @@ def test_what_the_machine_lacks_is_one_line(opened, monkeypatch, error, line):
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr("napari_disca.predict.Predictor.batch", fail)
+        patch.setattr("napari_disca.inference.predict.Predictor.batch", fail)
         opened.control.session.click(40, 50, 1)
         opened.idle()
     assert len(opened.said) == 1

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QThreadPool
 
-from napari_disca import reopen
-from napari_disca.errors import RasterError
-from napari_disca.gui.reader import layer_data
-from napari_disca.journal import read_journal
-from napari_disca.tiling import Window
+from napari_disca.core.errors import RasterError
+from napari_disca.core.tiling import Window
+from napari_disca.gui.plugin.reader import layer_data
+from napari_disca.session import restore
+from napari_disca.session.journal import read_journal
 
 
 def labels_of(session, name):
@@ -42,7 +42,7 @@ def press(opened, name, panel="refine_panel"):
 @pytest.fixture
 def window(make_napari_viewer, weights, qtbot, keeping_said):
     """Make another window with the scene of `opened`, nothing segmented yet."""
-    from napari_disca.gui.widget import DiscaWidget
+    from napari_disca.gui.panels.widget import DiscaWidget
 
     made = []
 
@@ -73,7 +73,7 @@ def window(make_napari_viewer, weights, qtbot, keeping_said):
 def keeping_said(monkeypatch):
     told = []
     for name in ("show_error", "show_warning", "show_info"):
-        monkeypatch.setattr(f"napari_disca.gui.keeping.{name}", told.append)
+        monkeypatch.setattr(f"napari_disca.gui.tasks.journal_controller.{name}", told.append)
     return told
 
 
@@ -176,14 +176,14 @@ def test_going_on_does_not_hold_up_the_window(opened, window, qtbot, monkeypatch
     later = window(opened.scene)
     panel, offer = later.panel, later.panel.offer
     may_go, threads = threading.Event(), []
-    resume = reopen.resume
+    resume = restore.resume
 
     def slow(*arguments, **keywords):
         threads.append(threading.current_thread())
         assert may_go.wait(30)
         return resume(*arguments, **keywords)
 
-    monkeypatch.setattr("napari_disca.reopen.resume", slow)
+    monkeypatch.setattr("napari_disca.session.restore.resume", slow)
     offer.go_on.click()
     qtbot.waitUntil(lambda: len(threads) == 1)
     assert threads[0] is not threading.current_thread()
@@ -209,19 +209,19 @@ def test_going_on_does_not_hold_up_the_window(opened, window, qtbot, monkeypatch
 def test_a_panel_that_is_closed_meanwhile_opens_nothing_again(
     begun, opened, window, qtbot, monkeypatch
 ):
-    from napari_disca.gui.opening import _AT_WORK
+    from napari_disca.gui.tasks.opening import _AT_WORK
 
     click(opened, 40, 50, 1)
     opened.control.close()
     later = window(opened.scene)
-    at_work, may_go, resume = threading.Event(), threading.Event(), reopen.resume
+    at_work, may_go, resume = threading.Event(), threading.Event(), restore.resume
 
     def slow(*arguments, **keywords):
         at_work.set()
         assert may_go.wait(30)
         return resume(*arguments, **keywords)
 
-    monkeypatch.setattr("napari_disca.reopen.resume", slow)
+    monkeypatch.setattr("napari_disca.session.restore.resume", slow)
     later.panel.offer.go_on.click()
     if begun:
         assert at_work.wait(30)
@@ -464,7 +464,7 @@ def test_areas_travel_as_geojson(opened, tmp_path, monkeypatch):
     file = tmp_path / "areas.geojson"
     for name in ("getSaveFileName", "getOpenFileName"):
         monkeypatch.setattr(
-            f"napari_disca.gui.dialogs.QFileDialog.{name}", lambda *_: (str(file), "")
+            f"napari_disca.gui.panels.dialogs.QFileDialog.{name}", lambda *_: (str(file), "")
         )
     press(opened, "save", "locks_panel")
     digest = opened.control.session.locks[0].area.digest
@@ -529,7 +529,7 @@ def test_a_bad_tile_is_told_once_and_tried_again(opened, monkeypatch):
 def test_a_journal_that_cannot_be_written_is_told(opened, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(
-            "napari_disca.journal.os.fsync",
+            "napari_disca.session.journal.os.fsync",
             lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
         click(opened, 10, 10, 1)
@@ -544,8 +544,8 @@ def test_a_journal_that_cannot_be_written_is_told(opened, monkeypatch):
 @pytest.fixture
 def large_maps(monkeypatch):
     """Maps are files, as those of large images are."""
-    monkeypatch.setattr("napari_disca.canvas._IN_MEMORY", 1000)
-    monkeypatch.setattr("napari_disca.canvas._COARSEST", 30)
+    monkeypatch.setattr("napari_disca.storage.label_pyramid._IN_MEMORY", 1000)
+    monkeypatch.setattr("napari_disca.storage.label_pyramid._COARSEST", 30)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
@@ -587,8 +587,8 @@ def _threads():
 def test_a_process_that_ends_leaves_no_temporary_folders(tmp_path):
     code = """
 import numpy as np
-from napari_disca.canvas import Canvas
-from napari_disca.tiling import Window
+from napari_disca.storage.label_pyramid import Canvas
+from napari_disca.core.tiling import Window
 canvas = Canvas((5000, 5000))
 canvas.paint(Window(0, 0, 10, 10), np.ones((10, 10), np.uint8))
 print(canvas.folder.exists())

@@ -9,8 +9,8 @@ import pytest
 import rasterio
 from napari.layers import Labels, Points
 
+from napari_disca.core.tiling import Window
 from napari_disca.raster import open_raster
-from napari_disca.tiling import Window
 
 
 def labels_of(opened, name):
@@ -112,7 +112,7 @@ def test_the_whole_job(opened, qtbot, tmp_path):
 
 
 def test_a_real_geotiff(panel, shared, qtbot):
-    from napari_disca.gui.reader import get_reader
+    from napari_disca.gui.plugin.reader import get_reader
 
     path = str(shared / "geotiff" / "rasterio" / "RGB.byte.tif")
     ((data, keywords, kind),) = get_reader(path)(path)
@@ -308,7 +308,7 @@ def test_an_unexpected_error_frees_the_panel(opened, monkeypatch):
     def broken(*args):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("napari_disca.predict.Predictor.batch", broken)
+    monkeypatch.setattr("napari_disca.inference.predict.Predictor.batch", broken)
     click(opened, 40, 50, 1)
     assert any("boom" in line for line in opened.said)
     assert not opened.control.busy
@@ -333,7 +333,7 @@ def test_an_array_without_a_file_works(panel, qtbot):
 
 
 def test_a_factor_by_hand_is_remembered(opened, make_napari_viewer, weights):
-    from napari_disca.remembered import recall
+    from napari_disca.session.preferences import recall
 
     opened.panel.image_panel.by_hand.setChecked(True)
     opened.panel.image_panel.factor.setValue(0.5)
@@ -349,7 +349,7 @@ def test_a_factor_by_hand_is_remembered(opened, make_napari_viewer, weights):
 
 def test_a_network_that_is_none_is_refused_and_the_old_one_stays(opened, tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr("napari_disca.gui.image_panel.show_error", said.append)
+    monkeypatch.setattr("napari_disca.gui.panels.image_panel.show_error", said.append)
     before = opened.panel.image_panel.weights()
     (tmp_path / "bad.safetensors").write_bytes(b"garbage")
     opened.panel.image_panel.add_network(tmp_path / "bad.safetensors")
@@ -358,7 +358,7 @@ def test_a_network_that_is_none_is_refused_and_the_old_one_stays(opened, tmp_pat
 
 
 def test_progress_is_told_now_and_then_and_its_end_at_once(panel, qtbot, monkeypatch):
-    from napari_disca.events import Progress
+    from napari_disca.core.events import Progress
 
     told = []
     monkeypatch.setattr(panel.refine_panel, "show_progress", told.append)
@@ -393,7 +393,7 @@ def test_the_panel_is_measured_once_for_all_that_changes_in_it(panel, qtbot, mon
 def loading(panel, scene, monkeypatch):
     """An image that is being opened: where its network is loaded, and what lets that end."""
     from napari_disca import networks
-    from napari_disca.gui.reader import layer_data
+    from napari_disca.gui.plugin.reader import layer_data
 
     load, threads, go = networks.load_network, [], threading.Event()
 
@@ -427,7 +427,7 @@ def test_the_window_answers_while_the_network_is_loaded(panel, loading, qtbot):
 
 @pytest.mark.parametrize("how", ["cancel", "another image", "close"])
 def test_an_opening_that_nobody_wants_any_more_comes_to_nothing(how, panel, loading, qtbot):
-    from napari_disca.gui.opening import _AT_WORK
+    from napari_disca.gui.tasks.opening import _AT_WORK
 
     threads, go = loading
     if how == "cancel":

@@ -15,10 +15,10 @@ from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QLabel
 from wrapt import ObjectProxy
 
-from napari_disca.events import Progress
-from napari_disca.gui.compare_panel import _said
-from napari_disca.gui.reader import layer_data
-from napari_disca.tiling import Window
+from napari_disca.core.events import Progress
+from napari_disca.core.tiling import Window
+from napari_disca.gui.panels.compare_panel import _said
+from napari_disca.gui.plugin.reader import layer_data
 
 
 def mouse(layer, position, kind):
@@ -196,7 +196,7 @@ def test_renaming_the_image_is_seen_in_the_panel(opened):
 
 
 def test_napari_hands_plugins_a_guarded_viewer(make_napari_viewer_proxy, scene, weights, qtbot):
-    from napari_disca.gui.widget import DiscaWidget
+    from napari_disca.gui.panels.widget import DiscaWidget
 
     viewer = make_napari_viewer_proxy()
     panel = DiscaWidget(viewer)
@@ -232,7 +232,7 @@ def test_any_of_the_maps_can_be_saved(opened, monkeypatch, tmp_path):
     saves = opened.panel.refine_panel.saves
     assert {name for name, action in saves.items() if action.isEnabled()} == {"disir", "initial"}
     monkeypatch.setattr(
-        "napari_disca.gui.dialogs.QFileDialog.getSaveFileName",
+        "napari_disca.gui.panels.dialogs.QFileDialog.getSaveFileName",
         lambda *_: (str(tmp_path / "mine"), ""),
     )
     saves["initial"].trigger()
@@ -250,7 +250,7 @@ def test_a_map_that_is_not_finished_is_saved_with_a_warning(opened, tmp_path):
 
 def test_the_remaining_time_is_told(opened, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("napari_disca.gui.refine_panel.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("napari_disca.gui.panels.refine_panel.time.monotonic", lambda: now[0])
     panel = opened.panel.refine_panel
     panel.show_progress(Progress("updating the map", 0, 40))
     now[0] += 12
@@ -281,10 +281,10 @@ def test_hovering_a_map_names_the_class(opened):
 def test_the_demo_opens_with_a_map_being_drawn(monkeypatch, weights, qtbot):
     import napari
 
-    from napari_disca.gui.app import open_window
-    from napari_disca.gui.widget import DiscaWidget
+    from napari_disca.gui.panels.widget import DiscaWidget
+    from napari_disca.gui.plugin.app import open_window
 
-    monkeypatch.setattr("napari_disca.gui.samples.SIDE", 128)
+    monkeypatch.setattr("napari_disca.gui.plugin.samples.SIDE", 128)
     viewer = open_window(demo=True, weights=str(weights), block=False)
     try:
         panel = viewer.window._qt_window.findChild(DiscaWidget)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import make_card
-from napari_disca.clicks import Guidance
-from napari_disca.errors import CardError
+from napari_disca.annotations.clicks import Guidance
+from napari_disca.core.errors import CardError
 from napari_disca.networks import Card, LandClass, Scaling
 
 _positive = st.floats(1e-6, 1e6)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from builders import make_card, make_network
+from napari_disca.core.tiling import Window
 from napari_disca.networks import ARCHITECTURES, encoder_fingerprint, fingerprint, prepared
-from napari_disca.tiling import Window
 
 CPU = torch.device("cpu")
 

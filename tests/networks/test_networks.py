@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from builders import make_card, make_network
-from napari_disca.errors import CardError, ExportError
+from napari_disca.core.errors import CardError, ExportError
 from napari_disca.networks import (
     ARCHITECTURES,
     LandClass,

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from builders import make_card
-from napari_disca.errors import CardError, ExportError, RecipeError
-from napari_disca.events import finish
+from napari_disca.core.errors import CardError, ExportError, RecipeError
+from napari_disca.core.events import finish
 from napari_disca.networks import (
     Card,
     fingerprint,
@@ -20,7 +20,7 @@ from napari_disca.networks import (
 )
 from napari_disca.raster import open_raster
 from napari_disca.recipes import recipe_named
-from napari_disca.session import Session
+from napari_disca.session.session import Session
 
 
 class Small(nn.Module):

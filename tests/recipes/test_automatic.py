@@ -10,20 +10,20 @@ import pytest
 import torch
 
 from builders import make_network
-from napari_disca.areas import Area
-from napari_disca.clicks import Click, Clicks
-from napari_disca.errors import RecipeError
-from napari_disca.events import finish
-from napari_disca.history import Adapted, Step
-from napari_disca.inputs import NetworkInput
+from napari_disca.annotations.areas import Area
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.errors import RecipeError
+from napari_disca.core.events import finish
+from napari_disca.core.tiling import Window
+from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.predict import Predictor, tiling_for
 from napari_disca.networks import fingerprint
-from napari_disca.predict import Predictor, tiling_for
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, Adaptation, Automatic, Disca, crops_for
 from napari_disca.recipes.automatic import _agrees, _decided
 from napari_disca.recipes.examples import Example
-from napari_disca.session import Session
-from napari_disca.tiling import Window
+from napari_disca.session.history import Adapted, Step
+from napari_disca.session.session import Session
 
 QUICK = Automatic(passes=4, rate=3e-2, crop_size=64)
 
@@ -181,8 +181,8 @@ def test_the_order_of_the_clicks_does_not_matter(name, inputs, network, compute)
 
 
 def test_kept_close_is_the_map_with_clicks_and_redraws_nothing_else(image, compute, monkeypatch):
-    monkeypatch.setattr("napari_disca.predict.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
     session = Session(open_raster(image), make_network(), compute=compute)
     finish(session.predict(), session.handle)
     session.click(10, 10, 1)
@@ -200,8 +200,8 @@ def test_kept_close_is_the_map_with_clicks_and_redraws_nothing_else(image, compu
 
 def test_what_turns_out_to_be_kept_close_is_up_to_date_under_locks(image, compute, monkeypatch):
     """A run of an opened session is learned again; until then nobody knows what becomes of it."""
-    monkeypatch.setattr("napari_disca.predict.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
     session = Session(open_raster(image), make_network(), compute=compute)
     session.set_clicks(Clicks((Click(10, 10, 1), Click(70, 90, 2))), "clicks")
     session.lock(Area.rectangle(Window(60, 60, 40, 50)))

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_disca.clicks import Click, Clicks
-from napari_disca.errors import RecipeError
-from napari_disca.events import Progress, finish
-from napari_disca.inputs import NetworkInput
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.errors import RecipeError
+from napari_disca.core.events import Progress, finish
+from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.predict import tiling_for
 from napari_disca.networks import Delta, encoder_fingerprint, fingerprint
-from napari_disca.predict import tiling_for
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, Disca, checked_seed, crops_for, recipe_named
 

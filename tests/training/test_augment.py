@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_disca.simulate import IGNORE
+from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.training.augment import Augmentation, random_crop
 
 PLAIN = Augmentation(light=0, blur=0, noise=0, hole=0)

@@ -10,12 +10,12 @@ import rasterio
 import tifffile
 
 from builders import make_card
-from napari_disca.errors import DataError, RasterError
-from napari_disca.events import Progress, finish
-from napari_disca.inputs import NetworkInput
+from napari_disca.annotations.simulated_annotator import IGNORE
+from napari_disca.core.errors import DataError, RasterError
+from napari_disca.core.events import Progress, finish
+from napari_disca.core.tiling import Window
+from napari_disca.inference.network_view import NetworkInput
 from napari_disca.raster import open_raster
-from napari_disca.simulate import IGNORE
-from napari_disca.tiling import Window
 from napari_disca.training.folders import (
     Pair,
     hold_out,

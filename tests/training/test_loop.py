@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from builders import make_card, make_network
-from napari_disca.clicks import Click, Clicks
-from napari_disca.errors import DataError
-from napari_disca.events import Progress, finish
-from napari_disca.simulate import IGNORE
-from napari_disca.tiling import Window
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.annotations.simulated_annotator import IGNORE
+from napari_disca.core.errors import DataError
+from napari_disca.core.events import Progress, finish
+from napari_disca.core.tiling import Window
 from napari_disca.training import loop
 from napari_disca.training.augment import Augmentation
 from napari_disca.training.loop import (

@@ -5,8 +5,8 @@ import pytest
 import rasterio
 import tifffile
 
-from napari_disca.errors import DataError
-from napari_disca.simulate import IGNORE
+from napari_disca.annotations.simulated_annotator import IGNORE
+from napari_disca.core.errors import DataError
 from napari_disca.training.masks import POTSDAM_CLASSES, coding_of, read_mask
 
 IDS = np.array([[0, 1, 2], [4, IGNORE, 1]], dtype=np.uint8)

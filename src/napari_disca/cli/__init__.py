@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 2 for a mistake of the user's, or 130 after Ctrl+C.
     """
     from napari_disca.cli.parser import build_parser
-    from napari_disca.errors import explained
-    from napari_disca.threads import keep_cores_free
+    from napari_disca.core.errors import explained
+    from napari_disca.core.threads import keep_cores_free
 
     # Before torch is imported: waiting threads would slow down everything else.
     keep_cores_free()

@@ -11,8 +11,8 @@ from typing import Any
 from napari_disca.cli.console import Console, note, settle
 from napari_disca.cli.flags import given_fields, recipes_of
 from napari_disca.cli.outputs import checked, map_paths, spare_sources, writable
-from napari_disca.errors import DataError, DiscaError, JournalError, RasterError
-from napari_disca.events import finish
+from napari_disca.core.errors import DataError, DiscaError, JournalError, RasterError
+from napari_disca.core.events import finish
 
 #: More threads than any machine has end the process.
 _MOST_THREADS = 1024
@@ -49,7 +49,8 @@ def _window(images: Sequence[Path], arguments: argparse.Namespace, *, demo: bool
 
     try:
         # Imports napari and Qt.
-        from napari_disca.gui import app, widget  # noqa: F401
+        from napari_disca.gui.panels import widget  # noqa: F401
+        from napari_disca.gui.plugin import app
     except ImportError as error:
         raise DiscaError(
             f'napari or Qt is not installed ({error}); pip install "napari-disca[all]"'
@@ -77,7 +78,7 @@ def info(arguments: argparse.Namespace) -> int:
 def predict(arguments: argparse.Namespace) -> int:
     """Write the network's maps."""
     _expect_images()
-    from napari_disca.streaming import MapStream
+    from napari_disca.batch.streaming import MapStream
 
     outputs = map_paths(arguments.images, arguments.output)
     workers = _workers(arguments)
@@ -102,7 +103,7 @@ def predict(arguments: argparse.Namespace) -> int:
 
 
 def _on_cluster(arguments: argparse.Namespace, outputs: Sequence[Path], workers: int) -> int:
-    from napari_disca.cluster import MapDone, Settings, Waiting, predict_images
+    from napari_disca.batch.cluster import MapDone, Settings, Waiting, predict_images
     from napari_disca.networks import bundled_weights, load_network
 
     _check_threads(arguments)
@@ -141,8 +142,8 @@ def _on_cluster(arguments: argparse.Namespace, outputs: Sequence[Path], workers:
 def refine(arguments: argparse.Namespace) -> int:
     """Write a map corrected with clicks."""
     _expect_images()
+    from napari_disca.batch.streaming import MapStream
     from napari_disca.exports import read_clicks
-    from napari_disca.streaming import MapStream
 
     (recipe,) = recipes_of(arguments, [arguments.recipe]).values()
     output = checked(arguments.output, [arguments.image, arguments.clicks])
@@ -202,7 +203,7 @@ def _say_clickless(arguments: argparse.Namespace, clicks: Any) -> None:
 
 def replay(arguments: argparse.Namespace) -> int:
     """Write the map that a session had, from its journal."""
-    from napari_disca.journal import DamagedLineError
+    from napari_disca.session.journal import DamagedLineError
 
     try:
         return _replay(arguments)
@@ -215,10 +216,10 @@ def replay(arguments: argparse.Namespace) -> int:
 def _replay(arguments: argparse.Namespace) -> int:
     import torch
 
-    from napari_disca.compute import Compute
-    from napari_disca.journal import read_journal
+    from napari_disca.networks.compute import Compute
     from napari_disca.raster import open_raster
-    from napari_disca.reopen import compute_of, network_of, restored
+    from napari_disca.session.journal import read_journal
+    from napari_disca.session.restore import compute_of, network_of, restored
 
     output = checked(arguments.output, [arguments.image, arguments.journal])
     _check_threads(arguments)
@@ -253,8 +254,8 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 def _keep(session: Any, arguments: Any) -> None:
-    from napari_disca.journal import Journal
-    from napari_disca.reopen import header_of
+    from napari_disca.session.journal import Journal
+    from napari_disca.session.restore import header_of
 
     try:
         session.keep(Journal.begin(arguments.journal, header_of(session, arguments.weights)))
@@ -278,8 +279,8 @@ class _Session:
         self, arguments: Any, image: Path, output: Path, network: Any, compute: Any
     ) -> None:
         from napari_disca.raster import open_raster
-        from napari_disca.remembered import recall, remember
-        from napari_disca.session import Session
+        from napari_disca.session.preferences import recall, remember
+        from napari_disca.session.session import Session
 
         self._raster = open_raster(image)
         try:
@@ -312,10 +313,10 @@ class _Session:
 @contextmanager
 def _opened(arguments: Any, image: Path, output: Path, card: Any) -> Iterator[Any]:
     """Input of an image, whose file is closed at the end."""
-    from napari_disca.inputs import NetworkInput
+    from napari_disca.batch.streaming import STREAM_CACHE
+    from napari_disca.inference.network_view import NetworkInput
     from napari_disca.raster import open_raster
-    from napari_disca.remembered import recall, remember
-    from napari_disca.streaming import STREAM_CACHE
+    from napari_disca.session.preferences import recall, remember
 
     with open_raster(image, cache=STREAM_CACHE) as raster:
         spare_sources(output, image)
@@ -353,7 +354,7 @@ def _network(arguments: Any) -> Any:
 def _compute(arguments: Any) -> Any:
     import torch
 
-    from napari_disca.compute import Compute
+    from napari_disca.networks.compute import Compute
 
     _check_threads(arguments)
     if arguments.threads is not None:
@@ -398,8 +399,8 @@ def _pairs(arguments: argparse.Namespace) -> tuple[list[Any], list[Any]]:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Measure recipes."""
-    from napari_disca.evaluate import ClassMap, Settings, summary, write_json
-    from napari_disca.evaluate import evaluate as measure
+    from napari_disca.evaluation import ClassMap, Settings, summary, write_json
+    from napari_disca.evaluation import evaluate as measure
 
     recipes = recipes_of(arguments, arguments.recipe or ["disir", "default"])
     if arguments.json:

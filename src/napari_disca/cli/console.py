@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from napari_disca.events import Note, Progress
+from napari_disca.core.events import Note, Progress
 
 #: Seconds. On a terminal a line is renewed at once; in a log a line is for good, what took a
 #: moment is not worth one, and a long run does not need them as often as a short one.

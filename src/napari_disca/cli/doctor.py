@@ -135,7 +135,7 @@ def _proj(problems: list[str]) -> list[str]:
 def _torch(problems: list[str]) -> list[str]:
     import torch
 
-    from napari_disca.compute import Compute
+    from napari_disca.networks.compute import Compute
 
     compute = Compute.choose()
     settings = (
@@ -189,7 +189,7 @@ def _opengl(problems: list[str]) -> list[str]:
 
 
 def _networks(problems: list[str]) -> list[str]:
-    from napari_disca.errors import DiscaError
+    from napari_disca.core.errors import DiscaError
     from napari_disca.networks import bundled_weights, read_card
 
     lines = []
@@ -221,7 +221,7 @@ def _files(problems: list[str]) -> list[str]:
     import platformdirs
 
     from napari_disca.cli.outputs import writable
-    from napari_disca.errors import ExportError
+    from napari_disca.core.errors import ExportError
 
     cache = Path(platformdirs.user_cache_dir("napari-disca", appauthor=False))
     size = sum(f.stat().st_size for f in cache.rglob("*") if f.is_file()) if cache.exists() else 0

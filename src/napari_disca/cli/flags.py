@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from napari_disca.errors import RecipeError
+from napari_disca.core.errors import RecipeError
 from napari_disca.recipes import RECIPES, Recipe, recipe_named
 
 

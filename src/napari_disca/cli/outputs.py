@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_disca.errors import DiscaError, ExportError
+from napari_disca.core.errors import DiscaError, ExportError
 
 
 def map_paths(images: Sequence[Path], output: str) -> list[Path]:

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from napari_disca.annotations.clicks import Guidance
 from napari_disca.cli.console import Console, note
-from napari_disca.clicks import Guidance
-from napari_disca.compute import Compute
-from napari_disca.errors import CardError, DataError, DiscaError
-from napari_disca.evaluate import Settings, evaluate, summary
-from napari_disca.events import Progress, finish
+from napari_disca.core.errors import CardError, DataError, DiscaError
+from napari_disca.core.events import Progress, finish
+from napari_disca.evaluation import Settings, evaluate, summary
 from napari_disca.networks import (
     Card,
     LandClass,
@@ -28,6 +27,7 @@ from napari_disca.networks import (
     load_network,
     save_network,
 )
+from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
 from napari_disca.scenes import LAND_COVER, REGIONS, Scene
 from napari_disca.training.folders import training_set

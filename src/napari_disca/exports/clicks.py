@@ -21,12 +21,12 @@ from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 
-from napari_disca.clicks import Click, Clicks
-from napari_disca.errors import ClickError
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.errors import ClickError
 from napari_disca.exports.frame import Frame, crs_name, crs_named
-from napari_disca.jsonfile import JsonError, load_json
 from napari_disca.raster import Raster
-from napari_disca.safewrite import replacing
+from napari_disca.storage.atomic import replacing
+from napari_disca.storage.jsonfile import JsonError, load_json
 
 if TYPE_CHECKING:
     # `networks` costs torch, which a reader of clicks should not pay for.

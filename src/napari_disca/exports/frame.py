@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rasterio.crs import CRS
 
 from napari_disca.raster import Raster
-from napari_disca.resolution import transform_from_gcps
+from napari_disca.raster.resolution import transform_from_gcps
 
 #: rasterio also takes file names and addresses for a CRS, and fetches them: so nothing but these,
 #: or WKT, is handed on.

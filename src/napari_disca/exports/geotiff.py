@@ -24,12 +24,12 @@ from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 
-from napari_disca.canvas import NO_DATA
-from napari_disca.errors import CardError, ExportError, RasterError, is_unicode
-from napari_disca.events import Job, Progress
+from napari_disca.core.errors import CardError, ExportError, RasterError, is_unicode
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Window
 from napari_disca.raster import Raster, quiet_opening
-from napari_disca.safewrite import replacing
-from napari_disca.tiling import Window
+from napari_disca.storage.atomic import replacing
+from napari_disca.storage.label_pyramid import NO_DATA
 
 if TYPE_CHECKING:
     # `networks` costs torch, which a reader of label maps should not pay for.

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_disca.areas import Area, Ring
-from napari_disca.errors import AreaError, ClickError
+from napari_disca.annotations.areas import Area, Ring
+from napari_disca.core.errors import AreaError, ClickError
 from napari_disca.exports.clicks import (
     _coordinates,
     _list,
@@ -25,7 +25,7 @@ from napari_disca.exports.clicks import (
 )
 from napari_disca.exports.frame import Frame
 from napari_disca.raster import Raster
-from napari_disca.safewrite import replacing
+from napari_disca.storage.atomic import replacing
 
 if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass

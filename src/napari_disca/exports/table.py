@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from napari_disca.errors import ExportError
-from napari_disca.events import Job, Progress
+from napari_disca.core.errors import ExportError
+from napari_disca.core.events import Job, Progress
 from napari_disca.exports.clicks import write_clicks
 from napari_disca.exports.geotiff import write_geotiff
 from napari_disca.exports.locks import write_locks

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from napari_disca.clicks import Guidance
-from napari_disca.errors import CardError, ClickError
-from napari_disca.jsonfile import JsonError, parse_json
+from napari_disca.annotations.clicks import Guidance
+from napari_disca.core.errors import CardError, ClickError
+from napari_disca.storage.jsonfile import JsonError, parse_json
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _MAX_CLASSES = 64

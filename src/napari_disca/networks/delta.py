@@ -16,10 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from napari_disca.errors import DiscaError
+from napari_disca.core.errors import DiscaError
 from napari_disca.networks.files import fingerprint
 from napari_disca.networks.network import Network
-from napari_disca.safewrite import replacing
+from napari_disca.storage.atomic import replacing
 
 #: The largest change becomes 2**15: half precision ends at 65504.
 _TOP = 15

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from napari_disca.errors import CardError, ExportError, brief
+from napari_disca.core.errors import CardError, ExportError, brief
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Network
 from napari_disca.networks.table import build_network
@@ -25,7 +25,7 @@ from napari_disca.networks.torchscript import (
     is_torchscript,
     load_torchscript,
 )
-from napari_disca.safewrite import replacing
+from napari_disca.storage.atomic import replacing
 
 _HEADER_KEY = "napari-disca card"
 _PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".ts", ".torchscript")

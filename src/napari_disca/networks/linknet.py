@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_disca.errors import CardError
+from napari_disca.core.errors import CardError
+from napari_disca.core.tiling import Window
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Features, Network
-from napari_disca.tiling import Window
 
 _BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 _WIDTHS = (64, 128, 256, 512)

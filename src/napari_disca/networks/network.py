@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_disca.core.tiling import Window
 from napari_disca.networks.card import Card
-from napari_disca.tiling import Window
 
 #: What `Network.encode` hands to `Network.decode`.
 Features: TypeAlias = tuple[Tensor, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from napari_disca.errors import CardError, brief
+from napari_disca.core.errors import CardError, brief
 from napari_disca.networks.card import Card
 from napari_disca.networks.linknet import LinkNet
 from napari_disca.networks.network import Network

@@ -17,11 +17,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from napari_disca.errors import CardError, brief, out_of_memory
-from napari_disca.jsonfile import JsonError, load_json
+from napari_disca.core.errors import CardError, brief, out_of_memory
+from napari_disca.core.tiling import Window
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Features, Network
-from napari_disca.tiling import Window
+from napari_disca.storage.jsonfile import JsonError, load_json
 
 #: What a card of a TorchScript file names as its architecture.
 ARCHITECTURE = "torchscript"

@@ -11,9 +11,9 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from napari_disca.errors import RasterError
+from napari_disca.core.errors import RasterError
+from napari_disca.core.tiling import Window
 from napari_disca.raster.base import RasterBase, inside
-from napari_disca.tiling import Window
 
 
 class ArrayRaster(RasterBase):

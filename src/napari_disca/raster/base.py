@@ -11,8 +11,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from napari_disca.errors import RasterError
-from napari_disca.tiling import Window
+from napari_disca.core.errors import RasterError
+from napari_disca.core.tiling import Window
 
 
 class Raster(Protocol):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_disca.errors import RasterError, brief, is_unicode
+from napari_disca.core.errors import RasterError, brief, is_unicode
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
 from napari_disca.raster.files import CACHE, GdalError, GeoRaster, refuse_remote

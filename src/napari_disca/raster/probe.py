@@ -31,7 +31,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from napari_disca.errors import RasterError
+from napari_disca.core.errors import RasterError
 from napari_disca.raster.probing import HANG
 
 _log = logging.getLogger(__name__)

@@ -63,7 +63,7 @@ def _looked_at(path: Path, open_here: Any) -> str | None:
     That a part cannot be read in an orderly way is no reason: the others can, and whoever reads
     it is told.
     """
-    from napari_disca.errors import DiscaError, out_of_memory
+    from napari_disca.core.errors import DiscaError, out_of_memory
 
     try:
         with open_here(path) as raster:
@@ -92,7 +92,7 @@ def _read_parts(raster: Any) -> None:
 
 
 def _attempted(read: Callable[[], object]) -> None:
-    from napari_disca.errors import RasterError
+    from napari_disca.core.errors import RasterError
 
     try:
         read()
@@ -107,7 +107,7 @@ def _attempted(read: Callable[[], object]) -> None:
 
 def _windows(shape: tuple[int, int]) -> Iterator[Any]:
     """Windows of an image: its corners and its middle, then ever more of the rest."""
-    from napari_disca.tiling import Window
+    from napari_disca.core.tiling import Window
 
     height, width = min(_SIDE, shape[0]), min(_SIDE, shape[1])
     rows, cols = (math.ceil(side / _SIDE) for side in shape)

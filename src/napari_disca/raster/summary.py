@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.errors import RasterError
+from napari_disca.core.errors import RasterError
+from napari_disca.core.tiling import Window
 from napari_disca.raster.base import Raster
-from napari_disca.tiling import Window
 
 
 def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ What is adopted is the mean of the two networks, as far as the clicks agree::
     theta = theta0 + strength * ((theta_A + theta_B) / 2 - theta0)
 
 Every click is in one fold, so all of it costs little more than learning once. What is learned
-counts for pixels that look like a click; see `napari_disca.likeness`.
+counts for pixels that look like a click; see `napari_disca.inference.feature_similarity`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_disca.clicks import Clicks
-from napari_disca.compute import Compute
-from napari_disca.crops import Crop, windows_around
-from napari_disca.events import Job, Progress
+from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.crops import Crop, windows_around
 from napari_disca.networks import Network, prepared
+from napari_disca.networks.compute import Compute
 from napari_disca.recipes.disca import Disca, Parameters
 from napari_disca.recipes.examples import (
     Example,
@@ -41,7 +42,6 @@ from napari_disca.recipes.examples import (
     with_clicks,
 )
 from napari_disca.recipes.recipe import NO_CLICKS, Adaptation, check_fields
-from napari_disca.tiling import Tiling, Window
 
 #: Parts that the clicks are dealt into; each is held out once.
 _FOLDS = 2

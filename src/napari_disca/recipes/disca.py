@@ -21,16 +21,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_disca.clicks import Clicks
-from napari_disca.compute import Compute
-from napari_disca.crops import Crop, tiles_with_clicks, windows_around
-from napari_disca.errors import NotFiniteError, RecipeError
-from napari_disca.events import Job, Progress
+from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.errors import NotFiniteError, RecipeError
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.crops import Crop, tiles_with_clicks, windows_around
 from napari_disca.networks import Network, prepared
+from napari_disca.networks.compute import Compute
 from napari_disca.recipes.examples import Example, guided, moved, private, right, unguided
 from napari_disca.recipes.optimiser import Optimiser
 from napari_disca.recipes.recipe import NO_CLICKS, Adaptation, check_fields
-from napari_disca.tiling import Tiling, Window
 
 #: Which weights learn.
 Parameters: TypeAlias = Literal["batchnorm", "all", "decoder", "decoder batchnorm"]

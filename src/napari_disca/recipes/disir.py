@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from napari_disca.clicks import Clicks
-from napari_disca.compute import Compute
-from napari_disca.crops import Crop
-from napari_disca.events import Job
+from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.events import Job
+from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.crops import Crop
 from napari_disca.networks import Network
+from napari_disca.networks.compute import Compute
 from napari_disca.recipes.recipe import Adaptation
-from napari_disca.tiling import Tiling, Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_disca.compute import Compute
-from napari_disca.crops import Crop
+from napari_disca.core.tiling import Window
+from napari_disca.inference.crops import Crop
 from napari_disca.networks import Network
-from napari_disca.tiling import Window
+from napari_disca.networks.compute import Compute
 
 
 class Example:

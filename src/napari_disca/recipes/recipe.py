@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal, Protocol, get_args, get_origin, get_type_hints
 
-from napari_disca.clicks import Clicks
-from napari_disca.compute import Compute
-from napari_disca.crops import Crop, cut
-from napari_disca.errors import RecipeError
-from napari_disca.events import Job
-from napari_disca.inputs import NetworkInput
+from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.errors import RecipeError
+from napari_disca.core.events import Job
+from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.crops import Crop, cut
+from napari_disca.inference.network_view import NetworkInput
 from napari_disca.networks import Network
-from napari_disca.tiling import Tiling, Window
+from napari_disca.networks.compute import Compute
 
 #: Why nothing was learned. A session asks for a click, but it may lie where there is no data.
 NO_CLICKS = "nothing to learn from: no click lies where the image has data"
@@ -76,7 +76,7 @@ class Recipe(Protocol):
     def likeness(self) -> float:
         """Least likeness to a click for what is learned to count at a pixel; 0: everywhere.
 
-        See `napari_disca.likeness`. Only with `holds_near`.
+        See `napari_disca.inference.feature_similarity`. Only with `holds_near`.
         """
         ...
 

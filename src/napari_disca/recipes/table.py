@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from napari_disca.errors import RecipeError
+from napari_disca.core.errors import RecipeError
 from napari_disca.recipes.automatic import Automatic
 from napari_disca.recipes.disca import Disca
 from napari_disca.recipes.disir import Disir

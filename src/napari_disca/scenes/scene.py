@@ -10,10 +10,10 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from napari_disca.core.tiling import Window
 from napari_disca.scenes.plan import World
 from napari_disca.scenes.regions import ATLAS, LAND_COVER, REGIONS
 from napari_disca.scenes.render import BLOCK, Picture, block
-from napari_disca.tiling import Window
 
 
 @dataclass(frozen=True, slots=True)

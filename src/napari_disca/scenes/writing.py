@@ -14,13 +14,13 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window as RasterioWindow
 
-from napari_disca.errors import ExportError
-from napari_disca.events import Job, Progress
-from napari_disca.safewrite import replacing
+from napari_disca.core.errors import ExportError
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Window
 from napari_disca.scenes.regions import LAND_COVER, NO_DATA
 from napari_disca.scenes.render import BLOCK
 from napari_disca.scenes.scene import Scene
-from napari_disca.tiling import Window
+from napari_disca.storage.atomic import replacing
 
 Paths = tuple[Path, ...]
 

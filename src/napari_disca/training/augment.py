@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch.nn import functional as F
 
-from napari_disca.simulate import IGNORE
+from napari_disca.annotations.simulated_annotator import IGNORE
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.diskroom import Room
-from napari_disca.errors import DataError
-from napari_disca.events import Job, Progress
-from napari_disca.inputs import NetworkInput
+from napari_disca.annotations.simulated_annotator import IGNORE
+from napari_disca.core.errors import DataError
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.network_view import NetworkInput
 from napari_disca.networks import Card
 from napari_disca.raster import Raster, open_raster
-from napari_disca.simulate import IGNORE
-from napari_disca.tiling import Tiling, Window
+from napari_disca.storage.preallocated import Room
 from napari_disca.training.loop import LabelledImage
 from napari_disca.training.masks import POTSDAM_CLASSES, Coding, coding_of, read_mask
 

@@ -20,12 +20,12 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_disca.clicks import Click, Clicks
-from napari_disca.errors import DataError, brief, out_of_memory
-from napari_disca.events import Job, Progress
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.annotations.simulated_annotator import IGNORE, error_clicks, random_clicks
+from napari_disca.core.errors import DataError, brief, out_of_memory
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Window
 from napari_disca.networks import Card, Network, build_network, write_tensors
-from napari_disca.simulate import IGNORE, error_clicks, random_clicks
-from napari_disca.tiling import Window
 from napari_disca.training.augment import Augmentation, random_crop
 
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from napari_disca.errors import DataError, RasterError, brief
+from napari_disca.annotations.simulated_annotator import IGNORE
+from napari_disca.core.errors import DataError, RasterError, brief
 from napari_disca.networks import LandClass
 from napari_disca.raster import examine
-from napari_disca.simulate import IGNORE
 
 #: ``"auto"`` or a key of `CODINGS`.
 Coding: TypeAlias = Literal["auto", "ids", "binary255", "potsdam", "potsdam-buildings"]

@@ -1,0 +1,99 @@
+"""A simulated annotator: where somebody who knows the truth would click.
+
+Used to place clicks during training and to measure corrections (`napari_disca.evaluation`). The
+annotator clicks in the middle of the largest wrongly predicted region: the connected component,
+of one true class, with the most wrong pixels; the point farthest from its border.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_disca.annotations.clicks import Click
+
+#: Reference pixels with this value are not known and never clicked or scored.
+IGNORE = 255
+
+
+def error_clicks(
+    predicted: NDArray[np.uint8],
+    reference: NDArray[np.uint8],
+    count: int,
+    *,
+    valid: NDArray[np.bool_] | None = None,
+    rng: np.random.Generator | None = None,
+    min_area: int = 1,
+) -> list[Click]:
+    """Clicks in the middle of the largest errors, the largest first.
+
+    Parameters
+    ----------
+    predicted, reference : (height, width) array of uint8
+        Class ids; `IGNORE` in the reference where it is not known.
+    count : int
+        How many clicks at most; fewer where there are fewer errors. Each region gets one click.
+    valid : (height, width) array of bool, optional
+        Where the image has data.
+    rng : numpy.random.Generator, optional
+        With it the regions are drawn with a chance in proportion to their size and the click
+        is anywhere in the inner half of its region: a human's click rather than a machine's.
+    min_area : int
+        Smaller regions are left alone, in pixels.
+
+    Returns
+    -------
+    list of Click
+    """
+    wrong = (predicted != reference) & (reference != IGNORE)
+    if valid is not None:
+        wrong &= valid
+    regions: list[tuple[int, int, tuple[slice, slice], NDArray[np.bool_]]] = []
+    for label in np.unique(reference[wrong]):
+        components, _ = ndimage.label(wrong & (reference == label))
+        areas = np.bincount(components.ravel())
+        areas[0] = 0
+        boxes = ndimage.find_objects(components)
+        largest = np.argsort(-areas, kind="stable")
+        for index in largest[: max(count, 16) if rng is not None else count]:
+            if areas[index] >= max(1, min_area):
+                box = boxes[index - 1]
+                regions.append((int(areas[index]), int(label), box, components[box] == index))
+    if rng is None:
+        # Ties are broken by position, so that the annotator is the same on every machine.
+        regions.sort(key=lambda r: (-r[0], r[2][0].start, r[2][1].start, r[1]))
+    elif regions:
+        weights = np.array([area for area, *_ in regions], dtype=np.float64)
+        order = rng.choice(
+            len(regions), min(count, len(regions)), replace=False, p=weights / weights.sum()
+        )
+        regions = [regions[i] for i in order]
+    return [
+        Click(box[0].start + row, box[1].start + col, label)
+        for _, label, box, mask in regions[:count]
+        for row, col in [_middle(mask, rng)]
+    ]
+
+
+def _middle(mask: NDArray[np.bool_], rng: np.random.Generator | None) -> tuple[int, int]:
+    """Pixel of `mask` farthest from its border; with `rng` one of the inner half."""
+    # The frame makes the array's edge a border of the region too.
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    if rng is None:
+        row, col = np.unravel_index(int(depth.argmax()), depth.shape)
+    else:
+        inner = np.flatnonzero(depth >= 0.5 * depth.max())
+        row, col = np.unravel_index(int(rng.choice(inner)), depth.shape)
+    return int(row), int(col)
+
+
+def random_clicks(
+    reference: NDArray[np.uint8], count: int, rng: np.random.Generator
+) -> list[Click]:
+    """Clicks on random known pixels with their true class, as in Lenczner et al. (2020)."""
+    known = np.flatnonzero(reference != IGNORE)
+    if not len(known):
+        return []
+    rows, cols = np.unravel_index(rng.choice(known, count), reference.shape)
+    return [Click(int(r), int(c), int(reference[r, c])) for r, c in zip(rows, cols, strict=True)]

@@ -1,0 +1,1 @@
+"""Maps without a window: streamed through one machine, or on a cluster."""

@@ -1,0 +1,111 @@
+"""Long work is a generator: a `Job` yields what happened and returns its result.
+
+A worker thread, a command line and a test drive the same job; to cancel is to stop asking and
+to close it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.core.tiling import Window
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stage of the work has come: `done` of `total` steps."""
+
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the user should know about the work, in one line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """A finished piece of a label map.
+
+    Attributes
+    ----------
+    map : str
+        Which map it belongs to: ``"initial"``, ``"disir"`` or ``"disca"``.
+    window : Window
+        Where it goes, on the image's own grid.
+    labels : (height, width) array of uint8
+        Class ids; 255 where the image has no data.
+    tile : int
+        Index of the tile that made it.
+    state : str
+        Fingerprint of everything the tile's labels depend on besides its pixels (weights,
+        clicks), so that the owner knows which tiles are up to date.
+    locked, flipped : int
+        How many of the pixels are locked, and how many of these would be others, were they not.
+    uncertainty : (rows, cols) array of uint8, or None
+        Of the tile's cells, as `napari_disca.inference.uncertainty` has it; None if it is not
+        known.
+    """
+
+    map: str
+    window: Window
+    labels: NDArray[np.uint8]
+    tile: int = -1
+    state: str = ""
+    locked: int = 0
+    flipped: int = 0
+    uncertainty: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A tile whose pixels cannot be read; it stays out of date, and the work goes on.
+
+    Attributes
+    ----------
+    tile : int
+        Its index.
+    reason : str
+        One line for the user.
+    """
+
+    tile: int
+    reason: str
+
+
+#: Work in progress: yields events (`Progress`, `Patch`, ...) and returns ``T``.
+Job: TypeAlias = Generator[Any, None, T]
+
+
+def finish(job: Job[T], on_event: Callable[[Any], object] | None = None) -> T:
+    """Run a job to its end on this thread and return its result.
+
+    Parameters
+    ----------
+    job : Job
+        The work; it is closed also when `on_event` raises.
+    on_event : callable, optional
+        Called with every event the job yields.
+    """
+    try:
+        while True:
+            try:
+                event = next(job)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            if on_event is not None:
+                on_event(event)
+    finally:
+        job.close()

@@ -1,0 +1,135 @@
+"""How a network's classes translate into the ids of a reference mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.annotations.simulated_annotator import IGNORE
+from napari_disca.core.errors import DataError
+from napari_disca.networks import LandClass
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """Mask id of every class of a network.
+
+    Parameters
+    ----------
+    ids : tuple of int
+        ``ids[c]`` is the mask's id for the network's class ``c``; several classes may share one.
+    names : tuple of str
+        Names of the network's classes.
+
+    Raises
+    ------
+    DataError
+        If an id is not between 0 and 254.
+    """
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name, value in zip(self.names, self.ids, strict=True):
+            if not 0 <= value < IGNORE:
+                raise DataError(
+                    f"class {name!r} is mapped onto mask id {value}; ids are 0 to {IGNORE - 1}"
+                )
+
+    @classmethod
+    def same(cls, classes: Sequence[LandClass]) -> ClassMap:
+        """Map for masks that use the network's own class ids."""
+        return cls(tuple(range(len(classes))), tuple(c.name for c in classes))
+
+    @classmethod
+    def of(cls, ids: Mapping[int, int] | None, classes: Sequence[LandClass]) -> ClassMap:
+        """Map from a mapping of class ids to mask ids; None: the ids are the same.
+
+        Raises
+        ------
+        DataError
+            If a class is missing or does not exist.
+        """
+        if ids is None:
+            return cls.same(classes)
+        missing = [c.name for i, c in enumerate(classes) if i not in ids]
+        unknown = sorted(set(ids) - set(range(len(classes))))
+        if missing or unknown:
+            what = f"lacks class {missing[0]!r}" if missing else f"names class {unknown[0]}"
+            raise DataError(
+                f"the class map {what}, but the network's classes are "
+                f"{', '.join(f'{i} {c.name}' for i, c in enumerate(classes))}; map each of them"
+            )
+        return cls(tuple(ids[i] for i in range(len(classes))), tuple(c.name for c in classes))
+
+    @classmethod
+    def parse(cls, text: str, classes: Sequence[LandClass]) -> ClassMap:
+        """Map from ``"building=1,*=0"``: names or ids of classes, ``*`` for all others.
+
+        Raises
+        ------
+        DataError
+            If the text is not such a map, or a class is missing or unknown.
+        """
+        by_name = {c.name: i for i, c in enumerate(classes)}
+        ids: dict[int, int] = {}
+        others: int | None = None
+        for part in text.split(","):
+            name, equals, value = (piece.strip() for piece in part.partition("="))
+            if not equals or not value.isdecimal():
+                raise DataError(
+                    f"{part.strip()!r} in the class map {text!r} is not like building=1"
+                )
+            if name == "*":
+                others = int(value)
+            elif name in by_name:
+                ids[by_name[name]] = int(value)
+            elif name.isdecimal():
+                ids[int(name)] = int(value)
+            else:
+                raise DataError(
+                    f"the class map names {name!r}, but the network's classes are "
+                    f"{', '.join(by_name)}"
+                )
+        if others is not None:
+            ids = {**dict.fromkeys(range(len(classes)), others), **ids}
+        return cls.of(ids, classes)
+
+    @property
+    def size(self) -> int:
+        """One more than the largest mask id."""
+        return max(self.ids) + 1
+
+    def apply(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Mask ids of a map of network classes; 255 stays."""
+        table = np.full(256, IGNORE, dtype=np.uint8)
+        table[: len(self.ids)] = self.ids
+        return table[labels]
+
+    def candidates(self, mask_id: int) -> list[int]:
+        """Network classes that mean this mask id."""
+        return [c for c, value in enumerate(self.ids) if value == mask_id]
+
+    def name(self, mask_id: int) -> str:
+        """Names of the network classes that mean this mask id, joined by ``+``."""
+        return "+".join(self.names[c] for c in self.candidates(mask_id))
+
+    def checked(self, reference: NDArray[np.uint8], name: str) -> None:
+        """Refuse a mask with an id that no class of the network means.
+
+        Raises
+        ------
+        DataError
+        """
+        found = np.flatnonzero(np.bincount(reference.ravel(), minlength=256)[:IGNORE])
+        unknown = sorted(set(found.tolist()) - set(self.ids))
+        if unknown:
+            known = ", ".join(f"{i} {self.name(i)}" for i in sorted(set(self.ids)))
+            raise DataError(
+                f"the mask of {name} holds id {unknown[0]}, but the network knows {known} and "
+                f"{IGNORE} (ignore); give a class map such as building=1,*=0"
+            )

@@ -1,0 +1,257 @@
+"""The measurement of one image: annotator, recipes and scores, driven through `Session`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.annotations.simulated_annotator import IGNORE, error_clicks
+from napari_disca.core.errors import DataError, NotFiniteError, RecipeError
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Window
+from napari_disca.evaluation.class_map import ClassMap
+from napari_disca.evaluation.metrics import collateral, confusion, iou, mean_iou, share_right
+from napari_disca.evaluation.records import Record
+from napari_disca.evaluation.settings import Settings
+from napari_disca.inference.predict import Predictor
+from napari_disca.networks import Network
+from napari_disca.networks.compute import Compute
+from napari_disca.raster import Raster
+from napari_disca.recipes import RECIPES, Recipe
+from napari_disca.session.session import Session
+
+
+def evaluate_image(
+    network: Network,
+    raster: Raster,
+    reference: NDArray[np.uint8],
+    recipes: Sequence[str] | Mapping[str, Recipe],
+    settings: Settings | None = None,
+    *,
+    compute: Compute | None = None,
+) -> Job[list[Record]]:
+    """Measure recipes on one image.
+
+    Parameters
+    ----------
+    network : Network
+    raster : Raster
+    reference : (height, width) array of uint8
+        Mask ids; 255 where nothing is known. Pixels without data do not count.
+    recipes : sequence of str, or mapping of str to Recipe
+    settings : Settings, optional
+    compute : Compute, optional
+
+    Yields
+    ------
+    Progress, and every `Record` as soon as it is known
+
+    Raises
+    ------
+    DataError
+        If the mask does not fit the image or the network.
+    """
+    settings = settings or Settings()
+    classes = settings.classes_of(network)
+    if reference.shape != raster.shape:
+        raise DataError(
+            f"the mask of {raster.name} is {reference.shape[0]} x {reference.shape[1]} pixels, "
+            f"the image {raster.shape[0]} x {raster.shape[1]}; they must be equal"
+        )
+    classes.checked(reference, raster.name)
+    session = Session(
+        raster,
+        network,
+        bands=settings.bands,
+        factor=settings.factor,
+        compute=compute,
+        seed=settings.seed,
+    )
+    measured = _Image(session, _known(reference, raster), classes, settings)
+    with closing(session.predict()) as job:
+        for event in job:
+            session.handle(event)
+            if isinstance(event, Progress):
+                yield replace(event, stage=f"{raster.name}: initial map")
+    session.check_complete()
+    records = []
+    for name, recipe in chosen_recipes(recipes).items():
+        record: Record = yield from measured.measure(name, recipe)
+        records.append(record)
+        yield record
+    return records
+
+
+def chosen_recipes(recipes: Sequence[str] | Mapping[str, Recipe]) -> dict[str, Recipe]:
+    """Recipes by name, those of the table where only names are given.
+
+    Raises
+    ------
+    RecipeError
+        If a name is not in the table.
+    """
+    if isinstance(recipes, Mapping):
+        return dict(recipes)
+    unknown = [name for name in recipes if name not in RECIPES]
+    if unknown:
+        raise RecipeError(f"recipe {unknown[0]!r} is unknown; choose one of {', '.join(RECIPES)}")
+    return {name: RECIPES[name] for name in recipes}
+
+
+def _known(reference: NDArray[np.uint8], raster: Raster) -> NDArray[np.uint8]:
+    """Reference with 255 where the image has no data."""
+    known = reference.copy()
+    for top in range(0, raster.shape[0], 512):
+        window = Window(top, 0, min(512, raster.shape[0] - top), raster.shape[1])
+        known[window.slices][~raster.valid(window)] = IGNORE
+    return known
+
+
+class _Image:
+    """One image, its initial map, and what is needed to score others."""
+
+    def __init__(
+        self,
+        session: Session,
+        reference: NDArray[np.uint8],
+        classes: ClassMap,
+        settings: Settings,
+    ) -> None:
+        self._session = session
+        self._reference = reference
+        self._classes = classes
+        self._settings = settings
+
+    def measure(self, name: str, recipe: Recipe) -> Job[Record]:
+        """Let one recipe answer the annotator, from the initial map on."""
+        session, settings = self._session, self._settings
+        # Everything an earlier recipe did is undone; its initial map stays.
+        while session.can_undo:
+            session.undo()
+        initial = self._labels("initial")
+        labels, miou = initial, [self._miou(initial)]
+        disir = miou[:1] if recipe.learns else []
+        clicked: list[Click] = []
+        seconds: list[float] = []
+        refused = 0
+        at_once = settings.clicks if settings.mode == "one-shot" else 1
+        for turn in range(settings.clicks // at_once):
+            stage = f"{session.raster.name}: {name}"
+            yield Progress(stage, turn * at_once, settings.clicks)
+            found = self._clicks(labels, clicked, at_once)
+            if not found:
+                break
+            # All are asked for before the first is given: the annotator looks at one map.
+            as_network = [self._network_class(click) for click in found]
+            session.set_clicks(session.clicks.added(*as_network), f"{len(found)} clicks")
+            clicked += found
+            began = time.perf_counter()
+            progress = Progress(stage, len(clicked), settings.clicks)
+            refused += yield from self._answer(recipe, progress)
+            seconds.append(time.perf_counter() - began)
+            labels = self._labels("disca" if recipe.learns else "disir")
+            miou.append(self._miou(labels))
+            if recipe.learns:
+                yield from self._run(session.refresh(("disir",)), progress)
+                disir.append(self._miou(self._labels("disir")))
+        harm = collateral(initial, labels, self._reference, self._clicked_tiles())
+        table = confusion(labels, self._reference, self._classes.size)
+        return Record(
+            image=session.raster.name,
+            recipe=name,
+            mode=settings.mode,
+            clicks=len(clicked),
+            miou=self._padded(miou),
+            iou_per_class={self._classes.name(i): value for i, value in iou(table).items()},
+            collateral=harm.all,
+            collateral_inside=harm.inside,
+            collateral_outside=harm.outside,
+            kept_clicks=share_right(labels, clicked),
+            seconds=float(np.mean(seconds)) if seconds else None,
+            refused=refused,
+            factor=session.inputs.factor,
+            placed=tuple((c.row, c.col, c.label) for c in session.clicks),
+            disir=self._padded(disir) if disir else (),
+        )
+
+    def _padded(self, miou: Sequence[float]) -> tuple[float | None, ...]:
+        missing = self._settings.clicks + 1 - len(miou)
+        if self._settings.mode == "one-shot" and len(miou) > 1:
+            return (miou[0], *[None] * missing, miou[1])
+        return (*miou, *[miou[-1]] * missing)
+
+    def _answer(self, recipe: Recipe, progress: Progress) -> Job[int]:
+        """Bring the recipe's map up to date; how many adaptations were refused."""
+        session = self._session
+        refused = 0
+        if recipe.learns:
+            try:
+                yield from self._run(session.adapt(recipe, ("disca",)), progress)
+            except NotFiniteError:
+                # Weights that are not finite are not adopted, for a user either: the last good
+                # ones stay, and the new click still guides them.
+                refused = 1
+                yield from self._run(session.refresh(("disca",)), progress)
+        else:
+            yield from self._run(session.refresh(("disir",)), progress)
+        return refused
+
+    def _run(self, job: Job[object], progress: Progress) -> Job[None]:
+        with closing(job):
+            for event in job:
+                self._session.handle(event)
+                yield progress  # also where a cancelled measurement stops
+
+    def _labels(self, name: str) -> NDArray[np.uint8]:
+        """One of the session's maps, in mask ids."""
+        whole = Window.whole(self._reference.shape)
+        return self._classes.apply(self._session.maps[name].read(whole))
+
+    def _miou(self, labels: NDArray[np.uint8]) -> float:
+        return mean_iou(confusion(labels, self._reference, self._classes.size))
+
+    def _clicks(
+        self, labels: NDArray[np.uint8], clicked: Sequence[Click], count: int
+    ) -> list[Click]:
+        """Where the annotator clicks next, in mask ids; never twice on the same pixel.
+
+        A pixel that stays wrong although it was clicked counts as a border of its region, so
+        that the next click of a stubborn region lies elsewhere in it.
+        """
+        fresh = np.ones(labels.shape, dtype=np.bool_)
+        for click in clicked:
+            fresh[click.pixel] = False
+        return error_clicks(labels, self._reference, count, valid=fresh)
+
+    def _network_class(self, click: Click) -> Click:
+        """Click with a class of the network instead of a mask id.
+
+        Where several classes mean the same id, an annotator who sees land, road, vegetation and
+        water would say which; the mask does not know. It is the one among them that the network
+        (as it is now, without clicks) finds likeliest at that pixel.
+        """
+        candidates = self._classes.candidates(click.label)
+        if len(candidates) == 1:
+            return Click(click.row, click.col, candidates[0])
+        session = self._session
+        network = session.current_network
+        (there,) = session.inputs.network_clicks(Clicks((Click(click.row, click.col, 0),)))
+        read = session.tiling.keeping(there.pixel).read
+        logits = Predictor(network, session.inputs, session.compute).logits(read, Clicks())
+        here = logits[candidates, there.row - read.top, there.col - read.left]
+        return Click(click.row, click.col, candidates[int(here.argmax())])
+
+    def _clicked_tiles(self) -> NDArray[np.bool_]:
+        """Pixels that are kept from the tiles that hold clicks."""
+        session = self._session
+        inside = np.zeros(self._reference.shape, dtype=np.bool_)
+        for click in session.inputs.network_clicks(session.clicks):
+            keep = session.tiling.keeping(click.pixel).keep
+            inside[session.inputs.image_window(keep).slices] = True
+        return inside

@@ -1,0 +1,66 @@
+"""How to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from napari_disca.core.errors import DataError
+from napari_disca.evaluation.class_map import ClassMap
+from napari_disca.evaluation.records import Mode
+from napari_disca.networks import Network
+from napari_disca.recipes import checked_seed
+from napari_disca.training.masks import Coding
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to measure.
+
+    Parameters
+    ----------
+    clicks : int
+        Clicks an image gets at most.
+    mode : {"sequential", "one-shot"}
+        The annotator looks at the new map before the next click; or places all clicks on the
+        initial map, one in each of the largest errors, and the recipe answers once.
+    factor : float or None
+        Network pixels per image pixel; None: from the ground resolutions. Clicks and scores
+        are always on the image's own grid.
+    class_map : ClassMap, mapping of int to int, or None
+        Network class -> mask id; None where they are the same.
+    coding : str
+        How masks are written; see `napari_disca.training.folders.read_mask`.
+    crop : int or None
+        Cut images into parts of this side and measure each that shows two classes.
+    max_images : int or None
+        Measure at most as many images or parts, drawn with `seed`; the fewer are among the more.
+    bands : sequence of int or None
+        1-based image bands; None: those the card names.
+    seed : int
+    """
+
+    clicks: int = 10
+    mode: Mode = "sequential"
+    factor: float | None = None
+    class_map: ClassMap | Mapping[int, int] | None = None
+    coding: Coding = "auto"
+    crop: int | None = None
+    max_images: int | None = None
+    bands: Sequence[int] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("sequential", "one-shot"):
+            raise DataError(f"mode {self.mode!r} is unknown; use 'sequential' or 'one-shot'")
+        checked_seed(self.seed)
+        for name, least in (("clicks", 1), ("crop", 64), ("max_images", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise DataError(f"{name} = {value} is too small; give {least} or more")
+
+    def classes_of(self, network: Network) -> ClassMap:
+        """How this network's classes translate into mask ids."""
+        if isinstance(self.class_map, ClassMap):
+            return self.class_map
+        return ClassMap.of(self.class_map, network.card.classes)

@@ -1,0 +1,77 @@
+"""DISIR and DISCA side by side, and how much they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
+
+from napari_disca.gui.panels.styles import GREY
+
+
+class ComparePanel(QWidget):
+    """A switch and a figure.
+
+    Signals: ``switched(bool)``.
+    """
+
+    switched = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.switch = QCheckBox("DISIR and DISCA side by side")
+        self.figure = QLabel()
+        self.figure.setWordWrap(True)
+        self.figure.setStyleSheet(GREY)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.switch)
+        layout.addWidget(self.figure)
+        self.switch.toggled.connect(self.switched)
+
+    def show_state(self, possible: bool, on: bool, difference: str) -> None:
+        """Show whether it is on, and how the maps differ."""
+        self.switch.setEnabled(possible)
+        self.switch.setToolTip(
+            "Two linked views: left DISIR, right DISCA; click in either"
+            if possible
+            else "There is no map yet: press Segment"
+        )
+        self.switch.blockSignals(True)
+        self.switch.setChecked(on)
+        self.switch.blockSignals(False)
+        self.figure.setText(difference)
+        self.figure.setVisible(bool(difference))
+
+
+def difference(session: Any) -> str:
+    """How DISIR and DISCA differ, counted on their coarsest level.
+
+    Parameters
+    ----------
+    session : Session
+    """
+    if session.adapted is None:
+        return "Until you adapt, both are the same map"
+    disir, disca = (session.maps[name].levels[-1] for name in ("disir", "disca"))
+    return _said(np.asarray(disir), np.asarray(disca), [c.name for c in session.classes])
+
+
+def _said(disir: Any, disca: Any, names: Sequence[str]) -> str:
+    known = (disir > 0) & (disca > 0)
+    if not known.any():
+        return ""
+    count = len(names) + 1
+    pairs = np.bincount(disir[known].astype(np.intp) * count + disca[known], minlength=count**2)
+    pairs = pairs.reshape(count, count)
+    np.fill_diagonal(pairs, 0)
+    if not pairs.any():
+        return "They are the same everywhere"
+    total = int(known.sum())
+    text = f"They differ in {pairs.sum() / total:.1%} of the pixels"
+    before, after = np.unravel_index(int(pairs.argmax()), pairs.shape)
+    share = pairs[before, after] / total
+    return f"{text}, most of all {names[before - 1]} → {names[after - 1]} ({share:.1%})"

@@ -1,0 +1,63 @@
+"""A frozen dataclass as a form."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from magicgui.widgets import ComboBox, Container, LineEdit, SpinBox
+
+T = TypeVar("T")
+
+
+def form_of(value: Any) -> Container:
+    """Form with a row for every field of a dataclass instance.
+
+    Floats are text in scientific notation: a spin box would turn 2e-7 into 0.
+
+    Parameters
+    ----------
+    value : dataclass instance
+        ``metadata`` of its fields may hold ``tooltip``, ``min`` and ``max``.
+    """
+    hints = get_type_hints(type(value))
+    rows = []
+    for field in fields(value):
+        kind, now, about = hints[field.name], getattr(value, field.name), field.metadata
+        options: dict[str, Any] = {
+            "name": field.name,
+            "label": field.name.replace("_", " "),
+            "tooltip": about.get("tooltip", ""),
+        }
+        if get_origin(kind) is Literal:
+            rows.append(ComboBox(choices=get_args(kind), value=now, **options))
+        elif kind is int:
+            low, high = int(about.get("min", 0)), int(about.get("max", 10**6))
+            rows.append(SpinBox(value=now, min=low, max=high, **options))
+        else:
+            rows.append(LineEdit(value=f"{now:g}", **options))
+    # Unlabelled: a panel lines the labels up with its own.
+    return Container(widgets=rows, labels=False)
+
+
+def read_form(form: Container, value: T) -> T:
+    """Value with the fields of its form; the dataclass checks them.
+
+    Raises
+    ------
+    RecipeError
+        If a number is not one, or a field is refused.
+    """
+    from napari_disca.core.errors import RecipeError
+
+    hints = get_type_hints(type(value))
+    changes: dict[str, Any] = {}
+    for row in form:
+        entered = row.value
+        if hints[row.name] is float:
+            try:
+                entered = float(entered)
+            except ValueError:
+                raise RecipeError(f"{row.label} = {entered!r} is not a number") from None
+        changes[row.name] = entered
+    return replace(value, **changes)  # type: ignore[type-var]

@@ -1,0 +1,67 @@
+"""What was done, as a list to go back and forth in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QListWidget, QVBoxLayout, QWidget
+
+from napari_disca.session.history import Step
+
+_ROWS = 5
+
+
+class HistoryPanel(QWidget):
+    """The steps of the session, the latest at the bottom.
+
+    Signals: ``went(position)`` when the user chooses a step.
+    """
+
+    went = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.list = QListWidget()
+        self.list.setToolTip(
+            "Everything that was done. Choose a step to go back to how it was then; those after "
+            "it stay, until something new is done (Ctrl+Z and Ctrl+Shift+Z go step by step)"
+        )
+        self.list.setUniformItemSizes(True)
+        self.list.itemClicked.connect(lambda item: self.went.emit(self.list.row(item)))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.list)
+        self._steps: tuple[Step, ...] = ()
+        self._position = -1
+
+    def show_steps(self, steps: Sequence[Step], position: int) -> None:
+        """List the steps; those after `position` were taken back."""
+        steps = tuple(steps)
+        if steps == self._steps and position == self._position:
+            return
+        # Thousands of steps are not listed anew for each that is added.
+        pairs = zip(steps, self._steps, strict=False)
+        same = next((k for k, (a, b) in enumerate(pairs) if a is not b), None)
+        if same is None:
+            same = min(len(steps), len(self._steps))
+        while self.list.count() > same:
+            self.list.takeItem(self.list.count() - 1)
+        for step in steps[same:]:
+            self.list.addItem(step.title[:1].upper() + step.title[1:])
+        first = same if self._position < 0 else min(same, self._position, position)
+        for row in range(max(0, first), self.list.count()):
+            item = self.list.item(row)
+            font = item.font()
+            font.setBold(row == position)
+            font.setItalic(row > position)
+            item.setFont(font)
+            item.setForeground(
+                Qt.GlobalColor.gray if row > position else self.list.palette().text()
+            )
+        self._steps, self._position = steps, position
+        height = max(self.list.sizeHintForRow(0), 18)
+        self.list.setFixedHeight(min(max(self.list.count(), 1), _ROWS) * height + 6)
+        if 0 <= position < self.list.count():
+            self.list.setCurrentRow(position)
+            self.list.scrollToItem(self.list.item(position))

@@ -1,0 +1,255 @@
+"""Which image, which network, and how the network reads the image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image
+from napari.utils.notifications import show_error
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_disca.gui.panels.styles import GREY
+
+_LOAD = "Load…"
+
+
+class ImagePanel(QWidget):
+    """Choose an image layer and a network.
+
+    Signals: ``chosen()`` when one of them, or the resampling by hand, changes.
+    """
+
+    chosen = Signal()
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        #: TorchScript files that the user agreed to run, as they were then; for this window only.
+        self._consent: dict[str, Any] = {}
+        self.images = QComboBox()
+        self.images.setToolTip("The image layer to segment")
+        self.networks = QComboBox()
+        for box in (self.images, self.networks):
+            # A long name must not make the dock wide.
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            box.setMinimumContentsLength(12)
+        self.by_hand = QCheckBox("by hand")
+        self.by_hand.setToolTip(
+            "Network pixels per image pixel. By default from the ground resolutions of the image "
+            "and the network; set it by hand where the image has no CRS"
+        )
+        self.factor = QDoubleSpinBox()
+        self.factor.setRange(0.016, 32.0)
+        self.factor.setDecimals(3)
+        self.factor.setSingleStep(0.05)
+        self.factor.setValue(1.0)
+        self.factor.setPrefix("× ")
+        self.factor.setEnabled(False)
+        self.about = QLabel()
+        self.about.setWordWrap(True)
+        self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.about.setStyleSheet(GREY)
+
+        row = QHBoxLayout()
+        row.addWidget(self.factor, 1)
+        row.addWidget(self.by_hand)
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Image", self.images)
+        form.addRow("Network", self.networks)
+        form.addRow("Read at", row)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(form)
+        layout.addWidget(self.about)
+
+        self._fill_networks()
+        self._fill_images()
+        viewer.layers.events.inserted.connect(self._fill_images)
+        viewer.layers.events.removed.connect(self._fill_images)
+        self.images.currentIndexChanged.connect(self._changed)
+        self.networks.activated.connect(self._network_chosen)
+        self.by_hand.toggled.connect(self.factor.setEnabled)
+        self.by_hand.toggled.connect(self._changed)
+        self.factor.valueChanged.connect(self._changed)
+
+    def image(self) -> Image | None:
+        """The chosen layer."""
+        return self.images.currentData()
+
+    def weights(self) -> str:
+        """Name or file of the chosen network."""
+        return self.networks.currentData() or ""
+
+    def hand_factor(self) -> float | None:
+        """The factor set by hand."""
+        return self.factor.value() if self.by_hand.isChecked() else None
+
+    def show_card(self, card: Any) -> None:
+        """Tell about the chosen network under the pointer."""
+        tip = "A bundled network, or a .safetensors or TorchScript file of your own"
+        if card is not None:
+            size = card.ground_resolution
+            lines = [
+                f"{card.name}: {', '.join(c.name for c in card.classes)}",
+                f"Ground resolution: {size:g} m" if size else "",
+                f"Learned from: {card.training_data}" if card.training_data else "",
+                f"Licence: {card.licence}" if card.licence else "",
+            ]
+            tip = "\n".join(line for line in lines if line)
+        self.networks.setToolTip(tip)
+
+    def show_factor(self, factor: float, about: str) -> None:
+        """Show what the network reads."""
+        if not self.by_hand.isChecked():
+            self.factor.blockSignals(True)
+            self.factor.setValue(factor)
+            self.factor.blockSignals(False)
+        self.about.setText(about)
+
+    def recall_factor(self, factor: float | None) -> None:
+        """Show a factor remembered from another day, or none."""
+        for widget in (self.factor, self.by_hand):
+            widget.blockSignals(True)
+        self.by_hand.setChecked(factor is not None)
+        self.factor.setEnabled(factor is not None)
+        if factor is not None:
+            self.factor.setValue(factor)
+        for widget in (self.factor, self.by_hand):
+            widget.blockSignals(False)
+
+    def _fill_networks(self) -> None:
+        from napari_disca.networks import bundled_weights
+
+        for name in bundled_weights():
+            self.networks.addItem(name, name)
+        if not self.networks.count():
+            self.networks.addItem("(choose Load…)", None)
+        preferred = self.networks.findText("landcover-5")
+        self.networks.setCurrentIndex(max(0, preferred))
+        self._last = self.networks.currentIndex()
+        self.networks.addItem(_LOAD, None)
+
+    def _fill_images(self, _event: Any = None) -> None:
+        now = self.image()
+        self.images.blockSignals(True)
+        self.images.clear()
+        for layer in reversed(self._viewer.layers):
+            if isinstance(layer, Image) and not _is_copy(layer):
+                self.images.addItem(layer.name, layer)
+                layer.events.name.connect(self._rename)  # once, however often it is asked
+        kept = self.images.findData(now)
+        self.images.setCurrentIndex(max(0, kept))
+        self.images.blockSignals(False)
+        if self.image() is not now:
+            self._changed()
+
+    def _rename(self, event: Any) -> None:
+        index = self.images.findData(event.source)
+        if index >= 0:
+            self.images.setItemText(index, event.source.name)
+
+    def detach(self) -> None:
+        """Hear no more of the viewer."""
+        self._viewer.layers.events.inserted.disconnect(self._fill_images)
+        self._viewer.layers.events.removed.disconnect(self._fill_images)
+        for index in range(self.images.count()):
+            self.images.itemData(index).events.name.disconnect(self._rename)
+
+    def _network_chosen(self, index: int) -> None:
+        if self.networks.itemText(index) == _LOAD:
+            file, _ = QFileDialog.getOpenFileName(
+                self,
+                "Load a network",
+                "",
+                "Networks (*.safetensors *.pt *.ts *.torchscript)",
+            )
+            if not file or not self.agreed(file):
+                self.networks.setCurrentIndex(self._last)
+                return
+            self.add_network(Path(file))
+        self._last = self.networks.currentIndex()
+        self._changed()
+
+    def allows(self, weights: str) -> bool:
+        """Whether the user has agreed to run this very TorchScript file."""
+        agreed = self._consent.get(weights)
+        return agreed is not None and agreed == _signed(weights)
+
+    def agreed(self, name_or_file: str) -> bool:
+        """Ask before a TorchScript file is run; other networks run nothing."""
+        from napari_disca.networks import needs_consent
+
+        if not needs_consent(name_or_file) or self.allows(name_or_file):
+            return True
+        file = Path(name_or_file)
+        answer = QMessageBox.question(
+            self,
+            "Run a program?",
+            f"{file.name} is a TorchScript network: a program that can also read and write files "
+            "on this computer.\n\nDo you trust who made it, and want to run it?",
+            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No,
+            QMessageBox.StandardButton.No,
+        )
+        if answer != QMessageBox.StandardButton.Yes:
+            return False
+        self._consent[name_or_file] = _signed(name_or_file)
+        return True
+
+    def choose_network(self, name_or_file: str, *, allow_torchscript: bool = False) -> None:
+        """Choose a bundled network by name, or add and choose a file."""
+        if allow_torchscript:
+            self._consent[name_or_file] = _signed(name_or_file)
+        index = self.networks.findData(name_or_file)
+        if index >= 0:
+            self.networks.setCurrentIndex(index)
+            self._last = index
+        else:
+            self.add_network(Path(name_or_file))
+        self._changed()
+
+    def add_network(self, file: Path) -> None:
+        """Offer a network from a file, and choose it; one that cannot be used is refused."""
+        from napari_disca.core.errors import DiscaError
+        from napari_disca.networks import read_card
+
+        try:
+            read_card(file)
+        except DiscaError as error:
+            show_error(str(error))
+            self.networks.setCurrentIndex(self._last)
+            return
+        self.networks.insertItem(0, file.stem, str(file))
+        self.networks.setCurrentIndex(0)
+        self._last = 0
+
+    def _changed(self, *_: Any) -> None:
+        self.chosen.emit()
+
+
+def _signed(file: str) -> Any:
+    from napari_disca.raster.probe import signature
+
+    try:
+        return signature(Path(file))
+    except (OSError, ValueError):
+        return None
+
+
+def _is_copy(layer: Image) -> bool:
+    return bool(layer.metadata.get("napari_disca", {}).get("copy"))

@@ -1,0 +1,251 @@
+"""Segment, adapt, take back, save; and how far the work is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QGridLayout,
+    QLabel,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_disca.core.errors import RecipeError
+from napari_disca.core.events import Progress
+from napari_disca.gui.panels.form import form_of, read_form
+from napari_disca.recipes import RECIPES, Recipe
+
+#: Verb -> (row, column, text, tooltip).
+_BUTTONS = {
+    "segment": (0, 0, "Segment", "Draw the network's map of the whole image"),
+    "adapt": (0, 1, "Adapt", "Learn from all clicks and correct the whole map (DISCA)"),
+    "cancel": (0, 2, "Cancel", "Stop what runs; what is finished stays"),
+    "undo": (1, 0, "Undo", "Take back the last click or adaptation (Ctrl+Z on the layers)"),
+    "redo": (1, 1, "Redo", "Do again what was taken back (Ctrl+Shift+Z)"),
+    "reset": (1, 2, "Reset network", "Forget what was adapted; the clicks stay"),
+    "save_labels": (2, 0, "Save labels…", "Write a map as GeoTIFF on the image's grid"),
+    "save_clicks": (2, 1, "Save clicks…", "Write the clicks as GeoJSON in map coordinates"),
+    "load_clicks": (2, 2, "Load clicks…", "Add the clicks of a GeoJSON file"),
+    "doubtful": (
+        3,
+        0,
+        "Next doubtful place",
+        "Go where the network is least sure over the largest area, and you have not looked yet "
+        "(N on the layers)",
+    ),
+}
+
+
+class RefinePanel(QWidget):
+    """The verbs of a session as buttons.
+
+    Signals are named after the verbs; ``save_labels`` tells which map. ``precision_chosen()`` when
+    another number format is chosen, ``disk_chosen()`` when features may take more or less disk.
+    """
+
+    segment = Signal()
+    adapt = Signal(object)
+    cancel = Signal()
+    undo = Signal()
+    redo = Signal()
+    reset = Signal()
+    save_labels = Signal(str)
+    save_clicks = Signal()
+    load_clicks = Signal()
+    doubtful = Signal()
+    refused = Signal(str)
+    precision_chosen = Signal()
+    disk_chosen = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.buttons: dict[str, QPushButton] = {}
+        grid = QGridLayout()
+        grid.setSpacing(4)
+        for name, (row, column, text, _) in _BUTTONS.items():
+            button = QPushButton(text)
+            self.buttons[name] = button
+            # What stands alone in its row may be as wide as its text.
+            grid.addWidget(button, row, column, 1, 2 if name == "doubtful" else 1)
+            if name not in ("adapt", "save_labels"):
+                button.clicked.connect(getattr(self, name).emit)
+        self.buttons["adapt"].clicked.connect(self._adapt)
+        self._maps = QMenu(self)
+        self.saves = {name: self._maps.addAction(f"{name.upper()}…") for name in ("disca", "disir")}
+        self.saves["initial"] = self._maps.addAction("Initial map…")
+        for name, action in self.saves.items():
+            action.setData(name)
+        self._maps.triggered.connect(lambda action: self.save_labels.emit(action.data()))
+        self.buttons["save_labels"].clicked.connect(self._offer_maps)
+
+        self.recipes = QComboBox()
+        for name, recipe in RECIPES.items():
+            if recipe.learns:
+                self.recipes.addItem(name, name)
+                self.recipes.setItemData(
+                    self.recipes.count() - 1, _summary(recipe), Qt.ItemDataRole.ToolTipRole
+                )
+        self.recipes.setCurrentText("default")
+        self.advanced = QToolButton()
+        self.advanced.setText("Advanced")
+        self.advanced.setToolTip("The settings of the recipe, precision and disk")
+        self.advanced.setCheckable(True)
+        self.advanced.setArrowType(Qt.ArrowType.RightArrow)
+        self.advanced.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.advanced.setAutoRaise(True)
+        self.precision = QComboBox()
+        self.precision.addItems(("auto", "float32", "bfloat16"))
+        self.precision.setToolTip(
+            "Number format of the network. bfloat16 is about twice as fast where the processor has "
+            "it, and may give another class in up to 0.5 % of the pixels than float32; auto takes "
+            "it where it pays. The map is drawn anew"
+        )
+        self.disk = QSpinBox()
+        self.disk.setRange(0, 1000)
+        self.disk.setSuffix(" GB")
+        self.disk.setSpecialValueText("none")
+        self.disk.setToolTip(
+            "Disk that features of the image may take while it is corrected. A recipe that leaves "
+            "the encoder alone (decoder) then redoes even a large map from them, which is faster; "
+            "512 MB are kept in memory anyway. A tile of 512 x 512 pixels takes some 15 MB"
+        )
+        self._holder = QWidget()
+        self._holder.setVisible(False)
+        self._holder_layout = QVBoxLayout(self._holder)
+        self._holder_layout.setContentsMargins(0, 0, 0, 0)
+        self._holder_layout.setSpacing(0)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.stage = QLabel(" ")
+        self.status = QLabel()
+        for label in (self.stage, self.status):
+            label.setWordWrap(True)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Recipe", self.recipes)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(grid)
+        # Above what unfolds, which would push them out of sight.
+        layout.addWidget(self.bar)
+        layout.addWidget(self.stage)
+        layout.addWidget(self.status)
+        layout.addLayout(form)
+        layout.addWidget(self.advanced)
+        layout.addWidget(self._holder)
+
+        self.precision.currentIndexChanged.connect(self.precision_chosen)
+        self.disk.valueChanged.connect(lambda _: self.disk_chosen.emit())
+        self.advanced.toggled.connect(self._unfold)
+        self.recipes.currentTextChanged.connect(self._show_form)
+        self._show_form(self.recipes.currentText())
+        self._began: tuple[str, float, int] = ("", 0.0, 0)
+
+    def recipe(self) -> Recipe:
+        """The recipe as the form has it.
+
+        Raises
+        ------
+        RecipeError
+            If a field is impossible.
+        """
+        return read_form(self._form, RECIPES[self.recipes.currentText()])
+
+    def enable(self, **reasons: str) -> None:
+        """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""
+        for name, reason in reasons.items():
+            button, tip = self.buttons[name], _BUTTONS[name][3]
+            button.setEnabled(not reason)
+            button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
+
+    def show_progress(self, progress: Progress) -> None:
+        """Move the bar; say the stage and the remaining time."""
+        if progress.total <= 0:
+            self.bar.setRange(0, 1)
+            self.bar.setValue(0)
+            self.stage.setText(" ")
+            self._began = ("", 0.0, 0)
+            return
+        now = time.monotonic()
+        if self._began[0] != progress.stage or progress.done < self._began[2]:
+            self._began = (progress.stage, now, progress.done)
+        stage, began, first = self._began
+        # Otherwise it would paint itself at once, and the whole window with it.
+        self.bar.setUpdatesEnabled(False)
+        self.bar.setRange(0, progress.total)
+        self.bar.setValue(progress.done)
+        self.bar.setUpdatesEnabled(True)
+        text = f"{stage.capitalize()} · {progress.done} of {progress.total}"
+        worked = progress.done - first
+        if worked and now - began > 1 and progress.done < progress.total:
+            left = (now - began) / worked * (progress.total - progress.done)
+            text += f" · about {_duration(left)} left"
+        self.stage.setText(text)
+
+    def _offer_maps(self) -> None:
+        if not any(action.isEnabled() for action in self.saves.values()):
+            return
+        button = self.buttons["save_labels"]
+        self._maps.popup(button.mapToGlobal(button.rect().bottomLeft()))
+
+    def _adapt(self) -> None:
+        try:
+            recipe = self.recipe()
+        except RecipeError as error:
+            self.refused.emit(str(error))
+            return
+        self.adapt.emit(recipe)
+
+    def _unfold(self, on: bool) -> None:
+        self.advanced.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
+        self._holder.setVisible(on)
+
+    def _show_form(self, name: str) -> None:
+        for setting in (self.precision, self.disk):
+            setting.setParent(None)  # not to go with the rows
+        while self._holder_layout.count():
+            old = self._holder_layout.takeAt(0).widget()
+            old.setParent(None)
+            old.deleteLater()
+        self.recipes.setToolTip(f"How Adapt learns from the clicks: {_summary(RECIPES[name])}")
+        self._form: Any = form_of(RECIPES[name])
+        rows = QWidget()
+        aligned = QFormLayout(rows)
+        aligned.setContentsMargins(12, 0, 0, 0)
+        aligned.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for row in self._form:
+            label = QLabel(row.label)
+            label.setToolTip(row.tooltip)
+            aligned.addRow(label, row.native)
+        for title, setting in (("precision", self.precision), ("features on disk", self.disk)):
+            label = QLabel(title)
+            label.setToolTip(setting.toolTip())
+            aligned.addRow(label, setting)
+        self._holder_layout.addWidget(rows)
+
+
+def _summary(recipe: Recipe) -> str:
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in asdict(recipe).items()  # type: ignore[call-overload]
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,506 @@
+"""The panel: image, classes, correction and comparison, around one `Control`."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from napari.layers import Layer
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QLabel, QScrollArea, QStyle, QVBoxLayout, QWidget
+from superqt.utils import qthrottled
+
+from napari_disca.core.errors import DiscaError
+from napari_disca.core.threads import keep_cores_free, leave_a_core
+from napari_disca.gui.panels import dialogs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_disca.annotations.clicks import Clicks
+    from napari_disca.core.events import Job, Progress
+    from napari_disca.gui.tasks.opening import Resumed
+    from napari_disca.session.session import Session
+
+_WORKING = "wait until it is done, or cancel"
+#: Milliseconds between two figures of progress. With each, the panel is laid out and the window
+#: painted anew, canvas and all.
+_TELL = 200
+
+
+class DiscaWidget(QScrollArea):
+    """Correct a segmentation map by clicking on its mistakes.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        keep_cores_free()  # before torch is imported, if it is not yet
+        from napari_disca.gui.panels.classes_panel import ClassesPanel
+        from napari_disca.gui.panels.compare_panel import ComparePanel
+        from napari_disca.gui.panels.history_panel import HistoryPanel
+        from napari_disca.gui.panels.image_panel import ImagePanel
+        from napari_disca.gui.panels.locks_panel import LocksPanel
+        from napari_disca.gui.panels.refine_panel import RefinePanel
+        from napari_disca.gui.panels.resume_banner import Offer
+        from napari_disca.gui.tasks.control import Control
+        from napari_disca.gui.tasks.journal_controller import Keeping
+        from napari_disca.raster import warm
+
+        leave_a_core()
+        warm()  # an image will be opened
+        self.viewer = napari_viewer
+        self.control = Control(napari_viewer, self)
+        self.image_panel = ImagePanel(napari_viewer)
+        self.classes_panel = ClassesPanel()
+        self.refine_panel = RefinePanel()
+        self.compare_panel = ComparePanel()
+        self.history_panel = HistoryPanel()
+        self.locks_panel = LocksPanel()
+        self.offer = Offer()
+        self.keeping = Keeping(self.offer, self)
+        self._lay_out()
+
+        verbs, control = self.refine_panel, self.control
+        verbs.segment.connect(self.segment)
+        verbs.adapt.connect(control.adapt)
+        verbs.cancel.connect(control.cancel)
+        verbs.undo.connect(control.undo)
+        verbs.redo.connect(control.redo)
+        verbs.reset.connect(control.reset_network)
+        verbs.save_labels.connect(self._save_labels)
+        verbs.save_clicks.connect(self._save_clicks)
+        verbs.load_clicks.connect(self._load_clicks)
+        verbs.doubtful.connect(control.next_doubtful)
+        verbs.refused.connect(show_error)
+        self.history_panel.went.connect(control.go)
+        self.locks_panel.draw.connect(self._draw_area)
+        self.locks_panel.view.connect(control.lock_view)
+        self.locks_panel.unlock.connect(control.unlock_selected)
+        self.locks_panel.save.connect(self._save_areas)
+        self.locks_panel.load.connect(self._load_areas)
+        self.keeping.wanted.connect(self.go_on)
+        control.changed.connect(self._show)
+        self._tell_progress = qthrottled(self._show_progress, timeout=_TELL, parent=self)
+        control.progressed.connect(self._on_progress)
+        verbs.precision_chosen.connect(self._on_chosen)
+        verbs.disk_chosen.connect(self._allow_disk)
+        self.image_panel.chosen.connect(self._on_chosen)
+        self.classes_panel.armed.connect(self.arm)
+        self.compare_panel.switched.connect(self._compare)
+        self.destroyed.connect(control.shut_down)
+        self._left_viewer = False
+        self._card: Any = None
+        #: Image layer, network, factor by hand and precision: as chosen, and as the session was
+        #: made for.
+        self._chosen: tuple[Any, str, float | None, str] | None = None
+        self._opened: tuple[Any, str, float | None, str] | None = None
+        #: Clicks of images that were left for another, by the names of the classes.
+        self._left: WeakKeyDictionary[Layer, dict[tuple[str, ...], Clicks]] = WeakKeyDictionary()
+        self._on_chosen()
+
+    def _lay_out(self) -> None:
+        body = QWidget()
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(6, 6, 6, 6)
+        for title, panel in (
+            ("Image", self.image_panel),
+            ("Classes", self.classes_panel),
+            ("Correct", self.refine_panel),
+            ("History", self.history_panel),
+            ("Checked areas", self.locks_panel),
+            ("Compare", self.compare_panel),
+        ):
+            heading = QLabel(f"<b>{title}</b>")
+            layout.addWidget(heading)
+            layout.addWidget(panel)
+            if panel is self.history_panel:
+                self._history_heading = heading
+            if panel is self.image_panel:
+                layout.addWidget(self.offer)
+        layout.addStretch(1)
+        self.setWidget(body)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._fit()
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Fit when Qt lays out the body: once for all that has changed in the panels."""
+        if event.type() == QEvent.Type.LayoutRequest and watched is self.widget():
+            self._fit()
+        return super().eventFilter(watched, event)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Fit to what has changed while nobody looked."""
+        super().showEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Leave room for the scroll bar: what is wider than the panel cannot be reached."""
+        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+        width = self.widget().minimumSizeHint().width() + bar + 8
+        if self.minimumWidth() != width:
+            self.setMinimumWidth(width)
+
+    # ------------------------------------------------------------------ choosing
+
+    def _on_chosen(self) -> None:
+        """Read the card and the image's place, and say how the network reads it."""
+        from napari_disca.gui.tasks.sources import raster_of
+        from napari_disca.inference.network_view import NetworkInput
+        from napari_disca.networks import read_card
+        from napari_disca.session.preferences import recall, remember
+
+        layer, weights = self.image_panel.image(), self.image_panel.weights()
+        before, self._chosen = self._chosen, None
+        try:
+            self._card = read_card(weights) if weights else None
+            self.image_panel.show_card(self._card)
+            if layer is None or self._card is None:
+                lacks = "an image: drop a GeoTIFF on the window" if layer is None else "a network"
+                self.image_panel.show_factor(1.0, f"Open {lacks}")
+            else:
+                if before is None or before[0] is not layer:
+                    self._take_raster(raster_of(layer))
+                if before is None or before[:2] != (layer, weights):
+                    self.image_panel.recall_factor(recall(self.control.chosen, self._card))
+                factor = self.image_panel.hand_factor()
+                inputs = NetworkInput(self.control.chosen, self._card, factor=factor)
+                remember(self.control.chosen, self._card, factor)
+                self.image_panel.show_factor(inputs.factor, inputs.describe())
+                self._chosen = (layer, weights, factor, self.refine_panel.precision.currentText())
+        except DiscaError as error:
+            self.image_panel.show_factor(1.0, str(error))
+        opening = self.control.opening
+        if opening is not None and opening.what != self._chosen:
+            self.control.drop_opening()
+        # While the image is being corrected, its journal is this window's.
+        here = self._opened is not None and self.control.session is not None
+        at_work = here and self._opened[0] is layer
+        self.keeping.look(None if at_work or self._chosen is None else self.control.chosen)
+        self._show()
+
+    def _take_raster(self, raster: Any) -> None:
+        """Read from another image; the one before is closed, unless its session is open."""
+        # The control has it: it is told when the window goes, unlike this widget.
+        before, self.control.chosen = self.control.chosen, raster
+        session = self.control.session
+        if before is not None and (session is None or session.raster is not before):
+            before.close()
+
+    def _session(self) -> Session | None:
+        """The session of what is chosen, if it is there."""
+        return self.control.session if self._opened == self._chosen else None
+
+    def _with_session(self, then: Callable[[], object]) -> None:
+        """Do something with the session of what is chosen, which is made first if need be."""
+        if self._chosen is None:
+            show_error("Open an image and choose a network first")
+            return
+        if self._session() is not None:
+            then()
+            return
+        opening = self.control.opening
+        if opening is None or opening.what != self._chosen:
+            _, weights, factor, precision = self._chosen
+            allowed = self.image_panel.allows(weights)
+            job = self._opening(self.control.chosen, weights, allowed, factor, precision)
+            opening = self.control.begin(self._chosen, job)
+            opening.opened.connect(self._on_opened)
+            opening.failed.connect(self._on_failed)
+        opening.then.append(then)
+
+    def _opening(
+        self, raster: Any, weights: str, allowed: bool, factor: float | None, precision: Any
+    ) -> Job[Session]:
+        """Job that makes a session."""
+        from napari_disca.networks import load_network
+        from napari_disca.networks.compute import Compute
+        from napari_disca.session.session import Session
+
+        network = load_network(weights, allow_torchscript=allowed)
+        session = self.keeping.returned(raster, network, factor)
+        if session is None:
+            compute = Compute.choose(precision=precision)
+            session = Session(raster, network, factor=factor, compute=compute)
+        return session
+        yield
+
+    def _on_opened(self, session: Session) -> None:
+        opening, self.control.opening = self.control.opening, None
+        assert opening is not None
+        assert self._chosen is not None
+        layer, weights, *_ = self._chosen
+        self._open(session, weights)
+        if (kept := self._left.get(layer, {}).get(_names(session))) and not session.can_undo:
+            session.set_clicks(kept, "take over the clicks")
+        self._show()
+        for then in opening.then:
+            then()
+
+    def _on_failed(self, error: Exception) -> None:
+        self.control.opening = None
+        self.control.tell_error(error)
+        self._show()
+
+    def go_on(self, journal: Path) -> None:
+        """Go on with a session where its journal ends."""
+        if self._chosen is None:
+            return
+        layer, weights, *_ = self._chosen
+        control, keeping = self.control, self.keeping
+        looked = control.session if self._opened and self._opened[0] is layer else None
+        if looked is not None:
+            looked.close()  # opened to have a look; its journal makes room
+        job = keeping.resuming(journal, control.chosen, weights, self.image_panel.agreed)
+        if job is None:
+            if looked is not None:
+                keeping.keep(looked, weights)
+            return
+        if looked is not None:
+            control.close()  # a click on it now would be lost
+        opening = control.begin(self._chosen, job)
+        opening.opened.connect(self._on_resumed)
+        opening.failed.connect(partial(self._on_not_resumed, journal))
+        opening.dropped.connect(self._on_left)
+
+    def _on_resumed(self, resumed: Resumed) -> None:
+        from napari_disca.gui.tasks.journal_controller import factor_by_hand
+
+        opening, self.control.opening = self.control.opening, None
+        assert opening is not None
+        assert self._chosen is not None
+        layer, session = self._chosen[0], resumed.session
+        if resumed.weights != self.image_panel.weights():
+            self.image_panel.choose_network(resumed.weights)
+        self.image_panel.recall_factor(factor_by_hand(session))
+        self._on_chosen()
+        if self._chosen is None or self._chosen[0] is not layer:
+            session.close()
+            return
+        self._open(session, resumed.weights)
+        self.keeping.look(None)
+        self.control.segment()
+        self._show()
+        for then in opening.then:
+            then()
+
+    def _on_not_resumed(self, journal: Path, error: Exception) -> None:
+        if isinstance(error, DiscaError):
+            self.control.opening = None
+            self._show()
+            self.keeping.failed(journal, self.control.chosen, error)
+        else:
+            self._on_failed(error)
+            self.keeping.look(self.control.chosen)
+
+    def _on_left(self) -> None:
+        """Offer a journal again that was not waited for."""
+        idle = self.control.opening is None and self.control.session is None
+        if idle and not self._left_viewer:
+            self._on_chosen()
+
+    def _open(self, session: Session, weights: str) -> None:
+        """Show a session, instead of the one before."""
+        control = self.control
+        before = control.session
+        assert self._chosen is not None
+        layer = self._chosen[0]
+        if before is not None and self._opened is not None:
+            left = self._left.setdefault(self._opened[0], {})
+            left[_names(before)] = before.clicks
+            if self._opened[0] is not layer:
+                self.keeping.leave(before)
+        control.open(layer, session)
+        if before is not None and before.raster is not session.raster:
+            before.raster.close()
+        if session.journal is None:
+            self.keeping.keep(session, weights)
+        self._opened = self._chosen
+        self._allow_disk()
+        layers = control.layers
+        for i in range(min(9, len(session.classes))):
+            layers.bind(str(i + 1), lambda label=i: self.arm(label))
+        layers.bind("N", control.next_doubtful)
+        layers.bind("Control-Z", control.undo)
+        layers.bind("Control-Shift-Z", control.redo)
+        layers.show()
+
+    def _allow_disk(self) -> None:
+        """Let the session's features take as much disk as is chosen."""
+        if self.control.session is not None:
+            self.control.session.features.allow_disk(self.refine_panel.disk.value() << 30)
+
+    # ------------------------------------------------------------------ verbs
+
+    def segment(self) -> None:
+        """Draw the maps of the chosen image."""
+        self._with_session(self.control.segment)
+
+    def arm(self, label: int) -> None:
+        """Make the next click one of this class."""
+        self._with_session(lambda: self._arm(label))
+
+    def _arm(self, label: int) -> None:
+        control = self.control
+        if label < len(control.session.classes) and not control.layers.relabel_selected(label):
+            control.layers.arm(label)
+            self.classes_panel.choose(label)
+
+    def _draw_area(self) -> None:
+        self._with_session(lambda: self.control.layers.locked.draw())
+
+    def _save_areas(self) -> None:
+        session = self._session()
+        if session is not None and (file := dialogs.areas_file(self, session.raster)):
+            self.control.save_areas(file)
+
+    def _load_areas(self) -> None:
+        file = dialogs.areas_to_load(self, self.control.chosen)
+        if file is not None:
+            self._with_session(lambda: self.control.load_areas(file))
+
+    def _compare(self, on: bool) -> None:
+        if self.control.layers is not None:
+            self.control.layers.compare(on)
+        self._show()
+
+    def _save_labels(self, name: str) -> None:
+        session = self._session()
+        title = "initial" if name == "initial" else name.upper()
+        if session is not None and (file := dialogs.labels_file(self, session.raster, title)):
+            self.control.save_labels(name, file)
+
+    def _save_clicks(self) -> None:
+        session = self._session()
+        if session is not None and (file := dialogs.clicks_file(self, session.raster)):
+            self.control.save_clicks(file)
+
+    def _load_clicks(self) -> None:
+        file = dialogs.clicks_to_load(self, self.control.chosen)
+        if file is not None:
+            self._with_session(lambda: self.control.load_clicks(file))
+
+    # ------------------------------------------------------------------ showing
+
+    def _show(self) -> None:
+        """Make the panels show the state."""
+        from napari_disca.annotations.clicks import Clicks
+        from napari_disca.gui.panels.compare_panel import difference
+        from napari_disca.gui.viewer.layers import TITLES
+
+        control, session = self.control, self._session()
+        there = session is not None
+        clicks = session.clicks if there else Clicks()
+        maps = session.maps if there else {}
+        drawn = {name: name in maps and bool(maps[name].levels[-1].any()) for name in TITLES}
+        nothing = "open an image and choose a network" if self._chosen is None else ""
+        clickless = nothing or ("" if len(clicks) else "there are no clicks")
+        mapless = nothing or ("there is no map yet: press Segment" if not drawn["disir"] else "")
+        self.refine_panel.enable(
+            segment=nothing or ("the network is learning" if there and control.learning else ""),
+            adapt=clickless or (_WORKING if control.learning else ""),
+            cancel="" if control.busy else "nothing runs",
+            undo="" if there and session.can_undo else "nothing was done yet",
+            redo="" if there and session.can_redo else "nothing was taken back",
+            reset="" if there and session.adapted is not None else "it was not adapted",
+            save_labels=("there is no map yet: press Segment" if not any(drawn.values()) else "")
+            or (_WORKING if control.busy else ""),
+            save_clicks=clickless,
+            load_clicks=nothing,
+            doubtful=mapless,
+        )
+        locks = session.locks if there else ()
+        self.locks_panel.enable(
+            draw=mapless,
+            view=mapless,
+            unlock="" if locks else "nothing is locked",
+            save="" if locks else "nothing is locked",
+            load=mapless,
+        )
+        if there and session.can_undo:
+            self.keeping.look(None)  # the user has begun anew
+        self.history_panel.show_steps(
+            session.history if there else (), session.position if there else 0
+        )
+        for part in (self._history_heading, self.history_panel):
+            part.setVisible(there)
+        adapted = there and session.adapted is not None
+        counts = session.lock_counts() if there else (0, 0)
+        self.locks_panel.show_counts(len(locks), *counts, adapted)
+        for name, action in self.refine_panel.saves.items():
+            action.setEnabled(drawn[name] and (adapted or name != "disca"))
+        self._show_status()
+        if self._card is not None:
+            self.classes_panel.show_classes(self._card.classes, clicks)
+        self.compare_panel.show_state(
+            bool(drawn["disir"]),
+            there and control.layers is not None and control.layers.comparing,
+            difference(session) if drawn["disir"] else "",
+        )
+
+    def _on_progress(self, progress: Progress) -> None:
+        self._tell_progress(progress)
+        if progress.total <= 0:
+            self._tell_progress.flush()  # nothing runs any more
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.refine_panel.show_progress(progress)
+        self._show_status()
+
+    def _show_status(self) -> None:
+        self.refine_panel.status.setText(self._status())
+
+    def _status(self) -> str:
+        session = self._session()
+        if self.control.opening is not None:
+            return "Making the network ready"
+        if session is None:
+            return "Press Segment to draw the first map" if self._chosen else ""
+        if session.must_learn and not self.control.busy:
+            text = "What was adapted to has changed; press Segment to learn it again"
+            return f"{self.control.status}\n{text}" if self.control.status else text
+        fresh = f"DISIR {_percent(session.up_to_date('disir'))} up to date"
+        if session.adapted is not None:
+            fresh += f" · DISCA {_percent(session.up_to_date('disca'))}"
+        elif len(session.clicks):
+            fresh += " · not adapted yet"
+        return f"{self.control.status}\n{fresh}" if self.control.status else fresh
+
+    # ------------------------------------------------------------------ leaving
+
+    def event(self, event: QEvent) -> bool:
+        """Let go of the viewer when napari takes the panel out of its dock."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.shut_down()
+        return super().event(event)
+
+    def closeEvent(self, event: QEvent) -> None:  # noqa: N802
+        """Let go of the viewer when the panel is closed."""
+        self.shut_down()
+        super().closeEvent(event)
+
+    def shut_down(self) -> None:
+        """Stop what runs and hear no more of the viewer; the layers stay."""
+        if not self._left_viewer:
+            self._left_viewer = True
+            self.control.shut_down()
+            self.image_panel.detach()
+
+
+def _percent(share: float) -> str:
+    """Rounded down: 100 % means all."""
+    return f"{math.floor(100 * share)} %"
+
+
+def _names(session: Session) -> tuple[str, ...]:
+    return tuple(c.name for c in session.classes)

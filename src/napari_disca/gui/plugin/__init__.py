@@ -1,0 +1,1 @@
+"""What napari's plugin manifest names: reader, writer, samples, application."""

@@ -1,0 +1,103 @@
+"""npe2 reader: GeoTIFFs of any size, lazily; our own label maps as Labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
+    """Reader of ``.tif``, ``.tiff`` and ``.vrt`` files, or None for other paths."""
+    paths = [path] if isinstance(path, str) else list(path)
+    if all(Path(p).suffix.lower() in (".tif", ".tiff", ".vrt") for p in paths):
+        return read
+    return None
+
+
+def read(path: str | Sequence[str]) -> list[Any]:
+    """Layer data of some files.
+
+    Raises
+    ------
+    RasterError
+        If a file cannot be read as an image.
+    """
+    paths = [path] if isinstance(path, str) else list(path)
+    return [layer_data(Path(p)) for p in paths]
+
+
+def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
+    """Layer data of one file: a lazy pyramid whose metadata carries the georeference."""
+    from napari_disca.exports import read_legend
+    from napari_disca.raster import open_raster
+    from napari_disca.raster.pyramid import ImagePyramid
+
+    raster = open_raster(path)
+    about = {
+        "path": str(path),
+        "crs": raster.crs.to_wkt() if raster.crs else None,
+        "transform": tuple(raster.transform)[:6] if raster.transform is not None else None,
+        "nodata": raster.nodata,
+    }
+    legend = read_legend(path)
+    if legend:
+        return _labels(raster, legend, path, about)
+    pyramid = ImagePyramid(raster)
+    pyramid.report = _report
+    levels = pyramid.levels
+    keywords: dict[str, Any] = {
+        "name": path.stem,
+        "rgb": pyramid.rgb,
+        "multiscale": len(levels) > 1,
+        "metadata": {"napari_disca": {**about, "pyramid": pyramid}},
+    }
+    if not pyramid.rgb:
+        keywords["contrast_limits"] = pyramid.contrast_limits
+    if not pyramid.complete:
+        from napari_disca.gui.tasks.pyramid_builder import prepare
+
+        prepare(pyramid)
+    return (levels if len(levels) > 1 else levels[0]), keywords, "image"
+
+
+def _report(line: str) -> None:
+    from napari.utils.notifications import show_error
+
+    show_error(line)
+
+
+def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any]) -> Any:
+    """A saved label map: class id + 1, so that class 0 is visible and no-data is not."""
+    import rasterio
+    from rasterio.errors import RasterioError
+    from rasterio.windows import Window as RasterioWindow
+
+    from napari_disca.core.errors import RasterError, brief
+    from napari_disca.core.tiling import Tiling
+    from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
+    from napari_disca.raster import quiet_opening
+    from napari_disca.storage.label_pyramid import Canvas
+
+    canvas = Canvas(raster.shape)
+    # Not through the raster, which gives a palette's colours rather than the ids.
+    try:
+        with quiet_opening(), rasterio.open(path) as file:
+            for tile in Tiling(raster.shape, size=2048, halo=0):
+                box = tile.keep
+                place = RasterioWindow(box.left, box.top, box.width, box.height)
+                canvas.paint(box, file.read(1, window=place))
+    except RasterioError as error:
+        raise RasterError(
+            f"{path} is damaged or cut short: {brief(error)}; get it again"
+        ) from error
+    keywords = {
+        "name": path.stem,
+        "multiscale": len(canvas.levels) > 1,
+        "opacity": 0.5,
+        "colormap": class_colormap(legend),
+        "features": class_features(legend),
+        "metadata": {"napari_disca": {**about, "canvas": canvas, "legend": legend}},
+    }
+    levels = list(canvas.levels)
+    return (levels if len(levels) > 1 else levels[0]), keywords, "labels"

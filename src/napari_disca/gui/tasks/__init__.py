@@ -1,0 +1,1 @@
+"""Jobs on threads, and files that are opened."""

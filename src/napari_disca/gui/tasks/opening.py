@@ -1,0 +1,97 @@
+"""A session made on a thread: loading a network takes a second, and a window cannot wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_disca.core.events import Job
+from napari_disca.gui.tasks.worker import JobWorker
+from napari_disca.session.session import Session
+
+#: Alive until their work is done.
+_AT_WORK: set[Opening] = set()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resumed:
+    """A session that goes on where its journal ends.
+
+    Attributes
+    ----------
+    session : Session
+    weights : str
+        Name or file of its network.
+    """
+
+    session: Session
+    weights: str
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self.session.close()
+
+
+class Opening(QObject):
+    """Makes a session, then does what waits for it.
+
+    Signals: ``opened(made)`` or ``failed(exception)``; if it was dropped, ``dropped()`` once all
+    that was made is closed again.
+
+    Parameters
+    ----------
+    what : object
+        What is opened, to tell it from something else.
+    job : Job
+        Returns the session, or something else that can be closed.
+    threads : Executor
+        What `job_threads` gives.
+
+    Attributes
+    ----------
+    what : object
+    then : list of callables
+        What the user wants to do with the session.
+    """
+
+    opened = Signal(object)
+    failed = Signal(object)
+    dropped = Signal()
+
+    def __init__(self, what: object, job: Job[Session | Resumed], threads: Executor) -> None:
+        super().__init__()
+        self.what = what
+        self.then: list[Callable[[], object]] = []
+        self._dropped = False
+        self._worker = JobWorker(job, threads)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.errored.connect(self._on_errored)
+        self._worker.finished.connect(self._on_finished)
+
+    def start(self) -> None:
+        """Begin."""
+        _AT_WORK.add(self)
+        self._worker.start()
+
+    def drop(self) -> None:
+        """Let nothing come of it; what is made is closed when it is there."""
+        self._dropped = True
+
+    def _on_returned(self, made: Any) -> None:
+        if not self._dropped:
+            self.opened.emit(made)
+        elif made is not None:  # the window may have gone before the work began
+            made.close()  # a journal would stay locked
+
+    def _on_errored(self, error: Exception) -> None:
+        if not self._dropped:
+            self.failed.emit(error)
+
+    def _on_finished(self) -> None:
+        _AT_WORK.discard(self)
+        if self._dropped:
+            self.dropped.emit()

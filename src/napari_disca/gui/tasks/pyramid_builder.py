@@ -1,0 +1,71 @@
+"""The coarse levels of large images, made while the user looks at the fine ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import QCoreApplication, QObject
+
+#: Alive until their work is done.
+_AT_WORK: set[Preparation] = set()
+
+
+class Preparation(QObject):
+    """Fills a pyramid on a thread and shows what is there; ends with the layer.
+
+    Parameters
+    ----------
+    pyramid : ImagePyramid
+    """
+
+    def __init__(self, pyramid: Any) -> None:
+        super().__init__()
+        from napari_disca.gui.tasks.worker import JobWorker, job_threads
+
+        self._pyramid = pyramid
+        self._shown = False
+        self._threads = job_threads()
+        self._worker = JobWorker(pyramid.build(), self._threads)
+        self._worker.progressed.connect(self._on_progress)
+        self._worker.errored.connect(self._on_errored)
+        self._worker.finished.connect(self._on_finished)
+        _AT_WORK.add(self)
+        self._worker.start()
+
+    def _layers(self) -> list[Any]:
+        # napari knows which windows are open, but only tells which is in front.
+        from napari._qt.qt_main_window import _QtMainWindow
+
+        return [
+            layer
+            for window in _QtMainWindow._instances
+            for layer in window._qt_viewer.viewer.layers
+            if layer.metadata.get("napari_disca", {}).get("pyramid") is self._pyramid
+        ]
+
+    def _on_progress(self, _progress: Any) -> None:
+        layers = self._layers()
+        if self._shown and not layers:
+            self._worker.quit()  # nobody looks at it any more
+        self._shown = self._shown or bool(layers)
+        for layer in layers:
+            layer.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def _on_errored(self, error: Exception) -> None:
+        from napari.utils.notifications import show_error
+
+        from napari_disca.core.errors import brief
+
+        show_error(f"{self._pyramid.raster.name} cannot be shown small: {brief(error)}")
+
+    def _on_finished(self) -> None:
+        for layer in self._layers():
+            layer.refresh(extent=False, highlight=False)
+        self._threads.shutdown(wait=False)
+        _AT_WORK.discard(self)
+
+
+def prepare(pyramid: Any) -> None:
+    """Fill a pyramid that needs it, in the background; without a window nobody would look."""
+    if not pyramid.complete and QCoreApplication.instance() is not None:
+        Preparation(pyramid)

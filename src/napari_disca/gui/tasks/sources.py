@@ -1,0 +1,40 @@
+"""The raster behind an image layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image
+
+from napari_disca.core.errors import RasterError
+
+#: What `open_raster` reads as the same pixels as napari's own readers.
+_FILES = (".tif", ".tiff", ".vrt", ".jp2", ".jpg", ".jpeg", ".png")
+
+
+def raster_of(layer: Image) -> Any:
+    """Raster of an image layer: its file where it has one, else its array.
+
+    Raises
+    ------
+    RasterError
+        If neither can be read as an image.
+    """
+    from napari_disca.raster import open_raster
+
+    data = layer.data[0] if layer.multiscale else layer.data
+    about = layer.metadata.get("napari_disca", {})
+    path = about.get("path") or layer.source.path
+    if path and Path(path).suffix.lower() in _FILES:
+        try:
+            raster = open_raster(path)
+        except RasterError:
+            if "path" in about:
+                raise
+        else:
+            # A layer may show one page of its file, or what somebody made of it.
+            if raster.shape == tuple(data.shape[:2]):
+                return raster
+            raster.close()
+    return open_raster(data)

@@ -1,0 +1,1 @@
+"""Layers, overlays and the camera: the session in the viewer, and back."""

@@ -1,0 +1,118 @@
+"""DISIR and DISCA side by side: a part of `layers`, for which it arranges ``viewer.layers``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Layer
+from qtpy.QtCore import QTimer
+
+if TYPE_CHECKING:
+    from napari_disca.gui.viewer.layers import SessionLayers
+
+#: Marks a second view of something in a layer's metadata.
+COPY = "copy"
+
+
+class Comparison:
+    """A linked grid of two views, from the moment it is made until `end`.
+
+    The image and the clicks are shown a second time: a layer is in one view only. Both share
+    their pixels with the first, so that they cost no memory.
+
+    Parameters
+    ----------
+    layers : SessionLayers
+    """
+
+    def __init__(self, layers: SessionLayers) -> None:
+        self._layers = layers
+        viewer = self._viewer = layers.viewer
+        layers.show()
+        grid, camera = _grid(viewer), camera_of(viewer)
+        self._order = list(viewer.layers)
+        self._visible = [layer.visible for layer in self._order]
+        self._grid = grid.enabled, grid.stride, grid.shape
+        self._camera = tuple(camera.center), camera.zoom
+        whole = layers.sees_all()
+
+        first = [layers.image, layers.maps["disir"], layers.clicks[0]]
+        second = [self._second_image(), layers.maps["disca"], layers.add_clicks("Clicks (copy)")]
+        self.copies: list[Layer] = [second[0], second[2]]
+        self._parts = [*first, *second]
+        others = [layer for layer in viewer.layers if layer not in self._parts]
+        for layer in others:
+            layer.visible = False
+        for layer in self._parts:
+            layer.visible = True
+        # napari counts three layers to a view from the bottom, also hidden ones: those go on top.
+        self._arrange([*self._parts, *others])
+        grid.stride, grid.shape, grid.enabled = len(first), (1, 2), True
+        self._titled = [first[1], second[1]]
+        for layer in self._titled:
+            layer.name_overlay.visible = True
+        if whole:
+            viewer.reset_view()
+
+    def _second_image(self) -> Image:
+        image = self._layers.image
+        copy = Image(
+            image.data,
+            name=f"{image.name} (copy)",
+            rgb=image.rgb,
+            multiscale=image.multiscale,
+            contrast_limits=image.contrast_limits,
+            colormap=image.colormap,
+            gamma=image.gamma,
+            metadata={"napari_disca": {COPY: True}},
+            **self._layers.placement(),
+        )
+        self._viewer.add_layer(copy)
+        return copy
+
+    def _arrange(self, wanted: list[Layer]) -> None:
+        layers = self._viewer.layers
+        for position, layer in enumerate(layer for layer in wanted if layer in layers):
+            layers.move(layers.index(layer), position)
+
+    def on_removed(self, layer: Layer) -> None:
+        """End when a view has lost a part."""
+        if layer in self._parts:
+            # Not in the middle of the removal, which other listeners have yet to hear of.
+            QTimer.singleShot(0, self._layers.end_comparison)
+
+    def end(self) -> None:
+        """Restore what was before."""
+        viewer, grid, camera = self._viewer, _grid(self._viewer), camera_of(self._viewer)
+        whole = self._layers.sees_all()
+        for layer in self.copies:
+            if layer in viewer.layers:
+                viewer.layers.remove(layer)
+        for layer in self._titled:
+            layer.name_overlay.visible = False
+        enabled, stride, shape = self._grid
+        grid.enabled = enabled
+        grid.stride, grid.shape = stride, shape
+        for layer, shown in zip(self._order, self._visible, strict=True):
+            layer.visible = shown
+        self._arrange(self._order)
+        if whole:
+            camera.center, camera.zoom = self._camera
+
+
+def _grid(viewer: Any) -> Any:
+    return getattr(viewer, "canvas", viewer).grid  # napari before 0.9 had no canvas
+
+
+def camera_of(viewer: Any) -> Any:
+    """Camera of a viewer of any napari version."""
+    return getattr(viewer, "scene", viewer).camera
+
+
+def view_size(viewer: Any) -> tuple[float, float]:
+    """Height and width of a view, one of two where there are two, in pixels of the screen."""
+    canvas = getattr(viewer, "canvas", None)
+    if canvas is None:  # napari before 0.9 tells nobody
+        return 600, 800
+    height, width = canvas.viewbox_size(viewer.layers)
+    return float(height), float(width)

@@ -1,0 +1,475 @@
+"""The session in the viewer: its layers, and nothing else of the viewer's layers.
+
+The only module that touches ``viewer.layers`` (with its part `comparison`), and the only one that
+converts between napari's positions (floats, an integer is a pixel's centre) and the engine's
+(integer pixel indices).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from napari.layers import Image, Labels, Layer, Points
+from qtpy.QtCore import QObject, QTimer
+
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.errors import DiscaError
+from napari_disca.core.events import Patch
+from napari_disca.core.tiling import Window
+from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
+from napari_disca.gui.viewer.comparison import COPY, Comparison, camera_of, view_size
+from napari_disca.gui.viewer.hatch import Hatch
+from napari_disca.gui.viewer.locked import LockedAreas
+from napari_disca.session.session import Session
+
+TITLES = {"initial": "Initial map", "disir": "DISIR", "disca": "DISCA"}
+CLICKS = "Clicks"
+#: Milliseconds between two redraws of a map that is being painted.
+_REDRAW = 60
+#: Milliseconds for which something is out of date before it is hatched: a click's tiles are not.
+_HATCH = 400
+#: Pixels of the screen that show a pixel of the image, at most, where the camera goes by itself.
+_CLOSEST = 8
+#: Diameter of a click in pixels of the screen, at any zoom.
+_MARKER = 15
+
+
+class SessionLayers(QObject):
+    """Shows a session on top of its image layer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    session : Session
+    image : napari.layers.Image
+    report : callable
+        Told the one line of a refused click.
+
+    Attributes
+    ----------
+    maps : dict of str to Labels
+        The result layers that are in the viewer.
+    clicks : list of Points
+        The clicks, once in each view.
+    stale : Labels or None
+        The hatching over what is out of date; None once the user has removed it.
+    label : int
+        Class of the next click.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        session: Session,
+        image: Image,
+        report: Callable[[str], None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.session = session
+        self.image = image
+        self.label = 0
+        self.maps: dict[str, Labels] = {}
+        self.clicks: list[Points] = []
+        self.stale: Labels | None = None
+        self._hatch: Hatch | None = Hatch(session)
+        self.locked: LockedAreas | None = None
+        self._report = report
+        self._comparison: Comparison | None = None
+        self._dirty: set[str] = set()
+        self._echo = False
+        self._keys: dict[str, Callable[[Any], None]] = {}
+        self._timer = QTimer(self)
+        self._timer.setInterval(_REDRAW)
+        self._timer.timeout.connect(self.redraw)
+        self._hatch_timer = QTimer(self)
+        self._hatch_timer.setInterval(_HATCH)
+        self._hatch_timer.timeout.connect(self._redraw_hatch)
+        session.painted.connect(self._on_painted)
+        session.history_changed.connect(self._on_history)
+        session.clicks_changed.connect(self._on_session_clicks)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    # ------------------------------------------------------------------ layers
+
+    def show(self) -> None:
+        """Add the layers that are not there (yet, or any more)."""
+        for name in TITLES:
+            if name not in self.maps:
+                self.maps[name] = self._add_map(name)
+        if self.locked is not None:
+            self.locked.show()
+        # Here, not when something is first out of date: that a layer is added stalls the window.
+        if self.stale is None and self._hatch is not None:
+            self._add_hatch(self._hatch)
+        self._show_clicks()
+
+    def placement(self) -> dict[str, Any]:
+        """Where the image layer lies, for layers on the same grid."""
+        return {
+            "scale": self.image.scale[-2:],
+            "translate": self.image.translate[-2:],
+            "rotate": self.image.rotate[-2:, -2:],
+            "shear": self.image.shear[-1:] if len(self.image.shear) else [0.0],
+            "affine": self.image.affine.set_slice([self.image.ndim - 2, self.image.ndim - 1]),
+            "units": self.image.units[-2:],
+        }
+
+    def _add_map(self, name: str) -> Labels:
+        levels = list(self.session.maps[name].levels)
+        classes = self.session.classes
+        shown = "disca" if self.session.adapted is not None else "disir"
+        layer = Labels(
+            levels if len(levels) > 1 else levels[0],
+            name=TITLES[name],
+            multiscale=len(levels) > 1,
+            opacity=0.5,
+            visible=name == shown,
+            colormap=class_colormap(classes),
+            features=class_features(classes),
+            metadata={"napari_disca": {"map": name, "session": self.session}},
+            **self.placement(),
+        )
+        layer.editable = False
+        self.viewer.add_layer(layer)
+        if self.clicks and self.clicks[0] in self.viewer.layers:
+            # Clicks stay on top of a map that is added again.
+            layers = self.viewer.layers
+            layers.move(layers.index(layer), layers.index(self.clicks[0]))
+        self._bind_keys(layer)
+        return layer
+
+    def _show_clicks(self) -> None:
+        if not self.clicks:
+            self.add_clicks(CLICKS)
+
+    def add_clicks(self, name: str) -> Points:
+        """Add a layer of the clicks."""
+        layer = Points(
+            np.empty((0, 2)),
+            name=name,
+            size=self._click_size(),
+            symbol="disc",
+            border_width=0.12,
+            border_color="white",
+            features=self._features(()),
+            face_color="class",
+            face_color_cycle={c.name: c.color for c in self.session.classes},
+            metadata={"napari_disca": {COPY: bool(self.clicks)}},
+            **self.placement(),
+        )
+        self.viewer.add_layer(layer)
+        self.clicks.append(layer)
+        self._fill(layer, self.session.clicks)
+        layer.events.data.connect(self._on_points)
+        self._bind_keys(layer)
+        return layer
+
+    def _features(self, clicks: Iterable[Click]) -> pd.DataFrame:
+        names = [c.name for c in self.session.classes]
+        values = [names[click.label] for click in clicks]
+        return pd.DataFrame({"class": pd.Categorical(values, categories=names)})
+
+    def _fill(self, layer: Points, clicks: Clicks) -> None:
+        """Make a Points layer show these clicks."""
+        self._echo = True
+        try:
+            layer.data = np.array([c.pixel for c in clicks], dtype=float).reshape(-1, 2)
+            layer.features = self._features(clicks)
+            layer.refresh_colors(update_color_mapping=False)
+            layer.selected_data = set()
+            self._arm(layer)
+        finally:
+            self._echo = False
+
+    # ------------------------------------------------------------------ clicks
+
+    def arm(self, label: int) -> None:
+        """Make the next click one of this class, and the Points layer ready for it."""
+        self.label = label
+        self._show_clicks()
+        for layer in self.clicks:
+            self._arm(layer)
+        active = self.viewer.layers.selection.active
+        target = active if active in self.clicks else self.clicks[0]  # two when comparing
+        self.viewer.layers.selection.active = target
+        target.mode = "add"
+
+    def relabel_selected(self, label: int) -> int:
+        """Give the clicks that are selected another class, in one step; how many there were."""
+        for layer in self.clicks:
+            if layer.mode != "select" or not layer.selected_data:
+                continue
+            items = self.session.clicks.items
+            chosen = {i for i in layer.selected_data if i < len(items)}
+            changed = tuple(
+                Click(c.row, c.col, label) if i in chosen else c for i, c in enumerate(items)
+            )
+            name = self.session.classes[label].name
+            what = "a click" if len(chosen) == 1 else f"{len(chosen)} clicks"
+            self.session.set_clicks(Clicks(changed), f"{what} to {name}")
+            return len(chosen)
+        return 0
+
+    def _arm(self, layer: Points) -> None:
+        # Not `current_properties`: that would also change the selected points.
+        layer.feature_defaults = {"class": self.session.classes[self.label].name}
+
+    def _on_points(self, event: Any) -> None:
+        if self._echo or event.action not in ("added", "removed", "changed"):
+            return
+        layer = event.source
+        names = [c.name for c in self.session.classes]
+        whole = Window.whole(self.session.raster.shape)
+        found: list[Click] = []
+        refused = ""
+        for (row, col), name in zip(layer.data[:, -2:], layer.features["class"], strict=True):
+            label = names.index(name) if name in names else self.label
+            click = Click(math.floor(row + 0.5), math.floor(col + 0.5), label)
+            if click.pixel in whole:
+                found.append(click)
+            else:
+                refused = "That click lies outside the image and was not added"
+        if refused and event.action == "changed":
+            refused = "A click cannot be moved out of the image"
+        elif event.action == "changed":
+            # What was moved onto another click replaces it, be it older or younger.
+            moved = {found[i].pixel for i in event.data_indices}
+            kept = {found[i] for i in event.data_indices}
+            found = [click for click in found if click in kept or click.pixel not in moved]
+        before = self.session.clicks
+        if not (refused and event.action == "changed"):
+            try:
+                self.session.set_clicks(Clicks(tuple(found)), self._title(event.action, found))
+            except DiscaError as error:
+                refused = str(error)
+        if self.session.clicks is before:
+            self._fill(layer, before)  # a refused point must go
+        # napari selects the new point after this event; a selected point would be changed by the
+        # layer's controls, and deleted by its keys.
+        QTimer.singleShot(0, self._deselect)
+        if refused:
+            self._report(refused)
+
+    def _title(self, action: str, clicks: list[Click]) -> str:
+        if action == "added" and clicks:
+            return f"{self.session.classes[clicks[-1].label].name} click"
+        return {"added": "click", "removed": "remove a click", "changed": "move a click"}[action]
+
+    def _deselect(self) -> None:
+        for layer in self.clicks:
+            layer.selected_data = set()
+
+    def _on_session_clicks(self, clicks: Clicks) -> None:
+        for layer in self.clicks:
+            self._fill(layer, clicks)
+
+    # ------------------------------------------------------------------ painting
+
+    def _on_painted(self, patch: Patch) -> None:
+        if patch.map in self.maps:
+            self._dirty.add(patch.map)
+            if not self._timer.isActive():
+                self._timer.start()
+
+    def _on_history(self) -> None:
+        if not self._hatch_timer.isActive():
+            self._hatch_timer.start()
+
+    def hatch_view(self) -> None:
+        """Hatch at once, if something in view is of before: it will take a while to be drawn."""
+        shown = self._shown()
+        if shown is not None and self.session.stale(shown, self.session.viewport.window):
+            self._redraw_hatch()
+
+    def _shown(self) -> str | None:
+        """The map on top."""
+        return next((n for n in reversed(self.maps) if self.maps[n].visible), None)
+
+    def _redraw_hatch(self) -> None:
+        """Hatch what the map on top shows of the clicks and weights before; until nothing is."""
+        shown = self._shown()
+        if shown is None or self._hatch is None:
+            self._hatch_timer.stop()
+            return
+        outdated = self.session.outdated(shown)
+        changed = self._hatch.show(outdated)
+        if not outdated.any():
+            self._hatch_timer.stop()
+        if changed and self.stale is not None and self.stale.visible:
+            self.stale.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def _add_hatch(self, hatch: Hatch) -> None:
+        layers, active = self.viewer.layers, self.viewer.layers.selection.active
+        self.stale = hatch.layer(self.placement())
+        self.viewer.add_layer(self.stale)
+        if self.clicks and self.clicks[0] in layers:
+            layers.move(layers.index(self.stale), layers.index(self.clicks[0]))
+        self._bind_keys(self.stale)
+        layers.selection.active = active  # the next click is still one
+
+    def redraw(self) -> None:
+        """Show what was painted since the last time; a timer, so that patches do not queue up."""
+        if not self._dirty:
+            self._timer.stop()
+            return
+        for name in self._dirty & self.maps.keys():
+            # A hidden layer is drawn anew when it is shown.
+            if self.maps[name].visible:
+                self.maps[name].refresh(extent=False, thumbnail=False, highlight=False)
+        self._dirty.clear()
+
+    def settle(self) -> None:
+        """Bring everything up to date, thumbnails too, when a run has ended."""
+        self._redraw_hatch()
+        self._timer.stop()
+        self._dirty.clear()
+        for layer in self.maps.values():
+            layer.refresh(extent=False, highlight=False)
+
+    def screen_pixels(self, count: float) -> float:
+        """Pixels of the image that so many pixels of the screen show."""
+        zoom = camera_of(self.viewer).zoom * float(np.abs(self.image.scale[-2:]).mean())
+        return count / max(zoom, 1e-6)
+
+    def _click_size(self) -> float:
+        # napari can hold sizes on screen by itself, but then draws borders half as wide as discs.
+        return self.screen_pixels(_MARKER)
+
+    def follow_view(self) -> None:
+        """Tell the session what the user looks at, and keep the clicks readable."""
+        self.session.viewport.window = self.view()
+        size = self._click_size()
+        for layer in self.clicks:
+            if not 0.95 < layer.current_size / size < 1.05:
+                layer.size = layer.current_size = size
+        if self.locked is not None:
+            self.locked.follow_zoom()
+
+    def view(self) -> Window | None:
+        """What the user looks at, in pixels of the image."""
+        corners = np.asarray(self.image.corner_pixels, dtype=float)[:, -2:]
+        if self.image.multiscale:
+            # They are counted in pixels of the level on screen.
+            corners = corners * self.image.downsample_factors[self.image.data_level][:2]
+        (top, left), (bottom, right) = corners
+        window = Window.from_bounds(int(top), int(left), int(bottom) + 1, int(right) + 1)
+        return window & Window.whole(self.session.raster.shape) or None
+
+    def go_to(self, window: Window) -> None:
+        """Move the camera so that a window of the image fills about a third of the view."""
+        camera = camera_of(self.viewer)
+        sides = zip(view_size(self.viewer), window.shape, strict=True)
+        zoom = min(_CLOSEST, *(screen / (3 * pixels) for screen, pixels in sides))
+        middle = np.zeros(self.image.ndim)
+        middle[-2:] = window.centre
+        camera.center = tuple(self.image.data_to_world(middle)[-2:])
+        camera.zoom = zoom * self.screen_pixels(1) * camera.zoom
+
+    def sees_all(self) -> bool:
+        """Whether the whole image is on screen, but for a margin."""
+        view, (height, width) = self.view(), self.session.raster.shape
+        return view is None or (view.height > 0.9 * height and view.width > 0.9 * width)
+
+    # ------------------------------------------------------------------ keys
+
+    def bind(self, key: str, action: Callable[[], None]) -> None:
+        """Bind a key on every layer of the session.
+
+        On the layers, because a key of the viewer loses to napari's own ("1" deletes points).
+        """
+        self._keys[key] = lambda _layer: action()
+        for layer in (self.image, *self._own()):
+            layer.bind_key(key, self._keys[key], overwrite=True)
+
+    def adopt(self, layer: Layer) -> None:
+        """Bind the session's keys on another layer of its own, below the clicks."""
+        layers = self.viewer.layers
+        if self.clicks and self.clicks[0] in layers:
+            layers.move(layers.index(layer), layers.index(self.clicks[0]))
+        self._bind_keys(layer)
+
+    def _own(self) -> list[Layer]:
+        """All layers of the session, but for the image."""
+        areas = self.locked.layer if self.locked is not None else None
+        extra = [layer for layer in (self.stale, areas) if layer is not None]
+        return [*self.maps.values(), *extra, *self.clicks]
+
+    def _bind_keys(self, layer: Layer) -> None:
+        for key, action in self._keys.items():
+            layer.bind_key(key, action, overwrite=True)
+
+    # ------------------------------------------------------------------ comparing
+
+    def show_adapted(self, adapted: bool) -> None:
+        """Bring DISCA to the front, or DISIR, unless both are on screen."""
+        if not self.comparing and {"disir", "disca"} <= self.maps.keys():
+            self.maps["disca"].visible = adapted
+            self.maps["disir"].visible = not adapted
+
+    @property
+    def comparing(self) -> bool:
+        """Whether DISIR and DISCA are side by side."""
+        return self._comparison is not None
+
+    def compare(self, on: bool) -> None:
+        """Put DISIR and DISCA side by side in a linked grid, or back on top of each other."""
+        if on and self._comparison is None:
+            self._comparison = Comparison(self)
+            self._bind_keys(self._comparison.copies[0])
+            self.viewer.layers.selection.active = self.clicks[0]
+            self.arm(self.label)
+        elif not on and self._comparison is not None:
+            comparison, self._comparison = self._comparison, None
+            comparison.end()
+            self.arm(self.label)
+
+    def end_comparison(self) -> None:
+        """Put the maps back on top of each other."""
+        self.compare(False)
+
+    # ------------------------------------------------------------------ removal
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        self.maps = {name: kept for name, kept in self.maps.items() if kept is not layer}
+        self.clicks = [kept for kept in self.clicks if kept is not layer]
+        if layer is self.stale:
+            self.stale = self._hatch = None  # whoever removes it does not want it
+        if self.locked is not None and self.locked.layer is layer:
+            self.locked.removed()
+        if self._comparison is not None:
+            self._comparison.on_removed(layer)
+
+    def detach(self) -> None:
+        """Let go of the viewer; the layers stay in it as they are."""
+        with suppress(RuntimeError):  # Qt has deleted it already where the window goes
+            self._timer.stop()
+        self._hatch_timer.stop()
+        self.session.history_changed.disconnect(self._on_history)
+        self.session.painted.disconnect(self._on_painted)
+        self.session.clicks_changed.disconnect(self._on_session_clicks)
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        for layer in self.clicks:
+            layer.events.data.disconnect(self._on_points)
+        if self.locked is not None:
+            self.locked.detach()
+        for layer in (self.image, *self._own()):
+            for key in self._keys:
+                layer.bind_key(key, None)
+
+    def close(self) -> None:
+        """Let go of the viewer; the layers of the session go, the image stays."""
+        if self._comparison is not None:
+            comparison, self._comparison = self._comparison, None
+            comparison.end()
+        self.detach()
+        for layer in self._own():
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)

@@ -1,0 +1,187 @@
+"""The locked areas in the viewer: a part of `layers`, for which it keeps a Shapes layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from napari.layers import Shapes
+from qtpy.QtCore import QTimer
+
+from napari_disca.annotations.areas import Area
+from napari_disca.core.errors import AreaError
+from napari_disca.session.history import Lock
+
+if TYPE_CHECKING:
+    from napari_disca.gui.viewer.layers import SessionLayers
+
+AREAS = "Checked areas"
+_EDGE, _FACE = "#ffd54a", [1.0, 0.84, 0.29, 0.06]
+#: Corners that stand for an ellipse.
+_ROUND = 64
+
+
+class LockedAreas:
+    """Shows the locked areas; what is drawn is locked, what is deleted is unlocked.
+
+    Parameters
+    ----------
+    layers : SessionLayers
+    lock : callable
+        Told the areas that were drawn.
+    unlock : callable
+        Told the locks that were deleted.
+    report : callable
+        Told the one line of what was refused.
+    """
+
+    def __init__(
+        self,
+        layers: SessionLayers,
+        lock: Callable[..., object],
+        unlock: Callable[..., object],
+        report: Callable[[str], None],
+    ) -> None:
+        self.layer: Shapes | None = None
+        self._layers = layers
+        self._lock, self._unlock, self._report = lock, unlock, report
+        self._echo = False
+        self._waiting = False
+        layers.session.locks_changed.connect(self._on_locks)
+
+    def show(self) -> None:
+        """Add the layer if there is something to show and it is not there."""
+        if self.layer is None and self._layers.session.locks:
+            self._add()
+
+    def draw(self) -> None:
+        """Let the user draw the outline of an area."""
+        if self.layer is None:
+            self._add()
+        assert self.layer is not None
+        self.layer.visible = True
+        self._layers.viewer.layers.selection.active = self.layer
+        self.layer.mode = "add_polygon"
+
+    def selected(self) -> tuple[Lock, ...]:
+        """Locks whose outlines are selected; the only one there is counts as selected."""
+        locks = self._layers.session.locks
+        if self.layer is None or len(locks) == 1:
+            return locks if len(locks) == 1 else ()
+        numbers = {int(self.layer.features["lock"].iloc[i]) for i in self.layer.selected_data}
+        return tuple(lock for lock in locks if lock.number in numbers)
+
+    def _add(self) -> None:
+        layer = Shapes(
+            [],
+            ndim=2,
+            name=AREAS,
+            edge_color=_EDGE,
+            face_color=_FACE,
+            edge_width=self._width(),
+            features=pd.DataFrame({"lock": pd.Series([], dtype=int)}),
+            metadata={"napari_disca": {"locked": True}},
+            **self._layers.placement(),
+        )
+        self._layers.viewer.add_layer(layer)
+        self.layer = layer
+        self._layers.adopt(layer)
+        self._fill()
+        layer.events.data.connect(self._on_shapes)
+
+    def follow_zoom(self) -> None:
+        """Keep the outlines as thick on screen as they are."""
+        layer, width = self.layer, self._width()
+        if layer is None or 0.8 < layer.current_edge_width / width < 1.25:
+            return
+        layer.current_edge_width = width
+        if layer.nshapes:
+            layer.edge_width = [width] * layer.nshapes
+
+    def _width(self) -> float:
+        return self._layers.screen_pixels(2.5)
+
+    def _fill(self) -> None:
+        """Make the layer show the locks of the session."""
+        layer, locks = self.layer, self._layers.session.locks
+        if layer is None:
+            return
+        self._echo = True
+        try:
+            layer.selected_data = set()
+            layer.data = []
+            if locks:
+                # An integer is a pixel's centre in napari, and its corner in an area.
+                layer.add_polygons(
+                    [np.array(lock.area.rings[0]) - 0.5 for lock in locks],
+                    edge_color=_EDGE,
+                    face_color=_FACE,
+                    edge_width=self._width(),
+                )
+                layer.features = pd.DataFrame({"lock": [lock.number for lock in locks]})
+            layer.feature_defaults = {"lock": 0}
+            layer.selected_data = set()
+        finally:
+            self._echo = False
+
+    def _on_locks(self, _locks: Any) -> None:
+        if not self._layers.comparing:
+            self.show()
+        self._fill()
+
+    def _on_shapes(self, event: Any) -> None:
+        if not self._echo and event.action in ("added", "removed", "changed") and not self._waiting:
+            # napari is in the middle of drawing: the layer must not be changed here and now.
+            self._waiting = True
+            QTimer.singleShot(0, self._take)
+
+    def _take(self) -> None:
+        """Lock what was drawn, unlock what was deleted, put back what was moved."""
+        self._waiting = False
+        layer, session = self.layer, self._layers.session
+        if layer is None:
+            return
+        numbers = [int(number) for number in layer.features["lock"].fillna(0)]
+        there = set(numbers)
+        gone = [lock for lock in session.locks if lock.number not in there]
+        try:
+            drawn = [
+                _area(layer.data[i][:, -2:], layer.shape_type[i])
+                for i, number in enumerate(numbers)
+                if not number
+            ]
+        except AreaError as error:
+            self._report(str(error))
+            drawn = []
+        if drawn:
+            self._lock(*drawn)
+        elif gone:
+            self._unlock(*gone)
+        elif len(numbers) == len(session.locks) and all(numbers):
+            self._report("A checked area cannot be changed; unlock it and draw another")
+        self._fill()
+
+    def removed(self) -> None:
+        """The user has removed the layer; the areas stay locked, Segment shows them again."""
+        self.layer = None
+
+    def detach(self) -> None:
+        """Hear no more of the session and the layer."""
+        self._layers.session.locks_changed.disconnect(self._on_locks)
+        if self.layer is not None:
+            self.layer.events.data.disconnect(self._on_shapes)
+
+
+def _area(corners: Any, kind: str) -> Area:
+    """Area of a shape of napari's."""
+    if kind not in ("polygon", "rectangle", "ellipse"):
+        raise AreaError(f"a {kind} encloses nothing; draw a polygon, a rectangle or an ellipse")
+    corners = np.asarray(corners, dtype=float) + 0.5
+    if kind == "ellipse":
+        centre = corners.mean(axis=0)
+        first, second = (corners[1] - corners[0]) / 2, (corners[2] - corners[1]) / 2
+        angles = np.linspace(0, 2 * np.pi, _ROUND, endpoint=False)
+        corners = centre + np.outer(np.cos(angles), first) + np.outer(np.sin(angles), second)
+    return Area((tuple((float(row), float(col)) for row, col in corners),))

@@ -1,0 +1,128 @@
+"""What is learned from a click counts for pixels that look like it.
+
+Ten clicks say how ten mistakes are corrected; what a network makes of the rest of an image after
+learning from them is a guess. Where a pixel looks to the network like one of the clicks, it is a
+good guess. With phi(x) the last features of the adapted network at pixel x, and clicks c_i of
+classes y_i::
+
+    S_k(x) = max over clicks with y_i = k of cos(phi(x), phi(c_i))
+
+the class k of the adapted network counts at x if S_k(x) is at least a threshold. Elsewhere the map
+stays what the pretrained network makes of the image and the clicks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Window
+from napari_disca.inference.crops import Crop
+from napari_disca.networks import Network, prepared
+from napari_disca.networks.compute import Compute
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likeness:
+    """How an adapted network sees the clicks that it has learned from.
+
+    Attributes
+    ----------
+    features : (clicks, d) tensor of float32
+        Of length 1, on the CPU.
+    labels : (clicks,) tensor of int64
+    classes : int
+    least : float
+        Threshold, a cosine.
+    """
+
+    features: Tensor
+    labels: Tensor
+    classes: int
+    least: float
+
+    def closest(self, features: Tensor) -> Tensor:
+        """How much pixels look like the clicks of each class: S.
+
+        Parameters
+        ----------
+        features : (B, d, h, w) tensor
+
+        Returns
+        -------
+        (B, classes, h, w) tensor of float32
+            Cosines; -1 for a class without clicks.
+        """
+        # Not in autocast's precision, which a threshold near 1 is too fine for.
+        with torch.autocast(features.device.type, enabled=False):
+            return self._closest(_unit(features))
+
+    def _closest(self, unit: Tensor) -> Tensor:
+        closest = unit.new_full((len(unit), self.classes, *unit.shape[-2:]), -1.0)
+        for label in sorted(set(self.labels.tolist())):
+            clicks = self.features[self.labels == label].to(unit.device)
+            # A few at a time: thousands of clicks would take thousands of maps.
+            for some in torch.split(clicks, _TOGETHER):
+                cosines = F.conv2d(unit, some[:, :, None, None]).amax(dim=1)
+                closest[:, label] = torch.maximum(closest[:, label], cosines)
+        return closest
+
+    def counts(self, logits: Tensor, closest: Tensor) -> Tensor:
+        """Where the class of the adapted network counts.
+
+        Parameters
+        ----------
+        logits : (B, classes, h, w) tensor
+            Of the adapted network.
+        closest : (B, classes, h, w) tensor
+            Of `closest`.
+
+        Returns
+        -------
+        (B, 1, h, w) tensor of bool
+        """
+        return closest.gather(1, logits.argmax(dim=1, keepdim=True)) >= self.least
+
+
+def likeness(
+    network: Network, crops: Sequence[Crop], least: float, compute: Compute
+) -> Job[Likeness]:
+    """Job that looks at the clicks of some crops with an adapted network.
+
+    Parameters
+    ----------
+    network : Network
+        On the CPU; left as it is.
+    crops : sequence of Crop
+    least : float
+        Threshold, a cosine.
+    compute : Compute
+    """
+    ready = prepared(network, compute.device, compute.dtype)
+    seen = []
+    for done, crop in enumerate(crops):
+        yield Progress("looking at the clicks", done, len(crops))
+        image = torch.from_numpy(crop.image)[None].to(
+            compute.device, memory_format=torch.channels_last
+        )
+        box = Window.whole((image.shape[-2], image.shape[-1]))
+        with torch.inference_mode(), compute.autocast():
+            _, features = ready.decode_described(ready.features(image, None, box), box, _unit)
+        rows, cols = torch.from_numpy(crop.rows), torch.from_numpy(crop.cols)
+        seen.append(features[0].cpu()[:, rows, cols].T)
+    labels = torch.from_numpy(np.concatenate([crop.labels for crop in crops]))
+    return Likeness(_unit(torch.cat(seen)), labels, len(network.card.classes), least)
+
+
+#: Clicks that pixels are compared with at once.
+_TOGETHER = 64
+
+
+def _unit(features: Tensor) -> Tensor:
+    return F.normalize(features.float(), dim=1)

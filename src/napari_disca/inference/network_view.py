@@ -1,0 +1,409 @@
+"""An image as a network sees it: its bands, its scaling, its resolution.
+
+The *network grid* is the image resampled to the resolution that the network was trained at. Both
+grids cover the same ground: ``H`` image rows and ``H'`` network rows share their first and last
+edge, so one network row is exactly ``H / H'`` image rows. Every value depends on its position
+only: two windows that overlap are bitwise equal where they do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from napari_disca.annotations.clicks import Click, Clicks, Merged
+from napari_disca.core.errors import RasterError
+from napari_disca.core.tiling import Window
+from napari_disca.networks.card import Card, Scaling
+from napari_disca.raster import Raster, default_bands, sample
+from napari_disca.raster.resolution import network_factor, raster_resolution
+
+_LEAST_FACTOR, _MOST_FACTOR = 1 / 64, 32.0
+#: Scaled values are cut to this range: a white roof may be a little brighter than the 98th
+#: percentile, but a broken pixel must not be a thousand times brighter.
+_LOWEST, _HIGHEST = -1.0, 2.0
+#: Source pixels held at once while averaging.
+_BLOCK = 16 << 20
+#: A network pixel has data if at least this share of what it covers has.
+_COVERED = 1e-3
+
+
+class NetworkInput:
+    """Reads an image the way a network wants it.
+
+    Parameters
+    ----------
+    raster : Raster
+    card : Card
+        What the network was trained for.
+    bands : sequence of int, optional
+        Bands (from 1) for each of the card's; chosen by colour interpretation by default.
+    factor : float, optional
+        Network pixels per image pixel. By default from both ground resolutions; 1.0 where one
+        is not known, where they differ by at most a quarter, or where they are so far apart that
+        resampling is pointless.
+    scaling : Scaling, optional
+        Instead of the card's.
+
+    Attributes
+    ----------
+    bands : tuple of int
+    factor : float
+        1.0: not resampled.
+    shape : (int, int)
+        Height and width of the network grid.
+
+    Raises
+    ------
+    RasterError
+        If bands or factor are impossible for this image.
+    """
+
+    def __init__(
+        self,
+        raster: Raster,
+        card: Card,
+        *,
+        bands: Sequence[int] | None = None,
+        factor: float | None = None,
+        scaling: Scaling | None = None,
+    ) -> None:
+        self.raster = raster
+        self.card = card
+        self.bands = _checked_bands(raster, card, bands)
+        self.factor = _chosen_factor(raster, card) if factor is None else _checked_factor(factor)
+        height, width = (max(1, round(side * self.factor)) for side in raster.shape)
+        self.shape: tuple[int, int] = (height, width)
+        if self.shape == raster.shape:
+            self.factor = 1.0
+        self._scale = _resolve(scaling or card.scaling, raster, self.bands)
+
+    def describe(self) -> str:
+        """One line for the user: bands, scaling and resolution."""
+        image, network = raster_resolution(self.raster), self.card.ground_resolution
+        known = [
+            f"{name} {size:.3g} m"
+            for name, size in (("image", image), ("network", network))
+            if size is not None
+        ]
+        grounds = f" ({', '.join(known)})" if known else ""
+        read = "as it is" if self.factor == 1.0 else f"at {self.factor:.3g} x"
+        bands = ", ".join(map(str, self.bands))
+        return f"bands {bands}; {self._scale.text}; read {read}{grounds}"
+
+    def read(self, window: Window) -> NDArray[np.float32]:
+        """Scaled pixels ``(bands, height, width)`` of a window of the network grid.
+
+        Values lie in -1 ... 2; pixels without data are the card's mean.
+
+        Raises
+        ------
+        RasterError
+            If the window is outside the grid, or the file is damaged.
+        """
+        pixels, covered = self._resampled(window, self._pixels, len(self.bands))
+        np.divide(pixels, covered, out=pixels, where=covered >= _COVERED)
+        mean = np.asarray(self.card.mean, dtype=np.float32)[:, None, None]
+        return np.where(covered >= _COVERED, pixels, mean)
+
+    def valid(self, window: Window) -> NDArray[np.bool_]:
+        """Where a window of the network grid has data, be it for a part of the pixel."""
+        _, covered = self._resampled(window, self._coverage, 0)
+        known: NDArray[np.bool_] = covered >= _COVERED
+        return known
+
+    def network_clicks(self, clicks: Clicks) -> Clicks:
+        """Clicks on the image as clicks on the network grid.
+
+        Where several fall on one network pixel they are `Merged`: the network is told the class of
+        the one closest to the pixel's centre, whichever was made first.
+        """
+        if self.factor == 1.0:
+            return clicks
+        (height, width), (rows, cols) = self.raster.shape, self.shape
+        there: dict[tuple[int, int], list[Click]] = {}
+        for c in clicks:
+            pixel = (2 * c.row + 1) * rows // (2 * height), (2 * c.col + 1) * cols // (2 * width)
+            there.setdefault(pixel, []).append(c)
+
+        def merged(row: int, col: int, of: list[Click]) -> Click:
+            if len(of) == 1:
+                return Click(row, col, of[0].label)
+
+            def off_centre(c: Click) -> tuple[int, tuple[int, int]]:
+                # In whole numbers, so that clicks as far away as each other are.
+                down = (2 * c.row + 1) * rows - (2 * row + 1) * height
+                right = (2 * c.col + 1) * cols - (2 * col + 1) * width
+                return (down * width) ** 2 + (right * height) ** 2, c.pixel
+
+            label = min(of, key=off_centre).label
+            return Merged(row, col, label, tuple(sorted(of, key=lambda c: c.pixel)))
+
+        return Clicks(tuple(merged(*pixel, of) for pixel, of in there.items()))
+
+    def image_window(self, window: Window) -> Window:
+        """Image pixels whose centres lie in a window of the network grid.
+
+        Windows that partition the network grid give windows that partition the image.
+        """
+        top, bottom = (
+            _first_centre(edge, self.shape[0], self.raster.shape[0])
+            for edge in (window.top, window.bottom)
+        )
+        left, right = (
+            _first_centre(edge, self.shape[1], self.raster.shape[1])
+            for edge in (window.left, window.right)
+        )
+        return Window.from_bounds(top, left, bottom, right)
+
+    def network_window(self, window: Window) -> Window:
+        """Pixels of the network grid that cover a window of the image, and a few more."""
+        (height, width), (rows, cols) = self.raster.shape, self.shape
+        return Window.from_bounds(
+            window.top * rows // height - 1,
+            window.left * cols // width - 1,
+            -(-window.bottom * rows // height) + 1,
+            -(-window.right * cols // width) + 1,
+        )
+
+    def to_image(
+        self, values: NDArray[np.float32], read: Window, keep: Window
+    ) -> NDArray[np.float32]:
+        """Resample values from the network grid back to the image's.
+
+        Parameters
+        ----------
+        values : (channels, height, width) array of float32
+            For instance logits of the window `read`.
+        read : Window
+            On the network grid.
+        keep : Window
+            On the image's grid; what lies beyond `read` is taken from its border.
+
+        Returns
+        -------
+        (channels, keep.height, keep.width) array of float32
+        """
+        rows = _clamped(
+            *axis_weights(keep.top, keep.bottom, self.raster.shape[0], self.shape[0]),
+            read.top,
+            read.height,
+        )
+        cols = _clamped(
+            *axis_weights(keep.left, keep.right, self.raster.shape[1], self.shape[1]),
+            read.left,
+            read.width,
+        )
+        return _apply(rows, cols, values)
+
+    def _pixels(self, source: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Scaled pixels of the image (0 without data), and where there is data."""
+        pixels = self._scale(self.raster.read(source, self.bands))
+        valid = self.raster.valid(source) & np.isfinite(pixels).all(axis=0)
+        np.copyto(pixels, 0.0, where=~valid)
+        return pixels, valid
+
+    def _coverage(self, source: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        return np.empty((0, *source.shape), dtype=np.float32), self.raster.valid(source)
+
+    def _resampled(
+        self,
+        window: Window,
+        read: Callable[[Window], tuple[NDArray[np.float32], NDArray[np.bool_]]],
+        channels: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weighted sums of valid pixels, and of their weights, on the network grid."""
+        if window & Window.whole(self.shape) != window:
+            raise RasterError(f"{window} is outside a network grid of {self.shape} pixels")
+        if self.factor == 1.0:
+            pixels, valid = read(window)
+            return pixels, valid.astype(np.float32)
+        sums = np.empty((channels + 1, *window.shape), dtype=np.float32)
+        left, cols = axis_weights(window.left, window.right, self.shape[1], self.raster.shape[1])
+        per_row = cols.shape[1] * max(1.0, self.raster.shape[0] / self.shape[0])
+        step = max(1, int(_BLOCK / max(1.0, per_row)))
+        for start in range(window.top, window.bottom, step):
+            stop = min(start + step, window.bottom)
+            top, rows = axis_weights(start, stop, self.shape[0], self.raster.shape[0])
+            pixels, valid = read(Window(top, left, rows.shape[1], cols.shape[1]))
+            stacked = np.concatenate([pixels, valid[None].astype(np.float32)])
+            sums[:, start - window.top : stop - window.top] = _apply(rows, cols, stacked)
+        return sums[:-1], sums[-1]
+
+
+def axis_weights(start: int, stop: int, target: int, source: int) -> tuple[int, sparse.csr_array]:
+    """Weights that resample one axis, for a part of it.
+
+    Averaging with exact areas where the target has fewer pixels, linear interpolation between
+    pixel centres where it has more. Weights are computed from integers and depend on a pixel's
+    position only.
+
+    Parameters
+    ----------
+    start, stop : int
+        Which target pixels.
+    target, source : int
+        Length of the whole axis, before and after.
+
+    Returns
+    -------
+    int
+        First source pixel that is needed.
+    (stop - start, n) sparse array of float32
+        Weights of source pixels ``first ... first + n - 1``; each row sums to 1.
+    """
+    here = np.arange(start, stop, dtype=np.int64)
+    if here.size == 0:
+        return 0, sparse.csr_array((0, 0), dtype=np.float32)
+    if target == source:
+        pixels, weights = here[:, None], np.ones((here.size, 1))
+    elif target < source:
+        low, high = here * source, (here + 1) * source
+        pixels = (low // target)[:, None] + np.arange(-(-source // target) + 1)
+        shares = np.minimum((pixels + 1) * target, high[:, None]) - np.maximum(
+            pixels * target, low[:, None]
+        )
+        weights = np.maximum(shares, 0) / source
+        pixels = np.minimum(pixels, source - 1)
+    else:
+        position = (2 * here + 1) * source - target
+        before, rest = np.divmod(position, 2 * target)
+        pixels = np.clip(np.stack([before, before + 1], axis=1), 0, source - 1)
+        after = rest / (2 * target)
+        weights = np.stack([1 - after, after], axis=1)
+    used = weights > 0
+    first = int(pixels[used].min())
+    count = int(pixels[used].max()) + 1 - first
+    ends = np.concatenate([[0], used.sum(axis=1).cumsum()])
+    matrix = sparse.csr_array(
+        (weights[used].astype(np.float32), pixels[used] - first, ends), shape=(here.size, count)
+    )
+    return first, matrix
+
+
+def _clamped(first: int, matrix: sparse.csr_array, start: int, length: int) -> sparse.csr_array:
+    """Weights for an array that holds `length` source pixels from `start` on."""
+    pixels = np.clip(matrix.indices + first - start, 0, length - 1)
+    return sparse.csr_array((matrix.data, pixels, matrix.indptr), shape=(matrix.shape[0], length))
+
+
+def _apply(
+    rows: sparse.csr_array, cols: sparse.csr_array, values: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Resample ``(channels, height, width)`` along both axes.
+
+    Sparse products sum one output pixel after the other in the order of the weights; BLAS would
+    sum in an order that depends on the window's size.
+    """
+    channels, height, width = values.shape
+    down = rows @ values.transpose(1, 0, 2).reshape(height, channels * width)
+    across = down.reshape(rows.shape[0], channels, width).transpose(2, 1, 0)
+    both = cols @ across.reshape(width, channels * rows.shape[0])
+    result = both.reshape(cols.shape[0], channels, rows.shape[0]).transpose(1, 2, 0)
+    return np.ascontiguousarray(result, dtype=np.float32)
+
+
+def _first_centre(edge: int, network: int, image: int) -> int:
+    """First image pixel whose centre is not before this edge of the network grid."""
+    return max(0, -((network - 2 * image * edge) // (2 * network)))
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """``(value - low) / (high - low)`` per band."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    text: str
+
+    def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+        exact = np.float32 if pixels.dtype in (np.uint8, np.uint16, np.int16, np.float32) else float
+        low, gain = self.low[:, None, None], 1 / (self.high - self.low)[:, None, None]
+        # An overflow or an inf - inf becomes a pixel without data.
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = (pixels.astype(exact) - low.astype(exact)) * gain.astype(exact)
+            cut = np.clip(scaled, _LOWEST, _HIGHEST)
+        return np.asarray(cut, dtype=np.float32)
+
+
+def _resolve(scaling: Scaling, raster: Raster, bands: tuple[int, ...]) -> _Scale:
+    """Scaling with its numbers, from a sample of the image where it depends on the image.
+
+    ``"auto"`` means ``"dtype"`` for 8-bit images and for integers whose 99.9th percentile is
+    above a quarter of their type's largest value (8-bit images stored times 257); floats are
+    taken as they are within 0 ... 1 and over 255 where they fill 0 ... 255. All else is
+    stretched between its 2nd and 98th percentile. Images without any data count as ``"dtype"``.
+    """
+    kind, dtype = scaling.kind, raster.dtype
+    if kind == "range":
+        return _uniform(scaling.low, scaling.high, bands)
+    by_type = _uniform(0.0, float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0, bands)
+    if kind == "dtype" or (kind == "auto" and dtype == np.uint8):
+        return by_type
+    unique = sorted(set(bands))
+    pixels, valid = sample(raster, bands=unique)
+    values = pixels[:, valid & np.isfinite(pixels).all(axis=0)].astype(np.float64)
+    if values.size == 0:
+        return by_type
+    if kind == "auto":
+        bright = float(np.percentile(values, 99.9))
+        if dtype.kind in "ui" and bright > by_type.high[0] / 4:
+            return by_type
+        if dtype.kind == "f":
+            lowest, highest = float(values.min()), float(values.max())
+            if lowest >= -0.01 and highest <= 1.01:
+                return by_type
+            if lowest >= -0.5 and highest <= 255.5 and bright > 255 / 4:
+                return _uniform(0.0, 255.0, bands)
+    low, high = np.percentile(values, (2, 98), axis=1)
+    order = [unique.index(band) for band in bands]
+    low, high = low[order], high[order]
+    # A constant band has no spread: it becomes 0.
+    high = np.where(high > low, high, low + np.maximum(1.0, np.abs(low)))
+    limits = ", ".join(f"{a:.4g} to {b:.4g}" for a, b in zip(low, high, strict=True))
+    return _Scale(low, high, f"values stretched from {limits}")
+
+
+def _uniform(low: float, high: float, bands: tuple[int, ...]) -> _Scale:
+    if (low, high) == (0.0, 1.0):
+        text = "values as they are"
+    elif low == 0:
+        text = f"values / {high:.10g}"
+    else:
+        text = f"values stretched from {low:.4g} to {high:.4g}"
+    return _Scale(np.full(len(bands), low), np.full(len(bands), high), text)
+
+
+def _checked_bands(raster: Raster, card: Card, bands: Sequence[int] | None) -> tuple[int, ...]:
+    if bands is None:
+        return default_bands(raster, len(card.bands), card.bands)
+    chosen = tuple(int(band) for band in bands)
+    if len(chosen) != len(card.bands):
+        raise RasterError(
+            f"{len(chosen)} bands were chosen, but network {card.name} reads {len(card.bands)}: "
+            f"{', '.join(card.bands)}"
+        )
+    if not all(1 <= band <= raster.count for band in chosen):
+        raise RasterError(
+            f"bands {', '.join(map(str, chosen))} are not in {raster.name}, "
+            f"which has bands 1 to {raster.count}"
+        )
+    return chosen
+
+
+def _chosen_factor(raster: Raster, card: Card) -> float:
+    factor = network_factor(raster_resolution(raster), card.ground_resolution)
+    return factor if _LEAST_FACTOR <= factor <= _MOST_FACTOR else 1.0
+
+
+def _checked_factor(factor: float) -> float:
+    if not (math.isfinite(factor) and _LEAST_FACTOR <= factor <= _MOST_FACTOR):
+        raise RasterError(
+            f"a resampling factor of {factor} is not possible; use 1/64 to 32, 1 for none"
+        )
+    return float(factor)

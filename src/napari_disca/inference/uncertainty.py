@@ -1,0 +1,158 @@
+"""How sure a network is of its labels, in cells of some pixels: next to no cost, next to no room.
+
+The uncertainty of a pixel is 1 minus the margin between the two best class probabilities (Scheffer
+et al. 2001). It is averaged over cells of the network's grid, so that an image takes a byte for
+256 pixels that the network reads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_disca.core.tiling import Window
+from napari_disca.inference.network_view import NetworkInput
+
+#: Side of a cell, in pixels of the network's grid.
+CELL = 16
+#: Value of a cell of which nothing is known, and of one whose every pixel is sure.
+UNKNOWN, SURE = 0, 1
+#: Value of a cell whose every pixel is torn between two classes.
+TORN = 255
+#: One pixel in so many, down and across, is looked at: a cell has 64 of them.
+_STEP = 2
+
+
+def cells_of(window: Window) -> Window:
+    """Cells whose first pixel a window of the network's grid holds, as a window of cells.
+
+    So windows that partition the grid partition the cells, wherever their borders are.
+    """
+    return Window.from_bounds(
+        -(-window.top // CELL),
+        -(-window.left // CELL),
+        -(-window.bottom // CELL),
+        -(-window.right // CELL),
+    )
+
+
+def uncertainty(
+    logits: torch.Tensor, keep: Window, valid: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
+    """Uncertainty of the cells of a window.
+
+    Parameters
+    ----------
+    logits : (classes, height, width) tensor
+        Of the window `keep`, at least two classes.
+    keep : Window
+        On the network's grid.
+    valid : (height, width) array of bool, optional
+        Where the image has data; other pixels do not count.
+
+    Returns
+    -------
+    (rows, cols) array of uint8
+        One value for each cell of `cells_of`: 1 where every pixel is sure, 255 where every one is
+        torn between two classes, 0 where no pixel has data.
+    """
+    looked_at = _looked_at(keep)
+    best = logits[(slice(None), *looked_at)].float().softmax(dim=0).topk(2, dim=0).values
+    unsure = (1 - (best[0] - best[1])).cpu().numpy()
+    found, count = _means(unsure, None if valid is None else valid[looked_at])
+    values = SURE + np.rint(np.nan_to_num(found) * (TORN - SURE))
+    return np.where(count > 0, values, UNKNOWN).astype(np.uint8)
+
+
+def share(mask: NDArray[np.bool_], keep: Window) -> NDArray[np.float32]:
+    """Share of the pixels of each cell of a window that a mask holds, 0 to 1.
+
+    Parameters
+    ----------
+    mask : (height, width) array of bool
+        Of the window `keep` of the network's grid.
+    keep : Window
+
+    Returns
+    -------
+    (rows, cols) array of float32
+    """
+    return _means(mask[_looked_at(keep)].astype(np.float32), None)[0]
+
+
+def mixed(
+    some: NDArray[np.uint8], others: NDArray[np.uint8], part: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Uncertainty of the cells of a map that two networks have drawn.
+
+    Parameters
+    ----------
+    some, others : (rows, cols) array of uint8
+        Of `uncertainty`, for each network.
+    part : (rows, cols) array of float32
+        Share of each cell's pixels that `some` is about, 0 to 1.
+
+    Returns
+    -------
+    (rows, cols) array of uint8
+        The mean of both by their shares; the other one where nothing is known of one.
+    """
+    mean = np.rint(part * some + (1 - part) * others).astype(np.uint8)
+    return np.where(some == UNKNOWN, others, np.where(others == UNKNOWN, some, mean))
+
+
+def on_network(
+    mask: NDArray[np.bool_], window: Window, keep: Window, inputs: NetworkInput
+) -> NDArray[np.bool_]:
+    """A mask of pixels of the image, as pixels of the network's grid see it.
+
+    Parameters
+    ----------
+    mask : (height, width) array of bool
+        Of `window`, on the image's grid.
+    keep : Window
+        The same place on the network's grid, as `NetworkInput.image_window` has it.
+
+    Returns
+    -------
+    (keep.height, keep.width) array of bool
+        That of the pixel of the image under each centre.
+    """
+    if inputs.factor == 1.0:
+        return mask
+    rows, cols = (
+        np.clip((2 * np.arange(start, stop) + 1) * image // (2 * network) - first, 0, length - 1)
+        for start, stop, image, network, first, length in (
+            (keep.top, keep.bottom, inputs.raster.shape[0], inputs.shape[0], window.top, len(mask)),
+            (
+                keep.left,
+                keep.right,
+                inputs.raster.shape[1],
+                inputs.shape[1],
+                window.left,
+                mask.shape[1],
+            ),
+        )
+    )
+    return mask[np.ix_(rows, cols)]
+
+
+def _looked_at(keep: Window) -> tuple[slice, slice]:
+    """Pixels of a window that are looked at: from the first cell on."""
+    return slice(-keep.top % CELL, None, _STEP), slice(-keep.left % CELL, None, _STEP)
+
+
+def _means(
+    values: NDArray[np.float32], valid: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Means over cells, of which the last may be cut off, and of how many pixels."""
+    side = CELL // _STEP
+    shape = tuple(-(-length // side) * side for length in values.shape)
+    padded = np.zeros((2, *shape), dtype=np.float32)
+    there = padded[:, : values.shape[0], : values.shape[1]]
+    there[0], there[1] = values, True
+    if valid is not None:
+        there *= valid
+    sums, count = padded.reshape(2, shape[0] // side, side, shape[1] // side, side).sum((2, 4))
+    return sums / np.maximum(count, 1), count

@@ -1,0 +1,1 @@
+"""The document that is corrected: its history, its maps, its journal."""

@@ -1,0 +1,246 @@
+"""What a session remembers: steps of clicks, recipe runs and locked areas.
+
+All of them are values that say how something came about, so that it can come about again: a
+`Run` which weights (this recipe, on these clicks), a `Lock` which labels (this area, of the map
+of these clicks and weights). Maps and weights are only caches of that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+from napari_disca.annotations.areas import Area
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.errors import RecipeError
+from napari_disca.networks import Delta
+from napari_disca.recipes import Adaptation, Recipe, recipe_fields
+
+#: The maps that clicks change.
+Guided: TypeAlias = Literal["disir", "disca"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adapted:
+    """A run of a recipe; also the event of `Session.adapt` that `Session.handle` adopts.
+
+    Attributes
+    ----------
+    adaptation : Adaptation
+        What was learned. In the history it holds no network.
+    recipe : Recipe
+    weights : str
+        Fingerprint of the adapted network; empty while the run is still to be made, since it was
+        changed by an edit of the clicks.
+    changed : Delta or None
+        What differs from the pretrained network; None where it is to be found in the cache of
+        deltas, or learned again.
+    clicks : Clicks
+        Learned from.
+    locks : tuple of Lock
+        Learned from, too.
+    seed : int
+    base : Adapted or None
+        The run it goes on from, if the recipe does.
+    key : str
+        Name of what was learned: runs of equal keys learn the same on one machine.
+    """
+
+    adaptation: Adaptation
+    recipe: Recipe
+    weights: str = ""
+    changed: Delta | None = None
+    clicks: Clicks = field(default_factory=Clicks)
+    locks: tuple[Lock, ...] = ()
+    seed: int = 0
+    base: Adapted | None = None
+    key: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        facts = (
+            _described(self.recipe),
+            [(c.row, c.col, c.label) for c in self.clicks],
+            [lock.digest for lock in self.locks],
+            self.seed,
+            self.base.key if self.base is not None else "",
+        )
+        object.__setattr__(self, "key", _digest(facts))
+
+    def edited(
+        self, edit: Callable[[Click], Click | None], locks: Iterable[Lock]
+    ) -> Adapted | None:
+        """The run as it would be had the clicks and locks always been what they are now.
+
+        Parameters
+        ----------
+        edit : callable
+            Click -> what became of it, None if it was removed.
+        locks : iterable of Lock
+            Those that are left.
+
+        Returns
+        -------
+        Adapted or None
+            Self where nothing changes. What is not learned yet has no weights. Where nothing is
+            left to learn from, the run before, if it went on from one.
+        """
+        left = set(locks)
+        base = self.base.edited(edit, left) if self.base is not None else None
+        clicks = Clicks(tuple(new for click in self.clicks if (new := edit(click)) is not None))
+        kept = tuple(lock for lock in self.locks if lock in left)
+        if base is self.base and clicks == self.clicks and kept == self.locks:
+            return self
+        if not clicks:
+            return base
+        return Adapted(Adaptation(None), self.recipe, "", None, clicks, kept, self.seed, base)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lock:
+    """An area that the user has checked: its pixels keep the labels that they had.
+
+    Attributes
+    ----------
+    number : int
+        Its name in the session.
+    area : Area
+    map : "disir" or "disca"
+        Whose labels they are.
+    clicks : Clicks
+    run : Adapted or None
+        What that map was made of; None for the pretrained weights.
+    under : tuple of Lock
+        Areas locked before, whose labels it shows where they meet.
+    digest : str
+    """
+
+    number: int
+    area: Area
+    map: Guided
+    clicks: Clicks
+    run: Adapted | None
+    under: tuple[Lock, ...]
+    digest: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        facts = (
+            self.area.digest,
+            self.map,
+            [(c.row, c.col, c.label) for c in self.clicks],
+            self.run.key if self.run is not None else "",
+            [lock.digest for lock in self.under],
+        )
+        object.__setattr__(self, "digest", _digest(facts))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the history: what the session looked like after `title`."""
+
+    title: str
+    clicks: Clicks
+    adapted: Adapted | None
+    locks: tuple[Lock, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """How clicks became others.
+
+    Attributes
+    ----------
+    changed : tuple of (Click, Click)
+        Moved, or given another class, at the same age.
+    removed, added : tuple of Click
+    exact : bool
+        Whether `applied` gives the very clicks, order and all.
+    """
+
+    changed: tuple[tuple[Click, Click], ...] = ()
+    removed: tuple[Click, ...] = ()
+    added: tuple[Click, ...] = ()
+    exact: bool = True
+
+    @classmethod
+    def between(cls, before: Clicks, after: Clicks) -> Edit:
+        """Shortest account of a change."""
+        old, new = set(before), set(after)
+        aligned = zip(before, after, strict=True) if len(before) == len(after) else ()
+        pairs = tuple((a, b) for a, b in aligned if a != b)
+        if pairs and all(a not in new and b not in old for a, b in pairs):
+            return cls(changed=pairs)
+        if after.items and before.added(after.items[-1]) == after:
+            # A click on one that is there gives it another class, and makes it the youngest.
+            last = after.items[-1]
+            below = tuple((c, last) for c in before if c.pixel == last.pixel and c != last)
+            return cls(changed=below, added=(last,))
+        removed = tuple(click for click in before if click not in new)
+        left = before.removed(*removed)
+        same = next(
+            (k for k, (a, b) in enumerate(zip(left, after, strict=False)) if a != b),
+            min(len(left), len(after)),
+        )
+        edit = cls(removed=removed, added=after.items[same:])
+        return replace(edit, exact=edit.applied(before) == after)
+
+    def applied(self, clicks: Clicks) -> Clicks:
+        """Clicks after the change."""
+        became = dict(self.changed)
+        kept = Clicks(tuple(became.get(click, click) for click in clicks))
+        return kept.removed(*self.removed).added(*self.added)
+
+    @property
+    def of(self) -> Callable[[Click], Click | None]:
+        """Click -> what became of it; None for one that was removed."""
+        became: dict[Click, Click | None] = dict(self.changed)
+        became |= dict.fromkeys(self.removed)
+        return lambda click: became.get(click, click)
+
+
+def click_fields(edit: Edit, after: Clicks) -> dict[str, Any]:
+    """A change of clicks as the journal keeps it: as an edit where that says all."""
+    if not edit.exact:
+        return {"set": [_triple(click) for click in after]}
+    fields = {
+        "change": [[_triple(old), _triple(new)] for old, new in edit.changed],
+        "remove": [_triple(click) for click in edit.removed],
+        "add": [_triple(click) for click in edit.added],
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def run_fields(
+    run: Adapted, clicks: Clicks, locks: tuple[Lock, ...], current: Adapted | None
+) -> dict[str, Any]:
+    """A run as the journal keeps it; what is as in the session at that moment is left out."""
+    fields: dict[str, Any] = {
+        "recipe": recipe_fields(run.recipe),
+        "seed": run.seed,
+        "weights": run.weights,
+    }
+    if run.clicks != clicks:
+        fields["clicks"] = [_triple(click) for click in run.clicks]
+    if run.locks != locks:
+        fields["locks"] = [lock.number for lock in run.locks]
+    if run.base is not (current if getattr(run.recipe, "continues", True) else None):
+        base = run.base
+        fields["base"] = None if base is None else run_fields(base, clicks, locks, None)
+    return fields
+
+
+def _triple(click: Click) -> list[int]:
+    return [click.row, click.col, click.label]
+
+
+def _described(recipe: Recipe) -> str:
+    try:
+        return json.dumps(recipe_fields(recipe), sort_keys=True)
+    except RecipeError:  # a script's own, which has no name but what it looks like
+        return repr(recipe)
+
+
+def _digest(facts: object) -> str:
+    return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()

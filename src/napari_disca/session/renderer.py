@@ -1,0 +1,416 @@
+"""Labels of tiles: what a network says, and over it what the user has locked."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.events import Job, Note
+from napari_disca.core.tiling import Tile, Tiling, Window
+from napari_disca.inference.feature_similarity import Likeness
+from napari_disca.inference.features import FeatureCache
+from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.predict import Pixels, Predicted, Predictor, TileClicks, read_pixels
+from napari_disca.inference.uncertainty import SURE, on_network, share
+from napari_disca.networks import Network, encoder_fingerprint
+from napari_disca.networks.compute import Compute
+from napari_disca.session.history import Adapted, Lock
+from napari_disca.session.weights import Networks
+from napari_disca.storage.label_pyramid import NO_DATA
+
+#: Bytes of compressed tiles kept so that undo and redo need no network.
+_RECENT_BYTES = 64 << 20
+#: States kept of one tile.
+_RECENT_STATES = 12
+#: Checked pixels that a recipe learns from: of so many tiles, so many each. A crop and its
+#: forward pass come with every tile, so these are what a few more clicks would cost.
+_SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
+#: Bytes of logits of tiles with clicks: of those that a click or two touch.
+_LOGITS_BYTES = 128 << 20
+#: Networks made ready for prediction that are kept.
+_READY_NETWORKS = 3
+
+#: What a network has just given, by tile and state.
+Made: TypeAlias = dict[tuple[int, str], Predicted]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """Labels of a tile.
+
+    Attributes
+    ----------
+    labels : (height, width) array of uint8
+        Of the tile's kept pixels, on the image's grid; 255 where there is no data.
+    locked : int
+        How many of its pixels are locked.
+    flipped : int
+        How many of these would be others, were they not.
+    uncertainty : (rows, cols) array of uint8, or None
+        Of its cells; what is locked counts as sure. None if it is not known.
+    """
+
+    labels: NDArray[np.uint8]
+    locked: int = 0
+    flipped: int = 0
+    uncertainty: NDArray[np.uint8] | None = None
+
+
+class Drawing:
+    """Draws tiles of one image with the networks of its runs.
+
+    Parameters
+    ----------
+    inputs : NetworkInput
+    tiling : Tiling
+    compute : Compute
+    networks : Networks
+    features : FeatureCache, optional
+        For adapted networks whose encoder is still the pretrained one.
+    """
+
+    def __init__(
+        self,
+        inputs: NetworkInput,
+        tiling: Tiling,
+        compute: Compute,
+        networks: Networks,
+        features: FeatureCache | None = None,
+    ) -> None:
+        self.networks = networks
+        self.features = features or FeatureCache()
+        self._logits = FeatureCache(_LOGITS_BYTES)
+        self._encoder = encoder_fingerprint(networks.original)
+        self._predictors: OrderedDict[str, Predictor] = OrderedDict()
+        self.recent = RecentTiles(_RECENT_BYTES)
+        #: A tile as the pretrained network has drawn it, where that can be read.
+        self.initial: Callable[[Tile], Predicted | None] = lambda _: None
+        self._inputs = inputs
+        self._tiling = tiling
+        self._compute = compute
+        #: Clicks by tile of the maps that locks were taken from.
+        self._assigned: dict[str, TileClicks] = {}
+        #: The locks that were asked for last, by tile.
+        self._indexed: tuple[tuple[Lock, ...], dict[int, tuple[Lock, ...]]] = ((), {})
+
+    def window(self, tile: Tile) -> Window:
+        """What a tile keeps, on the image's grid."""
+        return self._inputs.image_window(tile.keep)
+
+    def touching(self, locks: tuple[Lock, ...], tile: Tile) -> tuple[Lock, ...]:
+        """Locks that may hold pixels of a tile."""
+        return self._by_tile(locks).get(tile.index, ())
+
+    def _by_tile(self, locks: tuple[Lock, ...]) -> dict[int, tuple[Lock, ...]]:
+        if not locks:
+            return {}
+        # Asked for every tile of a large image, so looked up rather than tried out.
+        known, by_tile = self._indexed
+        if known is not locks:
+            by_tile = self._index(locks)
+            self._indexed = locks, by_tile
+        return by_tile
+
+    def _index(self, locks: tuple[Lock, ...]) -> dict[int, tuple[Lock, ...]]:
+        by_tile: dict[int, tuple[Lock, ...]] = {}
+        for lock in locks:
+            for tile in self._tiling.touching(self._inputs.network_window(lock.area.window)):
+                if lock.area.window & self.window(tile):
+                    by_tile[tile.index] = (*by_tile.get(tile.index, ()), lock)
+        return by_tile
+
+    def state(
+        self, run: Adapted | None, clicks: TileClicks, locks: tuple[Lock, ...], tile: Tile
+    ) -> str:
+        """Fingerprint of what a tile's labels depend on besides its pixels."""
+        state = clicks.state(self.networks.name(run), tile)
+        digests = [lock.digest for lock in self.touching(locks, tile)]
+        if not digests:
+            return state
+        joined = hashlib.blake2b(" ".join(digests).encode(), digest_size=8).hexdigest()
+        return f"{state}#{joined}"
+
+    def locked_states(
+        self, run: Adapted | None, clicks: TileClicks, locks: tuple[Lock, ...]
+    ) -> dict[int, str]:
+        """States of the tiles that locks may hold pixels of, by index."""
+        return {
+            index: self.state(run, clicks, locks, self._tiling[index])
+            for index in self._by_tile(locks)
+        }
+
+    def wants_pixels(
+        self, tile: Tile, state: str, run: Adapted | None, clicks: TileClicks
+    ) -> Literal["", "mask", "image"]:
+        """What of a tile is to be read for a state: nothing, where there is data, or all."""
+        base = clicks.state(self.networks.name(run), tile)
+        if self.recent.has(tile.index, state) or self.recent.has(tile.index, base):
+            return ""
+        predictor = self._predictors.get(self.networks.name(run))
+        known = predictor is not None and predictor.knows(tile, clicks.of(tile))
+        return "mask" if known else "image"
+
+    def predict(
+        self, tiles: Sequence[Pixels], run: Adapted | None, clicks: TileClicks, made: Made
+    ) -> None:
+        """Ask a network at hand for tiles that are not known, all together.
+
+        Parameters
+        ----------
+        made : dict
+            Where the labels go.
+        """
+        name = self.networks.name(run)
+        asked: dict[tuple[int, str], tuple[Pixels, Clicks]] = {}
+        for pixels in tiles:
+            tile = pixels.tile
+            key = tile.index, clicks.state(name, tile)
+            if key not in made and not self.recent.has(*key):
+                asked[key] = pixels, clicks.of(tile)
+        predictor = self._predictors.get(name)
+        if asked and predictor is not None:
+            made.update(zip(asked, predictor.batch(list(asked.values())), strict=True))
+
+    def notes(self) -> Iterator[Note]:
+        """What the user has not been told yet."""
+        # An abandoned job may still add one.
+        for predictor in list(self._predictors.values()):
+            yield from predictor.notes()
+
+    def _predictor(
+        self, run: Adapted | None, network: Network, likeness: Likeness | None = None
+    ) -> Predictor:
+        """Predictor of a run's network; the last few stay ready."""
+        name = self.networks.name(run)
+        predictor = self._predictors.pop(name, None)
+        if predictor is None:
+            # Only an adapted network can come back to the same features again and again.
+            encoder = "" if network is self.networks.original else encoder_fingerprint(network)
+            frozen = bool(encoder) and encoder == self._encoder
+            near = self.networks.near(run)
+            predictor = Predictor(
+                network,
+                self._inputs,
+                self._compute,
+                (encoder, self.features) if frozen else None,
+                near=None if near is None else self._predictor(None, near),
+                likeness=likeness,
+                pretrained=self._pretrained,
+                kept=(name, self._logits),
+                uncertain=True,
+            )
+        self._predictors[name] = predictor
+        if len(self._predictors) > _READY_NETWORKS:
+            self._predictors.popitem(last=False)
+        return predictor
+
+    def network(self, run: Adapted | None) -> Job[Network]:
+        """Job that returns the network of a run, and makes it ready for prediction."""
+        network = yield from self.networks.network(run, self.sample)
+        likeness = yield from self.networks.likeness(run, network)
+        self._predictor(run, network, likeness)
+        return network
+
+    def _pretrained(self, tile: Tile) -> Predicted | None:
+        """What the pretrained network says of a tile without clicks, if it is at hand."""
+        known = self.recent.get(tile.index, self.networks.weights)
+        return self.initial(tile) if known is None else Predicted(known.labels, known.uncertainty)
+
+    def draw(
+        self,
+        tile: Tile,
+        run: Adapted | None,
+        clicks: TileClicks,
+        locks: tuple[Lock, ...],
+        made: Mapping[tuple[int, str], Predicted],
+    ) -> Job[Drawn]:
+        """Job that draws a tile.
+
+        Parameters
+        ----------
+        made : mapping
+            What `predict` has given for it.
+
+        Raises
+        ------
+        RasterError
+            If its pixels cannot be read.
+        """
+        touching = self.touching(locks, tile)
+        state = clicks.state(self.networks.name(run), tile)
+        if (tile.index, state) in made:
+            labels, unsure = made[tile.index, state]
+            base = Drawn(labels, uncertainty=unsure)
+            if touching:
+                self.recent.put(tile.index, state, base)
+        else:
+            base = yield from self._base(tile, run, clicks, keep=bool(touching))
+        if not touching:
+            return base
+        labels, unsure = base.labels.copy(), base.uncertainty
+        free = yield from self._overlay(touching, labels, tile)
+        locked = int((~free & (labels != NO_DATA)).sum())
+        if unsure is not None:
+            there = on_network(free, self.window(tile), tile.keep, self._inputs)
+            checked = share(there, tile.keep) <= 0.5
+            unsure = np.where(checked, np.minimum(unsure, np.uint8(SURE)), unsure)
+        return Drawn(labels, locked, int((labels != base.labels).sum()), unsure)
+
+    def sample(self, locks: tuple[Lock, ...], seed: int) -> Job[Clicks]:
+        """Job that returns some pixels of locked areas, with their labels."""
+        if not locks:
+            return Clicks()
+        tiles = [tile for tile in self._tiling if self.touching(locks, tile)]
+        rng = np.random.default_rng(seed)
+        found: list[Click] = []
+        used = 0
+        for index in rng.permutation(len(tiles)):
+            tile = tiles[index]
+            window = self.window(tile)
+            labels = np.full(window.shape, NO_DATA, dtype=np.uint8)
+            yield from self._overlay(self.touching(locks, tile), labels, tile)
+            rows, cols = np.nonzero(labels != NO_DATA)
+            if not len(rows):
+                continue
+            chosen = rng.choice(len(rows), min(_SAMPLED_PIXELS, len(rows)), replace=False)
+            found += [
+                Click(window.top + row, window.left + col, int(labels[row, col]))
+                for row, col in zip(rows[chosen].tolist(), cols[chosen].tolist(), strict=True)
+            ]
+            used += 1
+            if used == _SAMPLED_TILES:
+                break
+        return Clicks(tuple(found))
+
+    def _base(
+        self, tile: Tile, run: Adapted | None, clicks: TileClicks, *, keep: bool
+    ) -> Job[Drawn]:
+        """What the network says, whatever is locked."""
+        state = clicks.state(self.networks.name(run), tile)
+        known = self.recent.get(tile.index, state)
+        if known is not None:
+            return known
+        yield from self.network(run)
+        asked = read_pixels(self._inputs, tile), clicks.of(tile)
+        labels, unsure = self._predictors[self.networks.name(run)].batch([asked])[0]
+        drawn = Drawn(labels, uncertainty=unsure)
+        if keep:
+            self.recent.put(tile.index, state, drawn)
+        return drawn
+
+    def _overlay(
+        self, locks: Iterable[Lock], labels: NDArray[np.uint8], tile: Tile
+    ) -> Job[NDArray[np.bool_]]:
+        """Write the labels of locked pixels; where areas meet, the one locked first counts.
+
+        Returns which pixels are not locked.
+        """
+        window = self.window(tile)
+        free = np.ones(window.shape, dtype=np.bool_)
+        for lock in locks:
+            here = lock.area.mask(window) & free
+            if here.any():
+                held = yield from self._held(lock, tile)
+                labels[here] = held[here]
+                free &= ~here
+        return free
+
+    def _held(self, lock: Lock, tile: Tile) -> Job[NDArray[np.uint8]]:
+        """What a locked area shows in a tile: the labels that it had when it was locked."""
+        name = f"#{lock.digest}"
+        known = self.recent.get(tile.index, name)
+        if known is not None:
+            return known.labels
+        if lock.digest not in self._assigned:
+            self._assigned[lock.digest] = TileClicks.assign(lock.clicks, self._inputs, self._tiling)
+        run = lock.run if lock.map == "disca" else None
+        base = yield from self._base(tile, run, self._assigned[lock.digest], keep=False)
+        labels = base.labels.copy()
+        yield from self._overlay(self.touching(lock.under, tile), labels, tile)
+        labels[~lock.area.mask(self.window(tile))] = NO_DATA  # takes no room
+        self.recent.put(tile.index, name, Drawn(labels))
+        return labels
+
+
+class RecentTiles:
+    """Compressed labels of recently drawn tiles, the least recently used forgotten first.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._tiles: OrderedDict[int, OrderedDict[str, _Packed]] = OrderedDict()
+        # Written by the job's thread; a second job may start before the first has ended.
+        self._lock = threading.Lock()
+
+    def put(self, tile: int, state: str, drawn: Drawn) -> None:
+        """Keep what a tile looks like in a state."""
+        with self._lock:
+            if state in self._tiles.get(tile, {}):
+                return
+        packed = _Packed.of(drawn)
+        with self._lock:
+            states = self._tiles.setdefault(tile, OrderedDict())
+            self._tiles.move_to_end(tile)
+            if state not in states:
+                states[state] = packed
+                self._bytes += packed.nbytes
+            while len(states) > _RECENT_STATES:
+                self._bytes -= states.popitem(last=False)[1].nbytes
+            while self._bytes > self._limit and len(self._tiles) > 1:
+                _, gone = self._tiles.popitem(last=False)
+                self._bytes -= sum(old.nbytes for old in gone.values())
+
+    def has(self, tile: int, state: str) -> bool:
+        """Whether `get` would give something."""
+        with self._lock:
+            return state in self._tiles.get(tile, {})
+
+    def get(self, tile: int, state: str) -> Drawn | None:
+        """What a tile looks like in a state, if that is still known."""
+        with self._lock:
+            states = self._tiles.get(tile)
+            packed = states.get(state) if states is not None else None
+            if states is None or packed is None:
+                return None
+            states.move_to_end(state)
+            self._tiles.move_to_end(tile)
+        return packed.drawn()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Packed:
+    shape: tuple[int, int]
+    data: bytes
+    locked: int
+    flipped: int
+    uncertainty: NDArray[np.uint8] | None
+    nbytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        beside = 0 if self.uncertainty is None else self.uncertainty.nbytes
+        object.__setattr__(self, "nbytes", len(self.data) + beside)
+
+    @classmethod
+    def of(cls, drawn: Drawn) -> _Packed:
+        height, width = drawn.labels.shape
+        data = zlib.compress(np.ascontiguousarray(drawn.labels).tobytes(), level=1)
+        return cls((height, width), data, drawn.locked, drawn.flipped, drawn.uncertainty)
+
+    def drawn(self) -> Drawn:
+        labels = np.frombuffer(zlib.decompress(self.data), dtype=np.uint8).reshape(self.shape)
+        return Drawn(labels, self.locked, self.flipped, self.uncertainty)

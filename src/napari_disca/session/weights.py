@@ -1,0 +1,257 @@
+"""The networks of a session: the pretrained one, and those that its runs have learned.
+
+A run's network is kept while it is in use, rebuilt from its delta, or learned again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.errors import out_of_memory
+from napari_disca.core.events import Job, Note
+from napari_disca.core.tiling import Tiling
+from napari_disca.inference.crops import Crop
+from napari_disca.inference.feature_similarity import Likeness, likeness
+from napari_disca.inference.network_view import NetworkInput
+from napari_disca.networks import Delta, DeltaCache, Network, fingerprint
+from napari_disca.networks.compute import Compute
+from napari_disca.recipes import Adaptation, crops_for
+from napari_disca.session.history import Adapted, Lock
+
+T = TypeVar("T")
+
+#: Whole networks, and bytes of deltas, that are kept besides the pretrained one.
+_NETWORKS = 3
+_DELTA_BYTES = 256 << 20
+#: A few kilobytes each.
+_LIKENESSES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Event: a run of the history was made (again).
+
+    Attributes
+    ----------
+    run : Adapted
+    weights : str
+        Fingerprint of the network.
+    expected : str
+        What it was when it was learned before; empty if that is not known. It may differ on
+        another machine.
+    """
+
+    run: Adapted
+    weights: str
+    expected: str
+
+
+class Networks:
+    """Networks by what they have learned.
+
+    Parameters
+    ----------
+    original : Network
+        The pretrained one, on the CPU; left as it is.
+    inputs : NetworkInput
+    tiling : Tiling
+    compute : Compute
+    """
+
+    def __init__(
+        self, original: Network, inputs: NetworkInput, tiling: Tiling, compute: Compute
+    ) -> None:
+        self.original = original
+        self.weights = fingerprint(original)
+        #: Deltas on disk; None: what is forgotten is learned again.
+        self.cache: DeltaCache | None = None
+        self._inputs = inputs
+        self._tiling = tiling
+        self._compute = compute
+        self._kept: OrderedDict[str, Network] = OrderedDict()
+        self._deltas: OrderedDict[str, Delta] = OrderedDict()
+        self._known: dict[str, str] = {}
+        self._likenesses: OrderedDict[str, Likeness] = OrderedDict()
+        # A second job may start before the first has ended.
+        self._lock = threading.Lock()
+
+    def name(self, run: Adapted | None) -> str:
+        """What tells apart the networks of runs, also of those that are not made yet."""
+        if run is None or not run.recipe.learns:
+            return self.weights
+        # A run that is known to have left the weights alone has the pretrained network.
+        kept_close = (run.weights or self._known.get(run.key)) == self.weights
+        return self.weights if kept_close else f"run-{run.key}"
+
+    def near(self, run: Adapted | None) -> Network | None:
+        """The network that reads the clicks beside a run's own, if there is another one."""
+        if run is None or self.name(run) == self.weights:
+            return None
+        return self.original if run.recipe.holds_near else None
+
+    def likeness(self, run: Adapted | None, network: Network) -> Job[Likeness | None]:
+        """Job that returns how a run's network sees the clicks that it has learned from.
+
+        None where what is learned counts everywhere.
+
+        Parameters
+        ----------
+        run : Adapted or None
+        network : Network
+            Of `network`.
+        """
+        if run is None or self.near(run) is None or run.recipe.likeness == 0:
+            return None
+        known = self._likenesses.get(run.key)
+        if known is None:
+            crops = yield from crops_for(run.recipe, self._inputs, run.clicks, self._tiling)
+            least = run.recipe.likeness
+            known = yield from self._somewhere(
+                lambda compute: likeness(network, crops, least, compute), "looking"
+            )
+            with self._lock:
+                self._likenesses[run.key] = known
+                while len(self._likenesses) > _LIKENESSES:
+                    self._likenesses.popitem(last=False)
+        return known
+
+    def expect(self, key: str, weights: str) -> None:
+        """Remember the fingerprint of what the runs of a key learn."""
+        if weights:
+            self._known[key] = weights
+
+    def ready(self, run: Adapted | None) -> bool:
+        """Whether a run's network is at hand without learning, as far as one can tell at once."""
+        if run is None or not run.recipe.learns or run.changed is not None:
+            return True
+        with self._lock:
+            if run.key in self._kept or run.key in self._deltas:
+                return True
+        return self._restored(run) is not None
+
+    def adopt(
+        self, run: Adapted, delta: Delta | None, network: Network | None, weights: str
+    ) -> bool:
+        """Keep what a run has learned; whether it is on disk, too."""
+        self.expect(run.key, weights)
+        with self._lock:
+            if network is not None:
+                self._kept[run.key] = network
+                self._kept.move_to_end(run.key)
+                while len(self._kept) > _NETWORKS:
+                    self._kept.popitem(last=False)
+            if delta is not None:
+                self._deltas[run.key] = delta
+                while sum(d.nbytes for d in self._deltas.values()) > _DELTA_BYTES:
+                    self._deltas.popitem(last=False)
+        if delta is None or self.cache is None or not weights:
+            return False
+        return self.cache.put(weights, delta)
+
+    def network(
+        self, run: Adapted | None, sample: Callable[[tuple[Lock, ...], int], Job[Clicks]]
+    ) -> Job[Network]:
+        """Job that returns a run's network.
+
+        Parameters
+        ----------
+        run : Adapted or None
+            None: the pretrained network.
+        sample : callable
+            ``sample(locks, seed)`` is a job that returns checked pixels to learn from.
+
+        Yields
+        ------
+        Progress, and Learned where it had to be learned.
+        """
+        if run is None or not run.recipe.learns:
+            return self.original
+        with self._lock:
+            network = self._kept.get(run.key)
+            delta = run.changed or self._deltas.get(run.key)
+        if network is None and delta is not None:
+            network = delta.applied(self.original)
+        if network is None:
+            network = self._restored(run)
+        if network is None:
+            made = yield from self.learn(run, sample)
+            network = made.adaptation.network or self.original
+            yield Learned(made, made.weights, run.weights or self._known.get(run.key, ""))
+            self.adopt(run, made.changed, network, made.weights)
+        else:
+            self.adopt(run, None, network, "")
+        return network
+
+    def learn(
+        self, run: Adapted, sample: Callable[[tuple[Lock, ...], int], Job[Clicks]]
+    ) -> Job[Adapted]:
+        """Job that makes a run, and returns it with its network.
+
+        Yields
+        ------
+        Progress
+
+        Raises
+        ------
+        RecipeError
+            If what was learned is not finite.
+        """
+        current = None
+        if run.base is not None:
+            current = yield from self.network(run.base, sample)
+        kept = yield from sample(run.locks, run.seed)
+        crops = yield from crops_for(run.recipe, self._inputs, run.clicks, self._tiling, kept)
+        adaptation = yield from self._adapted(run, crops, current)
+        # What is used is what can be kept, so that a session that is opened again has the very
+        # same network. The map does not notice one part in 2048 of a small change.
+        delta = Delta.between(adaptation.network or self.original, self.original)
+        network = delta.applied(self.original)
+        network.eval().requires_grad_(False)
+        return replace(
+            run,
+            adaptation=replace(adaptation, network=network),
+            weights=fingerprint(network),
+            changed=delta,
+        )
+
+    def _adapted(
+        self, run: Adapted, crops: Sequence[Crop], current: Network | None
+    ) -> Job[Adaptation]:
+        """Let the recipe learn."""
+
+        def learn(compute: Compute) -> Job[Adaptation]:
+            return run.recipe.adapt(
+                self.original, crops, current=current, compute=compute, seed=run.seed
+            )
+
+        adaptation: Adaptation = yield from self._somewhere(learn, "learning")
+        return adaptation
+
+    def _somewhere(self, work: Callable[[Compute], Job[T]], what: str) -> Job[T]:
+        """Run a job on the device; on the CPU where the device's memory is full."""
+        compute = self._compute
+        try:
+            result: T = yield from work(compute)
+            return result
+        except RuntimeError as error:
+            if compute.last_resort or not out_of_memory(error):
+                raise
+        # Not in the handler: the error holds on to the tensors of the failed attempt.
+        compute.free()
+        yield Note(f"The memory of the {compute.device.type} device is full: {what} on the CPU")
+        result = yield from work(compute.on_cpu())
+        return result
+
+    def _restored(self, run: Adapted) -> Network | None:
+        weights = run.weights or self._known.get(run.key, "")
+        if self.cache is None or not weights:
+            return None
+        network = self.cache.network(weights, self.original)
+        if network is not None:
+            self.adopt(run, None, network, "")
+        return network

@@ -1,0 +1,107 @@
+"""Files that are either complete or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from glob import escape
+from pathlib import Path
+
+from napari_disca.core.errors import ExportError
+
+#: Bytes in a name that every usual file system takes.
+_LONGEST_NAME = 255
+#: Seconds after which what a killed program left half-written is removed by the next one.
+_ABANDONED = 24 * 3600.0
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name in the same folder; on success it becomes `path`.
+
+    The file is flushed to disk before it is renamed, and the folder after, so that after a crash
+    `path` is the old file or the new one, never half of one. On an error the temporary file is
+    removed and `path` is untouched.
+
+    Parameters
+    ----------
+    path : str or path
+        Where the complete file goes; its folder is made where it lacks.
+
+    Raises
+    ------
+    ExportError
+        If the operating system refuses (read-only folder, full disk).
+    """
+    path = Path(path)
+    temporary = _beside(path)
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            mode = _mode(path, temporary)
+            yield temporary
+            descriptor = os.open(temporary, os.O_RDWR)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            temporary.chmod(mode)
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            if isinstance(error, ExportError):
+                raise
+            raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        _sweep(path)
+
+
+def _mode(path: Path, temporary: Path) -> int:
+    """Permissions of the file that is replaced, or of any new file in its folder.
+
+    Some libraries make their files readable by their owner alone.
+    """
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
+    temporary.touch()
+    mode = stat.S_IMODE(temporary.stat().st_mode)
+    temporary.unlink()
+    return mode
+
+
+def _beside(path: Path) -> Path:
+    """Temporary name of this process. The suffix stays last: GDAL and others go by it."""
+    ending = f".{os.getpid()}.part{path.suffix}"
+    stem = _stem(path, len(os.fsencode(ending)))
+    return path.with_name(f".{stem}{ending}")
+
+
+def _stem(path: Path, room: int) -> str:
+    if len(os.fsencode(path.stem)) + room + 1 <= _LONGEST_NAME:
+        return path.stem
+    return hashlib.blake2b(os.fsencode(path.stem), digest_size=8).hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a renaming last; Windows has no such call, and some network disks refuse it."""
+    if os.name == "posix":
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed programs have left of the same file."""
+    with suppress(OSError, ValueError):
+        for left in path.parent.glob(f".{escape(_stem(path, 32))}.*.part{escape(path.suffix)}"):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink(missing_ok=True)

@@ -1,0 +1,169 @@
+"""The growing label map: a pyramid of uint8 arrays, painted patch by patch.
+
+Stored values are *class id + 1*, and 0 where nothing is painted: that is what napari shows as
+transparent, and a file of zeros takes no room on disk until it is painted. `Canvas.read` gives
+class ids back.
+"""
+
+from __future__ import annotations
+
+import mmap
+import shutil
+import weakref
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.core.errors import ExportError
+from napari_disca.core.tiling import Window
+from napari_disca.storage.preallocated import Room, scratch_folder
+
+#: Value of `Canvas.read` where nothing is painted or the image has no data.
+NO_DATA = 255
+
+#: Levels with at most this many pixels live in memory. napari keeps the coarsest level of a
+#: pyramid as a NumPy array, so that one must be.
+_IN_MEMORY = 1 << 22
+_COARSEST = 1024
+#: Bytes of the files' pages painted or read after which they are given back to the system. They
+#: would count as this program's memory until the whole map is there; the data stay in the file.
+_GIVE_BACK = 32 << 20
+#: Linux maps this much around what is read, where it is at hand.
+_AROUND = 64 << 10
+
+
+class Canvas:
+    """A label map of any size that can be painted in place.
+
+    Large levels are memory-mapped files.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width in pixels.
+    folder : Path, optional
+        Where the files are kept; what an earlier canvas of this shape left there is shown again.
+        By default they lie in a folder of the user's cache that is removed with the canvas.
+
+    Attributes
+    ----------
+    levels : tuple of (h, w) arrays of uint8
+        Class id + 1, 0 where nothing is painted; each level is every second pixel of the one
+        before. The arrays stay the same objects for the life of the canvas.
+    folder : Path or None
+        Where the files are; None if everything is in memory.
+
+    Raises
+    ------
+    ExportError
+        If there is no room for the files, or the folder cannot be written.
+    """
+
+    def __init__(self, shape: tuple[int, int], folder: Path | None = None) -> None:
+        self.shape = shape
+        shapes = [shape]
+        while max(shapes[-1]) > _COARSEST:
+            height, width = shapes[-1]
+            shapes.append((-(-height // 2), -(-width // 2)))
+        self._maps: list[mmap.mmap] = []
+        self._rooms: dict[int, Room] = {}
+        self._touched = 0
+        self.folder = folder
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+            elif shape[0] * shape[1] > _IN_MEMORY:
+                self.folder = scratch_folder("map")
+                weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+            levels: list[NDArray[np.uint8]] = []
+            for k, size in enumerate(shapes):
+                levels.append(self._new_level(k, size, kept=folder is not None, finer=levels))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ExportError(
+                f"no room for a map of {shape[0]} x {shape[1]} pixels in {self.folder}: {reason}"
+            ) from error
+        self.levels = tuple(levels)
+
+    def _new_level(
+        self, index: int, shape: tuple[int, int], *, kept: bool, finer: list[NDArray[np.uint8]]
+    ) -> NDArray[np.uint8]:
+        pixels = shape[0] * shape[1]
+        # What is to be kept must be in a file, at least at full resolution.
+        if self.folder is None or (pixels <= _IN_MEMORY and (index or not kept)):
+            if kept and finer:
+                return np.ascontiguousarray(finer[-1][::2, ::2])
+            return np.zeros(shape, dtype=np.uint8)
+        path = self.folder / f"level{index}"
+        there = path.exists() and path.stat().st_size == pixels
+        self._rooms[index] = Room(path, pixels, keep=there)
+        with path.open("r+b") as file:
+            mapped = mmap.mmap(file.fileno(), pixels)
+        self._maps.append(mapped)
+        return np.ndarray(shape, dtype=np.uint8, buffer=mapped)
+
+    def paint(self, window: Window, labels: NDArray[np.uint8]) -> None:
+        """Write class ids (255: none) into all levels.
+
+        Parameters
+        ----------
+        window : Window
+            Where; inside the canvas.
+        labels : (height, width) array of uint8
+
+        Raises
+        ------
+        ExportError
+            If the disk is full; nothing is painted then.
+        """
+        self._make_room(window)
+        # 255 + 1 wraps to 0, "nothing".
+        self.levels[0][window.slices] = labels + np.uint8(1)
+        for k, level in enumerate(self.levels[1:], start=1):
+            step = 1 << k
+            rows = slice(-(-window.top // step), -(-window.bottom // step))
+            cols = slice(-(-window.left // step), -(-window.right // step))
+            if rows.start < rows.stop and cols.start < cols.stop:
+                level[rows, cols] = self.levels[0][
+                    rows.start * step : (rows.stop - 1) * step + 1 : step,
+                    cols.start * step : (cols.stop - 1) * step + 1 : step,
+                ]
+        self._spend(window)
+
+    def _make_room(self, window: Window) -> None:
+        try:
+            for k, room in self._rooms.items():
+                width = self.levels[k].shape[1]
+                room.ask((window.top >> k) * width, -(-window.bottom // (1 << k)) * width)
+        except OSError as error:
+            raise ExportError(
+                f"no room for the map in {self.folder}: {error.strerror or error}; free some, "
+                "then go on"
+            ) from error
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Class ids of a window as a new array; 255 where nothing is painted."""
+        labels: NDArray[np.uint8] = np.asarray(self.levels[0][window.slices]) - np.uint8(1)
+        self._spend(window)
+        return labels
+
+    def _spend(self, window: Window) -> None:
+        # In a wide map a tile's rows lie far apart, and what is around each is mapped, too. Twice,
+        # since all coarser levels together have as many rows again.
+        self._touched += 2 * window.height * min(self.shape[1], window.width + _AROUND)
+        if self._touched > _GIVE_BACK:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Let go of the memory that holds parts of the files; what is painted stays."""
+        self._touched = 0
+        if hasattr(mmap, "MADV_DONTNEED"):  # Windows trims working sets by itself
+            for mapped in self._maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
+
+    def clear(self) -> None:
+        """Forget all that was painted."""
+        for level in self.levels:
+            level[:] = 0
+        self.give_back()

@@ -1,0 +1,152 @@
+"""Maps on a Dask cluster; what needs no cluster is told by `tests/cli/test_scheduler.py` too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from builders import make_card, make_network
+from napari_disca.batch import cluster
+from napari_disca.batch.cluster import Settings, _Order, draw_run, finish_map
+from napari_disca.batch.streaming import MapStream
+from napari_disca.core.errors import DiscaError, ExportError, RasterError
+from napari_disca.core.events import finish
+from napari_disca.exports import read_made_with
+from napari_disca.inference.network_view import NetworkInput
+from napari_disca.networks import fingerprint as network_fingerprint
+from napari_disca.networks import load_network, save_network
+from napari_disca.raster import fingerprint, open_raster
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.batch.streaming._RUN_TILES", 2)
+    yield
+    cluster._loaded_stream.cache_clear()
+    cluster._loaded_network.cache_clear()
+
+
+@pytest.fixture
+def plain(tmp_path, image, compute) -> tuple[MapStream, _Order]:
+    """A map's stream in this process, and what a worker is told of it."""
+    path = tmp_path / "image.tif"
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=150,
+        width=200,
+        count=3,
+        dtype="uint8",
+        transform=rasterio.Affine(0.5, 0, 100, 0, -0.5, 200),
+    ) as file:
+        file.write(image.transpose(2, 0, 1))
+    weights = save_network(make_network(), tmp_path / "small.safetensors")
+    network = load_network(weights)
+    stream = MapStream(NetworkInput(open_raster(path), network.card), network, compute)
+    order = _Order(
+        str(path),
+        str(tmp_path / "map.tif"),
+        Settings(str(weights), "cpu", "float32"),
+        stream.inputs.bands,
+        1.0,
+        fingerprint(stream.inputs.raster),
+        network_fingerprint(network),
+        stream.made_with,
+    )
+    return stream, order
+
+
+def drawn(order: _Order, runs) -> None:
+    order.folder.mkdir(exist_ok=True)
+    for run in runs:
+        draw_run(order, run)
+
+
+def test_the_parts_make_the_very_file_of_predict(plain, tmp_path):
+    stream, order = plain
+    assert len(stream.runs) > 2
+    drawn(order, range(len(stream.runs)))
+    assert finish_map(order) == ()
+    expected = finish(stream.write(tmp_path / "expected.tif"))
+    assert Path(order.output).read_bytes() == expected.read_bytes()
+    assert read_made_with(order.output) == stream.made_with
+    assert not order.folder.exists()
+
+
+def test_parts_that_lack_or_are_damaged_are_told_and_nothing_is_written(plain):
+    stream, order = plain
+    last = len(stream.runs) - 1
+    drawn(order, range(last))
+    assert finish_map(order) == (last,)
+    drawn(order, [last])
+    part = order.part(1)
+    part.write_bytes(part.read_bytes()[:-30])
+    assert finish_map(order) == (1,)
+    np.savez_compressed(part, labels=np.zeros((1, 1), np.uint8))
+    assert finish_map(order) == (1,)
+    assert not part.exists()
+    assert not Path(order.output).exists()
+    drawn(order, [1])
+    assert finish_map(order) == ()
+
+
+def test_a_worker_refuses_what_is_not_the_users(plain, tmp_path):
+    _, order = plain
+    with pytest.raises(ExportError, match="does not see"):
+        draw_run(order, 0)
+    order.folder.mkdir()
+    with pytest.raises(RasterError, match="storage that all machines share"):
+        draw_run(replace(order, image=str(tmp_path / "none.tif")), 0)
+    with pytest.raises(RasterError, match="another image"):
+        draw_run(replace(order, raster="0"), 0)
+    with pytest.raises(DiscaError, match="another network"):
+        draw_run(replace(order, network="0"), 0)
+    with pytest.raises(DiscaError, match="install the same"):
+        draw_run(replace(order, version="0.0.1"), 0)
+    assert list(order.folder.iterdir()) == []
+
+
+def test_parts_of_other_settings_are_removed(plain):
+    _, order = plain
+    drawn(order, [0, 1])
+    other = order.folder / "0123-000000.npz"
+    other.write_bytes(b"of another network")
+    assert cluster._there(order) == {order.part(run).name for run in (0, 1)}
+    assert not other.exists()
+
+
+def test_dask_is_imported_only_when_it_is_asked_for():
+    script = (
+        "import sys, napari_disca.batch.cluster, napari_disca.cli.commands;"
+        "import napari_disca.batch.streaming;"
+        "print(*sorted({'distributed', 'dask'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "\n"
+
+
+def test_the_scheduler_is_found_by_its_file(tmp_path):
+    file = tmp_path / "scheduler.json"
+    file.write_text('{"type": "Scheduler", "address": "tcp://10.0.0.1:8786"}')
+    assert cluster._address(str(file)) == "tcp://10.0.0.1:8786"
+    assert cluster._address("tcp://10.0.0.2:8786") == "tcp://10.0.0.2:8786"
+    file.write_text("{}")
+    with pytest.raises(DiscaError, match="not a file of a Dask scheduler"):
+        cluster._address(str(file))
+
+
+def test_a_map_of_another_card_is_another_map(plain, compute):
+    stream, _ = plain
+    other = make_network(make_card(name="other"))
+    assert MapStream(stream.inputs, other, compute).made_with != stream.made_with

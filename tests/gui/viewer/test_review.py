@@ -1,0 +1,110 @@
+"""The tour of doubtful places, from the button to the camera."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_disca.core.tiling import Window
+from napari_disca.gui.viewer.comparison import view_size
+from napari_disca.inference.uncertainty import SURE
+
+
+@pytest.fixture
+def doubtful(opened):
+    """Two doubtful places, the larger one at the top left."""
+    session = opened.control.session
+    for map_ in session.uncertainty.values():
+        map_[:] = SURE
+        map_[1:4, 1:5] = 200
+        map_[10:12, 10:12] = 200
+    opened.places = Window(16, 16, 48, 64), Window(160, 160, 32, 32)
+    return opened
+
+
+def status(opened):
+    return opened.panel.refine_panel.status.text().splitlines()[0]
+
+
+def look_at(opened, window):
+    """Let the camera rest; what is on screen is set by hand, as the screen's size is unknown."""
+    camera = opened.viewer.scene.camera
+    camera.zoom = 6.0
+    for _ in range(20):
+        opened.viewer.layers["scene"].corner_pixels = np.array(
+            [[window.top, window.left], [window.bottom - 1, window.right - 1]]
+        )
+        opened.control._follow_view()
+
+
+def test_the_button_leads_from_place_to_place(doubtful):
+    camera = doubtful.viewer.scene.camera
+    button = doubtful.panel.refine_panel.buttons["doubtful"]
+    assert button.isEnabled()
+    for number, place in enumerate(doubtful.places, start=1):
+        button.click()
+        assert status(doubtful) == f"Doubtful place {number} of 2"
+        scene = doubtful.viewer.layers["scene"]
+        np.testing.assert_allclose(
+            camera.center[-2:], scene.data_to_world(place.centre)[-2:], rtol=1e-6
+        )
+        shares = [
+            side / doubtful.control.layers.screen_pixels(pixels)
+            for side, pixels in zip(place.shape, view_size(doubtful.viewer), strict=True)
+        ]
+        assert max(shares) == pytest.approx(1 / 3, rel=0.01)
+    button.click()
+    assert status(doubtful) == "Nothing doubtful is left that you haven't looked at"
+
+
+def test_the_key_works_on_every_layer_and_is_nobody_elses(doubtful):
+    for layer in doubtful.viewer.layers:
+        assert "N" not in {str(key) for key in type(layer).class_keymap}, layer
+        action = next(act for key, act in layer.keymap.items() if str(key) == "N")
+    action(layer)
+    assert status(doubtful) == "Doubtful place 1 of 2"
+
+
+def test_what_was_looked_at_is_left_out(doubtful):
+    large, small = doubtful.places
+    doubtful.control._view_timer.stop()
+    look_at(doubtful, large)
+    doubtful.control.next_doubtful()
+    assert status(doubtful) == "Doubtful place 1 of 1"
+    centre = doubtful.viewer.layers["scene"].data_to_world(small.centre)
+    np.testing.assert_allclose(doubtful.viewer.scene.camera.center[-2:], centre, rtol=1e-6)
+
+
+@pytest.mark.parametrize("why", ["in passing", "from afar", "all at once"])
+def test_what_was_hardly_seen_is_not(doubtful, why, monkeypatch):
+    doubtful.control._view_timer.stop()
+    layers, view = doubtful.control.layers, doubtful.places[0]
+    monkeypatch.setattr(layers, "screen_pixels", lambda count: count / 6)
+    if why == "from afar":
+        monkeypatch.setattr(layers, "screen_pixels", lambda count: float(count))
+    if why == "all at once":
+        view = Window.whole(doubtful.control.session.raster.shape)
+    monkeypatch.setattr(layers, "view", lambda: view)
+    for _ in range(3 if why == "in passing" else 20):
+        doubtful.control.touring.follow()
+    doubtful.control.next_doubtful()
+    assert status(doubtful) == "Doubtful place 1 of 2"
+
+
+def test_before_there_is_a_map(panel, opened):
+    control = opened.control
+    for map_ in control.session.uncertainty.values():
+        map_[:] = 0
+    control.next_doubtful()
+    assert status(opened) == "There is no map yet; press Segment"
+    control.close()
+    control.next_doubtful()  # nothing to show, nothing happens
+    assert not opened.panel.refine_panel.buttons["doubtful"].isEnabled()
+
+
+def test_while_the_map_is_being_drawn(doubtful, monkeypatch):
+    session = doubtful.control.session
+    monkeypatch.setattr(type(session), "up_to_date", lambda *_: 0.5)
+    for _ in range(3):
+        doubtful.control.next_doubtful()
+    assert status(doubtful) == "Nothing doubtful is left in what is drawn so far"

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from napari_disca.core.errors import DiscaError
+from napari_disca.core.threads import keep_cores_free
+from napari_disca.networks.compute import Compute
+
+
+def test_auto_takes_what_is_there():
+    chosen = Compute.choose()
+    assert chosen.device.type in ("cpu", "cuda", "mps")
+    with chosen.autocast():
+        product = torch.ones(2, 2, device=chosen.device) @ torch.ones(2, 2, device=chosen.device)
+    assert product.dtype == chosen.dtype
+
+
+def test_a_device_that_is_not_there_is_named_with_those_that_are():
+    missing = "cuda" if not torch.cuda.is_available() else "mps"
+    if torch.backends.mps.is_available() and torch.cuda.is_available():
+        pytest.skip("this machine has every device")
+    with pytest.raises(DiscaError, match=rf"no {missing} device on this machine; there is: cpu"):
+        Compute.choose(missing)
+
+
+@pytest.mark.parametrize(
+    ("device", "precision"), [("tpu", "auto"), ("cpu", "int4"), ("cpu", "float16")]
+)
+def test_nonsense_is_one_clear_line(device, precision):
+    with pytest.raises(DiscaError) as error:
+        Compute.choose(device, precision)
+    assert "\n" not in str(error.value)
+
+
+def test_float32_does_not_autocast():
+    with Compute.choose("cpu", "float32").autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_the_users_own_thread_settings_are_left_alone(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    keep_cores_free()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
