@@ -439,7 +439,7 @@ class User:
         from napari_disca.core.events import finish
         from napari_disca.core.tiling import Window
         from napari_disca.exports import read_legend
-        from napari_disca.inference.network_view import NetworkInput
+        from napari_disca.inference.network_view import NetworkView
         from napari_disca.inference.predict import Predictor, TileClicks, tiling_for
         from napari_disca.raster import fingerprint, open_raster
         from napari_disca.raster.pyramid import ImagePyramid
@@ -453,7 +453,7 @@ class User:
                 finish(pyramid.build())
             for level in pyramid.levels[:2]:
                 np.asarray(level[:64, :64])
-            inputs = NetworkInput(raster, self.network.card)
+            inputs = NetworkView(raster, self.network.card)
             tiling = tiling_for(inputs)
             tile = tiling[len(tiling) // 2]
             window = Window(tile.read.top, tile.read.left, *(min(64, n) for n in tile.read.shape))

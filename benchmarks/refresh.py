@@ -33,7 +33,7 @@ from napari_disca.core.tiling import Tiling, Window
 from napari_disca.networks import Network, load_network
 from napari_disca.raster import open_raster
 from napari_disca.recipes import recipe_named
-from napari_disca.session.history import Adapted
+from napari_disca.session.history import AdaptationRun
 from napari_disca.session.session import Session
 
 #: How many slices the work is cut into.
@@ -141,7 +141,7 @@ def main() -> int:
         job = session.adapt(recipe_named("default", strength="full", passes=1), ("disca",))
         for event in job:  # learning is not part of it
             session.handle(event)
-            if isinstance(event, Adapted):
+            if isinstance(event, AdaptationRun):
                 break
         bare(session, network, 2)
         done = steps = 0

@@ -44,7 +44,7 @@ from napari_disca.evaluation.study import _items, opened
 from napari_disca.networks import load_network
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes import RECIPES
-from napari_disca.session.review import Tour
+from napari_disca.session.review import Review
 from napari_disca.session.session import Session
 from napari_disca.training.folders import hold_out, pairs
 
@@ -100,7 +100,7 @@ class Annotator:
             yield found[0]
 
     def _looking(self, way: str, rng: np.random.Generator) -> Iterator[Click]:
-        session, tour = self.session, Tour(self.session.inputs)
+        session, tour = self.session, Review(self.session.inputs)
         height, width = session.raster.shape
         side = min(height, width, round(_GLANCE / session.inputs.factor))
         for _ in range(_PATIENCE * self.clicks):

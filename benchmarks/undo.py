@@ -159,10 +159,10 @@ def measure_window(image: np.ndarray, weights: str) -> None:
         for _ in range(3):
             # The rest of the map is being drawn afresh, and a tile of it is at work.
             for tile in session.tiling:
-                if not session._drawing.window(tile) & view:
+                if not session._renderer.window(tile) & view:
                     for kept in MAPS:
                         session._drawn.put(kept, tile.index, "other")
-                    session._drawing.recent._tiles.pop(tile.index, None)
+                    session._renderer.recent._tiles.pop(tile.index, None)
             control.segment()
             wait(0.3)
             assert control.busy
@@ -172,7 +172,7 @@ def measure_window(image: np.ndarray, weights: str) -> None:
             wait(600, idle)
         for _ in range(3):
             # What is in view is not known any more: that is hatched until it is drawn afresh.
-            session._drawing.recent._tiles.clear()
+            session._renderer.recent._tiles.clear()
             frames.clear()
             began = time.perf_counter()
             control.undo()

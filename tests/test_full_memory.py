@@ -13,7 +13,7 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.batch.streaming import MapStream
 from napari_disca.core.events import Note, finish
 from napari_disca.core.tiling import Window
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.recipes import Disca
@@ -114,7 +114,7 @@ def test_a_map_on_the_command_line_is_drawn_on_the_cpu_where_the_card_is_full(
 ):
     maps = []
     for where in (full_card, compute):
-        inputs = NetworkInput(open_raster(image), network.card)
+        inputs = NetworkView(open_raster(image), network.card)
         stream = MapStream(inputs, network, where, Clicks((Click(20, 30, 1),)))
         notes = []
         stream, _ = finish(stream.adapt(Disca(passes=3)))

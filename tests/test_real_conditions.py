@@ -24,8 +24,8 @@ from napari_disca.raster.pyramid import ImagePyramid
 from napari_disca.session.preferences import remember
 from napari_disca.session.session import Session
 from napari_disca.storage.atomic import replacing
-from napari_disca.storage.label_pyramid import Canvas
-from napari_disca.storage.preallocated import Room
+from napari_disca.storage.label_pyramid import LabelPyramid
+from napari_disca.storage.preallocated import PreallocatedFile
 from napari_disca.training.folders import _Store
 
 GRID = {"crs": "EPSG:32631", "transform": rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 5e6)}
@@ -117,7 +117,7 @@ def test_painting_on_a_full_disk_is_an_error_not_the_end_of_the_program(tiny, mo
     # In this process: without the room asked for first, the system would end it (SIGBUS).
     monkeypatch.setattr("napari_disca.storage.label_pyramid._IN_MEMORY", 1 << 10)
     monkeypatch.setattr("napari_disca.storage.preallocated._in_memory", lambda _: False)
-    canvas = Canvas((9000, 1000), tiny / "map")
+    canvas = LabelPyramid((9000, 1000), tiny / "map")
     top, bottom = Window(0, 0, 300, 1000), Window(8000, 0, 300, 1000)
     patch = np.ones((300, 1000), np.uint8)
     canvas.paint(top, patch)
@@ -134,8 +134,8 @@ def test_a_map_in_memory_has_all_its_room_or_none(tiny, monkeypatch):
     # There even to look at what was never painted takes room.
     monkeypatch.setattr("napari_disca.storage.label_pyramid._IN_MEMORY", 1 << 10)
     with pytest.raises(ExportError, match="no room for a map of 3000 x 3000 pixels"):
-        Canvas((3000, 3000), tiny / "map")
-    canvas = Canvas((600, 600), tiny / "other")
+        LabelPyramid((3000, 3000), tiny / "map")
+    canvas = LabelPyramid((600, 600), tiny / "other")
     fill(tiny)
     assert (np.asarray(canvas.levels[0]) == 0).all()
 
@@ -153,7 +153,7 @@ def test_training_images_and_caches_on_a_full_disk(tiny, monkeypatch):
     assert pyramid.complete
     assert not (tiny / "levels").exists() or not list((tiny / "levels").iterdir())
     with pytest.raises(OSError, match="No space left"):
-        Room(tiny / "more", 4096, whole=True)
+        PreallocatedFile(tiny / "more", 4096, whole=True)
     assert not (tiny / "more").exists()
 
 

@@ -31,9 +31,9 @@ from napari_disca.core.tiling import Window
 from napari_disca.exports import read_locks, write_geotiff, write_locks
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster, quiet_opening
-from napari_disca.recipes import Adaptation, Automatic, Disca
+from napari_disca.recipes import AdaptationResult, Automatic, Disca
 from napari_disca.session import restore
-from napari_disca.session.history import Adapted, Lock, Step
+from napari_disca.session.history import AdaptationRun, Lock, Step
 from napari_disca.session.journal import read_journal
 from napari_disca.session.session import MAPS, Session
 
@@ -379,8 +379,8 @@ class _Scratch:
         if learned is None:
             return None
         locks = {lock.number: lock for lock in model.locks}
-        return Adapted(
-            Adaptation(None),
+        return AdaptationRun(
+            AdaptationResult(None),
             RECIPES[learned.recipe],
             clicks=Clicks(learned.clicks),
             locks=tuple(self._lock(locks[number]) for number in learned.areas),
@@ -440,8 +440,8 @@ def test_many_long_orders_of_verbs_do(machine):
 
 def test_the_check_would_notice_a_wrong_map(machine, monkeypatch):
     """A session that forgets to learn again without a removed click is found out."""
-    from napari_disca.session.history import Adapted
+    from napari_disca.session.history import AdaptationRun
 
-    monkeypatch.setattr(Adapted, "edited", lambda self, edit, locks: self)
+    monkeypatch.setattr(AdaptationRun, "edited", lambda self, edit, locks: self)
     with pytest.raises(AssertionError):
         check(machine, examples=600, steps=20, phases=(Phase.generate,))

@@ -25,7 +25,7 @@ from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.crops import Crop, windows_around
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
-from napari_disca.recipes import RECIPES, Adaptation, Disca, Recipe
+from napari_disca.recipes import RECIPES, AdaptationResult, Disca, Recipe
 from napari_disca.recipes.examples import Example, between, private, unguided
 from napari_disca.recipes.optimiser import Optimiser
 from napari_disca.recipes.recipe import NO_CLICKS
@@ -73,11 +73,11 @@ class Candidate(ABC):
         current: Network | None = None,
         compute: Compute,
         seed: int = 0,
-    ) -> Job[Adaptation]:
+    ) -> Job[AdaptationResult]:
         """See `Recipe.adapt`; always from theta0, with all clicks."""
         problem = Problem(network, crops, compute, seed)
         if not problem.clicks:
-            return Adaptation(network, note=NO_CLICKS)
+            return AdaptationResult(network, note=NO_CLICKS)
         yield Progress("adapting", 0, 1)
         adapted, steps, what = yield from self.learned(problem)
         if any(not p.isfinite().all() for p in adapted.parameters()):
@@ -541,8 +541,8 @@ class Distilled(Candidate):
         return learner, self.passes, "taught by the guided map"
 
 
-def _run(recipe: Disca, problem: Problem, crops: Sequence[Crop]) -> Job[Adaptation]:
-    adaptation: Adaptation = yield from recipe.adapt(
+def _run(recipe: Disca, problem: Problem, crops: Sequence[Crop]) -> Job[AdaptationResult]:
+    adaptation: AdaptationResult = yield from recipe.adapt(
         problem.network, crops, compute=problem.compute, seed=problem.seed
     )
     return adaptation

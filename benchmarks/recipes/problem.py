@@ -19,7 +19,7 @@ from napari_disca.core.events import Job, Progress
 from napari_disca.inference.crops import Crop
 from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
-from napari_disca.recipes import Adaptation, Disca, examples
+from napari_disca.recipes import AdaptationResult, Disca, examples
 from napari_disca.recipes.examples import (
     Example,
     private,
@@ -155,12 +155,12 @@ class Problem:
             self.gradient(learner, objective, guided=guided and guided())
             optimiser.step()
 
-    def adaptation(self, network: Network, steps: int, what: str) -> Adaptation:
+    def adaptation(self, network: Network, steps: int, what: str) -> AdaptationResult:
         """What is given back; `what` says in a few words what was decided."""
         network.eval().requires_grad_(False)
         after = self.logits(network)
         before, right, moved = self.right(self.anchors), self.right(after), self.moved(after)
-        return Adaptation(
+        return AdaptationResult(
             network=network,
             steps=steps,
             right_before=before,

@@ -18,7 +18,7 @@ from napari_disca.batch.streaming import MapStream
 from napari_disca.core.errors import DiscaError, ExportError, RasterError
 from napari_disca.core.events import finish
 from napari_disca.exports import read_made_with
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.networks import load_network, save_network
 from napari_disca.raster import fingerprint, open_raster
@@ -51,7 +51,7 @@ def plain(tmp_path, image, compute) -> tuple[MapStream, _Order]:
         file.write(image.transpose(2, 0, 1))
     weights = save_network(make_network(), tmp_path / "small.safetensors")
     network = load_network(weights)
-    stream = MapStream(NetworkInput(open_raster(path), network.card), network, compute)
+    stream = MapStream(NetworkView(open_raster(path), network.card), network, compute)
     order = _Order(
         str(path),
         str(tmp_path / "map.tif"),

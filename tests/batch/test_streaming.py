@@ -16,7 +16,7 @@ from napari_disca.core.errors import ExportError, RasterError, RecipeError
 from napari_disca.core.events import Patch, Progress, finish
 from napari_disca.core.tiling import Window
 from napari_disca.exports import read_made_with
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import open_raster
 from napari_disca.recipes import recipe_named
 from napari_disca.session.session import Session
@@ -58,7 +58,7 @@ def image(tmp_path_factory) -> Path:
 
 def stream_of(image: Path, compute, clicks: Clicks = CLICKS, **options) -> MapStream:
     network = make_network()
-    inputs = NetworkInput(open_raster(image), network.card, **options)
+    inputs = NetworkView(open_raster(image), network.card, **options)
     return MapStream(inputs, network, compute, clicks)
 
 

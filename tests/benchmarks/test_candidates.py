@@ -24,7 +24,7 @@ from builders import make_card, make_tiny_network
 from napari_disca.annotations.clicks import Click, Clicks, Guidance
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import finish
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import tiling_for
 from napari_disca.networks import Delta, Network, fingerprint
 from napari_disca.raster import open_raster
@@ -66,7 +66,7 @@ def network():
 @pytest.fixture
 def crops(network):
     image = Scene((96, 96), seed=3, ground_resolution=1.0).image()
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     return finish(crops_for(PLAIN, inputs, CLICKS, tiling_for(inputs)))
 
 

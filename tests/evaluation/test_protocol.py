@@ -18,7 +18,7 @@ from napari_disca.core.errors import DataError, NotFiniteError, RecipeError
 from napari_disca.core.events import Progress, finish
 from napari_disca.core.tiling import Window
 from napari_disca.evaluation import Record, Settings, evaluate, evaluate_image, write_json
-from napari_disca.evaluation.raster_subset import RasterPart, parts_worth_clicking
+from napari_disca.evaluation.raster_subset import RasterSubset, parts_worth_clicking
 from napari_disca.networks import Network, fingerprint
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, Disca
@@ -366,7 +366,7 @@ def test_a_part_is_an_image_of_its_own(tmp_path):
     ) as file:  # fmt: skip
         file.write(pixels)
     with open_raster(path) as whole:
-        part = RasterPart(whole, Window(10, 20, 15, 25))
+        part = RasterSubset(whole, Window(10, 20, 15, 25))
         assert (part.name, part.shape, part.count) == ("a.tif@10,20", (15, 25), 3)
         np.testing.assert_array_equal(part.read(Window(1, 2, 3, 4)), pixels[:, 11:14, 22:26])
         np.testing.assert_array_equal(

@@ -587,9 +587,9 @@ def _threads():
 def test_a_process_that_ends_leaves_no_temporary_folders(tmp_path):
     code = """
 import numpy as np
-from napari_disca.storage.label_pyramid import Canvas
+from napari_disca.storage.label_pyramid import LabelPyramid
 from napari_disca.core.tiling import Window
-canvas = Canvas((5000, 5000))
+canvas = LabelPyramid((5000, 5000))
 canvas.paint(Window(0, 0, 10, 10), np.ones((10, 10), np.uint8))
 print(canvas.folder.exists())
 """

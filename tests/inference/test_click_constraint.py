@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from builders import make_network
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.tiling import Window
-from napari_disca.inference.click_constraint import obeyed
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.click_constraint import constrained
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import OBEYED_WITHIN, Predictor, TileClicks, tiling_for
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
@@ -28,7 +28,7 @@ def logits(seed: int) -> torch.Tensor:
 def test_the_clicked_class_wins_and_far_pixels_stay(found, seed):
     clicks = Clicks(tuple(Click(*place) for place in found))
     before = logits(seed)
-    after = obeyed(before, clicks, BOX, 3)
+    after = constrained(before, clicks, BOX, 3)
     assert torch.equal(before, logits(seed)), "left as it was"
     far = np.ones(BOX.shape, bool)
     for click in clicks.inside(BOX):
@@ -46,13 +46,13 @@ def test_the_clicked_class_wins_and_far_pixels_stay(found, seed):
 def test_nothing_is_touched_where_the_network_follows():
     before = logits(0)
     before[2, 10, 10] = 50.0
-    assert obeyed(before, Clicks((Click(110, 210, 2),)), BOX, 8) is before
+    assert constrained(before, Clicks((Click(110, 210, 2),)), BOX, 8) is before
 
 
 def test_neighbours_that_were_nearly_of_that_class_follow():
     before = torch.zeros(2, *BOX.shape)
     before[0] = 1.0  # class 1 lacks 1 everywhere
-    after = obeyed(before, Clicks((Click(120, 225, 1),)), BOX, 8).argmax(0)
+    after = constrained(before, Clicks((Click(120, 225, 1),)), BOX, 8).argmax(0)
     rows, cols = np.ogrid[: BOX.height, : BOX.width]
     # raised by 1.5 in the middle: more than 1 within a third of the radius
     expected = np.hypot(rows - 20, cols - 25) < 8 / 3
@@ -64,7 +64,7 @@ def test_neighbours_that_were_nearly_of_that_class_follow():
 def test_the_order_of_the_clicks_does_not_matter(order):
     before = torch.randn(3, *BOX.shape, generator=torch.Generator().manual_seed(0)) * 100
     clicks = [Clicks(tuple(order)), Clicks(tuple(sorted(order, key=lambda c: c.pixel)))]
-    one, other = (obeyed(before.bfloat16(), found, BOX, 8) for found in clicks)
+    one, other = (constrained(before.bfloat16(), found, BOX, 8) for found in clicks)
     assert one.equal(other)
 
 
@@ -88,7 +88,7 @@ def test_a_click_is_obeyed_on_the_map_of_any_grid(factor):
             parameter.data[:, 3:] = 0
     rng = np.random.default_rng(0)
     raster = open_raster(rng.integers(0, 255, (700, 720, 3), dtype=np.uint8))
-    inputs = NetworkInput(raster, network.card, factor=factor)
+    inputs = NetworkView(raster, network.card, factor=factor)
     tiling = tiling_for(inputs)
     border = inputs.image_window(tiling[0].keep).right
     places = [(40, border - 1), (90, border), (140, border + 3), (300, 300), (301, 300), (699, 719)]
@@ -106,7 +106,7 @@ def test_what_follows_a_click_is_not_cut_at_a_tiles_border(monkeypatch):
     for parameter in network.parameters():
         parameter.data.zero_()  # all classes are equally likely everywhere: class 0
     raster = open_raster(np.zeros((512, 900, 3), dtype=np.uint8) + 9)
-    inputs = NetworkInput(raster, network.card, factor=1.0)
+    inputs = NetworkView(raster, network.card, factor=1.0)
     tiling = tiling_for(inputs)
     border = tiling[0].keep.right
     clicks = Clicks((Click(200, border + 2, 1),))

@@ -9,7 +9,7 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.crops import cut, tiles_with_clicks, windows_around
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import ArrayRaster
 
 pixels = st.tuples(st.integers(0, 899), st.integers(0, 1199))
@@ -54,7 +54,7 @@ def test_tiles_with_clicks_are_those_that_keep_one():
 def test_nothing_is_learned_where_there_is_no_data():
     image = np.full((128, 256, 3), 9, np.uint8)
     image[:, :128] = 0
-    inputs = NetworkInput(ArrayRaster(image, nodata=0), make_card(2))
+    inputs = NetworkView(ArrayRaster(image, nodata=0), make_card(2))
     hidden, border, seen = Click(60, 20, 0), Click(60, 120, 0), Click(60, 136, 1)
     windows = [Window(0, 0, 128, 100), Window(0, 100, 128, 100)]
     for checked in (Clicks(), Clicks((Click(3, 3, 1), Click(3, 190, 1)))):
@@ -69,7 +69,7 @@ def test_nothing_is_learned_where_there_is_no_data():
 @given(st.lists(pixels, min_size=1, max_size=25), st.integers(64, 512))
 def test_every_click_is_learned_from_once(where, size):
     card = make_card(2)
-    inputs = NetworkInput(ArrayRaster(np.zeros((900, 1200, 3), np.uint8)), card)
+    inputs = NetworkView(ArrayRaster(np.zeros((900, 1200, 3), np.uint8)), card)
     clicks = Clicks(tuple(Click(r, c, 0) for r, c in where))
     crops = finish(cut(inputs, clicks, windows_around(clicks, size, inputs.shape)))
     learned = sorted(

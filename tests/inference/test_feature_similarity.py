@@ -16,8 +16,8 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.batch.streaming import MapStream
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
-from napari_disca.inference.feature_similarity import Likeness, likeness
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.feature_similarity import FeatureSimilarity, likeness
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predictor, TileClicks, tiling_for
 from napari_disca.inference.uncertainty import cells_of
 from napari_disca.networks.compute import Compute
@@ -39,7 +39,7 @@ def test_closest_is_the_largest_cosine_of_each_class(count, seed):
     clicks = F.normalize(torch.randn(count, 5, generator=made), dim=1)
     labels = torch.randint(0, 3, (count,), generator=made)  # class 3 has none
     pixels = torch.randn(2, 5, 4, 6, generator=made)
-    found = Likeness(clicks, labels, 4, 0.8).closest(pixels)
+    found = FeatureSimilarity(clicks, labels, 4, 0.8).closest(pixels)
     for label in range(4):
         own = clicks[labels == label]
         expected = (
@@ -53,7 +53,7 @@ def test_closest_is_the_largest_cosine_of_each_class(count, seed):
 def test_a_class_counts_where_its_own_clicks_are_alike():
     logits = torch.tensor([[[[1.0, 1.0, 0.0]], [[0.0, 0.0, 1.0]]]])
     closest = torch.tensor([[[[0.9, 0.5, 0.9]], [[0.0, 0.9, 0.7]]]])
-    alike = Likeness(torch.zeros(0, 1), torch.zeros(0, dtype=torch.int64), 2, 0.8)
+    alike = FeatureSimilarity(torch.zeros(0, 1), torch.zeros(0, dtype=torch.int64), 2, 0.8)
     assert alike.counts(logits, closest).flatten().tolist() == [True, False, False]
 
 
@@ -78,7 +78,7 @@ def test_what_is_described_belongs_to_its_pixel(make):
 
 
 def test_clicks_are_alike_to_themselves(image, network):
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     crops = finish(crops_for(QUICK, inputs, CLICKS, tiling_for(inputs)))
     alike = finish(likeness(network, crops, 0.8, CPU))
     assert sorted(alike.labels.tolist()) == [0, 1, 2]
@@ -166,7 +166,7 @@ def test_uncertainty_is_that_of_the_map_that_is_shown(factor, image, compute, sm
 
 
 def test_a_stream_makes_the_same_map(image, network, compute, small_tiles):
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     recipe = replace(QUICK, likeness=0.6)
     stream, adaptation = finish(MapStream(inputs, network, compute, CLICKS).adapt(recipe))
     assert adaptation.note.startswith("adapted fully: as you chose")

@@ -15,7 +15,7 @@ from napari_disca.annotations.clicks import Click, Clicks, Merged
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference import network_view as inputs_module
-from napari_disca.inference.network_view import NetworkInput, axis_weights
+from napari_disca.inference.network_view import NetworkView, axis_weights
 from napari_disca.networks.card import Scaling
 from napari_disca.raster import ArrayRaster, open_raster
 
@@ -26,9 +26,9 @@ LENGTHS = st.integers(1, 400)
 FACTORS = st.sampled_from([1 / 64, 0.1, 0.25, 0.44, 0.77, 1.0, 1.3, 2.0, 3.7, 8.0])
 
 
-def gray(array: np.ndarray, factor: float, **changes: Any) -> NetworkInput:
+def gray(array: np.ndarray, factor: float, **changes: Any) -> NetworkView:
     card = make_card(**(GRAY | {"scaling": AS_IS} | changes))
-    return NetworkInput(ArrayRaster(array), card, factor=factor)
+    return NetworkView(ArrayRaster(array), card, factor=factor)
 
 
 def image(height: int, width: int, holes: bool = True) -> np.ndarray:
@@ -129,7 +129,7 @@ def test_bilinear_between_centres() -> None:
 
 def test_without_resampling_the_pixels_are_the_image() -> None:
     array = RNG.integers(0, 255, (30, 40, 3), dtype=np.uint8)
-    there = NetworkInput(ArrayRaster(array), make_card())
+    there = NetworkView(ArrayRaster(array), make_card())
     assert there.factor == 1.0
     read = there.read(Window(3, 5, 10, 20))
     assert read.dtype == np.float32
@@ -141,7 +141,7 @@ def test_all_no_data_is_the_mean() -> None:
     for factor in (0.3, 1.0, 2.5):
         for array in (np.full((9, 11), np.nan, dtype=np.float32), np.zeros((9, 11), np.uint16)):
             raster = ArrayRaster(array, nodata=0)
-            there = NetworkInput(raster, make_card(**GRAY), factor=factor)
+            there = NetworkView(raster, make_card(**GRAY), factor=factor)
             window = Window.whole(there.shape)
             np.testing.assert_allclose(there.read(window), 0.5)
             assert not there.valid(window).any()
@@ -217,7 +217,7 @@ def test_to_image_brings_back_what_was_read(factor: float) -> None:
 
 def scaled(array: np.ndarray, scaling: Scaling | None = None) -> tuple[np.ndarray, str]:
     """Scaled values of a one-band image, and what the user is told."""
-    there = NetworkInput(ArrayRaster(array), make_card(**GRAY), scaling=scaling)
+    there = NetworkView(ArrayRaster(array), make_card(**GRAY), scaling=scaling)
     return there.read(Window.whole(there.shape))[0], there.describe()
 
 
@@ -281,7 +281,7 @@ def test_no_data_does_not_count_for_the_scaling() -> None:
     array = BYTES.astype(np.float32) / 255
     array[:20] = -9999
     raster = ArrayRaster(array, nodata=-9999)
-    there = NetworkInput(raster, make_card(**GRAY))
+    there = NetworkView(raster, make_card(**GRAY))
     assert "values as they are" in there.describe()
     np.testing.assert_allclose(there.read(Window(0, 0, 60, 70))[0, :20], 0.5)
 
@@ -291,12 +291,12 @@ def test_no_data_does_not_count_for_the_scaling() -> None:
 
 def test_bands_are_chosen_and_checked() -> None:
     array = RNG.integers(0, 255, (5, 20, 30), dtype=np.uint8)
-    there = NetworkInput(ArrayRaster(array), make_card(), bands=(5, 1, 5))
+    there = NetworkView(ArrayRaster(array), make_card(), bands=(5, 1, 5))
     np.testing.assert_allclose(there.read(Window(0, 0, 20, 30)), array[[4, 0, 4]] / 255, atol=1e-6)
     with pytest.raises(RasterError, match="2 bands were chosen, but network for-tests reads 3"):
-        NetworkInput(ArrayRaster(array), make_card(), bands=(1, 2))
+        NetworkView(ArrayRaster(array), make_card(), bands=(1, 2))
     with pytest.raises(RasterError, match="bands 1 to 5"):
-        NetworkInput(ArrayRaster(array), make_card(), bands=(1, 2, 6))
+        NetworkView(ArrayRaster(array), make_card(), bands=(1, 2, 6))
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, float("nan"), float("inf"), 33.0, 1e-3])
@@ -314,16 +314,16 @@ def placed(size: float) -> ArrayRaster:
 
 def test_the_factor_follows_the_ground_resolutions() -> None:
     card = make_card(**GRAY, ground_resolution=0.3)
-    there = NetworkInput(placed(0.075), card)
+    there = NetworkView(placed(0.075), card)
     assert there.factor == pytest.approx(0.25, rel=1e-3)
     assert there.shape == (50, 75)
     assert there.describe() == (
         "bands 1; values / 255; read at 0.25 x (image 0.075 m, network 0.3 m)"
     )
-    assert NetworkInput(placed(0.35), card).factor == 1.0
-    assert NetworkInput(placed(0.075), card, factor=1.0).shape == (200, 300)
+    assert NetworkView(placed(0.35), card).factor == 1.0
+    assert NetworkView(placed(0.075), card, factor=1.0).shape == (200, 300)
     # A kilometre a pixel holds no roofs, however often it is enlarged.
-    assert NetworkInput(placed(1000), card).factor == 1.0
+    assert NetworkView(placed(1000), card).factor == 1.0
 
 
 def test_a_tiny_image_keeps_one_pixel() -> None:
@@ -335,7 +335,7 @@ def test_a_tiny_image_keeps_one_pixel() -> None:
 def test_a_real_large_image_reads_little_memory(shared: Path) -> None:
     with open_raster(shared / "geotiff/large/zanzibar_sparse_nodata_bigtiff.tif") as raster:
         card = make_card(ground_resolution=0.3)
-        there = NetworkInput(raster, card)
+        there = NetworkView(raster, card)
         assert there.factor == pytest.approx(0.247, rel=0.01)
         window = Window(0, 0, 256, 256)
         assert there.valid(window).any()

@@ -11,7 +11,7 @@ from napari_disca.annotations.clicks import Click, Clicks, Guidance
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.features import FeatureCache
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predictor, TileClicks, tiling_for
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
@@ -21,7 +21,7 @@ NO_CLICKS = Clicks()
 
 
 def whole_map(network, raster, compute, clicks=NO_CLICKS, **options):
-    inputs = NetworkInput(raster, network.card, **options)
+    inputs = NetworkView(raster, network.card, **options)
     tiling = tiling_for(inputs)
     assigned = TileClicks.assign(clicks, inputs, tiling)
     predictor = Predictor(network, inputs, compute)
@@ -92,7 +92,7 @@ def test_resampled_maps_cover_the_images_own_grid(factor, image, network, comput
 
 
 def test_clicks_reach_exactly_the_tiles_that_read_their_cones(network):
-    inputs = NetworkInput(open_raster(np.zeros((1300, 1100, 3), np.uint8)), network.card)
+    inputs = NetworkView(open_raster(np.zeros((1300, 1100, 3), np.uint8)), network.card)
     tiling = tiling_for(inputs)
     reach = network.card.guidance.reach
     clicks = Clicks((Click(0, 0, 0), Click(700, 448 + 64 + reach - 1, 1), Click(1299, 1099, 2)))
@@ -122,7 +122,7 @@ def test_tiles_agree_with_the_whole_image_away_from_their_borders(compute):
     image = np.kron(coarse, np.ones((17, 17, 1), np.uint8))
     raster = open_raster(image)
     tiled = whole_map(network, raster, compute)
-    inputs = NetworkInput(raster, network.card)
+    inputs = NetworkView(raster, network.card)
     whole = Predictor(network, inputs, compute).logits(Window.whole(raster.shape), Clicks())
     middle = (slice(0, 300), slice(0, 300))
     assert (tiled[middle] == whole.argmax(0).numpy()[middle]).mean() > 0.99
@@ -157,7 +157,7 @@ def _changes(draw):
 @settings(max_examples=60, deadline=None)
 def test_clicks_assigned_step_by_step_are_those_assigned_at_once(states, factor, drawing):
     card = make_card(guidance=Guidance(drawing, radius=12))
-    inputs = NetworkInput(open_raster(np.zeros((700, 500, 3), np.uint8)), card, factor=factor)
+    inputs = NetworkView(open_raster(np.zeros((700, 500, 3), np.uint8)), card, factor=factor)
     tiling = Tiling(inputs.shape, 128, 16)
     kept = TileClicks({})
     for clicks in states:
@@ -204,7 +204,7 @@ class Filling(torch.nn.Module):
 
 
 def test_a_full_device_goes_on_on_the_cpu_and_says_so(image, network, compute):
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     (tile,) = tiling_for(inputs)
     elsewhere = Elsewhere(compute.device, compute.dtype)
     _, expected = Predictor(network, inputs, compute).labels(tile, NO_CLICKS)
@@ -225,7 +225,7 @@ def test_a_full_device_goes_on_on_the_cpu_and_says_so(image, network, compute):
 
 
 def test_a_full_device_takes_fewer_tiles_at_once(image, network, compute):
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     (tile,) = tiling_for(inputs)
     _, expected = Predictor(network, inputs, compute).labels(tile, NO_CLICKS)
     predictor = Predictor(
@@ -238,7 +238,7 @@ def test_a_full_device_takes_fewer_tiles_at_once(image, network, compute):
 
 
 def test_a_full_cpu_is_an_error(image, network, compute):
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     (tile,) = tiling_for(inputs)
     with pytest.raises(torch.OutOfMemoryError):
         Predictor(Filling(network, {1}), inputs, compute).labels(tile, NO_CLICKS)
@@ -277,7 +277,7 @@ def logits_of(network, inputs, clicks, compute):
 def test_the_pretrained_network_reads_the_clicks_where_they_are_felt(
     image, network, learned, compute
 ):
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     clicks = Clicks((Click(70, 90, 2),))
     there = Window.whole(inputs.shape)
     near = Predictor(network, inputs, compute)
@@ -294,7 +294,7 @@ def test_the_pretrained_network_reads_the_clicks_where_they_are_felt(
 
 
 def test_tiles_without_clicks_are_the_adapted_networks(image, network, learned, compute):
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     tile = tiling_for(inputs)[0]
     near = Predictor(network, inputs, compute)
     _, joined = Predictor(learned, inputs, compute, near=near).labels(tile, NO_CLICKS)
@@ -321,7 +321,7 @@ def passes(monkeypatch):
 def test_another_click_in_a_tile_asks_only_for_what_it_changes(
     image, network, learned, compute, passes
 ):
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     tile = tiling_for(inputs)[0]
     first = Clicks((Click(70, 90, 2),))
     second = first.added(Click(30, 40, 0))
@@ -350,7 +350,7 @@ def test_another_click_in_a_tile_asks_only_for_what_it_changes(
 def test_a_tiles_pixels_are_converted_once_for_all_networks(
     image, network, learned, compute, monkeypatch
 ):
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     tile = tiling_for(inputs)[0]
     converted = []
     images = Predictor._images
@@ -364,7 +364,7 @@ def test_a_tiles_pixels_are_converted_once_for_all_networks(
 
 
 def test_a_full_device_takes_both_networks_to_the_cpu(image, network, learned, compute):
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     tile = tiling_for(inputs)[0]
     clicks = Clicks((Click(70, 90, 2),))
     plain = Predictor(network, inputs, compute)

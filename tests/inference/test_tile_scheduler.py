@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_disca.core.tiling import Tiling, Window
-from napari_disca.inference.tile_scheduler import Ahead, TileQueue
+from napari_disca.inference.tile_scheduler import Prefetcher, TileQueue
 
 TILING = Tiling((500, 700), 100, 0)  # 5 x 7 tiles
 
@@ -71,7 +71,7 @@ def test_reads_ahead_on_one_other_thread_and_once():
         threads.add(threading.current_thread())
         return key * 10
 
-    ahead = Ahead(load)
+    ahead = Prefetcher(load)
     assert ahead.take([1]) == [10]
     ahead.expect([2])
     assert ahead.take([2, 3]) == [20, 30]
@@ -87,7 +87,7 @@ def test_an_error_is_raised_where_the_thing_is_asked_for():
             raise ValueError("cannot read 2")
         return key
 
-    ahead = Ahead(load)
+    ahead = Prefetcher(load)
     ahead.expect([2])
     assert ahead.take([1]) == [1]
     with pytest.raises(ValueError, match="cannot read 2"):
@@ -96,7 +96,7 @@ def test_an_error_is_raised_where_the_thing_is_asked_for():
 
 
 def test_what_is_no_longer_expected_is_forgotten_above_the_limit():
-    ahead = Ahead(lambda key: bytes(100), limit=2)
+    ahead = Prefetcher(lambda key: bytes(100), limit=2)
     for key in range(10):
         ahead.expect([key])
     assert len(ahead._expected) <= 2
@@ -112,7 +112,7 @@ def test_closing_waits_for_one_thing_only():
         time.sleep(0.05)
         done.append(key)
 
-    ahead = Ahead(load, limit=5)
+    ahead = Prefetcher(load, limit=5)
     ahead.expect([1, 2, 3])
     started.wait(5)
     ahead.close()

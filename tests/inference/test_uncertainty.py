@@ -9,7 +9,7 @@ import torch
 from builders import make_card, make_tiny_network
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.tiling import Tiling, Window
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predictor, read_pixels
 from napari_disca.inference.uncertainty import CELL, cells_of, mixed, on_network, share, uncertainty
 from napari_disca.networks.compute import Compute
@@ -69,7 +69,7 @@ def test_cells_of_two_networks_are_mixed_by_their_shares():
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_a_mask_on_another_grid(factor):
     raster = open_raster(np.zeros((40, 60, 3), dtype=np.uint8))
-    inputs = NetworkInput(raster, make_card(), factor=factor)
+    inputs = NetworkView(raster, make_card(), factor=factor)
     mask = np.zeros((40, 60), dtype=bool)
     mask[10:20, 30:] = True
     whole = Window.whole(inputs.shape)
@@ -84,7 +84,7 @@ def test_a_predictor_tells_it_only_when_asked_and_the_labels_stay(factor):
     rng = np.random.default_rng(3)
     raster = open_raster(rng.integers(0, 255, (128, 128, 3), dtype=np.uint8))
     network = make_tiny_network()
-    inputs = NetworkInput(raster, network.card, factor=factor)
+    inputs = NetworkView(raster, network.card, factor=factor)
     compute = Compute(torch.device("cpu"), torch.float32)
     for tile in Tiling(inputs.shape, 48, 8):
         asked = [(read_pixels(inputs, tile), Clicks())]

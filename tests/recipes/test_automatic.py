@@ -15,14 +15,14 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predictor, tiling_for
 from napari_disca.networks import fingerprint
 from napari_disca.raster import open_raster
-from napari_disca.recipes import RECIPES, Adaptation, Automatic, Disca, crops_for
+from napari_disca.recipes import RECIPES, AdaptationResult, Automatic, Disca, crops_for
 from napari_disca.recipes.automatic import _agrees, _decided
 from napari_disca.recipes.examples import Example
-from napari_disca.session.history import Adapted, Step
+from napari_disca.session.history import AdaptationRun, Step
 from napari_disca.session.session import Session
 
 QUICK = Automatic(passes=4, rate=3e-2, crop_size=64)
@@ -30,7 +30,7 @@ QUICK = Automatic(passes=4, rate=3e-2, crop_size=64)
 
 @pytest.fixture
 def inputs(image, network):
-    return NetworkInput(open_raster(image), network.card)
+    return NetworkView(open_raster(image), network.card)
 
 
 def run(recipe, inputs, network, compute, clicks, seed=0):
@@ -71,7 +71,7 @@ def test_systematic_errors_are_learned(network, compute):
     spots = [(20 + 40 * i, 25 + 50 * j) for i in range(4) for j in range(4)]
     for row, col in spots:
         image[row - 8 : row + 9, col - 8 : col + 9] = (250, 230, 40)
-    inputs = NetworkInput(open_raster(image), network.card)
+    inputs = NetworkView(open_raster(image), network.card)
     wrong = int(unguided(inputs, network, compute)[:, 20, 25].argmin())
     clicks = Clicks(tuple(Click(row, col, wrong) for row, col in spots[::2]))
     result = run(QUICK, inputs, network, compute, clicks)
@@ -205,8 +205,8 @@ def test_what_turns_out_to_be_kept_close_is_up_to_date_under_locks(image, comput
     session = Session(open_raster(image), make_network(), compute=compute)
     session.set_clicks(Clicks((Click(10, 10, 1), Click(70, 90, 2))), "clicks")
     session.lock(Area.rectangle(Window(60, 60, 40, 50)))
-    run = Adapted(
-        Adaptation(None),
+    run = AdaptationRun(
+        AdaptationResult(None),
         replace(QUICK, strength="none"),
         clicks=session.clicks,
         locks=session.locks,

@@ -11,7 +11,7 @@ import torch
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Progress, finish
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import tiling_for
 from napari_disca.networks import Delta, encoder_fingerprint, fingerprint
 from napari_disca.raster import open_raster
@@ -22,7 +22,7 @@ CLICKS = Clicks((Click(10, 12, 0), Click(80, 150, 1), Click(140, 20, 2)))
 
 @pytest.fixture
 def inputs(image, network):
-    return NetworkInput(open_raster(image), network.card)
+    return NetworkView(open_raster(image), network.card)
 
 
 @pytest.fixture(params=RECIPES)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.tiling import Window
-from napari_disca.recipes import Adaptation, recipe_named
-from napari_disca.session.history import Adapted, Edit, Lock, click_fields, run_fields
+from napari_disca.recipes import AdaptationResult, recipe_named
+from napari_disca.session.history import AdaptationRun, Edit, Lock, click_fields, run_fields
 
 _click = st.builds(Click, st.integers(0, 3), st.integers(0, 3), st.integers(0, 2))
 _clicks = st.builds(lambda items: Clicks(tuple(items)), st.lists(_click, max_size=7))
@@ -46,7 +46,9 @@ def test_moves_and_other_classes_keep_their_age():
 
 
 def run(clicks, locks=(), base=None, recipe="default"):
-    return Adapted(Adaptation(None), recipe_named(recipe), clicks=clicks, locks=locks, base=base)
+    return AdaptationRun(
+        AdaptationResult(None), recipe_named(recipe), clicks=clicks, locks=locks, base=base
+    )
 
 
 THREE = Clicks((Click(0, 0, 0), Click(1, 1, 1), Click(2, 2, 2)))

@@ -9,21 +9,21 @@ from builders import make_tiny_network
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.tiling import Tiling, Window
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
 from napari_disca.session.history import Lock
-from napari_disca.session.renderer import Drawing, Drawn, RecentTiles
-from napari_disca.session.weights import Networks
+from napari_disca.session.renderer import RecentTiles, RenderedTile, Renderer
+from napari_disca.session.weights import WeightsCache
 
 
 def make_drawing(factor):
     network = make_tiny_network()
     pixels = np.zeros((130, 170, 3), np.uint8)
-    inputs = NetworkInput(open_raster(pixels), network.card, factor=factor)
+    inputs = NetworkView(open_raster(pixels), network.card, factor=factor)
     tiling = Tiling(inputs.shape, 48, 8)
     compute = Compute.choose("cpu", "float32")
-    return Drawing(inputs, tiling, compute, Networks(network, inputs, tiling, compute)), tiling
+    return Renderer(inputs, tiling, compute, WeightsCache(network, inputs, tiling, compute)), tiling
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.37, 2.3])
@@ -45,7 +45,9 @@ def test_the_locks_of_a_tile_are_those_that_meet_it(factor, windows):
 
 
 def noise(seed, side=60):
-    return Drawn(np.random.default_rng(seed).integers(0, 5, (side, side)).astype(np.uint8), 3, seed)
+    return RenderedTile(
+        np.random.default_rng(seed).integers(0, 5, (side, side)).astype(np.uint8), 3, seed
+    )
 
 
 def test_recent_tiles_come_back_with_their_counts():

@@ -18,10 +18,10 @@ from napari_disca.core.tiling import Window
 from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.recipes import Disca
 from napari_disca.session import restore
-from napari_disca.session.history import Adapted
+from napari_disca.session.history import AdaptationRun
 from napari_disca.session.journal import Journal, read_journal
 from napari_disca.session.session import MAPS, Session
-from napari_disca.session.weights import Learned
+from napari_disca.session.weights import RunRelearned
 
 QUICK = Disca(passes=2, rate=3e-3, crop_size=64)
 ONWARD = Disca(
@@ -164,7 +164,7 @@ def test_what_changes_while_it_is_learned_is_told_right(session, image_file, net
     run(session, session.adapt(QUICK))
     job = session.adapt(ONWARD)
     event = next(job)
-    while not isinstance(event, Adapted):
+    while not isinstance(event, AdaptationRun):
         event = next(job)
     session.remove(first)
     session.click(50, 60, 0)
@@ -181,7 +181,7 @@ def test_a_run_whose_clicks_all_went_is_not_adopted(session):
     click = session.click(20, 20, 2)
     job = session.adapt(QUICK)
     event = next(job)
-    while not isinstance(event, Adapted):
+    while not isinstance(event, AdaptationRun):
         event = next(job)
     session.remove(click)
     steps = len(session.history)
@@ -273,7 +273,7 @@ def test_weights_that_come_out_differently_are_told(session, image_file, network
     assert other.must_learn
     events = []
     finish(other.refine(), lambda event: (events.append(event), other.handle(event)))
-    assert [e.expected for e in events if isinstance(e, Learned)] == ["0123456789abcdef"]
+    assert [e.expected for e in events if isinstance(e, RunRelearned)] == ["0123456789abcdef"]
     assert "learned again" in said[0]
 
 

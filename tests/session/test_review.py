@@ -11,10 +11,10 @@ from hypothesis.extra import numpy as npst
 from builders import make_card
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.tiling import Window
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.uncertainty import CELL, SURE, TORN, UNKNOWN
 from napari_disca.raster import open_raster
-from napari_disca.session.review import Tour
+from napari_disca.session.review import Review
 
 CELLS = 40, 50
 NO_CLICKS = Clicks()
@@ -22,7 +22,7 @@ NO_CLICKS = Clicks()
 
 def tour(factor=1.0, shape=(CELLS[0] * CELL, CELLS[1] * CELL)):
     raster = open_raster(np.zeros((*shape, 3), dtype=np.uint8))
-    return Tour(NetworkInput(raster, make_card(), factor=factor))
+    return Review(NetworkView(raster, make_card(), factor=factor))
 
 
 def sure():

@@ -23,8 +23,8 @@ from napari_disca.raster import open_raster
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.recipes import Disca
 from napari_disca.scenes import Scene
-from napari_disca.session.session import MAPS, Adapted, Session
-from napari_disca.session.tile_versions import TileStates
+from napari_disca.session.session import MAPS, AdaptationRun, Session
+from napari_disca.session.tile_versions import TileVersions
 
 QUICK = Disca(passes=2, rate=3e-3, crop_size=64)
 
@@ -236,7 +236,7 @@ def test_a_job_does_not_take_what_was_recalled_for_what_it_knew(session, picture
         session.handle(next(job))
     session.go(1)
     session.recall()
-    for states in session._drawing.recent._tiles.values():
+    for states in session._renderer.recent._tiles.values():
         states.clear()
     finish(job)  # a window would let it end, and take no more of it
     session.go(2)
@@ -386,7 +386,7 @@ def test_adapting_tells_what_it_did(session):
     result = finish(session.adapt(QUICK), lambda e: (events.append(e), session.handle(e)))
     assert result.clicks == 1
     assert "1 clicks" in result.note or "of 1 " in result.note
-    adapted = [e for e in events if isinstance(e, Adapted)]
+    adapted = [e for e in events if isinstance(e, AdaptationRun)]
     assert len(adapted) == 1
     first_patch = next(i for i, e in enumerate(events) if isinstance(e, Patch))
     assert events.index(adapted[0]) < first_patch
@@ -505,7 +505,7 @@ def test_a_newer_click_keeps_the_tiles_that_are_still_valid(session, monkeypatch
 
 def test_what_a_click_makes_stale_is_found_without_looking_at_every_tile():
     """A click's bookkeeping in an image of 40 000 tiles stays below what anybody notices."""
-    states = TileStates(MAPS, 40_000)
+    states = TileVersions(MAPS, 40_000)
     clicks = TileClicks({7: Clicks((Click(1, 1, 0),))})
     began = time.perf_counter()
     for _ in range(10):
@@ -578,7 +578,7 @@ def test_recipes_that_change_the_encoder_do_not_pay_for_a_cache(session):
     session.click(0, 0, 1)
     run(session, session.adapt(QUICK))
     run(session, session.refine())
-    assert not session._drawing.features._held
+    assert not session._renderer.features._held
 
 
 # Keeping maps

@@ -9,7 +9,7 @@ import pytest
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.tiling import Tile, Window
 from napari_disca.inference.predict import TileClicks
-from napari_disca.session.tile_versions import TileStates
+from napari_disca.session.tile_versions import TileVersions
 
 NONE = TileClicks({})
 ONE = TileClicks({2: Clicks((Click(1, 1, 0),))})
@@ -21,7 +21,7 @@ def tile(index):
 
 
 def drawn(clicks, weights="w"):
-    states = TileStates(("a", "b"), 4)
+    states = TileVersions(("a", "b"), 4)
     for index in range(4):
         states.put("a", index, clicks.state(weights, tile(index)))
     return states
@@ -65,12 +65,12 @@ def test_they_survive_a_file_if_it_is_about_the_same(tmp_path):
     path = tmp_path / "states.json"
     states = drawn(ONE)
     states.save(path, "this image")
-    again = TileStates(("a", "b"), 4)
+    again = TileVersions(("a", "b"), 4)
     again.put("a", 0, "something else")
     assert not again.load(path, "another image")
     assert again.load(path, "this image")
     assert [again.get("a", i) for i in range(4)] == [states.get("a", i) for i in range(4)]
-    assert not TileStates(("a", "b"), 5).load(path, "this image")
+    assert not TileVersions(("a", "b"), 5).load(path, "this image")
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_they_survive_a_file_if_it_is_about_the_same(tmp_path):
 def test_a_damaged_file_is_no_file(tmp_path, text):
     path = tmp_path / "states.json"
     path.write_text(text)
-    assert not TileStates(("a",), 4).load(path, "x")
+    assert not TileVersions(("a",), 4).load(path, "x")
     json_of_numbers = {"about": "x", "names": [""], "drawn": {"a": [[0, 0, 0, 7], [0] * 4]}}
     path.write_text(json.dumps(json_of_numbers))
-    assert not TileStates(("a",), 4).load(path, "x")
+    assert not TileVersions(("a",), 4).load(path, "x")
 
 
 def test_asking_costs_nothing_worth_mentioning_for_a_huge_map():
-    states = TileStates(("a",), 100_000)
+    states = TileVersions(("a",), 100_000)
     began = time.perf_counter()
     for _ in range(20):
         states.stale("a", "w", ONE)

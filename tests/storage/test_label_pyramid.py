@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_disca.core.tiling import Window
-from napari_disca.storage.label_pyramid import NO_DATA, Canvas
+from napari_disca.storage.label_pyramid import NO_DATA, LabelPyramid
 
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.data(), height=st.integers(1, 2500), width=st.integers(1, 1300))
 def test_every_level_is_every_second_pixel_of_the_one_before(data, height, width):
-    canvas = Canvas((height, width))
+    canvas = LabelPyramid((height, width))
     rng = np.random.default_rng(0)
     for _ in range(4):
         top = data.draw(st.integers(0, height - 1))
@@ -33,7 +33,7 @@ def test_every_level_is_every_second_pixel_of_the_one_before(data, height, width
 
 
 def test_reads_back_what_was_painted_and_no_data_elsewhere():
-    canvas = Canvas((40, 30))
+    canvas = LabelPyramid((40, 30))
     labels = np.array([[0, 1], [NO_DATA, 4]], dtype=np.uint8)
     canvas.paint(Window(5, 6, 2, 2), labels)
     np.testing.assert_array_equal(canvas.read(Window(5, 6, 2, 2)), labels)
@@ -43,7 +43,7 @@ def test_reads_back_what_was_painted_and_no_data_elsewhere():
 
 
 def test_clear_forgets_all_levels():
-    canvas = Canvas((2100, 1100))
+    canvas = LabelPyramid((2100, 1100))
     canvas.paint(Window(0, 0, 2100, 1100), np.ones((2100, 1100), np.uint8))
     canvas.clear()
     assert all(not level.any() for level in canvas.levels)
@@ -51,7 +51,7 @@ def test_clear_forgets_all_levels():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no blocks of sparse files")
 def test_a_large_map_is_a_sparse_file_that_goes_with_the_canvas():
-    canvas = Canvas((20_000, 20_000))
+    canvas = LabelPyramid((20_000, 20_000))
     folder = canvas.folder
     assert folder is not None
     canvas.paint(Window(19_000, 19_000, 512, 512), np.ones((512, 512), np.uint8))
@@ -67,14 +67,14 @@ def test_a_large_map_is_a_sparse_file_that_goes_with_the_canvas():
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1)])
 def test_thin_maps(shape):
-    canvas = Canvas(shape)
+    canvas = LabelPyramid(shape)
     canvas.paint(Window.whole(shape), np.full(shape, 2, np.uint8))
     assert (canvas.read(Window.whole(shape)) == 2).all()
     assert all((level == 3).all() for level in canvas.levels)
 
 
 def test_giving_pages_back_loses_nothing():
-    canvas = Canvas((5000, 5000))
+    canvas = LabelPyramid((5000, 5000))
     rng = np.random.default_rng(0)
     painted = {}
     for row in range(0, 5000, 1000):
@@ -98,7 +98,7 @@ def resident():
 
 @linux
 def test_a_map_that_is_painted_takes_no_memory():
-    canvas = Canvas((12_000, 12_000))
+    canvas = LabelPyramid((12_000, 12_000))
     labels = np.ones((1000, 1000), np.uint8)
     before = resident()
     most = 0
@@ -112,7 +112,7 @@ def test_a_map_that_is_painted_takes_no_memory():
 @linux
 def test_tiles_here_and_there_in_a_wide_map_take_no_memory():
     """Of every row a page, and what lies around it: far more than the pixels of the tiles."""
-    canvas = Canvas((8_000, 40_000))
+    canvas = LabelPyramid((8_000, 40_000))
     whole = np.ones((500, 40_000), np.uint8)
     for row in range(0, 8_000, 500):
         canvas.paint(Window(row, 0, 500, 40_000), whole)
@@ -128,18 +128,18 @@ def test_tiles_here_and_there_in_a_wide_map_take_no_memory():
 
 @pytest.mark.parametrize("shape", [(700, 900), (3000, 2500)])
 def test_a_folder_keeps_a_map(tmp_path, shape):
-    canvas = Canvas(shape, tmp_path / "map")
+    canvas = LabelPyramid(shape, tmp_path / "map")
     window = Window(100, 200, 500, 333)
     labels = np.random.default_rng(0).integers(0, 5, window.shape).astype(np.uint8)
     canvas.paint(window, labels)
     levels = [np.array(level) for level in canvas.levels]
     del canvas
     gc.collect()
-    again = Canvas(shape, tmp_path / "map")
+    again = LabelPyramid(shape, tmp_path / "map")
     np.testing.assert_array_equal(again.read(window), labels)
     for before, after in zip(levels, again.levels, strict=True):
         np.testing.assert_array_equal(before, after)
-    other = Canvas((shape[1] + 1, shape[0]), tmp_path / "map")
+    other = LabelPyramid((shape[1] + 1, shape[0]), tmp_path / "map")
     assert not any(level.any() for level in other.levels), "of another shape it is another map"
 
 
@@ -147,9 +147,9 @@ def test_what_a_killed_program_left_is_removed(tmp_path, monkeypatch):
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path))
     left = tmp_path / "maps" / "napari-disca-map-999999999-abc"
     left.mkdir(parents=True)
-    mine = Canvas((3000, 3000))
+    mine = LabelPyramid((3000, 3000))
     assert mine.folder is not None
     assert mine.folder.parent == tmp_path / "maps"
     assert not left.exists()
-    Canvas((3000, 3000))
+    LabelPyramid((3000, 3000))
     assert mine.folder.exists(), "of a program that runs it stays"

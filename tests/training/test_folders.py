@@ -14,7 +14,7 @@ from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError, RasterError
 from napari_disca.core.events import Progress, finish
 from napari_disca.core.tiling import Window
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import open_raster
 from napari_disca.training.folders import (
     Pair,
@@ -136,7 +136,7 @@ def test_pixels_and_labels_as_they_are_where_nothing_is_resampled(tmp_path):
 
 
 def test_pixels_are_those_the_network_will_read(tmp_path):
-    """16-bit, resampled, larger than a block: the same as `NetworkInput`, within rounding."""
+    """16-bit, resampled, larger than a block: the same as `NetworkView`, within rounding."""
     image = noise((700, 2300)).astype(np.uint16) * 257
     mask = blocks((700, 2300), size=20)
     write(tmp_path, "a", image, mask, metres=0.5)
@@ -144,7 +144,7 @@ def test_pixels_are_those_the_network_will_read(tmp_path):
     card, (item,) = finish(training_set(pairs(tmp_path), wanted))
     assert item.image.shape == (350, 1150, 3)
     with open_raster(tmp_path / "imgs" / "a.tif") as raster:
-        inputs = NetworkInput(raster, card)
+        inputs = NetworkView(raster, card)
         seen = inputs.read(Window(0, 0, 350, 1150)).transpose(1, 2, 0)
     assert np.abs(item.image / 255 - seen).max() <= 0.5 / 255 + 1e-6
     # Labels: the image pixel under the centre of the network pixel, which is between two here.

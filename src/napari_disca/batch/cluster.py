@@ -37,7 +37,7 @@ from napari_disca.storage.atomic import replacing
 
 if TYPE_CHECKING:
     from napari_disca.batch.streaming import MapStream, Run
-    from napari_disca.inference.network_view import NetworkInput
+    from napari_disca.inference.network_view import NetworkView
     from napari_disca.networks import Network
 
 #: Times Dask repeats a task that failed.
@@ -100,7 +100,7 @@ class Waiting:
 def predict_images(
     images: Sequence[tuple[Path, Path]],
     network: Network,
-    opened: Callable[[Path, Path], AbstractContextManager[NetworkInput]],
+    opened: Callable[[Path, Path], AbstractContextManager[NetworkView]],
     settings: Settings,
     *,
     scheduler: str,
@@ -271,7 +271,7 @@ class _Work:
         distributed: Any,
         client: Any,
         network: Network,
-        opened: Callable[[Path, Path], AbstractContextManager[NetworkInput]],
+        opened: Callable[[Path, Path], AbstractContextManager[NetworkView]],
         settings: Settings,
         precision: str,
     ) -> None:
@@ -515,7 +515,7 @@ def _parts(order: _Order, stream: MapStream) -> Iterator[Patch]:
         yield Patch("stream", window, labels)
 
 
-def _kept(inputs: NetworkInput, run: Run) -> Any:
+def _kept(inputs: NetworkView, run: Run) -> Any:
     from napari_disca.core.tiling import Window
 
     first, last = (inputs.image_window(tile.keep) for tile in (run[0], run[-1]))
@@ -556,7 +556,7 @@ def _stream(order: _Order) -> MapStream:
 @lru_cache(maxsize=4)
 def _loaded_stream(order: _Order, _written: int) -> MapStream:
     from napari_disca.batch.streaming import STREAM_CACHE, MapStream
-    from napari_disca.inference.network_view import NetworkInput
+    from napari_disca.inference.network_view import NetworkView
     from napari_disca.networks.compute import Compute
     from napari_disca.raster import fingerprint, open_raster
 
@@ -569,7 +569,7 @@ def _loaded_stream(order: _Order, _written: int) -> MapStream:
             f"the worker sees another image at {order.image}; images must lie on storage that all "
             "machines share, and stay as they are"
         )
-    inputs = NetworkInput(raster, network.card, bands=order.bands, factor=order.factor)
+    inputs = NetworkView(raster, network.card, bands=order.bands, factor=order.factor)
     return MapStream(inputs, network, compute)
 
 

@@ -30,16 +30,16 @@ from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Job, Note, Patch, Progress
 from napari_disca.core.tiling import Tile, Window
 from napari_disca.exports import write_geotiff
-from napari_disca.inference.feature_similarity import Likeness
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.feature_similarity import FeatureSimilarity
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predictor, TileClicks, tiling_for
 from napari_disca.networks import Network
 from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, fingerprint, quiet_opening
-from napari_disca.recipes import Adaptation, Recipe, checked_seed
-from napari_disca.session.history import Adapted, Lock
-from napari_disca.session.weights import Networks
+from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
+from napari_disca.session.history import AdaptationRun, Lock
+from napari_disca.session.weights import WeightsCache
 
 #: Bytes of decoded blocks that GDAL may keep while an image streams by: one row of blocks of a
 #: wide image.
@@ -59,7 +59,7 @@ class MapStream:
 
     Parameters
     ----------
-    inputs : NetworkInput
+    inputs : NetworkView
     network : Network
         On the CPU; left as it is.
     compute : Compute
@@ -67,18 +67,18 @@ class MapStream:
         In pixels of the image; without clicks the map is the network's own.
     near : Network, optional
         The network that reads the clicks, if it is another one; see `Predictor`.
-    likeness : Likeness, optional
+    likeness : FeatureSimilarity, optional
         Where what was learned counts; see `Predictor`.
     """
 
-    inputs: NetworkInput
+    inputs: NetworkView
     network: Network
     compute: Compute
     clicks: Clicks = field(default_factory=Clicks)
     near: Network | None = None
-    likeness: Likeness | None = None
+    likeness: FeatureSimilarity | None = None
 
-    def adapt(self, recipe: Recipe, seed: int = 0) -> Job[tuple[MapStream, Adaptation]]:
+    def adapt(self, recipe: Recipe, seed: int = 0) -> Job[tuple[MapStream, AdaptationResult]]:
         """Job that learns from the clicks; the stream it returns makes the adapted map.
 
         Raises
@@ -90,12 +90,14 @@ class MapStream:
         if not len(self.clicks):
             raise RecipeError("there are no clicks to learn from; click on some mistakes first")
         # As a session learns, so that both make the same map.
-        networks = Networks(self.network, self.inputs, tiling_for(self.inputs), self.compute)
-        run = Adapted(Adaptation(None), recipe, clicks=self.clicks, seed=seed)
+        networks = WeightsCache(self.network, self.inputs, tiling_for(self.inputs), self.compute)
+        run = AdaptationRun(AdaptationResult(None), recipe, clicks=self.clicks, seed=seed)
         made = yield from networks.learn(run, _nothing_checked)
         network = made.adaptation.network or self.network
         likeness = yield from networks.likeness(made, network)
-        stream = replace(self, network=network, near=networks.near(made), likeness=likeness)
+        stream = replace(
+            self, network=network, near=networks.guidance_network(made), likeness=likeness
+        )
         return stream, made.adaptation
 
     @cached_property
@@ -297,10 +299,10 @@ class _ReadTile:
     image: NDArray[np.float32] | None
 
 
-class _ReadInput(NetworkInput):
+class _ReadInput(NetworkView):
     """An input whose next tile has been read already; all else is read from the image."""
 
-    def __init__(self, inputs: NetworkInput) -> None:
+    def __init__(self, inputs: NetworkView) -> None:
         vars(self).update(vars(inputs))
         self._valid = _ReadValid(inputs.raster)
         self.raster = cast(Raster, self._valid)
@@ -311,7 +313,7 @@ class _ReadInput(NetworkInput):
         self._next = self._valid.next = read
 
     def read(self, window: Window) -> NDArray[np.float32]:
-        """Scaled pixels; see `NetworkInput.read`."""
+        """Scaled pixels; see `NetworkView.read`."""
         read = self._next
         if read is not None and read.image is not None and read.tile.read == window:
             return read.image
@@ -359,7 +361,7 @@ class _HeldRaster:
         return self._valid[window.relative_to(self._window).slices]
 
 
-def _source(inputs: NetworkInput, run: Run) -> Window:
+def _source(inputs: NetworkView, run: Run) -> Window:
     """Pixels of the image that a run of tiles needs, or a few more."""
     first, last = run[0], run[-1]
     (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
@@ -374,7 +376,7 @@ def _source(inputs: NetworkInput, run: Run) -> Window:
     return read & Window.whole(inputs.raster.shape)
 
 
-def _held(inputs: NetworkInput, run: Run) -> NetworkInput:
+def _held(inputs: NetworkView, run: Run) -> NetworkView:
     """Input that has the pixels of a run in memory, unless one tile alone is too much."""
     source = _source(inputs, run)
     bands = tuple(dict.fromkeys(inputs.bands))
@@ -385,21 +387,21 @@ def _held(inputs: NetworkInput, run: Run) -> NetworkInput:
     return held
 
 
-def _prepared(inputs: NetworkInput, tile: Tile) -> _ReadTile:
+def _prepared(inputs: NetworkView, tile: Tile) -> _ReadTile:
     window = inputs.image_window(tile.keep)
     valid = inputs.raster.valid(window)
     return _ReadTile(tile, window, valid, inputs.read(tile.read) if valid.any() else None)
 
 
 def _read_ahead(
-    inputs: NetworkInput, runs: Sequence[Run], workers: int
+    inputs: NetworkView, runs: Sequence[Run], workers: int
 ) -> Generator[_ReadTile, None, None]:
     """Tiles in their order, read by threads; a few runs and a few tiles are waiting at most."""
     waiting = iter(runs)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="reading")
 
     def preparing() -> Iterator[Future[_ReadTile]]:
-        loading: deque[tuple[Run, Future[NetworkInput]]] = deque()
+        loading: deque[tuple[Run, Future[NetworkView]]] = deque()
 
         def load(count: int) -> None:
             loading.extend((run, pool.submit(_held, inputs, run)) for run in islice(waiting, count))

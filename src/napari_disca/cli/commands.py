@@ -314,7 +314,7 @@ class _Session:
 def _opened(arguments: Any, image: Path, output: Path, card: Any) -> Iterator[Any]:
     """Input of an image, whose file is closed at the end."""
     from napari_disca.batch.streaming import STREAM_CACHE
-    from napari_disca.inference.network_view import NetworkInput
+    from napari_disca.inference.network_view import NetworkView
     from napari_disca.raster import open_raster
     from napari_disca.session.preferences import recall, remember
 
@@ -323,7 +323,7 @@ def _opened(arguments: Any, image: Path, output: Path, card: Any) -> Iterator[An
         factor = None if arguments.factor == "auto" else arguments.factor
         if arguments.factor is None:
             factor = recall(raster, card)
-        inputs = NetworkInput(raster, card, bands=arguments.bands, factor=factor)
+        inputs = NetworkView(raster, card, bands=arguments.bands, factor=factor)
         if arguments.factor is not None:
             remember(raster, card, factor)
         yield inputs

@@ -18,7 +18,7 @@ from napari_disca.raster import Raster
 _SHARE, _KNOWN = 0.01, 0.5
 
 
-class RasterPart:
+class RasterSubset:
     """A window of a raster as a raster of its own.
 
     Its overview is that of the whole raster: pixel values are scaled by the image they belong

@@ -14,7 +14,7 @@ from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.evaluation.class_map import ClassMap
 from napari_disca.evaluation.protocol import chosen_recipes, evaluate_image
-from napari_disca.evaluation.raster_subset import RasterPart, parts_worth_clicking
+from napari_disca.evaluation.raster_subset import RasterSubset, parts_worth_clicking
 from napari_disca.evaluation.records import Record
 from napari_disca.evaluation.settings import Settings
 from napari_disca.networks import Network
@@ -98,7 +98,7 @@ def opened(
         if window is None:
             yield raster, reference
         else:
-            yield RasterPart(raster, window), reference[window.slices]
+            yield RasterSubset(raster, window), reference[window.slices]
 
 
 def _items(

@@ -48,7 +48,7 @@ _COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("
 
 
 class Labels(Protocol):
-    """A label map read window by window, for instance a `Canvas`."""
+    """A label map read window by window, for instance a `LabelPyramid`."""
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -26,7 +26,7 @@ _MARGIN = 0.5
 _ROUNDS = 8
 
 
-def obeyed(logits: Tensor, clicks: Clicks, box: Window, radius: int) -> Tensor:
+def constrained(logits: Tensor, clicks: Clicks, box: Window, radius: int) -> Tensor:
     """Logits in which every click's class is the likeliest at its pixel.
 
     Where clicks of several classes lie within `radius` of each other they may overrule each other;

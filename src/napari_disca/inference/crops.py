@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Tiling, Window
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,13 +46,13 @@ class Crop:
 
 
 def cut(
-    inputs: NetworkInput, clicks: Clicks, windows: Sequence[Window], kept: Clicks | None = None
+    inputs: NetworkView, clicks: Clicks, windows: Sequence[Window], kept: Clicks | None = None
 ) -> Job[list[Crop]]:
     """Job that returns crops of some windows; every click belongs to one of them.
 
     Parameters
     ----------
-    inputs : NetworkInput
+    inputs : NetworkView
     clicks : Clicks
         All clicks, on the network's grid.
     windows : sequence of Window
@@ -110,7 +110,7 @@ def _with_data(
     return rows[known], cols[known], labels[known]
 
 
-def _owned(inputs: NetworkInput, clicks: Clicks, windows: Sequence[Window]) -> list[list[Click]]:
+def _owned(inputs: NetworkView, clicks: Clicks, windows: Sequence[Window]) -> list[list[Click]]:
     """Clicks of each window."""
     owned: list[list[Click]] = [[] for _ in windows]
     sides = np.array([(w.top, w.left, w.bottom, w.right) for w in windows]).reshape(-1, 4)

@@ -29,7 +29,7 @@ from napari_disca.networks.compute import Compute
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Likeness:
+class FeatureSimilarity:
     """How an adapted network sees the clicks that it has learned from.
 
     Attributes
@@ -92,7 +92,7 @@ class Likeness:
 
 def likeness(
     network: Network, crops: Sequence[Crop], least: float, compute: Compute
-) -> Job[Likeness]:
+) -> Job[FeatureSimilarity]:
     """Job that looks at the clicks of some crops with an adapted network.
 
     Parameters
@@ -117,7 +117,7 @@ def likeness(
         rows, cols = torch.from_numpy(crop.rows), torch.from_numpy(crop.cols)
         seen.append(features[0].cpu()[:, rows, cols].T)
     labels = torch.from_numpy(np.concatenate([crop.labels for crop in crops]))
-    return Likeness(_unit(torch.cat(seen)), labels, len(network.card.classes), least)
+    return FeatureSimilarity(_unit(torch.cat(seen)), labels, len(network.card.classes), least)
 
 
 #: Clicks that pixels are compared with at once.

@@ -33,7 +33,7 @@ _BLOCK = 16 << 20
 _COVERED = 1e-3
 
 
-class NetworkInput:
+class NetworkView:
     """Reads an image the way a network wants it.
 
     Parameters

@@ -21,10 +21,10 @@ from napari_disca.annotations.clicks import Click, Clicks, Merged
 from napari_disca.core.errors import RasterError, out_of_memory
 from napari_disca.core.events import Note
 from napari_disca.core.tiling import Tile, Tiling, Window
-from napari_disca.inference.click_constraint import obeyed
-from napari_disca.inference.feature_similarity import Likeness
+from napari_disca.inference.click_constraint import constrained
+from napari_disca.inference.feature_similarity import FeatureSimilarity
 from napari_disca.inference.features import FeatureCache, halved
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.uncertainty import mixed, on_network, share, uncertainty
 from napari_disca.networks import Features, Network, prepared
 from napari_disca.networks.compute import Compute
@@ -42,7 +42,7 @@ _FELT = 0.5
 _MOST_TILES, _LONGEST_SIDE = 1 << 20, 1 << 28
 
 
-def tiling_for(inputs: NetworkInput) -> Tiling:
+def tiling_for(inputs: NetworkView) -> Tiling:
     """Tiles of the paper on the network's grid of an image.
 
     Raises
@@ -79,7 +79,7 @@ class TileClicks:
     _digests: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def assign(cls, clicks: Clicks, inputs: NetworkInput, tiling: Tiling) -> TileClicks:
+    def assign(cls, clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> TileClicks:
         """Find the tiles of every click.
 
         Parameters
@@ -92,7 +92,7 @@ class TileClicks:
         touched = _touched(there, inputs, tiling)
         return cls({i: guidance.relevant(there, tile.read) for i, tile in touched.items()}, clicks)
 
-    def updated(self, clicks: Clicks, inputs: NetworkInput, tiling: Tiling) -> TileClicks:
+    def updated(self, clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> TileClicks:
         """`assign` of other clicks; only the tiles that a difference touches are looked at.
 
         So the thousandth click costs what the first one did.
@@ -168,7 +168,7 @@ def _digest(clicks: Clicks) -> str:
     return digest.hexdigest()
 
 
-def _touched(clicks: Clicks, inputs: NetworkInput, tiling: Tiling) -> dict[int, Tile]:
+def _touched(clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> dict[int, Tile]:
     """Tiles that clicks on the network's grid reach into, by index."""
     reach = inputs.card.guidance.reach
     return {
@@ -212,12 +212,12 @@ class Pixels:
     image: NDArray[np.float32] | None
 
 
-def read_pixels(inputs: NetworkInput, tile: Tile, *, image: bool = True) -> Pixels:
+def read_pixels(inputs: NetworkView, tile: Tile, *, image: bool = True) -> Pixels:
     """Read a tile; the part of the work that needs no network.
 
     Parameters
     ----------
-    inputs : NetworkInput
+    inputs : NetworkView
     tile : Tile
         On the network's grid.
     image : bool
@@ -245,7 +245,7 @@ class Predictor:
     ----------
     network : Network
         Left as it was: a copy is made ready for the device when it is first needed.
-    inputs : NetworkInput
+    inputs : NetworkView
     compute : Compute
     features : (str, FeatureCache), optional
         Fingerprint of the network's encoder, and where to keep what it says about tiles without
@@ -254,7 +254,7 @@ class Predictor:
         Of the pretrained network, if that shall read the clicks in place of `network`, which has
         learned from them already. Its guided logits count as far as the clicks change them, and
         those of `network` without clicks beyond.
-    likeness : Likeness, optional
+    likeness : FeatureSimilarity, optional
         With `near`: `network` counts only for pixels that look like the clicks it has learned from;
         the others stay as the pretrained network has them.
     pretrained : callable, optional
@@ -269,11 +269,11 @@ class Predictor:
     def __init__(
         self,
         network: Network,
-        inputs: NetworkInput,
+        inputs: NetworkView,
         compute: Compute,
         features: tuple[str, FeatureCache] | None = None,
         near: Predictor | None = None,
-        likeness: Likeness | None = None,
+        likeness: FeatureSimilarity | None = None,
         pretrained: Callable[[Tile], Predicted | None] = lambda _: None,
         kept: tuple[str, FeatureCache] | None = None,
         *,
@@ -549,7 +549,7 @@ class Predictor:
         result = logits
         for i, (pixels, clicks) in enumerate(asked):
             of_tile, there = logits[i], box.placed_in(pixels.tile.read)
-            changed = obeyed(of_tile, clicks, there, self._obeyed_within)
+            changed = constrained(of_tile, clicks, there, self._obeyed_within)
             if changed is not of_tile:
                 if result is logits:
                     # In the layout it has: to find the best classes in another takes a fifth of a

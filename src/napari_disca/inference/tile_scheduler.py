@@ -69,7 +69,7 @@ class TileQueue:
         return left[np.lexsort((left, distance, outside, self._later[left]))[:count]]
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """Reads on a thread of its own what is going to be asked for.
 
     Parameters

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_disca.core.tiling import Window
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 
 #: Side of a cell, in pixels of the network's grid.
 CELL = 16
@@ -103,7 +103,7 @@ def mixed(
 
 
 def on_network(
-    mask: NDArray[np.bool_], window: Window, keep: Window, inputs: NetworkInput
+    mask: NDArray[np.bool_], window: Window, keep: Window, inputs: NetworkView
 ) -> NDArray[np.bool_]:
     """A mask of pixels of the image, as pixels of the network's grid see it.
 
@@ -112,7 +112,7 @@ def on_network(
     mask : (height, width) array of bool
         Of `window`, on the image's grid.
     keep : Window
-        The same place on the network's grid, as `NetworkInput.image_window` has it.
+        The same place on the network's grid, as `NetworkView.image_window` has it.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from __future__ import annotations
 from napari_disca.recipes.automatic import Automatic
 from napari_disca.recipes.disca import Disca
 from napari_disca.recipes.disir import Disir
-from napari_disca.recipes.recipe import Adaptation, Recipe, checked_seed, crops_for
+from napari_disca.recipes.recipe import AdaptationResult, Recipe, checked_seed, crops_for
 from napari_disca.recipes.table import (
     RECIPES,
     recipe_fields,
@@ -19,7 +19,7 @@ from napari_disca.recipes.table import (
 
 __all__ = [
     "RECIPES",
-    "Adaptation",
+    "AdaptationResult",
     "Automatic",
     "Disca",
     "Disir",

@@ -41,7 +41,7 @@ from napari_disca.recipes.examples import (
     unguided,
     with_clicks,
 )
-from napari_disca.recipes.recipe import NO_CLICKS, Adaptation, check_fields
+from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields
 
 #: Parts that the clicks are dealt into; each is held out once.
 _FOLDS = 2
@@ -118,18 +118,18 @@ class Automatic:
         current: Network | None = None,
         compute: Compute,
         seed: int = 0,
-    ) -> Job[Adaptation]:
+    ) -> Job[AdaptationResult]:
         """Learn from each fold, ask the other, and go as far as they agree; see `Recipe.adapt`."""
         began = time.perf_counter()
         clicks = sum(len(crop.labels) for crop in crops)
         if not clicks:
-            return Adaptation(network, note=NO_CLICKS)
+            return AdaptationResult(network, note=NO_CLICKS)
         if self.strength == "none":
             return _kept_close(network, clicks, began, "as you chose")
         examples = [Example(crop, compute.device) for crop in crops]
         before = yield from _asked(network, examples, compute, Progress("adapting", 0, 1))
         folds, rounds = _dealt(crops), min(_FOLDS, clicks)
-        taught: list[Adaptation] = []
+        taught: list[AdaptationResult] = []
         adapted = network
         agreed: list[bool] = []
         for fold in range(rounds):
@@ -160,7 +160,7 @@ class Automatic:
             for asked in (before, after)
         )
         how = "fully" if strength == 1.0 else "half-way"
-        return Adaptation(
+        return AdaptationResult(
             adapted,
             steps=sum(learned.steps for learned in taught),
             losses=tuple(loss for learned in taught for loss in learned.losses),
@@ -180,8 +180,8 @@ class Automatic:
 _AGREEING = Progress("asking held-out clicks", 0, 1)
 
 
-def _kept_close(network: Network, clicks: int, began: float, why: str) -> Adaptation:
-    return Adaptation(
+def _kept_close(network: Network, clicks: int, began: float, why: str) -> AdaptationResult:
+    return AdaptationResult(
         network,
         clicks=clicks,
         seconds=time.perf_counter() - began,
@@ -225,14 +225,14 @@ def _agrees(before: Tensor, after: Tensor, example: Example) -> NDArray[np.bool_
     return np.array(agrees, dtype=np.bool_)
 
 
-def _part_of(job: Job[Adaptation], done: int, total: int) -> Job[Adaptation]:
+def _part_of(job: Job[AdaptationResult], done: int, total: int) -> Job[AdaptationResult]:
     """Run a job that is one of several alike; its steps tell how far all of them are."""
     with closing(job):
         while True:
             try:
                 step = next(job)
             except StopIteration as end:
-                result: Adaptation = end.value
+                result: AdaptationResult = end.value
                 return result
             if isinstance(step, Progress):
                 step = Progress(step.stage, done * step.total + step.done, total * step.total)

@@ -30,7 +30,7 @@ from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes.examples import Example, guided, moved, private, right, unguided
 from napari_disca.recipes.optimiser import Optimiser
-from napari_disca.recipes.recipe import NO_CLICKS, Adaptation, check_fields
+from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields
 
 #: Which weights learn.
 Parameters: TypeAlias = Literal["batchnorm", "all", "decoder", "decoder batchnorm"]
@@ -152,7 +152,7 @@ class Disca:
         current: Network | None = None,
         compute: Compute,
         seed: int = 0,
-    ) -> Job[Adaptation]:
+    ) -> Job[AdaptationResult]:
         """Take `passes` passes over the crops; see `Recipe.adapt`."""
         began = time.perf_counter()
         examples = [
@@ -163,7 +163,7 @@ class Disca:
         total = sum(len(example.labels) for example in examples)
         kept = sum(len(example.kept_labels) for example in examples)
         if not total:
-            return Adaptation(network, note=NO_CLICKS)
+            return AdaptationResult(network, note=NO_CLICKS)
         yield Progress("adapting", 0, self.passes)
         # theta0 may be used by another thread: whatever is moved or changed is a copy.
         began_with = current if self.start == "current" and current else network
@@ -232,7 +232,7 @@ class Disca:
             yield Progress("adapting", len(losses), len(losses))
         _refuse_not_finite(torch.tensor(last), self.passes)
         share_moved = moved(before, after, examples)
-        return Adaptation(
+        return AdaptationResult(
             network=adapted,
             steps=steps,
             losses=(*losses, last),

@@ -12,7 +12,7 @@ from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.crops import Crop
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
-from napari_disca.recipes.recipe import Adaptation
+from napari_disca.recipes.recipe import AdaptationResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Disir:
         current: Network | None = None,
         compute: Compute,
         seed: int = 0,
-    ) -> Job[Adaptation]:
+    ) -> Job[AdaptationResult]:
         """Give the network back as it is."""
         yield from ()
-        return Adaptation(network, note="weights unchanged")
+        return AdaptationResult(network, note="weights unchanged")

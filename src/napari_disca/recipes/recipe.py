@@ -12,7 +12,7 @@ from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Job
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.crops import Crop, cut
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 
@@ -21,7 +21,7 @@ NO_CLICKS = "nothing to learn from: no click lies where the image has data"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Adaptation:
+class AdaptationResult:
     """What a recipe learned from the clicks.
 
     Attributes
@@ -99,7 +99,7 @@ class Recipe(Protocol):
         current: Network | None = None,
         compute: Compute,
         seed: int = 0,
-    ) -> Job[Adaptation]:
+    ) -> Job[AdaptationResult]:
         """Learn from crops.
 
         Parameters
@@ -174,7 +174,7 @@ def checked_seed(seed: int) -> int:
 
 def crops_for(
     recipe: Recipe,
-    inputs: NetworkInput,
+    inputs: NetworkView,
     clicks: Clicks,
     tiling: Tiling,
     kept: Clicks | None = None,

@@ -17,19 +17,19 @@ from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import RecipeError
 from napari_disca.networks import Delta
-from napari_disca.recipes import Adaptation, Recipe, recipe_fields
+from napari_disca.recipes import AdaptationResult, Recipe, recipe_fields
 
 #: The maps that clicks change.
 Guided: TypeAlias = Literal["disir", "disca"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Adapted:
+class AdaptationRun:
     """A run of a recipe; also the event of `Session.adapt` that `Session.handle` adopts.
 
     Attributes
     ----------
-    adaptation : Adaptation
+    adaptation : AdaptationResult
         What was learned. In the history it holds no network.
     recipe : Recipe
     weights : str
@@ -43,20 +43,20 @@ class Adapted:
     locks : tuple of Lock
         Learned from, too.
     seed : int
-    base : Adapted or None
+    base : AdaptationRun or None
         The run it goes on from, if the recipe does.
     key : str
         Name of what was learned: runs of equal keys learn the same on one machine.
     """
 
-    adaptation: Adaptation
+    adaptation: AdaptationResult
     recipe: Recipe
     weights: str = ""
     changed: Delta | None = None
     clicks: Clicks = field(default_factory=Clicks)
     locks: tuple[Lock, ...] = ()
     seed: int = 0
-    base: Adapted | None = None
+    base: AdaptationRun | None = None
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class Adapted:
 
     def edited(
         self, edit: Callable[[Click], Click | None], locks: Iterable[Lock]
-    ) -> Adapted | None:
+    ) -> AdaptationRun | None:
         """The run as it would be had the clicks and locks always been what they are now.
 
         Parameters
@@ -83,7 +83,7 @@ class Adapted:
 
         Returns
         -------
-        Adapted or None
+        AdaptationRun or None
             Self where nothing changes. What is not learned yet has no weights. Where nothing is
             left to learn from, the run before, if it went on from one.
         """
@@ -95,7 +95,9 @@ class Adapted:
             return self
         if not clicks:
             return base
-        return Adapted(Adaptation(None), self.recipe, "", None, clicks, kept, self.seed, base)
+        return AdaptationRun(
+            AdaptationResult(None), self.recipe, "", None, clicks, kept, self.seed, base
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +112,7 @@ class Lock:
     map : "disir" or "disca"
         Whose labels they are.
     clicks : Clicks
-    run : Adapted or None
+    run : AdaptationRun or None
         What that map was made of; None for the pretrained weights.
     under : tuple of Lock
         Areas locked before, whose labels it shows where they meet.
@@ -121,7 +123,7 @@ class Lock:
     area: Area
     map: Guided
     clicks: Clicks
-    run: Adapted | None
+    run: AdaptationRun | None
     under: tuple[Lock, ...]
     digest: str = field(init=False, repr=False)
 
@@ -142,7 +144,7 @@ class Step:
 
     title: str
     clicks: Clicks
-    adapted: Adapted | None
+    adapted: AdaptationRun | None
     locks: tuple[Lock, ...] = ()
 
 
@@ -213,7 +215,7 @@ def click_fields(edit: Edit, after: Clicks) -> dict[str, Any]:
 
 
 def run_fields(
-    run: Adapted, clicks: Clicks, locks: tuple[Lock, ...], current: Adapted | None
+    run: AdaptationRun, clicks: Clicks, locks: tuple[Lock, ...], current: AdaptationRun | None
 ) -> dict[str, Any]:
     """A run as the journal keeps it; what is as in the session at that moment is left out."""
     fields: dict[str, Any] = {

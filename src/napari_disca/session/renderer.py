@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.events import Job, Note
 from napari_disca.core.tiling import Tile, Tiling, Window
-from napari_disca.inference.feature_similarity import Likeness
+from napari_disca.inference.feature_similarity import FeatureSimilarity
 from napari_disca.inference.features import FeatureCache
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Pixels, Predicted, Predictor, TileClicks, read_pixels
 from napari_disca.inference.uncertainty import SURE, on_network, share
 from napari_disca.networks import Network, encoder_fingerprint
 from napari_disca.networks.compute import Compute
-from napari_disca.session.history import Adapted, Lock
-from napari_disca.session.weights import Networks
+from napari_disca.session.history import AdaptationRun, Lock
+from napari_disca.session.weights import WeightsCache
 from napari_disca.storage.label_pyramid import NO_DATA
 
 #: Bytes of compressed tiles kept so that undo and redo need no network.
@@ -40,11 +40,11 @@ _LOGITS_BYTES = 128 << 20
 _READY_NETWORKS = 3
 
 #: What a network has just given, by tile and state.
-Made: TypeAlias = dict[tuple[int, str], Predicted]
+Predictions: TypeAlias = dict[tuple[int, str], Predicted]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
+class RenderedTile:
     """Labels of a tile.
 
     Attributes
@@ -65,25 +65,25 @@ class Drawn:
     uncertainty: NDArray[np.uint8] | None = None
 
 
-class Drawing:
+class Renderer:
     """Draws tiles of one image with the networks of its runs.
 
     Parameters
     ----------
-    inputs : NetworkInput
+    inputs : NetworkView
     tiling : Tiling
     compute : Compute
-    networks : Networks
+    networks : WeightsCache
     features : FeatureCache, optional
         For adapted networks whose encoder is still the pretrained one.
     """
 
     def __init__(
         self,
-        inputs: NetworkInput,
+        inputs: NetworkView,
         tiling: Tiling,
         compute: Compute,
-        networks: Networks,
+        networks: WeightsCache,
         features: FeatureCache | None = None,
     ) -> None:
         self.networks = networks
@@ -129,7 +129,7 @@ class Drawing:
         return by_tile
 
     def state(
-        self, run: Adapted | None, clicks: TileClicks, locks: tuple[Lock, ...], tile: Tile
+        self, run: AdaptationRun | None, clicks: TileClicks, locks: tuple[Lock, ...], tile: Tile
     ) -> str:
         """Fingerprint of what a tile's labels depend on besides its pixels."""
         state = clicks.state(self.networks.name(run), tile)
@@ -140,7 +140,7 @@ class Drawing:
         return f"{state}#{joined}"
 
     def locked_states(
-        self, run: Adapted | None, clicks: TileClicks, locks: tuple[Lock, ...]
+        self, run: AdaptationRun | None, clicks: TileClicks, locks: tuple[Lock, ...]
     ) -> dict[int, str]:
         """States of the tiles that locks may hold pixels of, by index."""
         return {
@@ -149,7 +149,7 @@ class Drawing:
         }
 
     def wants_pixels(
-        self, tile: Tile, state: str, run: Adapted | None, clicks: TileClicks
+        self, tile: Tile, state: str, run: AdaptationRun | None, clicks: TileClicks
     ) -> Literal["", "mask", "image"]:
         """What of a tile is to be read for a state: nothing, where there is data, or all."""
         base = clicks.state(self.networks.name(run), tile)
@@ -160,7 +160,11 @@ class Drawing:
         return "mask" if known else "image"
 
     def predict(
-        self, tiles: Sequence[Pixels], run: Adapted | None, clicks: TileClicks, made: Made
+        self,
+        tiles: Sequence[Pixels],
+        run: AdaptationRun | None,
+        clicks: TileClicks,
+        made: Predictions,
     ) -> None:
         """Ask a network at hand for tiles that are not known, all together.
 
@@ -187,7 +191,7 @@ class Drawing:
             yield from predictor.notes()
 
     def _predictor(
-        self, run: Adapted | None, network: Network, likeness: Likeness | None = None
+        self, run: AdaptationRun | None, network: Network, likeness: FeatureSimilarity | None = None
     ) -> Predictor:
         """Predictor of a run's network; the last few stay ready."""
         name = self.networks.name(run)
@@ -196,7 +200,7 @@ class Drawing:
             # Only an adapted network can come back to the same features again and again.
             encoder = "" if network is self.networks.original else encoder_fingerprint(network)
             frozen = bool(encoder) and encoder == self._encoder
-            near = self.networks.near(run)
+            near = self.networks.guidance_network(run)
             predictor = Predictor(
                 network,
                 self._inputs,
@@ -213,7 +217,7 @@ class Drawing:
             self._predictors.popitem(last=False)
         return predictor
 
-    def network(self, run: Adapted | None) -> Job[Network]:
+    def network(self, run: AdaptationRun | None) -> Job[Network]:
         """Job that returns the network of a run, and makes it ready for prediction."""
         network = yield from self.networks.network(run, self.sample)
         likeness = yield from self.networks.likeness(run, network)
@@ -228,11 +232,11 @@ class Drawing:
     def draw(
         self,
         tile: Tile,
-        run: Adapted | None,
+        run: AdaptationRun | None,
         clicks: TileClicks,
         locks: tuple[Lock, ...],
         made: Mapping[tuple[int, str], Predicted],
-    ) -> Job[Drawn]:
+    ) -> Job[RenderedTile]:
         """Job that draws a tile.
 
         Parameters
@@ -249,7 +253,7 @@ class Drawing:
         state = clicks.state(self.networks.name(run), tile)
         if (tile.index, state) in made:
             labels, unsure = made[tile.index, state]
-            base = Drawn(labels, uncertainty=unsure)
+            base = RenderedTile(labels, uncertainty=unsure)
             if touching:
                 self.recent.put(tile.index, state, base)
         else:
@@ -263,7 +267,7 @@ class Drawing:
             there = on_network(free, self.window(tile), tile.keep, self._inputs)
             checked = share(there, tile.keep) <= 0.5
             unsure = np.where(checked, np.minimum(unsure, np.uint8(SURE)), unsure)
-        return Drawn(labels, locked, int((labels != base.labels).sum()), unsure)
+        return RenderedTile(labels, locked, int((labels != base.labels).sum()), unsure)
 
     def sample(self, locks: tuple[Lock, ...], seed: int) -> Job[Clicks]:
         """Job that returns some pixels of locked areas, with their labels."""
@@ -292,8 +296,8 @@ class Drawing:
         return Clicks(tuple(found))
 
     def _base(
-        self, tile: Tile, run: Adapted | None, clicks: TileClicks, *, keep: bool
-    ) -> Job[Drawn]:
+        self, tile: Tile, run: AdaptationRun | None, clicks: TileClicks, *, keep: bool
+    ) -> Job[RenderedTile]:
         """What the network says, whatever is locked."""
         state = clicks.state(self.networks.name(run), tile)
         known = self.recent.get(tile.index, state)
@@ -302,7 +306,7 @@ class Drawing:
         yield from self.network(run)
         asked = read_pixels(self._inputs, tile), clicks.of(tile)
         labels, unsure = self._predictors[self.networks.name(run)].batch([asked])[0]
-        drawn = Drawn(labels, uncertainty=unsure)
+        drawn = RenderedTile(labels, uncertainty=unsure)
         if keep:
             self.recent.put(tile.index, state, drawn)
         return drawn
@@ -337,7 +341,7 @@ class Drawing:
         labels = base.labels.copy()
         yield from self._overlay(self.touching(lock.under, tile), labels, tile)
         labels[~lock.area.mask(self.window(tile))] = NO_DATA  # takes no room
-        self.recent.put(tile.index, name, Drawn(labels))
+        self.recent.put(tile.index, name, RenderedTile(labels))
         return labels
 
 
@@ -357,7 +361,7 @@ class RecentTiles:
         # Written by the job's thread; a second job may start before the first has ended.
         self._lock = threading.Lock()
 
-    def put(self, tile: int, state: str, drawn: Drawn) -> None:
+    def put(self, tile: int, state: str, drawn: RenderedTile) -> None:
         """Keep what a tile looks like in a state."""
         with self._lock:
             if state in self._tiles.get(tile, {}):
@@ -380,7 +384,7 @@ class RecentTiles:
         with self._lock:
             return state in self._tiles.get(tile, {})
 
-    def get(self, tile: int, state: str) -> Drawn | None:
+    def get(self, tile: int, state: str) -> RenderedTile | None:
         """What a tile looks like in a state, if that is still known."""
         with self._lock:
             states = self._tiles.get(tile)
@@ -406,11 +410,11 @@ class _Packed:
         object.__setattr__(self, "nbytes", len(self.data) + beside)
 
     @classmethod
-    def of(cls, drawn: Drawn) -> _Packed:
+    def of(cls, drawn: RenderedTile) -> _Packed:
         height, width = drawn.labels.shape
         data = zlib.compress(np.ascontiguousarray(drawn.labels).tobytes(), level=1)
         return cls((height, width), data, drawn.locked, drawn.flipped, drawn.uncertainty)
 
-    def drawn(self) -> Drawn:
+    def drawn(self) -> RenderedTile:
         labels = np.frombuffer(zlib.decompress(self.data), dtype=np.uint8).reshape(self.shape)
-        return Drawn(labels, self.locked, self.flipped, self.uncertainty)
+        return RenderedTile(labels, self.locked, self.flipped, self.uncertainty)

@@ -23,8 +23,8 @@ from napari_disca.networks import DeltaCache, Network, bundled_weights, fingerpr
 from napari_disca.networks.compute import Compute, DeviceName, Precision
 from napari_disca.raster import Raster
 from napari_disca.raster import fingerprint as image_fingerprint
-from napari_disca.recipes import Adaptation, recipe_of_fields
-from napari_disca.session.history import Adapted, Edit
+from napari_disca.recipes import AdaptationResult, recipe_of_fields
+from napari_disca.session.history import AdaptationRun, Edit
 from napari_disca.session.journal import (
     DamagedLineError,
     Header,
@@ -311,7 +311,9 @@ def _on_adapt(session: Session, event: Mapping[str, Any]) -> None:
     session.handle(replace(run, adaptation=adaptation))
 
 
-def _run(session: Session, fields: Mapping[str, Any], current: Adapted | None) -> Adapted:
+def _run(
+    session: Session, fields: Mapping[str, Any], current: AdaptationRun | None
+) -> AdaptationRun:
     if not isinstance(fields, Mapping):
         raise JournalError("a run is no object")
     recipe = recipe_of_fields(fields["recipe"])
@@ -327,8 +329,8 @@ def _run(session: Session, fields: Mapping[str, Any], current: Adapted | None) -
         clicks = Clicks(tuple(_clicks(fields["clicks"])))
     if not clicks:
         raise JournalError("it learns from no clicks")
-    return Adapted(
-        Adaptation(None),
+    return AdaptationRun(
+        AdaptationResult(None),
         recipe,
         weights=_text(fields, "weights"),
         clicks=clicks,

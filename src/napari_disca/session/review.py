@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.tiling import Window
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.uncertainty import CELL, SURE, TORN, UNKNOWN, cells_of
 
 #: Cells at least as uncertain as this are doubtful: on average the best class leads the second
@@ -29,7 +29,7 @@ _BESIDE_CLICK = 2 * CELL
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class ReviewStop:
     """A doubtful region.
 
     Attributes
@@ -50,12 +50,12 @@ class Stop:
     cells: Window
 
 
-class Tour:
+class Review:
     """An ordered tour of the doubtful regions of one image, and what was looked at so far.
 
     Parameters
     ----------
-    inputs : NetworkInput
+    inputs : NetworkView
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Tour:
         How many stops `next` has given.
     """
 
-    def __init__(self, inputs: NetworkInput) -> None:
+    def __init__(self, inputs: NetworkView) -> None:
         self._inputs = inputs
         self._seen = np.zeros(cells_of(Window.whole(inputs.shape)).shape, dtype=np.bool_)
         self.visited = 0
@@ -95,7 +95,7 @@ class Tour:
         )
         self._seen[cells.slices] |= uncertainty[cells.slices] != UNKNOWN
 
-    def next(self, uncertainty: NDArray[np.uint8], clicks: Clicks) -> tuple[Stop, int] | None:
+    def next(self, uncertainty: NDArray[np.uint8], clicks: Clicks) -> tuple[ReviewStop, int] | None:
         """Go to the next stop: it counts as looked at from now on.
 
         Parameters
@@ -105,7 +105,7 @@ class Tour:
 
         Returns
         -------
-        (Stop, int) or None
+        (ReviewStop, int) or None
             The stop, and how many are left after it; None if there is none.
         """
         regions = self._regions(uncertainty, clicks)
@@ -116,7 +116,7 @@ class Tour:
         self.visited += 1
         return first, len(regions.order) - 1
 
-    def stops(self, uncertainty: NDArray[np.uint8], clicks: Clicks) -> list[Stop]:
+    def stops(self, uncertainty: NDArray[np.uint8], clicks: Clicks) -> list[ReviewStop]:
         """All doubtful regions that were not looked at, the most rewarding first.
 
         Parameters
@@ -139,7 +139,7 @@ class Tour:
 
 
 class _Regions:
-    """The doubtful regions of a map, ordered; a `Stop` is made of those that are asked for.
+    """The doubtful regions of a map, ordered; a `ReviewStop` is made of those that are asked for.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ class _Regions:
         #: Numbers of the regions, the most rewarding first; equal ones as they lie.
         self.order: NDArray[np.intp] = numbers[np.argsort(-self._scores[numbers], kind="stable")]
 
-    def stop(self, place: int, inputs: NetworkInput) -> Stop:
+    def stop(self, place: int, inputs: NetworkView) -> ReviewStop:
         """The region at a place of the order."""
         number = self.order[place]
         rows, cols = self._boxes[number - 1]
@@ -168,7 +168,7 @@ class _Regions:
         row, col = (int(i) for i in np.unravel_index(int(there.argmax()), there.shape))
         at = _on_image(Window(rows.start + row, cols.start + col, 1, 1), inputs)
         box = Window.from_bounds(rows.start, cols.start, rows.stop, cols.stop)
-        return Stop(
+        return ReviewStop(
             _on_image(box, inputs),
             (at.top + at.height // 2, at.left + at.width // 2),
             float(self._scores[number]),
@@ -195,7 +195,7 @@ def _labelled(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     return labels
 
 
-def _on_image(cells: Window, inputs: NetworkInput) -> Window:
+def _on_image(cells: Window, inputs: NetworkView) -> Window:
     """Pixels of the image that some cells cover, at least one."""
     (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
     return Window.whole((height, width)) & Window.from_bounds(

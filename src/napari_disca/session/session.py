@@ -38,21 +38,29 @@ from napari_disca.core.errors import (
 from napari_disca.core.events import Job, Patch, Progress, Unreadable, finish
 from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.features import FeatureCache
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Pixels, Predicted, TileClicks, read_pixels, tiling_for
-from napari_disca.inference.tile_scheduler import Ahead, TileQueue
+from napari_disca.inference.tile_scheduler import Prefetcher, TileQueue
 from napari_disca.inference.uncertainty import UNKNOWN, cells_of
 from napari_disca.networks import DeltaCache, LandClass, Network
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster
 from napari_disca.raster import fingerprint as raster_fingerprint
-from napari_disca.recipes import Adaptation, Recipe, checked_seed
-from napari_disca.session.history import Adapted, Edit, Guided, Lock, Step, click_fields, run_fields
+from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
+from napari_disca.session.history import (
+    AdaptationRun,
+    Edit,
+    Guided,
+    Lock,
+    Step,
+    click_fields,
+    run_fields,
+)
 from napari_disca.session.journal import Journal
-from napari_disca.session.renderer import Drawing, Drawn, Made
-from napari_disca.session.tile_versions import TileStates
-from napari_disca.session.weights import Learned, Networks
-from napari_disca.storage.label_pyramid import Canvas
+from napari_disca.session.renderer import Predictions, RenderedTile, Renderer
+from napari_disca.session.tile_versions import TileVersions
+from napari_disca.session.weights import RunRelearned, WeightsCache
+from napari_disca.storage.label_pyramid import LabelPyramid
 
 #: The three maps of an image.
 MAPS = ("initial", "disir", "disca")
@@ -76,12 +84,12 @@ class _Snapshot:
 
     step: Step
     assigned: TileClicks
-    drawn: TileStates
+    drawn: TileVersions
     counts: Mapping[str, Mapping[int, tuple[int, int]]] = field(default_factory=dict)
     unreadable: frozenset[int] = frozenset()
     recalls: int = 0
 
-    def run(self, name: str) -> Adapted | None:
+    def run(self, name: str) -> AdaptationRun | None:
         """Whose weights a map is made with."""
         return self.step.adapted if name == "disca" else None
 
@@ -168,7 +176,7 @@ class Session:
         features: FeatureCache | None = None,
     ) -> None:
         self.raster = raster
-        self.inputs = NetworkInput(raster, network.card, bands=bands, factor=factor)
+        self.inputs = NetworkView(raster, network.card, bands=bands, factor=factor)
         self.compute = compute or Compute.choose()
         self.seed = checked_seed(seed)
         self.tiling: Tiling = tiling_for(self.inputs)
@@ -176,17 +184,17 @@ class Session:
         # Not on the device: whoever computes there makes a copy, and another on the CPU where the
         # device's memory is full.
         self._network: Network = deepcopy(network).eval().requires_grad_(False)
-        self._networks = Networks(self._network, self.inputs, self.tiling, self.compute)
-        self._drawing = Drawing(self.inputs, self.tiling, self.compute, self._networks, features)
+        self._networks = WeightsCache(self._network, self.inputs, self.tiling, self.compute)
+        self._renderer = Renderer(self.inputs, self.tiling, self.compute, self._networks, features)
         self._assigned = TileClicks({})
-        self._drawn = TileStates(MAPS, len(self.tiling))
+        self._drawn = TileVersions(MAPS, len(self.tiling))
         self._folder = folder
         if folder is not None:
             self._take_over(folder)
-        self.maps: dict[str, Canvas] = {
-            name: Canvas(raster.shape, folder / name if folder else None) for name in MAPS
+        self.maps: dict[str, LabelPyramid] = {
+            name: LabelPyramid(raster.shape, folder / name if folder else None) for name in MAPS
         }
-        self._drawing.initial = self._initial
+        self._renderer.initial = self._initial
         #: Map -> how sure the network is of it, as drawn: the cells of
         #: `napari_disca.inference.uncertainty`. Maps of an earlier session in a folder have none
         #: until they are drawn anew.
@@ -221,7 +229,7 @@ class Session:
     @property
     def features(self) -> FeatureCache:
         """Where the encoder's features go."""
-        return self._drawing.features
+        return self._renderer.features
 
     @property
     def weights(self) -> str:
@@ -234,7 +242,7 @@ class Session:
 
         What an edit of the clicks has changed and no job has learned yet is learned now.
         """
-        return finish(self._drawing.network(self.adapted), self.handle)
+        return finish(self._renderer.network(self.adapted), self.handle)
 
     @property
     def clicks(self) -> Clicks:
@@ -242,7 +250,7 @@ class Session:
         return self._history[self._position].clicks
 
     @property
-    def adapted(self) -> Adapted | None:
+    def adapted(self) -> AdaptationRun | None:
         """The last adaptation, or None while the weights are the pretrained ones."""
         return self._history[self._position].adapted
 
@@ -619,12 +627,12 @@ class Session:
         """
         return self._refresh(self._snapshot(), tuple(maps))
 
-    def adapt(self, recipe: Recipe, maps: Iterable[str] = MAPS) -> Job[Adaptation]:
+    def adapt(self, recipe: Recipe, maps: Iterable[str] = MAPS) -> Job[AdaptationResult]:
         """Job that adapts the weights to all clicks, then redoes the maps, view first.
 
         Yields
         ------
-        Progress, then Adapted, then Patch and Progress; pass all to `handle`.
+        Progress, then AdaptationRun, then Patch and Progress; pass all to `handle`.
 
         Raises
         ------
@@ -634,8 +642,8 @@ class Session:
         if not len(self.clicks):
             raise RecipeError("there are no clicks to learn from; click on some mistakes first")
         now = self._snapshot()
-        run = Adapted(
-            Adaptation(None),
+        run = AdaptationRun(
+            AdaptationResult(None),
             recipe,
             clicks=now.step.clicks,
             locks=now.step.locks,
@@ -662,19 +670,19 @@ class Session:
             self.painted.emit(event)
         elif isinstance(event, Unreadable):
             self.unreadable[event.tile] = event.reason
-        elif isinstance(event, Learned):
+        elif isinstance(event, RunRelearned):
             self._on_learned(event)
-        elif isinstance(event, Adapted):
+        elif isinstance(event, AdaptationRun):
             self._on_adapted(event)
 
     def _initial(self, tile: Tile) -> Predicted | None:
         """What the pretrained network alone says of a tile, if its map shows it."""
         if self._drawn.get("initial", tile.index) != self._networks.weights:
             return None
-        labels = self.maps["initial"].read(self._drawing.window(tile))
+        labels = self.maps["initial"].read(self._renderer.window(tile))
         return Predicted(labels, self._cells("initial", tile).copy())
 
-    def _on_adapted(self, event: Adapted) -> None:
+    def _on_adapted(self, event: AdaptationRun) -> None:
         delta = event.changed
         on_disk = self._networks.adopt(event, delta, event.adaptation.network, event.weights)
         # A history of whole networks would fill the memory.
@@ -695,7 +703,7 @@ class Session:
             }
         self._record(Step(f"adapt ({run.recipe.title})", self.clicks, run, self.locks), told)
 
-    def _on_learned(self, event: Learned) -> None:
+    def _on_learned(self, event: RunRelearned) -> None:
         run = event.run
         self._networks.adopt(run, run.changed, run.adaptation.network, event.weights)
         self._tell({"do": "learned", "run": run.key, "weights": event.weights})
@@ -722,15 +730,15 @@ class Session:
         for name in reversed(MAPS):
             run, clicks = now.run(name), now.clicks(name)
             weights = self._networks.name(run)
-            locked = self._drawing.locked_states(run, clicks, now.locks(name))
+            locked = self._renderer.locked_states(run, clicks, now.locks(name))
             for tile in self.stale(name, self.viewport.window):
                 state = locked.get(tile.index) or clicks.state(weights, tile)
-                known = self._drawing.recent.get(tile.index, state)
+                known = self._renderer.recent.get(tile.index, state)
                 if known is not None:
                     self._remember(tile, now, painted)
                     painted.add((name, tile.index))
                     self._recalled[name, tile.index] = self._recalls
-                    window = self._drawing.window(tile)
+                    window = self._renderer.window(tile)
                     self.handle(_patch(name, window, tile, state, known))
                 if time.perf_counter() > until:
                     return
@@ -765,7 +773,7 @@ class Session:
             return [self.tiling[int(index)] for index in np.flatnonzero(stale)]
         # Not a look at every tile of a large map, for what is in view.
         near = self.tiling.touching(self.inputs.network_window(window))
-        return [t for t in near if stale[t.index] and self._drawing.window(t) & window]
+        return [t for t in near if stale[t.index] and self._renderer.window(t) & window]
 
     def outdated(self, name: str) -> NDArray[np.bool_]:
         """Tiles of a map that show clicks or weights of before, as ``tiling.grid``.
@@ -783,7 +791,7 @@ class Session:
             name,
             self._networks.name(run),
             clicks,
-            self._drawing.locked_states(run, clicks, locks),
+            self._renderer.locked_states(run, clicks, locks),
         )
 
     def _assign(self, clicks: Clicks) -> TileClicks:
@@ -829,17 +837,17 @@ class Session:
             stages = [tuple(name for name in maps if name != "disca"), ("disca",)]
         for stage in filter(None, stages):
             for name in stage:  # learned again where need be
-                yield from self._drawing.network(now.run(name))
+                yield from self._renderer.network(now.run(name))
             # Only now: a run that turns out to have left the weights alone has their name.
             for name in MAPS:
                 run, clicks = now.run(name), now.clicks(name)
-                locked[name] = self._drawing.locked_states(run, clicks, now.locks(name))
+                locked[name] = self._renderer.locked_states(run, clicks, now.locks(name))
 
             def load(index: int, stage: tuple[str, ...] = stage) -> _Loaded:
                 tile = self.tiling[index]
                 self._remember(tile, now, painted)
                 asked = [
-                    self._drawing.wants_pixels(
+                    self._renderer.wants_pixels(
                         tile, wanted(name, tile), now.run(name), now.clicks(name)
                     )
                     for name in stage
@@ -865,7 +873,7 @@ class Session:
             queue = TileQueue(self.tiling, waiting, urgent)
             total, done = len(queue) + len(again), 0
             yield Progress("updating the map", 0, total)
-            with closing(Ahead(load, 2 * self.compute.batch)) as ahead:
+            with closing(Prefetcher(load, 2 * self.compute.batch)) as ahead:
                 while len(queue) or again:
                     # Asked anew each time: the user may have panned.
                     if len(queue):
@@ -876,9 +884,9 @@ class Session:
                         following = again[:1]
                     group = ahead.take(chosen)
                     ahead.expect(following)
-                    made: Made = {}
+                    made: Predictions = {}
                     for name in stage:
-                        self._drawing.predict(
+                        self._renderer.predict(
                             [
                                 loaded.pixels
                                 for loaded in group
@@ -888,7 +896,7 @@ class Session:
                             now.clicks(name),
                             made,
                         )
-                    yield from self._drawing.notes()
+                    yield from self._renderer.notes()
                     for loaded in group:
                         tile = loaded.tile
                         try:
@@ -909,17 +917,17 @@ class Session:
         tile: Tile,
         maps: tuple[str, ...],
         now: _Snapshot,
-        made: Made,
+        made: Predictions,
         outdated: Callable[[str, Tile], bool],
         wanted: Callable[[str, Tile], str],
     ) -> Job[None]:
         """Patches of a tile for all maps that show the states that some of them lack."""
-        window = self._drawing.window(tile)
+        window = self._renderer.window(tile)
         states = {wanted(name, tile): name for name in reversed(maps) if outdated(name, tile)}
         for state, source in reversed(states.items()):
-            found = self._drawing.recent.get(tile.index, state)
+            found = self._renderer.recent.get(tile.index, state)
             if found is None:
-                found = yield from self._drawing.draw(
+                found = yield from self._renderer.draw(
                     tile, now.run(source), now.clicks(source), now.locks(source), made
                 )
             for name in [n for n in MAPS if outdated(n, tile) and wanted(n, tile) == state]:
@@ -931,7 +939,7 @@ class Session:
 
     def _remember(self, tile: Tile, now: _Snapshot, painted: set[tuple[str, int]]) -> None:
         """Keep what is shown for an undo, before the owner paints over it."""
-        recent = self._drawing.recent
+        recent = self._renderer.recent
         for name in MAPS:
             state = now.drawn.get(name, tile.index)
             if (
@@ -940,11 +948,11 @@ class Session:
                 and not recent.has(tile.index, state)
             ):
                 counts = now.counts[name].get(tile.index, (0, 0))
-                shown = self.maps[name].read(self._drawing.window(tile))
+                shown = self.maps[name].read(self._renderer.window(tile))
                 unsure = self._cells(name, tile).copy()
                 if self._recalled.get((name, tile.index), 0) > now.recalls:
                     continue  # the owner has painted it since then, or is about to
-                recent.put(tile.index, state, Drawn(shown, *counts, unsure))
+                recent.put(tile.index, state, RenderedTile(shown, *counts, unsure))
 
     def _seen(self) -> Window | None:
         """What the user looks at, on the network's grid."""
@@ -960,9 +968,11 @@ class Session:
             int(view.right * across) + 1,
         )
 
-    def _adapt(self, now: _Snapshot, run: Adapted, maps: tuple[str, ...]) -> Job[Adaptation]:
-        made = yield from self._networks.learn(run, self._drawing.sample)
-        adaptation: Adaptation = made.adaptation
+    def _adapt(
+        self, now: _Snapshot, run: AdaptationRun, maps: tuple[str, ...]
+    ) -> Job[AdaptationResult]:
+        made = yield from self._networks.learn(run, self._renderer.sample)
+        adaptation: AdaptationResult = made.adaptation
         # Here too, because the owner may handle the event later than the next tile is drawn.
         self._networks.adopt(made, made.changed, adaptation.network, made.weights)
         yield made
@@ -971,6 +981,6 @@ class Session:
         return adaptation
 
 
-def _patch(name: str, window: Window, tile: Tile, state: str, drawn: Drawn) -> Patch:
+def _patch(name: str, window: Window, tile: Tile, state: str, drawn: RenderedTile) -> Patch:
     found = drawn.labels, tile.index, state, drawn.locked, drawn.flipped, drawn.uncertainty
     return Patch(name, window, *found)

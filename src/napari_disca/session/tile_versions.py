@@ -16,7 +16,7 @@ from napari_disca.inference.predict import TileClicks
 from napari_disca.storage.atomic import replacing
 
 
-class TileStates:
+class TileVersions:
     """The state of every tile of some maps, as `TileClicks.state` words it.
 
     Kept as arrays of small numbers, so that what is out of date is found in microseconds however

@@ -16,12 +16,12 @@ from napari_disca.core.errors import out_of_memory
 from napari_disca.core.events import Job, Note
 from napari_disca.core.tiling import Tiling
 from napari_disca.inference.crops import Crop
-from napari_disca.inference.feature_similarity import Likeness, likeness
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.feature_similarity import FeatureSimilarity, likeness
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Delta, DeltaCache, Network, fingerprint
 from napari_disca.networks.compute import Compute
-from napari_disca.recipes import Adaptation, crops_for
-from napari_disca.session.history import Adapted, Lock
+from napari_disca.recipes import AdaptationResult, crops_for
+from napari_disca.session.history import AdaptationRun, Lock
 
 T = TypeVar("T")
 
@@ -33,12 +33,12 @@ _LIKENESSES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class RunRelearned:
     """Event: a run of the history was made (again).
 
     Attributes
     ----------
-    run : Adapted
+    run : AdaptationRun
     weights : str
         Fingerprint of the network.
     expected : str
@@ -46,25 +46,25 @@ class Learned:
         another machine.
     """
 
-    run: Adapted
+    run: AdaptationRun
     weights: str
     expected: str
 
 
-class Networks:
+class WeightsCache:
     """Networks by what they have learned.
 
     Parameters
     ----------
     original : Network
         The pretrained one, on the CPU; left as it is.
-    inputs : NetworkInput
+    inputs : NetworkView
     tiling : Tiling
     compute : Compute
     """
 
     def __init__(
-        self, original: Network, inputs: NetworkInput, tiling: Tiling, compute: Compute
+        self, original: Network, inputs: NetworkView, tiling: Tiling, compute: Compute
     ) -> None:
         self.original = original
         self.weights = fingerprint(original)
@@ -76,11 +76,11 @@ class Networks:
         self._kept: OrderedDict[str, Network] = OrderedDict()
         self._deltas: OrderedDict[str, Delta] = OrderedDict()
         self._known: dict[str, str] = {}
-        self._likenesses: OrderedDict[str, Likeness] = OrderedDict()
+        self._likenesses: OrderedDict[str, FeatureSimilarity] = OrderedDict()
         # A second job may start before the first has ended.
         self._lock = threading.Lock()
 
-    def name(self, run: Adapted | None) -> str:
+    def name(self, run: AdaptationRun | None) -> str:
         """What tells apart the networks of runs, also of those that are not made yet."""
         if run is None or not run.recipe.learns:
             return self.weights
@@ -88,24 +88,26 @@ class Networks:
         kept_close = (run.weights or self._known.get(run.key)) == self.weights
         return self.weights if kept_close else f"run-{run.key}"
 
-    def near(self, run: Adapted | None) -> Network | None:
+    def guidance_network(self, run: AdaptationRun | None) -> Network | None:
         """The network that reads the clicks beside a run's own, if there is another one."""
         if run is None or self.name(run) == self.weights:
             return None
         return self.original if run.recipe.holds_near else None
 
-    def likeness(self, run: Adapted | None, network: Network) -> Job[Likeness | None]:
+    def likeness(
+        self, run: AdaptationRun | None, network: Network
+    ) -> Job[FeatureSimilarity | None]:
         """Job that returns how a run's network sees the clicks that it has learned from.
 
         None where what is learned counts everywhere.
 
         Parameters
         ----------
-        run : Adapted or None
+        run : AdaptationRun or None
         network : Network
             Of `network`.
         """
-        if run is None or self.near(run) is None or run.recipe.likeness == 0:
+        if run is None or self.guidance_network(run) is None or run.recipe.likeness == 0:
             return None
         known = self._likenesses.get(run.key)
         if known is None:
@@ -125,7 +127,7 @@ class Networks:
         if weights:
             self._known[key] = weights
 
-    def ready(self, run: Adapted | None) -> bool:
+    def ready(self, run: AdaptationRun | None) -> bool:
         """Whether a run's network is at hand without learning, as far as one can tell at once."""
         if run is None or not run.recipe.learns or run.changed is not None:
             return True
@@ -135,7 +137,7 @@ class Networks:
         return self._restored(run) is not None
 
     def adopt(
-        self, run: Adapted, delta: Delta | None, network: Network | None, weights: str
+        self, run: AdaptationRun, delta: Delta | None, network: Network | None, weights: str
     ) -> bool:
         """Keep what a run has learned; whether it is on disk, too."""
         self.expect(run.key, weights)
@@ -154,20 +156,20 @@ class Networks:
         return self.cache.put(weights, delta)
 
     def network(
-        self, run: Adapted | None, sample: Callable[[tuple[Lock, ...], int], Job[Clicks]]
+        self, run: AdaptationRun | None, sample: Callable[[tuple[Lock, ...], int], Job[Clicks]]
     ) -> Job[Network]:
         """Job that returns a run's network.
 
         Parameters
         ----------
-        run : Adapted or None
+        run : AdaptationRun or None
             None: the pretrained network.
         sample : callable
             ``sample(locks, seed)`` is a job that returns checked pixels to learn from.
 
         Yields
         ------
-        Progress, and Learned where it had to be learned.
+        Progress, and RunRelearned where it had to be learned.
         """
         if run is None or not run.recipe.learns:
             return self.original
@@ -181,15 +183,15 @@ class Networks:
         if network is None:
             made = yield from self.learn(run, sample)
             network = made.adaptation.network or self.original
-            yield Learned(made, made.weights, run.weights or self._known.get(run.key, ""))
+            yield RunRelearned(made, made.weights, run.weights or self._known.get(run.key, ""))
             self.adopt(run, made.changed, network, made.weights)
         else:
             self.adopt(run, None, network, "")
         return network
 
     def learn(
-        self, run: Adapted, sample: Callable[[tuple[Lock, ...], int], Job[Clicks]]
-    ) -> Job[Adapted]:
+        self, run: AdaptationRun, sample: Callable[[tuple[Lock, ...], int], Job[Clicks]]
+    ) -> Job[AdaptationRun]:
         """Job that makes a run, and returns it with its network.
 
         Yields
@@ -220,16 +222,16 @@ class Networks:
         )
 
     def _adapted(
-        self, run: Adapted, crops: Sequence[Crop], current: Network | None
-    ) -> Job[Adaptation]:
+        self, run: AdaptationRun, crops: Sequence[Crop], current: Network | None
+    ) -> Job[AdaptationResult]:
         """Let the recipe learn."""
 
-        def learn(compute: Compute) -> Job[Adaptation]:
+        def learn(compute: Compute) -> Job[AdaptationResult]:
             return run.recipe.adapt(
                 self.original, crops, current=current, compute=compute, seed=run.seed
             )
 
-        adaptation: Adaptation = yield from self._somewhere(learn, "learning")
+        adaptation: AdaptationResult = yield from self._somewhere(learn, "learning")
         return adaptation
 
     def _somewhere(self, work: Callable[[Compute], Job[T]], what: str) -> Job[T]:
@@ -247,7 +249,7 @@ class Networks:
         result = yield from work(compute.on_cpu())
         return result
 
-    def _restored(self, run: Adapted) -> Network | None:
+    def _restored(self, run: AdaptationRun) -> Network | None:
         weights = run.weights or self._known.get(run.key, "")
         if self.cache is None or not weights:
             return None

@@ -1,8 +1,8 @@
 """The growing label map: a pyramid of uint8 arrays, painted patch by patch.
 
 Stored values are *class id + 1*, and 0 where nothing is painted: that is what napari shows as
-transparent, and a file of zeros takes no room on disk until it is painted. `Canvas.read` gives
-class ids back.
+transparent, and a file of zeros takes no room on disk until it is painted. `LabelPyramid.read`
+gives class ids back.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from napari_disca.core.errors import ExportError
 from napari_disca.core.tiling import Window
-from napari_disca.storage.preallocated import Room, scratch_folder
+from napari_disca.storage.preallocated import PreallocatedFile, scratch_folder
 
-#: Value of `Canvas.read` where nothing is painted or the image has no data.
+#: Value of `LabelPyramid.read` where nothing is painted or the image has no data.
 NO_DATA = 255
 
 #: Levels with at most this many pixels live in memory. napari keeps the coarsest level of a
@@ -33,7 +33,7 @@ _GIVE_BACK = 32 << 20
 _AROUND = 64 << 10
 
 
-class Canvas:
+class LabelPyramid:
     """A label map of any size that can be painted in place.
 
     Large levels are memory-mapped files.
@@ -67,7 +67,7 @@ class Canvas:
             height, width = shapes[-1]
             shapes.append((-(-height // 2), -(-width // 2)))
         self._maps: list[mmap.mmap] = []
-        self._rooms: dict[int, Room] = {}
+        self._rooms: dict[int, PreallocatedFile] = {}
         self._touched = 0
         self.folder = folder
         try:
@@ -97,7 +97,7 @@ class Canvas:
             return np.zeros(shape, dtype=np.uint8)
         path = self.folder / f"level{index}"
         there = path.exists() and path.stat().st_size == pixels
-        self._rooms[index] = Room(path, pixels, keep=there)
+        self._rooms[index] = PreallocatedFile(path, pixels, keep=there)
         with path.open("r+b") as file:
             mapped = mmap.mmap(file.fileno(), pixels)
         self._maps.append(mapped)

@@ -20,7 +20,7 @@ import platformdirs
 _PIECE = 1 << 20
 
 
-class Room:
+class PreallocatedFile:
     """A file of zeros whose room is asked for piece by piece, as it is about to be written.
 
     A piece that was not asked for takes no room, but on file systems in memory, where merely to

@@ -15,10 +15,10 @@ from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Tiling, Window
-from napari_disca.inference.network_view import NetworkInput
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Card
 from napari_disca.raster import Raster, open_raster
-from napari_disca.storage.preallocated import Room
+from napari_disca.storage.preallocated import PreallocatedFile
 from napari_disca.training.loop import LabelledImage
 from napari_disca.training.masks import POTSDAM_CLASSES, Coding, coding_of, read_mask
 
@@ -149,7 +149,7 @@ def statistics(
     card : Card
         Its own mean and deviation are not used.
     bands, factor : optional
-        See `NetworkInput`.
+        See `NetworkView`.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def statistics(
     moments: list[NDArray[np.float64]] = []
     for pair in found:
         with open_raster(pair.image) as raster:
-            inputs = NetworkInput(raster, card, bands=bands, factor=factor)
+            inputs = NetworkView(raster, card, bands=bands, factor=factor)
             tiles = list(Tiling(inputs.shape, 256, 0))
             step = max(1, -(-len(tiles) * 256 * 256 // _SAMPLE))
             pieces = [inputs.read(tile.read)[:, inputs.valid(tile.read)] for tile in tiles[::step]]
@@ -230,7 +230,7 @@ def training_set(
         with open_raster(pair.image) as raster:
             mask = read_mask(pair.mask, raster.shape, len(card.classes), coding=coding)
             _refuse_unknown(mask, pair, card)
-            inputs = NetworkInput(raster, card, bands=bands, factor=factor)
+            inputs = NetworkView(raster, card, bands=bands, factor=factor)
             images.append(_labelled(raster, inputs, mask, store))
         yield Progress("reading images", done, len(found))
     return card, images
@@ -246,7 +246,7 @@ def _refuse_unknown(mask: NDArray[np.uint8], pair: Pair, card: Card) -> None:
 
 
 def _labelled(
-    raster: Raster, inputs: NetworkInput, mask: NDArray[np.uint8], store: _Store
+    raster: Raster, inputs: NetworkView, mask: NDArray[np.uint8], store: _Store
 ) -> LabelledImage:
     """One image on the network's grid, block by block."""
     height, width = inputs.shape
@@ -280,7 +280,7 @@ class _Store:
         try:
             with tempfile.NamedTemporaryFile(prefix="napari-disca-", delete=False) as file:
                 path = Path(file.name)
-            Room(path, size, whole=True)
+            PreallocatedFile(path, size, whole=True)
             array = np.memmap(path, dtype=np.uint8, mode="r+", shape=shape)
         except OSError as error:
             raise DataError(

@@ -108,7 +108,7 @@ def test_shows_at_once_what_an_undo_cannot_bring_back_at_once(opened, monkeypatc
     control.undo()
     assert not opened.viewer.layers[TITLE].data.any(), "what is still known is shown"
     control.redo()
-    session._drawing.recent._tiles.clear()
+    session._renderer.recent._tiles.clear()
     control.undo()
     assert opened.viewer.layers[TITLE].data.any()
 

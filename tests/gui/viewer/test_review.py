@@ -86,7 +86,7 @@ def test_what_was_hardly_seen_is_not(doubtful, why, monkeypatch):
         view = Window.whole(doubtful.control.session.raster.shape)
     monkeypatch.setattr(layers, "view", lambda: view)
     for _ in range(3 if why == "in passing" else 20):
-        doubtful.control.touring.follow()
+        doubtful.control.review.follow()
     doubtful.control.next_doubtful()
     assert status(doubtful) == "Doubtful place 1 of 2"
 

@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
 
-class Offer(QFrame):
+class ResumeBanner(QFrame):
     """A bar in the panel, so that nobody has to answer before looking at the image.
 
     Signals: ``accepted(path)`` with the journal to go on with, ``declined()``.

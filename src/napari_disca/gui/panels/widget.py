@@ -50,9 +50,9 @@ class DiscaWidget(QScrollArea):
         from napari_disca.gui.panels.image_panel import ImagePanel
         from napari_disca.gui.panels.locks_panel import LocksPanel
         from napari_disca.gui.panels.refine_panel import RefinePanel
-        from napari_disca.gui.panels.resume_banner import Offer
+        from napari_disca.gui.panels.resume_banner import ResumeBanner
         from napari_disca.gui.tasks.control import Control
-        from napari_disca.gui.tasks.journal_controller import Keeping
+        from napari_disca.gui.tasks.journal_controller import JournalController
         from napari_disca.raster import warm
 
         leave_a_core()
@@ -65,8 +65,8 @@ class DiscaWidget(QScrollArea):
         self.compare_panel = ComparePanel()
         self.history_panel = HistoryPanel()
         self.locks_panel = LocksPanel()
-        self.offer = Offer()
-        self.keeping = Keeping(self.offer, self)
+        self.offer = ResumeBanner()
+        self.journal_controller = JournalController(self.offer, self)
         self._lay_out()
 
         verbs, control = self.refine_panel, self.control
@@ -87,7 +87,7 @@ class DiscaWidget(QScrollArea):
         self.locks_panel.unlock.connect(control.unlock_selected)
         self.locks_panel.save.connect(self._save_areas)
         self.locks_panel.load.connect(self._load_areas)
-        self.keeping.wanted.connect(self.go_on)
+        self.journal_controller.wanted.connect(self.go_on)
         control.changed.connect(self._show)
         self._tell_progress = qthrottled(self._show_progress, timeout=_TELL, parent=self)
         control.progressed.connect(self._on_progress)
@@ -156,7 +156,7 @@ class DiscaWidget(QScrollArea):
     def _on_chosen(self) -> None:
         """Read the card and the image's place, and say how the network reads it."""
         from napari_disca.gui.tasks.sources import raster_of
-        from napari_disca.inference.network_view import NetworkInput
+        from napari_disca.inference.network_view import NetworkView
         from napari_disca.networks import read_card
         from napari_disca.session.preferences import recall, remember
 
@@ -174,7 +174,7 @@ class DiscaWidget(QScrollArea):
                 if before is None or before[:2] != (layer, weights):
                     self.image_panel.recall_factor(recall(self.control.chosen, self._card))
                 factor = self.image_panel.hand_factor()
-                inputs = NetworkInput(self.control.chosen, self._card, factor=factor)
+                inputs = NetworkView(self.control.chosen, self._card, factor=factor)
                 remember(self.control.chosen, self._card, factor)
                 self.image_panel.show_factor(inputs.factor, inputs.describe())
                 self._chosen = (layer, weights, factor, self.refine_panel.precision.currentText())
@@ -186,7 +186,9 @@ class DiscaWidget(QScrollArea):
         # While the image is being corrected, its journal is this window's.
         here = self._opened is not None and self.control.session is not None
         at_work = here and self._opened[0] is layer
-        self.keeping.look(None if at_work or self._chosen is None else self.control.chosen)
+        self.journal_controller.look(
+            None if at_work or self._chosen is None else self.control.chosen
+        )
         self._show()
 
     def _take_raster(self, raster: Any) -> None:
@@ -228,7 +230,7 @@ class DiscaWidget(QScrollArea):
         from napari_disca.session.session import Session
 
         network = load_network(weights, allow_torchscript=allowed)
-        session = self.keeping.returned(raster, network, factor)
+        session = self.journal_controller.returned(raster, network, factor)
         if session is None:
             compute = Compute.choose(precision=precision)
             session = Session(raster, network, factor=factor, compute=compute)
@@ -257,14 +259,14 @@ class DiscaWidget(QScrollArea):
         if self._chosen is None:
             return
         layer, weights, *_ = self._chosen
-        control, keeping = self.control, self.keeping
+        control, journals = self.control, self.journal_controller
         looked = control.session if self._opened and self._opened[0] is layer else None
         if looked is not None:
             looked.close()  # opened to have a look; its journal makes room
-        job = keeping.resuming(journal, control.chosen, weights, self.image_panel.agreed)
+        job = journals.resuming(journal, control.chosen, weights, self.image_panel.agreed)
         if job is None:
             if looked is not None:
-                keeping.keep(looked, weights)
+                journals.keep(looked, weights)
             return
         if looked is not None:
             control.close()  # a click on it now would be lost
@@ -288,7 +290,7 @@ class DiscaWidget(QScrollArea):
             session.close()
             return
         self._open(session, resumed.weights)
-        self.keeping.look(None)
+        self.journal_controller.look(None)
         self.control.segment()
         self._show()
         for then in opening.then:
@@ -298,10 +300,10 @@ class DiscaWidget(QScrollArea):
         if isinstance(error, DiscaError):
             self.control.opening = None
             self._show()
-            self.keeping.failed(journal, self.control.chosen, error)
+            self.journal_controller.failed(journal, self.control.chosen, error)
         else:
             self._on_failed(error)
-            self.keeping.look(self.control.chosen)
+            self.journal_controller.look(self.control.chosen)
 
     def _on_left(self) -> None:
         """Offer a journal again that was not waited for."""
@@ -319,12 +321,12 @@ class DiscaWidget(QScrollArea):
             left = self._left.setdefault(self._opened[0], {})
             left[_names(before)] = before.clicks
             if self._opened[0] is not layer:
-                self.keeping.leave(before)
+                self.journal_controller.leave(before)
         control.open(layer, session)
         if before is not None and before.raster is not session.raster:
             before.raster.close()
         if session.journal is None:
-            self.keeping.keep(session, weights)
+            self.journal_controller.keep(session, weights)
         self._opened = self._chosen
         self._allow_disk()
         layers = control.layers
@@ -428,7 +430,7 @@ class DiscaWidget(QScrollArea):
             load=mapless,
         )
         if there and session.can_undo:
-            self.keeping.look(None)  # the user has begun anew
+            self.journal_controller.look(None)  # the user has begun anew
         self.history_panel.show_steps(
             session.history if there else (), session.position if there else 0
         )

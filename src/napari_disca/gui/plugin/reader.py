@@ -77,9 +77,9 @@ def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any]) -> Any:
     from napari_disca.core.tiling import Tiling
     from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
     from napari_disca.raster import quiet_opening
-    from napari_disca.storage.label_pyramid import Canvas
+    from napari_disca.storage.label_pyramid import LabelPyramid
 
-    canvas = Canvas(raster.shape)
+    canvas = LabelPyramid(raster.shape)
     # Not through the raster, which gives a palette's colours rather than the ids.
     try:
         with quiet_opening(), rasterio.open(path) as file:

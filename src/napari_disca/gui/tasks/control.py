@@ -21,11 +21,11 @@ from napari_disca.gui.tasks.opening import Opening, Resumed
 from napari_disca.gui.tasks.worker import JobWorker, job_threads
 from napari_disca.gui.viewer.layers import SessionLayers
 from napari_disca.gui.viewer.locked import AREAS, LockedAreas
-from napari_disca.gui.viewer.review import Touring
+from napari_disca.gui.viewer.review import ReviewCamera
 from napari_disca.raster import end_probe
 from napari_disca.session.history import Lock
-from napari_disca.session.session import Adapted, Session
-from napari_disca.session.weights import Learned
+from napari_disca.session.session import AdaptationRun, Session
+from napari_disca.session.weights import RunRelearned
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Control(QObject):
         self.viewer = viewer
         self.session: Session | None = None
         self.layers: SessionLayers | None = None
-        self.touring: Touring | None = None
+        self.review: ReviewCamera | None = None
         #: The image that is chosen in the panel, whether it has a session or not.
         self.chosen: Any = None
         self.status = ""
@@ -113,7 +113,7 @@ class Control(QObject):
         self.session = session
         self.layers = SessionLayers(self.viewer, session, image, show_warning, self)
         self.layers.locked = LockedAreas(self.layers, self.lock, self.unlock, show_warning)
-        self.touring = Touring(session, self.layers)
+        self.review = ReviewCamera(session, self.layers)
         session.clicks_changed.connect(self._on_clicks)
         session.history_changed.connect(self._on_history)
         session.adapted_changed.connect(self._on_adapted)
@@ -157,7 +157,7 @@ class Control(QObject):
             with suppress(RuntimeError):  # Qt has deleted it already where the window goes
                 timer.stop()
         self._told_unreadable = frozenset()
-        layers, self.layers, self.touring = self.layers, None, None
+        layers, self.layers, self.review = self.layers, None, None
         session, self.session = self.session, None
         if session is not None:
             session.clicks_changed.disconnect(self._on_clicks)
@@ -211,8 +211,8 @@ class Control(QObject):
 
     def next_doubtful(self) -> None:
         """Show the next place where the map is doubtful."""
-        if self.touring is not None:
-            self._say(self.touring.next())
+        if self.review is not None:
+            self._say(self.review.next())
 
     def lock(self, *areas: Area) -> None:
         """Lock areas as the map shows them now."""
@@ -416,9 +416,9 @@ class Control(QObject):
                     self.cancel()
                     show_error(told)
                 return
-            if isinstance(event, Learned):
+            if isinstance(event, RunRelearned):
                 self.status = "Learned again without what was taken away"
-            if isinstance(event, Adapted):
+            if isinstance(event, AdaptationRun):
                 self.status = event.adaptation.note
                 # From here on it is a refresh like any other, which a click may overtake.
                 self._task = Task("map", self.session.refine)
@@ -465,7 +465,7 @@ class Control(QObject):
             self.status = "That pixel is locked: it stays as it is until its area is unlocked"
         self._refine()
 
-    def _on_adapted(self, adapted: Adapted | None) -> None:
+    def _on_adapted(self, adapted: AdaptationRun | None) -> None:
         if self.layers is not None:
             self.layers.show_adapted(adapted is not None)
 
@@ -512,8 +512,8 @@ class Control(QObject):
     def _follow_view(self) -> None:
         if self.session is not None and self.layers is not None:
             self.layers.follow_view()
-        if self.touring is not None:
-            self.touring.follow()
+        if self.review is not None:
+            self.review.follow()
 
     def _say(self, text: str) -> None:
         self.status = text

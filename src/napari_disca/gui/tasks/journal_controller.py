@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_disca.core.errors import DiscaError
 from napari_disca.core.events import Job
-from napari_disca.gui.panels.resume_banner import Offer
+from napari_disca.gui.panels.resume_banner import ResumeBanner
 from napari_disca.gui.tasks.opening import Resumed
 from napari_disca.networks import Network, fingerprint, load_network, needs_consent
 from napari_disca.raster import Raster
@@ -30,7 +30,7 @@ from napari_disca.session.session import Session
 _EARLIER = 8
 
 
-class Keeping(QObject):
+class JournalController(QObject):
     """Offers to go on with a journal, and lets new sessions keep one.
 
     Signals: ``wanted(path)`` when the user wants to go on with a journal.
@@ -38,7 +38,7 @@ class Keeping(QObject):
 
     wanted = Signal(object)
 
-    def __init__(self, offer: Offer, parent: QObject | None = None) -> None:
+    def __init__(self, offer: ResumeBanner, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._offer = offer
         #: Journals of sessions of this window that were left for another image.
@@ -216,7 +216,7 @@ def _network(record: Record, weights: str, allowed: Mapping[str, bool]) -> tuple
 
 def factor_by_hand(session: Session) -> float | None:
     """Factor of a session, if it is not the one that would be chosen."""
-    from napari_disca.inference.network_view import NetworkInput
+    from napari_disca.inference.network_view import NetworkView
 
-    usual: Any = NetworkInput(session.raster, session.inputs.card, bands=session.inputs.bands)
+    usual: Any = NetworkView(session.raster, session.inputs.card, bands=session.inputs.bands)
     return None if usual.factor == session.inputs.factor else session.inputs.factor

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.layers import SessionLayers
-from napari_disca.session.review import Tour
+from napari_disca.session.review import Review
 from napari_disca.session.session import Session
 
 #: Pixels of the screen that show a pixel of the network's grid, from which on it can be judged.
 _JUDGED = 2
-#: Calls of `Touring.follow` for which the camera must rest: a second. Who pans by has not looked.
+#: Calls of `ReviewCamera.follow` for which the camera must rest: a second. Who pans by has not
+#: looked.
 _CALM = 7
 
 
-class Touring:
+class ReviewCamera:
     """Leads through the doubtful places of the map that is being corrected.
 
     Parameters
@@ -25,7 +26,7 @@ class Touring:
     def __init__(self, session: Session, layers: SessionLayers) -> None:
         self._session = session
         self._layers = layers
-        self._tour = Tour(session.inputs)
+        self._tour = Review(session.inputs)
         self._view: Window | None = None
         self._calm = 0
 
