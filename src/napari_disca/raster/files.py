@@ -27,7 +27,7 @@ from rasterio.io import DatasetReader
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.raster.base import RasterBase, inside
-from napari_disca.raster.probe import Signature, signature
+from napari_disca.raster.signature import Signature, signature
 
 #: GDAL's default would let a VRT that came by mail fetch its pixels from the network.
 _GDAL = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}"}

@@ -32,10 +32,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_disca.core.errors import RasterError
-from napari_disca.raster.probing import HANG
+from napari_disca.raster.signature import Signature, signature
 
 _log = logging.getLogger(__name__)
 
+#: Seconds after which a file that is still being looked at is given up.
+HANG = 20.0
 #: Seconds that a first start may take on a busy machine with a slow disk.
 _START = 60.0
 _REMEMBERED = 10_000
@@ -46,21 +48,6 @@ _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); "
     "from napari_disca.raster.probing import main; main()"
 )
-
-#: What stands for a file's content without reading it.
-Signature = tuple[int, int, int]
-
-
-def signature(path: Path) -> Signature:
-    """Size, time of the last change (ns) and inode of a file.
-
-    Raises
-    ------
-    OSError
-        If there is no such file.
-    """
-    facts = path.stat()
-    return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
 def examine(path: Path) -> None:

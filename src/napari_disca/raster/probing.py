@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-#: Seconds after which a file that is still being looked at is given up.
-HANG = 20.0
+from napari_disca.raster.probe import HANG
+
 #: Seconds after which no further window is begun: what a user does not notice.
 _BRIEF = 0.2
 #: Seconds without a question after which the process ends; the next one starts another.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_disca.core.tiling import Window
-from napari_disca.gui.viewer.comparison import view_size
+from napari_disca.gui.viewer.view import view_size
 from napari_disca.inference.uncertainty import SURE
 
 

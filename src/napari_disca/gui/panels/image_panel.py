@@ -243,7 +243,7 @@ class ImagePanel(QWidget):
 
 
 def _signed(file: str) -> Any:
-    from napari_disca.raster.probe import signature
+    from napari_disca.raster.signature import signature
 
     try:
         return signature(Path(file))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari.layers import Image, Layer
 from qtpy.QtCore import QTimer
 
-if TYPE_CHECKING:
-    from napari_disca.gui.viewer.layers import SessionLayers
-
-#: Marks a second view of something in a layer's metadata.
-COPY = "copy"
+from napari_disca.gui.viewer.host import COPY, LayerHost
+from napari_disca.gui.viewer.view import camera_of
 
 
 class Comparison:
@@ -22,10 +19,10 @@ class Comparison:
 
     Parameters
     ----------
-    layers : SessionLayers
+    layers : LayerHost
     """
 
-    def __init__(self, layers: SessionLayers) -> None:
+    def __init__(self, layers: LayerHost) -> None:
         self._layers = layers
         viewer = self._viewer = layers.viewer
         layers.show()
@@ -102,17 +99,3 @@ class Comparison:
 
 def _grid(viewer: Any) -> Any:
     return getattr(viewer, "canvas", viewer).grid  # napari before 0.9 had no canvas
-
-
-def camera_of(viewer: Any) -> Any:
-    """Camera of a viewer of any napari version."""
-    return getattr(viewer, "scene", viewer).camera
-
-
-def view_size(viewer: Any) -> tuple[float, float]:
-    """Height and width of a view, one of two where there are two, in pixels of the screen."""
-    canvas = getattr(viewer, "canvas", None)
-    if canvas is None:  # napari before 0.9 tells nobody
-        return 600, 800
-    height, width = canvas.viewbox_size(viewer.layers)
-    return float(height), float(width)

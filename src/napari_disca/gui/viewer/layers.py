@@ -22,9 +22,11 @@ from napari_disca.core.errors import DiscaError
 from napari_disca.core.events import Patch
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
-from napari_disca.gui.viewer.comparison import COPY, Comparison, camera_of, view_size
+from napari_disca.gui.viewer.comparison import Comparison
 from napari_disca.gui.viewer.hatch import Hatch
+from napari_disca.gui.viewer.host import COPY
 from napari_disca.gui.viewer.locked import LockedAreas
+from napari_disca.gui.viewer.view import camera_of, view_size
 from napari_disca.session.session import Session
 
 TITLES = {"initial": "Initial map", "disir": "DISIR", "disca": "DISCA"}

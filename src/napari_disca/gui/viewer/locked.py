@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,8 @@ from qtpy.QtCore import QTimer
 
 from napari_disca.annotations.areas import Area
 from napari_disca.core.errors import AreaError
+from napari_disca.gui.viewer.host import LayerHost
 from napari_disca.session.history import Lock
-
-if TYPE_CHECKING:
-    from napari_disca.gui.viewer.layers import SessionLayers
 
 AREAS = "Checked areas"
 _EDGE, _FACE = "#ffd54a", [1.0, 0.84, 0.29, 0.06]
@@ -28,7 +26,7 @@ class LockedAreas:
 
     Parameters
     ----------
-    layers : SessionLayers
+    layers : LayerHost
     lock : callable
         Told the areas that were drawn.
     unlock : callable
@@ -39,7 +37,7 @@ class LockedAreas:
 
     def __init__(
         self,
-        layers: SessionLayers,
+        layers: LayerHost,
         lock: Callable[..., object],
         unlock: Callable[..., object],
         report: Callable[[str], None],

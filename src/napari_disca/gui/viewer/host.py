@@ -1,0 +1,47 @@
+"""What the parts of `layers` ask of it: they know this, and only it knows them."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from napari.layers import Image, Labels, Layer, Points
+
+from napari_disca.session.session import Session
+
+#: Marks a second view of something in a layer's metadata.
+COPY = "copy"
+
+
+class LayerHost(Protocol):
+    """The layers of a session, as their parts see them."""
+
+    viewer: Any
+    session: Session
+    image: Image
+    maps: dict[str, Labels]
+    clicks: list[Points]
+
+    @property
+    def comparing(self) -> bool:
+        """Whether DISIR and DISCA are side by side."""
+
+    def show(self) -> None:
+        """Add the layers that are not there (yet, or any more)."""
+
+    def placement(self) -> dict[str, Any]:
+        """Where the image layer lies, for layers on the same grid."""
+
+    def add_clicks(self, name: str) -> Points:
+        """Add a layer of the clicks."""
+
+    def adopt(self, layer: Layer) -> None:
+        """Bind the session's keys on another layer of its own, below the clicks."""
+
+    def screen_pixels(self, count: float) -> float:
+        """Pixels of the image that so many pixels of the screen show."""
+
+    def sees_all(self) -> bool:
+        """Whether the whole image is on screen, but for a margin."""
+
+    def end_comparison(self) -> None:
+        """Put the maps back on top of each other."""
