@@ -175,6 +175,11 @@ class Tiling:
         return _axis(self.shape[1], self.size, self.halo)
 
     @property
+    def borders(self) -> tuple[list[int], list[int]]:
+        """Where what is kept begins and ends, down and across: one number more than tiles."""
+        return self._rows[1], self._cols[1]
+
+    @property
     def grid(self) -> tuple[int, int]:
         """Number of tiles down and across."""
         return len(self._rows[0]), len(self._cols[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
@@ -13,9 +14,15 @@ from napari_disca.core.tiling import Tiling, Window
 
 T = TypeVar("T")
 
+#: Tiles that are put in order at once: enough that the ordering is rarely done again.
+_ORDERED = 256
+
 
 class TileQueue:
     """Tiles that wait: urgent ones first, then those in view, then outwards.
+
+    To choose the next tiles costs the same for a small image and for a large one: only tiles near
+    the view are compared.
 
     Parameters
     ----------
@@ -27,15 +34,10 @@ class TileQueue:
     def __init__(
         self, tiling: Tiling, waiting: NDArray[np.bool_], urgent: NDArray[np.bool_]
     ) -> None:
-        self._indices = np.flatnonzero(waiting)
-        keeps = [tiling[int(index)].keep for index in self._indices]
-        edges = np.array([(k.top, k.left, k.bottom, k.right) for k in keeps], dtype=np.float64)
-        self._top, self._left, self._bottom, self._right = edges.reshape(-1, 4).T
-        self._later = ~urgent[self._indices]
-        self._left_over = np.ones(len(self._indices), dtype=np.bool_)
+        self._groups = (_Nearest(tiling, waiting & urgent), _Nearest(tiling, waiting & ~urgent))
 
     def __len__(self) -> int:
-        return int(self._left_over.sum())
+        return sum(group.count for group in self._groups)
 
     def take(self, count: int, view: Window | None) -> list[int]:
         """Remove and return the `count` tiles that are wanted most.
@@ -46,27 +48,96 @@ class TileQueue:
         view : Window or None
             What the user looks at now, on the tiling's grid.
         """
-        chosen = self._first(count, view)
-        self._left_over[chosen] = False
-        return [int(self._indices[i]) for i in chosen]
+        chosen: list[int] = []
+        for group in self._groups:
+            chosen += group.take(count - len(chosen), view)
+        return chosen
 
     def peek(self, count: int, view: Window | None) -> list[int]:
         """Tiles that `take` would return."""
-        return [int(self._indices[i]) for i in self._first(count, view)]
+        found: list[int] = []
+        for group in self._groups:
+            found += group.peek(count - len(found), view)
+        return found
 
-    def _first(self, count: int, view: Window | None) -> NDArray[np.intp]:
-        left = np.flatnonzero(self._left_over)
+
+class _Nearest:
+    """Waiting tiles, those in view first, then by the distance of their centres to its centre.
+
+    Parameters
+    ----------
+    tiling : Tiling
+    waiting : (tiles,) array of bool
+    """
+
+    def __init__(self, tiling: Tiling, waiting: NDArray[np.bool_]) -> None:
+        self._waiting = waiting.reshape(tiling.grid).copy()
+        self.count = int(waiting.sum())
+        rows, cols = (np.asarray(axis) for axis in tiling.borders)
+        self._tops, self._bottoms = rows[:-1], rows[1:]
+        self._lefts, self._rights = cols[:-1], cols[1:]
+        self._row_centres = (self._tops + self._bottoms) / 2
+        self._col_centres = (self._lefts + self._rights) / 2
+        self._largest = float(np.hypot(np.diff(rows).max(), np.diff(cols).max()))
+        #: The next tiles, in order, for the view that was asked about last.
+        self._order: deque[int] = deque()
+        self._view: Window | None = None
+
+    def peek(self, count: int, view: Window | None) -> list[int]:
+        count = min(count, self.count)
+        if count <= 0:
+            return []
+        if view != self._view or len(self._order) < count:
+            self._view = view
+            self._order = deque(self._ordered(max(count, _ORDERED), view))
+        return [self._order[i] for i in range(count)]
+
+    def take(self, count: int, view: Window | None) -> list[int]:
+        chosen = self.peek(count, view)
+        for index in chosen:
+            self._order.popleft()
+            self._waiting[divmod(index, self._waiting.shape[1])] = False
+        self.count -= len(chosen)
+        return chosen
+
+    def _ordered(self, count: int, view: Window | None) -> list[int]:
         if view is None:
-            order = np.lexsort((left, self._later[left]))
-            return left[order[:count]]
-        top, bottom = self._top[left], self._bottom[left]
-        west, east = self._left[left], self._right[left]
-        outside = (
-            (bottom <= view.top) | (top >= view.bottom) | (east <= view.left) | (west >= view.right)
-        )
+            first: list[int] = np.flatnonzero(self._waiting)[:count].tolist()
+            return first
+        # Everything in view lies within this distance.
+        reach = float(np.hypot(view.height, view.width)) / 2 + self._largest
+        while True:
+            indices, outside, distance, everything = self._within(reach, view)
+            # A tile that is not in the square around the view may be nearer than its corners.
+            if everything or int((distance <= reach).sum()) >= count:
+                break
+            reach *= 2
+        if len(indices) > count:
+            # All that are as near as the last one that is wanted, so that ties are broken by index.
+            key = distance + outside * (distance.max() + 1)
+            near = key <= np.partition(key, count - 1)[count - 1]
+            indices, outside, distance = indices[near], outside[near], distance[near]
+        order: list[int] = indices[np.lexsort((indices, distance, outside))][:count].tolist()
+        return order
+
+    def _within(
+        self, reach: float, view: Window
+    ) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.float64], bool]:
+        """Waiting tiles of a square around the view: index, whether outside of it, distance."""
         row, col = view.centre
-        distance = np.hypot((top + bottom) / 2 - row, (west + east) / 2 - col)
-        return left[np.lexsort((left, distance, outside, self._later[left]))[:count]]
+        top, bottom = np.searchsorted(self._row_centres, (row - reach, row + reach))
+        left, right = np.searchsorted(self._col_centres, (col - reach, col + reach))
+        rows, cols = np.nonzero(self._waiting[top:bottom, left:right])
+        rows, cols = rows + top, cols + left
+        outside = (
+            (self._bottoms[rows] <= view.top)
+            | (self._tops[rows] >= view.bottom)
+            | (self._rights[cols] <= view.left)
+            | (self._lefts[cols] >= view.right)
+        )
+        distance = np.hypot(self._row_centres[rows] - row, self._col_centres[cols] - col)
+        everything = len(rows) == self.count
+        return rows * self._waiting.shape[1] + cols, outside, distance, everything
 
 
 class Prefetcher(Generic[T]):
