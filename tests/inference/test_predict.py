@@ -105,15 +105,6 @@ def test_clicks_reach_exactly_the_tiles_that_read_their_cones(network):
             assert len(assigned.of(tile))
 
 
-def test_states_tell_clicks_and_weights_apart():
-    tile = Tiling((100, 100))[0]
-    one = TileClicks({0: Clicks((Click(1, 2, 0),))})
-    two = TileClicks({0: Clicks((Click(1, 2, 1),))})
-    none = TileClicks({})
-    states = {a.state(w, tile) for a in (one, two, none) for w in ("w0", "w1")}
-    assert len(states) == 6
-
-
 def test_tiles_agree_with_the_whole_image_away_from_their_borders(compute):
     """The halo is what the network needs: kept pixels hardly depend on where tiles are cut."""
     network = make_network()
@@ -165,7 +156,7 @@ def test_clicks_assigned_step_by_step_are_those_assigned_at_once(states, factor,
         anew = TileClicks.assign(clicks, inputs, tiling)
         assert dict(kept.by_tile) == dict(anew.by_tile)
         for tile in tiling:
-            assert kept.state("w", tile) == anew.state("w", tile)
+            assert kept.digest(tile.index) == anew.digest(tile.index)
 
 
 class Elsewhere(Compute):

@@ -1,47 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from builders import make_tiny_network
-from napari_disca.annotations.areas import Area
-from napari_disca.annotations.clicks import Clicks
-from napari_disca.core.tiling import Tiling, Window
-from napari_disca.inference.network_view import NetworkView
-from napari_disca.networks.compute import Compute
-from napari_disca.raster import open_raster
-from napari_disca.session.history import Lock
-from napari_disca.session.renderer import RecentTiles, RenderedTile, Renderer
-from napari_disca.session.weights import WeightsCache
-
-
-def make_drawing(factor):
-    network = make_tiny_network()
-    pixels = np.zeros((130, 170, 3), np.uint8)
-    inputs = NetworkView(open_raster(pixels), network.card, factor=factor)
-    tiling = Tiling(inputs.shape, 48, 8)
-    compute = Compute.choose("cpu", "float32")
-    return Renderer(inputs, tiling, compute, WeightsCache(network, inputs, tiling, compute)), tiling
-
-
-@pytest.mark.parametrize("factor", [1.0, 0.37, 2.3])
-@settings(max_examples=25, deadline=None)
-@given(
-    windows=st.lists(
-        st.builds(Window, *[st.integers(-20, 170)] * 2, *[st.integers(1, 90)] * 2), max_size=4
-    )
-)
-def test_the_locks_of_a_tile_are_those_that_meet_it(factor, windows):
-    drawing, tiling = make_drawing(factor)
-    locks = tuple(
-        Lock(number, Area.rectangle(window), "disir", Clicks(), None, ())
-        for number, window in enumerate(windows)
-    )
-    for tile in tiling:
-        expected = tuple(lock for lock in locks if lock.area.window & drawing.window(tile))
-        assert drawing.touching(locks, tile) == expected
+from napari_disca.session.renderer import RecentTiles, RenderedTile
 
 
 def noise(seed, side=60):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +14,7 @@ from napari_disca.core.errors import ClickError, RecipeError
 from napari_disca.core.events import Patch, Progress, finish
 from napari_disca.core.tiling import Window
 from napari_disca.inference.features import FeatureCache
-from napari_disca.inference.predict import Predictor, TileClicks
+from napari_disca.inference.predict import Predictor
 from napari_disca.networks import fingerprint, load_network
 from napari_disca.networks.compute import Compute
 from napari_disca.networks.linknet import LinkNet
@@ -24,7 +23,6 @@ from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.recipes import Disca
 from napari_disca.scenes import Scene
 from napari_disca.session.session import MAPS, AdaptationRun, Session
-from napari_disca.session.tile_versions import TileVersions
 
 QUICK = Disca(passes=2, rate=3e-3, crop_size=64)
 
@@ -494,25 +492,10 @@ def test_a_newer_click_keeps_the_tiles_that_are_still_valid(session, monkeypatch
     asked.clear()
     run(session, again)
     still_valid = {
-        tile
-        for tile, state in finished.items()
-        if state
-        == session._assign(session.clicks).state(session._networks.weights, session.tiling[tile])
+        tile for tile, state in finished.items() if state == session._target("disir").version(tile)
     }
     assert still_valid
     assert not still_valid & set(asked)
-
-
-def test_what_a_click_makes_stale_is_found_without_looking_at_every_tile():
-    """A click's bookkeeping in an image of 40 000 tiles stays below what anybody notices."""
-    states = TileVersions(MAPS, 40_000)
-    clicks = TileClicks({7: Clicks((Click(1, 1, 0),))})
-    began = time.perf_counter()
-    for _ in range(10):
-        copy = states.copy()
-        for name in MAPS:
-            copy.stale(name, "w", clicks)
-    assert (time.perf_counter() - began) / 10 < 0.05
 
 
 # Features of an encoder that stays

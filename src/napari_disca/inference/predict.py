@@ -136,27 +136,14 @@ class TileClicks:
         """Clicks that reach into this tile."""
         return self.by_tile.get(tile.index, Clicks())
 
-    def state(self, weights: str, tile: Tile) -> str:
-        """Fingerprint of what a tile's labels depend on besides its pixels.
-
-        Parameters
-        ----------
-        weights : str
-            Fingerprint of the network.
-        """
-        if tile.index not in self.by_tile:
-            return weights
-        return f"{weights}+{self._digest(tile.index)}"
-
-    @property
-    def digests(self) -> dict[int, str]:
-        """Tile index -> fingerprint of its clicks."""
-        return {index: self._digest(index) for index in self.by_tile}
-
-    def _digest(self, index: int) -> str:
-        digest = self._digests.get(index)
+    def digest(self, tile: int) -> str:
+        """Fingerprint of the clicks of a tile; empty if it has none."""
+        digest = self._digests.get(tile)
         if digest is None:
-            digest = self._digests[index] = _digest(self.by_tile[index])
+            clicks = self.by_tile.get(tile)
+            if clicks is None:
+                return ""
+            digest = self._digests[tile] = _digest(clicks)
         return digest
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import zlib
 from collections import OrderedDict
@@ -24,6 +23,8 @@ from napari_disca.inference.uncertainty import SURE, on_network, share
 from napari_disca.networks import Network, encoder_fingerprint
 from napari_disca.networks.compute import Compute
 from napari_disca.session.history import AdaptationRun, Lock
+from napari_disca.session.lock_index import LockIndex, TileGrid
+from napari_disca.session.tile_versions import Target
 from napari_disca.session.weights import WeightsCache
 from napari_disca.storage.label_pyramid import NO_DATA
 
@@ -36,7 +37,7 @@ _RECENT_STATES = 12
 _SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
 #: Bytes of logits of tiles with clicks: of those that a click or two touch.
 _LOGITS_BYTES = 128 << 20
-#: Networks made ready for prediction that are kept.
+#: WeightsCache made ready for prediction that are kept.
 _READY_NETWORKS = 3
 
 #: What a network has just given, by tile and state.
@@ -90,7 +91,10 @@ class Renderer:
         self.features = features or FeatureCache()
         self._logits = FeatureCache(_LOGITS_BYTES)
         self._encoder = encoder_fingerprint(networks.original)
+        #: WeightsCache that are ready for prediction. A job and the thread that reads ahead of it, and
+        #: a second job before the first has ended, ask at once.
         self._predictors: OrderedDict[str, Predictor] = OrderedDict()
+        self._predictors_lock = threading.RLock()
         self.recent = RecentTiles(_RECENT_BYTES)
         #: A tile as the pretrained network has drawn it, where that can be read.
         self.initial: Callable[[Tile], Predicted | None] = lambda _: None
@@ -99,73 +103,33 @@ class Renderer:
         self._compute = compute
         #: Clicks by tile of the maps that locks were taken from.
         self._assigned: dict[str, TileClicks] = {}
-        #: The locks that were asked for last, by tile.
-        self._indexed: tuple[tuple[Lock, ...], dict[int, tuple[Lock, ...]]] = ((), {})
+        self._grid = TileGrid.of(inputs, tiling)
+        self._indexed = self._no_locks = LockIndex.empty(self._grid)
 
     def window(self, tile: Tile) -> Window:
         """What a tile keeps, on the image's grid."""
         return self._inputs.image_window(tile.keep)
 
-    def touching(self, locks: tuple[Lock, ...], tile: Tile) -> tuple[Lock, ...]:
-        """Locks that may hold pixels of a tile."""
-        return self._by_tile(locks).get(tile.index, ())
+    def locks(self, locks: tuple[Lock, ...]) -> LockIndex:
+        """Locks by tile; those that were asked for last are known."""
+        self._indexed = self._indexed.updated(locks, self._grid)
+        return self._indexed
 
-    def _by_tile(self, locks: tuple[Lock, ...]) -> dict[int, tuple[Lock, ...]]:
-        if not locks:
-            return {}
-        # Asked for every tile of a large image, so looked up rather than tried out.
-        known, by_tile = self._indexed
-        if known is not locks:
-            by_tile = self._index(locks)
-            self._indexed = locks, by_tile
-        return by_tile
+    def target(self, run: AdaptationRun | None, clicks: TileClicks, locks: LockIndex) -> Target:
+        """What a map of these shows."""
+        return Target(self.networks.name(run), clicks, locks)
 
-    def _index(self, locks: tuple[Lock, ...]) -> dict[int, tuple[Lock, ...]]:
-        by_tile: dict[int, tuple[Lock, ...]] = {}
-        for lock in locks:
-            for tile in self._tiling.touching(self._inputs.network_window(lock.area.window)):
-                if lock.area.window & self.window(tile):
-                    by_tile[tile.index] = (*by_tile.get(tile.index, ()), lock)
-        return by_tile
-
-    def state(
-        self, run: AdaptationRun | None, clicks: TileClicks, locks: tuple[Lock, ...], tile: Tile
-    ) -> str:
-        """Fingerprint of what a tile's labels depend on besides its pixels."""
-        state = clicks.state(self.networks.name(run), tile)
-        digests = [lock.digest for lock in self.touching(locks, tile)]
-        if not digests:
-            return state
-        joined = hashlib.blake2b(" ".join(digests).encode(), digest_size=8).hexdigest()
-        return f"{state}#{joined}"
-
-    def locked_states(
-        self, run: AdaptationRun | None, clicks: TileClicks, locks: tuple[Lock, ...]
-    ) -> dict[int, str]:
-        """States of the tiles that locks may hold pixels of, by index."""
-        return {
-            index: self.state(run, clicks, locks, self._tiling[index])
-            for index in self._by_tile(locks)
-        }
-
-    def wants_pixels(
-        self, tile: Tile, state: str, run: AdaptationRun | None, clicks: TileClicks
-    ) -> Literal["", "mask", "image"]:
-        """What of a tile is to be read for a state: nothing, where there is data, or all."""
-        base = clicks.state(self.networks.name(run), tile)
-        if self.recent.has(tile.index, state) or self.recent.has(tile.index, base):
-            return ""
-        predictor = self._predictors.get(self.networks.name(run))
-        known = predictor is not None and predictor.knows(tile, clicks.of(tile))
+    def wants_pixels(self, tile: Tile, target: Target) -> Literal["", "mask", "image"]:
+        """What of a tile is to be read for a map: nothing, where there is data, or all."""
+        for version in (target.version(tile.index), target.unlocked(tile.index)):
+            if self.recent.has(tile.index, version):
+                return ""
+        with self._predictors_lock:
+            predictor = self._predictors.get(target.weights)
+        known = predictor is not None and predictor.knows(tile, target.clicks.of(tile))
         return "mask" if known else "image"
 
-    def predict(
-        self,
-        tiles: Sequence[Pixels],
-        run: AdaptationRun | None,
-        clicks: TileClicks,
-        made: Predictions,
-    ) -> None:
+    def predict(self, tiles: Sequence[Pixels], target: Target, made: Predictions) -> None:
         """Ask a network at hand for tiles that are not known, all together.
 
         Parameters
@@ -173,27 +137,34 @@ class Renderer:
         made : dict
             Where the labels go.
         """
-        name = self.networks.name(run)
         asked: dict[tuple[int, str], tuple[Pixels, Clicks]] = {}
         for pixels in tiles:
             tile = pixels.tile
-            key = tile.index, clicks.state(name, tile)
+            key = tile.index, target.unlocked(tile.index)
             if key not in made and not self.recent.has(*key):
-                asked[key] = pixels, clicks.of(tile)
-        predictor = self._predictors.get(name)
+                asked[key] = pixels, target.clicks.of(tile)
+        with self._predictors_lock:
+            predictor = self._predictors.get(target.weights)
         if asked and predictor is not None:
             made.update(zip(asked, predictor.batch(list(asked.values())), strict=True))
 
     def notes(self) -> Iterator[Note]:
         """What the user has not been told yet."""
-        # An abandoned job may still add one.
-        for predictor in list(self._predictors.values()):
+        with self._predictors_lock:
+            ready = list(self._predictors.values())
+        for predictor in ready:
             yield from predictor.notes()
 
     def _predictor(
         self, run: AdaptationRun | None, network: Network, likeness: FeatureSimilarity | None = None
     ) -> Predictor:
         """Predictor of a run's network; the last few stay ready."""
+        with self._predictors_lock:
+            return self._kept_predictor(run, network, likeness)
+
+    def _kept_predictor(
+        self, run: AdaptationRun | None, network: Network, likeness: FeatureSimilarity | None
+    ) -> Predictor:
         name = self.networks.name(run)
         predictor = self._predictors.pop(name, None)
         if predictor is None:
@@ -224,6 +195,12 @@ class Renderer:
         self._predictor(run, network, likeness)
         return network
 
+    def _ready(self, run: AdaptationRun | None) -> Job[Predictor]:
+        """Job that returns the predictor of a run."""
+        network = yield from self.networks.network(run, self.sample)
+        likeness = yield from self.networks.likeness(run, network)
+        return self._predictor(run, network, likeness)
+
     def _pretrained(self, tile: Tile) -> Predicted | None:
         """What the pretrained network says of a tile without clicks, if it is at hand."""
         known = self.recent.get(tile.index, self.networks.weights)
@@ -233,11 +210,10 @@ class Renderer:
         self,
         tile: Tile,
         run: AdaptationRun | None,
-        clicks: TileClicks,
-        locks: tuple[Lock, ...],
+        target: Target,
         made: Mapping[tuple[int, str], Predicted],
     ) -> Job[RenderedTile]:
-        """Job that draws a tile.
+        """Job that draws a tile of the map of a run.
 
         Parameters
         ----------
@@ -249,15 +225,15 @@ class Renderer:
         RasterError
             If its pixels cannot be read.
         """
-        touching = self.touching(locks, tile)
-        state = clicks.state(self.networks.name(run), tile)
+        touching = target.locks.of(tile.index)
+        state = target.unlocked(tile.index)
         if (tile.index, state) in made:
             labels, unsure = made[tile.index, state]
             base = RenderedTile(labels, uncertainty=unsure)
             if touching:
                 self.recent.put(tile.index, state, base)
         else:
-            base = yield from self._base(tile, run, clicks, keep=bool(touching))
+            base = yield from self._base(tile, run, target.clicks, keep=bool(touching))
         if not touching:
             return base
         labels, unsure = base.labels.copy(), base.uncertainty
@@ -273,15 +249,16 @@ class Renderer:
         """Job that returns some pixels of locked areas, with their labels."""
         if not locks:
             return Clicks()
-        tiles = [tile for tile in self._tiling if self.touching(locks, tile)]
+        index = LockIndex.empty(self._grid).updated(locks, self._grid)
+        tiles = [self._tiling[number] for number in index.tiles]
         rng = np.random.default_rng(seed)
         found: list[Click] = []
         used = 0
-        for index in rng.permutation(len(tiles)):
-            tile = tiles[index]
+        for number in rng.permutation(len(tiles)):
+            tile = tiles[number]
             window = self.window(tile)
             labels = np.full(window.shape, NO_DATA, dtype=np.uint8)
-            yield from self._overlay(self.touching(locks, tile), labels, tile)
+            yield from self._overlay(index.of(tile.index), labels, tile)
             rows, cols = np.nonzero(labels != NO_DATA)
             if not len(rows):
                 continue
@@ -299,13 +276,13 @@ class Renderer:
         self, tile: Tile, run: AdaptationRun | None, clicks: TileClicks, *, keep: bool
     ) -> Job[RenderedTile]:
         """What the network says, whatever is locked."""
-        state = clicks.state(self.networks.name(run), tile)
+        state = self.target(run, clicks, self._no_locks).unlocked(tile.index)
         known = self.recent.get(tile.index, state)
         if known is not None:
             return known
-        yield from self.network(run)
+        predictor = yield from self._ready(run)
         asked = read_pixels(self._inputs, tile), clicks.of(tile)
-        labels, unsure = self._predictors[self.networks.name(run)].batch([asked])[0]
+        labels, unsure = predictor.batch([asked])[0]
         drawn = RenderedTile(labels, uncertainty=unsure)
         if keep:
             self.recent.put(tile.index, state, drawn)
@@ -339,8 +316,10 @@ class Renderer:
         run = lock.run if lock.map == "disca" else None
         base = yield from self._base(tile, run, self._assigned[lock.digest], keep=False)
         labels = base.labels.copy()
-        yield from self._overlay(self.touching(lock.under, tile), labels, tile)
-        labels[~lock.area.mask(self.window(tile))] = NO_DATA  # takes no room
+        window = self.window(tile)
+        under = tuple(below for below in lock.under if below.area.window & window)
+        yield from self._overlay(under, labels, tile)
+        labels[~lock.area.mask(window)] = NO_DATA  # takes no room
         self.recent.put(tile.index, name, RenderedTile(labels))
         return labels
 

@@ -11,7 +11,6 @@ after an undo, a cancel or an error in the middle of a run.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -30,7 +29,6 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import (
     AreaError,
     ClickError,
-    ExportError,
     JournalError,
     RasterError,
     RecipeError,
@@ -57,18 +55,20 @@ from napari_disca.session.history import (
     run_fields,
 )
 from napari_disca.session.journal import Journal
+from napari_disca.session.kept_maps import MapFolder
+from napari_disca.session.lock_index import LockIndex
 from napari_disca.session.renderer import Predictions, RenderedTile, Renderer
-from napari_disca.session.tile_versions import TileVersions
+from napari_disca.session.tile_versions import Target, TileVersions
 from napari_disca.session.weights import RunRelearned, WeightsCache
-from napari_disca.storage.label_pyramid import LabelPyramid
+from napari_disca.storage.label_pyramid import LabelPyramid, files_of
 
 #: The three maps of an image.
 MAPS = ("initial", "disir", "disca")
 
+#: Clicks of the initial map.
+_NO_CLICKS = TileClicks({})
 #: Bytes of a delta that the history holds although it is on disk.
 _SMALL_DELTA = 1 << 20
-#: File of what kept maps were drawn with.
-_STATES = "states.json"
 
 
 @dataclass(slots=True)
@@ -84,6 +84,8 @@ class _Snapshot:
 
     step: Step
     assigned: TileClicks
+    locked: LockIndex
+    unlocked: LockIndex
     drawn: TileVersions
     counts: Mapping[str, Mapping[int, tuple[int, int]]] = field(default_factory=dict)
     unreadable: frozenset[int] = frozenset()
@@ -93,13 +95,12 @@ class _Snapshot:
         """Whose weights a map is made with."""
         return self.step.adapted if name == "disca" else None
 
-    def locks(self, name: str) -> tuple[Lock, ...]:
-        """What is locked in a map; the initial map is the network's alone."""
-        return () if name == "initial" else self.step.locks
-
-    def clicks(self, name: str) -> TileClicks:
-        """Clicks that a map answers; the initial map none."""
-        return TileClicks({}) if name == "initial" else self.assigned
+    def target(self, name: str, networks: WeightsCache) -> Target:
+        """What a map should show; the initial map is the network's alone."""
+        weights = networks.name(self.run(name))
+        if name == "initial":
+            return Target(weights, _NO_CLICKS, self.unlocked)
+        return Target(weights, self.assigned, self.locked)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +143,8 @@ class Session:
         For recipes that draw at random.
     folder : Path, optional
         Keep the maps there: after `close`, another session of the same image, network and
-        precision goes on with what is drawn. By default they are temporary files.
+        precision goes on with what is drawn. Files of others there are never touched: where one
+        is in the way, the folder is refused. By default maps are temporary files.
     features : FeatureCache, optional
         Where the encoder's features go while an adapted network leaves the encoder as it was;
         at most 512 MB of memory and no disk by default.
@@ -152,7 +154,7 @@ class Session:
     RasterError, CardError
         If the network cannot read this image.
     ExportError
-        If there is no room for the maps.
+        If there is no room for the maps, or `folder` holds something else where they would lie.
     """
 
     clicks_changed = Signal(Clicks)
@@ -188,16 +190,17 @@ class Session:
         self._renderer = Renderer(self.inputs, self.tiling, self.compute, self._networks, features)
         self._assigned = TileClicks({})
         self._drawn = TileVersions(MAPS, len(self.tiling))
-        self._folder = folder
+        self._kept: MapFolder | None = None
         if folder is not None:
-            self._take_over(folder)
+            self._kept = MapFolder(folder, MAPS, files_of(raster.shape))
+            self._kept.take_over(self._drawn, self._about())
         self.maps: dict[str, LabelPyramid] = {
             name: LabelPyramid(raster.shape, folder / name if folder else None) for name in MAPS
         }
         self._renderer.initial = self._initial
-        #: Map -> how sure the network is of it, as drawn: the cells of
-        #: `napari_disca.inference.uncertainty`. Maps of an earlier session in a folder have none
-        #: until they are drawn anew.
+        self._unlocked = self._renderer.locks(())
+        #: Map -> how sure the network is of it, as drawn: the cells of `napari_disca.inference.uncertainty`.
+        #: Maps of an earlier session in a folder have none until they are drawn anew.
         self.uncertainty: dict[str, NDArray[np.uint8]] = {
             name: np.zeros(cells_of(Window.whole(self.inputs.shape)).shape, dtype=np.uint8)
             for name in MAPS
@@ -517,7 +520,7 @@ class Session:
         Raises
         ------
         JournalError
-            If something was done already: the journal would not know it. `restore.resume` gives
+            If something was done already: the journal would not know it. `reopen.resume` gives
             a session that goes on with its journal.
         """
         if len(self._history) > 1:
@@ -555,20 +558,9 @@ class Session:
         journal, self.journal = self.journal, None
         if journal is not None:
             journal.close()
-        if self._folder is not None:
-            self._drawn.save(self._folder / _STATES, self._about())
-            self._folder = None
-
-    def _take_over(self, folder: Path) -> None:
-        """Take over the maps of an earlier session, or start with empty ones."""
-        try:
-            if not self._drawn.load(folder / _STATES, self._about()):
-                for name in MAPS:
-                    shutil.rmtree(folder / name, ignore_errors=True)
-            # Should this session end without a word, what it painted over must not be believed.
-            (folder / _STATES).unlink(missing_ok=True)
-        except OSError as error:
-            raise ExportError(f"cannot keep maps in {folder}: {error.strerror}") from error
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close(self._drawn, self._about())
 
     def _about(self) -> str:
         """What labels depend on besides weights and clicks."""
@@ -728,11 +720,9 @@ class Session:
         now = self._snapshot()
         painted: set[tuple[str, int]] = set()
         for name in reversed(MAPS):
-            run, clicks = now.run(name), now.clicks(name)
-            weights = self._networks.name(run)
-            locked = self._renderer.locked_states(run, clicks, now.locks(name))
+            target = now.target(name, self._networks)
             for tile in self.stale(name, self.viewport.window):
-                state = locked.get(tile.index) or clicks.state(weights, tile)
+                state = target.version(tile.index)
                 known = self._renderer.recent.get(tile.index, state)
                 if known is not None:
                     self._remember(tile, now, painted)
@@ -758,7 +748,8 @@ class Session:
 
     def up_to_date(self, name: str) -> float:
         """Share of a map's tiles that show the present clicks and weights, 0 to 1."""
-        return 1 - float(self._stale(name).mean())
+        count = self._drawn.stale_count(name, self._target(name))
+        return 1 - count / len(self.tiling)
 
     def stale(self, name: str, window: Window | None = None) -> list[Tile]:
         """Tiles of a map that are out of date.
@@ -783,16 +774,15 @@ class Session:
         return (self._stale(name) & self._drawn.drawn(name)).reshape(self.tiling.grid)
 
     def _stale(self, name: str) -> NDArray[np.bool_]:
-        step = self._history[self._position]
-        run = step.adapted if name == "disca" else None
-        clicks = TileClicks({}) if name == "initial" else self._assign(step.clicks)
-        locks = () if name == "initial" else step.locks
-        return self._drawn.stale(
-            name,
-            self._networks.name(run),
-            clicks,
-            self._renderer.locked_states(run, clicks, locks),
-        )
+        return self._drawn.stale(name, self._target(name))
+
+    def _target(self, name: str) -> Target:
+        """What a map should show now."""
+        run = self.adapted if name == "disca" else None
+        weights = self._networks.name(run)
+        if name == "initial":
+            return Target(weights, _NO_CLICKS, self._unlocked)
+        return Target(weights, self._assign(self.clicks), self._renderer.locks(self.locks))
 
     def _assign(self, clicks: Clicks) -> TileClicks:
         """Clicks by tile; asked by the panel again and again for the same clicks."""
@@ -810,6 +800,8 @@ class Session:
         return _Snapshot(
             step=step,
             assigned=self._assign(step.clicks),
+            locked=self._renderer.locks(step.locks),
+            unlocked=self._unlocked,
             drawn=self._drawn.copy(),
             counts={name: dict(counts) for name, counts in self._counts.items()},
             unreadable=frozenset(self.unreadable),
@@ -818,15 +810,12 @@ class Session:
 
     def _refresh(self, now: _Snapshot, maps: tuple[str, ...]) -> Job[None]:
         drawn = now.drawn.copy()
-        locked: dict[str, dict[int, str]] = {}
+        targets: dict[str, Target] = {}
         #: What this job has painted over: the owner may do so any moment.
         painted: set[tuple[str, int]] = set()
 
         def wanted(name: str, tile: Tile) -> str:
-            state = locked[name].get(tile.index)
-            if state is None:
-                state = now.clicks(name).state(self._networks.name(now.run(name)), tile)
-            return state
+            return targets[name].version(tile.index)
 
         def outdated(name: str, tile: Tile) -> bool:
             return drawn.get(name, tile.index) != wanted(name, tile)
@@ -840,16 +829,13 @@ class Session:
                 yield from self._renderer.network(now.run(name))
             # Only now: a run that turns out to have left the weights alone has their name.
             for name in MAPS:
-                run, clicks = now.run(name), now.clicks(name)
-                locked[name] = self._renderer.locked_states(run, clicks, now.locks(name))
+                targets[name] = now.target(name, self._networks)
 
             def load(index: int, stage: tuple[str, ...] = stage) -> _Loaded:
                 tile = self.tiling[index]
                 self._remember(tile, now, painted)
                 asked = [
-                    self._renderer.wants_pixels(
-                        tile, wanted(name, tile), now.run(name), now.clicks(name)
-                    )
+                    self._renderer.wants_pixels(tile, targets[name])
                     for name in stage
                     if outdated(name, tile)
                 ]
@@ -864,9 +850,8 @@ class Session:
             waiting = np.zeros(len(self.tiling), dtype=np.bool_)
             urgent = np.zeros_like(waiting)
             for name in stage:
-                weights, clicks = self._networks.name(now.run(name)), now.clicks(name)
-                waiting |= drawn.stale(name, weights, clicks, locked[name])
-                urgent |= drawn.touched(name, clicks)
+                waiting |= drawn.stale(name, targets[name])
+                urgent |= drawn.touched(name, targets[name].clicks)
             # A tile that cannot be read may take long to fail: others come first.
             again = [index for index in now.unreadable if waiting[index]]
             waiting[again] = False
@@ -892,8 +877,7 @@ class Session:
                                 for loaded in group
                                 if loaded.pixels is not None and outdated(name, loaded.tile)
                             ],
-                            now.run(name),
-                            now.clicks(name),
+                            targets[name],
                             made,
                         )
                     yield from self._renderer.notes()
@@ -902,7 +886,7 @@ class Session:
                         try:
                             if loaded.trouble is not None:
                                 raise loaded.trouble
-                            for event in self._patches(tile, stage, now, made, outdated, wanted):
+                            for event in self._patches(tile, stage, now, targets, made, outdated):
                                 if isinstance(event, Patch):
                                     painted.add((event.map, event.tile))
                                     drawn.put(event.map, event.tile, event.state)
@@ -917,20 +901,19 @@ class Session:
         tile: Tile,
         maps: tuple[str, ...],
         now: _Snapshot,
+        targets: Mapping[str, Target],
         made: Predictions,
         outdated: Callable[[str, Tile], bool],
-        wanted: Callable[[str, Tile], str],
     ) -> Job[None]:
         """Patches of a tile for all maps that show the states that some of them lack."""
         window = self._renderer.window(tile)
-        states = {wanted(name, tile): name for name in reversed(maps) if outdated(name, tile)}
+        wanted = {name: target.version(tile.index) for name, target in targets.items()}
+        states = {wanted[name]: name for name in reversed(maps) if outdated(name, tile)}
         for state, source in reversed(states.items()):
             found = self._renderer.recent.get(tile.index, state)
             if found is None:
-                found = yield from self._renderer.draw(
-                    tile, now.run(source), now.clicks(source), now.locks(source), made
-                )
-            for name in [n for n in MAPS if outdated(n, tile) and wanted(n, tile) == state]:
+                found = yield from self._renderer.draw(tile, now.run(source), targets[source], made)
+            for name in [n for n in MAPS if outdated(n, tile) and wanted[n] == state]:
                 yield _patch(name, window, tile, state, found)
 
     def _cells(self, name: str, tile: Tile) -> NDArray[np.uint8]:

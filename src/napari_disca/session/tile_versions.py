@@ -1,26 +1,76 @@
-"""With which weights and clicks every tile of every map was drawn."""
+"""What every tile of every map shows, and what it should show: its *version*.
+
+A tile's labels depend on its pixels, the weights, the clicks that reach into it and the locks that
+hold some of it. The version is a fingerprint of the last three, and computed in one place,
+`Target.version`.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.core.errors import DiscaError
 from napari_disca.inference.predict import TileClicks
+from napari_disca.session.lock_index import LockIndex
 from napari_disca.storage.atomic import replacing
+
+#: Parts of a version, and what stands between them: weights, clicks, locks.
+_PARTS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """What a map should show, a value.
+
+    Attributes
+    ----------
+    weights : str
+        Name of the run's answer, or the fingerprint of the pretrained network.
+    clicks : TileClicks
+    locks : LockIndex
+    """
+
+    weights: str
+    clicks: TileClicks
+    locks: LockIndex
+
+    def version(self, tile: int) -> str:
+        """Fingerprint of what a tile's labels depend on besides its pixels."""
+        locked = self.locks.digest(tile)
+        return f"{self.unlocked(tile)}#{locked}" if locked else self.unlocked(tile)
+
+    def unlocked(self, tile: int) -> str:
+        """Version of a tile as if nothing were locked: what the network says."""
+        clicked = self.clicks.digest(tile)
+        return f"{self.weights}+{clicked}" if clicked else self.weights
+
+    def same(self, other: Target) -> bool:
+        """Whether all versions are the same, as far as one can tell at once."""
+        return (
+            self.weights == other.weights
+            and self.clicks is other.clicks
+            and self.locks is other.locks
+        )
+
+
+def _split(version: str) -> tuple[str, str, str]:
+    rest, _, locks = version.partition("#")
+    weights, _, clicks = rest.partition("+")
+    return weights, clicks, locks
 
 
 class TileVersions:
-    """The state of every tile of some maps, as `TileClicks.state` words it.
+    """The version that every tile of some maps shows.
 
-    Kept as arrays of small numbers, so that what is out of date is found in microseconds however
-    many tiles there are.
+    How many of them are out of date is known without a look at every tile: it is counted once for
+    a `Target`, and followed from then on.
 
     Parameters
     ----------
@@ -30,105 +80,178 @@ class TileVersions:
     """
 
     def __init__(self, maps: Iterable[str], tiles: int) -> None:
-        # Number of every fingerprint; 0: nothing. Grows only, so copies may share it.
-        self._numbers: dict[str, int] = {"": 0}
-        self._names: list[str] = [""]
-        self._lock = threading.Lock()
-        #: Map -> (weights, clicks) of each tile.
-        self._drawn = {name: np.zeros((2, tiles), dtype=np.int64) for name in maps}
+        self._numbers = _Numbers()
+        #: Map -> numbers of the (weights, clicks, locks) that each tile shows; 0: none.
+        self._shown = {name: np.zeros((_PARTS, tiles), dtype=np.int32) for name in maps}
+        self._compared: dict[str, _Comparison] = {}
 
     def copy(self) -> Self:
         """As it is now; what is drawn later does not change it."""
         copy = type(self)((), 0)
-        copy._numbers, copy._names, copy._lock = self._numbers, self._names, self._lock
-        copy._drawn = {name: drawn.copy() for name, drawn in self._drawn.items()}
+        copy._numbers = self._numbers  # grows only
+        copy._shown = {name: shown.copy() for name, shown in self._shown.items()}
         return copy
 
     def get(self, name: str, tile: int) -> str | None:
-        """State of a tile; None if it was never drawn."""
-        weights, clicks = (self._names[number] for number in self._drawn[name][:, tile])
-        return (f"{weights}+{clicks}" if clicks else weights) or None
+        """Version of a tile; None if it was never drawn."""
+        weights, clicks, locks = (self._numbers.name(n) for n in self._shown[name][:, tile])
+        if not weights:
+            return None
+        return weights + (f"+{clicks}" if clicks else "") + (f"#{locks}" if locks else "")
 
-    def put(self, name: str, tile: int, state: str) -> None:
-        """Note what a tile was drawn with."""
-        weights, _, clicks = state.partition("+")
-        self._drawn[name][:, tile] = self._number(weights), self._number(clicks)
+    def put(self, name: str, tile: int, version: str) -> None:
+        """Note what a tile shows; the empty version: nothing that can be relied on."""
+        shown = self._shown[name]
+        shown[:, tile] = [self._numbers.of(part) for part in _split(version)]
+        if name in self._compared:
+            self._compared[name].look_at(tile, shown)
 
     def drawn(self, name: str) -> NDArray[np.bool_]:
         """Which tiles of a map show something."""
-        shown: NDArray[np.bool_] = self._drawn[name][0] > 0
+        shown: NDArray[np.bool_] = self._shown[name][0] > 0
         return shown
 
-    def stale(
-        self,
-        name: str,
-        weights: str,
-        clicks: TileClicks,
-        locked: Mapping[int, str] | None = None,
-    ) -> NDArray[np.bool_]:
-        """Which tiles of a map show something else than these weights and clicks, or nothing.
+    def stale(self, name: str, target: Target) -> NDArray[np.bool_]:
+        """Which tiles of a map show another version than the target's, or nothing.
 
-        Parameters
-        ----------
-        locked : mapping of int to str, optional
-            States that some tiles should have instead, because of what is locked there.
+        Returns
+        -------
+        (tiles,) array of bool
+            Read-only, and followed by later calls: copy it to keep it.
         """
-        other: NDArray[np.bool_] = self._drawn[name][0] != self._number(weights)
-        other = other | self.touched(name, clicks)
-        for tile, state in (locked or {}).items():
-            other[tile] = self.get(name, tile) != state
-        return other
+        return self._comparison(name, target).stale
+
+    def stale_count(self, name: str, target: Target) -> int:
+        """How many tiles `stale` has."""
+        return self._comparison(name, target).count
 
     def touched(self, name: str, clicks: TileClicks) -> NDArray[np.bool_]:
         """Which tiles of a map show other clicks than these: they want to be answered first."""
-        wanted = np.zeros(self._drawn[name].shape[1], dtype=np.int64)
-        for tile, digest in clicks.digests.items():
-            wanted[tile] = self._number(digest)
-        other: NDArray[np.bool_] = self._drawn[name][1] != wanted
+        shown = self._shown[name]
+        other: NDArray[np.bool_] = shown[1] != self._clicks(clicks, shown.shape[1])
         return other
 
-    def _number(self, name: str) -> int:
-        with self._lock:  # a job's thread asks too
-            if name not in self._numbers:
-                self._numbers[name] = len(self._names)
-                self._names.append(name)
-            return self._numbers[name]
+    def _comparison(self, name: str, target: Target) -> _Comparison:
+        known = self._compared.get(name)
+        if known is not None and known.target.same(target):
+            return known
+        shown = self._shown[name]
+        if known is not None and known.follows(target, self._numbers, shown):
+            return known
+        wanted = np.empty_like(shown)
+        wanted[0] = self._numbers.of(target.weights)
+        wanted[1] = self._clicks(target.clicks, shown.shape[1])
+        digests = [self._numbers.of(digest) for _, digest in target.locks.sets]
+        wanted[2] = np.array(digests, dtype=np.int32)[target.locks.numbers.ravel()]
+        made = self._compared[name] = _Comparison(target, wanted, shown)
+        return made
 
-    def save(self, path: Path, about: str) -> None:
+    def _clicks(self, clicks: TileClicks, tiles: int) -> NDArray[np.int32]:
+        wanted = np.zeros(tiles, dtype=np.int32)
+        for tile in clicks.by_tile:
+            wanted[tile] = self._numbers.of(clicks.digest(tile))
+        return wanted
+
+    def save(self, path: Path, about: str, **beside: Any) -> None:
         """Write them as JSON.
 
         Parameters
         ----------
         about : str
             Fingerprint of everything else that the labels depend on.
+        beside
+            What else to write into the file.
 
         Raises
         ------
         ExportError
             If the file cannot be written.
         """
-        drawn = {name: numbers.tolist() for name, numbers in self._drawn.items()}
+        shown = {name: numbers.tolist() for name, numbers in self._shown.items()}
+        text = json.dumps(
+            {**beside, "about": about, "names": self._numbers.names(), "shown": shown}
+        )
         with replacing(path) as temporary:
-            temporary.write_text(
-                json.dumps({"about": about, "names": self._names, "drawn": drawn}), "utf-8"
-            )
+            temporary.write_text(text, "utf-8")
 
-    def load(self, path: Path, about: str) -> bool:
-        """Take over what was saved; False, and nothing, if it is not there or of something else."""
+    def load(self, saved: Any, about: str) -> bool:
+        """Take over what was saved; False, and nothing, if it is damaged or of something else.
+
+        Parameters
+        ----------
+        saved
+            What the JSON file of `save` holds.
+        about : str
+            As for `save`.
+        """
         try:
-            saved = json.loads(path.read_text("utf-8"))
             if saved["about"] != about:
                 return False
             names = [str(name) for name in saved["names"]]
-            drawn = {name: np.array(saved["drawn"][name], dtype=np.int64) for name in self._drawn}
+            shown = {name: np.array(saved["shown"][name], dtype=np.int64) for name in self._shown}
             if any(
-                drawn[name].shape != now.shape or not np.isin(drawn[name], range(len(names))).all()
-                for name, now in self._drawn.items()
+                shown[name].shape != now.shape or not np.isin(shown[name], range(len(names))).all()
+                for name, now in self._shown.items()
             ):
                 return False
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, DiscaError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             return False
-        for name, numbers in drawn.items():
-            renumbered = np.array([self._number(old) for old in names])
-            self._drawn[name] = renumbered[numbers]
+        renumbered = np.array([self._numbers.of(old) for old in names], dtype=np.int32)
+        for name, numbers in shown.items():
+            self._shown[name] = renumbered[numbers]
+        self._compared.clear()
+        return True
+
+
+class _Numbers:
+    """Small numbers for fingerprints; 0 is the empty one. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, int] = {"": 0}
+        self._names: list[str] = [""]
+        self._lock = threading.Lock()
+
+    def of(self, name: str) -> int:
+        number = self._of.get(name)
+        if number is None:
+            with self._lock:
+                number = self._of.setdefault(name, len(self._names))
+                if number == len(self._names):
+                    self._names.append(name)
+        return number
+
+    def name(self, number: int) -> str:
+        return self._names[number]
+
+    def names(self) -> list[str]:
+        return list(self._names)
+
+
+class _Comparison:
+    """Which tiles of a map differ from a target."""
+
+    def __init__(self, target: Target, wanted: NDArray[np.int32], shown: NDArray[np.int32]) -> None:
+        self.target = target
+        self._wanted = wanted
+        self.stale: NDArray[np.bool_] = (wanted != shown).any(axis=0)
+        self.count = int(self.stale.sum())
+
+    def look_at(self, tile: int, shown: NDArray[np.int32]) -> None:
+        """Compare one tile again."""
+        other = bool((self._wanted[:, tile] != shown[:, tile]).any())
+        self.count += int(other) - int(self.stale[tile])
+        self.stale[tile] = other
+
+    def follows(self, target: Target, numbers: _Numbers, shown: NDArray[np.int32]) -> bool:
+        """Go over to a target of other clicks; False if more than these is different."""
+        before = self.target
+        if before.weights != target.weights or before.locks is not target.locks:
+            return False
+        old, new = before.clicks.by_tile, target.clicks.by_tile
+        # A click leaves the clicks of all other tiles the same objects.
+        changed = [tile for tile in old.keys() | new.keys() if old.get(tile) is not new.get(tile)]
+        for tile in changed:
+            self._wanted[1, tile] = numbers.of(target.clicks.digest(tile))
+            self.look_at(tile, shown)
+        self.target = target
         return True

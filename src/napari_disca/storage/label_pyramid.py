@@ -1,8 +1,8 @@
 """The growing label map: a pyramid of uint8 arrays, painted patch by patch.
 
 Stored values are *class id + 1*, and 0 where nothing is painted: that is what napari shows as
-transparent, and a file of zeros takes no room on disk until it is painted. `LabelPyramid.read`
-gives class ids back.
+transparent, and a file of zeros takes no room on disk until it is painted. `LabelPyramid.read` gives
+class ids back.
 """
 
 from __future__ import annotations
@@ -62,10 +62,7 @@ class LabelPyramid:
 
     def __init__(self, shape: tuple[int, int], folder: Path | None = None) -> None:
         self.shape = shape
-        shapes = [shape]
-        while max(shapes[-1]) > _COARSEST:
-            height, width = shapes[-1]
-            shapes.append((-(-height // 2), -(-width // 2)))
+        shapes = _shapes(shape)
         self._maps: list[mmap.mmap] = []
         self._rooms: dict[int, PreallocatedFile] = {}
         self._touched = 0
@@ -95,7 +92,7 @@ class LabelPyramid:
             if kept and finer:
                 return np.ascontiguousarray(finer[-1][::2, ::2])
             return np.zeros(shape, dtype=np.uint8)
-        path = self.folder / f"level{index}"
+        path = self.folder / _file(index)
         there = path.exists() and path.stat().st_size == pixels
         self._rooms[index] = PreallocatedFile(path, pixels, keep=there)
         with path.open("r+b") as file:
@@ -167,3 +164,21 @@ class LabelPyramid:
         for level in self.levels:
             level[:] = 0
         self.give_back()
+
+
+def files_of(shape: tuple[int, int]) -> list[str]:
+    """Names of the files that a canvas of this shape may have in its folder."""
+    return [_file(index) for index in range(len(_shapes(shape)))]
+
+
+def _file(level: int) -> str:
+    return f"level{level}"
+
+
+def _shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
+    """Height and width of every level, the finest first."""
+    shapes = [shape]
+    while max(shapes[-1]) > _COARSEST:
+        height, width = shapes[-1]
+        shapes.append((-(-height // 2), -(-width // 2)))
+    return shapes

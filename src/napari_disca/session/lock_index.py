@@ -1,0 +1,117 @@
+"""Which locks may hold pixels of which tile."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.network_view import NetworkView
+from napari_disca.session.history import Lock
+
+
+@dataclass(frozen=True, slots=True)
+class TileGrid:
+    """Where the tiles of an image lie on it, as rows and columns of a grid.
+
+    Attributes
+    ----------
+    rows, cols : arrays of int
+        Borders between what tiles keep, in pixels of the image: one more than there are tiles.
+    """
+
+    rows: NDArray[np.intp]
+    cols: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, inputs: NetworkView, tiling: Tiling) -> TileGrid:
+        """Grid of a tiling of the network's grid."""
+        down, across = tiling.borders
+        whole = [inputs.image_window(Window.from_bounds(0, 0, edge, 0)) for edge in down]
+        wide = [inputs.image_window(Window.from_bounds(0, 0, 0, edge)) for edge in across]
+        return cls(
+            np.array([window.bottom for window in whole], dtype=np.intp),
+            np.array([window.right for window in wide], dtype=np.intp),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of tiles down and across."""
+        return len(self.rows) - 1, len(self.cols) - 1
+
+    def keeping(self, window: Window) -> tuple[slice, slice]:
+        """Rows and columns of the tiles that keep pixels of a window of the image."""
+        window &= Window.from_bounds(0, 0, int(self.rows[-1]), int(self.cols[-1]))
+        if not window:
+            return slice(0, 0), slice(0, 0)
+        top, left = (
+            int(np.searchsorted(borders, first, side="right")) - 1
+            for borders, first in ((self.rows, window.top), (self.cols, window.left))
+        )
+        bottom = int(np.searchsorted(self.rows, window.bottom, side="left"))
+        right = int(np.searchsorted(self.cols, window.right, side="left"))
+        return slice(top, bottom), slice(left, right)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LockIndex:
+    """The locks of each tile.
+
+    Tiles with the same locks share a number, so that an index of many tiles is one array, and a
+    new lock changes only the part of it that it touches.
+
+    Attributes
+    ----------
+    locks : tuple of Lock
+    sets : tuple of (tuple of Lock, str)
+        By number: locks, and their fingerprint; 0 is the empty set, whose fingerprint is empty.
+    numbers : (rows, cols) array of int
+        Which set each tile has.
+    """
+
+    locks: tuple[Lock, ...]
+    sets: tuple[tuple[tuple[Lock, ...], str], ...]
+    numbers: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, grid: TileGrid) -> LockIndex:
+        """Index of no locks."""
+        return cls((), (((), ""),), np.zeros(grid.shape, dtype=np.int32))
+
+    def updated(self, locks: tuple[Lock, ...], grid: TileGrid) -> LockIndex:
+        """Index of other locks; where they only became more, the rest is not looked at again."""
+        if locks is self.locks:
+            return self
+        known = len(self.locks)
+        same = locks[:known] == self.locks
+        start = self if same else LockIndex.empty(grid)
+        sets, numbers = list(start.sets), start.numbers.copy()
+        for lock in locks[known:] if same else locks:
+            part = numbers[grid.keeping(lock.area.window)]
+            for number in np.unique(part).tolist():
+                longer = (*sets[number][0], lock)
+                sets.append((longer, _digest(longer)))
+                part[part == number] = len(sets) - 1
+        return LockIndex(locks, tuple(sets), numbers)
+
+    def of(self, tile: int) -> tuple[Lock, ...]:
+        """Locks that may hold pixels of a tile, oldest first."""
+        return self.sets[self.numbers.flat[tile]][0]
+
+    def digest(self, tile: int) -> str:
+        """Fingerprint of the locks of a tile; empty if it has none."""
+        return self.sets[self.numbers.flat[tile]][1]
+
+    @property
+    def tiles(self) -> list[int]:
+        """Tiles that have locks."""
+        found: list[int] = np.flatnonzero(self.numbers).tolist()
+        return found
+
+
+def _digest(locks: tuple[Lock, ...]) -> str:
+    digests = " ".join(lock.digest for lock in locks)
+    return hashlib.blake2b(digests.encode(), digest_size=8).hexdigest()
