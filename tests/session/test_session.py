@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 
 from builders import make_network
@@ -13,12 +14,13 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import ClickError, RecipeError
 from napari_disca.core.events import Patch, Progress, finish
 from napari_disca.core.tiling import Window
+from napari_disca.exports import write_geotiff
 from napari_disca.inference.features import FeatureCache
 from napari_disca.inference.predict import Predictor
 from napari_disca.networks import fingerprint, load_network
 from napari_disca.networks.compute import Compute
 from napari_disca.networks.linknet import LinkNet
-from napari_disca.raster import open_raster
+from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.recipes import Disca
 from napari_disca.scenes import Scene
@@ -628,3 +630,28 @@ def test_what_is_stale_in_a_window_is_what_is_stale_and_in_it(compute):
         for window in (Window(0, 0, 1, 1), Window(100, 90, 40, 150), Window(0, 0, 300, 260)):
             inside = [t for t in stale if session.inputs.image_window(t.keep) & window]
             assert session.stale("disir", window) == inside
+
+
+# Saving
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_map_is_saved_as_it_was_though_the_session_goes_on(session, tmp_path, begun):
+    """Undo and clicks paint the map while it is being written."""
+    run(session, session.predict())
+    session.click(20, 20, 2)
+    session.click(140, 150, 1)
+    run(session, session.refine())
+    expected = drawn(session, "disir")
+    job = write_geotiff(
+        session.maps["disir"], tmp_path / "map.tif", raster=session.raster, classes=session.classes
+    )
+    if begun:
+        next(job)
+    session.undo()
+    session.recall(10.0)
+    session.click(60, 70, 0)
+    run(session, session.refine())
+    assert (drawn(session, "disir") != expected).any()
+    with quiet_opening(), rasterio.open(finish(job)) as file:
+        np.testing.assert_array_equal(file.read(1), expected)

@@ -42,11 +42,36 @@ def test_reads_back_what_was_painted_and_no_data_elsewhere():
     assert (rest == NO_DATA).all()
 
 
-def test_clear_forgets_all_levels():
-    canvas = LabelPyramid((2100, 1100))
-    canvas.paint(Window(0, 0, 2100, 1100), np.ones((2100, 1100), np.uint8))
-    canvas.clear()
-    assert all(not level.any() for level in canvas.levels)
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), held=st.sampled_from([1, 1 << 20]))
+def test_a_snapshot_stays_what_the_map_was(data, held):
+    shape = 700, 60
+    canvas = LabelPyramid(shape)
+    rng = np.random.default_rng(data.draw(st.integers(0, 100)))
+
+    def paint():
+        top, left = data.draw(st.integers(0, 699)), data.draw(st.integers(0, 59))
+        height, width = data.draw(st.integers(1, 700)), data.draw(st.integers(1, 60))
+        window = Window(top, left, height, width) & Window.whole(shape)
+        canvas.paint(window, rng.integers(0, 6, window.shape).astype(np.uint8))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_disca.storage.label_pyramid._HELD", held)
+        snapshots = []
+        for _ in range(3):
+            paint()
+            snapshots.append((canvas.snapshot(), canvas.read(Window.whole(shape))))
+            paint()
+        for snapshot, expected in snapshots:
+            for window in (Window.whole(shape), Window(500, 10, 40, 30), Window(699, 59, 1, 1)):
+                np.testing.assert_array_equal(snapshot.read(window), expected[window.slices])
+
+
+def test_a_snapshot_that_nobody_holds_costs_nothing():
+    canvas = LabelPyramid((100, 100))
+    canvas.snapshot()
+    gc.collect()
+    assert not list(canvas._snapshots)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no blocks of sparse files")

@@ -59,6 +59,14 @@ class Labels(Protocol):
 
 
 @runtime_checkable
+class ChangingLabels(Labels, Protocol):
+    """A label map that may be painted while it is written, for instance a `LabelPyramid`."""
+
+    def snapshot(self) -> Labels:
+        """The map as it is now, whatever is painted later."""
+
+
+@runtime_checkable
 class GrowingLabels(Labels, Protocol):
     """A label map that is made from top to bottom while it is written."""
 
@@ -74,7 +82,9 @@ def write_geotiff(
     classes: Sequence[LandClass],
     made_with: str = "",
 ) -> Job[Path]:
-    """Write a label map as a tiled, compressed GeoTIFF with a colour table.
+    """Job that writes a label map as a tiled, compressed GeoTIFF with a colour table.
+
+    What is written is the map as it is when this is called, whatever is painted meanwhile.
 
     Files appear under their names when they are complete; closing the job before leaves no trace.
     Overviews an earlier map left beside `path` are removed, because they would show that map.
@@ -108,7 +118,13 @@ def write_geotiff(
     ExportError
         If the file cannot be written, is the image itself, or the labels do not fit.
     """
-    path = Path(path)
+    still = labels.snapshot() if isinstance(labels, ChangingLabels) else labels
+    return _written(still, Path(path), raster, classes, made_with)
+
+
+def _written(
+    labels: Labels, path: Path, raster: Raster, classes: Sequence[LandClass], made_with: str
+) -> Job[Path]:
     _check_request(labels, path, raster, classes)
     side_car = path.with_name(path.name + ".aux.xml")
     # The TIFF is renamed first: should that fail, the old names stay with the old map.

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import mmap
 import shutil
+import tempfile
+import threading
 import weakref
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +32,10 @@ _COARSEST = 1024
 #: Bytes of the files' pages painted or read after which they are given back to the system. They
 #: would count as this program's memory until the whole map is there; the data stay in the file.
 _GIVE_BACK = 32 << 20
+#: Bytes of labels, compressed, that a snapshot holds in memory; more of them go to disk.
+_HELD = 32 << 20
+#: Rows of a map whose painted-over windows a snapshot looks up together.
+_BAND = 512
 #: Linux maps this much around what is read, where it is at hand.
 _AROUND = 64 << 10
 
@@ -64,6 +71,9 @@ class LabelPyramid:
         self.shape = shape
         shapes = _shapes(shape)
         self._maps: list[mmap.mmap] = []
+        # Painted by the thread that owns the session, while others read.
+        self._lock = threading.RLock()
+        self._snapshots: weakref.WeakSet[Snapshot] = weakref.WeakSet()
         self._rooms: dict[int, PreallocatedFile] = {}
         self._touched = 0
         self.folder = folder
@@ -114,7 +124,13 @@ class LabelPyramid:
         ExportError
             If the disk is full; nothing is painted then.
         """
-        self._make_room(window)
+        with self._lock:
+            self._make_room(window)
+            for snapshot in self._snapshots:
+                snapshot.keep(window)
+            self._paint(window, labels)
+
+    def _paint(self, window: Window, labels: NDArray[np.uint8]) -> None:
         # 255 + 1 wraps to 0, "nothing".
         self.levels[0][window.slices] = labels + np.uint8(1)
         for k, level in enumerate(self.levels[1:], start=1):
@@ -141,9 +157,17 @@ class LabelPyramid:
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Class ids of a window as a new array; 255 where nothing is painted."""
-        labels: NDArray[np.uint8] = np.asarray(self.levels[0][window.slices]) - np.uint8(1)
-        self._spend(window)
+        with self._lock:
+            labels: NDArray[np.uint8] = np.asarray(self.levels[0][window.slices]) - np.uint8(1)
+            self._spend(window)
         return labels
+
+    def snapshot(self) -> Snapshot:
+        """The map as it is now, whatever is painted later."""
+        with self._lock:
+            snapshot = Snapshot(self)
+            self._snapshots.add(snapshot)
+        return snapshot
 
     def _spend(self, window: Window) -> None:
         # In a wide map a tile's rows lie far apart, and what is around each is mapped, too. Twice,
@@ -159,11 +183,74 @@ class LabelPyramid:
             for mapped in self._maps:
                 mapped.madvise(mmap.MADV_DONTNEED)
 
-    def clear(self) -> None:
-        """Forget all that was painted."""
-        for level in self.levels:
-            level[:] = 0
-        self.give_back()
+
+class Snapshot:
+    """A label map as it was at one moment.
+
+    Nothing is copied when it is made: what is painted over later is kept before, compressed. It
+    costs as much as is painted while somebody holds it.
+
+    Parameters
+    ----------
+    canvas : LabelPyramid
+        See `LabelPyramid.snapshot`.
+    """
+
+    def __init__(self, canvas: LabelPyramid) -> None:
+        self.shape = canvas.shape
+        self._canvas = canvas
+        self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+            max_size=_HELD, dir=None if canvas.folder is None else str(canvas.folder)
+        )
+        weakref.finalize(self, self._file.close)
+        #: Band of rows -> windows that were painted over: where in the file their labels are.
+        self._bands: dict[int, dict[Window, tuple[int, int]]] = {}
+
+    def keep(self, window: Window) -> None:
+        """Keep what a window shows, before something is painted over it.
+
+        Raises
+        ------
+        ExportError
+            If there is no room for that.
+        """
+        bands = [self._bands.setdefault(band, {}) for band in _bands(window)]
+        if any(window in band for band in bands):
+            return  # what it showed when the snapshot was made is there already
+        packed = zlib.compress(self._canvas.read(window).tobytes(), level=1)
+        try:
+            start = self._file.seek(0, 2)
+            self._file.write(packed)
+        except OSError as error:
+            raise ExportError(
+                f"no room for what is painted over while a map is saved: {error.strerror or error}"
+            ) from error
+        for band in bands:
+            band[window] = start, len(packed)
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Class ids of a window, as `LabelPyramid.read` gave them when the snapshot was made."""
+        with self._canvas._lock:
+            labels = self._canvas.read(window)
+            kept = {
+                over: place
+                for band in _bands(window)
+                for over, place in self._bands.get(band, {}).items()
+                if over & window
+            }
+            # Where windows overlap the first that was painted over shows what was there before.
+            for over, (start, size) in sorted(kept.items(), key=lambda item: -item[1][0]):
+                self._file.seek(start)
+                old = np.frombuffer(zlib.decompress(self._file.read(size)), dtype=np.uint8)
+                part = over & window
+                labels[part.relative_to(window).slices] = old.reshape(over.shape)[
+                    part.relative_to(over).slices
+                ]
+        return labels
+
+
+def _bands(window: Window) -> range:
+    return range(window.top // _BAND, -(-window.bottom // _BAND))
 
 
 def files_of(shape: tuple[int, int]) -> list[str]:

@@ -297,8 +297,17 @@ class Control(QObject):
 
         session = self.session
         if session is not None:
-            canvas, raster, classes = session.maps[name], session.raster, session.classes
-            missing = 1 - session.up_to_date(name)
+            missing = 0.0
+
+            def write() -> Job[Path]:
+                nonlocal missing
+                missing = 1 - session.up_to_date(name)
+                canvas, raster, classes = session.maps[name], session.raster, session.classes
+                return write_geotiff(canvas, path, raster=raster, classes=classes)
+
+            # A map that is finished is saved as it is now, whatever is done before its turn comes;
+            # one that is being drawn, when it is finished.
+            now = write() if session.up_to_date(name) == 1.0 else None
 
             def say(written: Path) -> None:
                 session.exported(name, str(written))
@@ -310,8 +319,7 @@ class Control(QObject):
                 else:
                     show_info(f"Saved {written}")
 
-            job = write_geotiff(canvas, path, raster=raster, classes=classes)
-            self._ask(Task("file", lambda: job, say))
+            self._ask(Task("file", write if now is None else lambda: now, say))
 
     def save_clicks(self, path: Path) -> None:
         """Write the clicks as GeoJSON."""
