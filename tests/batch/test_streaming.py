@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 
-from builders import make_card, make_network
+from builders import Tiny, make_card, make_network, make_tiny_network
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.batch.streaming import GrowingMap, MapStream
 from napari_disca.core.errors import ExportError, RasterError, RecipeError
@@ -235,3 +236,33 @@ def test_labels_that_do_not_fit_the_classes_are_refused(image, compute, tmp_path
                 classes=stream.inputs.card.classes,
             )
         )
+
+
+@pytest.mark.parametrize("limit", [1, 128 << 20])
+@pytest.mark.parametrize("batch", [1, 8])
+def test_the_network_is_given_full_batches(compute, monkeypatch, batch, limit):
+    """A pass is filled with zeros to the batch: one of one tile costs a GPU as much as a full one.
+
+    Tiles are of 16 forms here: at the image's borders, and before the last ones, they are cut
+    differently.
+    """
+    monkeypatch.setattr("napari_disca.batch.streaming._WAITING_BYTES", limit)
+    network = make_tiny_network()
+    pixels = np.random.default_rng(0).integers(0, 255, (1000, 1100, 3)).astype(np.uint8)
+    inputs = NetworkView(open_raster(pixels), network.card)
+    stream = MapStream(inputs, network, compute)
+    expected = list(stream.patches())
+    passes = []
+    original = Tiny.encode
+
+    def spy(self, images, guidance):
+        passes.append(len(images))
+        return original(self, images, guidance)
+
+    monkeypatch.setattr(Tiny, "encode", spy)
+    batched = list(replace(stream, compute=replace(compute, batch=batch)).patches(workers=2))
+    assert set(passes) == {batch}
+    assert len(passes) <= (len(expected) // batch + 16 if limit > 1 else len(expected))
+    for one, other in zip(expected, batched, strict=True):
+        assert one.window == other.window
+        assert (one.labels != other.labels).mean() < 0.01, "rounding may differ with the batch"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from copy import copy
@@ -32,7 +32,14 @@ from napari_disca.core.tiling import Tile, Window
 from napari_disca.exports import write_geotiff
 from napari_disca.inference.feature_similarity import FeatureSimilarity
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import Predictor, TileClicks, tiling_for
+from napari_disca.inference.predict import (
+    Pixels,
+    Predicted,
+    Predictor,
+    TileClicks,
+    read_pixels,
+    tiling_for,
+)
 from napari_disca.networks import Network
 from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.networks.compute import Compute
@@ -48,6 +55,8 @@ STREAM_CACHE = 32 << 20
 #: the image, is not decoded anew for every tile; this is what a run may hold, in bytes.
 _RUN_BYTES = 16 << 20
 _RUN_TILES = 8
+#: Bytes of tiles that wait for a full pass, and of labels that wait for these.
+_WAITING_BYTES = 128 << 20
 
 #: Neighbouring tiles of one tile row.
 Run: TypeAlias = tuple[Tile, ...]
@@ -158,17 +167,16 @@ class MapStream:
         RasterError
             If the image is damaged.
         """
-        inputs = _ReadInput(self.inputs)
-        near = Predictor(self.near, inputs, self.compute) if self.near else None
-        predictor = Predictor(self.network, inputs, self.compute, near=near, likeness=self.likeness)
+        near = Predictor(self.near, self.inputs, self.compute) if self.near else None
+        predictor = Predictor(
+            self.network, self.inputs, self.compute, near=near, likeness=self.likeness
+        )
         clicks = TileClicks.assign(self.clicks, self.inputs, tiling_for(self.inputs))
         ahead = _read_ahead(self.inputs, self.runs if runs is None else runs, workers)
         with closing(ahead):
-            for read in ahead:
-                inputs.take(read)
-                window, labels = predictor.labels(read.tile, clicks.of(read.tile))
+            for pixels, predicted in _in_batches(ahead, predictor, clicks, self.compute.batch):
                 yield from predictor.notes()
-                yield Patch("stream", window, labels, read.tile.index)
+                yield Patch("stream", pixels.window, predicted.labels, pixels.tile.index)
 
     def write(self, path: str | os.PathLike[str], workers: int = 1) -> Job[Path]:
         """Job that makes the map and writes it as a GeoTIFF; see `write_geotiff`.
@@ -289,53 +297,6 @@ def _written(path: Path | None) -> tuple[tuple[str, int], ...]:
 # -------------------------------------------------------------------- reading ahead
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _ReadTile:
-    """A tile whose pixels have been read."""
-
-    tile: Tile
-    window: Window
-    valid: NDArray[np.bool_]
-    image: NDArray[np.float32] | None
-
-
-class _ReadInput(NetworkView):
-    """An input whose next tile has been read already; all else is read from the image."""
-
-    def __init__(self, inputs: NetworkView) -> None:
-        vars(self).update(vars(inputs))
-        self._valid = _ReadValid(inputs.raster)
-        self.raster = cast(Raster, self._valid)
-        self._next: _ReadTile | None = None
-
-    def take(self, read: _ReadTile) -> None:
-        """Answer for this tile from now on."""
-        self._next = self._valid.next = read
-
-    def read(self, window: Window) -> NDArray[np.float32]:
-        """Scaled pixels; see `NetworkView.read`."""
-        read = self._next
-        if read is not None and read.image is not None and read.tile.read == window:
-            return read.image
-        return super().read(window)
-
-
-class _ReadValid:
-    """A raster that knows where the next tile has data."""
-
-    def __init__(self, raster: Raster) -> None:
-        self._raster = raster
-        self.next: _ReadTile | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raster, name)
-
-    def valid(self, window: Window) -> NDArray[np.bool_]:
-        if self.next is not None and self.next.window == window:
-            return self.next.valid
-        return self._raster.valid(window)
-
-
 class _HeldRaster:
     """A raster of which one window is in memory."""
 
@@ -387,20 +348,65 @@ def _held(inputs: NetworkView, run: Run) -> NetworkView:
     return held
 
 
-def _prepared(inputs: NetworkView, tile: Tile) -> _ReadTile:
-    window = inputs.image_window(tile.keep)
-    valid = inputs.raster.valid(window)
-    return _ReadTile(tile, window, valid, inputs.read(tile.read) if valid.any() else None)
+def _in_batches(
+    tiles: Iterable[Pixels], predictor: Predictor, clicks: TileClicks, batch: int
+) -> Iterator[tuple[Pixels, Predicted]]:
+    """Labels of tiles, in their order, from passes that are full.
+
+    A pass takes tiles of one form, and one that is not full costs as much as a full one. So a tile
+    of a rare form, at a border of the image, waits for others like it, as far as there is room for
+    what comes after it.
+    """
+    forms: dict[Any, list[Pixels]] = {}
+    order: deque[tuple[Pixels, Any]] = deque()
+    drawn: dict[int, Predicted] = {}
+    held = labels = 0
+
+    def draw(form: Any) -> int:
+        group = forms.pop(form)
+        asked = [(pixels, clicks.of(pixels.tile)) for pixels in group]
+        drawn.update(
+            (pixels.tile.index, predicted)
+            for pixels, predicted in zip(group, predictor.batch(asked), strict=True)
+        )
+        return sum(_bytes(pixels) for pixels in group)
+
+    def finished() -> Iterator[tuple[Pixels, Predicted]]:
+        while order and order[0][0].tile.index in drawn:
+            pixels, _ = order.popleft()
+            yield pixels, drawn.pop(pixels.tile.index)
+
+    for pixels in tiles:
+        form = predictor.form(pixels, clicks.of(pixels.tile))
+        order.append((pixels, form))
+        forms.setdefault(form, []).append(pixels)
+        held += _bytes(pixels)
+        if form is None or len(forms[form]) == batch:
+            held -= draw(form)
+        labels += pixels.window.size
+        while order and held + labels > _WAITING_BYTES and order[0][0].tile.index not in drawn:
+            held -= draw(order[0][1])
+        for done in finished():
+            labels -= done[0].window.size
+            yield done
+    while order:
+        if order[0][0].tile.index not in drawn:
+            draw(order[0][1])
+        yield from finished()
+
+
+def _bytes(pixels: Pixels) -> int:
+    return 0 if pixels.image is None else pixels.image.nbytes
 
 
 def _read_ahead(
     inputs: NetworkView, runs: Sequence[Run], workers: int
-) -> Generator[_ReadTile, None, None]:
+) -> Generator[Pixels, None, None]:
     """Tiles in their order, read by threads; a few runs and a few tiles are waiting at most."""
     waiting = iter(runs)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="reading")
 
-    def preparing() -> Iterator[Future[_ReadTile]]:
+    def preparing() -> Iterator[Future[Pixels]]:
         loading: deque[tuple[Run, Future[NetworkView]]] = deque()
 
         def load(count: int) -> None:
@@ -412,10 +418,10 @@ def _read_ahead(
             there = held.result()
             load(1)
             for tile in run:
-                yield pool.submit(_prepared, there, tile)
+                yield pool.submit(read_pixels, there, tile)
 
     try:
-        ready: deque[Future[_ReadTile]] = deque()
+        ready: deque[Future[Pixels]] = deque()
         for future in preparing():
             ready.append(future)
             if len(ready) > workers + 1:

@@ -337,18 +337,26 @@ class Predictor:
             i: Predicted(np.full(pixels.window.shape, NO_DATA, dtype=np.uint8))
             for i, (pixels, _) in enumerate(asked)
         }
-        with_data = [i for i, (pixels, _) in enumerate(asked) if pixels.valid.any()]
-        # One pass takes tiles of one form: with or without clicks, cut in the same way.
         forms: dict[tuple[bool, Window], list[int]] = {}
-        for i in with_data:
-            pixels, clicks = asked[i]
-            forms.setdefault((bool(clicks), self._wanted(pixels.tile, clicks)), []).append(i)
+        for i, (pixels, clicks) in enumerate(asked):
+            form = self.form(pixels, clicks)
+            if form is not None:
+                forms.setdefault(form, []).append(i)
         for (clicked, box), members in forms.items():
             drawn = self._surely(partial(self._drawn, [asked[i] for i in members], box, clicked))
             for i, (best, unsure) in zip(members, drawn, strict=True):
                 np.copyto(found[i].labels, best, where=asked[i][0].valid)
                 found[i] = found[i]._replace(uncertainty=unsure)
         return [found[i] for i in range(len(asked))]
+
+    def form(self, pixels: Pixels, clicks: Clicks) -> tuple[bool, Window] | None:
+        """What tiles of one pass have in common: clicks or none, and how they are cut.
+
+        None: the network is not asked, because there is no data.
+        """
+        if not pixels.valid.any():
+            return None
+        return bool(clicks), self._wanted(pixels.tile, clicks)
 
     @torch.inference_mode()
     def _drawn(

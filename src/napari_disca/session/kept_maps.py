@@ -26,7 +26,7 @@ class MapFolder:
     Parameters
     ----------
     folder : Path
-        Predictions if it is not there.
+        Made if it is not there.
     maps : iterable of str
         Every map has a folder of its name in it.
     files : iterable of str

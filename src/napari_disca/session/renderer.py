@@ -37,7 +37,7 @@ _RECENT_STATES = 12
 _SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
 #: Bytes of logits of tiles with clicks: of those that a click or two touch.
 _LOGITS_BYTES = 128 << 20
-#: WeightsCache made ready for prediction that are kept.
+#: Networks made ready for prediction that are kept.
 _READY_NETWORKS = 3
 
 #: What a network has just given, by tile and state.
@@ -91,7 +91,7 @@ class Renderer:
         self.features = features or FeatureCache()
         self._logits = FeatureCache(_LOGITS_BYTES)
         self._encoder = encoder_fingerprint(networks.original)
-        #: WeightsCache that are ready for prediction. A job and the thread that reads ahead of it, and
+        #: Networks that are ready for prediction. A job and the thread that reads ahead of it, and
         #: a second job before the first has ended, ask at once.
         self._predictors: OrderedDict[str, Predictor] = OrderedDict()
         self._predictors_lock = threading.RLock()

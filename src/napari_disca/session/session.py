@@ -199,8 +199,9 @@ class Session:
         }
         self._renderer.initial = self._initial
         self._unlocked = self._renderer.locks(())
-        #: Map -> how sure the network is of it, as drawn: the cells of `napari_disca.inference.uncertainty`.
-        #: Maps of an earlier session in a folder have none until they are drawn anew.
+        #: Map -> how sure the network is of it, as drawn: the cells of
+        #: `napari_disca.inference.uncertainty`. Maps of an earlier session in a folder have none
+        #: until they are drawn anew.
         self.uncertainty: dict[str, NDArray[np.uint8]] = {
             name: np.zeros(cells_of(Window.whole(self.inputs.shape)).shape, dtype=np.uint8)
             for name in MAPS
