@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import OrderedDict
 from copy import deepcopy
 
 import pytest
@@ -8,7 +9,13 @@ from torch import nn
 
 from builders import make_card, make_network
 from napari_disca.core.tiling import Window
-from napari_disca.networks import ARCHITECTURES, encoder_fingerprint, fingerprint, prepared
+from napari_disca.networks import (
+    ARCHITECTURES,
+    Network,
+    encoder_fingerprint,
+    fingerprint,
+    prepared,
+)
 
 CPU = torch.device("cpu")
 
@@ -59,18 +66,59 @@ def test_half_precision_convolutions_run_under_autocast(network, pixels):
 
 
 def test_the_encoder_has_a_fingerprint_of_its_own(network):
-    if not network.encoder:
+    if not network.encoder_modules:
         assert encoder_fingerprint(network) == ""
         return
     first = encoder_fingerprint(network)
     decoder, encoder = deepcopy(network), deepcopy(network)
     with torch.no_grad():
         for name, parameter in decoder.named_parameters():
-            if name.partition(".")[0] not in network.encoder:
+            if name.partition(".")[0] not in network.encoder_modules:
                 parameter.add_(1)
         next(
-            p for n, p in encoder.named_parameters() if n.partition(".")[0] in network.encoder
+            p
+            for n, p in encoder.named_parameters()
+            if n.partition(".")[0] in network.encoder_modules
         ).add_(1)
     assert encoder_fingerprint(decoder) == first
     assert encoder_fingerprint(encoder) != first
-    assert set(network.encoder) < {name for name, _ in network.named_children()}
+    assert set(network.encoder_modules) < {name for name, _ in network.named_children()}
+
+
+class Named(Network):
+    """Layers with names, one of them the word that any network may use for a module of its own."""
+
+    encoder_modules = ("encoder",)
+
+    def __init__(self, card):
+        super().__init__(card)
+        classes = len(card.classes)
+        self.encoder = nn.Sequential(
+            OrderedDict(
+                conv0=nn.Conv2d(len(card.bands) + classes, 4, 3, padding=1),
+                norm0=nn.BatchNorm2d(4),
+                act0=nn.ReLU(),
+            )
+        )
+        self.head = nn.Conv2d(4, classes, 1)
+
+    def encode(self, image, guidance):
+        return (self.encoder(torch.cat([image, guidance], dim=1)),)
+
+    def decode(self, features):
+        return self.head(features[0])
+
+
+@torch.no_grad()
+def test_layers_may_have_names_and_a_module_may_be_called_encoder(pixels):
+    torch.manual_seed(0)
+    network = Named(make_card()).eval()
+    network.encoder.norm0.running_mean.normal_()
+    folded = prepared(network, CPU, torch.float32, folded=True)
+    guidance = torch.zeros(2, 3, 96, 128)
+    torch.testing.assert_close(folded(pixels, guidance), network(pixels, guidance))
+    assert not [m for m in folded.modules() if isinstance(m, nn.BatchNorm2d)]
+    before = encoder_fingerprint(network)
+    network.encoder.conv0.weight += 1
+    assert before
+    assert encoder_fingerprint(network) != before

@@ -56,17 +56,18 @@ def fold_batchnorm(network: nn.Module) -> None:
                 second, nn.BatchNorm2d
             ):
                 transposed = isinstance(first, nn.ConvTranspose2d)
-                module[int(name)] = fuse_conv_bn_eval(first, second, transpose=transposed)
-                module[int(after)] = nn.Identity()
+                # By name: a Sequential made of an OrderedDict has no numbers.
+                setattr(module, name, fuse_conv_bn_eval(first, second, transpose=transposed))
+                setattr(module, after, nn.Identity())
 
 
 def encoder_fingerprint(network: Network) -> str:
     """Short hash of the weights that `Network.encode` uses; empty where they are not known."""
-    if not network.encoder:
+    if not network.encoder_modules:
         return ""
     digest = hashlib.blake2b(digest_size=8)
     for name, tensor in network.state_dict().items():
-        if name.partition(".")[0] in network.encoder:
+        if name.partition(".")[0] in network.encoder_modules:
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

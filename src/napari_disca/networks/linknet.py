@@ -83,7 +83,7 @@ class LinkNet(Network):
         If the encoder is unknown.
     """
 
-    encoder = ("stem", "pool", "stages")
+    encoder_modules = ("stem", "pool", "stages")
 
     def __init__(self, card: Card, encoder: Literal["resnet18", "resnet34"] = "resnet18") -> None:
         super().__init__(card)

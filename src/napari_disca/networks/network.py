@@ -31,8 +31,8 @@ class Network(nn.Module):
 
     #: Inputs are padded to a multiple of this.
     multiple: int = 32
-    #: Modules that `encode` uses and `decode` does not; empty where that is not known.
-    encoder: ClassVar[tuple[str, ...]] = ()
+    #: Names of the modules that `encode` uses and `decode` does not; empty where that is not known.
+    encoder_modules: ClassVar[tuple[str, ...]] = ()
 
     mean: Tensor
     std: Tensor

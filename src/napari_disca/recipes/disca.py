@@ -277,12 +277,12 @@ class Disca:
 
     def _unfreeze(self, network: Network) -> list[nn.Parameter]:
         """Let the chosen parameters learn and no others."""
-        if self.parameters.startswith("decoder") and not network.encoder:
+        if self.parameters.startswith("decoder") and not network.encoder_modules:
             raise RecipeError(
                 f"a {network.card.architecture} does not say what its encoder is; choose "
                 "parameters = batchnorm or all"
             )
-        frozen = network.encoder if self.parameters.startswith("decoder") else ()
+        frozen = network.encoder_modules if self.parameters.startswith("decoder") else ()
         everything = self.parameters in ("all", "decoder")
         for parameter in network.parameters():
             parameter.requires_grad_(False)
