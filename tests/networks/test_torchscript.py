@@ -8,8 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from builders import make_card
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.batch.streaming import MapStream
 from napari_disca.core.errors import CardError, ExportError, RecipeError
 from napari_disca.core.events import finish
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import (
     Card,
     fingerprint,
@@ -141,14 +144,28 @@ def test_its_program_is_a_part_of_its_fingerprint(tmp_path):
     assert fingerprint(one) != fingerprint(other)
 
 
-def test_it_has_no_parts_and_is_not_saved_anew(tmp_path):
+def test_it_has_no_parts(tmp_path):
     network = load_network(saved(tmp_path), allow_torchscript=True)
     with pytest.raises(CardError, match="no encoder"):
         network.encode(torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32))
     with pytest.raises(CardError, match="no decoder"):
         network.decode(())
-    with pytest.raises(ExportError, match="stays the file it came in"):
-        save_network(network, tmp_path / "a.safetensors")
+
+
+def test_what_it_has_learned_is_saved_with_its_program(tmp_path, image, compute):
+    network = load_network(saved(tmp_path), allow_torchscript=True)
+    inputs = NetworkView(open_raster(image), network.card)
+    stream = MapStream(inputs, network, compute, Clicks((Click(20, 30, 2),)))
+    stream, _ = finish(stream.adapt(recipe_named("default", passes=3, strength="full")))
+    adapted = stream.network
+    path = save_network(adapted, tmp_path / "adapted.pt")
+    again = load_network(path, allow_torchscript=True)
+    pixels, guidance = torch.rand(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(again(pixels, guidance), adapted(pixels, guidance))
+        assert not torch.equal(again(pixels, guidance), network(pixels, guidance))
+    with pytest.raises(ExportError, match=r"a\.safetensors should end with \.pt"):
+        save_network(adapted, tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize(

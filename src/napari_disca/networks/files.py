@@ -24,6 +24,7 @@ from napari_disca.networks.torchscript import (
     card_beside,
     is_torchscript,
     load_torchscript,
+    save_torchscript,
 )
 from napari_disca.storage.atomic import replacing
 
@@ -177,14 +178,15 @@ def _check_shapes(
 def save_network(network: Network, path: str | os.PathLike[str], *, half: bool = True) -> Path:
     """Write a network and its card to a ``.safetensors`` file.
 
-    The file appears under its name only when it is complete.
+    A TorchScript network, whose program is not in its tensors, becomes a TorchScript file with its
+    card beside it. The file appears under its name only when it is complete.
 
     Parameters
     ----------
     network : Network
     path : str or path
     half : bool
-        Store floating-point tensors in half precision.
+        Store floating-point tensors in half precision (not those of TorchScript).
 
     Returns
     -------
@@ -194,11 +196,11 @@ def save_network(network: Network, path: str | os.PathLike[str], *, half: bool =
     Raises
     ------
     ExportError
-        If it cannot be written, or is TorchScript: its program is not in its tensors.
+        If it cannot be written.
     """
     path = Path(path)
     if isinstance(network, TorchScript):
-        raise ExportError(f"{network.card.name} is TorchScript and stays the file it came in")
+        return save_torchscript(network, path)
     tensors = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor)
         .detach()

@@ -1,4 +1,4 @@
-"""TorchScript files as networks: forward only, and only after the user's consent.
+"""TorchScript files as networks, only after the user's consent.
 
 A TorchScript file is a program. torch runs it in an interpreter of its own that knows no Python,
 but does know operators that read and write files. So nothing here opens one by itself: whoever
@@ -11,55 +11,58 @@ from __future__ import annotations
 import hashlib
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from napari_disca.core.errors import CardError, brief, out_of_memory
+from napari_disca.core.errors import CardError, ExportError, brief, out_of_memory
 from napari_disca.core.tiling import Window
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Features, Network
+from napari_disca.networks.torchscript_trial import checked_options, find_interface, run
+from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, load_json
 
 #: What a card of a TorchScript file names as its architecture.
 ARCHITECTURE = "torchscript"
 SUFFIXES = (".pt", ".pth", ".ts", ".torchscript")
 _LARGEST_CARD = 1 << 20
-_TRIAL = 64
 
 
 class TorchScript(Network):
     """A scripted or traced module behind the interface of a network.
 
-    It is called with standardised pixels and guidance, both padded to a multiple of 32 pixels, and
-    answers with logits of the same height and width. It has no encoder and decoder to part.
+    It is called with standardised pixels and guidance, and answers with logits. It has no encoder
+    and decoder to part.
 
     Parameters
     ----------
     card : Card
+        Its options say of the program what a trial need not find out: ``inputs``, ``key``,
+        ``answer``, ``positive``, ``size``, ``multiple``; see `torchscript_trial.Interface`.
     module : torch.jit.ScriptModule
+        Tried as soon as it is given.
     digest : str
         Of the file: its program is a part of what the network is.
-    inputs : {"two", "stacked", "image"}
-        ``"two"``: ``module(image, guidance)``; ``"stacked"``: ``module(cat([image, guidance]))``;
-        ``"image"``: ``module(image)``, a network that cannot see clicks.
+
+    Raises
+    ------
+    CardError
+        If an option is impossible, or there is no way to call the program that gives logits.
     """
 
-    def __init__(
-        self,
-        card: Card,
-        module: torch.jit.ScriptModule,
-        digest: str,
-        inputs: Literal["two", "stacked", "image"] = "two",
-    ) -> None:
+    def __init__(self, card: Card, module: torch.jit.ScriptModule, digest: str) -> None:
         super().__init__(card)
-        if inputs not in ("two", "stacked", "image"):
-            raise CardError(f"inputs = {inputs!r} is unknown; use 'two', 'stacked' or 'image'")
+        said = checked_options(card.options, card.name)
         self.module = module
         self.digest = digest
-        self._inputs = inputs
+        with self._named():
+            self.interface = find_interface(module, len(card.bands), len(card.classes), said)
+        self.multiple = self.interface.multiple
 
     def encode(self, image: Tensor, guidance: Tensor) -> Features:
         """Refuse: it is not known where the encoder of a TorchScript file ends."""
@@ -89,31 +92,67 @@ class TorchScript(Network):
             If the program fails, or answers with something else.
         """
         height, width = image.shape[-2:]
-        pixels, clicks = self._padded((image - self.mean) / self.std), self._padded(guidance)
-        try:
-            # The optimiser would change a tile's last digits with the number of tiles before it.
-            with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-                if self._inputs == "two":
-                    logits = self.module(pixels, clicks)
-                elif self._inputs == "stacked":
-                    logits = self.module(torch.cat([pixels, clicks.to(pixels.dtype)], dim=1))
-                else:
-                    logits = self.module(pixels)
-        except RuntimeError as error:
-            if out_of_memory(error):
-                raise
-            reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
-            raise CardError(
-                f"the TorchScript network {self.card.name} fails: {reason.strip()[:200]}"
-            ) from error
-        expected = (len(image), len(self.card.classes), *pixels.shape[-2:])
-        if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
-            what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise CardError(
-                f"the TorchScript network {self.card.name} answers {what} to {len(self.card.bands)}"
-                f" bands, its card asks for {expected}"
-            )
+        pixels = (image - self.mean) / self.std
+        with self._named():
+            if self.interface.size is not None:
+                return self._in_pieces(pixels, guidance, self.interface.size)
+            logits = self._logits(self._padded(pixels), self._padded(guidance))
         return logits[..., :height, :width]
+
+    def _logits(self, pixels: Tensor, clicks: Tensor) -> Tensor:
+        if self.interface.single and len(pixels) > 1:
+            each = range(len(pixels))
+            return torch.cat([self._logits(pixels[k : k + 1], clicks[k : k + 1]) for k in each])
+        answer = run(lambda: self.interface.call(self.module, pixels, clicks))
+        height, width = pixels.shape[-2:]
+        logits = self.interface.logits(answer, len(self.card.classes), (height, width))
+        if len(logits) != len(pixels):
+            raise CardError(f"answers {len(logits)} images to {len(pixels)}")
+        return logits
+
+    def _in_pieces(self, pixels: Tensor, clicks: Tensor, size: tuple[int, int]) -> Tensor:
+        """Logits of a program that takes one size only, from pieces that overlap."""
+        height, width = pixels.shape[-2:]
+        sides = (max(height, size[0]), max(width, size[1]))
+        pixels, clicks = (_filled(x, sides) for x in (pixels, clicks))
+        logits = pixels.new_zeros(len(pixels), len(self.card.classes), *sides)
+        for top, (keep_top, keep_bottom) in _pieces(sides[0], size[0]):
+            for left, (keep_left, keep_right) in _pieces(sides[1], size[1]):
+                window = (..., slice(top, top + size[0]), slice(left, left + size[1]))
+                rows, cols = slice(keep_top, keep_bottom), slice(keep_left, keep_right)
+                found = self._logits(pixels[window], clicks[window])
+                part = found[..., keep_top - top : keep_bottom - top, keep_left - left :]
+                logits[..., rows, cols] = part[..., : keep_right - keep_left].to(logits.dtype)
+        return logits[..., :height, :width]
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say of which network an error is."""
+        try:
+            yield
+        except CardError as error:
+            bands, classes = len(self.card.bands), len(self.card.classes)
+            raise CardError(
+                f"the TorchScript network {self.card.name} {error}; its card promises logits of "
+                f"{classes} classes from {bands} bands"
+            ) from error
+
+
+def _filled(x: Tensor, sides: tuple[int, int]) -> Tensor:
+    """Zeros (the mean; no clicks) below and right, up to a size."""
+    bottom, right = sides[0] - x.shape[-2], sides[1] - x.shape[-1]
+    return nn.functional.pad(x, (0, right, 0, bottom)) if bottom or right else x
+
+
+def _pieces(length: int, size: int) -> list[tuple[int, tuple[int, int]]]:
+    """Starts of pieces that cover a length, each with the part of it that is kept.
+
+    A quarter of a piece overlaps the next one, which is kept up to the middle of that.
+    """
+    step = max(1, size - size // 4)
+    starts = [*range(0, length - size, step), length - size]
+    cuts = [0, *((a + size + b) // 2 for a, b in pairwise(starts)), length]
+    return list(zip(starts, pairwise(cuts), strict=True))
 
 
 def is_torchscript(path: Path) -> bool:
@@ -179,16 +218,45 @@ def load_torchscript(path: Path, card: Card) -> TorchScript:
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CardError(f"{path.name} is not a readable TorchScript file: {reason}") from error
-    try:
-        network = TorchScript(card, module, digest, **dict(card.options))
-    except TypeError as error:
-        raise CardError(f"card {card.name!r} has wrong options: {brief(error)}") from error
+    module = module.float().eval()
+    # A copy of a scripted weight that could learn would be a result, not a weight.
+    network = TorchScript(card, module, digest).eval().requires_grad_(False)
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise CardError(f"{path.name}: tensor {name} has values that are not finite")
-    # A copy of a scripted weight that could learn would be a result, not a weight.
-    network.eval().requires_grad_(False)
-    with torch.no_grad():
-        sides = (_TRIAL, _TRIAL)
-        network(torch.zeros(1, len(card.bands), *sides), torch.zeros(1, len(card.classes), *sides))
     return network
+
+
+def save_torchscript(network: TorchScript, path: Path) -> Path:
+    """Write a TorchScript network, with what it has learned, and its card beside it.
+
+    Parameters
+    ----------
+    network : TorchScript
+    path : Path
+        Ends with ``.pt``, ``.pth``, ``.ts`` or ``.torchscript``.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ExportError
+        If it cannot be written, or its name ends otherwise.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise ExportError(
+            f"{network.card.name} is TorchScript, whose program is not in its weights: {path.name} "
+            f"should end with {', '.join(SUFFIXES)}"
+        )
+    with replacing(path.with_suffix(".card.json")) as card, replacing(path) as program:
+        card.write_text(network.card.to_json(), encoding="utf-8")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                torch.jit.save(network.module, program)
+        except RuntimeError as error:
+            raise ExportError(f"cannot write {path}: {brief(error)}") from error
+    return path
