@@ -12,6 +12,7 @@ from torch import Tensor
 
 from builders import make_card, make_network
 from napari_disca.core.errors import CardError, ExportError
+from napari_disca.core.tiling import Window
 from napari_disca.networks import (
     ARCHITECTURES,
     LandClass,
@@ -83,32 +84,106 @@ def test_padding_is_the_mean_without_clicks(network):
 @torch.no_grad()
 def test_features_without_clicks_do_not_depend_on_what_is_learned_after_them(network):
     image, guidance = inputs(network, 64, 64)
-    without = torch.zeros_like(guidance)
-    before = [feature.clone() for feature in network.encode(image, without)]
-    encoder = {id(p) for p in _used_by_encode(network, image, without)}
-    for parameter in network.parameters():
-        if id(parameter) not in encoder:
-            parameter.add_(1.0)
-    after = network.encode(image, without)
-    assert len(encoder) < len(list(network.parameters()))
-    for old, new in zip(before, after, strict=True):
+    before = [feature.clone() for feature in network.encode_clickless(image)]
+    learned = [
+        parameter
+        for name, parameter in network.named_parameters()
+        if name.partition(".")[0] not in network.encoder_modules
+    ]
+    assert 0 < len(learned) < len(list(network.parameters()))
+    for parameter in learned:
+        parameter.add_(1.0)
+    for old, new in zip(before, network.encode_clickless(image), strict=True):
         assert torch.equal(old, new)
-    # ... and clicks do change them.
-    assert not torch.equal(network.encode(image, guidance)[0], before[0])
+    # ... and clicks do change the features.
+    clicked, zero = network.encode(image, guidance), network.encode(image, guidance * 0)
+    assert any(not torch.equal(a, b) for a, b in zip(clicked, zero, strict=True))
 
 
-@torch.enable_grad()
-def _used_by_encode(network: Network, image: Tensor, guidance: Tensor) -> list[Tensor]:
-    total = sum(feature.sum() for feature in network.encode(image, guidance))
-    parameters = list(network.parameters())
-    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
-    return [p for p, g in zip(parameters, gradients, strict=True) if g is not None]
+@torch.no_grad()
+def test_clicks_are_added_to_features_of_a_frozen_encoder(network):
+    image, guidance = inputs(network, 64, 96)
+    if not network.encoder_is_frozen:
+        with pytest.raises(TypeError, match="clicks enter the encoder"):
+            network.guided(network.encode_clickless(image), guidance)
+        return
+    without = network.encode_clickless(image)
+    for added, encoded in zip(
+        network.guided(without, guidance), network.encode(image, guidance), strict=True
+    ):
+        assert torch.equal(added, encoded)
+    # To features that were trimmed, too: what a cache holds.
+    keep = Window(21, 30, 20, 41)
+    trimmed = network.trimmed(without, keep)
+    late = network.trimmed(network.guided(trimmed, guidance), keep)
+    whole = network.decode(network.encode(image, guidance))[(..., *keep.slices)]
+    torch.testing.assert_close(network.decode_window(late, keep), whole, atol=1e-5, rtol=1e-4)
+    assert not any(p.requires_grad for n in network.encoder_modules for p in _of(network, n))
+    assert not any(m.training for n in network.encoder_modules for m in _modules(network, n))
+
+
+def _of(network: Network, name: str) -> list[Tensor]:
+    return list(getattr(network, name).parameters())
+
+
+def _modules(network: Network, name: str) -> list[torch.nn.Module]:
+    network.train()
+    return list(getattr(network, name).modules())
+
+
+@torch.no_grad()
+def test_trimming_twice_is_trimming_once(network):
+    image, guidance = inputs(network, 96, 128)
+    keep = Window(40, 10, 30, 20)
+    once = network.trimmed(network.encode(image, guidance), keep)
+    for a, b in zip(network.trimmed(once, keep), once, strict=True):
+        assert torch.equal(a, b)
+
+
+@torch.no_grad()
+def test_what_looks_alike_is_told_by_features_on_a_grid_over_the_input(network):
+    image, guidance = inputs(network, 64, 96, batch=2)
+    features = network.encode(image, guidance)
+    similar = network.similarity_features(features)
+    assert similar.ndim == 4
+    assert len(similar) == 2
+    assert similar.shape[2] * 96 == similar.shape[3] * 64
+    assert torch.isfinite(similar).all()
+    trimmed = network.trimmed(features, Window(8, 8, 8, 8))
+    assert torch.equal(network.similarity_features(trimmed), similar)
+    if network.encoder_is_frozen:
+        clickless = network.similarity_features(network.encode_clickless(image))
+        assert torch.equal(clickless, similar)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("keep", [(0, 0, 64, 96), (13, 22, 40, 51), (63, 0, 1, 9)])
+def test_last_features_are_described_where_the_logits_are(network, keep):
+    image, guidance = inputs(network, 64, 96)
+    keep = Window(*keep)
+    features = network.features(image, guidance, keep)
+    seen = []
+
+    def describe(last: Tensor) -> Tensor:
+        seen.append(last.shape[1])
+        return last[:, :2] * 2
+
+    logits, described = network.decode_described(features, keep, describe)
+    assert torch.equal(logits, network.decode_window(features, keep))
+    assert described.shape == (1, 2, *keep.shape)
+    assert seen[0] > len(network.card.classes)
+    box = Window(0, 0, 64, 96)
+    _, whole = network.decode_described(network.features(image, guidance, box), box, describe)
+    torch.testing.assert_close(described, whole[(..., *keep.slices)], atol=1e-4, rtol=1e-4)
 
 
 def test_every_parameter_has_a_finite_gradient(network):
     network.train()
     network(*inputs(network, 70, 64, batch=2)).square().mean().backward()
     for name, parameter in network.named_parameters():
+        if network.encoder_is_frozen and name.partition(".")[0] in network.encoder_modules:
+            assert not parameter.requires_grad
+            continue
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
 
@@ -172,6 +247,39 @@ def test_other_bands_and_classes():
     card = make_card(2, bands=("r", "g", "b", "nir"), mean=(0.5,) * 4, std=(0.2,) * 4)
     network = make_network(card)
     assert network(*inputs(network, 40, 33)).shape == (1, 2, 40, 33)
+
+
+def test_a_lite_unet_reads_three_bands():
+    card = make_card(
+        2, architecture="lite-unet", bands=("r", "g", "b", "nir"), mean=(0.5,) * 4, std=(0.2,) * 4
+    )
+    with pytest.raises(CardError, match=r"has 4 bands \(r, g, b, nir\).* reads three; choose"):
+        build_network(card)
+
+
+@torch.no_grad()
+def test_clicks_of_one_class_say_nothing_of_another():
+    """Comparing the clicked classes only gives what comparing all would."""
+    network = make_network(make_card(3, architecture="lite-unet"))
+    image, guidance = inputs(network, 64, 64, batch=2)
+    guidance[0] = 0
+    features = network.encode_clickless(image)
+    found = network._match(features, guidance)
+    assert not found[0].any()
+    assert not found[1, [0, 2, 3, 5]].any()
+    assert found[1, 4].max() > 0.9
+    assert found[1, 4].max() <= 1
+    assert found[1, 1].abs().max() <= 1
+    # One class after the other is the same.
+    both = guidance.clone()
+    both[1, 2, 10, 20] = 1
+    alone = both.clone()
+    alone[:, 1] = 0
+    together = network._match(features, both)
+    torch.testing.assert_close(together[:, [1, 4]], found[:, [1, 4]], rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        together[:, [2, 5]], network._match(features, alone)[:, [2, 5]], rtol=0, atol=1e-6
+    )
 
 
 # What cannot be built

@@ -222,7 +222,7 @@ def test_the_encoder_stays_where_only_the_decoder_learns(parameters, inputs, net
 
 
 def test_a_network_that_does_not_say_what_its_encoder_is(inputs, network, compute, monkeypatch):
-    monkeypatch.setattr(type(network), "encoder", ())
+    monkeypatch.setattr(type(network), "encoder_modules", ())
     with pytest.raises(RecipeError, match="parameters = batchnorm or all"):
         run(Disca(passes=1, parameters="decoder"), inputs, network, compute)
 

@@ -172,6 +172,11 @@ class Guidance:
         """How many pixels away from a click its own drawing can be non-zero."""
         return self.radius if self.drawing == "cone" else _AUTHORS_REACH
 
+    @property
+    def peak(self) -> float:
+        """What is drawn at a click's own pixel."""
+        return self.scale * (1.0 if self.drawing == "cone" else 4.5)
+
     def relevant(self, clicks: Clicks, window: Window) -> Clicks:
         """Clicks that can change what is drawn in `window`.
 

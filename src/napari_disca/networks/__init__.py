@@ -19,7 +19,7 @@ from napari_disca.networks.files import (
 )
 from napari_disca.networks.inference import encoder_fingerprint, prepared
 from napari_disca.networks.network import Features, Network
-from napari_disca.networks.table import ARCHITECTURES, build_network
+from napari_disca.networks.table import ARCHITECTURES, architecture_of, build_network
 
 __all__ = [
     "ARCHITECTURES",
@@ -30,6 +30,7 @@ __all__ = [
     "LandClass",
     "Network",
     "Scaling",
+    "architecture_of",
     "build_network",
     "bundled_weights",
     "encoder_fingerprint",

