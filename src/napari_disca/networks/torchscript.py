@@ -251,12 +251,12 @@ def save_torchscript(network: TorchScript, path: Path) -> Path:
             f"{network.card.name} is TorchScript, whose program is not in its weights: {path.name} "
             f"should end with {', '.join(SUFFIXES)}"
         )
-    with replacing(path.with_suffix(".card.json")) as card, replacing(path) as program:
-        card.write_text(network.card.to_json(), encoding="utf-8")
+    with replacing(path.with_suffix(".card.json")) as temporary_card, replacing(path) as temporary:
+        temporary_card.write_text(network.card.to_json(), encoding="utf-8")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
-                torch.jit.save(network.module, program)
+                torch.jit.save(network.module, temporary)
         except RuntimeError as error:
             raise ExportError(f"cannot write {path}: {brief(error)}") from error
     return path
