@@ -143,7 +143,6 @@ def refine(arguments: argparse.Namespace) -> int:
     """Write a map corrected with clicks."""
     _expect_images()
     from napari_disca.batch.streaming import MapStream
-    from napari_disca.exports import read_clicks
 
     (recipe,) = recipes_of(arguments, [arguments.recipe]).values()
     output = checked(arguments.output, [arguments.image, arguments.clicks])
@@ -154,7 +153,7 @@ def refine(arguments: argparse.Namespace) -> int:
         return _refine_in_session(arguments, recipe, output, network, compute)
     with _opened(arguments, arguments.image, output, network.card) as inputs:
         raster, classes = inputs.raster, inputs.card.classes
-        clicks = read_clicks(arguments.clicks, raster=raster, classes=classes)
+        clicks = _clicks(arguments, raster, classes)
         clicks.checked(raster.shape, len(classes))
         stream = MapStream(inputs, network, compute, clicks)
         _describe(stream)
@@ -170,7 +169,7 @@ def _refine_in_session(
     arguments: argparse.Namespace, recipe: Any, output: Path, network: Any, compute: Any
 ) -> int:
     """Correct a map that has locked areas, or whose story is to be written down."""
-    from napari_disca.exports import read_clicks, read_locks
+    from napari_disca.exports import read_locks
 
     if arguments.journal is not None:
         writable(arguments.journal)
@@ -178,7 +177,7 @@ def _refine_in_session(
         if arguments.journal is not None:
             _keep(session, arguments)
         session.set_clicks(
-            read_clicks(arguments.clicks, raster=session.raster, classes=session.classes),
+            _clicks(arguments, session.raster, session.classes),
             f"load {arguments.clicks.name}",
         )
         if arguments.locks is not None:
@@ -194,6 +193,18 @@ def _refine_in_session(
         session.check_complete()
         _save_map(session, name, output)
     return 0
+
+
+def _clicks(arguments: argparse.Namespace, raster: Any, classes: Any) -> Any:
+    """Clicks of the file that was named; what of it cannot be used is said."""
+    from napari_disca.exports import load_clicks
+
+    loaded = load_clicks(
+        arguments.clicks, raster=raster, classes=classes, column=arguments.class_column
+    )
+    if loaded.left_out or loaded.understood:
+        note(loaded.describe(arguments.clicks.name))
+    return loaded.clicks
 
 
 def _say_clickless(arguments: argparse.Namespace, clicks: Any) -> None:

@@ -119,7 +119,14 @@ def _refine(commands: Any, *, fields: bool) -> None:
         required=True,
         type=Path,
         metavar="CLICKS.geojson",
-        help="points with class_id or class, as the panel saves them or a GIS makes them",
+        help="points with class_id or class, as the panel saves them or a GIS makes them: GeoJSON, "
+        "GeoPackage, Shapefile, FlatGeobuf or CSV",
+    )
+    command.add_argument(
+        "--class-column",
+        metavar="NAME",
+        help="column of the clicks that says the class, by name or by id (class_id, class, label, "
+        "name, or the only one that holds classes)",
     )
     command.add_argument(
         "-o", "--output", required=True, type=Path, metavar="OUT.tif", help="file to write"

@@ -33,6 +33,7 @@ class RasterSubset:
 
     path: Path | None = None
     gcps: Any = None
+    rpcs: Any = None
 
     def __init__(self, raster: Raster, window: Window) -> None:
         self._raster, self._window = raster, window

@@ -5,7 +5,7 @@ To add a format, write one module here and add one line to `EXPORTS` in ``table.
 
 from __future__ import annotations
 
-from napari_disca.exports.clicks import read_clicks, write_clicks
+from napari_disca.exports.clicks import LoadedClicks, load_clicks, read_clicks, write_clicks
 from napari_disca.exports.geotiff import (
     GrowingLabels,
     Labels,
@@ -15,15 +15,19 @@ from napari_disca.exports.geotiff import (
     write_geotiff,
 )
 from napari_disca.exports.locks import read_locks, write_locks
+from napari_disca.exports.point_files import CLICK_SUFFIXES
 from napari_disca.exports.table import EXPORTS, Export, export_for
 
 __all__ = [
+    "CLICK_SUFFIXES",
     "EXPORTS",
     "Export",
     "GrowingLabels",
     "Labels",
+    "LoadedClicks",
     "check_output",
     "export_for",
+    "load_clicks",
     "read_clicks",
     "read_legend",
     "read_locks",

@@ -97,7 +97,8 @@ def write_geotiff(
     path : str or path
         Where to write; the side-car with the class names is ``path`` + ``.aux.xml``.
     raster : Raster
-        The image: its CRS and transform, or its ground control points, go into the file.
+        The image: its CRS and transform, or its ground control points, and its RPCs go into the
+        file.
     classes : sequence of LandClass
         Class ``i`` is the map's value ``i``.
     made_with : str
@@ -279,6 +280,8 @@ def _created(image: Path, raster: Raster) -> Any:
         where = {"transform": raster.transform, "crs": raster.crs}
     elif raster.gcps is not None:
         where = dict(zip(("gcps", "crs"), raster.gcps, strict=True))
+    if raster.rpcs is not None:
+        where["rpcs"] = raster.rpcs
     with quiet_opening():
         return rasterio.open(
             image,

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from napari_disca.annotations.areas import Area, Ring
 from napari_disca.core.errors import AreaError, ClickError
-from napari_disca.exports.clicks import (
-    _coordinates,
-    _list,
-    _load,
-    _places,
-    _Point,
-    _said_of,
-    _shown,
+from napari_disca.exports.geojson import (
+    as_list,
+    collection_source,
+    georeference_members,
+    load_collection,
+    position_of,
+    shown,
 )
-from napari_disca.exports.frame import Frame
+from napari_disca.exports.placing import to_pixels
 from napari_disca.raster import Raster
+from napari_disca.raster.georeference import Frame
 from napari_disca.storage.atomic import replacing
 
 if TYPE_CHECKING:
@@ -73,14 +73,18 @@ def write_locks(
                 "type": "Polygon",
                 # A position is that of a pixel's centre, a corner lies half a pixel before it.
                 "coordinates": [
-                    [frame.position(r - 0.5, c - 0.5) for r, c in (*ring, ring[0])]
+                    frame.outline([(r - 0.5, c - 0.5) for r, c in (*ring, ring[0])])
                     for ring in area.rings
                 ],
             },
         }
         for order, area in enumerate(areas)
     ]
-    collection = {"type": "FeatureCollection", "name": "checked areas", **_said_of(frame)}
+    collection = {
+        "type": "FeatureCollection",
+        "name": "checked areas",
+        **georeference_members(frame),
+    }
     text = json.dumps({**collection, "features": features}, ensure_ascii=False, allow_nan=False)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="replace")
@@ -103,14 +107,17 @@ def read_locks(path: str | os.PathLike[str], *, raster: Raster) -> tuple[Area, .
     """
     path = Path(path)
     try:
-        collection = _load(path, "areas", "polygons")
-        frame = Frame.of(raster)
+        collection = load_collection(path, "areas", "polygons")
+        frame, source = Frame.of(raster), collection_source(collection)
         areas = []
         for called, rings in _polygons(collection):
             outline: list[Ring] = []
             for ring in rings:
-                points = [_Point(called, x, y, 0, 0.0) for x, y in ring]
-                outline.append(tuple(_places(collection, points, frame)))
+                places = to_pixels([x for x, _ in ring], [y for _, y in ring], source, frame)
+                corners = [place for place in places if place is not None]
+                if len(corners) < len(places):
+                    raise AreaError(f"{called} has no place in the image's CRS")
+                outline.append(tuple(corners))
             try:
                 areas.append(Area(tuple(outline)).checked(raster.shape))
             except AreaError as error:
@@ -136,11 +143,11 @@ def _polygons(
         geometry = geometry if isinstance(geometry, dict) else {}
         kind = geometry.get("type")
         if kind not in ("Polygon", "MultiPolygon"):
-            raise AreaError(f"{called} is not a Polygon but {_shown(kind)}; areas are polygons")
-        polygons = _list(geometry.get("coordinates"), called)
+            raise AreaError(f"{called} is not a Polygon but {shown(kind)}; areas are polygons")
+        polygons = as_list(geometry.get("coordinates"), called)
         for rings in [polygons] if kind == "Polygon" else polygons:
             corners = [
-                [_coordinates(corner, called) for corner in _list(ring, called)]
-                for ring in _list(rings, called)
+                [position_of(corner, called) for corner in as_list(ring, called)]
+                for ring in as_list(rings, called)
             ]
-            yield called, [[(x, y) for x, y, *_ in ring] for ring in corners]
+            yield called, corners

@@ -75,6 +75,7 @@ class ArrayRaster(RasterBase):
         self.name, self.path = name, path
         self.crs, self.transform, self.nodata = crs, transform, nodata
         self.gcps: tuple[list[Any], CRS | None] | None = None
+        self.rpcs: Any = None
         colours = ("red", "green", "blue") if self.count in (3, 4) else ("gray",)
         self.color_interp: tuple[str, ...] = (
             *colours[: self.count],

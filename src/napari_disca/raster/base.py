@@ -32,6 +32,8 @@ class Raster(Protocol):
     transform : affine.Affine or None
         Column and row of pixel *corners* to map coordinates; None without a georeference.
     gcps : (list of GroundControlPoint, CRS) or None
+    rpcs : rasterio.rpc.RPC or None
+        Rational polynomial coefficients of a satellite's sensor; they are kept, not applied.
     nodata : float or None
         Of the first band.
     color_interp : tuple of str
@@ -46,6 +48,7 @@ class Raster(Protocol):
     crs: CRS | None
     transform: Affine | None
     gcps: tuple[list[Any], CRS | None] | None
+    rpcs: Any
     nodata: float | None
     color_interp: tuple[str, ...]
 

@@ -131,6 +131,7 @@ class GeoRaster(RasterBase):
         self.nodata: float | None = file.nodata
         points, points_crs = file.gcps
         self.gcps: tuple[list[Any], CRS | None] | None = (points, points_crs) if points else None
+        self.rpcs: Any = file.rpcs
         self.crs: CRS | None = file.crs or None
         transform = file.transform
         placed = not transform.is_identity or (self.crs is not None and self.gcps is None)

@@ -88,6 +88,7 @@ def open_here(path: Path, *, cache: int = CACHE) -> Raster:
         stack = _open_plain_tiff(path)
         if stack is not None and (stack.shape, stack.count) == (raster.shape, raster.pages):
             stack.crs, stack.transform = raster.crs, raster.transform
+            stack.gcps, stack.rpcs = raster.gcps, raster.rpcs
             raster.close()
             return stack
     return raster

@@ -10,7 +10,9 @@ import numpy as np
 import pyproj
 from affine import Affine
 from pyproj.exceptions import ProjError
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
+from rasterio.errors import RasterioError
 
 from napari_disca.raster import Raster
 
@@ -57,11 +59,13 @@ def raster_resolution(raster: Raster) -> float | None:
         return ground_resolution(raster.crs, raster.transform, raster.shape)
     if raster.gcps is not None:
         points, crs = raster.gcps
-        return ground_resolution(crs, transform_from_gcps(points), raster.shape)
+        return ground_resolution(
+            crs, transform_from_gcps(points, longitude_period(crs)), raster.shape
+        )
     return None
 
 
-def transform_from_gcps(points: Sequence[Any]) -> Affine | None:
+def transform_from_gcps(points: Sequence[Any], period: float | None = None) -> Affine | None:
     """Affine transform that fits ground control points best.
 
     rasterio's own answers with whatever was in memory where the points are on one line.
@@ -69,6 +73,8 @@ def transform_from_gcps(points: Sequence[Any]) -> Affine | None:
     Parameters
     ----------
     points : sequence of rasterio.control.GroundControlPoint
+    period : float, optional
+        After which x comes again: longitudes on both sides of the date line lie side by side.
 
     Returns
     -------
@@ -82,6 +88,8 @@ def transform_from_gcps(points: Sequence[Any]) -> Affine | None:
     places = np.array([(p.x, p.y) for p in points], dtype=np.float64)
     if not (np.isfinite(pixels).all() and np.isfinite(places).all()):
         return None
+    if period is not None:
+        places[:, 0] -= period * np.round((places[:, 0] - places[0, 0]) / period)
     # Around their middles: map coordinates are large, their differences small.
     pixel, place = pixels.mean(axis=0), places.mean(axis=0)
     linear, _, rank, _ = np.linalg.lstsq(pixels - pixel, places - place, rcond=1e-9)
@@ -90,6 +98,18 @@ def transform_from_gcps(points: Sequence[Any]) -> Affine | None:
     (a, d), (b, e) = linear
     c, f = place - pixel @ linear
     return Affine(a, b, c, d, e, f)
+
+
+def longitude_period(crs: CRS | None) -> float | None:
+    """Return a full turn in the units of a geographic CRS: 360, or 400 gon; None for all others."""
+    try:
+        if crs is None or not crs.is_geographic:
+            return None
+        radians = float(crs.units_factor[1])
+    except (RasterioError, CPLE_BaseError, ValueError, TypeError):
+        return None
+    # 360 itself, not 360 with the rounding error of pi.
+    return round(2 * math.pi / radians, 6) if radians > 0 else None
 
 
 def network_factor(image: float | None, network: float | None) -> float:

@@ -34,8 +34,14 @@ def clicks_file(parent: QWidget, raster: Any) -> Path | None:
 def clicks_to_load(parent: QWidget, raster: Any) -> Path | None:
     """Which clicks to add."""
     start = str(raster.path.parent) if raster is not None and raster.path else ""
-    file, _ = QFileDialog.getOpenFileName(parent, "Load clicks", start, _GEOJSON)
+    file, _ = QFileDialog.getOpenFileName(parent, "Load clicks", start, _clicks_filter())
     return Path(file) if file else None
+
+
+def _clicks_filter() -> str:
+    from napari_disca.exports import CLICK_SUFFIXES
+
+    return f"Clicks ({' '.join(f'*{suffix}' for suffix in CLICK_SUFFIXES)})"
 
 
 def areas_file(parent: QWidget, raster: Any) -> Path | None:

@@ -335,15 +335,18 @@ class Control(QObject):
             show_info(f"Saved {path}")
 
     def load_clicks(self, path: Path) -> None:
-        """Add the clicks of a GeoJSON file."""
-        from napari_disca.exports import read_clicks
+        """Add the clicks of a file: GeoJSON, a vector file of a GIS, or CSV."""
+        from napari_disca.exports import load_clicks
 
         session = self.session
         if session is not None:
 
             def load() -> None:
-                found = read_clicks(path, raster=session.raster, classes=session.classes)
-                session.set_clicks(session.clicks.added(*found), f"load {len(found)} clicks")
+                found = load_clicks(path, raster=session.raster, classes=session.classes)
+                clicks = found.clicks
+                session.set_clicks(session.clicks.added(*clicks), f"load {len(clicks)} clicks")
+                if found.left_out or found.understood:
+                    show_warning(found.describe(path.name))
 
             self._guarded(load)
 

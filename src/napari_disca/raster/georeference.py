@@ -1,15 +1,21 @@
-"""Where the pixels of an image lie on the map, and names of coordinate reference systems."""
+"""Where the pixels of an image lie on the map, and names of coordinate reference systems.
+
+Map coordinates count pixel *corners*, column before row. Longitudes have a period: 190 degrees
+east is 170 degrees west. An image may be stored either way, and may reach over the date line;
+what is written says -180 to 180, and what is read is looked for wherever the image lies.
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rasterio.crs import CRS
 
-from napari_disca.raster import Raster
-from napari_disca.raster.resolution import transform_from_gcps
+from napari_disca.raster.base import Raster
+from napari_disca.raster.resolution import longitude_period, transform_from_gcps
 
 #: rasterio also takes file names and addresses for a CRS, and fetches them: so nothing but these,
 #: or WKT, is handed on.
@@ -30,10 +36,13 @@ class Frame:
     transform : (a, b, c, d, e, f) or None
         ``x = a * column + b * row + c``, ``y = d * column + e * row + f`` of a pixel's corner.
     crs : CRS or None
+    shape : (int, int)
+        Height and width in pixels.
     """
 
     transform: tuple[float, ...] | None
     crs: CRS | None
+    shape: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(cls, raster: Raster) -> Frame:
@@ -41,26 +50,66 @@ class Frame:
         transform, crs = raster.transform, raster.crs
         if transform is None and raster.gcps is not None:
             points, crs = raster.gcps
-            transform = transform_from_gcps(points)
+            transform = transform_from_gcps(points, longitude_period(crs))
         if transform is None:
-            return cls(None, None)
+            return cls(None, None, raster.shape)
         a, b, c, d, e, f = tuple(transform)[:6]
         determinant = a * e - b * d
         if not math.isfinite(determinant + c + f) or determinant == 0:
-            return cls(None, None)
-        return cls((a, b, c, d, e, f), crs)
+            return cls(None, None, raster.shape)
+        return cls((a, b, c, d, e, f), crs, raster.shape)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Least x and y, greatest x and y of the image's corners."""
+        height, width = self.shape
+        corners = [self._place(x, y) for x in (0, width) for y in (0, height)]
+        xs, ys = zip(*corners, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
 
     def position(self, row: float, col: float) -> tuple[float, float]:
-        """Map coordinates of a pixel's centre."""
-        a, b, c, d, e, f = self.transform or (1, 0, 0, 0, 1, 0)
-        x, y = col + 0.5, row + 0.5
-        return a * x + b * y + c, d * x + e * y + f
+        """Map coordinates of a pixel's centre; longitudes lie within half a turn of zero."""
+        x, y = self._place(col + 0.5, row + 0.5)
+        period = self._period
+        if period is not None and abs(x) > period / 2:
+            x -= period * round(x / period)
+        return x, y
+
+    def outline(self, corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        """Map coordinates of ``(row, col)`` corners that belong together.
+
+        They are moved by whole turns together, so that an area on the date line stays in one piece.
+        """
+        places = [self._place(col + 0.5, row + 0.5) for row, col in corners]
+        period = self._period
+        middle = sum(x for x, _ in places) / len(places) if places else 0.0
+        if period is None or abs(middle) <= period / 2:
+            return places
+        return [(x - period * round(middle / period), y) for x, y in places]
 
     def pixel(self, x: float, y: float) -> tuple[float, float]:
         """Row and column, whose whole parts are the pixel, of map coordinates."""
+        period = self._period
+        if period is not None and math.isfinite(x):
+            left, _, right, _ = self.bounds
+            x += period * round(((left + right) / 2 - x) / period)
         a, b, c, d, e, f = self.transform or (1, 0, 0, 0, 1, 0)
         x, y, determinant = x - c, y - f, a * e - b * d
         return (a * y - d * x) / determinant, (e * x - b * y) / determinant
+
+    def _place(self, x: float, y: float) -> tuple[float, float]:
+        a, b, c, d, e, f = self.transform or (1, 0, 0, 0, 1, 0)
+        return a * x + b * y + c, d * x + e * y + f
+
+    @property
+    def _period(self) -> float | None:
+        """Period of x; None where it has none, or the image shows some places twice."""
+        period = longitude_period(self.crs) if self.transform is not None else None
+        if period is None:
+            return None
+        left, _, right, _ = self.bounds
+        # A whole turn, stored with a rounding error, still is one.
+        return period if right - left <= period * (1 + 1e-9) else None
 
 
 def crs_named(name: str) -> CRS:

@@ -1,0 +1,191 @@
+"""Which class a point of a file stands for: any column, by name or by id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_disca.core.errors import ClickError
+from napari_disca.exports.geojson import is_number, shown
+from napari_disca.exports.point import PointFeature
+
+if TYPE_CHECKING:
+    # `networks` costs torch, which a reader of clicks should not pay for.
+    from napari_disca.networks.card import LandClass
+
+_ID = ("class_id", "classid", "class id", "class-id")
+_NAMES = ("class", "class_name", "classname", "label", "name")
+#: Columns that count or place features, whatever their numbers are.
+_NO_CLASS = {"fid", "id", "gid", "oid", "ogc_fid", "objectid", "index", "order", "row", "col"} | {
+    *("x", "y", "z", "lon", "lat", "long", "longitude", "latitude", "column", "line", "axis-0"),
+    *("axis-1", "easting", "northing", "confidence", "score", "area"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReader:
+    """Reads the class of a feature.
+
+    Attributes
+    ----------
+    classes : sequence of LandClass
+    column : str or None
+        The one column that says it; None: ``class_id``, or else a name in ``class``, ``label`` or
+        ``name``.
+    """
+
+    classes: Sequence[LandClass]
+    column: str | None = None
+
+    @classmethod
+    def choose(
+        cls,
+        features: Sequence[PointFeature],
+        classes: Sequence[LandClass],
+        column: str | None = None,
+    ) -> ClassReader:
+        """Find the column that says the class.
+
+        Parameters
+        ----------
+        features : sequence of PointFeature
+        classes : sequence of LandClass
+        column : str, optional
+            What the user calls it; found whatever its case.
+
+        Raises
+        ------
+        ClickError
+            If there is no such column, or several could be meant.
+        """
+        usable = [feature.properties for feature in features if not feature.problem]
+        columns = list(dict.fromkeys(name for properties in usable for name in properties))
+        if column is not None:
+            return cls(classes, _named(column, columns))
+        reader = cls(classes)
+        if any(_value(properties, (*_ID, *_NAMES)) is not None for properties in usable) and (
+            any(reader._by_name(_value(properties, _NAMES)) is not None for properties in usable)
+            or any(_value(properties, _ID) is not None for properties in usable)
+        ):
+            return reader
+        return cls(classes, _guessed(reader, usable, columns))
+
+    def label(self, feature: PointFeature) -> int:
+        """Class of a feature.
+
+        Raises
+        ------
+        ClickError
+            If it has none of the classes.
+        """
+        if self.column is not None:
+            return self._in_column(feature, self.column)
+        named = _value(feature.properties, _NAMES)
+        by_name = self._by_name(named)
+        value = _value(feature.properties, _ID)
+        if value is None:
+            if by_name is not None:
+                return by_name
+            by_id = self._by_id(_value(feature.properties, _NAMES[:4]))
+            if by_id is not None:
+                return by_id
+            what = f"class {shown(named)}" if named is not None else "no class_id and no class"
+            raise ClickError(f"{feature.name} has {what}; the classes are {self._known}")
+        label = self._by_id(value)
+        if label is None:
+            raise ClickError(
+                f"{feature.name} has class_id {shown(value)}; the classes are {self._known}"
+            )
+        if by_name not in (None, label):
+            # Say, clicks for a network that numbers its classes in another order.
+            raise ClickError(
+                f"{feature.name} has class_id {label}, which is {self.classes[label].name!r}, but "
+                f"says {self.classes[by_name or 0].name!r}; correct one of them"
+            )
+        return label
+
+    def _in_column(self, feature: PointFeature, column: str) -> int:
+        value = feature.properties.get(column)
+        label = self.resolve(value)
+        if label is None:
+            raise ClickError(
+                f"{feature.name} has {column[:40]} {shown(value)}; the classes are {self._known}"
+            )
+        return label
+
+    def resolve(self, value: object) -> int | None:
+        """Class of a value, be it a name or an id; None if it is neither."""
+        by_name = self._by_name(value)
+        return self._by_id(value) if by_name is None else by_name
+
+    def _by_name(self, value: object) -> int | None:
+        if not isinstance(value, str):
+            return None
+        name = value.strip()
+        names = [land.name.strip() for land in self.classes]
+        exact = [index for index, known in enumerate(names) if known == name]
+        alike = [i for i, known in enumerate(names) if known.casefold() == name.casefold()]
+        return next(iter(exact + alike), None)
+
+    def _by_id(self, value: object) -> int | None:
+        # Some programs keep every attribute as text, or every number as a real one.
+        if not (isinstance(value, str) or is_number(value)):
+            return None
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except (ValueError, OverflowError):
+            return None
+        whole = number.is_integer() and 0 <= number < len(self.classes)
+        return int(number) if whole else None
+
+    @property
+    def _known(self) -> str:
+        return ", ".join(f"{index} {land.name}" for index, land in enumerate(self.classes))
+
+
+def _guessed(
+    reader: ClassReader, usable: Sequence[Mapping[str, object]], columns: Sequence[str]
+) -> str | None:
+    """Find the one column whose values are classes: by name, or else by id."""
+    free = [name for name in columns if name.strip().lower() not in _NO_CLASS]
+    by_name = {
+        name: sum(reader._by_name(properties.get(name)) is not None for properties in usable)
+        for name in free
+    }
+    best = [name for name, count in by_name.items() if count and count == max(by_name.values())]
+    if not best:
+        given = {name: [p[name] for p in usable if p.get(name) is not None] for name in free}
+        best = [
+            name
+            for name, values in given.items()
+            if values and all(reader._by_id(value) is not None for value in values)
+        ]
+    if len(best) > 1:
+        raise ClickError(
+            f"has classes in the columns {', '.join(best[:5])}; say which is meant "
+            "(--class-column), or keep one"
+        )
+    return best[0] if best else None
+
+
+def _named(column: str, columns: Sequence[str]) -> str:
+    if column in columns:
+        return column
+    alike = [name for name in columns if name.strip().casefold() == column.strip().casefold()]
+    if alike:
+        return alike[0]
+    raise ClickError(
+        f"has no column {shown(column)}; its columns are "
+        f"{', '.join(name[:30] for name in columns[:12]) or 'none'}"
+    )
+
+
+def _value(properties: Mapping[str, object], names: Sequence[str]) -> object:
+    """Value of the first of some columns that has one, whatever the case of its name."""
+    lower = {str(name).strip().lower(): value for name, value in properties.items()}
+    for name in names:
+        value = lower.get(name)
+        if value is not None and not (isinstance(value, str) and not value.strip()):
+            return value
+    return None

@@ -1,0 +1,202 @@
+"""Points of a file as it has them: GeoJSON, CSV, GeoPackage, Shapefile or FlatGeobuf.
+
+The format is told by what is in the file, and by its name where that says nothing. Coordinates
+and classes are understood elsewhere; here nothing is left out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+
+from napari_disca.core.errors import ClickError, brief
+from napari_disca.exports import vector_process
+from napari_disca.exports.csv_points import looks_like_csv, read_csv
+from napari_disca.exports.geojson import (
+    LARGEST_FILE,
+    as_list,
+    collection_source,
+    load_collection,
+    position_of,
+    shown,
+)
+from napari_disca.exports.placing import Source
+from napari_disca.exports.point import PointFeature
+from napari_disca.raster.georeference import crs_named
+from napari_disca.storage.jsonfile import JsonError, parse_json
+
+#: First bytes of the formats that pyogrio reads, and their names.
+_MAGIC = {
+    b"SQLite format 3\x00": "GeoPackage",
+    b"fgb\x03fgb": "FlatGeobuf",
+    b"\x00\x00\x27\x0a": "Shapefile",
+}
+_SUFFIXES = {".gpkg": "GeoPackage", ".fgb": "FlatGeobuf", ".shp": "Shapefile"}
+#: Endings of files of clicks, for dialogs.
+CLICK_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".csv")
+_KNOWN = "GeoJSON, GeoPackage (.gpkg), Shapefile (.shp), FlatGeobuf (.fgb) and CSV"
+
+
+@dataclass(frozen=True, slots=True)
+class PointFile:
+    """Features of a file, and what their coordinates mean."""
+
+    features: tuple[PointFeature, ...]
+    source: Source
+
+
+def read_points(path: Path, *, referenced: bool) -> PointFile:
+    """Read the features of a file.
+
+    Parameters
+    ----------
+    path : Path
+    referenced : bool
+        Whether the image has a georeference: of a CSV file with map coordinates and with pixels,
+        the pixels are read if it has none.
+
+    Raises
+    ------
+    ClickError
+        If it cannot be read, or is of another format.
+    """
+    start = _start(path)
+    kind = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+    kind = kind or _SUFFIXES.get(path.suffix.lower())
+    if kind is not None:
+        return _vector(path, kind)
+    if path.suffix.lower() in (".csv", ".tsv", ".txt") or looks_like_csv(start):
+        lines, source = read_csv(path, referenced=referenced)
+        return PointFile(tuple(lines), source)
+    if path.suffix.lower() not in (".geojson", ".json", "") and start.strip()[:1] not in (
+        b"{",
+        b"[",
+    ):
+        raise ClickError(f"is no file of clicks; {_KNOWN} are read")
+    collection = load_collection(path, "clicks", "points")
+    features = list(_geojson_features(collection["features"]))
+    return PointFile(tuple(features), collection_source(collection))
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4096)
+    except (OSError, ValueError) as error:
+        raise ClickError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _geojson_features(features: list[Any]) -> Iterator[PointFeature]:
+    for number, feature in enumerate(features, start=1):
+        called = f"feature {number}"
+        given = feature if isinstance(feature, dict) else {}
+        geometry = given.get("geometry")
+        geometry = geometry if isinstance(geometry, dict) else {}
+        kind = geometry.get("type")
+        properties = given.get("properties") or {}
+        if kind not in ("Point", "MultiPoint"):
+            known = kind if isinstance(kind, str) and kind else ""
+            what = f"{called} is not a Point but {shown(kind)}; clicks are points"
+            yield PointFeature(called, (), {}, what, _group(known))
+            continue
+        try:
+            if not isinstance(properties, dict):
+                raise ClickError(
+                    f"the properties of {called} are {shown(properties)}, not an object"
+                )
+            given_positions = geometry.get("coordinates")
+            positions = [given_positions] if kind == "Point" else as_list(given_positions, called)
+            if not positions or positions == [[]]:
+                raise ClickError(f"{called} is an empty {kind}")
+            places = tuple(position_of(position, called) for position in positions)
+        except ClickError as error:
+            yield PointFeature(called, (), {}, str(error), "damaged")
+            continue
+        yield PointFeature(called, places, properties)
+
+
+def _group(kind: str) -> str:
+    """What is left out, in the plural: ``"Polygons"``."""
+    return f"{kind[:40]}s" if kind else "without a geometry"
+
+
+# -------------------------------------------------------------------- pyogrio
+
+
+def _vector(path: Path, kind: str) -> PointFile:
+    if importlib.util.find_spec("pyogrio") is None:
+        raise ClickError(
+            f"is a {kind}, which needs pyogrio; install it with "
+            'pip install "napari-disca[vector]", or save the points as GeoJSON'
+        )
+    answer = _asked(path, kind)
+    if isinstance(answer.get("error"), str):
+        raise ClickError(f"cannot be read as a {kind}: {brief(ValueError(answer['error']))}")
+    source = Source("unsaid")
+    if isinstance(answer.get("crs"), str) and answer["crs"]:
+        try:
+            source = Source("crs", crs_named(answer["crs"]))
+        except (RasterioError, CPLE_BaseError, ValueError) as error:
+            raise ClickError(
+                f"has a CRS that is not understood, {shown(answer['crs'])}; use one with an "
+                "EPSG code"
+            ) from error
+    found = answer.get("features")
+    return PointFile(tuple(_vector_features(found if isinstance(found, list) else [])), source)
+
+
+def _vector_features(found: list[Any]) -> Iterator[PointFeature]:
+    for number, (kind, positions, properties) in enumerate(found, start=1):
+        called = f"feature {number}"
+        if kind not in ("Point", "MultiPoint"):
+            what = f"{called} is not a Point but {shown(kind or None)}; clicks are points"
+            yield PointFeature(called, (), {}, what, _group(kind))
+            continue
+        places = tuple((float(x), float(y)) for x, y in positions if x is not None)
+        if not places or not all(math.isfinite(x + y) for x, y in places):
+            yield PointFeature(called, (), {}, f"{called} is an empty {kind}", "damaged")
+            continue
+        yield PointFeature(called, places, properties)
+
+
+def _asked(path: Path, kind: str) -> Mapping[str, Any]:
+    """Ask another process, because GDAL can crash or hang on a damaged file."""
+    if not sys.executable or getattr(sys, "frozen", False):
+        return vector_process.read(path)
+    try:
+        done = subprocess.run(
+            # -P: nothing beside the script may take the place of a library.
+            [sys.executable, "-P", vector_process.__file__, str(path.absolute())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=vector_process.HANG,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ClickError(
+            f"hangs the program that reads a {kind}; the file is damaged, get it again"
+        ) from None
+    except OSError as error:
+        raise ClickError(f"cannot be read: {error.strerror or error}") from error
+    if len(done.stdout) > 4 * LARGEST_FILE:
+        raise ClickError("holds far more than clicks; save the points alone")
+    try:
+        answer = parse_json(done.stdout)
+    except JsonError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise ClickError(
+            f"is unreadable: it ends the program that reads a {kind}; the file is damaged, "
+            "get it again"
+        )
+    return answer
