@@ -25,7 +25,7 @@ from common import bare_network, folder_of, image, machine, mark_as_drawn, parse
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
-from napari_disca.inference.predict import TileClicks
+from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.networks import Network, load_network
 from napari_disca.raster import open_raster
 from napari_disca.session.session import Session

@@ -440,7 +440,9 @@ class User:
         from napari_disca.core.tiling import Window
         from napari_disca.exports import read_legend
         from napari_disca.inference.network_view import NetworkView
-        from napari_disca.inference.predict import Predictor, TileClicks, tiling_for
+        from napari_disca.inference.predict import Predictor
+        from napari_disca.inference.tile_clicks import TileClicks
+        from napari_disca.inference.tiles import tiling_for
         from napari_disca.raster import fingerprint, open_raster
         from napari_disca.raster.pyramid import ImagePyramid
         from napari_disca.raster.resolution import raster_resolution

@@ -32,8 +32,8 @@ STEPS = ("clicks", "adapt", "reset", "go", "lock", "unlock")
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 56)
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 8)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 56)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 8)
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

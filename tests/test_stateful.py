@@ -407,8 +407,8 @@ def _areas_of(learned):
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 56)
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 8)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 56)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 8)
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     network = make_tiny_network()

@@ -22,10 +22,12 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import NotFiniteError, RecipeError
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.composition import AnswerComposer, NetworkAnswer
 from napari_disca.inference.crops import Crop, windows_around
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes import RECIPES, AdaptationResult, Disca, Recipe
+from napari_disca.recipes.answers import AnswerParts, clicks_by_pretrained
 from napari_disca.recipes.examples import Example, between, private, unguided
 from napari_disca.recipes.optimiser import Optimiser
 from napari_disca.recipes.recipe import NO_CLICKS
@@ -51,15 +53,16 @@ class Candidate(ABC):
     title: ClassVar[str] = "a candidate"
     learns: ClassVar[bool] = True
     continues: ClassVar[bool] = False
-    likeness: ClassVar[float] = 0.0
 
     crop_size: int = PLAIN.crop_size
     near: Literal["adapted", "pretrained"] = "pretrained"
 
-    @property
-    def holds_near(self) -> bool:
-        """See `Recipe.holds_near`."""
-        return self.near == "pretrained"
+    def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
+        """See `Recipe.composer`."""
+        if self.near == "pretrained":
+            answer = yield from clicks_by_pretrained(parts)
+            return answer
+        return NetworkAnswer(parts.adapted)
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Return windows around the clicks."""

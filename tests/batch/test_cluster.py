@@ -26,8 +26,8 @@ from napari_disca.raster import fingerprint, open_raster
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
     monkeypatch.setattr("napari_disca.batch.streaming._RUN_TILES", 2)
     yield
     cluster._loaded_stream.cache_clear()

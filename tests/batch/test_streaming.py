@@ -30,8 +30,8 @@ CLICKS = Clicks((Click(10, 20, 1), Click(360, 300, 2), Click(529, 349, 0)))
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 128)
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 128)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from napari_disca.annotations.clicks import Click, Clicks, Guidance
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import finish
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import tiling_for
+from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks import Delta, Network, fingerprint
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Disca, crops_for

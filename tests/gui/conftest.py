@@ -21,8 +21,8 @@ def _own_folders(tmp_path, monkeypatch):
     """State and caches of a test stay in its folder."""
     for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 128)
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 128)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("QT_QPA_PLATFORM")
     ):

@@ -11,7 +11,9 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.tiling import Window
 from napari_disca.inference.click_constraint import constrained
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import OBEYED_WITHIN, Predictor, TileClicks, tiling_for
+from napari_disca.inference.predict import OBEYED_WITHIN, Predictor
+from napari_disca.inference.tile_clicks import TileClicks
+from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
 

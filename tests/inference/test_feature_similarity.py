@@ -16,9 +16,12 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.batch.streaming import MapStream
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
+from napari_disca.inference.composition import ClicksByPretrained
 from napari_disca.inference.feature_similarity import FeatureSimilarity, likeness
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import Predictor, TileClicks, tiling_for
+from napari_disca.inference.predict import Predictor
+from napari_disca.inference.tile_clicks import TileClicks
+from napari_disca.inference.tiles import tiling_for
 from napari_disca.inference.uncertainty import cells_of
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
@@ -115,8 +118,8 @@ def maps(image, least, compute, *, first=True, factor=None):
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
 
 
 @pytest.mark.parametrize("factor", [None, 0.6])
@@ -202,9 +205,10 @@ def test_tiles_without_a_click_alike_need_no_second_pass(image, compute, small_t
     asked: list[tuple[bool, int]] = []
     batch = Predictor.batch
 
-    def spy(self, tiles):
-        asked.extend((self._near is not None, p.tile.index) for p, clicks in tiles if not clicks)
-        return batch(self, tiles)
+    def spy(self, tiles, known=None):
+        adapted = isinstance(self.answer, ClicksByPretrained)
+        asked.extend((adapted, p.tile.index) for p, clicks in tiles if not clicks)
+        return batch(self, tiles, known)
 
     monkeypatch.setattr(Predictor, "batch", spy)
     finish(session.adapt(replace(QUICK, likeness=0.6)), session.handle)

@@ -10,9 +10,13 @@ from builders import make_card, make_network
 from napari_disca.annotations.clicks import Click, Clicks, Guidance
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.composition import ClicksByPretrained, NetworkAnswer, Source
 from napari_disca.inference.features import FeatureCache
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import Predictor, TileClicks, tiling_for
+from napari_disca.inference.predict import Predictor
+from napari_disca.inference.tile_batch import Batch, Tools
+from napari_disca.inference.tile_clicks import TileClicks
+from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
 from napari_disca.storage.label_pyramid import NO_DATA
@@ -261,6 +265,11 @@ def learned(network):
     return other
 
 
+def joint(learned, network):
+    """The pretrained network reads the clicks, the adapted one draws the rest."""
+    return ClicksByPretrained(Source(learned), Source(network))
+
+
 def logits_of(network, inputs, clicks, compute):
     return Predictor(network, inputs, compute).logits(Window.whole(inputs.shape), clicks)
 
@@ -271,8 +280,7 @@ def test_the_pretrained_network_reads_the_clicks_where_they_are_felt(
     inputs = NetworkView(open_raster(image), network.card)
     clicks = Clicks((Click(70, 90, 2),))
     there = Window.whole(inputs.shape)
-    near = Predictor(network, inputs, compute)
-    joined = Predictor(learned, inputs, compute, near=near).logits(there, clicks)
+    joined = Predictor(joint(learned, network), inputs, compute).logits(there, clicks)
     guided = logits_of(network, inputs, clicks, compute)
     plain = logits_of(network, inputs, NO_CLICKS, compute)
     adapted = logits_of(learned, inputs, NO_CLICKS, compute)
@@ -287,8 +295,7 @@ def test_the_pretrained_network_reads_the_clicks_where_they_are_felt(
 def test_tiles_without_clicks_are_the_adapted_networks(image, network, learned, compute):
     inputs = NetworkView(open_raster(image), network.card)
     tile = tiling_for(inputs)[0]
-    near = Predictor(network, inputs, compute)
-    _, joined = Predictor(learned, inputs, compute, near=near).labels(tile, NO_CLICKS)
+    _, joined = Predictor(joint(learned, network), inputs, compute).labels(tile, NO_CLICKS)
     _, adapted = Predictor(learned, inputs, compute).labels(tile, NO_CLICKS)
     np.testing.assert_array_equal(joined, adapted)
 
@@ -317,10 +324,11 @@ def test_another_click_in_a_tile_asks_only_for_what_it_changes(
     first = Clicks((Click(70, 90, 2),))
     second = first.added(Click(30, 40, 0))
 
-    def predictors(*kept):
-        a, b = kept or (None, None)
-        near = Predictor(network, inputs, compute, kept=a)
-        return near, Predictor(learned, inputs, compute, near=near, kept=b)
+    def predictors(*names, **tools):
+        pretrained, adapted = map(Source, (network, learned), names or ("", ""))
+        shared = Tools(inputs, **tools)
+        answers = NetworkAnswer(pretrained), ClicksByPretrained(adapted, pretrained)
+        return [Predictor(answer, inputs, compute, shared) for answer in answers]
 
     expected = [
         predictor.labels(tile, clicks)[1]
@@ -329,13 +337,12 @@ def test_another_click_in_a_tile_asks_only_for_what_it_changes(
     ]
     assert len(passes) == 2 * (1 + 3)
     passes.clear()
-    cache = FeatureCache()
-    disir, disca = predictors(("theta0", cache), ("learned", cache))
+    disir, disca = predictors("theta0", "learned", logits=FeatureCache())
     found = [p.labels(tile, clicks)[1] for clicks in (first, second) for p in (disir, disca)]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
     assert passes == [True, False, False, True]
-    assert disca._near_network is disir._network, "one copy for both"
+    assert len(disca._tools.networks._kept) == 2, "one copy of each for both"
 
 
 def test_a_tiles_pixels_are_converted_once_for_all_networks(
@@ -344,12 +351,11 @@ def test_a_tiles_pixels_are_converted_once_for_all_networks(
     inputs = NetworkView(open_raster(image), network.card)
     tile = tiling_for(inputs)[0]
     converted = []
-    images = Predictor._images
+    images = Batch._images_of
     monkeypatch.setattr(
-        Predictor, "_images", lambda self, asked: converted.append(1) or images(self, asked)
+        Batch, "_images_of", lambda self, asked: converted.append(1) or images(self, asked)
     )
-    near = Predictor(network, inputs, compute)
-    predictor = Predictor(learned, inputs, compute, near=near)
+    predictor = Predictor(joint(learned, network), inputs, compute)
     predictor.labels(tile, Clicks((Click(70, 90, 2),)))
     assert len(converted) == 1
 
@@ -358,10 +364,11 @@ def test_a_full_device_takes_both_networks_to_the_cpu(image, network, learned, c
     inputs = NetworkView(open_raster(image), network.card)
     tile = tiling_for(inputs)[0]
     clicks = Clicks((Click(70, 90, 2),))
-    plain = Predictor(network, inputs, compute)
-    _, expected = Predictor(learned, inputs, compute, near=plain).labels(tile, clicks)
+    _, expected = Predictor(joint(learned, network), inputs, compute).labels(tile, clicks)
     elsewhere = Elsewhere(compute.device, compute.dtype)
-    near = Predictor(network, inputs, elsewhere)
-    filling = Predictor(Filling(learned, set(range(100))), inputs, elsewhere, near=near)
+    answer = joint(Filling(learned, set(range(100))), network)
+    filling = Predictor(answer, inputs, elsewhere)
     np.testing.assert_array_equal(filling.labels(tile, clicks)[1], expected)
-    assert filling._near_network is not near._network, "that one is still on the device"
+    assert [note.text for note in filling.notes()] == [
+        "The memory of the cpu device is full: going on on the CPU"
+    ]

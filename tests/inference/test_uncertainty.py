@@ -10,7 +10,8 @@ from builders import make_card, make_tiny_network
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import Predictor, read_pixels
+from napari_disca.inference.predict import Predictor
+from napari_disca.inference.tiles import read_pixels
 from napari_disca.inference.uncertainty import CELL, cells_of, mixed, on_network, share, uncertainty
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster

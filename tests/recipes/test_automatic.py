@@ -16,7 +16,8 @@ from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import Predictor, tiling_for
+from napari_disca.inference.predict import Predictor
+from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks import fingerprint
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, AdaptationResult, Automatic, Disca, crops_for
@@ -181,8 +182,8 @@ def test_the_order_of_the_clicks_does_not_matter(name, inputs, network, compute)
 
 
 def test_kept_close_is_the_map_with_clicks_and_redraws_nothing_else(image, compute, monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
     session = Session(open_raster(image), make_network(), compute=compute)
     finish(session.predict(), session.handle)
     session.click(10, 10, 1)
@@ -200,8 +201,8 @@ def test_kept_close_is_the_map_with_clicks_and_redraws_nothing_else(image, compu
 
 def test_what_turns_out_to_be_kept_close_is_up_to_date_under_locks(image, compute, monkeypatch):
     """A run of an opened session is learned again; until then nobody knows what becomes of it."""
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
     session = Session(open_raster(image), make_network(), compute=compute)
     session.set_clicks(Clicks((Click(10, 10, 1), Click(70, 90, 2))), "clicks")
     session.lock(Area.rectangle(Window(60, 60, 40, 50)))

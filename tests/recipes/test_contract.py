@@ -12,7 +12,7 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Progress, finish
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import tiling_for
+from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks import Delta, encoder_fingerprint, fingerprint
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, Disca, checked_seed, crops_for, recipe_named

@@ -31,8 +31,8 @@ ONWARD = Disca(
 
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch, tmp_path):
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
 

@@ -31,8 +31,8 @@ QUICK = Disca(passes=2, rate=3e-3, crop_size=64)
 
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.predict.TILE_HALO", 16)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
 
 
 @pytest.fixture
@@ -479,7 +479,9 @@ def test_a_newer_click_keeps_the_tiles_that_are_still_valid(session, monkeypatch
     monkeypatch.setattr(
         Predictor,
         "batch",
-        lambda self, tiles: asked.extend(p.tile.index for p, _ in tiles) or original(self, tiles),
+        lambda self, tiles, known=None: (
+            asked.extend(p.tile.index for p, _ in tiles) or original(self, tiles, known)
+        ),
     )
     job = session.refine()
     finished = {}

@@ -30,16 +30,11 @@ from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Job, Note, Patch, Progress
 from napari_disca.core.tiling import Tile, Window
 from napari_disca.exports import write_geotiff
-from napari_disca.inference.feature_similarity import FeatureSimilarity
+from napari_disca.inference.composition import AnswerComposer
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import (
-    Pixels,
-    Predicted,
-    Predictor,
-    TileClicks,
-    read_pixels,
-    tiling_for,
-)
+from napari_disca.inference.predict import Predicted, Predictor
+from napari_disca.inference.tile_clicks import TileClicks
+from napari_disca.inference.tiles import Pixels, read_pixels, tiling_for
 from napari_disca.networks import Network
 from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.networks.compute import Compute
@@ -74,18 +69,18 @@ class MapStream:
     compute : Compute
     clicks : Clicks
         In pixels of the image; without clicks the map is the network's own.
-    near : Network, optional
-        The network that reads the clicks, if it is another one; see `Predictor`.
-    likeness : FeatureSimilarity, optional
-        Where what was learned counts; see `Predictor`.
+    answer : AnswerComposer, optional
+        What was learned from the clicks; by default the network reads them.
+    learned : str
+        Fingerprint of what was learned.
     """
 
     inputs: NetworkView
     network: Network
     compute: Compute
     clicks: Clicks = field(default_factory=Clicks)
-    near: Network | None = None
-    likeness: FeatureSimilarity | None = None
+    answer: AnswerComposer | None = None
+    learned: str = ""
 
     def adapt(self, recipe: Recipe, seed: int = 0) -> Job[tuple[MapStream, AdaptationResult]]:
         """Job that learns from the clicks; the stream it returns makes the adapted map.
@@ -102,11 +97,8 @@ class MapStream:
         networks = WeightsCache(self.network, self.inputs, tiling_for(self.inputs), self.compute)
         run = AdaptationRun(AdaptationResult(None), recipe, clicks=self.clicks, seed=seed)
         made = yield from networks.learn(run, _nothing_checked)
-        network = made.adaptation.network or self.network
-        likeness = yield from networks.likeness(made, network)
-        stream = replace(
-            self, network=network, near=networks.guidance_network(made), likeness=likeness
-        )
+        answer = yield from networks.composer(made, _nothing_checked)
+        stream = replace(self, answer=answer, learned=f"{made.key} {made.weights}")
         return stream, made.adaptation
 
     @cached_property
@@ -140,8 +132,7 @@ class MapStream:
             fingerprint(inputs.raster),
             _written(inputs.raster.path),
             network_fingerprint(self.network),
-            network_fingerprint(self.near) if self.near else "",
-            self.likeness.least if self.likeness else 0.0,
+            self.learned,
             inputs.bands,
             float(inputs.factor),
             str(self.compute.dtype),
@@ -167,10 +158,7 @@ class MapStream:
         RasterError
             If the image is damaged.
         """
-        near = Predictor(self.near, self.inputs, self.compute) if self.near else None
-        predictor = Predictor(
-            self.network, self.inputs, self.compute, near=near, likeness=self.likeness
-        )
+        predictor = Predictor(self.answer or self.network, self.inputs, self.compute)
         clicks = TileClicks.assign(self.clicks, self.inputs, tiling_for(self.inputs))
         ahead = _read_ahead(self.inputs, self.runs if runs is None else runs, workers)
         with closing(ahead):

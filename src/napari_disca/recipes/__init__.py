@@ -6,6 +6,7 @@ to `RECIPES`; its form, its command-line flags and its contract tests come from 
 
 from __future__ import annotations
 
+from napari_disca.recipes.answers import AnswerParts, composer_of
 from napari_disca.recipes.automatic import Automatic
 from napari_disca.recipes.disca import Disca
 from napari_disca.recipes.disir import Disir
@@ -20,11 +21,13 @@ from napari_disca.recipes.table import (
 __all__ = [
     "RECIPES",
     "AdaptationResult",
+    "AnswerParts",
     "Automatic",
     "Disca",
     "Disir",
     "Recipe",
     "checked_seed",
+    "composer_of",
     "crops_for",
     "recipe_fields",
     "recipe_named",

@@ -29,9 +29,11 @@ from torch import Tensor
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.composition import AnswerComposer
 from napari_disca.inference.crops import Crop, windows_around
 from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
+from napari_disca.recipes.answers import AnswerParts, clicks_by_pretrained
 from napari_disca.recipes.disca import Disca, Parameters
 from napari_disca.recipes.examples import (
     Example,
@@ -68,8 +70,6 @@ class Automatic:
     title: ClassVar[str] = "DISCA, as far as clicks agree"
     learns: ClassVar[bool] = True
     continues: ClassVar[bool] = False
-    #: What is learned corrects the rest of the map; near the clicks DISIR has the last word.
-    holds_near: ClassVar[bool] = True
 
     strength: Literal["automatic", "none", "half", "full"] = field(
         default="automatic",
@@ -105,6 +105,11 @@ class Automatic:
             crop_size=self.crop_size,
             near="pretrained",
         )
+
+    def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
+        """What is learned corrects the rest of the map; near the clicks DISIR has the last word."""
+        answer = yield from clicks_by_pretrained(parts, self.likeness)
+        return answer
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Windows around the clicks."""

@@ -25,9 +25,11 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import NotFiniteError, RecipeError
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.composition import AnswerComposer, NetworkAnswer
 from napari_disca.inference.crops import Crop, tiles_with_clicks, windows_around
 from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
+from napari_disca.recipes.answers import AnswerParts, clicks_by_pretrained
 from napari_disca.recipes.examples import Example, guided, moved, private, right, unguided
 from napari_disca.recipes.optimiser import Optimiser
 from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields
@@ -132,10 +134,12 @@ class Disca:
         """Whether earlier adaptations are its start or its anchor."""
         return self.start == "current" or self.anchor == "guided"
 
-    @property
-    def holds_near(self) -> bool:
-        """Whether near the clicks the map stays what the pretrained network makes of them."""
-        return self.near == "pretrained"
+    def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
+        """Whichever network `near` names reads the clicks; see `Recipe.composer`."""
+        if self.near == "pretrained":
+            answer = yield from clicks_by_pretrained(parts)
+            return answer
+        return NetworkAnswer(parts.adapted)
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Tiles that hold clicks, or smaller windows around them."""

@@ -9,9 +9,11 @@ from typing import ClassVar
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import Job
 from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.composition import AnswerComposer, NetworkAnswer
 from napari_disca.inference.crops import Crop
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
+from napari_disca.recipes.answers import AnswerParts
 from napari_disca.recipes.recipe import AdaptationResult
 
 
@@ -22,8 +24,11 @@ class Disir:
     title: ClassVar[str] = "DISIR (near the clicks only)"
     learns: ClassVar[bool] = False
     continues: ClassVar[bool] = False
-    holds_near: ClassVar[bool] = False
-    likeness: ClassVar[float] = 0.0
+
+    def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
+        """Compose nothing: the network as it came reads the clicks."""
+        yield from ()
+        return NetworkAnswer(parts.adapted)
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Return nothing, since nothing is learned."""

@@ -11,10 +11,12 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Job
 from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.composition import AnswerComposer
 from napari_disca.inference.crops import Crop, cut
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
+from napari_disca.recipes.answers import AnswerParts
 
 #: Why nothing was learned. A session asks for a click, but it may lie where there is no data.
 NO_CLICKS = "nothing to learn from: no click lies where the image has data"
@@ -67,16 +69,11 @@ class Recipe(Protocol):
         """Whether what is learned depends on what was learned before."""
         ...
 
-    @property
-    def holds_near(self) -> bool:
-        """Whether near the clicks the map stays what the pretrained network makes of them."""
-        ...
+    def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
+        """Job that returns how the answer of a run is composed, tile by tile.
 
-    @property
-    def likeness(self) -> float:
-        """Least likeness to a click for what is learned to count at a pixel; 0: everywhere.
-
-        See `napari_disca.inference.feature_similarity`. Only with `holds_near`.
+        A script's own recipe may leave this out: then the adapted network reads the image and
+        the clicks.
         """
         ...
 

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.events import Job, Note
 from napari_disca.core.tiling import Tile, Tiling, Window
-from napari_disca.inference.feature_similarity import FeatureSimilarity
 from napari_disca.inference.features import FeatureCache
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import Pixels, Predicted, Predictor, TileClicks, read_pixels
+from napari_disca.inference.predict import Predicted, Predictor
+from napari_disca.inference.tile_batch import Tools
+from napari_disca.inference.tile_clicks import TileClicks
+from napari_disca.inference.tiles import Pixels, read_pixels
 from napari_disca.inference.uncertainty import SURE, on_network, share
-from napari_disca.networks import Network, encoder_fingerprint
+from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 from napari_disca.session.history import AdaptationRun, Lock
 from napari_disca.session.lock_index import LockIndex, TileGrid
@@ -89,12 +91,11 @@ class Renderer:
     ) -> None:
         self.networks = networks
         self.features = features or FeatureCache()
-        self._logits = FeatureCache(_LOGITS_BYTES)
-        self._encoder = encoder_fingerprint(networks.original)
+        self._tools = Tools(inputs, features=self.features, logits=FeatureCache(_LOGITS_BYTES))
         #: Networks that are ready for prediction. A job and the thread that reads ahead of it, and
         #: a second job before the first has ended, ask at once.
         self._predictors: OrderedDict[str, Predictor] = OrderedDict()
-        self._predictors_lock = threading.RLock()
+        self._predictors_lock = threading.Lock()
         self.recent = RecentTiles(_RECENT_BYTES)
         #: A tile as the pretrained network has drawn it, where that can be read.
         self.initial: Callable[[Tile], Predicted | None] = lambda _: None
@@ -124,8 +125,7 @@ class Renderer:
         for version in (target.version(tile.index), target.unlocked(tile.index)):
             if self.recent.has(tile.index, version):
                 return ""
-        with self._predictors_lock:
-            predictor = self._predictors.get(target.weights)
+        predictor = self._predictor(target.weights)
         known = predictor is not None and predictor.knows(tile, target.clicks.of(tile))
         return "mask" if known else "image"
 
@@ -143,10 +143,10 @@ class Renderer:
             key = tile.index, target.unlocked(tile.index)
             if key not in made and not self.recent.has(*key):
                 asked[key] = pixels, target.clicks.of(tile)
-        with self._predictors_lock:
-            predictor = self._predictors.get(target.weights)
+        predictor = self._predictor(target.weights)
         if asked and predictor is not None:
-            made.update(zip(asked, predictor.batch(list(asked.values())), strict=True))
+            found = predictor.batch(list(asked.values()), self._known(predictor, asked.values()))
+            made.update(zip(asked, found, strict=True))
 
     def notes(self) -> Iterator[Note]:
         """What the user has not been told yet."""
@@ -155,51 +155,44 @@ class Renderer:
         for predictor in ready:
             yield from predictor.notes()
 
-    def _predictor(
-        self, run: AdaptationRun | None, network: Network, likeness: FeatureSimilarity | None = None
-    ) -> Predictor:
-        """Predictor of a run's network; the last few stay ready."""
-        with self._predictors_lock:
-            return self._kept_predictor(run, network, likeness)
-
-    def _kept_predictor(
-        self, run: AdaptationRun | None, network: Network, likeness: FeatureSimilarity | None
-    ) -> Predictor:
-        name = self.networks.name(run)
-        predictor = self._predictors.pop(name, None)
-        if predictor is None:
-            # Only an adapted network can come back to the same features again and again.
-            encoder = "" if network is self.networks.original else encoder_fingerprint(network)
-            frozen = bool(encoder) and encoder == self._encoder
-            near = self.networks.guidance_network(run)
-            predictor = Predictor(
-                network,
-                self._inputs,
-                self._compute,
-                (encoder, self.features) if frozen else None,
-                near=None if near is None else self._predictor(None, near),
-                likeness=likeness,
-                pretrained=self._pretrained,
-                kept=(name, self._logits),
-                uncertain=True,
-            )
-        self._predictors[name] = predictor
-        if len(self._predictors) > _READY_NETWORKS:
-            self._predictors.popitem(last=False)
-        return predictor
-
     def network(self, run: AdaptationRun | None) -> Job[Network]:
-        """Job that returns the network of a run, and makes it ready for prediction."""
+        """Job that returns the network of a run."""
         network = yield from self.networks.network(run, self.sample)
-        likeness = yield from self.networks.likeness(run, network)
-        self._predictor(run, network, likeness)
         return network
 
-    def _ready(self, run: AdaptationRun | None) -> Job[Predictor]:
-        """Job that returns the predictor of a run."""
-        network = yield from self.networks.network(run, self.sample)
-        likeness = yield from self.networks.likeness(run, network)
-        return self._predictor(run, network, likeness)
+    def ready(self, run: AdaptationRun | None) -> Job[Predictor]:
+        """Job that returns the predictor of a run; the last few stay ready."""
+        predictor = self._predictor(self.networks.name(run))
+        if predictor is None:
+            answer = yield from self.networks.composer(run, self.sample)
+            name = self.networks.name(run)
+            made = Predictor(answer, self._inputs, self._compute, self._tools, uncertain=True)
+            with self._predictors_lock:
+                predictor = self._predictors.setdefault(name, made)
+                while len(self._predictors) > _READY_NETWORKS:
+                    self._predictors.popitem(last=False)
+        return predictor
+
+    def _predictor(self, name: str) -> Predictor | None:
+        """A predictor that is ready."""
+        with self._predictors_lock:
+            predictor = self._predictors.get(name)
+            if predictor is not None:
+                self._predictors.move_to_end(name)
+        return predictor
+
+    def _known(
+        self, predictor: Predictor, asked: Iterable[tuple[Pixels, Clicks]]
+    ) -> dict[int, Predicted]:
+        """What is at hand of the labels that an answer falls back on."""
+        if predictor.answer.fallback is None:
+            return {}
+        found = {
+            pixels.tile.index: self._pretrained(pixels.tile)
+            for pixels, clicks in asked
+            if not clicks
+        }
+        return {tile: predicted for tile, predicted in found.items() if predicted is not None}
 
     def _pretrained(self, tile: Tile) -> Predicted | None:
         """What the pretrained network says of a tile without clicks, if it is at hand."""
@@ -280,9 +273,9 @@ class Renderer:
         known = self.recent.get(tile.index, state)
         if known is not None:
             return known
-        predictor = yield from self._ready(run)
+        predictor = yield from self.ready(run)
         asked = read_pixels(self._inputs, tile), clicks.of(tile)
-        labels, unsure = predictor.batch([asked])[0]
+        labels, unsure = predictor.batch([asked], self._known(predictor, [asked]))[0]
         drawn = RenderedTile(labels, uncertainty=unsure)
         if keep:
             self.recent.put(tile.index, state, drawn)

@@ -37,8 +37,10 @@ from napari_disca.core.events import Job, Patch, Progress, Unreadable, finish
 from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.features import FeatureCache
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import Pixels, Predicted, TileClicks, read_pixels, tiling_for
+from napari_disca.inference.predict import Predicted
+from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.tile_scheduler import Prefetcher, TileQueue
+from napari_disca.inference.tiles import Pixels, read_pixels, tiling_for
 from napari_disca.inference.uncertainty import UNKNOWN, cells_of
 from napari_disca.networks import DeltaCache, LandClass, Network
 from napari_disca.networks.compute import Compute
@@ -67,8 +69,6 @@ MAPS = ("initial", "disir", "disca")
 
 #: Clicks of the initial map.
 _NO_CLICKS = TileClicks({})
-#: Bytes of a delta that the history holds although it is on disk.
-_SMALL_DELTA = 1 << 20
 
 
 @dataclass(slots=True)
@@ -676,12 +676,8 @@ class Session:
         return Predicted(labels, self._cells("initial", tile).copy())
 
     def _on_adapted(self, event: AdaptationRun) -> None:
-        delta = event.changed
-        on_disk = self._networks.adopt(event, delta, event.adaptation.network, event.weights)
-        # A history of whole networks would fill the memory.
-        if on_disk and delta is not None and delta.nbytes > _SMALL_DELTA:
-            delta = None
-        kept = replace(event, adaptation=replace(event.adaptation, network=None), changed=delta)
+        self._networks.expect(event.key, event.weights)
+        kept = replace(event, adaptation=replace(event.adaptation, network=None))
         # What was removed while it was learning must not have been learned.
         there = set(self.clicks)
         run = kept.edited(lambda click: click if click in there else None, self.locks)
@@ -697,9 +693,7 @@ class Session:
         self._record(Step(f"adapt ({run.recipe.title})", self.clicks, run, self.locks), told)
 
     def _on_learned(self, event: RunRelearned) -> None:
-        run = event.run
-        self._networks.adopt(run, run.changed, run.adaptation.network, event.weights)
-        self._tell({"do": "learned", "run": run.key, "weights": event.weights})
+        self._tell({"do": "learned", "run": event.run.key, "weights": event.weights})
         if event.expected and event.expected != event.weights:
             self.troubled.emit(
                 "what was adapted to had to be learned again, and came out a little different "
@@ -827,7 +821,7 @@ class Session:
             stages = [tuple(name for name in maps if name != "disca"), ("disca",)]
         for stage in filter(None, stages):
             for name in stage:  # learned again where need be
-                yield from self._renderer.network(now.run(name))
+                yield from self._renderer.ready(now.run(name))
             # Only now: a run that turns out to have left the weights alone has their name.
             for name in MAPS:
                 targets[name] = now.target(name, self._networks)
@@ -957,8 +951,6 @@ class Session:
     ) -> Job[AdaptationResult]:
         made = yield from self._networks.learn(run, self._renderer.sample)
         adaptation: AdaptationResult = made.adaptation
-        # Here too, because the owner may handle the event later than the next tile is drawn.
-        self._networks.adopt(made, made.changed, adaptation.network, made.weights)
         yield made
         after = replace(now, step=replace(now.step, adapted=made))
         yield from self._refresh(after, maps)

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.inference.predict import TileClicks
+from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.session.lock_index import LockIndex
 from napari_disca.storage.atomic import replacing
 

@@ -9,18 +9,18 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import out_of_memory
 from napari_disca.core.events import Job, Note
 from napari_disca.core.tiling import Tiling
+from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, Source
 from napari_disca.inference.crops import Crop
-from napari_disca.inference.feature_similarity import FeatureSimilarity, likeness
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.networks import Delta, DeltaCache, Network, fingerprint
+from napari_disca.networks import Delta, DeltaCache, Network, encoder_fingerprint, fingerprint
 from napari_disca.networks.compute import Compute
-from napari_disca.recipes import AdaptationResult, crops_for
+from napari_disca.recipes import AdaptationResult, AnswerParts, composer_of, crops_for
 from napari_disca.session.history import AdaptationRun, Lock
 
 T = TypeVar("T")
@@ -28,8 +28,10 @@ T = TypeVar("T")
 #: Whole networks, and bytes of deltas, that are kept besides the pretrained one.
 _NETWORKS = 3
 _DELTA_BYTES = 256 << 20
-#: A few kilobytes each.
-_LIKENESSES = 64
+#: Bytes of a delta that the history holds although it is on disk.
+_SMALL_DELTA = 1 << 20
+#: Results that `AnswerParts.once` remembers.
+_REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,9 @@ class WeightsCache:
         self._kept: OrderedDict[str, Network] = OrderedDict()
         self._deltas: OrderedDict[str, Delta] = OrderedDict()
         self._known: dict[str, str] = {}
-        self._likenesses: OrderedDict[str, FeatureSimilarity] = OrderedDict()
+        #: What composing the answers of runs took time to find out: a few kilobytes each.
+        self._once: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._encoder = encoder_fingerprint(original)
         # A second job may start before the first has ended.
         self._lock = threading.Lock()
 
@@ -88,39 +92,46 @@ class WeightsCache:
         kept_close = (run.weights or self._known.get(run.key)) == self.weights
         return self.weights if kept_close else f"run-{run.key}"
 
-    def guidance_network(self, run: AdaptationRun | None) -> Network | None:
-        """The network that reads the clicks beside a run's own, if there is another one."""
-        if run is None or self.name(run) == self.weights:
-            return None
-        return self.original if run.recipe.holds_near else None
-
-    def likeness(
-        self, run: AdaptationRun | None, network: Network
-    ) -> Job[FeatureSimilarity | None]:
-        """Job that returns how a run's network sees the clicks that it has learned from.
-
-        None where what is learned counts everywhere.
+    def composer(
+        self,
+        run: AdaptationRun | None,
+        sample: Callable[[tuple[Lock, ...], int], Job[Clicks]],
+    ) -> Job[AnswerComposer]:
+        """Job that returns how the answer of a run is composed.
 
         Parameters
         ----------
         run : AdaptationRun or None
-        network : Network
-            Of `network`.
+        sample : callable
+            As for `network`.
         """
-        if run is None or self.guidance_network(run) is None or run.recipe.likeness == 0:
-            return None
-        known = self._likenesses.get(run.key)
-        if known is None:
-            crops = yield from crops_for(run.recipe, self._inputs, run.clicks, self._tiling)
-            least = run.recipe.likeness
-            known = yield from self._somewhere(
-                lambda compute: likeness(network, crops, least, compute), "looking"
-            )
+        network = yield from self.network(run, sample)
+        pretrained = Source(self.original, self.weights)
+        name = self.name(run)  # only now: the run may turn out to have left the weights alone
+        if run is None or name == self.weights:
+            return NetworkAnswer(pretrained)
+        encoder = encoder_fingerprint(network)
+        kept = encoder if encoder == self._encoder else ""
+        learned = run
+
+        def crops() -> Job[Sequence[Crop]]:
+            found = yield from crops_for(learned.recipe, self._inputs, learned.clicks, self._tiling)
+            return found
+
+        def once(name: str, job: Callable[[Compute], Job[Any]]) -> Job[Any]:
             with self._lock:
-                self._likenesses[run.key] = known
-                while len(self._likenesses) > _LIKENESSES:
-                    self._likenesses.popitem(last=False)
-        return known
+                known = self._once.get((learned.key, name))
+            if known is None:
+                known = yield from self._somewhere(job, "looking")
+                with self._lock:
+                    self._once[learned.key, name] = known
+                    while len(self._once) > _REMEMBERED:
+                        self._once.popitem(last=False)
+            return known
+
+        parts = AnswerParts(pretrained, Source(network, name, kept), crops, once)
+        answer: AnswerComposer = yield from composer_of(run.recipe, parts)
+        return answer
 
     def expect(self, key: str, weights: str) -> None:
         """Remember the fingerprint of what the runs of a key learn."""
@@ -136,19 +147,17 @@ class WeightsCache:
                 return True
         return self._restored(run) is not None
 
-    def adopt(
-        self, run: AdaptationRun, delta: Delta | None, network: Network | None, weights: str
-    ) -> bool:
-        """Keep what a run has learned; whether it is on disk, too."""
-        self.expect(run.key, weights)
+    def _keep(self, key: str, delta: Delta | None, network: Network | None, weights: str) -> bool:
+        """Keep what the runs of a key have learned; whether it is on disk, too."""
+        self.expect(key, weights)
         with self._lock:
             if network is not None:
-                self._kept[run.key] = network
-                self._kept.move_to_end(run.key)
+                self._kept[key] = network
+                self._kept.move_to_end(key)
                 while len(self._kept) > _NETWORKS:
                     self._kept.popitem(last=False)
             if delta is not None:
-                self._deltas[run.key] = delta
+                self._deltas[key] = delta
                 while sum(d.nbytes for d in self._deltas.values()) > _DELTA_BYTES:
                     self._deltas.popitem(last=False)
         if delta is None or self.cache is None or not weights:
@@ -181,12 +190,12 @@ class WeightsCache:
         if network is None:
             network = self._restored(run)
         if network is None:
+            expected = run.weights or self._known.get(run.key, "")
             made = yield from self.learn(run, sample)
             network = made.adaptation.network or self.original
-            yield RunRelearned(made, made.weights, run.weights or self._known.get(run.key, ""))
-            self.adopt(run, made.changed, network, made.weights)
+            yield RunRelearned(made, made.weights, expected)
         else:
-            self.adopt(run, None, network, "")
+            self._keep(run.key, None, network, "")
         return network
 
     def learn(
@@ -214,11 +223,14 @@ class WeightsCache:
         delta = Delta.between(adaptation.network or self.original, self.original)
         network = delta.applied(self.original)
         network.eval().requires_grad_(False)
+        weights = fingerprint(network)
+        on_disk = self._keep(run.key, delta, network, weights)
         return replace(
             run,
             adaptation=replace(adaptation, network=network),
-            weights=fingerprint(network),
-            changed=delta,
+            weights=weights,
+            # A history of whole networks would fill the memory.
+            changed=None if on_disk and delta.nbytes > _SMALL_DELTA else delta,
         )
 
     def _adapted(
@@ -255,5 +267,5 @@ class WeightsCache:
             return None
         network = self.cache.network(weights, self.original)
         if network is not None:
-            self.adopt(run, None, network, "")
+            self._keep(run.key, None, network, "")
         return network

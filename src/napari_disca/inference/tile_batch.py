@@ -1,0 +1,161 @@
+"""Tiles that go through networks together: their pixels and guidance on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.tiling import Window
+from napari_disca.inference.composition import Decode, Source, logits_of
+from napari_disca.inference.features import FeatureCache, halved
+from napari_disca.inference.network_view import NetworkView
+from napari_disca.inference.prepared_networks import PreparedNetworks
+from napari_disca.inference.tile_clicks import clicks_digest
+from napari_disca.inference.tiles import Pixels
+from napari_disca.networks import Features
+from napari_disca.networks.compute import Compute
+
+#: A tile, and the clicks that reach into it.
+Asked: TypeAlias = tuple[Pixels, Clicks]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What batches of one image share.
+
+    Attributes
+    ----------
+    inputs : NetworkView
+    networks : PreparedNetworks
+    features : FeatureCache or None
+        Where features of tiles without clicks are kept, for sources that name their encoder.
+    logits : FeatureCache or None
+        Where what networks say of tiles with clicks is kept, for sources that have a name. The
+        next click in a tile asks some of them again, and so does a second map.
+    """
+
+    inputs: NetworkView
+    networks: PreparedNetworks = field(default_factory=PreparedNetworks)
+    features: FeatureCache | None = None
+    logits: FeatureCache | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some tiles of one form, at most as many as a pass takes; a `TileBatch`.
+
+    A pass is always filled up to the batch with zeros; see `Compute.batch`.
+
+    Parameters
+    ----------
+    asked : sequence of (Pixels, Clicks)
+    box : Window
+        What of each tile is wanted, counted from the corner of what is read.
+    clicked : bool
+    compute : Compute
+    tools : Tools
+    """
+
+    asked: Sequence[Asked]
+    box: Window
+    clicked: bool
+    compute: Compute
+    tools: Tools
+
+    def ask(
+        self, source: Source, *, guided: bool, decode: Decode = logits_of
+    ) -> tuple[Tensor, ...]:
+        """What a network says; see `TileBatch`."""
+        if self.clicked:
+            return self._remembered(source, guided, decode)
+        network = self.tools.networks.get(source.network, self.compute)
+        if self.tools.features is not None and source.encoder:
+            return decode(network, self._kept_features(source, self.tools.features), self.box)
+        return decode(network, network.features(self._images, None, self.box), self.box)
+
+    def _remembered(self, source: Source, guided: bool, decode: Decode) -> tuple[Tensor, ...]:
+        """What a network says of tiles with clicks, found again where all of them are known."""
+        kept = self.tools.logits if source.name else None
+        box = self.box
+        # The part that is wanted depends on the clicks, too.
+        part = f"{source.name}@{box.top},{box.left},{box.bottom},{box.right}"
+        keys = [
+            (f"{part}+{clicks_digest(clicks)}" if guided else part, pixels.tile.index)
+            for pixels, clicks in self.asked
+        ]
+        if kept is not None:
+            known = [found for key in keys if (found := kept.get(key)) is not None]
+            if len(known) == len(self.asked):
+                parts = zip(*known, strict=True)
+                return tuple(torch.cat(part).to(self.compute.device) for part in parts)
+        network = self.tools.networks.get(source.network, self.compute)
+        features = network.features(self._images, self._guidance if guided else None, box)
+        said = tuple(part[: len(self.asked)] for part in decode(network, features, box))
+        if kept is not None:
+            for i, key in enumerate(keys):
+                kept.put(key, tuple(part[i : i + 1].cpu() for part in said))
+        return said
+
+    def _kept_features(self, source: Source, cache: FeatureCache) -> Features:
+        """Features of tiles without clicks, made only where they are not known."""
+        keys = [(source.encoder, pixels.tile.index) for pixels, _ in self.asked]
+        known = {key: features for key in keys if (features := cache.get(key)) is not None}
+        unknown = [one for key, one in zip(keys, self.asked, strict=True) if key not in known]
+        if unknown:
+            network = self.tools.networks.get(source.network, self.compute)
+            images = self._images_of(unknown)
+            encoded = halved(network.features(images, None, self.box), self.compute.dtype)
+            for i, (pixels, _) in enumerate(unknown):
+                features = tuple(layer[i : i + 1].cpu() for layer in encoded)
+                known[source.encoder, pixels.tile.index] = features
+                cache.put((source.encoder, pixels.tile.index), features)
+        one = [known[key] for key in keys]
+        one += [one[-1]] * (self.compute.batch - len(one))
+        # The same memory format whatever a layer went through: another may round differently.
+        return tuple(
+            torch.cat(parts).to(
+                self.compute.device, self.compute.dtype, memory_format=torch.channels_last
+            )
+            for parts in zip(*one, strict=True)
+        )
+
+    @cached_property
+    def _images(self) -> Tensor:
+        return self._images_of(self.asked)
+
+    def _images_of(self, asked: Sequence[Asked]) -> Tensor:
+        """Scaled pixels on the device."""
+        images = [
+            self.tools.inputs.read(pixels.tile.read) if pixels.image is None else pixels.image
+            for pixels, _ in asked
+        ]
+        return _filled(images, self.compute)
+
+    @cached_property
+    def _guidance(self) -> Tensor:
+        inputs = self.tools.inputs
+        card, shape = inputs.card, inputs.shape
+        drawn = [
+            card.guidance.draw(clicks, pixels.tile.read, len(card.classes), shape)
+            for pixels, clicks in self.asked
+        ]
+        return _filled(drawn, self.compute)
+
+
+def _filled(arrays: Sequence[NDArray[np.float32]], compute: Compute) -> Tensor:
+    """Arrays as a batch of always the same size, channels last, the rest zeros."""
+    if compute.batch == 1:
+        stacked = torch.from_numpy(arrays[0])[None]
+    else:
+        stacked = torch.zeros(compute.batch, *arrays[0].shape)
+        for i, array in enumerate(arrays):
+            stacked[i] = torch.from_numpy(array)
+    return stacked.to(compute.device, memory_format=torch.channels_last)

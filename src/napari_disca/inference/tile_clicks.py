@@ -1,0 +1,131 @@
+"""Which clicks reach into which tile."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from napari_disca.annotations.clicks import Click, Clicks, Merged
+from napari_disca.core.tiling import Tile, Tiling, Window
+from napari_disca.inference.network_view import NetworkView
+
+
+@dataclass(frozen=True)
+class TileClicks:
+    """The clicks that reach into each tile, on the network's grid.
+
+    Parameters
+    ----------
+    by_tile : mapping of int to Clicks
+        Tile index -> its clicks; tiles that no click reaches are absent.
+    clicks : Clicks
+        All of them, in pixels of the image.
+    """
+
+    by_tile: Mapping[int, Clicks]
+    clicks: Clicks = field(default_factory=Clicks)
+    #: Tile index -> fingerprint of its clicks, once it was asked for.
+    _digests: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def assign(cls, clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> TileClicks:
+        """Find the tiles of every click.
+
+        Parameters
+        ----------
+        clicks : Clicks
+            In pixels of the image.
+        """
+        guidance = inputs.card.guidance
+        there = inputs.network_clicks(clicks)
+        touched = _touched(there, inputs, tiling)
+        return cls({i: guidance.relevant(there, tile.read) for i, tile in touched.items()}, clicks)
+
+    def updated(self, clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> TileClicks:
+        """`assign` of other clicks; only the tiles that a difference touches are looked at.
+
+        So the thousandth click costs what the first one did.
+
+        Parameters
+        ----------
+        clicks : Clicks
+            In pixels of the image.
+        """
+        guidance = inputs.card.guidance
+        if guidance.drawing != "cone":
+            # In the authors' drawing a click can matter in tiles far from it, through others.
+            return TileClicks.assign(clicks, inputs, tiling)
+        gone, come, at_end = _difference(self.clicks, clicks)
+        added = inputs.network_clicks(Clicks(come))
+        touched = _touched(added, inputs, tiling)
+        if gone:
+            touched |= _touched(inputs.network_clicks(Clicks(gone)), inputs, tiling)
+        # Behind the others a tile's new clicks can be put without a look at the rest, unless they
+        # fall on a pixel of the network's grid that has one.
+        new = {click.pixel for click in added}
+        behind = (
+            at_end
+            and not gone
+            and not any(c.pixel in new for index in touched for c in self.by_tile.get(index, ()))
+        )
+        there = added if behind else inputs.network_clicks(clicks)
+        by_tile, digests = dict(self.by_tile), dict(self._digests)
+        for index, tile in touched.items():
+            digests.pop(index, None)
+            near = guidance.relevant(there, tile.read)
+            if behind:
+                near = by_tile.get(index, Clicks()).added(*near)
+            if near:
+                by_tile[index] = near
+            else:
+                by_tile.pop(index, None)
+        return TileClicks(by_tile, clicks, digests)
+
+    def of(self, tile: Tile) -> Clicks:
+        """Clicks that reach into this tile."""
+        return self.by_tile.get(tile.index, Clicks())
+
+    def digest(self, tile: int) -> str:
+        """Fingerprint of the clicks of a tile; empty if it has none."""
+        digest = self._digests.get(tile)
+        if digest is None:
+            clicks = self.by_tile.get(tile)
+            if clicks is None:
+                return ""
+            digest = self._digests[tile] = clicks_digest(clicks)
+        return digest
+
+
+def clicks_digest(clicks: Clicks) -> str:
+    """Fingerprint of some clicks on the network's grid."""
+    digest = hashlib.blake2b(np.stack(clicks.arrays()).tobytes(), digest_size=8)
+    for click in clicks:
+        if isinstance(click, Merged):
+            digest.update(np.stack(Clicks(click.clicks).arrays()).tobytes())
+    return digest.hexdigest()
+
+
+def _touched(clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> dict[int, Tile]:
+    """Tiles that clicks on the network's grid reach into, by index."""
+    reach = inputs.card.guidance.reach
+    return {
+        tile.index: tile
+        for click in clicks
+        for tile in tiling.touching(Window(click.row, click.col, 1, 1).grown(reach))
+    }
+
+
+def _difference(before: Clicks, after: Clicks) -> tuple[tuple[Click, ...], tuple[Click, ...], bool]:
+    """Clicks that went, those that came, and whether these are the last ones.
+
+    What both begin and end with is left out. That is a look at each pair, but by identity: one
+    verb changes one click, and the others stay the same objects.
+    """
+    old, new = before.items, after.items
+    most = min(len(old), len(new))
+    start = next((i for i in range(most) if old[i] is not new[i] and old[i] != new[i]), most)
+    end = next((i for i in range(most - start) if old[-1 - i] is not new[-1 - i]), most - start)
+    return old[start : len(old) - end], new[start : len(new) - end], end == 0

@@ -1,0 +1,110 @@
+"""Another kind of answer takes one class, whatever draws the map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from builders import make_tiny_network
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.batch.streaming import MapStream
+from napari_disca.core.events import finish
+from napari_disca.core.tiling import Window
+from napari_disca.inference.composition import Answer, Source
+from napari_disca.raster import open_raster
+from napari_disca.recipes import Disca
+from napari_disca.session.session import Session
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """The pretrained network's logits plus what points in its feature space say, and a strength."""
+
+    plain: Source
+    points: torch.Tensor
+    coefficients: torch.Tensor
+    strength: float
+    fallback: None = None
+
+    def compose(self, tiles):
+        return Answer(*tiles.ask(self.plain, guided=tiles.clicked, decode=self._decode))
+
+    def _decode(self, network, features, box):
+        logits = network.decode_window(features, box)
+        here = features[0][(..., *box.slices)]
+        alike = torch.einsum("bdhw,pd->bphw", here, self.points).tanh()
+        return (logits + self.strength * torch.einsum("bphw,pk->bkhw", alike, self.coefficients),)
+
+
+@dataclass(frozen=True)
+class Correcting:
+    """A script's recipe: the weights are hardly changed, the correction is composed on top."""
+
+    title: ClassVar[str] = "correction"
+    learns: ClassVar[bool] = True
+    continues: ClassVar[bool] = False
+    learner: Disca = field(default=Disca(passes=1, rate=1e-9, crop_size=64))
+    strength: float = 5.0
+
+    def windows(self, clicks, tiling):
+        return self.learner.windows(clicks, tiling)
+
+    def adapt(self, *args, **kwargs):
+        return self.learner.adapt(*args, **kwargs)
+
+    def composer(self, parts):
+        def look(compute):
+            crops = yield from parts.crops()
+            labels = torch.tensor([label for crop in crops for label in crop.labels])
+            return torch.nn.functional.one_hot(labels, 3).float() - 1 / 3
+
+        coefficients = yield from parts.once("coefficients", look)
+        points = torch.ones(len(coefficients), 8)
+        source = replace(parts.pretrained, name=parts.adapted.name)
+        return Corrected(source, points, coefficients, self.strength)
+
+
+CLICKS = Clicks((Click(20, 30, 2), Click(120, 160, 2)))
+
+
+@pytest.fixture
+def picture(monkeypatch):
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
+    return np.random.default_rng(0).integers(0, 255, (150, 200, 3)).astype(np.uint8)
+
+
+def maps(picture, compute, recipe):
+    session = Session(open_raster(picture), make_tiny_network(), compute=compute)
+    finish(session.predict(), session.handle)
+    session.set_clicks(CLICKS)
+    finish(session.refine(), session.handle)
+    finish(session.adapt(recipe), session.handle)
+    whole = Window.whole(session.raster.shape)
+    return session, session.maps["disir"].read(whole), session.maps["disca"].read(whole)
+
+
+def test_a_correction_in_feature_space_is_drawn_by_session_and_stream(picture, compute):
+    session, disir, disca = maps(picture, compute, Correcting())
+    assert (disca == 2).mean() > (disir == 2).mean() + 0.1, "the correction speaks for class 2"
+    stream = MapStream(session.inputs, session.network, compute, CLICKS)
+    adapted, _ = finish(stream.adapt(Correcting()))
+    for patch in adapted.patches():
+        np.testing.assert_array_equal(patch.labels, disca[patch.window.slices])
+    session.undo()
+    finish(session.refine(), session.handle)
+    whole = Window.whole(session.raster.shape)
+    np.testing.assert_array_equal(session.maps["disir"].read(whole), disir)
+    session.redo()
+    session.click(70, 80, 1)
+    finish(session.refine(), session.handle)
+    assert session.maps["disca"].read(whole)[70, 80] == 1
+
+
+def test_no_correction_gives_disirs_map(picture, compute):
+    _, disir, disca = maps(picture, compute, Correcting(strength=0.0))
+    np.testing.assert_array_equal(disca, disir)
