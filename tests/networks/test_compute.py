@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -44,3 +45,21 @@ def test_the_users_own_thread_settings_are_left_alone(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     keep_cores_free()
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def test_the_memory_that_counts_is_that_of_the_device_in_use(monkeypatch):
+    """A small card beside a large one: which of them is used says how many tiles fit."""
+
+    def properties(device):
+        index = (
+            torch.device(device).index
+            if isinstance(device, str)
+            else getattr(device, "index", device)
+        )
+        return SimpleNamespace(total_memory=(4 << 30, 24 << 30)[1 if index is None else index])
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
+    assert Compute.choose("cuda").batch == 8

@@ -134,5 +134,5 @@ def _batch(device: str) -> int:
     """Tiles that keep a device busy: a CPU is busy with one, and no faster per tile with more."""
     if device != "cuda":
         return 1
-    memory = torch.cuda.get_device_properties(0).total_memory
+    memory = torch.cuda.get_device_properties(torch.device(device)).total_memory
     return 8 if memory > 12 << 30 else 4 if memory > 6 << 30 else 2
