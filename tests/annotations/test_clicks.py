@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -291,3 +292,56 @@ def test_drawing_no_clicks_gives_zeros_of_the_right_shape():
         maps = guidance.draw(Clicks(), Window(3, 4, 5, 6), 7, (50, 50))
         assert maps.shape == (7, 5, 6)
         assert not maps.any()
+
+
+def test_a_history_of_many_clicks_shares_them():
+    """4 000 steps of up to 4 000 clicks took 65 MB."""
+    tracemalloc.start()
+    try:
+        clicks = Clicks()
+        history = [clicks]
+        for i in range(4000):
+            clicks = clicks.added(Click(i, 7 * i % 1000, i % 5))
+            history.append(clicks)
+        before = clicks
+        history.append(clicks := clicks.replaced(clicks.items[1234], Click(9000, 3, 1)))
+        history.append(clicks := clicks.removed(clicks.items[77]))
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < 8e6
+    assert len(clicks) == 3999
+    assert [len(step) for step in history[:4001]] == list(range(4001))
+    assert sum(a is not b for a, b in zip(before, history[-2], strict=True)) == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_clicks_in_blocks_are_clicks_in_a_row(data):
+    """Against one list, and with blocks of three."""
+    click = st.builds(Click, st.integers(0, 5), st.integers(0, 5), st.integers(0, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_disca.annotations.clicks._BLOCK", 3)
+        clicks, row = Clicks(), []
+        for _ in range(data.draw(st.integers(0, 30))):
+            what = data.draw(st.sampled_from(["add", "remove", "replace"]))
+            if what == "add" or not row:
+                new = data.draw(st.lists(click, min_size=1, max_size=8))
+                for one in new:
+                    row = [c for c in row if c.pixel != one.pixel] + [one]
+                clicks = clicks.added(*new)
+            elif what == "remove":
+                gone = data.draw(st.lists(st.sampled_from(row), max_size=8))
+                row = [c for c in row if c not in gone]
+                clicks = clicks.removed(*gone)
+            else:
+                old, new = data.draw(st.sampled_from(row)), data.draw(click)
+                row = [new if c == old else c for c in row if c == old or c.pixel != new.pixel]
+                clicks = clicks.replaced(old, new)
+            assert list(clicks) == row
+            assert clicks.items == tuple(row)
+            assert len(clicks) == len(row)
+            assert clicks == Clicks(row)
+            assert hash(clicks) == hash(Clicks(row))
+            assert all(c in clicks for c in row)
+        assert clicks != Clicks([*row, Click(9, 9, 0)])

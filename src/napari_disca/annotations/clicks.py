@@ -7,9 +7,11 @@ from the clicks that can be seen in it, and looks the same whichever window it i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
+from operator import is_
 from typing import Literal
 
 import numpy as np
@@ -20,6 +22,8 @@ from scipy.spatial import cKDTree
 from napari_disca.core.errors import ClickError
 from napari_disca.core.tiling import Window
 
+#: Clicks that are held together.
+_BLOCK = 64
 #: OpenCV's 3 x 3 chamfer weights for ``DIST_L2``: a horizontal and a diagonal step.
 _STEP, _DIAGONAL = 0.955, 1.3693
 #: A pixel lit by one click reaches 4 up/left and 5 down/right (an even kernel has no centre).
@@ -53,39 +57,83 @@ class Merged(Click):
     clicks: tuple[Click, ...] = ()
 
 
-@dataclass(frozen=True)
 class Clicks:
     """The user's clicks, oldest first; a value: every change returns another.
 
-    A pixel holds one click: of two on the same pixel the latest wins.
+    A pixel holds one click: of two on the same pixel the latest wins. Clicks are held in blocks,
+    and a change leaves alone all blocks but one, so that a history of thousands of clicks takes
+    little more room than its last step.
+
+    Parameters
+    ----------
+    items : iterable of Click
     """
 
-    items: tuple[Click, ...] = field(default=())
+    __slots__ = ("_blocks", "_count")
 
-    def __post_init__(self) -> None:
-        latest: dict[tuple[int, int], Click] = {}
-        for click in self.items:
-            latest.pop(click.pixel, None)
-            latest[click.pixel] = click
-        object.__setattr__(self, "items", tuple(latest.values()))
+    _blocks: tuple[tuple[Click, ...], ...]
+    _count: int
+
+    def __init__(self, items: Iterable[Click] = ()) -> None:
+        self._fill(_blocks_of(_latest(items)))
+
+    @classmethod
+    def _from(cls, blocks: Iterable[tuple[Click, ...]]) -> Clicks:
+        """Clicks of blocks in which no pixel comes twice."""
+        clicks = cls.__new__(cls)
+        clicks._fill(blocks)
+        return clicks
+
+    def _fill(self, blocks: Iterable[tuple[Click, ...]]) -> None:
+        filled = tuple(block for block in blocks if block)
+        self._count = sum(map(len, filled))
+        if len(filled) > 2 * (self._count // _BLOCK) + 8:  # much was removed
+            filled = tuple(_blocks_of(tuple(chain.from_iterable(filled))))
+        self._blocks = filled
+
+    @property
+    def items(self) -> tuple[Click, ...]:
+        """All clicks."""
+        return tuple(chain.from_iterable(self._blocks))
 
     def __len__(self) -> int:
-        return len(self.items)
+        return self._count
 
     def __iter__(self) -> Iterator[Click]:
-        return iter(self.items)
+        return chain.from_iterable(self._blocks)
 
     def __contains__(self, click: object) -> bool:
-        return click in self.items
+        return any(click in block for block in self._blocks)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Clicks):
+            return NotImplemented
+        # What is shared is equal without a look.
+        return self is other or (
+            self._count == other._count
+            and (self._blocks == other._blocks or self.items == other.items)
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.items)
+
+    def __repr__(self) -> str:
+        return f"Clicks({self.items!r})"
 
     def added(self, *clicks: Click) -> Clicks:
         """Clicks with these added at the end."""
-        return Clicks((*self.items, *clicks))
+        new = _latest(clicks)
+        if not new:
+            return self
+        pixels = {click.pixel for click in new}
+        blocks = self._mapped(lambda click: None if (click.row, click.col) in pixels else click)
+        last = blocks.pop() if blocks and len(blocks[-1]) < _BLOCK else ()
+        return Clicks._from([*blocks, *_blocks_of((*last, *new))])
 
     def removed(self, *clicks: Click) -> Clicks:
         """Clicks without these."""
         gone = set(clicks)
-        return Clicks(tuple(click for click in self.items if click not in gone))
+        return Clicks._from(self._mapped(lambda click: None if click in gone else click))
 
     def replaced(self, old: Click, new: Click) -> Clicks:
         """Clicks with `new` in the place (and age) of `old`.
@@ -95,14 +143,28 @@ class Clicks:
         ClickError
             If `old` is not among the clicks.
         """
-        if old not in self.items:
+        if old not in self:
             raise ClickError(f"there is no click of class {old.label} at {old.pixel} to move")
-        others = [c for c in self.items if c == old or c.pixel != new.pixel]
-        return Clicks(tuple(new if click == old else click for click in others))
+
+        def change(click: Click) -> Click | None:
+            if click == old:
+                return new
+            return None if (click.row, click.col) == new.pixel else click
+
+        return Clicks._from(self._mapped(change))
+
+    def _mapped(self, change: Callable[[Click], Click | None]) -> list[tuple[Click, ...]]:
+        """Blocks of changed clicks (None: removed), the same ones where nothing changes."""
+        mapped = []
+        for block in self._blocks:
+            changed = tuple(map(change, block))
+            same = all(map(is_, changed, block))
+            mapped.append(block if same else tuple(c for c in changed if c is not None))
+        return mapped
 
     def inside(self, window: Window) -> Clicks:
         """Only the clicks on pixels of `window`."""
-        return Clicks(tuple(click for click in self.items if click.pixel in window))
+        return Clicks(click for click in self if click.pixel in window)
 
     def checked(self, shape: tuple[int, int], classes: int) -> Clicks:
         """Return self.
@@ -113,7 +175,7 @@ class Clicks:
             If a click lies outside a raster of this shape or its class does not exist.
         """
         whole = Window.whole(shape)
-        for click in self.items:
+        for click in self:
             if click.pixel not in whole:
                 raise ClickError(
                     f"the click at row {click.row}, column {click.col} lies outside the image of "
@@ -128,9 +190,22 @@ class Clicks:
 
     def arrays(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
         """Rows, columns and labels as integer arrays of shape ``(len(self),)``."""
-        table = np.array([(c.row, c.col, c.label) for c in self.items], dtype=np.intp)
+        table = np.array([(c.row, c.col, c.label) for c in self], dtype=np.intp)
         rows, cols, labels = table.reshape(-1, 3).T
         return rows, cols, labels
+
+
+def _latest(clicks: Iterable[Click]) -> tuple[Click, ...]:
+    """Clicks of which no other one on the same pixel is younger."""
+    latest: dict[tuple[int, int], Click] = {}
+    for click in clicks:
+        latest.pop(click.pixel, None)
+        latest[click.pixel] = click
+    return tuple(latest.values())
+
+
+def _blocks_of(clicks: tuple[Click, ...]) -> list[tuple[Click, ...]]:
+    return [clicks[start : start + _BLOCK] for start in range(0, len(clicks), _BLOCK)]
 
 
 @dataclass(frozen=True, slots=True)
