@@ -16,12 +16,10 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from builders import make_card
-from napari_disca.annotations.areas import Area
-from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import ExportError, RasterError
 from napari_disca.core.events import Progress, finish
 from napari_disca.core.tiling import Window
-from napari_disca.exports import EXPORTS, export_for, read_legend, write_geotiff
+from napari_disca.exports import read_legend, write_geotiff
 from napari_disca.networks import LandClass
 from napari_disca.raster import ArrayRaster, open_raster, quiet_opening
 
@@ -299,21 +297,3 @@ def test_requests_that_cannot_be(tmp_path):
     with pytest.raises(ExportError, match=r"cannot write .*map\.tif"):
         save(labels, tmp_path / "file" / "map.tif")
     assert sorted(files(tmp_path)) == ["file"]
-
-
-def test_every_format_of_the_table_writes(tmp_path):
-    raster = make_raster((40, 50))
-    content = {
-        "labels": Painted((40, 50)),
-        "clicks": Clicks((Click(3, 4, 1),)),
-        "areas": (Area.rectangle(Window(3, 4, 20, 20)),),
-    }
-    for name, export in EXPORTS.items():
-        path = tmp_path / f"{name}{export.suffixes[0]}"
-        job = export.write(content[export.content], path, raster=raster, classes=CLASSES)
-        assert next(job).stage == "saving"
-        assert finish(job) == path
-        assert path.stat().st_size > 0
-        assert export_for(str(path).upper(), export.content) is export
-    with pytest.raises(ExportError, match=r"end its name with \.tif, \.tiff"):
-        export_for("map.geojson", "labels")

@@ -337,7 +337,7 @@ class _Work:
         import torch
 
         from napari_disca.batch.streaming import MapStream
-        from napari_disca.exports import read_made_with
+        from napari_disca.exports import made_with_of
         from napari_disca.networks.compute import Compute
         from napari_disca.raster import fingerprint
 
@@ -357,7 +357,7 @@ class _Work:
                 stream.made_with,
             )
             item.order, item.tiles = order, tuple(len(run) for run in stream.runs)
-        if item.output.exists() and read_made_with(item.output) == order.made_with:
+        if item.output.exists() and made_with_of(item.output) == order.made_with:
             shutil.rmtree(order.folder, ignore_errors=True)
             item.done = MapDone(item.image, item.output, made=False)
             return
@@ -470,7 +470,7 @@ def finish_map(order: _Order) -> tuple[int, ...]:
         Runs of tiles whose files were damaged or not there; then there is no GeoTIFF.
     """
     from napari_disca.batch.streaming import GrowingMap
-    from napari_disca.exports import write_geotiff
+    from napari_disca.exports import write_map
 
     stream = _stream(order)
     inputs = stream.inputs
@@ -478,7 +478,7 @@ def finish_map(order: _Order) -> tuple[int, ...]:
     if lacking:
         return lacking
     labels = GrowingMap(inputs.raster.shape, _parts(order, stream))
-    job = write_geotiff(
+    job = write_map(
         labels,
         order.output,
         raster=inputs.raster,

@@ -29,7 +29,7 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Job, Note, Patch, Progress
 from napari_disca.core.tiling import Tile, Window
-from napari_disca.exports import write_geotiff
+from napari_disca.exports import write_map
 from napari_disca.inference.composition import AnswerComposer
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predicted, Predictor
@@ -167,7 +167,7 @@ class MapStream:
                 yield Patch("stream", pixels.window, predicted.labels, pixels.tile.index)
 
     def write(self, path: str | os.PathLike[str], workers: int = 1) -> Job[Path]:
-        """Job that makes the map and writes it as a GeoTIFF; see `write_geotiff`.
+        """Job that makes the map and writes it in the format that its name asks for.
 
         Yields
         ------
@@ -185,7 +185,7 @@ class MapStream:
             labels = GrowingMap(
                 self.inputs.raster.shape, _counted(patches, len(tiling_for(self.inputs)))
             )
-            written: Path = yield from write_geotiff(
+            written: Path = yield from write_map(
                 labels,
                 path,
                 raster=self.inputs.raster,
@@ -201,7 +201,7 @@ def _nothing_checked(_locks: tuple[Lock, ...], _seed: int) -> Job[Clicks]:
 
 
 class GrowingMap:
-    """A label map of which only the rows being made are held; `write_geotiff` reads it.
+    """A label map of which only the rows being made are held; an export reads it.
 
     Parameters
     ----------

@@ -385,9 +385,9 @@ def _handled(session: Any) -> Any:
 
 
 def _save_map(session: Any, name: str, output: Path) -> None:
-    from napari_disca.exports import write_geotiff
+    from napari_disca.exports import write_map
 
-    job = write_geotiff(session.maps[name], output, raster=session.raster, classes=session.classes)
+    job = write_map(session.maps[name], output, raster=session.raster, classes=session.classes)
     _say(str(finish(job, Console())))
     session.exported(name, str(output))
 

@@ -26,15 +26,18 @@ def map_paths(images: Sequence[Path], output: str) -> list[Path]:
     ExportError
         If a map cannot be written there.
     """
+    from napari_disca.exports import exports_of
+
+    suffixes = [suffix for export in exports_of("labels") for suffix in export.suffixes]
     folder = Path(output)
     slash = output.endswith(tuple(filter(None, (os.sep, os.altsep))))
     if len(images) == 1 and not slash and not folder.is_dir():
         return [checked(folder, images)]
     if folder.exists() and not folder.is_dir():
         raise ExportError(f"{folder} is a file; name a folder for {len(images)} maps")
-    if not slash and folder.suffix.lower() in (".tif", ".tiff") and not folder.is_dir():
+    if not slash and folder.suffix.lower() in suffixes and not folder.is_dir():
         raise ExportError(f"{folder} is one file for {len(images)} maps; name a folder")
-    paths = [folder / f"{image.stem}_labels.tif" for image in images]
+    paths = [folder / f"{image.stem}_labels{suffixes[0]}" for image in images]
     if len(set(paths)) < len(paths):
         raise DiscaError("two of the images have the same name; predict them into two folders")
     return [checked(path, images) for path in paths]
@@ -46,7 +49,7 @@ def checked(path: Path, inputs: Sequence[Path]) -> Path:
     Raises
     ------
     ExportError
-        If its name says nothing of GeoTIFF, it is a folder or an input, or cannot be written.
+        If its name asks for no format, it is a folder or an input, or cannot be written.
     """
     from napari_disca.exports import check_output, export_for
 

@@ -7,27 +7,38 @@ from __future__ import annotations
 
 from napari_disca.exports.clicks import LoadedClicks, load_clicks, read_clicks, write_clicks
 from napari_disca.exports.geotiff import (
-    GrowingLabels,
-    Labels,
     check_output,
     read_legend,
     read_made_with,
     write_geotiff,
 )
+from napari_disca.exports.labels import GrowingLabels, Labels, in_memory
 from napari_disca.exports.locks import read_locks, write_locks
 from napari_disca.exports.point_files import CLICK_SUFFIXES
-from napari_disca.exports.table import EXPORTS, Export, export_for
+from napari_disca.exports.table import (
+    EXPORTS,
+    Content,
+    Export,
+    export_for,
+    exports_of,
+    made_with_of,
+    write_map,
+)
 
 __all__ = [
     "CLICK_SUFFIXES",
     "EXPORTS",
+    "Content",
     "Export",
     "GrowingLabels",
     "Labels",
     "LoadedClicks",
     "check_output",
     "export_for",
+    "exports_of",
+    "in_memory",
     "load_clicks",
+    "made_with_of",
     "read_clicks",
     "read_legend",
     "read_locks",
@@ -35,4 +46,5 @@ __all__ = [
     "write_clicks",
     "write_geotiff",
     "write_locks",
+    "write_map",
 ]

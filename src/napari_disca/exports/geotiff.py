@@ -12,14 +12,12 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-import numpy as np
 import rasterio
 import rasterio.windows
 import tifffile
-from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
@@ -27,6 +25,7 @@ from rasterio.errors import RasterioError
 from napari_disca.core.errors import CardError, ExportError, RasterError, is_unicode
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
+from napari_disca.exports.labels import ChangingLabels, GrowingLabels, Labels
 from napari_disca.raster import Raster, quiet_opening
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.label_pyramid import NO_DATA
@@ -45,33 +44,6 @@ _TAG = "CLASS_{}"
 _MADE_WITH = "NAPARI_DISCA_MADE_WITH"
 # GDAL's GDALRATFieldType and GDALRATFieldUsage: integer 0, string 2; value 5, name 2, red 6 ...
 _COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
-
-
-class Labels(Protocol):
-    """A label map read window by window, for instance a `LabelPyramid`."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-
-    def read(self, window: Window) -> NDArray[np.uint8]:
-        """Class ids of a window; 255 where there is no data."""
-
-
-@runtime_checkable
-class ChangingLabels(Labels, Protocol):
-    """A label map that may be painted while it is written, for instance a `LabelPyramid`."""
-
-    def snapshot(self) -> Labels:
-        """The map as it is now, whatever is painted later."""
-
-
-@runtime_checkable
-class GrowingLabels(Labels, Protocol):
-    """A label map that is made from top to bottom while it is written."""
-
-    def grow(self, bottom: int) -> Iterator[Any]:
-        """Make the rows above `bottom`, which are read next; yields events."""
 
 
 def write_geotiff(

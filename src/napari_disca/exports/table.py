@@ -1,18 +1,27 @@
-"""The table of export formats."""
+"""The table of export formats.
+
+It decides what the command line, the dialogs, napari's *Save*, streaming and Dask write.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from napari_disca.core.errors import ExportError
 from napari_disca.core.events import Job, Progress
 from napari_disca.exports.clicks import write_clicks
-from napari_disca.exports.geotiff import write_geotiff
+from napari_disca.exports.geotiff import check_output, read_made_with, write_geotiff
+from napari_disca.exports.labels import ChangingLabels, Labels
 from napari_disca.exports.locks import write_locks
+from napari_disca.raster import Raster
+
+if TYPE_CHECKING:
+    # `networks` costs torch, which the table should not pay for.
+    from napari_disca.networks.card import LandClass
 
 #: What a format holds: a label map, the clicks that made it, or the areas that were checked.
 Content: TypeAlias = Literal["labels", "clicks", "areas"]
@@ -32,13 +41,18 @@ class Export:
         Endings of its file names, lower case, the usual one first.
     write : callable
         ``write(content, path, *, raster, classes)`` is the job that writes it and returns its
-        path.
+        path. Of labels (see `exports.labels.Labels`) it also takes ``made_with``, a fingerprint of
+        all that the map depends on, and keeps it if it can.
+    made_with : callable
+        ``made_with(path)`` is the fingerprint that a file was written with; empty where the format
+        does not keep it. Then a map is made again rather than taken for finished.
     """
 
     title: str
     content: Content
     suffixes: tuple[str, ...]
     write: Callable[..., Job[Path]]
+    made_with: Callable[[Path], str] = lambda path: ""
 
 
 def _at_once(write: Callable[..., Path]) -> Callable[..., Job[Path]]:
@@ -53,7 +67,9 @@ def _at_once(write: Callable[..., Path]) -> Callable[..., Job[Path]]:
 
 #: Name -> format.
 EXPORTS: dict[str, Export] = {
-    "geotiff": Export("GeoTIFF label map", "labels", (".tif", ".tiff"), write_geotiff),
+    "geotiff": Export(
+        "GeoTIFF label map", "labels", (".tif", ".tiff"), write_geotiff, read_made_with
+    ),
     "geojson": Export("GeoJSON clicks", "clicks", (".geojson", ".json"), _at_once(write_clicks)),
     "geojson areas": Export(
         "GeoJSON checked areas", "areas", (".geojson", ".json"), _at_once(write_locks)
@@ -69,9 +85,59 @@ def export_for(path: str | os.PathLike[str], content: Content) -> Export:
     ExportError
         If no format for this content has that ending.
     """
-    known = [export for export in EXPORTS.values() if export.content == content]
-    for export in known:
+    for export in exports_of(content):
         if Path(path).suffix.lower() in export.suffixes:
             return export
-    endings = ", ".join(suffix for export in known for suffix in export.suffixes)
+    endings = ", ".join(suffix for export in exports_of(content) for suffix in export.suffixes)
     raise ExportError(f"{path} does not say how to write {content}; end its name with {endings}")
+
+
+def exports_of(content: Content) -> list[Export]:
+    """Formats for a content, the usual one first."""
+    return [export for export in EXPORTS.values() if export.content == content]
+
+
+def write_map(
+    labels: Labels,
+    path: str | os.PathLike[str],
+    *,
+    raster: Raster,
+    classes: Sequence[LandClass],
+    made_with: str = "",
+) -> Job[Path]:
+    """Job that writes a label map in the format that its name asks for.
+
+    What is written is the map as it is when this is called, whatever is painted meanwhile.
+
+    Parameters
+    ----------
+    labels : Labels
+    path : str or path
+    raster : Raster
+        The image.
+    classes : sequence of LandClass
+        Class ``i`` is the map's value ``i``.
+    made_with : str
+        Fingerprint of all that the map depends on, for `made_with_of`.
+
+    Returns
+    -------
+    Job of Path
+        Yields `Progress`, returns `path`.
+
+    Raises
+    ------
+    ExportError
+        At once if no format has that ending, or the file is the image; by the job if the file
+        cannot be written or the labels do not fit.
+    """
+    path = Path(path)
+    export = export_for(path, "labels")
+    check_output(path, [raster.path] if raster.path is not None else [])
+    still = labels.snapshot() if isinstance(labels, ChangingLabels) else labels
+    return export.write(still, path, raster=raster, classes=classes, made_with=made_with)
+
+
+def made_with_of(path: str | os.PathLike[str]) -> str:
+    """Fingerprint that `write_map` was given; empty if it is not known or the map is not whole."""
+    return export_for(path, "labels").made_with(Path(path))

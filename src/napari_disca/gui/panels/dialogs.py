@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-_GEOJSON = "GeoJSON (*.geojson *.json)"
+from napari_disca.exports import CLICK_SUFFIXES, Content, exports_of
 
 
 def labels_file(parent: QWidget, raster: Any, name: str) -> Path | None:
@@ -16,48 +16,63 @@ def labels_file(parent: QWidget, raster: Any, name: str) -> Path | None:
     file, _ = QFileDialog.getSaveFileName(
         parent,
         f"Save the {name} map",
-        str(start.with_name(f"{start.stem}_{name.lower()}.tif")),
-        "GeoTIFF (*.tif *.tiff)",
+        str(start.with_name(f"{start.stem}_{name.lower()}{_usual('labels')}")),
+        file_filter("labels"),
     )
-    return _ending(file, ".tif")
+    return _ending(file, _usual("labels"))
 
 
 def clicks_file(parent: QWidget, raster: Any) -> Path | None:
     """Where to save the clicks."""
     start = Path(raster.path or "clicks.tif")
     file, _ = QFileDialog.getSaveFileName(
-        parent, "Save the clicks", str(start.with_name(f"{start.stem}_clicks.geojson")), _GEOJSON
+        parent,
+        "Save the clicks",
+        str(start.with_name(f"{start.stem}_clicks{_usual('clicks')}")),
+        file_filter("clicks"),
     )
-    return _ending(file, ".geojson")
+    return _ending(file, _usual("clicks"))
 
 
 def clicks_to_load(parent: QWidget, raster: Any) -> Path | None:
     """Which clicks to add."""
     start = str(raster.path.parent) if raster is not None and raster.path else ""
-    file, _ = QFileDialog.getOpenFileName(parent, "Load clicks", start, _clicks_filter())
+    file, _ = QFileDialog.getOpenFileName(
+        parent, "Load clicks", start, _filter("Clicks", CLICK_SUFFIXES)
+    )
     return Path(file) if file else None
-
-
-def _clicks_filter() -> str:
-    from napari_disca.exports import CLICK_SUFFIXES
-
-    return f"Clicks ({' '.join(f'*{suffix}' for suffix in CLICK_SUFFIXES)})"
 
 
 def areas_file(parent: QWidget, raster: Any) -> Path | None:
     """Where to save the locked areas."""
     start = Path(raster.path or "areas.tif")
     file, _ = QFileDialog.getSaveFileName(
-        parent, "Save the areas", str(start.with_name(f"{start.stem}_areas.geojson")), _GEOJSON
+        parent,
+        "Save the areas",
+        str(start.with_name(f"{start.stem}_areas{_usual('areas')}")),
+        file_filter("areas"),
     )
-    return _ending(file, ".geojson")
+    return _ending(file, _usual("areas"))
 
 
 def areas_to_load(parent: QWidget, raster: Any) -> Path | None:
     """Which areas to lock."""
     start = str(raster.path.parent) if raster is not None and raster.path else ""
-    file, _ = QFileDialog.getOpenFileName(parent, "Load areas", start, _GEOJSON)
+    file, _ = QFileDialog.getOpenFileName(parent, "Load areas", start, "GeoJSON (*.geojson *.json)")
     return Path(file) if file else None
+
+
+def file_filter(content: Content) -> str:
+    """Formats of a content as a file dialog wants them, the usual one first."""
+    return ";;".join(_filter(export.title, export.suffixes) for export in exports_of(content))
+
+
+def _filter(title: str, suffixes: tuple[str, ...]) -> str:
+    return f"{title} ({' '.join(f'*{suffix}' for suffix in suffixes)})"
+
+
+def _usual(content: Content) -> str:
+    return exports_of(content)[0].suffixes[0]
 
 
 def _ending(file: str, suffix: str) -> Path | None:

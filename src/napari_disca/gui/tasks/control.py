@@ -16,7 +16,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import DiscaError, explained
-from napari_disca.core.events import Job, Note, Progress
+from napari_disca.core.events import Job, Note, Progress, finish
+from napari_disca.exports import Content, export_for, write_map
 from napari_disca.gui.tasks.opening import Opening, Resumed
 from napari_disca.gui.tasks.worker import JobWorker, job_threads
 from napari_disca.gui.viewer.layers import SessionLayers
@@ -247,20 +248,9 @@ class Control(QObject):
             show_warning(f"Select areas in the layer '{AREAS}' first (its tool with the arrow)")
 
     def save_areas(self, path: Path) -> None:
-        """Write the locked areas as GeoJSON."""
-        from napari_disca.exports import write_locks
-
-        session = self.session
-        if session is not None and self._guarded(
-            lambda: write_locks(
-                [lock.area for lock in session.locks],
-                path,
-                raster=session.raster,
-                classes=session.classes,
-            )
-        ):
-            session.exported("areas", str(path))
-            show_info(f"Saved {path}")
+        """Write the locked areas in the format that the file's name asks for."""
+        if self.session is not None:
+            self._save_small("areas", [lock.area for lock in self.session.locks], path)
 
     def load_areas(self, path: Path) -> None:
         """Lock the areas of a GeoJSON file as the map shows them now."""
@@ -292,18 +282,16 @@ class Control(QObject):
         self._say(said)
 
     def save_labels(self, name: str, path: Path) -> None:
-        """Write a map as GeoTIFF."""
-        from napari_disca.exports import write_geotiff
-
+        """Write a map in the format that its name asks for."""
         session = self.session
-        if session is not None:
+        if session is not None and self._guarded(lambda: export_for(path, "labels")):
             missing = 0.0
 
             def write() -> Job[Path]:
                 nonlocal missing
                 missing = 1 - session.up_to_date(name)
                 canvas, raster, classes = session.maps[name], session.raster, session.classes
-                return write_geotiff(canvas, path, raster=raster, classes=classes)
+                return write_map(canvas, path, raster=raster, classes=classes)
 
             # A map that is finished is saved as it is now, whatever is done before its turn comes;
             # one that is being drawn, when it is finished.
@@ -322,16 +310,21 @@ class Control(QObject):
             self._ask(Task("file", write if now is None else lambda: now, say))
 
     def save_clicks(self, path: Path) -> None:
-        """Write the clicks as GeoJSON."""
-        from napari_disca.exports import write_clicks
+        """Write the clicks in the format that the file's name asks for."""
+        if self.session is not None:
+            self._save_small("clicks", self.session.clicks, path)
 
+    def _save_small(self, content: Content, what: object, path: Path) -> None:
+        """Write what takes no time to write."""
         session = self.session
         if session is not None and self._guarded(
-            lambda: write_clicks(
-                session.clicks, path, raster=session.raster, classes=session.classes
+            lambda: finish(
+                export_for(path, content).write(
+                    what, path, raster=session.raster, classes=session.classes
+                )
             )
         ):
-            session.exported("clicks", str(path))
+            session.exported(content, str(path))
             show_info(f"Saved {path}")
 
     def load_clicks(self, path: Path) -> None:
