@@ -33,8 +33,9 @@ class Area:
     Parameters
     ----------
     rings : tuple of rings
-        The outline, then its holes. Corners are ``(row, col)`` as fractions of pixels: pixel
-        ``(0, 0)`` reaches from 0 to 1, so its centre is at 0.5.
+        Outlines and their holes, in any order: what an odd number of rings enclose belongs to the
+        area. Corners are ``(row, col)`` as fractions of pixels: pixel ``(0, 0)`` reaches from 0 to
+        1, so its centre is at 0.5.
 
     Raises
     ------
@@ -72,7 +73,7 @@ class Area:
         object.__setattr__(self, "rings", tuple(snapped))
         digest = hashlib.blake2b(repr(self.rings).encode(), digest_size=8).hexdigest()
         object.__setattr__(self, "digest", digest)
-        rows, cols = zip(*snapped[0], strict=True)
+        rows, cols = zip(*(corner for ring in snapped for corner in ring), strict=True)
         top, left = math.floor(min(rows)), math.floor(min(cols))
         bottom, right = math.ceil(max(rows)), math.ceil(max(cols))
         object.__setattr__(self, "window", Window.from_bounds(top, left, bottom, right))

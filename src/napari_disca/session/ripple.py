@@ -1,0 +1,421 @@
+"""The *ripple*: what an adaptation changed, as a list of regions, the largest first.
+
+Two label maps are compared at full resolution. A region is what is connected (8 neighbours) and
+went from one class to one other. The comparison goes through the image in strips, so that it needs
+no more memory than a few of them, whatever the image's size; what a region is made of in several
+strips is joined as they come.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import rasterio.features
+from affine import Affine
+from numpy.typing import NDArray
+
+from napari_disca.annotations.areas import Area
+from napari_disca.core.events import Job
+from napari_disca.core.tiling import Window
+from napari_disca.session.label_runs import Ints, Regions, Runs, grouped
+from napari_disca.storage.label_pyramid import NO_DATA
+
+#: ``certainty(rows, cols)``: 0 to 1 for some pixels, NaN where it is not known.
+Certainty: TypeAlias = Callable[[Ints, Ints], NDArray[np.float64]]
+
+#: Pixels that are compared at once.
+_STRIP = 1 << 23
+#: Regions that are listed; of smaller ones it is said how many there are.
+_MOST = 10_000
+#: Regions of an interim list.
+_SOON = 200
+#: Seconds between two interim lists, at least.
+_PAUSE = 0.25
+#: Side of the pieces whose outlines are drawn at once.
+_PIECE = 2048
+#: Corners of one area, at most: below what an `Area` takes.
+_CORNERS = 50_000
+
+
+class LabelMap(Protocol):
+    """What is compared: a `LabelPyramid`, or a `Snapshot` of one."""
+
+    shape: tuple[int, int]
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Class ids of a window; 255 where nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Connected pixels that went from one class to another.
+
+    Attributes
+    ----------
+    before, after : int
+        Class ids.
+    area : int
+        In pixels.
+    window : Window
+        Smallest that holds it.
+    pixel : (int, int)
+        Row and column of a pixel that belongs to it.
+    certainty : float or None
+        How sure the network is of the new class there, 0 to 1, on the mean; None if not known.
+    square_metres : float or None
+        None where the image has no ground resolution.
+    complete : bool
+        False while parts of it may lie where nobody has looked yet: it can be larger then, and
+        one region with another of the list.
+    """
+
+    before: int
+    after: int
+    area: int
+    window: Window
+    pixel: tuple[int, int]
+    certainty: float | None = None
+    square_metres: float | None = None
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RippleSoFar:
+    """Event: the largest regions that are known so far; some are not `Region.complete`.
+
+    Attributes
+    ----------
+    regions : tuple of Region
+        The largest first.
+    done, total : int
+        Pixels that were looked at, of those that are to be.
+    """
+
+    regions: tuple[Region, ...]
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ripple:
+    """All that is different between two maps.
+
+    Attributes
+    ----------
+    regions : tuple of Region
+        The largest first; equal ones as they lie. All of them are complete.
+    changed : int
+        Pixels that are different, those of unlisted regions included.
+    unlisted : int
+        How many regions are not listed: smaller than asked for, or beyond the largest 10 000.
+    missing : int
+        Tiles that are still to be drawn, so that nothing is known of them.
+    """
+
+    regions: tuple[Region, ...]
+    changed: int
+    unlisted: int
+    missing: int = 0
+
+
+def compare(
+    before: LabelMap,
+    after: LabelMap,
+    windows: Sequence[Window],
+    *,
+    first: Sequence[Window] = (),
+    min_area: int = 1,
+    certainty: Certainty | None = None,
+    pixel_area: float | None = None,
+) -> Job[Ripple]:
+    """Job that finds what is different between two maps of one image.
+
+    Parameters
+    ----------
+    before, after : LabelMap
+        Read from the thread that runs the job; they must not change meanwhile.
+    windows : sequence of Window
+        Where they may differ; windows that do not overlap, for instance what tiles keep.
+    first : sequence of Window
+        Where to look first: what is in view. The regions there are told at once, as far as they
+        can be seen there.
+    min_area : int
+        Smaller regions are not listed, in pixels (the *minimum mapping unit*).
+    certainty : callable, optional
+    pixel_area : float, optional
+        Square metres of a pixel.
+
+    Yields
+    ------
+    RippleSoFar
+    """
+    search = _Search(before, after, min_area, certainty, pixel_area)
+    whole = Window.whole(before.shape)
+    windows = [window & whole for window in windows if window & whole]
+    total = sum(window.size for window in windows)
+    soon: list[Region] = []
+    for glance in first:
+        soon += search.glance(windows, glance & whole)
+        yield RippleSoFar(_ordered(soon)[:_SOON], 0, total)
+    done, told = 0, time.monotonic()
+    for top, bottom, there in strips(windows, whole.width):
+        search.look(top, bottom, there)
+        done += sum(window.size for window in there)
+        if time.monotonic() > told + _PAUSE and done < total:
+            soon = [region for region in soon if region.window.top >= bottom]
+            yield RippleSoFar(_ordered((*search.largest(), *soon))[:_SOON], done, total)
+            told = time.monotonic()
+    return search.result()
+
+
+class _Search:
+    """The comparison as far as it has come: regions that are complete, and those that go on."""
+
+    def __init__(
+        self,
+        before: LabelMap,
+        after: LabelMap,
+        min_area: int,
+        certainty: Certainty | None,
+        pixel_area: float | None,
+    ) -> None:
+        self._maps = before, after
+        self._min_area = max(1, min_area)
+        self._certainty = certainty
+        self._pixel_area = pixel_area
+        #: Regions that reach the last row that was looked at, that row's runs, and whose they are.
+        self._open = Regions.empty()
+        self._frontier = Runs.empty()
+        self._owners: Ints = np.zeros(0, dtype=np.int64)
+        #: A heap of the largest complete ones.
+        self._kept: list[tuple[int, int, int, int, Region]] = []
+        self._changed = 0
+        self._unlisted = 0
+
+    def glance(self, windows: Iterable[Window], seen: Window) -> list[Region]:
+        """The regions of a window, as if there were nothing beyond."""
+        codes = self._codes(seen, windows)
+        runs = Runs.of(codes, seen.top, seen.left)
+        labels, count = runs.components()
+        found = self._regions(runs).merged(labels, count)
+        found = found[found.areas >= self._min_area]
+        found = found[np.argsort(-found.areas, kind="stable")[:_SOON]]
+        return [replace(region, complete=False) for region in self._named(found)]
+
+    def look(self, top: int, bottom: int, windows: Iterable[Window]) -> None:
+        """Look at the next rows: at some windows of theirs."""
+        strip = Window.from_bounds(top, 0, bottom, self._maps[0].shape[1])
+        runs = Runs.of(self._codes(strip, windows), top)
+        self._changed += int(runs.lengths.sum())
+        if len(self._frontier) and int(self._frontier.rows[0]) != top - 1:
+            self._frontier, self._owners = Runs.empty(), self._owners[:0]
+        known = len(self._frontier)
+        labels, count = self._frontier.followed_by(runs).components()
+        # A region that comes down on two sides is one, although its parts meet only above.
+        groups, number = grouped(labels[:known], count + self._owners, count + len(self._open))
+        of_runs = groups[labels[known:]]
+        parts = self._regions(runs).followed_by(self._open)
+        belong = np.concatenate([of_runs, groups[count:]])
+        joined = parts.merged(belong, number)
+        last = runs.rows == bottom - 1
+        alive = np.zeros(number, dtype=np.bool_)
+        alive[of_runs[last]] = True
+        self._close(joined[~alive])
+        renumbered = np.cumsum(alive) - 1
+        self._open = joined[alive]
+        self._frontier, self._owners = runs[last], renumbered[of_runs[last]]
+
+    def largest(self) -> list[Region]:
+        """The largest regions so far."""
+        kept = [region for *_, region in heapq.nlargest(_SOON, self._kept)]
+        going_on = self._open[np.argsort(-self._open.areas, kind="stable")[:_SOON]]
+        return kept + [
+            replace(region, complete=False)
+            for region in self._named(going_on)
+            if region.area >= self._min_area
+        ]
+
+    def result(self) -> Ripple:
+        """All of it, once everything was looked at."""
+        self._close(self._open)
+        self._open = Regions.empty()
+        regions = _ordered(region for *_, region in self._kept)
+        return Ripple(regions, self._changed, self._unlisted)
+
+    def _close(self, found: Regions) -> None:
+        """Keep the largest of regions that are complete."""
+        large = found.areas >= self._min_area
+        if len(self._kept) >= _MOST:
+            large &= found.areas >= self._kept[0][0]
+        self._unlisted += int((~large).sum())
+        for region in self._named(found[large]):
+            entry = (region.area, -region.pixel[0], -region.pixel[1], region.after, region)
+            if len(self._kept) < _MOST:
+                heapq.heappush(self._kept, entry)
+            else:
+                heapq.heappushpop(self._kept, entry)
+                self._unlisted += 1
+
+    def _codes(self, where: Window, windows: Iterable[Window]) -> NDArray[np.uint16]:
+        """Both classes of what is different in a window, as one number; 0 elsewhere."""
+        codes = np.zeros(where.shape, dtype=np.uint16)
+        for window in windows:
+            part = window & where
+            if not part:
+                continue
+            before, after = (labels.read(part) for labels in self._maps)
+            changed = (before != after) & (before != NO_DATA) & (after != NO_DATA)
+            if changed.any():
+                target = codes[part.relative_to(where).slices]
+                np.multiply(before, 256, out=target, where=changed, dtype=np.uint16)
+                np.add(target, after, out=target, where=changed)
+        return codes
+
+    def _regions(self, runs: Runs) -> Regions:
+        if self._certainty is None:
+            return Regions.of(runs, np.full(len(runs), np.nan))
+        # Certainty comes in cells of many pixels: that in the middle of a run stands for it.
+        return Regions.of(runs, self._certainty(runs.rows, (runs.starts + runs.ends) // 2))
+
+    def _named(self, found: Regions) -> Iterator[Region]:
+        with np.errstate(invalid="ignore"):
+            certainty = found.surely / np.where(found.known > 0, found.known, np.nan)
+        for i in range(len(found)):
+            before, after = divmod(int(found.codes[i]), 256)
+            length, row, col = (int(value) for value in found.inside[i])
+            area = int(found.areas[i])
+            window = Window.from_bounds(
+                int(found.tops[i]),
+                int(found.lefts[i]),
+                int(found.bottoms[i]),
+                int(found.rights[i]),
+            )
+            yield Region(
+                before,
+                after,
+                area,
+                window,
+                (row, col + length // 2),
+                None if np.isnan(certainty[i]) else float(certainty[i]),
+                None if self._pixel_area is None else area * self._pixel_area,
+            )
+
+
+def _ordered(regions: Iterable[Region]) -> tuple[Region, ...]:
+    return tuple(sorted(regions, key=lambda r: (-r.area, r.pixel, r.after)))
+
+
+def strips(windows: Sequence[Window], width: int) -> Iterator[tuple[int, int, list[Window]]]:
+    """Cut windows into strips of rows, from top to bottom.
+
+    Yields
+    ------
+    (int, int, list of Window)
+        First row, row after the last, and the windows' parts there, the neighbours of which are
+        joined. Rows without windows are left out.
+    """
+    tallest = max(1, _STRIP // max(1, width))
+    cuts = {edge for window in windows for edge in (window.top, window.bottom)}
+    waiting = sorted(windows, key=lambda window: -window.top)
+    reached: list[Window] = []
+    for low, high in pairwise(sorted(cuts)):
+        while waiting and waiting[-1].top <= low:
+            reached.append(waiting.pop())
+        reached = [window for window in reached if window.bottom > low]
+        if not reached:
+            continue
+        for top in range(low, high, tallest):
+            bottom = min(top + tallest, high)
+            yield top, bottom, list(_joined(top, bottom, reached))
+
+
+def _joined(top: int, bottom: int, windows: Iterable[Window]) -> Iterator[Window]:
+    """Windows of some rows, one for all that lie side by side."""
+    left = right = -1
+    for window in sorted(windows, key=lambda window: window.left):
+        if window.left != right and right > left:
+            yield Window.from_bounds(top, left, bottom, right)
+        if window.left != right:
+            left = window.left
+        right = window.right
+    if right > left:
+        yield Window.from_bounds(top, left, bottom, right)
+
+
+# -------------------------------------------------------------------- pixels of a region
+
+
+def runs_of(region: Region, before: LabelMap, after: LabelMap) -> Runs:
+    """The pixels of a complete region, as runs.
+
+    They are found again in the two maps, where nothing of the region may have changed since.
+
+    Returns
+    -------
+    Runs
+        Empty if the region is not there any more.
+    """
+    search = _Search(before, after, 1, None, None)
+    code = region.before * 256 + region.after
+    found = Runs.empty()
+    for top, bottom, there in strips([region.window], region.window.width):
+        strip = Window.from_bounds(top, region.window.left, bottom, region.window.right)
+        runs = Runs.of(search._codes(strip, there), top, region.window.left)
+        found = found.followed_by(runs[runs.codes == code])
+    labels, _ = found.components()
+    row, col = region.pixel
+    at = np.flatnonzero((found.rows == row) & (found.starts <= col) & (col < found.ends))
+    return found[labels == labels[at[0]]] if len(at) else Runs.empty()
+
+
+def mask_of(region: Region, before: LabelMap, after: LabelMap, window: Window) -> NDArray[np.bool_]:
+    """Which pixels of a window a complete region holds, as an array of the window's shape."""
+    mask = np.zeros(window.shape, dtype=np.bool_)
+    if region.window & window:
+        runs_of(region, before, after).paint(mask, window.top, window.left)
+    return mask
+
+
+def areas_of(region: Region, before: LabelMap, after: LabelMap) -> tuple[Area, ...]:
+    """The very pixels of a complete region as areas.
+
+    Usually one; several where a region is so large, or so ragged, that its outline has more
+    corners than an area may. Empty if the region is not there any more.
+    """
+    runs = runs_of(region, before, after)
+    rings: list[tuple[tuple[float, float], ...]] = []
+    areas: list[Area] = []
+    corners = 0
+    for piece in _pieces(region.window):
+        mask = np.zeros(piece.shape, dtype=np.bool_)
+        runs.paint(mask, piece.top, piece.left)
+        outlines = rasterio.features.shapes(
+            mask.view(np.uint8),
+            mask=mask,
+            connectivity=4,
+            # rasterio warns of a transform that is the identity, which the shift below is not.
+            transform=Affine.translation(piece.left + 1, piece.top + 1),
+        )
+        for outline, _ in outlines:
+            one = [tuple((y - 1, x - 1) for x, y in ring) for ring in outline["coordinates"]]
+            many = sum(map(len, one))
+            if rings and corners + many > _CORNERS:
+                areas.append(Area(tuple(rings)))
+                rings, corners = [], 0
+            rings += one
+            corners += many
+    if rings:
+        areas.append(Area(tuple(rings)))
+    return tuple(areas)
+
+
+def _pieces(window: Window) -> Iterator[Window]:
+    for top in range(window.top, window.bottom, _PIECE):
+        for left in range(window.left, window.right, _PIECE):
+            yield Window(top, left, _PIECE, _PIECE) & window
