@@ -1,0 +1,103 @@
+"""How far apart colours are, for all eyes.
+
+Red and green look alike to one man in twelve. Colours are compared as someone without green cones
+sees them (deuteranopia, the most common kind: Machado, Oliveira and Fernandes 2009, severity 1), by
+their distance in CIELAB (CIE 1976): 2 is hardly to be seen, 10 is told apart at a glance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+#: Colours nearer than this look alike on a map.
+ALIKE = 10.0
+#: What someone without green cones sees, of linear RGB (Machado et al. 2009, table 1).
+_DEUTERANOPIA = np.array(
+    [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ]
+)
+#: Linear sRGB to CIE XYZ, for the white of D65.
+_XYZ = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
+_WHITE = _XYZ.sum(axis=1)
+
+
+def rgb_of(colour: str) -> tuple[float, float, float]:
+    """Red, green and blue, 0 to 1, of "#rrggbb"."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue
+
+
+def lab(rgb: ArrayLike) -> NDArray[np.float64]:
+    """CIELAB of colours.
+
+    Parameters
+    ----------
+    rgb : (..., 3) array
+        sRGB, 0 to 1.
+
+    Returns
+    -------
+    (..., 3) array
+        Lightness 0 to 100, a and b.
+    """
+    return _lab(_linear(np.asarray(rgb, dtype=np.float64)))
+
+
+def lab_without_green(rgb: ArrayLike) -> NDArray[np.float64]:
+    """CIELAB of colours as someone without green cones sees them; shapes as in `lab`."""
+    seen = _linear(np.asarray(rgb, dtype=np.float64)) @ _DEUTERANOPIA.T
+    return _lab(np.clip(seen, 0, 1))
+
+
+def alike(colours: Sequence[str]) -> list[tuple[int, int, float]]:
+    """Pairs of colours that look alike, to all eyes or to those without green cones.
+
+    Parameters
+    ----------
+    colours : sequence of str
+        "#rrggbb".
+
+    Returns
+    -------
+    list of (int, int, float)
+        Places of both, and how far apart they are, nearest first.
+    """
+    if len(colours) < 2:
+        return []
+    rgb = np.array([rgb_of(colour) for colour in colours])
+    distances = np.minimum(_distances(lab(rgb)), _distances(lab_without_green(rgb)))
+    pairs = [
+        (i, j, float(distances[i, j]))
+        for i in range(len(colours))
+        for j in range(i + 1, len(colours))
+        if distances[i, j] < ALIKE
+    ]
+    return sorted(pairs, key=lambda pair: pair[2])
+
+
+def _linear(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def _lab(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    xyz = linear @ _XYZ.T / _WHITE
+    bent = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    x, y, z = np.moveaxis(bent, -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def _distances(colours: NDArray[np.float64]) -> NDArray[np.float64]:
+    difference: NDArray[np.float64] = np.linalg.norm(colours[:, None] - colours[None], axis=-1)
+    return difference

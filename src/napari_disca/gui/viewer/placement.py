@@ -1,0 +1,241 @@
+"""Where layers lie: napari's world is metres from a place on the map, not pixels.
+
+The only place that knows how map coordinates and napari's world belong together. Positions in the
+world are ``(down, right)`` in metres from the centre of the first image's first pixel: numbers stay
+small, since graphics cards count with seven digits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyproj
+from napari.utils.transforms import Affine
+from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
+
+#: Key of a layer's `World` in ``layer.metadata["napari_disca"]``.
+WORLD = "world"
+#: Points a side of the grid by which an image of another CRS is placed.
+_FIT = 9
+_METRES = ("m", "m")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """napari's world on the map.
+
+    Attributes
+    ----------
+    crs : str
+        WKT of the map coordinates.
+    origin : (float, float)
+        Map coordinates x and y of the world's zero.
+    metres : (float, float)
+        Metres on the ground of one unit of x and of y, at the first image.
+    """
+
+    crs: str
+    origin: tuple[float, float]
+    metres: tuple[float, float]
+
+    def from_map(self, x: float, y: float) -> tuple[float, float]:
+        """Position in the world of map coordinates."""
+        return (self.origin[1] - y) * self.metres[1], (x - self.origin[0]) * self.metres[0]
+
+    def to_map(self, down: float, right: float) -> tuple[float, float]:
+        """Map coordinates of a position in the world."""
+        return self.origin[0] + right / self.metres[0], self.origin[1] - down / self.metres[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an image lies in the world.
+
+    Attributes
+    ----------
+    keywords : dict
+        Of a layer: ``scale``, ``translate``, ``units``, and ``affine`` where it is turned.
+    world : World or None
+        None without georeference: the world is pixels.
+    error : float
+        Pixels by which it may lie beside its place, because its CRS is another one.
+    """
+
+    keywords: dict[str, Any]
+    world: World | None
+    error: float = 0.0
+
+
+def place(
+    crs: str | None,
+    transform: Sequence[float] | None,
+    shape: tuple[int, int],
+    world: World | None = None,
+) -> Place:
+    """Place an image in the world, or make the world that begins with it.
+
+    Parameters
+    ----------
+    crs : str or None
+        WKT.
+    transform : (a, b, c, d, e, f) or None
+        ``x = a * column + b * row + c``, ``y = d * column + e * row + f`` of a pixel's corner.
+    shape : (int, int)
+        Height and width in pixels.
+    world : World, optional
+        Of the images that are there already.
+
+    Returns
+    -------
+    Place
+        Without CRS or transform it has no world, and no keywords either.
+    """
+    if crs is None or transform is None:
+        return Place({}, None)
+    system = _system(crs)
+    if system is None:
+        return Place({}, None)
+    to_x, to_y = _centres(transform)
+    if world is None:
+        metres = _metres_per_unit(system, transform, shape)
+        if metres is None:
+            return Place({}, None)
+        world = World(crs, (to_x[2], to_y[2]), metres)
+    error = 0.0
+    if not same_crs(crs, world.crs):
+        fitted = _fit(transform, shape, system, world)
+        if fitted is None:
+            return Place({}, None)
+        to_x, to_y, error = fitted
+    # Rows are (down, right), columns (row, column of the image).
+    linear = np.array(
+        [
+            [-to_y[0] * world.metres[1], -to_y[1] * world.metres[1]],
+            [to_x[0] * world.metres[0], to_x[1] * world.metres[0]],
+        ]
+    )
+    shift = np.array(world.from_map(to_x[2], to_y[2]))
+    return Place({**_keywords(linear, shift), "units": _METRES}, world, error)
+
+
+def _keywords(linear: NDArray[np.float64], shift: NDArray[np.float64]) -> dict[str, Any]:
+    if linear[0, 1] == 0 == linear[1, 0]:
+        return {"scale": tuple(np.diag(linear)), "translate": tuple(shift)}
+    # The scale has the pixel's size, which others read from it; the affine only turns.
+    scale = np.linalg.norm(linear, axis=0)
+    affine = np.eye(3)
+    affine[:2, :2] = linear / scale
+    affine[:2, 2] = shift
+    return {"scale": tuple(scale), "affine": affine}
+
+
+def on_cells(placement: dict[str, Any], cell: Sequence[float]) -> dict[str, Any]:
+    """Placement of a layer whose pixels are cells of an image that is placed like this.
+
+    Parameters
+    ----------
+    placement : dict
+        Of `SessionLayers.placement`.
+    cell : (float, float)
+        Height and width of a cell in pixels of the image.
+    """
+    where = dict(placement)
+    scale = np.asarray(where["scale"], dtype=float)
+    # A cell's centre is half a cell from its first pixel's centre, along the image's axes.
+    turned = Affine(scale=scale, rotate=where["rotate"], shear=where["shear"])
+    shift = np.asarray(turned([(side - 1) / 2 for side in cell]))
+    where["translate"] = np.asarray(where["translate"], dtype=float) + shift
+    where["scale"] = scale * np.asarray(cell, dtype=float)
+    return where
+
+
+def world_of(layers: Iterable[Any]) -> World | None:
+    """The world of layers that are there already."""
+    for layer in layers:
+        world = layer.metadata.get("napari_disca", {}).get(WORLD)
+        if isinstance(world, World):
+            return world
+    return None
+
+
+def same_crs(some: str, other: str) -> bool:
+    """Whether coordinates mean the same in both."""
+    if some == other:
+        return True
+    first, second = _system(some), _system(other)
+    return first is not None and second is not None and first.equals(second, ignore_axis_order=True)
+
+
+def _system(wkt: str) -> pyproj.CRS | None:
+    try:
+        return pyproj.CRS.from_user_input(wkt)
+    except (ProjError, ValueError, RuntimeError):
+        return None
+
+
+def _centres(
+    transform: Sequence[float],
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Factors of row and column, and what is added, for x and y of a pixel's centre."""
+    a, b, c, d, e, f = (float(number) for number in transform[:6])
+    return (b, a, c + (a + b) / 2), (e, d, f + (d + e) / 2)
+
+
+def _metres_per_unit(
+    system: pyproj.CRS, transform: Sequence[float], shape: tuple[int, int]
+) -> tuple[float, float] | None:
+    """Metres on the ground of one unit of x and y in the middle of an image."""
+    a, b, c, d, e, f = (float(number) for number in transform[:6])
+    col, row = shape[1] / 2, shape[0] / 2
+    x, y = a * col + b * row + c, d * col + e * row + f
+    step = math.sqrt(abs(a * e - b * d))
+    geographic, geod = system.geodetic_crs, system.get_geod()
+    if geographic is not None and geod is not None and step:
+        try:
+            to_degrees = pyproj.Transformer.from_crs(system, geographic, always_xy=True)
+            east, north = to_degrees.transform([x, x + step, x], [y, y, y + step], errcheck=True)
+            _, _, right = geod.inv(east[0], north[0], east[1], north[1])
+            _, _, up = geod.inv(east[0], north[0], east[2], north[2])
+        except (ProjError, ValueError, ArithmeticError):
+            right = up = math.nan
+        if 0 < right / step < math.inf and 0 < up / step < math.inf:
+            return right / step, up / step
+    axes = system.axis_info
+    if not axes or system.is_geographic or "degree" in axes[0].unit_name:
+        return None
+    unit = float(axes[0].unit_conversion_factor)
+    return unit, unit
+
+
+def _fit(
+    transform: Sequence[float], shape: tuple[int, int], system: pyproj.CRS, world: World
+) -> tuple[tuple[float, float, float], tuple[float, float, float], float] | None:
+    """Factors of row and column in the world's CRS that fit best, and their largest error."""
+    target = _system(world.crs)
+    rows, cols = np.meshgrid(
+        np.linspace(0, shape[0] - 1, _FIT), np.linspace(0, shape[1] - 1, _FIT), indexing="ij"
+    )
+    to_x, to_y = _centres(transform)
+    pixels = np.stack([rows.ravel(), cols.ravel(), np.ones(rows.size)], axis=1)
+    try:
+        there = pyproj.Transformer.from_crs(system, target, always_xy=True)
+        x, y = there.transform(pixels @ to_x, pixels @ to_y)
+    except (ProjError, ValueError):
+        return None
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return None
+    found = np.stack([x, y], axis=1)
+    middle = found.mean(axis=0)  # large numbers with small differences
+    factors, *_ = np.linalg.lstsq(pixels, found - middle, rcond=None)
+    away = np.linalg.norm(pixels @ factors + middle - found, axis=1).max()
+    size = math.sqrt(abs(np.linalg.det(factors[:2]))) or 1.0
+    x_factors, y_factors = (
+        (float(factors[0, i]), float(factors[1, i]), float(factors[2, i] + middle[i]))
+        for i in range(2)
+    )
+    return x_factors, y_factors, float(away / size)
