@@ -130,19 +130,6 @@ def test_a_real_geotiff(panel, shared, qtbot):
     np.testing.assert_array_equal(labels != 255, valid)
 
 
-def test_keys_choose_classes_on_every_layer(opened):
-    for layer in list(opened.viewer.layers):
-        for key in ("1", "2", "3"):
-            bound = {str(k): v for k, v in layer.keymap.items()}
-            assert key in bound, f"{key} is napari's own on {layer.name}"
-    layer = clicks_layer(opened)
-    action = next(v for k, v in layer.keymap.items() if str(k) == "3")
-    action(layer)
-    assert opened.control.layers.label == 2
-    assert layer.feature_defaults["class"].iloc[0] == "green"
-    assert opened.panel.classes_panel.list.currentRow() == 2
-
-
 def test_points_keep_their_class_and_the_next_gets_the_new_one(opened):
     click(opened, 10, 10, 0)
     click(opened, 50, 60, 2)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from napari_disca.annotations.clicks import Clicks
+from napari_disca.gui.panels.styles import GREY
 from napari_disca.networks import LandClass
 
 
@@ -29,9 +30,17 @@ class ClassesPanel(QWidget):
             "Choose a class (or press its key), then click on mistakes in the image"
         )
         self.list.itemClicked.connect(lambda item: self.armed.emit(self.list.row(item)))
+        self.place = QLabel(" ")
+        self.place.setWordWrap(True)
+        self.place.setStyleSheet(GREY)
+        self.place.setToolTip(
+            "Under the pointer: class, how far it leads the next one there, what made it so, and "
+            "where it is on the map"
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list)
+        layout.addWidget(self.place)
         self._classes: Sequence[LandClass] = ()
 
     def show_classes(self, classes: Sequence[LandClass], clicks: Clicks) -> None:
@@ -54,6 +63,10 @@ class ClassesPanel(QWidget):
             count = counts[i]
             clicked = f"   {count} click{'s' if count != 1 else ''}" if count else ""
             self.list.item(i).setText(f"{key}   {land.name}{clicked}")
+
+    def show_place(self, line: str) -> None:
+        """Tell what is under the pointer."""
+        self.place.setText(line or " ")
 
     def choose(self, label: int) -> None:
         """Mark a class as the one of the next click."""

@@ -252,4 +252,5 @@ def _signed(file: str) -> Any:
 
 
 def _is_copy(layer: Image) -> bool:
-    return bool(layer.metadata.get("napari_disca", {}).get("copy"))
+    about = layer.metadata.get("napari_disca", {})
+    return bool(about.get("copy") or about.get("helper"))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_disca.gui.panels.styles import GREY
+from napari_disca.gui.viewer.verbs import BY_NAME, Verb
 
-#: Verb -> (row, column, text, tooltip).
-_BUTTONS = {
-    "draw": (0, 0, "Lock area", "Draw an outline, a corner with each click; double-click ends it"),
-    "view": (0, 1, "Lock view", "Lock all that is in view"),
-    "unlock": (0, 2, "Unlock", "Let the areas that are selected in the layer change again"),
-    "save": (1, 0, "Save areas…", "Write the areas as GeoJSON in map coordinates"),
-    "load": (1, 1, "Load areas…", "Lock the areas of a GeoJSON file as the map shows them now"),
+#: Button -> (row, column), and the verb of `viewer.verbs` that it is.
+_BUTTONS = {"draw": (0, 0), "view": (0, 1), "unlock": (0, 2), "save": (1, 0), "load": (1, 1)}
+_VERBS = {
+    "draw": "lock_area",
+    "view": "lock_view",
+    "unlock": "unlock",
+    "save": "save_areas",
+    "load": "load_areas",
 }
 
 
@@ -31,8 +35,9 @@ class LocksPanel(QWidget):
         self.buttons: dict[str, QPushButton] = {}
         grid = QGridLayout()
         grid.setSpacing(4)
-        for name, (row, column, text, _) in _BUTTONS.items():
-            button = QPushButton(text)
+        self.verbs: Mapping[str, Verb] = BY_NAME
+        for name, (row, column) in _BUTTONS.items():
+            button = QPushButton(self.verbs[_VERBS[name]].title)
             self.buttons[name] = button
             grid.addWidget(button, row, column)
             button.clicked.connect(getattr(self, name).emit)
@@ -44,10 +49,14 @@ class LocksPanel(QWidget):
         layout.addLayout(grid)
         layout.addWidget(self.figure)
 
+    def verb_buttons(self) -> dict[str, QPushButton]:
+        """The buttons by the names of `viewer.verbs`."""
+        return {_VERBS[name]: button for name, button in self.buttons.items()}
+
     def enable(self, **reasons: str) -> None:
         """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""
         for name, reason in reasons.items():
-            button, tip = self.buttons[name], _BUTTONS[name][3]
+            button, tip = self.buttons[name], self.verbs[_VERBS[name]].tooltip
             button.setEnabled(not reason)
             button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,26 +25,21 @@ from qtpy.QtWidgets import (
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Progress
 from napari_disca.gui.panels.form import form_of, read_form
+from napari_disca.gui.viewer.verbs import BY_NAME, Verb
 from napari_disca.recipes import RECIPES, Recipe
 
-#: Verb -> (row, column, text, tooltip).
+#: Verb of `viewer.verbs` -> (row, column) of its button.
 _BUTTONS = {
-    "segment": (0, 0, "Segment", "Draw the network's map of the whole image"),
-    "adapt": (0, 1, "Adapt", "Learn from all clicks and correct the whole map (DISCA)"),
-    "cancel": (0, 2, "Cancel", "Stop what runs; what is finished stays"),
-    "undo": (1, 0, "Undo", "Take back the last click or adaptation (Ctrl+Z on the layers)"),
-    "redo": (1, 1, "Redo", "Do again what was taken back (Ctrl+Shift+Z)"),
-    "reset": (1, 2, "Reset network", "Forget what was adapted; the clicks stay"),
-    "save_labels": (2, 0, "Save labels…", "Write a map as GeoTIFF on the image's grid"),
-    "save_clicks": (2, 1, "Save clicks…", "Write the clicks as GeoJSON in map coordinates"),
-    "load_clicks": (2, 2, "Load clicks…", "Add the clicks of a GeoJSON file"),
-    "doubtful": (
-        3,
-        0,
-        "Next doubtful place",
-        "Go where the network is least sure over the largest area, and you have not looked yet "
-        "(N on the layers)",
-    ),
+    "segment": (0, 0),
+    "adapt": (0, 1),
+    "cancel": (0, 2),
+    "undo": (1, 0),
+    "redo": (1, 1),
+    "reset": (1, 2),
+    "save_labels": (2, 0),
+    "save_clicks": (2, 1),
+    "load_clicks": (2, 2),
+    "doubtful": (3, 0),
 }
 
 
@@ -73,8 +69,9 @@ class RefinePanel(QWidget):
         self.buttons: dict[str, QPushButton] = {}
         grid = QGridLayout()
         grid.setSpacing(4)
-        for name, (row, column, text, _) in _BUTTONS.items():
-            button = QPushButton(text)
+        self.verbs: Mapping[str, Verb] = BY_NAME
+        for name, (row, column) in _BUTTONS.items():
+            button = QPushButton(self.verbs[name].title)
             self.buttons[name] = button
             # What stands alone in its row may be as wide as its text.
             grid.addWidget(button, row, column, 1, 2 if name == "doubtful" else 1)
@@ -168,7 +165,7 @@ class RefinePanel(QWidget):
     def enable(self, **reasons: str) -> None:
         """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""
         for name, reason in reasons.items():
-            button, tip = self.buttons[name], _BUTTONS[name][3]
+            button, tip = self.buttons[name], self.verbs[name].tooltip
             button.setEnabled(not reason)
             button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
 

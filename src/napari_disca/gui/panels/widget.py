@@ -12,7 +12,7 @@ from napari.layers import Layer
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QLabel, QScrollArea, QStyle, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractButton, QLabel, QScrollArea, QStyle, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
 from napari_disca.core.errors import DiscaError
@@ -53,6 +53,7 @@ class DiscaWidget(QScrollArea):
         from napari_disca.gui.panels.resume_banner import ResumeBanner
         from napari_disca.gui.tasks.control import Control
         from napari_disca.gui.tasks.journal_controller import JournalController
+        from napari_disca.gui.viewer.desk import Desk
         from napari_disca.raster import warm
 
         leave_a_core()
@@ -105,7 +106,30 @@ class DiscaWidget(QScrollArea):
         self._opened: tuple[Any, str, float | None, str] | None = None
         #: Clicks of images that were left for another, by the names of the classes.
         self._left: WeakKeyDictionary[Layer, dict[tuple[str, ...], Clicks]] = WeakKeyDictionary()
+        self.desk = Desk(self, napari_viewer, control, self.image_panel.image, self._verbs())
+        self.desk.told.connect(lambda reading: self.classes_panel.show_place(reading.line))
+        self.desk.verbs_changed.connect(self._on_verbs)
+        self._on_verbs()
         self._on_chosen()
+
+    def _verbs(self) -> dict[str, Callable[..., object]]:
+        """What verbs with buttons do: they press the button, if it can be pressed."""
+        buttons = {**self.refine_panel.buttons, **self.locks_panel.verb_buttons()}
+        buttons["compare"] = self.compare_panel.switch
+        pressed = {name: partial(self._press, button) for name, button in buttons.items()}
+        return {**pressed, "class": self.arm}
+
+    def _press(self, button: QAbstractButton) -> None:
+        if button.isEnabled():
+            button.click()
+        else:
+            self.desk.say(f"{button.text()}: {button.toolTip().rpartition('Not now: ')[2]}")
+
+    def _on_verbs(self) -> None:
+        """Tell the keys in the tooltips."""
+        verbs = {verb.name: verb for verb in self.desk.verbs()}
+        self.refine_panel.verbs = self.locks_panel.verbs = verbs
+        self._show()
 
     def _lay_out(self) -> None:
         body = QWidget()
@@ -329,13 +353,7 @@ class DiscaWidget(QScrollArea):
             self.journal_controller.keep(session, weights)
         self._opened = self._chosen
         self._allow_disk()
-        layers = control.layers
-        for i in range(min(9, len(session.classes))):
-            layers.bind(str(i + 1), lambda label=i: self.arm(label))
-        layers.bind("N", control.next_doubtful)
-        layers.bind("Control-Z", control.undo)
-        layers.bind("Control-Shift-Z", control.redo)
-        layers.show()
+        control.layers.show()
 
     def _allow_disk(self) -> None:
         """Let the session's features take as much disk as is chosen."""
@@ -495,6 +513,7 @@ class DiscaWidget(QScrollArea):
         """Stop what runs and hear no more of the viewer; the layers stay."""
         if not self._left_viewer:
             self._left_viewer = True
+            self.desk.end()
             self.control.shut_down()
             self.image_panel.detach()
 

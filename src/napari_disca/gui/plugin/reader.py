@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_disca.gui.viewer.placement import Place
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
@@ -30,6 +33,7 @@ def read(path: str | Sequence[str]) -> list[Any]:
 def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
     """Layer data of one file: a lazy pyramid whose metadata carries the georeference."""
     from napari_disca.exports import read_legend
+    from napari_disca.gui.viewer.placement import WORLD
     from napari_disca.raster import open_raster
     from napari_disca.raster.pyramid import ImagePyramid
 
@@ -40,9 +44,11 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
         "transform": tuple(raster.transform)[:6] if raster.transform is not None else None,
         "nodata": raster.nodata,
     }
+    where = _place(raster)
+    about[WORLD] = where.world
     legend = read_legend(path)
     if legend:
-        return _labels(raster, legend, path, about)
+        return _labels(raster, legend, path, about, where.keywords)
     pyramid = ImagePyramid(raster)
     pyramid.report = _report
     levels = pyramid.levels
@@ -51,6 +57,7 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
         "rgb": pyramid.rgb,
         "multiscale": len(levels) > 1,
         "metadata": {"napari_disca": {**about, "pyramid": pyramid}},
+        **where.keywords,
     }
     if not pyramid.rgb:
         keywords["contrast_limits"] = pyramid.contrast_limits
@@ -61,13 +68,33 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
     return (levels if len(levels) > 1 else levels[0]), keywords, "image"
 
 
+def _place(raster: Any) -> Place:
+    """Where an image lies among those that are in the window already."""
+    import napari
+    from napari.utils.notifications import show_warning
+
+    from napari_disca.gui.viewer.placement import place, world_of
+    from napari_disca.raster.georeference import Frame
+
+    viewer = napari.current_viewer()
+    frame = Frame.of(raster)
+    crs = frame.crs.to_wkt() if frame.crs else None
+    found = place(crs, frame.transform, raster.shape, world_of(viewer.layers) if viewer else None)
+    if found.error > 1:
+        show_warning(
+            f"{raster.name} has another CRS than the image before; parts of it are shown up to "
+            f"{found.error:.0f} of its pixels beside their places"
+        )
+    return found
+
+
 def _report(line: str) -> None:
     from napari.utils.notifications import show_error
 
     show_error(line)
 
 
-def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any]) -> Any:
+def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any], where: Any) -> Any:
     """A saved label map: class id + 1, so that class 0 is visible and no-data is not."""
     import rasterio
     from rasterio.errors import RasterioError
@@ -98,6 +125,7 @@ def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any]) -> Any:
         "colormap": class_colormap(legend),
         "features": class_features(legend),
         "metadata": {"napari_disca": {**about, "canvas": canvas, "legend": legend}},
+        **where,
     }
     levels = list(canvas.levels)
     return (levels if len(levels) > 1 else levels[0]), keywords, "labels"

@@ -13,9 +13,18 @@ if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass
 
 
-def class_colormap(classes: Iterable[LandClass]) -> DirectLabelColormap:
-    """Colours of a map's layer, whose values are class id + 1; 0, nothing, is transparent."""
-    colours: dict[int | None, str] = {i + 1: c.color for i, c in enumerate(classes)}
+def class_colormap(classes: Iterable[LandClass], alone: int | None = None) -> DirectLabelColormap:
+    """Colours of a map's layer, whose values are class id + 1; 0, nothing, is transparent.
+
+    Parameters
+    ----------
+    classes : iterable of LandClass
+    alone : int, optional
+        The only class that is to be seen.
+    """
+    colours: dict[int | None, str] = {
+        i + 1: c.color for i, c in enumerate(classes) if alone in (None, i)
+    }
     return DirectLabelColormap(color_dict={0: "transparent", None: "transparent", **colours})
 
 

@@ -35,7 +35,7 @@ class LayerHost(Protocol):
         """Add a layer of the clicks."""
 
     def adopt(self, layer: Layer) -> None:
-        """Bind the session's keys on another layer of its own, below the clicks."""
+        """Put another layer of the session below the clicks."""
 
     def screen_pixels(self, count: float) -> float:
         """Pixels of the image that so many pixels of the screen show."""

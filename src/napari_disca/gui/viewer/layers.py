@@ -86,7 +86,6 @@ class SessionLayers(QObject):
         self._comparison: Comparison | None = None
         self._dirty: set[str] = set()
         self._echo = False
-        self._keys: dict[str, Callable[[Any], None]] = {}
         self._timer = QTimer(self)
         self._timer.setInterval(_REDRAW)
         self._timer.timeout.connect(self.redraw)
@@ -144,7 +143,6 @@ class SessionLayers(QObject):
             # Clicks stay on top of a map that is added again.
             layers = self.viewer.layers
             layers.move(layers.index(layer), layers.index(self.clicks[0]))
-        self._bind_keys(layer)
         return layer
 
     def _show_clicks(self) -> None:
@@ -170,7 +168,6 @@ class SessionLayers(QObject):
         self.clicks.append(layer)
         self._fill(layer, self.session.clicks)
         layer.events.data.connect(self._on_points)
-        self._bind_keys(layer)
         return layer
 
     def _features(self, clicks: Iterable[Click]) -> pd.DataFrame:
@@ -313,7 +310,6 @@ class SessionLayers(QObject):
         self.viewer.add_layer(self.stale)
         if self.clicks and self.clicks[0] in layers:
             layers.move(layers.index(self.stale), layers.index(self.clicks[0]))
-        self._bind_keys(self.stale)
         layers.selection.active = active  # the next click is still one
 
     def redraw(self) -> None:
@@ -379,33 +375,19 @@ class SessionLayers(QObject):
         view, (height, width) = self.view(), self.session.raster.shape
         return view is None or (view.height > 0.9 * height and view.width > 0.9 * width)
 
-    # ------------------------------------------------------------------ keys
-
-    def bind(self, key: str, action: Callable[[], None]) -> None:
-        """Bind a key on every layer of the session.
-
-        On the layers, because a key of the viewer loses to napari's own ("1" deletes points).
-        """
-        self._keys[key] = lambda _layer: action()
-        for layer in (self.image, *self._own()):
-            layer.bind_key(key, self._keys[key], overwrite=True)
+    # ------------------------------------------------------------------ parts
 
     def adopt(self, layer: Layer) -> None:
-        """Bind the session's keys on another layer of its own, below the clicks."""
+        """Put another layer of the session below the clicks."""
         layers = self.viewer.layers
         if self.clicks and self.clicks[0] in layers:
             layers.move(layers.index(layer), layers.index(self.clicks[0]))
-        self._bind_keys(layer)
 
     def _own(self) -> list[Layer]:
         """All layers of the session, but for the image."""
         areas = self.locked.layer if self.locked is not None else None
         extra = [layer for layer in (self.stale, areas) if layer is not None]
         return [*self.maps.values(), *extra, *self.clicks]
-
-    def _bind_keys(self, layer: Layer) -> None:
-        for key, action in self._keys.items():
-            layer.bind_key(key, action, overwrite=True)
 
     # ------------------------------------------------------------------ comparing
 
@@ -424,7 +406,6 @@ class SessionLayers(QObject):
         """Put DISIR and DISCA side by side in a linked grid, or back on top of each other."""
         if on and self._comparison is None:
             self._comparison = Comparison(self)
-            self._bind_keys(self._comparison.copies[0])
             self.viewer.layers.selection.active = self.clicks[0]
             self.arm(self.label)
         elif not on and self._comparison is not None:
@@ -462,9 +443,6 @@ class SessionLayers(QObject):
             layer.events.data.disconnect(self._on_points)
         if self.locked is not None:
             self.locked.detach()
-        for layer in (self.image, *self._own()):
-            for key in self._keys:
-                layer.bind_key(key, None)
 
     def close(self) -> None:
         """Let go of the viewer; the layers of the session go, the image stays."""

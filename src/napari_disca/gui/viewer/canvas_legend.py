@@ -1,0 +1,73 @@
+"""The classes' colours and keys, on the canvas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from napari.components.overlays import TextOverlay
+
+from napari_disca.gui.viewer.colour_vision import lab, rgb_of
+
+_NAME = "napari_disca_legend_"
+#: More lines would cover the image.
+_MOST = 20
+#: Lightness (CIELAB) from which on black letters are easier to read than white ones.
+_LIGHT = 55
+
+
+class CanvasLegend:
+    """A line of text on its colour for each class, in a corner of the canvas.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self._overlays = viewer.canvas.overlays
+        self._classes: tuple[Any, ...] = ()
+        self._alone: int | None = None
+        self.visible = True
+
+    def show(self, classes: Sequence[Any], alone: int | None = None) -> None:
+        """List these classes.
+
+        Parameters
+        ----------
+        classes : sequence of LandClass
+        alone : int, optional
+            The only class that the map shows.
+        """
+        if (tuple(classes), alone) == (self._classes, self._alone):
+            return
+        self.clear()
+        self._classes, self._alone = tuple(classes), alone
+        for i, land in enumerate(self._classes[:_MOST]):
+            key = f"{i + 1}  " if i < 9 else "    "
+            light = lab(rgb_of(land.color))[0] > _LIGHT
+            self._overlays[f"{_NAME}{i:02}"] = TextOverlay(
+                text=f"{key}{land.name}",
+                position="top_left",
+                box=True,
+                box_color=land.color,
+                color="black" if light else "white",
+                font_size=9,
+                opacity=1.0 if alone in (None, i) else 0.35,
+                visible=self.visible,
+            )
+
+    def toggle(self) -> None:
+        """Show the legend, or hide it."""
+        self.visible = not self.visible
+        for name in self._names():
+            self._overlays[name].visible = self.visible
+
+    def clear(self) -> None:
+        """Take the legend off the canvas."""
+        for name in self._names():
+            del self._overlays[name]
+        self._classes, self._alone = (), None
+
+    def _names(self) -> list[str]:
+        return [name for name in self._overlays if name.startswith(_NAME)]

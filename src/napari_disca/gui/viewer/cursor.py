@@ -1,0 +1,167 @@
+"""What lies under the pointer, whatever layer is active: class, certainty, origin, coordinates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer
+
+from napari_disca.gui.viewer.coordinates import degrees, degrees_text, map_text
+from napari_disca.gui.viewer.heat import certainty
+from napari_disca.gui.viewer.placement import WORLD, World, world_of
+from napari_disca.inference.uncertainty import CELL
+
+#: Milliseconds after which a move of the pointer is answered: several moves cost one look.
+_WAIT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is told about a place.
+
+    Attributes
+    ----------
+    pixel : (int, int) or None
+        Row and column of the image; None beside it, or without an image.
+    label : str
+        Name of the class; empty where there is no map.
+    details : str
+        How sure the network is there, and what made the class so.
+    on_map, on_globe : str
+        Coordinates; empty without georeference.
+    """
+
+    pixel: tuple[int, int] | None = None
+    label: str = ""
+    details: str = ""
+    on_map: str = ""
+    on_globe: str = ""
+
+    @property
+    def line(self) -> str:
+        """All of it in one line, for the status bar."""
+        where = f"row {self.pixel[0]}, col {self.pixel[1]}" if self.pixel is not None else ""
+        parts = (self.label, self.details, self.on_map or where, self.on_globe)
+        return "  ·  ".join(part for part in parts if part)
+
+
+class Cursor(QObject):
+    """Follows the pointer over the canvas.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    image : callable
+        Gives the image layer that coordinates are read from, or None.
+    layers : callable
+        Gives the `SessionLayers`, or None.
+    tell : callable
+        Told each new `Reading`.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        image: Callable[[], Any],
+        layers: Callable[[], Any],
+        tell: Callable[[Reading], object],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._image, self._layers, self._tell = image, layers, tell
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_WAIT)
+        self._timer.timeout.connect(self.refresh)
+        self.reading = Reading()
+        viewer.mouse_move_callbacks.append(self._on_moved)
+
+    def end(self) -> None:
+        """Follow no more."""
+        self._timer.stop()
+        if self._on_moved in self._viewer.mouse_move_callbacks:
+            self._viewer.mouse_move_callbacks.remove(self._on_moved)
+
+    def _on_moved(self, _viewer: Any, _event: Any) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def refresh(self) -> None:
+        """Read again what lies under the pointer."""
+        reading = self.read(self._viewer.cursor.position)
+        if reading != self.reading:
+            self.reading = reading
+            self._tell(reading)
+
+    def read(self, position: Any) -> Reading:
+        """What lies at a position in napari's world."""
+        layers, image = self._layers(), self._image()
+        if layers is not None:
+            image = layers.image
+        if image is None or len(position) < 2:
+            return Reading()
+        on_map, on_globe = _coordinates(world_at(image, self._viewer), position)
+        row, col = (math.floor(at + 0.5) for at in image.world_to_data(position)[-2:])
+        data = image.data[0] if image.multiscale else image.data
+        height, width = data.shape[:2] if image.rgb else data.shape[-2:]
+        if not (0 <= row < height and 0 <= col < width):
+            return Reading(None, "", "", on_map, on_globe)
+        label, details = _class_at(layers, row, col) if layers is not None else ("", "")
+        return Reading((row, col), label, details, on_map, on_globe)
+
+
+def world_at(image: Any, viewer: Any) -> World | None:
+    """The world that an image layer lies in."""
+    if image is not None:
+        world = image.metadata.get("napari_disca", {}).get(WORLD)
+        return world if isinstance(world, World) else None
+    return world_of(viewer.layers)
+
+
+def _coordinates(world: World | None, position: Any) -> tuple[str, str]:
+    if world is None:
+        return "", ""
+    x, y = world.to_map(*position[-2:])
+    on_map = map_text(world.crs, x, y)
+    found = degrees(world.crs, x, y)
+    on_globe = degrees_text(*found) if found is not None else ""
+    return on_map, "" if on_globe == on_map else on_globe
+
+
+def _class_at(layers: Any, row: int, col: int) -> tuple[str, str]:
+    """Name of the class on top at a pixel, and what is known about it."""
+    session = layers.session
+    shown = next((n for n in reversed(layers.maps) if layers.maps[n].visible), session.corrected)
+    value = int(session.maps[shown].levels[0][row, col])
+    if not 0 < value <= len(session.classes):
+        return "", ""
+    parts = []
+    cells = session.uncertainty.get(shown)
+    if cells is not None:
+        sides = zip((row, col), session.raster.shape, session.inputs.shape, strict=True)
+        place = [at * network // (image * CELL) for at, image, network in sides]
+        place = [min(at, length - 1) for at, length in zip(place, cells.shape, strict=True)]
+        sure = certainty(int(np.asarray(cells)[tuple(place)]))
+        if sure is not None:
+            parts.append(f"{sure:.0%} sure")
+    parts.append(_origin(session, shown, row, col, value))
+    return session.classes[value - 1].name, ", ".join(parts)
+
+
+def _origin(session: Any, shown: str, row: int, col: int, value: int) -> str:
+    """What has made a pixel's class so."""
+    if session.locked_at(row, col):
+        return "checked"
+    if shown == "initial" or any(click.pixel == (row, col) for click in session.clicks):
+        return "network's map" if shown == "initial" else "your click"
+    first = int(session.maps["initial"].levels[0][row, col])
+    if value == first:
+        return "network's map"
+    if shown == "disca" and int(session.maps["disir"].levels[0][row, col]) != value:
+        return "adapted"
+    return "corrected near a click"

@@ -1,0 +1,213 @@
+"""Ties the desk together: keys, looks of the map, what is under the pointer, places, the legend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from napari.layers import Image
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QApplication, QLabel, QWidget
+
+from napari_disca.gui.viewer.canvas_legend import CanvasLegend
+from napari_disca.gui.viewer.coordinates import Found
+from napari_disca.gui.viewer.cursor import Cursor, Reading
+from napari_disca.gui.viewer.go_to import GoTo, PlaceMenu, grid_of, look_at, texts
+from napari_disca.gui.viewer.helper_layers import HelperLayers, is_helper
+from napari_disca.gui.viewer.key_choices import keep_keys, read_keys
+from napari_disca.gui.viewer.key_filter import KeyFilter, main_window
+from napari_disca.gui.viewer.keys_page import KeysPage
+from napari_disca.gui.viewer.placement import WORLD
+from napari_disca.gui.viewer.see_through import SeeThrough
+from napari_disca.gui.viewer.verbs import Verb, with_keys
+
+#: Milliseconds between two looks at what the view has become.
+_FOLLOW = 150
+
+
+class Desk(QObject):
+    """What a user does with the viewer, beside the panel's buttons.
+
+    Signals: ``verbs_changed()`` when keys are others; ``told(Reading)`` with what is under the
+    pointer.
+
+    Parameters
+    ----------
+    panel : QWidget
+        Docked in the viewer's window.
+    viewer : napari.Viewer
+    control : Control
+    image : callable
+        Gives the image layer that is chosen, or None.
+    actions : mapping of str to callable
+        The panel's own verbs by name.
+    """
+
+    verbs_changed = Signal()
+    told = Signal(object)
+
+    def __init__(
+        self,
+        panel: QWidget,
+        viewer: Any,
+        control: Any,
+        image: Callable[[], Any],
+        actions: Mapping[str, Callable[..., object]],
+    ) -> None:
+        super().__init__(panel)
+        self._panel, self._viewer, self._control, self._image = panel, viewer, control, image
+        self._layers: Any = None
+        self._told_without_crs: set[int] = set()
+        self.see_through = SeeThrough(self.say)
+        self.legend = CanvasLegend(viewer)
+        self.cursor = Cursor(viewer, image, lambda: control.layers, self._on_reading, self)
+        self.places = PlaceMenu(viewer, self.cursor.read, self.go_to, self.say, panel)
+        self._helpers = HelperLayers(viewer, panel)
+        self._status_label: QLabel | None = None
+        self._page: KeysPage | None = None
+        see = self.see_through
+        self.actions: dict[str, Callable[..., object]] = {
+            "go_to": self.go_to,
+            "copy_place": self.copy_place,
+            "hide": see.press_hide,
+            "style": see.next_style,
+            "fainter": lambda: see.change_opacity(-1),
+            "stronger": lambda: see.change_opacity(1),
+            "uncertainty": see.toggle_heat,
+            "isolate": self._isolate,
+            "legend": self.legend.toggle,
+            "keys": self.show_keys,
+            **actions,
+        }
+        self._chosen = read_keys()
+        self._keys = KeyFilter(panel, self.verbs(), self.actions, {"hide": see.release_hide})
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        control.changed.connect(self._on_changed)
+        self._timer = QTimer(self)
+        self._timer.setInterval(_FOLLOW)
+        self._timer.timeout.connect(see.follow)
+        self._timer.start()
+        for layer in viewer.layers:
+            self._look_at(layer)
+
+    def verbs(self) -> tuple[Verb, ...]:
+        """The table with the user's keys."""
+        return with_keys(self._chosen)
+
+    def do(self, name: str) -> None:
+        """Do what a verb without number does, as the palette does."""
+        if name == "hide":
+            self.see_through.toggle()
+        else:
+            self.actions[name]()
+
+    def end(self) -> None:
+        """Let go of the viewer."""
+        self._timer.stop()
+        self._keys.end()
+        self.cursor.end()
+        self.places.end()
+        self._helpers.end()
+        self.see_through.attach(None)
+        self.legend.clear()
+        self._viewer.layers.events.inserted.disconnect(self._on_inserted)
+        if self._status_label is not None:
+            self._status_label.deleteLater()
+            self._status_label = None
+
+    # ------------------------------------------------------------------ following the session
+
+    def _on_changed(self) -> None:
+        layers = self._control.layers
+        if layers is not self._layers:
+            self._layers = layers
+            self.see_through.attach(layers)
+            if layers is None:
+                self.legend.clear()
+        self._show_legend()
+
+    def _show_legend(self) -> None:
+        if self._layers is not None:
+            self.legend.show(self._layers.session.classes, self.see_through.isolated)
+
+    def _isolate(self, label: int) -> None:
+        self.see_through.isolate(label)
+        self._show_legend()
+
+    def _on_inserted(self, event: Any) -> None:
+        self._look_at(event.value)
+
+    def _look_at(self, layer: Any) -> None:
+        """Show a scale where there are metres; say once where there are none."""
+        if not isinstance(layer, Image) or is_helper(layer):
+            return
+        about = layer.metadata.get("napari_disca", {})
+        if about.get(WORLD) is not None:
+            self._viewer.canvas.overlays.scale_bar.visible = True
+        elif "path" in about and id(layer) not in self._told_without_crs:
+            self._told_without_crs.add(id(layer))
+            show_info(f"{layer.name} has no CRS: coordinates are rows and columns of pixels")
+
+    # ------------------------------------------------------------------ telling
+
+    def say(self, line: str) -> None:
+        """Tell something small that needs no notification."""
+        self._viewer.status = line
+
+    def _on_reading(self, reading: Reading) -> None:
+        self._label().setText(reading.line)
+        self.told.emit(reading)
+
+    def _label(self) -> QLabel:
+        if self._status_label is None:
+            self._status_label = QLabel()
+            self._status_label.setAccessibleName("Under the pointer")
+            window = main_window(self._panel)
+            if window is not None:
+                window.statusBar().addPermanentWidget(self._status_label)
+        return self._status_label
+
+    # ------------------------------------------------------------------ places
+
+    def go_to(self) -> None:
+        """Ask for coordinates and move the view there."""
+        image = self._place_image()
+        if image is None:
+            self.say("Open an image first")
+            return
+
+        def went(found: Found) -> None:
+            look_at(self._viewer, image, found.row, found.col)
+            self.say(f"Went to row {found.row:.0f}, column {found.col:.0f} ({found.read_as})")
+
+        GoTo(grid_of(image, self._viewer), went, self._panel).open()
+
+    def copy_place(self) -> None:
+        """Copy the coordinates under the pointer."""
+        found = texts(self.cursor.read(self._viewer.cursor.position))
+        if found:
+            self.places.copy(found[0])
+        else:
+            self.say("Move the pointer over the image first")
+
+    def _place_image(self) -> Any:
+        layers = self._control.layers
+        return layers.image if layers is not None else self._image()
+
+    # ------------------------------------------------------------------ keys
+
+    def show_keys(self) -> None:
+        """Show the page of keys."""
+        if self._page is not None and self._page.isVisible():
+            self._page.raise_()
+            return
+        self._page = KeysPage(self._chosen, QApplication.activeWindow() or self._panel)
+        self._page.changed.connect(self._on_keys)
+        self._page.show()
+
+    def _on_keys(self, chosen: dict[str, str]) -> None:
+        self._chosen = chosen
+        keep_keys(chosen)
+        self._keys.set_verbs(self.verbs())
+        self.verbs_changed.emit()

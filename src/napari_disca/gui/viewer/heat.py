@@ -1,0 +1,130 @@
+"""The uncertainty of the map as a layer over the image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+from napari.utils.colormaps import Colormap
+
+from napari_disca.gui.viewer.placement import on_cells
+from napari_disca.inference.uncertainty import CELL, SURE, TORN
+
+TITLE = "Uncertainty"
+#: From nothing over orange to bright yellow: lightness tells it to every eye, and no other thing on
+#: the canvas glows. Below a third of the scale it is what borders of classes have everywhere.
+_COLOURS = Colormap(
+    [[1, 0.35, 0, 0], [1, 0.35, 0, 0], [1, 0.55, 0, 0.55], [1, 1, 0.45, 0.92]],
+    controls=[0, 0.2, 0.5, 1],
+    name="uncertainty",
+)
+
+
+class Heat:
+    """A small Image layer, scaled up: a pixel for each cell of `Session.uncertainty`.
+
+    Attributes
+    ----------
+    layer : Image or None
+        While it is in the viewer.
+    """
+
+    def __init__(self) -> None:
+        self._layers: Any = None
+        self.layer: Image | None = None
+        self._dirty = False
+
+    def attach(self, layers: Any) -> None:
+        """Show the session of other layers, or none."""
+        if self._layers is not None:
+            self._layers.session.painted.disconnect(self._on_painted)
+            self._layers.viewer.layers.events.removed.disconnect(self._on_removed)
+            if self.layer is not None and self.layer in self._layers.viewer.layers:
+                self._layers.viewer.layers.remove(self.layer)
+        self.layer = None
+        self._layers = layers
+        if layers is not None:
+            layers.session.painted.connect(self._on_painted)
+            layers.viewer.layers.events.removed.connect(self._on_removed)
+
+    def toggle(self) -> str:
+        """Show it, or hide it; what to tell the user."""
+        if self._layers is None or not self._values().any():
+            return "There is no map yet: press Segment"
+        if self._layers.comparing:
+            return "Uncertainty is not shown side by side; end the comparison first"
+        if self.layer is None:
+            self._add()
+        elif self.layer.visible:
+            self.layer.visible = False
+            return "Uncertainty is hidden"
+        else:
+            self.layer.visible = True
+            self._update()
+        return "Uncertainty: the brighter, the less sure the network is"
+
+    def follow(self) -> None:
+        """Show what was painted since the last time."""
+        if self._dirty and self.layer is not None and self.layer.visible:
+            self._update()
+
+    def _values(self) -> Any:
+        session = self._layers.session
+        return session.uncertainty[session.corrected]
+
+    def _add(self) -> None:
+        layers, viewer = self._layers, self._layers.viewer
+        session, values = layers.session, self._values()
+        sides = zip(session.raster.shape, session.inputs.shape, strict=True)
+        cell = [CELL * image / network for image, network in sides]
+        self.layer = Image(
+            values,
+            name=TITLE,
+            colormap=_COLOURS,
+            contrast_limits=(SURE, TORN),
+            blending="translucent",
+            metadata={"napari_disca": {"helper": True}},
+            **on_cells(layers.placement(), cell),
+        )
+        active = viewer.layers.selection.active
+        viewer.add_layer(self.layer)
+        if layers.clicks and layers.clicks[0] in viewer.layers:
+            viewer.layers.move(
+                viewer.layers.index(self.layer), viewer.layers.index(layers.clicks[0])
+            )
+        viewer.layers.selection.active = active  # the next click is still one
+
+    def _update(self) -> None:
+        assert self.layer is not None
+        values = self._values()
+        if self.layer.data is not values:
+            self.layer.data = values
+        else:
+            self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+        self._dirty = False
+
+    def _on_painted(self, _patch: Any) -> None:
+        self._dirty = True
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self.layer:
+            self.layer = None
+
+
+def certainty(value: int) -> float | None:
+    """How far the best class leads the second, 0 to 1, from a cell's uncertainty.
+
+    Parameters
+    ----------
+    value : int
+        Of `Session.uncertainty`.
+
+    Returns
+    -------
+    float or None
+        None where nothing is known.
+    """
+    if value < SURE:
+        return None
+    return float(1 - np.float64(value - SURE) / (TORN - SURE))

@@ -1,0 +1,70 @@
+"""Layers that help, out of napari's list of layers: nobody corrects them, and they fill it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import QObject, QTimer
+from qtpy.QtWidgets import QListView, QMainWindow
+
+from napari_disca.gui.viewer.key_filter import main_window
+
+#: What marks a helper in ``layer.metadata["napari_disca"]``: the hatching, second views, the
+#: uncertainty.
+_MARKS = ("hatch", "copy", "helper")
+
+
+class HelperLayers(QObject):
+    """Hides the rows of helpers in the layer list; the layers stay in the viewer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    panel : QWidget
+        Docked in the viewer's window.
+    """
+
+    def __init__(self, viewer: Any, panel: Any) -> None:
+        super().__init__(panel)
+        self._viewer, self._panel = viewer, panel
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.hide)
+        for event in (viewer.layers.events.inserted, viewer.layers.events.moved):
+            event.connect(self._later)
+
+    def end(self) -> None:
+        """Hide no more."""
+        self._timer.stop()
+        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.moved):
+            event.disconnect(self._later)
+
+    def _later(self, _event: Any = None) -> None:
+        self._timer.start(0)  # the list hears of a layer after us
+
+    def hide(self) -> None:
+        """Hide the rows of all helpers that are there."""
+        window = main_window(self._panel)
+        view = layer_list(window) if window is not None else None
+        if view is None:
+            return
+        helpers = {layer.name for layer in self._viewer.layers if is_helper(layer)}
+        model = view.model()
+        for row in range(model.rowCount()):
+            hidden = model.index(row, 0).data() in helpers
+            if view.isRowHidden(row) != hidden:
+                view.setRowHidden(row, hidden)
+
+
+def is_helper(layer: Any) -> bool:
+    """Whether a layer is one of ours that nobody corrects."""
+    about = layer.metadata.get("napari_disca", {})
+    return any(about.get(mark) for mark in _MARKS)
+
+
+def layer_list(window: QMainWindow) -> QListView | None:
+    """The list of layers of napari; None where this napari has another one."""
+    for view in window.findChildren(QListView):
+        if type(view).__name__ == "QtLayerList":
+            return view
+    return None

@@ -1,0 +1,293 @@
+"""All that a user can do, in one table.
+
+The keys (`key_filter`), the tooltips of the buttons, the page of keys (``?``), ``docs/keys.md`` and
+the commands of napari's palette and menus are made from it. Nothing here imports Qt or napari.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from napari_disca.core.errors import DiscaError
+
+#: Headings of the page of keys, in their order.
+GROUPS = ("Image", "Map", "Correct", "Review", "Deliver", "Help")
+_MENU = "napari/layers/"
+
+
+class KeyConflictError(DiscaError):
+    """Two verbs want the same key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """Something that a user can do.
+
+    Attributes
+    ----------
+    name : str
+        What the program calls it.
+    title : str
+        What buttons, menus and the palette call it.
+    does : str
+        One sentence for tooltips and the page of keys, without its full stop.
+    group : str
+        One of `GROUPS`.
+    keys : tuple of str
+        As Qt writes them ("Ctrl+Shift+Z"); several where each means another class. Empty if it
+        has none.
+    menus : tuple of str
+        napari's menus that offer it.
+    command : bool
+        Whether the palette offers it. What needs a number or a key held down is not there.
+    repeats : bool
+        Whether a key that is held down does it again and again.
+    """
+
+    name: str
+    title: str
+    does: str
+    group: str
+    keys: tuple[str, ...] = ()
+    menus: tuple[str, ...] = ()
+    command: bool = True
+    repeats: bool = False
+
+    @property
+    def key(self) -> str:
+        """The keys as a user reads them: "Ctrl+Z", "1 … 9"; empty if it has none."""
+        if not self.keys:
+            return ""
+        first, last = self.keys[0], self.keys[-1]
+        return first if len(self.keys) == 1 else f"{first} … {last}"
+
+    @property
+    def tooltip(self) -> str:
+        """What it does, and its key in brackets."""
+        return f"{self.does} ({self.key})" if self.keys else self.does
+
+
+def _numbered(prefix: str = "") -> tuple[str, ...]:
+    return tuple(f"{prefix}{number}" for number in range(1, 10))
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        "go_to",
+        "Go to…",
+        "Move the view to coordinates that are typed or pasted: of the map, latitude and "
+        "longitude, or row and column",
+        "Image",
+        ("Ctrl+J",),
+    ),
+    Verb(
+        "copy_place",
+        "Copy coordinates",
+        "Copy the coordinates under the pointer; a right click on the image offers more",
+        "Image",
+        ("Ctrl+Alt+C",),
+        (_MENU + "measure",),
+    ),
+    Verb(
+        "segment",
+        "Segment",
+        "Draw the network's map of the whole image",
+        "Map",
+        (),
+        (_MENU + "segment",),
+    ),
+    Verb(
+        "hide",
+        "Hide or show the map",
+        "Hide the map on top, or show it again; hold the key to peek under it",
+        "Map",
+        ("H",),
+    ),
+    Verb(
+        "style",
+        "Fill, outline or off",
+        "Show the map as filled areas, then as outlines, then not at all",
+        "Map",
+        ("G",),
+    ),
+    Verb(
+        "fainter", "Fainter map", "Make the map 10 % more transparent", "Map", (",",), repeats=True
+    ),
+    Verb(
+        "stronger",
+        "Stronger map",
+        "Make the map 10 % less transparent",
+        "Map",
+        (".",),
+        repeats=True,
+    ),
+    Verb(
+        "uncertainty",
+        "Show uncertainty",
+        "Show or hide where the network is not sure, from clear (sure) to bright (torn between two "
+        "classes)",
+        "Map",
+        ("U",),
+        (_MENU + "measure",),
+    ),
+    Verb(
+        "isolate",
+        "Show one class only",
+        "Show only the class of that number; the same key again shows all",
+        "Map",
+        _numbered("Alt+"),
+        command=False,
+    ),
+    Verb("legend", "Show the legend", "Show or hide the legend on the canvas", "Map"),
+    Verb(
+        "compare",
+        "Compare side by side",
+        "Show the map corrected near the clicks beside the one corrected in the whole image",
+        "Map",
+    ),
+    Verb(
+        "class",
+        "Choose a class",
+        "Make the next click one of the class of that number; clicks that are selected get it",
+        "Correct",
+        _numbered(),
+        command=False,
+    ),
+    Verb(
+        "adapt",
+        "Adapt",
+        "Learn from all clicks and correct the whole map (DISCA)",
+        "Correct",
+        ("Ctrl+Return",),
+        (_MENU + "classify",),
+    ),
+    Verb("cancel", "Cancel", "Stop what runs; what is finished stays", "Correct"),
+    Verb("undo", "Undo", "Take back the last step", "Correct", ("Ctrl+Z",), repeats=True),
+    Verb(
+        "redo",
+        "Redo",
+        "Do again what was taken back",
+        "Correct",
+        ("Ctrl+Shift+Z",),
+        repeats=True,
+    ),
+    Verb("reset", "Reset network", "Forget what was adapted; the clicks stay", "Correct"),
+    Verb(
+        "doubtful",
+        "Next doubtful place",
+        "Go where the network is least sure over the largest area, and you have not looked yet",
+        "Review",
+        ("N",),
+        (_MENU + "classify",),
+        repeats=True,
+    ),
+    Verb(
+        "lock_area",
+        "Lock area",
+        "Draw an outline, a corner with each click; double-click ends it",
+        "Review",
+        (),
+        (_MENU + "annotate",),
+    ),
+    Verb("lock_view", "Lock view", "Lock all that is in view", "Review", (), (_MENU + "annotate",)),
+    Verb(
+        "unlock",
+        "Unlock",
+        "Let the areas that are selected in the layer change again",
+        "Review",
+    ),
+    Verb(
+        "save_labels",
+        "Save labels…",
+        "Write a map as GeoTIFF on the image's grid",
+        "Deliver",
+    ),
+    Verb(
+        "save_clicks", "Save clicks…", "Write the clicks as GeoJSON in map coordinates", "Deliver"
+    ),
+    Verb(
+        "load_clicks",
+        "Load clicks…",
+        "Add the clicks of a GeoJSON file",
+        "Deliver",
+        (),
+        (_MENU + "annotate",),
+    ),
+    Verb("save_areas", "Save areas…", "Write the areas as GeoJSON in map coordinates", "Deliver"),
+    Verb(
+        "load_areas",
+        "Load areas…",
+        "Lock the areas of a GeoJSON file as the map shows them now",
+        "Deliver",
+    ),
+    Verb("keys", "Keys", "Show this page", "Help", ("?",)),
+)
+
+BY_NAME: Mapping[str, Verb] = {verb.name: verb for verb in VERBS}
+
+
+def with_keys(chosen: Mapping[str, str], verbs: Iterable[Verb] = VERBS) -> tuple[Verb, ...]:
+    """The table with keys that the user has chosen.
+
+    Parameters
+    ----------
+    chosen : mapping of str to str
+        A key, or "" for none, by the verb's name. Verbs with a key for each class keep theirs.
+    verbs : iterable of Verb
+
+    Raises
+    ------
+    KeyConflictError
+        If two verbs have the same key; if a name is that of no verb, or of one with several keys.
+    """
+    verbs = tuple(verbs)
+    changeable = {verb.name for verb in verbs if len(verb.keys) <= 1}
+    for name in chosen:
+        if name not in changeable:
+            raise KeyConflictError(f"{name!r} is nothing whose key can be changed; remove it")
+    changed = tuple(
+        replace(verb, keys=(chosen[verb.name],) if chosen[verb.name] else ())
+        if verb.name in chosen
+        else verb
+        for verb in verbs
+    )
+    taken: dict[str, Verb] = {}
+    # Those that were changed come last, so that what is told is which key was taken.
+    for verb in sorted(changed, key=lambda verb: verb.name in chosen):
+        for key in verb.keys:
+            other = taken.setdefault(key.casefold(), verb)
+            if other is not verb:
+                raise KeyConflictError(
+                    f"{key} is the key of '{other.title}' already; choose another for "
+                    f"'{verb.title}', or take it from '{other.title}' first"
+                )
+    return changed
+
+
+def grouped(verbs: Iterable[Verb] = VERBS) -> dict[str, list[Verb]]:
+    """The verbs under their headings, in the order of `GROUPS`."""
+    verbs = tuple(verbs)
+    return {group: [verb for verb in verbs if verb.group == group] for group in GROUPS}
+
+
+def keys_page(verbs: Iterable[Verb] = VERBS) -> str:
+    """Text of ``docs/keys.md``."""
+    lines = [
+        "# Keys",
+        "",
+        "They work wherever the focus is in the window, but not while you type into a text field;",
+        "in a number field digits, comma and dot go to the field. `?` shows this page in the",
+        "window, where keys can be changed. What has no key is in napari's command palette",
+        "(`Ctrl+Shift+P`) and on the buttons.",
+        "",
+        "This page is made from `gui/viewer/verbs.py` by `python docs/make_keys.py`.",
+    ]
+    for group, found in grouped(verbs).items():
+        if not found:
+            continue
+        lines += ["", f"## {group}", "", "| key | what | what it does |", "| --- | --- | --- |"]
+        for verb in found:
+            key = f"`{verb.key}`" if verb.key else ""
+            lines.append(f"| {key} | {verb.title} | {verb.does} |")
+    return "\n".join(lines) + "\n"
