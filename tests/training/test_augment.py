@@ -6,9 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_disca.annotations.simulated_annotator import IGNORE
+from napari_disca.inference.network_view import HIGHEST, LOWEST
 from napari_disca.training.augment import Augmentation, random_crop
 
-PLAIN = Augmentation(light=0, blur=0, noise=0, hole=0)
+#: No change of the pixels but where they come from.
+STILL = dict.fromkeys(
+    ("light", "blur", "noise", "hole", "sensor", "haze", "shadow", "coarse", "jpeg", "saturated"), 0
+)
+PLAIN = Augmentation(**STILL)
 MEAN = np.array([0.5, 0.25, 0.75], np.float32)
 
 
@@ -29,7 +34,7 @@ def blocks(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 )
 def test_labels_follow_the_image(seed, height, width, turn):
     image, labels = blocks(height, width)
-    augmentation = Augmentation(turn=turn, light=0, blur=0, noise=0, hole=0)
+    augmentation = Augmentation(**STILL, turn=turn)
     rng = np.random.default_rng(seed)
     view, target = random_crop(image, labels, 64, rng, augmentation, MEAN)
     # Away from the blocks' borders a pixel of the view shows one class only.
@@ -41,7 +46,7 @@ def test_labels_follow_the_image(seed, height, width, turn):
 @pytest.mark.parametrize("seed", range(6))
 def test_what_lies_beyond_the_image_is_not_known(seed):
     image, labels = blocks(40, 40)
-    augmentation = Augmentation(scale=(1, 1), turn=0, light=0, blur=0, noise=0, hole=0)
+    augmentation = Augmentation(**STILL, scale=(1, 1), turn=0)
     _, target = random_crop(image, labels, 64, np.random.default_rng(seed), augmentation, MEAN)
     known = target != IGNORE
     assert 38 * 38 <= known.sum() <= 41 * 41
@@ -63,26 +68,29 @@ def test_unknown_labels_stay_unknown():
     shape=st.tuples(st.integers(1, 80), st.integers(1, 80)),
     bands=st.integers(1, 5),
     size=st.sampled_from([32, 64]),
+    dtype=st.sampled_from([np.uint8, np.int16]),
 )
-def test_views_are_finite_and_in_range(seed, light, shape, bands, size):
+def test_views_are_finite_and_in_range(seed, light, shape, bands, size, dtype):
     rng = np.random.default_rng(seed)
-    image = rng.choice([0, 1, 127, 255], (*shape, bands)).astype(np.uint8)
+    values = [0, 1, 127, 255] if dtype == np.uint8 else [-255, -3, 0, 128, 400, 510]
+    image = rng.choice(values, (*shape, bands)).astype(dtype)
     labels = rng.integers(0, 4, shape).astype(np.uint8)
-    augmentation = Augmentation(light=light, blur=0.7, noise=0.7, hole=0.7)
+    often = dict.fromkeys(STILL, 0.7) | {"light": light}
+    augmentation = Augmentation(**often)
     mean = np.full(bands, 0.5, np.float32)
     view, target = random_crop(image, labels, size, rng, augmentation, mean)
     assert view.shape == (bands, size, size)
     assert view.dtype == np.float32
     assert np.isfinite(view).all()
-    assert view.min() >= 0
-    assert view.max() <= 1
+    assert view.min() >= LOWEST
+    assert view.max() <= HIGHEST
     assert target.shape == (size, size)
     assert set(np.unique(target)) <= {0, 1, 2, 3, IGNORE}
 
 
 def test_a_hole_is_the_mean_and_not_known():
     image, labels = blocks(200, 200)
-    augmentation = Augmentation(scale=(1, 1), turn=0, light=0, blur=0, noise=0, hole=1)
+    augmentation = Augmentation(**(STILL | {"hole": 1}), scale=(1, 1), turn=0)
     view, target = random_crop(image, labels, 64, np.random.default_rng(2), augmentation, MEAN)
     hole = (view == MEAN[:, None, None]).all(axis=0)
     assert hole.any()
@@ -96,7 +104,7 @@ def test_magnification_is_what_was_asked_for(scale, seed):
     """Labels that count columns tell how many of them a view of 64 pixels spans."""
     labels = np.broadcast_to(np.arange(200, dtype=np.uint8), (200, 200))
     image = np.zeros((200, 200, 3), np.uint8)
-    augmentation = Augmentation(scale=(scale, scale), turn=0, light=0, blur=0, noise=0, hole=0)
+    augmentation = Augmentation(**STILL, scale=(scale, scale), turn=0)
     _, target = random_crop(image, labels, 64, np.random.default_rng(seed), augmentation, MEAN)
     assert abs(int(target.max()) - int(target.min()) + 1 - 64 / scale) <= 1
 
@@ -117,3 +125,34 @@ def test_the_image_received_is_left_as_it_was():
     random_crop(image, labels, 64, np.random.default_rng(0), Augmentation(hole=1), MEAN)
     np.testing.assert_array_equal(image, before[0])
     np.testing.assert_array_equal(labels, before[1])
+
+
+def test_a_view_has_the_values_that_a_network_reads_later():
+    """Inference reads -1 ... 2; training cut at 0 and 1, so that a network never saw the rest."""
+    image, labels = blocks(100, 100)
+    wide = image.astype(np.int16) * 2 - 128
+    view, _ = random_crop(wide, labels, 64, np.random.default_rng(0), PLAIN, MEAN)
+    assert view.max() == pytest.approx(382 / 255)
+    assert view.min() == pytest.approx(-128 / 255)
+    eight_bit = Augmentation(**(STILL | {"saturated": 1}))
+    view, _ = random_crop(wide, labels, 64, np.random.default_rng(0), eight_bit, MEAN)
+    assert (view.min(), view.max()) == (0, 1)
+
+
+@pytest.mark.parametrize("kind", ["sensor", "haze", "shadow", "coarse", "jpeg"])
+def test_what_an_augmentation_changes(kind):
+    image, labels = blocks(100, 100)
+    rng = np.random.default_rng(0)
+    image = np.clip(image // 2 + 60 + rng.integers(-20, 20, image.shape), 0, 255).astype(np.uint8)
+    plain, known = random_crop(image, labels, 64, np.random.default_rng(1), PLAIN, MEAN)
+    changed, same = random_crop(
+        image, labels, 64, np.random.default_rng(1), Augmentation(**(STILL | {kind: 1})), MEAN
+    )
+    np.testing.assert_array_equal(known, same)
+    assert 0.002 < np.abs(changed - plain).mean() < 0.5
+    if kind == "shadow":
+        assert (changed <= plain + 1e-6).all()
+    if kind == "coarse":
+        assert np.diff(changed, axis=2).std() < np.diff(plain, axis=2).std()
+    if kind == "jpeg":
+        assert (changed.min(), changed.max()) >= (0, 0)

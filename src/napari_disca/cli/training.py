@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import colorsys
+import inspect
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from napari_disca.networks import (
     LandClass,
     Network,
     Scaling,
+    architecture_of,
     build_network,
     load_network,
     save_network,
@@ -30,44 +33,21 @@ from napari_disca.networks import (
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
 from napari_disca.scenes import LAND_COVER, REGIONS, Scene
+from napari_disca.training.augment import Augmentation
+from napari_disca.training.checkpoint import checkpoint_path
+from napari_disca.training.clicking import Clicking
 from napari_disca.training.folders import training_set
-from napari_disca.training.loop import (
-    LabelledImage,
-    TrainingPlan,
-    TrainingStep,
-    checkpoint_path,
-    train,
-)
-from napari_disca.training.masks import POTSDAM_CLASSES
+from napari_disca.training.loop import TrainingStep, train
+from napari_disca.training.mask_codings import POTSDAM_CLASSES
+from napari_disca.training.plan import LabelledImage, TrainingPlan
 
 #: Held-out images measured at the end, at most; more would take longer than they tell.
 _MEASURED = 12
 #: Steps between looks at the loss.
 _REPORTED = 10
 
-#: What the flags of a `TrainingPlan` say and check.
-PLAN: Mapping[str, Mapping[str, Any]] = {
-    "steps": {"min": 1, "tooltip": "Optimiser steps"},
-    "batch": {"min": 1, "tooltip": "Crops per step"},
-    "size": {"min": 32, "tooltip": "Side of a crop, pixels"},
-    "rate": {"min": 1e-9, "max": 1.0, "tooltip": "Peak learning rate of AdamW"},
-    "decay": {"min": 0.0, "max": 1.0, "tooltip": "Weight decay of AdamW"},
-    "unclicked": {"min": 0.0, "max": 1.0, "tooltip": "Share of crops without clicks"},
-    "error_driven": {
-        "min": 0.0,
-        "max": 1.0,
-        "tooltip": "Share of the clicked crops whose clicks lie where the network is wrong",
-    },
-    "counterfactual": {
-        "min": 0.0,
-        "max": 1.0,
-        "tooltip": "Share of the clicked crops whose clicks contradict the image",
-    },
-    "clicks": {"min": 1, "tooltip": "Largest number of clicks in a crop"},
-    "average": {"min": 0.0, "max": 0.99999, "tooltip": "Decay of the average of the weights"},
-    "bfloat16": {"tooltip": "Forward pass in bfloat16; where the device has it, if not given"},
-    "seed": {"min": 0, "tooltip": "Of the first weights, the crops and the clicks"},
-}
+#: What the card says of an encoder that was trained elsewhere.
+_ORIGIN = {"imagenet": "Encoder: EfficientNet-Lite0, ImageNet, Apache-2.0"}
 
 
 def run(
@@ -86,28 +66,13 @@ def run(
     if not kept:
         raise DataError("every image is held out, there is none to learn from")
     plan = _plan(plan_fields, compute)
-    bands = _band_names(arguments.bands, kept[0].image)
-    card = Card(
-        name=arguments.name or output.stem,
-        architecture=arguments.architecture,
-        options={"encoder": arguments.encoder},
-        classes=_classes(arguments),
-        bands=bands,
-        scaling=parse_scaling(arguments.scaling),
-        mean=(0.0,) * len(bands),
-        std=(1.0,) * len(bands),
-        ground_resolution=arguments.ground_resolution,
-        guidance=Guidance(arguments.guidance, arguments.guidance_radius),
-        training_data=arguments.data,
-        licence=arguments.licence,
-    )
+    card = _card(arguments, kept[0].image)
     # A wrong architecture, option or start is told before all images are read.
-    build_network(card)
-    start = _start(arguments.start, card)
+    start = _start(arguments.start, arguments.encoder_weights, card, plan.seed)
     card, images = finish(
         training_set(kept, card, bands=arguments.bands, coding=arguments.mask_coding), Console()
     )
-    if start is not None:
+    if start is not None and arguments.start:
         # Its weights know pixels and clicks as its own card standardises and draws them.
         told = start.card
         card = replace(card, mean=told.mean, std=told.std, guidance=told.guidance)
@@ -141,14 +106,50 @@ def run(
     return 0
 
 
-def _start(name: str | None, card: Card) -> Network | None:
+def _card(arguments: argparse.Namespace, image: Path) -> Card:
+    """Card of the network to train; `image` is one of those it learns from."""
+    bands = _band_names(arguments.bands, image)
+    return Card(
+        name=arguments.name or arguments.output.stem,
+        architecture=arguments.architecture,
+        options=_options(arguments.architecture, arguments.option),
+        classes=_classes(arguments),
+        bands=bands,
+        scaling=parse_scaling(arguments.scaling),
+        mean=(0.0,) * len(bands),
+        std=(1.0,) * len(bands),
+        ground_resolution=arguments.ground_resolution,
+        guidance=Guidance(arguments.guidance, arguments.guidance_radius),
+        training_data=_sources(arguments.data, arguments.encoder_weights),
+        licence=arguments.licence,
+    )
+
+
+def _start(name: str | None, encoder: str | None, card: Card, seed: int) -> Network | None:
+    """First weights: of another network, or of an encoder that was trained elsewhere."""
+    torch.manual_seed(seed)
+    network = build_network(card)
+    if name is not None and encoder is not None:
+        raise CardError("--start brings an encoder along; leave out --encoder-weights")
+    if name is not None:
+        return _other_network(name, card)
+    if encoder is not None:
+        network.load_state_dict({**network.state_dict(), **type(network).pretrained(encoder)})
+        return network
+    if network.encoder_is_frozen:
+        raise CardError(
+            f"the encoder of a {card.architecture} never learns; give it weights with "
+            "--encoder-weights imagenet, or go on from a network with --start"
+        )
+    return None
+
+
+def _other_network(name: str, card: Card) -> Network:
     """Network to go on from; refused where its weights mean something else."""
-    if name is None:
-        return None
     start = load_network(name)
     for what, has, needs in (
         ("architecture", start.card.architecture, card.architecture),
-        ("options", dict(start.card.options), dict(card.options)),
+        ("options", _with_defaults(start.card), _with_defaults(card)),
         ("classes", [c.name for c in start.card.classes], [c.name for c in card.classes]),
         ("bands", start.card.bands, card.bands),
         ("scaling", _scaled(start.card), _scaled(card)),
@@ -161,6 +162,38 @@ def _start(name: str | None, card: Card) -> Network | None:
                 "give the same, or train from scratch"
             )
     return start
+
+
+def _options(architecture: str, given: Sequence[str]) -> dict[str, Any]:
+    """Options of an architecture from ``NAME=VALUE``."""
+    options: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise CardError(f"--option {text!r} is not like encoder=resnet34")
+        options[name] = _value(value)
+    return options
+
+
+def _value(text: str) -> str | int | float | bool:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _with_defaults(card: Card) -> dict[str, Any]:
+    """Options of a card, with those that it leaves to the architecture."""
+    parameters = inspect.signature(architecture_of(card)).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {**defaults, **card.options}
+
+
+def _sources(data: str, encoder: str | None) -> str:
+    """What a network has learned from, for the card."""
+    return ". ".join(text for text in (data.rstrip(". "), _ORIGIN.get(encoder or "", "")) if text)
 
 
 def _scaled(card: Card) -> str:
@@ -267,13 +300,15 @@ def _colour(index: int) -> str:
 def _plan(given: Mapping[str, Any], compute: Compute) -> TrainingPlan:
     """Plan with the given fields; in bfloat16 only where that is fast."""
     native = compute.dtype == torch.bfloat16
-    plan = replace(TrainingPlan(), **{"bfloat16": native, **given})
-    if plan.error_driven + plan.counterfactual > 1:
-        raise DataError(
-            f"--error-driven {plan.error_driven:g} and --counterfactual {plan.counterfactual:g} "
-            "are shares of the same crops; their sum is at most 1"
-        )
-    return plan
+    own, clicking, augmentation = (
+        {name: value for name, value in given.items() if name in kind.__dataclass_fields__}
+        for kind in (TrainingPlan, Clicking, Augmentation)
+    )
+    return TrainingPlan(
+        **{"bfloat16": native, **own},
+        clicking=Clicking(**clicking),
+        augmentation=Augmentation(**augmentation),
+    )
 
 
 def _scenes(
@@ -306,10 +341,10 @@ def _scenes(
                 ground_resolution=resolution * (0.7, 1.0)[i % 2],
             )
             image, labels = scene.render()
-            made.append((image, table[labels]))
+            made.append((image, table[labels], f"scene {region} {i}"))
     total = sum(math.sqrt(item.labels.size) for item in images)
-    weight = share / (1 - share) * total / sum(math.sqrt(labels.size) for _, labels in made)
-    return [LabelledImage(image, labels, weight) for image, labels in made]
+    weight = share / (1 - share) * total / sum(math.sqrt(labels.size) for _, labels, _ in made)
+    return [LabelledImage(image, labels, weight, name) for image, labels, name in made]
 
 
 def _measured(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,17 @@ from napari_disca.raster.resolution import network_factor, raster_resolution
 _LEAST_FACTOR, _MOST_FACTOR = 1 / 64, 32.0
 #: Scaled values are cut to this range: a white roof may be a little brighter than the 98th
 #: percentile, but a broken pixel must not be a thousand times brighter.
-_LOWEST, _HIGHEST = -1.0, 2.0
+LOWEST, HIGHEST = -1.0, 2.0
 #: Source pixels held at once while averaging.
 _BLOCK = 16 << 20
 #: A network pixel has data if at least this share of what it covers has.
 _COVERED = 1e-3
+
+
+def limited(values: NDArray[Any]) -> NDArray[Any]:
+    """Scaled values cut to the range that every network reads, in training and afterwards."""
+    cut: NDArray[Any] = np.clip(values, LOWEST, HIGHEST)
+    return cut
 
 
 class NetworkView:
@@ -327,7 +334,7 @@ class _Scale:
         # An overflow or an inf - inf becomes a pixel without data.
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = (pixels.astype(exact) - low.astype(exact)) * gain.astype(exact)
-            cut = np.clip(scaled, _LOWEST, _HIGHEST)
+            cut = limited(scaled)
         return np.asarray(cut, dtype=np.float32)
 
 

@@ -7,15 +7,22 @@ other sensors, seasons and places.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 from torch.nn import functional as F
 
 from napari_disca.annotations.simulated_annotator import IGNORE
+from napari_disca.inference.network_view import limited
+
+
+def _chance(of: str) -> dict[str, Any]:
+    return {"min": 0.0, "max": 1.0, "tooltip": f"Chance of {of}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +39,37 @@ class Augmentation:
         Strength of brightness, contrast, gamma and colour changes; 0 leaves colours alone.
     blur, noise, hole : float
         Chances of a blur, of sensor noise, and of a rectangle without data.
+    sensor : float
+        Chance of another sensor's bands: each becomes a mixture of all, stretched by itself.
+    haze, shadow : float
+        Chances of uneven haze, and of the shadow of a cloud.
+    coarse : float
+        Chance of pixels that were coarser once: averaged, then enlarged again.
+    jpeg : float
+        Chance of the blocks and rings of JPEG.
+    saturated : float
+        Chance of values that end at 0 and 1, as 8-bit images have them; the others end where
+        every image's do (`limited`).
     """
 
     scale: tuple[float, float] = field(default=(0.5, 2.0))
-    turn: float = 0.5
-    light: float = 1.0
-    blur: float = 0.25
-    noise: float = 0.3
-    hole: float = 0.1
+    turn: float = field(default=0.5, metadata=_chance("a rotation by any angle"))
+    light: float = field(
+        default=1.0, metadata={"min": 0.0, "max": 5.0, "tooltip": "Strength of colour changes"}
+    )
+    blur: float = field(default=0.25, metadata=_chance("a blur"))
+    noise: float = field(default=0.3, metadata=_chance("sensor noise"))
+    hole: float = field(default=0.1, metadata=_chance("a rectangle without data"))
+    sensor: float = field(default=0.3, metadata=_chance("another sensor's bands"))
+    haze: float = field(default=0.15, metadata=_chance("haze"))
+    shadow: float = field(default=0.15, metadata=_chance("the shadow of a cloud"))
+    coarse: float = field(default=0.15, metadata=_chance("pixels that were coarser once"))
+    jpeg: float = field(default=0.2, metadata=_chance("traces of JPEG"))
+    saturated: float = field(default=0.7, metadata=_chance("values that end at 0 and 1"))
 
 
 def random_crop(
-    image: NDArray[np.uint8],
+    image: NDArray[np.uint8] | NDArray[np.int16],
     labels: NDArray[np.uint8],
     size: int,
     rng: np.random.Generator,
@@ -54,7 +80,7 @@ def random_crop(
 
     Parameters
     ----------
-    image : (height, width, bands) array of uint8
+    image : (height, width, bands) array of uint8 or int16
         Scaled values times 255.
     labels : (height, width) array of uint8
     size : int
@@ -69,6 +95,25 @@ def random_crop(
     (bands, size, size) array of float32 and (size, size) array of uint8
         The view and its labels, `IGNORE` where the view looks beyond the image.
     """
+    view, target = _sampled(image, labels, size, rng, augmentation)
+    view = _relit(view, rng, augmentation)
+    if rng.random() < augmentation.hole:
+        corner = rng.integers(0, size, 2)
+        extent = rng.integers(size // 8, size // 2, 2)
+        hole = (slice(corner[0], corner[0] + extent[0]), slice(corner[1], corner[1] + extent[1]))
+        view[(slice(None), *hole)] = mean[:, None, None]
+        target[hole] = IGNORE
+    return view, target
+
+
+def _sampled(
+    image: NDArray[np.uint8] | NDArray[np.int16],
+    labels: NDArray[np.uint8],
+    size: int,
+    rng: np.random.Generator,
+    augmentation: Augmentation,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """A view at another scale and turn."""
     low, high = augmentation.scale
     scale = math.exp(rng.uniform(math.log(low), math.log(high)))
     free = rng.random() < augmentation.turn
@@ -105,14 +150,6 @@ def random_crop(
     )[0].numpy()
     found = F.grid_sample(shifted, grid, mode="nearest", align_corners=False)[0, 0].numpy()
     target = (np.rint(found) - 1).astype(np.int16).astype(np.uint8)  # -1 wraps to 255
-
-    view = _relit(view, rng, augmentation)
-    if rng.random() < augmentation.hole:
-        corner = rng.integers(0, size, 2)
-        extent = rng.integers(size // 8, size // 2, 2)
-        hole = (slice(corner[0], corner[0] + extent[0]), slice(corner[1], corner[1] + extent[1]))
-        view[(slice(None), *hole)] = mean[:, None, None]
-        target[hole] = IGNORE
     return view, target
 
 
@@ -137,16 +174,102 @@ def _relit(
             gamma = math.exp(rng.normal(0, 0.25 * strength))
             gain = np.exp(rng.normal(0, 0.2 * strength) + rng.normal(0, 0.08 * strength, bands))
             offset = rng.normal(0, 0.04 * strength) + rng.normal(0, 0.02 * strength, bands)
-            view = np.clip(view, 0, 1) ** gamma
+            view = np.sign(view) * np.abs(view) ** np.float32(gamma)
             view = view * gain[:, None, None].astype(np.float32)
             view = view + offset[:, None, None].astype(np.float32)
         if bands > 1 and rng.random() < 0.4:
             grey = view.mean(axis=0, keepdims=True)
             view = grey + (view - grey) * np.float32(rng.uniform(0.0, 1.6))
+    if bands > 1 and rng.random() < augmentation.sensor:
+        view = _other_sensor(view, rng)
+    if rng.random() < augmentation.haze:
+        thick = rng.uniform(0.1, 0.5) * _smooth_field(view.shape[1:], rng)
+        colour = rng.uniform(0.6, 0.95) + rng.normal(0, 0.03, (bands, 1, 1))
+        view = view * (1 - thick) + colour.astype(np.float32) * thick
+    if rng.random() < augmentation.shadow:
+        edge = np.clip(6 * (_smooth_field(view.shape[1:], rng) - rng.uniform(0.4, 0.7)), 0, 1)
+        view = view * (1 - np.float32(rng.uniform(0.2, 0.6)) * edge)
+    if rng.random() < augmentation.coarse:
+        view = _coarse(view, rng.uniform(1.3, 3.0))
     if rng.random() < augmentation.blur:
         sigma = rng.uniform(0.4, 1.5)
         view = ndimage.gaussian_filter(view, sigma=(0, sigma, sigma))
     if rng.random() < augmentation.noise:
         noise = rng.standard_normal(view.shape, dtype=np.float32)
         view = view + noise * np.float32(rng.uniform(0.005, 0.04))
-    return np.clip(view, 0, 1).astype(np.float32)
+    view = limited(view)
+    jpeg = rng.random() < augmentation.jpeg
+    if jpeg or rng.random() < augmentation.saturated:
+        view = np.clip(view, 0, 1)
+    if jpeg:
+        view = _jpeg(view, rng.uniform(20, 80))
+    return view.astype(np.float32)
+
+
+def _other_sensor(view: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Mix the bands a little, and stretch each between two of its own percentiles."""
+    bands = len(view)
+    mixture = np.eye(bands) + rng.normal(0, 0.15, (bands, bands))
+    mixture /= mixture.sum(axis=1, keepdims=True)
+    view = np.einsum("ij,jhw->ihw", mixture.astype(np.float32), view)
+    low, high = np.percentile(view[:, ::4, ::4], (2, 98), axis=(1, 2))
+    dark, bright = rng.uniform(0, 0.25), rng.uniform(0.6, 1.0)
+    share = np.float32(rng.uniform(0.3, 1.0))
+    scale = (bright - dark) / np.maximum(high - low, 0.05)
+    stretched = dark + (view - low[:, None, None]) * scale[:, None, None]
+    mixed: NDArray[np.float32] = view + share * (stretched.astype(np.float32) - view)
+    return mixed
+
+
+def _smooth_field(shape: Sequence[int], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Random field from 0 to 1 that varies over a third of the view."""
+    coarse = torch.from_numpy(rng.random((1, 1, 4, 4), dtype=np.float32))
+    field = F.interpolate(coarse, size=tuple(shape), mode="bicubic", align_corners=True)[0, 0]
+    smooth: NDArray[np.float32] = np.clip(field.numpy(), 0, 1)
+    return smooth
+
+
+def _coarse(view: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """Average to pixels `factor` times as wide, and enlarge again."""
+    size = tuple(view.shape[1:])
+    small = tuple(max(8, round(side / factor)) for side in size)
+    pixels = F.interpolate(
+        torch.from_numpy(np.ascontiguousarray(view, dtype=np.float32))[None],
+        size=small,
+        mode="bilinear",
+        antialias=True,
+    )
+    enlarged: NDArray[np.float32] = F.interpolate(pixels, size=size, mode="bilinear")[0].numpy()
+    return enlarged
+
+
+#: JPEG's example table for luminance (ITU-T T.81, annex K); the ratio of its entries counts.
+_QUANTA = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ],
+    dtype=np.float32,
+)
+
+
+def _jpeg(view: NDArray[np.float32], quality: float) -> NDArray[np.float32]:
+    """What JPEG of a quality leaves of each band: 8 x 8 cosine transforms, quantised."""
+    bands, height, width = view.shape
+    if height % 8 or width % 8:
+        return view
+    scale = 50 / quality if quality < 50 else 2 - quality / 50
+    blocks = view.reshape(bands, height // 8, 8, width // 8, 8).transpose(0, 1, 3, 2, 4)
+    quanta = np.maximum(_QUANTA * np.float32(scale), 1)
+    frequencies = fft.dctn(blocks * 255 - 128, axes=(3, 4), norm="ortho")
+    frequencies = np.rint(frequencies / quanta) * quanta
+    blocks = (fft.idctn(frequencies, axes=(3, 4), norm="ortho") + 128) / 255
+    joined = blocks.transpose(0, 1, 3, 2, 4).reshape(bands, height, width)
+    left: NDArray[np.float32] = np.clip(joined, 0, 1).astype(np.float32)
+    return left
