@@ -40,13 +40,13 @@ from napari_disca.evaluation import Settings
 from napari_disca.evaluation.class_map import ClassMap
 from napari_disca.evaluation.protocol import _Image, _known
 from napari_disca.evaluation.records import standard_error
-from napari_disca.evaluation.study import _items, opened
+from napari_disca.evaluation.study import chosen_items, masks_of, opened
 from napari_disca.networks import load_network
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes import RECIPES
 from napari_disca.session.review import Review
 from napari_disca.session.session import Session
-from napari_disca.training.folders import hold_out, pairs
+from napari_disca.training.pairing import hold_out, pairs
 
 WAYS = ("tour", "glances", "random errors")
 #: Places that an annotator looks at before giving up, for each click.
@@ -157,8 +157,10 @@ def main() -> int:
     gains: dict[str, list[float]] = {way: [] for way in WAYS}
     befores = []
     told = False
-    for pair, window in _items(found, classes, settings):
-        with opened(pair, window, classes, settings.coding) as (part, reference):
+    masks = masks_of(found, network, settings)
+    items, _ = chosen_items(found, classes, masks, settings)
+    for pair, window in items:
+        with opened(pair, window, masks) as (part, reference):
             session = Session(part, network, factor=arguments.scale, compute=compute)
             if not told:
                 print(machine(session), flush=True)

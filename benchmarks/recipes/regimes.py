@@ -19,7 +19,7 @@ from napari_disca.core.errors import DataError
 from napari_disca.evaluation import ClassMap, Settings
 from napari_disca.evaluation.records import Mode
 from napari_disca.networks import Network
-from napari_disca.training.folders import Pair, pairs
+from napari_disca.training.pairing import Pair, pairs
 
 #: Beside the repository.
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -22,7 +22,7 @@ from napari_disca.evaluation.raster_subset import RasterSubset, parts_worth_clic
 from napari_disca.networks import Network, fingerprint
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, Disca
-from napari_disca.training.folders import pairs
+from napari_disca.training.pairing import pairs
 
 RADIUS = 12
 #: Any click tilts the whole map: plain SGD on the biases alone.

@@ -15,14 +15,10 @@ from napari_disca.core.errors import DataError, RasterError
 from napari_disca.core.events import Progress, finish
 from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
+from napari_disca.networks import Scaling
 from napari_disca.raster import open_raster
-from napari_disca.training.folders import (
-    Pair,
-    hold_out,
-    pairs,
-    statistics,
-    training_set,
-)
+from napari_disca.training.folders import statistics, training_set
+from napari_disca.training.pairing import Pair, hold_out, pairs
 
 CARD = make_card(3)
 
@@ -129,7 +125,7 @@ def test_pixels_and_labels_as_they_are_where_nothing_is_resampled(tmp_path):
     np.testing.assert_array_equal(item.image, image)
     np.testing.assert_array_equal(item.labels, mask)
     assert item.image.dtype == item.labels.dtype == np.uint8
-    assert events[-1] == Progress("reading images", 1, 1)
+    assert [e for e in events if isinstance(e, Progress)][-1] == Progress("reading images", 1, 1)
     np.testing.assert_allclose(card.mean, image.mean(axis=(0, 1)) / 255, atol=1e-4)
     np.testing.assert_allclose(card.std, image.std(axis=(0, 1)) / 255, atol=1e-4)
     assert (card.classes, card.name) == (CARD.classes, CARD.name)
@@ -149,6 +145,30 @@ def test_pixels_are_those_the_network_will_read(tmp_path):
     assert np.abs(item.image / 255 - seen).max() <= 0.5 / 255 + 1e-6
     # Labels: the image pixel under the centre of the network pixel, which is between two here.
     np.testing.assert_array_equal(item.labels, mask[1::2, 1::2])
+
+
+@pytest.mark.parametrize("shape", [(60, 80), (1100, 1200)])
+def test_values_beyond_0_and_1_are_kept_as_the_network_reads_them(tmp_path, shape):
+    """Stretched between percentiles, a white roof is above 1 and a shadow below 0."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(3000, 300, (*shape, 3)).clip(1, 9000).astype(np.uint16)
+    # The first block of 1024 rows and columns may lie within 0 ... 1.
+    image[-20:, -20:] = 9000
+    write(tmp_path, "a", image, blocks(shape))
+    card, (item,) = finish(
+        training_set(pairs(tmp_path), make_card(3, scaling=Scaling("range", 1000, 5000)))
+    )
+    with open_raster(tmp_path / "imgs" / "a.tif") as raster:
+        seen = NetworkView(raster, card).read(Window(0, 0, *shape)).transpose(1, 2, 0)
+    assert seen.max() == 2.0
+    assert np.abs(item.image / 255 - seen).max() <= 0.5 / 255 + 1e-6
+
+
+def test_statistics_are_those_that_a_pretrained_encoder_asks_for(tmp_path):
+    write(tmp_path, "a", noise((40, 40)), blocks((40, 40)))
+    card, _ = finish(training_set(pairs(tmp_path), make_card(3, architecture="lite-unet")))
+    assert card.mean == pytest.approx((127 / 255,) * 3, abs=1e-6)
+    assert card.std == pytest.approx((128 / 255,) * 3, abs=1e-6)
 
 
 @pytest.mark.parametrize("factor", [0.4, 1.7])

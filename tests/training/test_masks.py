@@ -7,9 +7,26 @@ import tifffile
 
 from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError
-from napari_disca.training.masks import POTSDAM_CLASSES, coding_of, read_mask
+from napari_disca.networks import LandClass
+from napari_disca.training import masks
+from napari_disca.training.mask_codings import POTSDAM_CLASSES
+from napari_disca.training.mask_contents import coding_of as coding_of_classes
+from napari_disca.training.mask_files import Grid
 
 IDS = np.array([[0, 1, 2], [4, IGNORE, 1]], dtype=np.uint8)
+
+
+def classes_of(count):
+    """Classes whose colours no mask here has."""
+    return [LandClass(f"class {i}", f"#c8{i:02x}64") for i in range(count)]
+
+
+def read_mask(path, shape, count, **options):
+    return masks.read_mask(path, Grid(shape), classes_of(count), **options)
+
+
+def coding_of(paths, count):
+    return coding_of_classes(paths, classes_of(count))
 
 
 def write(path, pixels, **profile):
@@ -59,8 +76,10 @@ def test_class_ids_of_other_types(tmp_path, dtype):
 @pytest.mark.parametrize(("dtype", "value"), [("int16", -3), ("uint16", 256), ("float32", 0.5)])
 def test_what_cannot_be_a_class_id_is_refused(tmp_path, dtype, value):
     path = write(tmp_path / "odd.tif", np.array([[0, value]], dtype=dtype))
-    with pytest.raises(DataError, match=rf"odd\.tif holds the value {value}"):
+    with pytest.raises(DataError, match=rf"odd\.tif holds the values .*{value}.*neither class id"):
         read_mask(path, (1, 2), 5)
+    with pytest.raises(DataError, match=rf"odd\.tif holds the value {value}"):
+        read_mask(path, (1, 2), 5, coding="ids")
 
 
 @pytest.mark.parametrize(("dtype", "nodata"), [("int16", -9999), ("float32", np.nan)])
@@ -142,8 +161,10 @@ def test_potsdam_forgives_compression_and_a_few_odd_pixels_but_not_another_legen
 
     pixels[:, 5:20] = 128
     path = write(tmp_path / "other.tif", pixels, photometric="RGB")
-    with pytest.raises(DataError, match=r"38% of mask other\.tif have none of Potsdam's"):
+    with pytest.raises(DataError, match=r"other\.tif holds the colours #808080 \(38%\), .*neither"):
         read_mask(path, (40, 50), 6)
+    with pytest.raises(DataError, match=r"38% of mask other\.tif is of no class \(Potsdam's colo"):
+        read_mask(path, (40, 50), 6, coding="potsdam")
 
 
 def test_potsdam_in_a_palette(tmp_path):

@@ -398,9 +398,11 @@ def _save(stream: Any, output: Path, workers: int) -> None:
 
 def _pairs(arguments: argparse.Namespace) -> tuple[list[Any], list[Any]]:
     """Image and mask pairs: those to use, and those held out."""
-    from napari_disca.training.folders import hold_out, pairs
+    from napari_disca.training.pairing import hold_out, paired
 
-    found = pairs(arguments.images, arguments.masks)
+    pairing = paired(arguments.images, arguments.masks)
+    note(pairing.describe())
+    found = pairing.pairs
     if arguments.only:
         found = [p for p in found if any(text in p.name for text in arguments.only)]
         if not found:

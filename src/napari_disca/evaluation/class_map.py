@@ -110,6 +110,16 @@ class ClassMap:
         table[: len(self.ids)] = self.ids
         return table[labels]
 
+    def legend(self, classes: Sequence[LandClass]) -> list[LandClass]:
+        """What the masks' ids mean, each with the colour of its first class."""
+        found = []
+        for mask_id in range(self.size):
+            of = self.candidates(mask_id)
+            # An id that nothing is mapped onto has no colour: one that nobody paints with.
+            colour = classes[of[0]].color if of else f"#0101{mask_id:02x}"
+            found.append(LandClass(self.name(mask_id) or f"id {mask_id}", colour))
+        return found
+
     def candidates(self, mask_id: int) -> list[int]:
         """Network classes that mean this mask id."""
         return [c for c, value in enumerate(self.ids) if value == mask_id]

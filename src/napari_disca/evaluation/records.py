@@ -134,6 +134,13 @@ def clicks_to_target(records: Iterable[Record], target: float) -> float:
     return float(np.mean(needed)) if needed else math.nan
 
 
+#: After the clicks; the last but one are `Record`'s shares.
+_COLUMNS = (
+    *("gain", "worst vs disir", "same clicks", "worst"),
+    *("collateral", "inside", "outside", "kept", "s/answer"),
+)
+
+
 def summary(records: Sequence[Record]) -> str:
     """Table with one line per recipe: means over images, in percent.
 
@@ -152,15 +159,7 @@ def summary(records: Sequence[Record]) -> str:
         "images",
         "before",
         *(f"{k} click{'s' * (k > 1)}" for k in shown),
-        "gain",
-        "worst vs disir",
-        "same clicks",
-        "worst",
-        "collateral",
-        "inside",
-        "outside",
-        "kept",
-        "s/answer",
+        *_COLUMNS,
     ]
     baseline = {(r.image, r.mode): r.after for r in records if r.recipe == "disir"}
     rows = []

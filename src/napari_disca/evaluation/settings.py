@@ -10,7 +10,7 @@ from napari_disca.evaluation.class_map import ClassMap
 from napari_disca.evaluation.records import Mode
 from napari_disca.networks import Network
 from napari_disca.recipes import checked_seed
-from napari_disca.training.masks import Coding
+from napari_disca.training.mask_codings import Coding
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Settings:
     class_map : ClassMap, mapping of int to int, or None
         Network class -> mask id; None where they are the same.
     coding : str
-        How masks are written; see `napari_disca.training.folders.read_mask`.
+        How masks are written; see `napari_disca.training.masks.MaskReader`.
     crop : int or None
         Cut images into parts of this side and measure each that shows two classes.
     max_images : int or None

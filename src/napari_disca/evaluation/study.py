@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.core.errors import DataError
-from napari_disca.core.events import Job, Progress
+from napari_disca.core.events import Job, Note, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.evaluation.class_map import ClassMap
 from napari_disca.evaluation.protocol import chosen_recipes, evaluate_image
@@ -21,8 +20,10 @@ from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, open_raster
 from napari_disca.recipes import Recipe
-from napari_disca.training.folders import Pair
-from napari_disca.training.masks import Coding, coding_of, read_mask
+from napari_disca.training.folders import shares, spanned
+from napari_disca.training.mask_files import Grid
+from napari_disca.training.masks import MaskReader
+from napari_disca.training.pairing import Pair
 
 
 def evaluate(
@@ -51,7 +52,8 @@ def evaluate(
 
     Yields
     ------
-    Progress, and every `Record` as soon as it is known
+    A `Note` of what images and masks were taken for, Progress, and every `Record` as soon as it
+    is known
 
     Raises
     ------
@@ -60,15 +62,15 @@ def evaluate(
     """
     settings = settings or Settings()
     classes = settings.classes_of(network)
-    if settings.coding == "auto":
-        coding = coding_of([pair.mask for pair in pairs], classes.size)
-        settings = replace(settings, coding=coding)
-    items = _items(pairs, classes, settings)
+    masks = masks_of(pairs, network, settings)
+    items, lines = chosen_items(pairs, classes, masks, settings)
+    for line in lines:
+        yield Note(line)
     chosen = chosen_recipes(recipes)
     records: list[Record] = []
     for index, (pair, window) in enumerate(items):
         yield Progress("images", index, len(items))
-        with opened(pair, window, classes, settings.coding) as (part, reference):
+        with opened(pair, window, masks) as (part, reference):
             left = {n: recipe for n, recipe in chosen.items() if (part.name, n) not in known}
             if left:
                 records += yield from evaluate_image(
@@ -80,7 +82,7 @@ def evaluate(
 
 @contextmanager
 def opened(
-    pair: Pair, window: Window | None, classes: ClassMap, coding: Coding
+    pair: Pair, window: Window | None, masks: MaskReader
 ) -> Iterator[tuple[Raster, NDArray[np.uint8]]]:
     """An image, or a part of it, and its mask.
 
@@ -89,41 +91,70 @@ def opened(
     pair : Pair
     window : Window or None
         None: all of it.
-    classes : ClassMap
-    coding : str
-        How the mask is written; see `napari_disca.training.folders.read_mask`.
+    masks : MaskReader
     """
     with open_raster(pair.image) as raster:
-        reference = read_mask(pair.mask, raster.shape, classes.size, coding=coding)
+        reference = masks.read(pair.mask, Grid.of(raster))
         if window is None:
             yield raster, reference
         else:
             yield RasterSubset(raster, window), reference[window.slices]
 
 
-def _items(
-    pairs: Sequence[Pair], classes: ClassMap, settings: Settings
-) -> list[tuple[Pair, Window | None]]:
-    """What is measured: whole images, or parts of them; each mask is checked on the way."""
-    items: list[tuple[Pair, Window | None]] = []
+def masks_of(pairs: Sequence[Pair], network: Network, settings: Settings) -> MaskReader:
+    """Reader of the masks of some pairs."""
+    legend = settings.classes_of(network).legend(network.card.classes)
+    return MaskReader([pair.mask for pair in pairs], legend, settings.coding)
+
+
+def chosen_items(
+    pairs: Sequence[Pair], classes: ClassMap, masks: MaskReader, settings: Settings
+) -> tuple[list[tuple[Pair, Window | None]], list[str]]:
+    """What is measured: whole images, or parts of them; and lines that say what they are.
+
+    Every mask that counts is read and checked, before hours are spent on the first.
+    """
+    found: list[tuple[Pair, Window | None]] = [(pair, None) for pair in pairs]
     if settings.crop is None:
-        items = [(pair, None) for pair in pairs]
-    else:
-        for pair in pairs:
-            with open_raster(pair.image) as raster:
-                reference = read_mask(pair.mask, raster.shape, classes.size, coding=settings.coding)
+        found = _chosen(found, settings)
+    items: list[tuple[Pair, Window | None]] = []
+    counts, shapes = np.zeros(256, dtype=np.int64), []
+    for pair, _ in found:
+        with opened(pair, None, masks) as (_, reference):
             classes.checked(reference, pair.mask.name)
-            items += [(pair, w) for w in parts_worth_clicking(reference, settings.crop)]
-        if not items:
-            raise DataError(
-                f"no {settings.crop} x {settings.crop} part of the {len(pairs)} images shows two "
-                "classes; give a larger crop, or none"
+            counts += np.bincount(reference.ravel(), minlength=256)
+            shapes.append(reference.shape)
+            parts = (
+                [None] if settings.crop is None else parts_worth_clicking(reference, settings.crop)
             )
-    if not items:
+            items += [(pair, window) for window in parts]
+    if not found:
         raise DataError("there are no images to measure; check the folders")
-    if settings.max_images is not None and settings.max_images < len(items):
-        rng = np.random.default_rng(settings.seed)
-        # Fewer are among more: what was measured of a few stays of use.
-        chosen = rng.permutation(len(items))[: settings.max_images]
-        items = [items[index] for index in sorted(chosen.tolist())]
-    return items
+    if not items:
+        raise DataError(
+            f"no {settings.crop} x {settings.crop} part of the {len(pairs)} images shows two "
+            "classes; give a larger crop, or none"
+        )
+    if settings.crop is not None:
+        items = _chosen(items, settings)
+    what = f"{len(found)} images of {spanned(shapes)}"
+    if settings.crop is not None:
+        what = f"{len(items)} parts of {settings.crop} x {settings.crop} pixels of {what}"
+    names = [classes.name(i) or "no class" for i in range(classes.size)]
+    return items, [
+        f"images: {what}",
+        f"masks: {masks.describe()}",
+        f"classes: {shares(counts, names)}",
+    ]
+
+
+def _chosen(
+    items: list[tuple[Pair, Window | None]], settings: Settings
+) -> list[tuple[Pair, Window | None]]:
+    """As many as the settings ask for."""
+    if settings.max_images is None or settings.max_images >= len(items):
+        return items
+    rng = np.random.default_rng(settings.seed)
+    # Fewer are among more: what was measured of a few stays of use.
+    chosen = rng.permutation(len(items))[: settings.max_images]
+    return [items[index] for index in sorted(chosen.tolist())]

@@ -5,131 +5,30 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError
-from napari_disca.core.events import Job, Progress
+from napari_disca.core.events import Job, Note, Progress
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.networks import Card
+from napari_disca.networks import Card, architecture_of
 from napari_disca.raster import Raster, open_raster
 from napari_disca.storage.preallocated import PreallocatedFile
-from napari_disca.training.loop import LabelledImage
-from napari_disca.training.masks import POTSDAM_CLASSES, Coding, coding_of, read_mask
+from napari_disca.training.mask_codings import Coding
+from napari_disca.training.mask_files import Grid
+from napari_disca.training.masks import MaskReader
+from napari_disca.training.pairing import Pair
+from napari_disca.training.plan import LabelledImage
 
-__all__ = [
-    "POTSDAM_CLASSES",
-    "Coding",
-    "Pair",
-    "coding_of",
-    "hold_out",
-    "pairs",
-    "read_mask",
-    "statistics",
-    "training_set",
-]
-
-_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2", ".bmp")
-#: Names of the two sub-folders that a single folder may have.
-_CONVENTIONS = (("imgs", "gts"), ("images", "masks"))
 _BLOCK = 1024
 #: Pixels of an image that its band statistics look at, at most.
 _SAMPLE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """An image and its mask: two files of one name."""
-
-    name: str
-    image: Path
-    mask: Path
-
-
-def pairs(images: str | Path, masks: str | Path | None = None) -> list[Pair]:
-    """Images and masks of equal names, whatever their suffixes, sorted by name.
-
-    Images without a mask (test sets) and masks without an image are left out.
-
-    Parameters
-    ----------
-    images : str or path
-        Folder of the images; or, without `masks`, a folder that holds ``imgs/`` and ``gts/`` (the
-        paper's convention) or ``images/`` and ``masks/``.
-    masks : str or path, optional
-        Folder of the masks.
-
-    Raises
-    ------
-    DataError
-        If a folder is missing, holds two files of one name, or no pair is found.
-    """
-    images = Path(images)
-    if masks is None:
-        for names in _CONVENTIONS:
-            if all((images / name).is_dir() for name in names):
-                return pairs(images / names[0], images / names[1])
-        raise DataError(
-            f"{images} has no folders imgs and gts, nor images and masks; name the folder of the "
-            "masks"
-        )
-    masks = Path(masks)
-    pictures, references = _by_stem(images), _by_stem(masks)
-    common = sorted(pictures.keys() & references.keys())
-    if not common:
-        raise DataError(
-            f"none of the {len(pictures)} images in {images} has a mask of the same name among "
-            f"the {len(references)} in {masks}; equal names belong together (a.jpg, a.png)"
-        )
-    return [Pair(name, pictures[name], references[name]) for name in common]
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
-            continue
-        if path.stem in found:
-            raise DataError(
-                f"{folder} holds both {found[path.stem].name} and {path.name}; keep one of them"
-            )
-        found[path.stem] = path
-    return found
-
-
-def hold_out(found: Iterable[Pair], patterns: Sequence[str]) -> tuple[list[Pair], list[Pair]]:
-    """Split pairs into those to learn from and those to measure on.
-
-    Parameters
-    ----------
-    found : iterable of Pair
-    patterns : sequence of str
-        A pair whose name contains one of them is held out. Hold out whole areas: parts of one
-        area adjoin.
-
-    Returns
-    -------
-    two lists of Pair
-        Kept, and held out.
-
-    Raises
-    ------
-    DataError
-        If a pattern fits no name: most likely a slip of the pen.
-    """
-    found = list(found)
-    for pattern in patterns:
-        if not pattern or not any(pattern in pair.name for pair in found):
-            raise DataError(f"no image's name contains {pattern!r}, so it cannot be held out")
-    held = [pair for pair in found if any(pattern in pair.name for pattern in patterns)]
-    return [pair for pair in found if pair not in held], held
 
 
 def statistics(
@@ -191,20 +90,19 @@ def training_set(
     ----------
     found : sequence of Pair
     card : Card
-        Its mean and standard deviation are replaced by `statistics`.
+        Mean and deviation become what its architecture asks for, or else `statistics`.
     bands : sequence of int, optional
         1-based; by default those the card names.
     factor : float, optional
         Network pixels per image pixel; by default from the ground resolutions.
     coding : str
-        See `read_mask`.
+        See `MaskReader`.
     memory : int
-        Bytes of pixels held in memory; what is beyond goes to temporary files, which vanish with
-        the arrays.
+        Bytes of pixels in memory; the rest goes to files that vanish with the arrays.
 
     Yields
     ------
-    Progress
+    Progress, and at the end a `Note` of what the images and masks were taken for
 
     Returns
     -------
@@ -219,21 +117,72 @@ def training_set(
     """
     if not found:
         raise DataError("there are no images to learn from; check the folders")
-    if coding == "auto":
-        coding = coding_of([pair.mask for pair in found], len(card.classes))
+    masks = MaskReader([pair.mask for pair in found], card.classes, coding)
     yield Progress("reading images", 0, len(found))
-    mean, std = statistics(found, card, bands=bands, factor=factor)
-    card = replace(card, mean=mean, std=std)
+    card = _with_statistics(card, found, bands, factor)
     store = _Store(memory)
     images = []
     for done, pair in enumerate(found, start=1):
         with open_raster(pair.image) as raster:
-            mask = read_mask(pair.mask, raster.shape, len(card.classes), coding=coding)
+            mask = masks.read(pair.mask, Grid.of(raster))
             _refuse_unknown(mask, pair, card)
             inputs = NetworkView(raster, card, bands=bands, factor=factor)
-            images.append(_labelled(raster, inputs, mask, store))
+            images.append(_labelled(pair.name, raster, inputs, mask, store))
         yield Progress("reading images", done, len(found))
+    for line in understood(images, masks, [land.name for land in card.classes]):
+        yield Note(line)
     return card, images
+
+
+def _with_statistics(
+    card: Card, found: Sequence[Pair], bands: Sequence[int] | None, factor: float | None
+) -> Card:
+    """Card with the statistics that its architecture asks for, or else those of the images."""
+    fixed = architecture_of(card).statistics
+    if fixed is None:
+        mean, std = statistics(found, card, bands=bands, factor=factor)
+    else:
+        mean, std = ((round(value, 6),) * len(card.bands) for value in fixed)
+    return replace(card, mean=mean, std=std)
+
+
+def understood(
+    images: Sequence[LabelledImage], masks: MaskReader, classes: Sequence[str]
+) -> list[str]:
+    """Lines that say what images and masks were taken for."""
+    counts = np.zeros(256, dtype=np.int64)
+    for item in images:
+        for row in item.labels:
+            counts += np.bincount(row, minlength=256)
+    pixels = int(counts.sum())
+    return [
+        f"images: {len(images)} of {pixels / 1e6:.3g} megapixels, "
+        f"{spanned([item.labels.shape for item in images])}",
+        f"masks: {masks.describe()}",
+        f"classes: {shares(counts, classes)}",
+    ]
+
+
+def spanned(shapes: Iterable[tuple[int, ...]]) -> str:
+    """Sizes of images, from the smallest to the largest."""
+    ordered = sorted(shapes, key=lambda shape: shape[0] * shape[1])
+    ends = [f"{height} x {width}" for height, width in (ordered[0], ordered[-1])]
+    return f"{ends[0]} pixels" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]} pixels"
+
+
+def shares(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """Share of each class, and of what is not known, from the pixels of each id."""
+    total = max(1, int(counts.sum()))
+    parts = [f"{i} {name} {_percent(counts[i], total)}" for i, name in enumerate(classes)]
+    if counts[IGNORE]:
+        parts.append(f"not known {_percent(counts[IGNORE], total)}")
+    missing = [name for i, name in enumerate(classes) if not counts[i]]
+    nothing = f"; there is not one pixel of {', '.join(missing)}" if missing else ""
+    return ", ".join(parts) + nothing
+
+
+def _percent(count: int, total: int) -> str:
+    return f"{100 * count / total:.1f} %" if count else "0 %"
 
 
 def _refuse_unknown(mask: NDArray[np.uint8], pair: Pair, card: Card) -> None:
@@ -241,16 +190,17 @@ def _refuse_unknown(mask: NDArray[np.uint8], pair: Pair, card: Card) -> None:
     if largest >= len(card.classes):
         raise DataError(
             f"mask {pair.mask.name} holds class {largest}, but the card's classes are 0 to "
-            f"{len(card.classes) - 1} and {IGNORE} (ignore); name more classes or change the masks"
+            f"{len(card.classes) - 1} and {IGNORE} (ignore); name more classes, change the masks, "
+            "or give the classes the grey levels of the masks as colours"
         )
 
 
 def _labelled(
-    raster: Raster, inputs: NetworkView, mask: NDArray[np.uint8], store: _Store
+    name: str, raster: Raster, inputs: NetworkView, mask: NDArray[np.uint8], store: _Store
 ) -> LabelledImage:
     """One image on the network's grid, block by block."""
     height, width = inputs.shape
-    image = store.empty((height, width, len(inputs.bands)))
+    image: NDArray[Any] = store.empty((height, width, len(inputs.bands)))
     labels = store.empty((height, width))
     # The image pixel under the centre of each network pixel.
     rows = ((np.arange(height) + 0.5) * raster.shape[0] / height).astype(np.intp)
@@ -258,12 +208,18 @@ def _labelled(
     for top in range(0, height, _BLOCK):
         for left in range(0, width, _BLOCK):
             window = Window(top, left, min(_BLOCK, height - top), min(_BLOCK, width - left))
-            pixels = np.rint(inputs.read(window) * 255)
-            image[window.slices] = np.clip(pixels, 0, 255).astype(np.uint8).transpose(1, 2, 0)
+            pixels = np.rint(inputs.read(window) * 255).transpose(1, 2, 0)
+            if image.dtype == np.uint8 and (pixels.min() < 0 or pixels.max() > 255):
+                # Values beyond 0 ... 1, which the network will read, too, need more room.
+                narrow, image = image, store.empty(image.shape, np.int16)
+                image[:top] = narrow[:top]
+                image[top : window.bottom, :left] = narrow[top : window.bottom, :left]
+                store.free(narrow)
+            image[window.slices] = pixels
             in_rows, in_cols = window.slices
             known = mask[np.ix_(rows[in_rows], cols[in_cols])]
             labels[window.slices] = np.where(inputs.valid(window), known, IGNORE)
-    return LabelledImage(image, labels)
+    return LabelledImage(image, labels, name=name)
 
 
 class _Store:
@@ -272,16 +228,18 @@ class _Store:
     def __init__(self, memory: int) -> None:
         self._left = memory
 
-    def empty(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        size = int(np.prod(shape))
+    def empty(
+        self, shape: tuple[int, ...], dtype: type[np.uint8] | type[np.int16] = np.uint8
+    ) -> NDArray[Any]:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if size <= self._left:
             self._left -= size
-            return np.empty(shape, dtype=np.uint8)
+            return np.empty(shape, dtype=dtype)
         try:
             with tempfile.NamedTemporaryFile(prefix="napari-disca-", delete=False) as file:
                 path = Path(file.name)
             PreallocatedFile(path, size, whole=True)
-            array = np.memmap(path, dtype=np.uint8, mode="r+", shape=shape)
+            array = np.memmap(path, dtype=dtype, mode="r+", shape=shape)
         except OSError as error:
             raise DataError(
                 f"no room for {size / 1e9:.1f} GB of training images in {tempfile.gettempdir()}: "
@@ -289,3 +247,8 @@ class _Store:
             ) from error
         weakref.finalize(array, path.unlink, missing_ok=True)
         return array
+
+    def free(self, array: NDArray[Any]) -> None:
+        """Take back the room of an array that is not used any more."""
+        if not isinstance(array, np.memmap):
+            self._left += array.nbytes

@@ -1,0 +1,216 @@
+"""How masks write classes: one line of `CODINGS` per way; decided from what a folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.annotations.simulated_annotator import IGNORE
+from napari_disca.core.errors import DataError
+from napari_disca.networks import LandClass
+from napari_disca.training.mask_files import MaskFile, Strip
+
+#: ``"auto"`` or a key of `CODINGS`.
+Coding: TypeAlias = Literal["auto", "ids", "binary255", "colours", "potsdam", "potsdam-buildings"]
+
+#: ISPRS Potsdam's (and Vaihingen's) classes; the colours are those of its masks.
+POTSDAM_CLASSES = (
+    LandClass("impervious surface", "#ffffff"),
+    LandClass("building", "#0000ff"),
+    LandClass("low vegetation", "#00ffff"),
+    LandClass("tree", "#00ff00"),
+    LandClass("car", "#ffff00"),
+    LandClass("clutter", "#ff0000"),
+)
+
+#: A channel this far from a colour is that colour no more, whatever the compression.
+TOLERANCE = 48
+#: The same between channels that are meant to be equal.
+_GREY = 8
+#: A colour counts as that of a class within so much of the distance to another class's.
+_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """What a coding has to know to read a mask.
+
+    Attributes
+    ----------
+    classes : tuple of LandClass
+    name : str
+        Of the mask, for messages.
+    """
+
+    classes: tuple[LandClass, ...]
+    name: str
+
+
+def greys(file: MaskFile, strip: Strip) -> NDArray[Any] | None:
+    """Values ``(rows, width)`` of a mask of one band, or of three equal ones; else None."""
+    pixels = strip.pixels
+    first: NDArray[Any] = pixels[len(pixels) // 2]
+    if len(pixels) == 1:
+        return first
+    low, high = pixels.min(axis=0), pixels.max(axis=0)
+    apart = (high - low)[strip.there]
+    if apart.size and apart.max() > (_GREY if file.lossy else 0):
+        return None
+    return first
+
+
+def colours(file: MaskFile, strip: Strip) -> NDArray[np.uint8]:
+    """Red, green and blue ``(3, rows, width)``; a grey value counts three times."""
+    pixels = strip.pixels
+    if file.palette is not None:
+        return np.ascontiguousarray(file.palette[pixels[0]].transpose(2, 0, 1))
+    if pixels.dtype == np.uint16:
+        pixels = pixels // 257
+    values = np.clip(np.nan_to_num(pixels), 0, 255)
+    return np.broadcast_to(values, (3, *pixels.shape[1:])).astype(np.uint8)
+
+
+def nearest_colour(
+    pixels: NDArray[np.uint8], legend: Sequence[tuple[int, int, int]]
+) -> NDArray[np.uint8]:
+    """Index of the colour that pixels have.
+
+    Parameters
+    ----------
+    pixels : (3, ...) array of uint8
+    legend : sequence of (int, int, int)
+
+    Returns
+    -------
+    (...) array of uint8
+        255 where no colour is as close as compression leaves it.
+    """
+    table = np.array(legend, dtype=np.int16)
+    between = np.abs(table[:, None] - table[None]).max(axis=2)
+    apart = int(between[between > 0].min(initial=255))
+    most = min(TOLERANCE, int(_SHARE * apart))
+    best = np.full(pixels.shape[1:], most + 1, dtype=np.int16)
+    labels = np.full(pixels.shape[1:], IGNORE, dtype=np.uint8)
+    for index, colour in enumerate(table):
+        distance = np.zeros(pixels.shape[1:], dtype=np.int16)
+        for channel, value in zip(pixels, colour, strict=True):
+            np.maximum(distance, np.abs(channel.astype(np.int16) - value), out=distance)
+        closer = distance < best
+        labels[closer] = index
+        best[closer] = distance[closer]
+    return labels
+
+
+def _ids(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
+    ids = _needed_greys(file, strip, "class ids")
+    # Masks often declare 0 "no data" although it is a class: only 255 and what cannot be an id
+    # is taken for unknown.
+    unknown = np.zeros(ids.shape, dtype=np.bool_)
+    nodata = file.nodata
+    if nodata is not None and not 0 <= nodata < IGNORE:
+        unknown = np.isnan(ids) if np.isnan(nodata) else ids == nodata
+    unknown |= ~strip.there
+    wrong = ~unknown & ~((ids >= 0) & (ids <= IGNORE) & (ids == np.floor(ids)))
+    if wrong.any():
+        raise DataError(
+            f"mask {legend.name} holds the value {ids[wrong][0]}; class ids are whole numbers from "
+            "0 to 254, and 255 where nothing is known"
+        )
+    return np.where(unknown, IGNORE, ids).astype(np.uint8), 0
+
+
+def _binary(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
+    values = _needed_greys(file, strip, "0 and 255")
+    if values.dtype == np.uint16:
+        values = values // 257
+    # JPEG and resampled masks are not quite 0 and 255.
+    low, high = values <= TOLERANCE, values >= 255 - TOLERANCE
+    # Compressed masks hold 1, too, but never without other values close to it.
+    noise = ((values > 1) & low).any()
+    if not file.lossy and not noise and (values == 1).any():
+        raise DataError(f"mask {legend.name} holds 1; it is coded as ids, not as 0 and 255")
+    labels = np.where(high, 1, np.where(low, 0, IGNORE)).astype(np.uint8)
+    return labels, _odd(file, strip, labels)
+
+
+def _colours(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
+    labels = nearest_colour(colours(file, strip), [land.rgb for land in legend.classes])
+    return labels, _odd(file, strip, labels)
+
+
+def _potsdam(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
+    if file.bands == 1 and file.palette is None:
+        raise DataError(
+            f"mask {legend.name} has 1 band, but its coding needs 3 (red, green, blue); use the "
+            "coding ids or binary255"
+        )
+    table = [*(land.rgb for land in POTSDAM_CLASSES), (0, 0, 0)]
+    labels = nearest_colour(colours(file, strip), table)
+    unknown = _odd(file, strip, labels)
+    # Black: the borders that Potsdam's own scores leave out.
+    labels[labels == len(POTSDAM_CLASSES)] = IGNORE
+    return labels, unknown
+
+
+def _potsdam_buildings(
+    file: MaskFile, strip: Strip, legend: Legend
+) -> tuple[NDArray[np.uint8], int]:
+    labels, unknown = _potsdam(file, strip, legend)
+    building = building_class(legend.classes)
+    chosen = np.where(labels == 1, building, 1 - building)
+    return np.where(labels == IGNORE, labels, chosen).astype(np.uint8), unknown
+
+
+def _odd(file: MaskFile, strip: Strip, labels: NDArray[np.uint8]) -> int:
+    """How many pixels were none of the coding; not counted where compression mixes two."""
+    return int(((labels == IGNORE) & file.certain(strip)).sum())
+
+
+def building_class(classes: Sequence[LandClass]) -> int:
+    """Which of two classes is the buildings: by its name, else the second."""
+    named = [i for i, c in enumerate(classes) if "build" in c.name.lower() or "roof" in c.name]
+    return named[0] if len(named) == 1 else 1
+
+
+def _needed_greys(file: MaskFile, strip: Strip, coding: str) -> NDArray[Any]:
+    values = greys(file, strip)
+    if values is None:
+        raise DataError(
+            f"mask {file.path.name} has colours, but its coding is {coding}; name the coding of "
+            "all masks with --mask-coding, or convert this one"
+        )
+    return values
+
+
+_Decode: TypeAlias = Callable[[MaskFile, Strip, Legend], tuple[NDArray[np.uint8], int]]
+
+#: Coding -> its decoder: labels of a strip, and how many of its pixels were none of the coding.
+CODINGS: dict[str, _Decode] = {
+    "ids": _ids,
+    "binary255": _binary,
+    "colours": _colours,
+    "potsdam": _potsdam,
+    "potsdam-buildings": _potsdam_buildings,
+}
+
+
+def described(coding: Coding, classes: Sequence[LandClass]) -> str:
+    """A coding in words."""
+    if coding == "binary255":
+        return f"0 is {classes[0].name}, 255 is {classes[1].name}"
+    if coding == "colours":
+        return "colours: " + ", ".join(f"{land.color} is {land.name}" for land in classes)
+    if coding == "potsdam":
+        told = zip(POTSDAM_CLASSES, classes, strict=False)
+        return "Potsdam's colours: " + ", ".join(f"{p.color} is {c.name}" for p, c in told)
+    if coding == "potsdam-buildings":
+        building = building_class(classes)
+        return (
+            f"Potsdam's colours: #0000ff is {classes[building].name}, the others are "
+            f"{classes[1 - building].name}"
+        )
+    return "class ids, 255 is not known"

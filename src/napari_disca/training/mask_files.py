@@ -1,0 +1,306 @@
+"""Mask files: opened with care, read strip by strip, on the pixel grid of their image."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window as RasterioWindow
+from scipy import ndimage
+
+from napari_disca.core.errors import DataError, RasterError, brief
+from napari_disca.raster import Raster, examine
+from napari_disca.raster.orientation import orientation, turn
+
+_DRIVERS = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG", "BMP"]
+_LOSSY = {"JPEG", "JPEG2000", "WEBP", "JXL", "LERC"}
+_ROWS = 512
+#: Neighbours this far apart lie at a border.
+_FLAT = 24
+#: Grids whose corners are this close, in pixels, are one.
+_SAME = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where an image's pixels are.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Height and width.
+    transform : affine.Affine or None
+    crs : rasterio.crs.CRS or None
+    path : Path or None
+        Of the image; its orientation counts.
+    """
+
+    shape: tuple[int, int]
+    transform: Affine | None = None
+    crs: CRS | None = None
+    path: Path | None = None
+
+    @classmethod
+    def of(cls, raster: Raster) -> Grid:
+        """Grid of an image."""
+        return cls(raster.shape, raster.transform, raster.crs, raster.path)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strip:
+    """Rows of a mask.
+
+    Attributes
+    ----------
+    top : int
+        The first row.
+    pixels : (1 or 3, rows, width) array
+        Ids, or indices of a palette; or red, green and blue.
+    there : (rows, width) array of bool
+        False where the mask is transparent, or ends before its image does.
+    """
+
+    top: int
+    pixels: NDArray[Any]
+    there: NDArray[np.bool_]
+
+
+class MaskFile:
+    """An open mask.
+
+    Attributes
+    ----------
+    path : Path
+    shape : (int, int)
+        Height and width; those of the image where a grid was given.
+    bands : int
+        1 or 3: without alpha.
+    nodata : float or None
+    lossy : bool
+        Whether its compression changes values.
+    palette : (256, 3) array of uint8 or None
+    warped : bool
+        Whether it is read on another grid than its own.
+    transparent : bool
+        Whether it has an alpha band.
+    """
+
+    def __init__(self, path: Path, source: Any, grid: Grid | None = None) -> None:
+        self.path = path
+        self.shape: tuple[int, int] = (source.height, source.width) if grid is None else grid.shape
+        self.nodata: float | None = source.nodata
+        self.warped = grid is not None
+        self._source = source
+        self._resampler = None if grid is None else _Nearest(source, grid)
+        alpha = [
+            band
+            for band, kind in enumerate(source.colorinterp, start=1)
+            if kind == ColorInterp.alpha
+        ]
+        if not alpha and source.count == 4:
+            alpha = [4]  # a writer that did not say so
+        colours = source.count - len(alpha)
+        if colours not in (1, 3):
+            raise DataError(
+                f"mask {path.name} has {colours} bands; a mask has one (class ids) or three "
+                "(colours), and alpha at most"
+            )
+        self.bands: int = colours
+        self.transparent = bool(alpha)
+        self._alpha = alpha[:1]
+        compression = source.compression.name.upper() if source.compression else ""
+        reversible = source.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION_REVERSIBILITY", "")
+        self.lossy: bool = source.driver == "JPEG" or (
+            (compression in _LOSSY or source.driver == "JP2OpenJPEG") and reversible != "LOSSLESS"
+        )
+        self.palette: NDArray[np.uint8] | None = None
+        if source.colorinterp[0] == ColorInterp.palette and source.dtypes[0] == "uint8":
+            self.palette = np.zeros((256, 3), dtype=np.uint8)
+            for index, colour in source.colormap(1).items():
+                self.palette[index] = colour[:3]
+
+    def strips(self) -> Iterator[Strip]:
+        """Rows from the top to the bottom.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged.
+        """
+        height, width = self.shape
+        bands = [*range(1, self.bands + 1), *self._alpha]
+        for top in range(0, height, _ROWS):
+            rows = min(_ROWS, height - top)
+            try:
+                if self._resampler is None:
+                    read = self._source.read(bands, window=RasterioWindow(0, top, width, rows))
+                    there = np.ones((rows, width), dtype=np.bool_)
+                else:
+                    read, there = self._resampler.read(bands, top, rows)
+            except (RasterioError, OSError) as error:
+                raise DataError(f"mask {self.path.name} cannot be read: {brief(error)}") from error
+            yield Strip(top, read[: self.bands], there & (read[self.bands :] > 0).all(axis=0))
+
+    def certain(self, strip: Strip) -> NDArray[np.bool_]:
+        """Pixels ``(rows, width)`` that show what the mask says.
+
+        Those that are there; of a mask compressed with loss, only those that look like their
+        neighbours: at borders it holds mixtures, which are nobody's colour.
+        """
+        if not self.lossy:
+            return strip.there
+        flat = strip.there.copy()
+        for channel in strip.pixels.astype(np.float32):
+            apart = ndimage.maximum_filter(channel, 3) - ndimage.minimum_filter(channel, 3)
+            flat &= apart <= _FLAT
+        return flat
+
+
+class _Nearest:
+    """Reads a file on another grid: each pixel takes the file's that its centre lies in."""
+
+    def __init__(self, source: Any, grid: Grid) -> None:
+        self._source = source
+        self._grid = grid
+        self._project = None
+        if source.crs and grid.crs and source.crs != grid.crs:
+            self._project = pyproj.Transformer.from_crs(
+                grid.crs.to_wkt(), source.crs.to_wkt(), always_xy=True
+            )
+
+    def read(self, bands: list[int], top: int, rows: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Pixels ``(bands, rows, width)``, and where the file has any."""
+        source = self._source
+        row, col = self._places(top, rows)
+        with np.errstate(invalid="ignore"):
+            there = (row >= 0) & (row < source.height) & (col >= 0) & (col < source.width)
+        pixels = np.zeros((len(bands), *there.shape), dtype=np.result_type(*source.dtypes))
+        if there.any():
+            row, col = row[there].astype(np.intp), col[there].astype(np.intp)
+            first, left = row.min(), col.min()
+            window = RasterioWindow(left, first, col.max() - left + 1, row.max() - first + 1)
+            read = source.read(bands, window=window)
+            pixels[:, there] = read[:, row - first, col - left]
+        return pixels, there
+
+    def _places(self, top: int, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Row and column of the file, as fractions, under the centres of rows of the grid."""
+        transform = self._grid.transform
+        assert transform is not None
+        row, col = np.mgrid[top : top + rows, : self._grid.shape[1]] + 0.5
+        x = transform.a * col + transform.b * row + transform.c
+        y = transform.d * col + transform.e * row + transform.f
+        if self._project is not None:
+            x, y = self._project.transform(x, y)
+        back = ~self._source.transform
+        return back.d * x + back.e * y + back.f, back.a * x + back.b * y + back.c
+
+
+@contextmanager
+def open_mask(path: Path, grid: Grid | None = None) -> Iterator[MaskFile]:
+    """Open a mask, on the grid of its image if that is given.
+
+    A mask that says where it lies, on another grid than its image does, is read on the image's:
+    each pixel takes the nearest of the mask's.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, has another size than its image, or it is not known how the two lie
+        on each other.
+    """
+    try:
+        examine(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            file = rasterio.open(path)
+    except (RasterioError, RasterError, OSError) as error:
+        raise DataError(f"mask {path.name} cannot be read: {brief(error)}") from error
+    with file:
+        if file.driver not in _DRIVERS:
+            # Above all a VRT, which may name files anywhere.
+            raise DataError(
+                f"mask {path.name} is of format {file.driver}; use GeoTIFF, PNG, JPEG or BMP"
+            )
+        if grid is not None:
+            _refuse_turned(path, (file.height, file.width), grid)
+            if not _needs_warping(path, file, grid):
+                grid = None
+        yield MaskFile(path, file, grid)
+
+
+def _refuse_turned(path: Path, shape: tuple[int, int], grid: Grid) -> None:
+    """Refuse a pair of which one is stored turned, unless the shapes tell that they fit."""
+    own = orientation(path)
+    image = 1 if grid.path is None else orientation(grid.path)
+    if own == image:
+        return
+    quarter = min(own, image) == 1 and max(own, image) >= 5
+    if quarter and shape == grid.shape and shape[0] != shape[1]:
+        return  # upright, the one that is turned by a quarter would have another shape
+    name, how = (path.name, own) if own != 1 else (grid.path.name if grid.path else "", image)
+    other = "its image" if own != 1 else "its mask"
+    raise DataError(
+        f"{name} is stored {_stored(how)} (EXIF orientation {how}: viewers show it {turn(how)}), "
+        f"{other} is not; save both upright, without that mark"
+    )
+
+
+def _stored(how: int) -> str:
+    return "mirrored" if how in (2, 4) else "turned"
+
+
+def _needs_warping(path: Path, file: Any, grid: Grid) -> bool:
+    """Whether a mask has to be resampled to lie on its image; refused where that is not known."""
+    shape = (file.height, file.width)
+    own: Affine | None = None if file.transform.is_identity else file.transform
+    if own is None or grid.transform is None:
+        if shape != grid.shape:
+            raise DataError(
+                f"mask {path.name} is {shape[0]} x {shape[1]} pixels, its image {grid.shape[0]} x "
+                f"{grid.shape[1]}; they must be equal, or both say where they lie"
+            )
+        for what, transform in ((f"mask {path.name}", own), ("the image", grid.transform)):
+            if transform is not None and transform.e > 0 and not transform.b and not transform.d:
+                raise DataError(
+                    f"{what} is stored south up, and the other of the two of {path.stem} does not "
+                    "say where it lies; save both north up"
+                )
+        return False
+    same_crs = file.crs == grid.crs or not file.crs or not grid.crs
+    if same_crs and shape == grid.shape and _apart(own, grid.transform, shape) <= _SAME:
+        return False
+    if bool(file.crs) != bool(grid.crs):
+        lacks = "the mask" if grid.crs else "the image"
+        raise DataError(
+            f"mask {path.name} lies on another grid than its image, and {lacks} has no CRS; give "
+            "both one, or save the mask on the image's grid"
+        )
+    return True
+
+
+def _apart(one: Affine, other: Affine, shape: tuple[int, int]) -> float:
+    """Largest distance between the corners of two grids, in pixels of the second."""
+    height, width = shape
+    back = ~other
+    distances = []
+    for col, row in ((0, 0), (width, 0), (0, height), (width, height)):
+        x = one.a * col + one.b * row + one.c
+        y = one.d * col + one.e * row + one.f
+        distances += [
+            abs(back.a * x + back.b * y + back.c - col),
+            abs(back.d * x + back.e * y + back.f - row),
+        ]
+    return float(max(distances))
