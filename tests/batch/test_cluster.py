@@ -126,7 +126,7 @@ def test_parts_of_other_settings_are_removed(plain):
 
 def test_dask_is_imported_only_when_it_is_asked_for():
     script = (
-        "import sys, napari_disca.batch.cluster, napari_disca.cli.commands;"
+        "import sys, napari_disca.batch.cluster, napari_disca.cli.predict;"
         "import napari_disca.batch.streaming;"
         "print(*sorted({'distributed', 'dask'} & set(sys.modules)))"
     )

@@ -14,7 +14,7 @@ import pytest
 import rasterio
 import torch
 
-from napari_disca.cli import commands, main
+from napari_disca.cli import main, predict
 from napari_disca.core.events import finish
 from napari_disca.exports import read_clicks, read_legend
 from napari_disca.networks import load_network
@@ -213,7 +213,7 @@ PREDICT = {
 REFINE = {
     "missing clicks": ("--clicks {t}/none.geojson", "none.geojson"),
     "no JSON": ("--clicks {t}/text.geojson", "JSON"),
-    "no seed": ("--clicks {c} --seed -1", "--seed: '-1'"),
+    "no seed": ("--clicks {c} --seed -1", "'--seed': '-1'"),
     "a huge seed": (f"--clicks {{c}} --seed {2**70}", "2^63"),
     "clicks outside": ("--clicks {t}/outside.geojson", "outside the image"),
     "an unknown class": ("--clicks {t}/class9.geojson", "class"),
@@ -315,7 +315,7 @@ def test_a_bug_keeps_its_traceback(run, files, tmp_path, monkeypatch):
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(commands, "_save", broken)
+    monkeypatch.setattr(predict, "save_stream", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         main(["predict", files.image, "-o", str(tmp_path / "o.tif"), "--weights", files.weights])
 
@@ -324,7 +324,7 @@ def test_a_full_memory_is_no_bug(run, files, tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(commands, "_save", full)
+    monkeypatch.setattr(predict, "save_stream", full)
     result = run("predict", files.image, "-o", tmp_path / "o.tif", "--weights", files.weights)
     assert result.code == 2
     assert "memory is full" in result.err
@@ -409,7 +409,7 @@ def test_help_needs_neither_torch_nor_qt():
     assert result.stderr == ""
     assert result.stdout.splitlines()[-1] == ""
     for command in ("demo", "open", "predict", "refine", "evaluate", "train", "info"):
-        assert f"    {command} " in result.stdout
+        assert f"\n  {command} " in result.stdout
 
 
 def test_the_module_runs_as_a_program(files, tmp_path):

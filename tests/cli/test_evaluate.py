@@ -98,7 +98,7 @@ MISTAKES = {
     "tiny crops": ("--images {i} --masks {m} --crop 8", "crop"),
     "no scale": ("--images {i} --masks {m} --scale 0", "factor"),
     "colours in ids": ("--images {i} --masks {m} --mask-coding potsdam", "colours"),
-    "no seed": ("--images {i} --masks {m} --seed -1", "--seed: '-1'"),
+    "no seed": ("--images {i} --masks {m} --seed -1", "'--seed': '-1'"),
     "a folder as a file": ("--images {i} --masks {m} --json {t}", "it is a folder"),
     "no place": ("--images {i} --masks {m} --json {i}/north.tif/f.json", "cannot write"),
 }

@@ -1,22 +1,40 @@
-"""Flags come from the fields of recipes and plans."""
+"""Flags come from the fields of dataclasses: recipes, plans, cards and the commands' options."""
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import pytest
 
-from napari_disca.cli.flags import add_fields, given_fields, recipes_of
-from napari_disca.cli.parser import build_parser
+from napari_disca.cli import app, options
+from napari_disca.cli.app import COMMANDS, UsageError
+from napari_disca.cli.engine import recipes_of
+from napari_disca.cli.flags import FieldsOf, argument, fields_of, flag
 from napari_disca.core.errors import RecipeError
+from napari_disca.evaluation import Settings
+from napari_disca.networks import Card
 from napari_disca.recipes import RECIPES
 from napari_disca.training.augment import Augmentation
 from napari_disca.training.clicking import Clicking
 from napari_disca.training.plan import TrainingPlan
 
 REFINE = ["refine", "i.tif", "--clicks", "c.geojson", "-o", "o.tif"]
+EVALUATE = ["evaluate", "--images", "i"]
+TRAIN = ["train", "--images", "i", "-o", "o.safetensors"]
+
+
+@pytest.fixture
+def parse(monkeypatch):
+    """What a command is told, without running it."""
+
+    def call(*given: str):
+        told = []
+        monkeypatch.setattr(app.Command, "run", lambda self, options: told.append(options) or 0)
+        assert app.run(list(given)) == 0
+        return told[0]
+
+    return call
 
 
 def spelt(value: object) -> str:
@@ -24,29 +42,29 @@ def spelt(value: object) -> str:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_field_of_every_recipe_has_a_flag(name):
+def test_every_field_of_every_recipe_has_a_flag(name, parse):
     recipe = RECIPES[name]
     given = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     flags = [part for k, v in given.items() for part in (f"--{k.replace('_', '-')}", f"{spelt(v)}")]
-    for command in (REFINE, ["evaluate", "--images", "i"]):
-        arguments = build_parser(command[0]).parse_args([*command, "--recipe", name, *flags])
-        assert given_fields(arguments) == given
-        assert recipes_of(arguments, [name]) == {name: recipe}
+    for command in (REFINE, EVALUATE):
+        told = parse(*command, "--recipe", name, *flags)
+        assert told.fields == given
+        assert recipes_of(told.fields, [name]) == {name: recipe}
 
 
-def test_what_is_not_given_stays_as_the_recipe_has_it():
-    arguments = build_parser("refine").parse_args([*REFINE, "--passes", "3"])
-    changed = recipes_of(arguments, ["disir", "paper", "default"])
+def test_what_is_not_given_stays_as_the_recipe_has_it(parse):
+    told = parse(*REFINE, "--passes", "3")
+    changed = recipes_of(told.fields, ["disir", "paper", "default"])
     assert changed["disir"] == RECIPES["disir"]
     assert changed["paper"].passes == changed["default"].passes == 3
     assert changed["paper"].rate == RECIPES["paper"].rate
     assert changed["default"].rate == RECIPES["default"].rate
 
 
-def test_a_field_that_no_chosen_recipe_has_is_refused():
-    arguments = build_parser("refine").parse_args([*REFINE, "--rate", "1e-4"])
+def test_a_field_that_no_chosen_recipe_has_is_refused(parse):
+    told = parse(*REFINE, "--rate", "1e-4")
     with pytest.raises(RecipeError, match="--rate is no field of disir"):
-        recipes_of(arguments, ["disir"])
+        recipes_of(told.fields, ["disir"])
 
 
 def test_every_field_of_the_training_plan_has_a_flag_and_a_help(capsys):
@@ -55,17 +73,41 @@ def test_every_field_of_the_training_plan_has_a_flag_and_a_help(capsys):
     flagged = {f.name for f in all_fields} - {"augmentation", "clicking", "scale"}
     assert all(f.metadata["tooltip"] for f in all_fields if f.name in flagged)
     assert len(flagged) == len(all_fields) - 3, "no name twice: they share the command line"
-    with pytest.raises(SystemExit):
-        build_parser("train").parse_args(["train", "--help"])
+    assert app.run(["train", "--help"]) == 0
     text = capsys.readouterr().out
     for name in flagged:
         assert f"--{name.replace('_', '-')}" in text
 
 
-def test_blanks_in_choices_need_no_quotes():
+def test_the_evaluations_settings_come_from_their_dataclass(parse):
+    told = parse(*EVALUATE, "--clicks", "3", "--scale", "0.5", "--mode", "one-shot")
+    assert told.settings == {"clicks": 3, "factor": 0.5, "mode": "one-shot"}
+    assert set(options.SETTINGS) <= {f.name for f in fields(Settings)}
+    told = parse(*EVALUATE, "--crop", "100", "--max-images", "2")
+    assert told.settings == {"crop": 100, "max_images": 2}
+
+
+def test_what_a_card_says_comes_from_its_dataclass(parse):
+    told = parse(*TRAIN, "--name", "x", "--data", "mine", "--ground-resolution", "0.5")
+    assert told.card == {"name": "x", "training_data": "mine", "ground_resolution": 0.5}
+    assert set(options.CARD) <= {f.name for f in fields(Card)}
+
+
+def test_options_of_an_architecture_are_pairs(parse):
+    told = parse(*TRAIN, "--option", "encoder=resnet34", "--option", "width=8", "--option", "x=0.5",
+                 "--option", "deep=true")  # fmt: skip
+    assert dict(told.option) == {"encoder": "resnet34", "width": 8, "x": 0.5, "deep": True}
+
+
+def test_nothing_given_is_the_dataclasses_default(parse):
+    assert parse("predict", "a.tif", "-o", "o.tif") == options.PredictOptions(
+        images=(options.Path("a.tif"),), output="o.tif"
+    )
+
+
+def test_blanks_in_choices_need_no_quotes(parse):
     for spelling in ("around-clicks", "around clicks"):
-        arguments = build_parser("refine").parse_args([*REFINE, "--crops", spelling])
-        assert given_fields(arguments) == {"crops": "around clicks"}
+        assert parse(*REFINE, "--crops", spelling).fields == {"crops": "around clicks"}
 
 
 @dataclass(frozen=True)
@@ -77,20 +119,27 @@ class Example:
     nested: tuple[int, ...] = ()
 
 
-def parse(*given: str) -> dict[str, object]:
-    parser = argparse.ArgumentParser()
-    add_fields(parser.add_argument_group("x"), [Example])
-    return given_fields(parser.parse_args(list(given)))
+@dataclass(frozen=True)
+class ExampleOptions:
+    names: tuple[str, ...] = argument("who", "NAME")
+    least: float | None = flag("the least", default=None)
+    fields: dict = fields_of(FieldsOf(lambda: [Example], "Fields"))
 
 
-def test_numbers_switches_and_choices():
-    assert parse() == {}
-    assert parse("--count", "9", "--share", "5e-6", "--no-on", "--mode", "b") == {
-        "count": 9,
-        "share": 5e-6,
-        "on": False,
-        "mode": "b",
-    }
+@pytest.fixture
+def example(parse, monkeypatch):
+    monkeypatch.setitem(
+        COMMANDS, "example", app.Command(ExampleOptions, "nowhere:nothing", "An example.")
+    )
+    return lambda *given: parse("example", "a", "b", *given)
+
+
+def test_numbers_switches_and_choices(example):
+    assert example() == ExampleOptions(("a", "b"))
+    told = example("--count", "9", "--share", "5e-6", "--no-on", "--mode", "b", "--least", "-1")
+    assert told == ExampleOptions(
+        ("a", "b"), -1.0, {"count": 9, "share": 5e-6, "on": False, "mode": "b"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,20 +148,34 @@ def test_numbers_switches_and_choices():
         (("--count", "10"), "between 1 and 9"),
         (("--count", "2.5"), "whole number"),
         (("--share", "x"), "'x' is not a number"),
+        (("--share", "nan"), "nan is not a number"),
         (("--mode", "c"), "use a or b"),
-        (("--nested", "1"), "unrecognized"),
+        (("--nested", "1"), "--nested"),
+        (("--coun", "1"), "--count"),
+        (("--count",), "--count"),
     ],
 )
-def test_impossible_values(capsys, given, word):
-    with pytest.raises(SystemExit) as stop:
-        parse(*given)
-    assert stop.value.code == 2
-    assert word in capsys.readouterr().err
+def test_impossible_values(example, given, word):
+    with pytest.raises(UsageError, match=word) as caught:
+        example(*given)
+    assert str(caught.value).endswith("(see napari-disca example --help)")
 
 
-def test_help_shows_tooltip_and_default(capsys):
-    with pytest.raises(SystemExit):
-        parse("--help")
+def test_help_shows_tooltip_and_default(example, capsys):
+    assert app.run(["example", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "How many, 50 % of all (default 3)" in text
     assert "(default 2e-07)" in text
+    assert "The least" in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_flag_has_a_help(name, capsys):
+    """With the flags that come from other dataclasses."""
+    assert app.run([name, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    flags = [i for i, line in enumerate(lines) if line.startswith("  -")]
+    assert flags
+    for i in flags:
+        below = lines[i + 1] if i + 1 < len(lines) else ""
+        assert "  " in lines[i].strip() or below.startswith(" " * 20), lines[i]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from napari_disca.annotations.clicks import Guidance
-from napari_disca.cli.console import Console
-from napari_disca.cli.training import parse_classes, parse_scaling
+from napari_disca.cli.console import LineDisplay
+from napari_disca.cli.train import parse_classes, parse_scaling
 from napari_disca.core.errors import CardError, DataError
 from napari_disca.core.events import Progress
 from napari_disca.networks import Scaling, load_network, read_card, save_network
@@ -147,15 +147,15 @@ def test_a_start_that_means_something_else_is_refused(run, files, tmp_path, more
 def test_an_interrupted_training_goes_on_where_it_was(run, files, tmp_path, monkeypatch):
     whole, parts = tmp_path / "a" / "net.safetensors", tmp_path / "b" / "net.safetensors"
     assert run(*command(files, whole)).code == 0
-    show = Console.__call__
+    show = LineDisplay.show
 
-    def interrupt(self: Console, event: object, note: str = "") -> None:
+    def interrupt(self: LineDisplay, event: object, note: str = "") -> None:
         if isinstance(event, Progress) and (event.stage, event.done) == ("training", 3):
             raise KeyboardInterrupt
         show(self, event, note)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Console, "__call__", interrupt)
+        patch.setattr(LineDisplay, "show", interrupt)
         result = run(*command(files, parts, "--save-every", "2"))
     assert result.code == 130
     assert "goes on from the last checkpoint" in result.err
@@ -176,7 +176,7 @@ def test_other_options_do_not_go_on_from_a_checkpoint(run, files, tmp_path, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("napari_disca.cli.training.save_network", interrupt)
+        patch.setattr("napari_disca.cli.train.save_network", interrupt)
         assert run(*command(files, output, steps=1)).code == 130
     result = run(*command(files, output, "--rate", "1e-4", steps=1))
     assert result.code == 2
@@ -193,7 +193,7 @@ def test_a_network_that_cannot_be_measured_is_kept(run, files, tmp_path, monkeyp
     def refuse(*_: object, **__: object) -> None:
         raise DataError("no part shows two classes")
 
-    monkeypatch.setattr("napari_disca.cli.training.evaluate", refuse)
+    monkeypatch.setattr("napari_disca.cli.train.evaluate", refuse)
     result = run(*command(files, output, "--hold-out", "south", steps=1))
     assert (result.code, result.out) == (0, f"{output}\n")
     assert "was not measured: no part shows two classes" in result.err
@@ -202,7 +202,7 @@ def test_a_network_that_cannot_be_measured_is_kept(run, files, tmp_path, monkeyp
 
 @pytest.mark.parametrize("names", [CLASSES, "other,building"])
 def test_generated_scenes_are_mixed_in(run, files, tmp_path, monkeypatch, names):
-    from napari_disca.cli import training
+    from napari_disca.cli import train
 
     seen = []
 
@@ -210,7 +210,7 @@ def test_generated_scenes_are_mixed_in(run, files, tmp_path, monkeypatch, names)
         seen.extend(images)
         raise DataError("seen enough")
 
-    monkeypatch.setattr(training, "train", remember)
+    monkeypatch.setattr(train, "run_training", remember)
     masks = binary_masks(files, tmp_path) if names != CLASSES else files.masks
     run(
         *("train", "--images", files.images, "--masks", masks, "--classes", names),

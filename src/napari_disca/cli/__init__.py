@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0, or 2 for a mistake of the user's, or 130 after Ctrl+C.
     """
-    from napari_disca.cli.parser import build_parser
+    from napari_disca.cli.app import UsageError, run
     from napari_disca.core.errors import explained
     from napari_disca.core.threads import keep_cores_free
 
@@ -34,12 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_cores_free()
     given = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments = build_parser(given[0] if given else "").parse_args(given)
-        code = int(arguments.run(arguments) or 0)
+        code = run(given)
         sys.stdout.flush()
         return code
-    except SystemExit as stop:  # argparse, after --help or a wrong argument
-        return stop.code if isinstance(stop.code, int) else 0
+    except UsageError as error:
+        return _mistake(str(error))
     except BrokenPipeError:
         # The reader of our output has seen enough (`| head`); Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -62,6 +61,4 @@ def _mistake(line: str) -> int:
 
 
 def _say(line: str) -> None:
-    from napari_disca.cli.console import note
-
-    note(f"napari-disca: {line}")
+    print(f"napari-disca: {line}", file=sys.stderr)  # noqa: T201

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+from napari_disca.cli.console import say
+from napari_disca.cli.options import InfoOptions
+
 _PACKAGES = (
     "napari-disca",
     "torch",
@@ -46,6 +49,15 @@ print(json.dumps({
     "texture": int(GL.glGetIntegerv(GL.GL_MAX_TEXTURE_SIZE)),
 }))
 """
+
+
+def info(options: InfoOptions) -> int:
+    """Print versions, device, and what is wrong with them."""
+    lines, problems = report()
+    say(*lines, "", *(f"problem: {line}" for line in problems))
+    if not problems:
+        say("no problems found")
+    return 1 if problems and options.check else 0
 
 
 def report() -> tuple[list[str], list[str]]:

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from napari_disca.evaluation.class_map import ClassMap
 from napari_disca.evaluation.protocol import evaluate_image
-from napari_disca.evaluation.records import Record, clicks_to_target, summary, write_json
+from napari_disca.evaluation.records import (
+    Record,
+    clicks_to_target,
+    summary,
+    summary_rows,
+    write_json,
+)
 from napari_disca.evaluation.settings import Settings
 from napari_disca.evaluation.study import evaluate
 
@@ -20,5 +26,6 @@ __all__ = [
     "evaluate",
     "evaluate_image",
     "summary",
+    "summary_rows",
     "write_json",
 ]

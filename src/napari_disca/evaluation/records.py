@@ -149,8 +149,14 @@ def summary(records: Sequence[Record]) -> str:
     clicks that it got itself, and the worst of that; collateral, inside and outside are shares of
     the pixels that were right before.
     """
+    rows = summary_rows(records)
+    return _table(rows[0], rows[1:]) if rows[1:] else "nothing was measured"
+
+
+def summary_rows(records: Sequence[Record]) -> list[list[str]]:
+    """Rows of the table that `summary` writes, the header first."""
     if not records:
-        return "nothing was measured"
+        return [["recipe"]]
     last = max(len(record.miou) for record in records) - 1
     shown = [k for k in (1, 3, 5, 10, 20, 50) if k < last] + ([last] if last else [])
     header = [
@@ -195,7 +201,7 @@ def summary(records: Sequence[Record]) -> str:
                 f"{np.mean(seconds):.2f}" if seconds else "-",
             ]
         )
-    return _table(header, rows)
+    return [header, *rows]
 
 
 def _at(record: Record, clicks: int) -> float | None:

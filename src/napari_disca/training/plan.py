@@ -70,7 +70,10 @@ class TrainingPlan:
     )
     bfloat16: bool = field(
         default=True,
-        metadata={"tooltip": "Forward pass in bfloat16; where the device has it, if not given"},
+        metadata={
+            "tooltip": "Forward pass in bfloat16; where the device has it, if not given",
+            "names_default": True,
+        },
     )
     seed: int = field(
         default=0, metadata={"min": 0, "tooltip": "Of the first weights, the crops and the clicks"}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import colorsys
 import inspect
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,14 @@ import numpy as np
 import torch
 
 from napari_disca.annotations.clicks import Guidance
-from napari_disca.cli.console import Console, note
+from napari_disca.cli.console import display, note, run_job, say, say_table
+from napari_disca.cli.engine import compute_of
+from napari_disca.cli.evaluate import pairs_of
+from napari_disca.cli.options import ComputeOptions, TrainOptions
+from napari_disca.cli.outputs import writable
 from napari_disca.core.errors import CardError, DataError, DiscaError
-from napari_disca.core.events import Progress, finish
-from napari_disca.evaluation import Settings, evaluate, summary
+from napari_disca.core.events import Job, Progress, finish
+from napari_disca.evaluation import Settings, evaluate, summary, summary_rows
 from napari_disca.networks import (
     Card,
     LandClass,
@@ -37,8 +40,10 @@ from napari_disca.training.augment import Augmentation
 from napari_disca.training.checkpoint import checkpoint_path
 from napari_disca.training.clicking import Clicking
 from napari_disca.training.folders import training_set
-from napari_disca.training.loop import TrainingStep, train
+from napari_disca.training.loop import TrainingStep
+from napari_disca.training.loop import train as run_training
 from napari_disca.training.mask_codings import POTSDAM_CLASSES
+from napari_disca.training.pairing import Pair
 from napari_disca.training.plan import LabelledImage, TrainingPlan
 
 #: Held-out images measured at the end, at most; more would take longer than they tell.
@@ -50,46 +55,41 @@ _REPORTED = 10
 _ORIGIN = {"imagenet": "Encoder: EfficientNet-Lite0, ImageNet, Apache-2.0"}
 
 
-def run(
-    arguments: argparse.Namespace,
-    kept: Sequence[Any],
-    held: Sequence[Any],
-    plan_fields: Mapping[str, Any],
-    compute: Compute,
-) -> int:
+def train(options: TrainOptions) -> int:
     """Train, measure on what was held out, and write card and weights."""
-    output = arguments.output
+    output = writable(options.output)
+    compute = compute_of(ComputeOptions(device=options.device, threads=options.threads))
+    learned, held = pairs_of(options.folders)
     if output.suffix != ".safetensors":
         raise DataError(f"{output} does not end in .safetensors; name the output so")
-    if arguments.save_every < 1:
-        raise DataError(f"--save-every {arguments.save_every} is too small; give 1 or more")
-    if not kept:
+    if options.save_every < 1:
+        raise DataError(f"--save-every {options.save_every} is too small; give 1 or more")
+    if not learned:
         raise DataError("every image is held out, there is none to learn from")
-    plan = _plan(plan_fields, compute)
-    card = _card(arguments, kept[0].image)
+    plan = _plan(options, compute)
+    card = _card(options, learned[0].image)
     # A wrong architecture, option or start is told before all images are read.
-    start = _start(arguments.start, arguments.encoder_weights, card, plan.seed)
-    card, images = finish(
-        training_set(kept, card, bands=arguments.bands, coding=arguments.mask_coding), Console()
-    )
-    if start is not None and arguments.start:
+    start = _start(options.start, options.encoder_weights, card, plan.seed)
+    coding = options.folders.mask_coding
+    card, images = run_job(training_set(learned, card, bands=options.bands, coding=coding))
+    if start is not None and options.start:
         # Its weights know pixels and clicks as its own card standardises and draws them.
         told = start.card
         card = replace(card, mean=told.mean, std=told.std, guidance=told.guidance)
-    images = [*images, *_scenes(arguments.scenes, card, images, plan.seed)]
+    images = [*images, *_scenes(options.scenes, card, images, plan.seed)]
     checkpoint = checkpoint_path(output)
-    job = train(
+    job = run_training(
         images,
         card,
         plan,
         start=start,
         device=compute.device,
         checkpoint=checkpoint,
-        save_every=arguments.save_every,
+        save_every=options.save_every,
         report_every=_REPORTED,
     )
     try:
-        network = finish(job, _Shown())
+        network = _shown(job)
     except KeyboardInterrupt:
         if checkpoint.exists():
             note("the same command goes on from the last checkpoint")
@@ -98,30 +98,30 @@ def run(
     written = save_network(network, output)
     if held:
         try:
-            written = save_network(_measured(network, held, arguments, compute), output)
+            written = save_network(_measured(network, held, options, compute), output)
         except DiscaError as error:
             note(f"the network is written but was not measured: {error}")
     checkpoint.unlink(missing_ok=True)
-    print(written)  # noqa: T201
+    say(str(written))
     return 0
 
 
-def _card(arguments: argparse.Namespace, image: Path) -> Card:
+def _card(options: TrainOptions, image: Path) -> Card:
     """Card of the network to train; `image` is one of those it learns from."""
-    bands = _band_names(arguments.bands, image)
+    bands = _band_names(options.bands, image)
+    given = dict(options.card)
+    sources = _sources(given.pop("training_data", ""), options.encoder_weights)
     return Card(
-        name=arguments.name or arguments.output.stem,
-        architecture=arguments.architecture,
-        options=_options(arguments.architecture, arguments.option),
-        classes=_classes(arguments),
+        **{"name": options.output.stem, **given},
+        architecture=options.architecture,
+        options=dict(options.option),
+        classes=_classes(options),
         bands=bands,
-        scaling=parse_scaling(arguments.scaling),
+        scaling=parse_scaling(options.scaling),
         mean=(0.0,) * len(bands),
         std=(1.0,) * len(bands),
-        ground_resolution=arguments.ground_resolution,
-        guidance=Guidance(arguments.guidance, arguments.guidance_radius),
-        training_data=_sources(arguments.data, arguments.encoder_weights),
-        licence=arguments.licence,
+        guidance=Guidance(options.guidance, options.guidance_radius),
+        training_data=sources,
     )
 
 
@@ -164,26 +164,6 @@ def _other_network(name: str, card: Card) -> Network:
     return start
 
 
-def _options(architecture: str, given: Sequence[str]) -> dict[str, Any]:
-    """Options of an architecture from ``NAME=VALUE``."""
-    options: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name.isidentifier():
-            raise CardError(f"--option {text!r} is not like encoder=resnet34")
-        options[name] = _value(value)
-    return options
-
-
-def _value(text: str) -> str | int | float | bool:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        with suppress(ValueError):
-            return kind(text)
-    return text
-
-
 def _with_defaults(card: Card) -> dict[str, Any]:
     """Options of a card, with those that it leaves to the architecture."""
     parameters = inspect.signature(architecture_of(card)).parameters.values()
@@ -211,28 +191,28 @@ def _listed(value: object) -> str:
     return ", ".join(value) if isinstance(value, list | tuple) else str(value)
 
 
-class _Shown:
-    """Progress of a training, with the loss."""
+def _shown(job: Job[Network]) -> Network:
+    """Run a training, and show its loss beside its progress."""
+    loss, begun = "", False
+    with display() as shown:
 
-    def __init__(self) -> None:
-        self._console = Console()
-        self._loss = ""
-        self._begun = False
+        def on_event(event: Any) -> None:
+            nonlocal loss, begun
+            if isinstance(event, TrainingStep):
+                loss = f"loss {event.loss:.3f}"
+            elif isinstance(event, Progress):
+                if not begun and event.done:
+                    note(f"resuming at step {event.done} of {event.total}")
+                begun = True
+            shown.show(event, loss)
 
-    def __call__(self, event: Any) -> None:
-        if isinstance(event, TrainingStep):
-            self._loss = f"loss {event.loss:.3f}"
-        elif isinstance(event, Progress):
-            if not self._begun and event.done:
-                note(f"resuming at step {event.done} of {event.total}")
-            self._begun = True
-            self._console(event, self._loss)
+        return finish(job, on_event)
 
 
-def _classes(arguments: argparse.Namespace) -> tuple[LandClass, ...]:
-    if arguments.classes:
-        return parse_classes(arguments.classes)
-    if arguments.mask_coding == "potsdam":
+def _classes(options: TrainOptions) -> tuple[LandClass, ...]:
+    if options.classes:
+        return parse_classes(options.classes)
+    if options.folders.mask_coding == "potsdam":
         return POTSDAM_CLASSES
     raise DataError("--classes is missing; name them in the order of the masks' ids")
 
@@ -297,17 +277,12 @@ def _colour(index: int) -> str:
     return "#" + "".join(f"{int(c * 255):02x}" for c in channels)
 
 
-def _plan(given: Mapping[str, Any], compute: Compute) -> TrainingPlan:
+def _plan(options: TrainOptions, compute: Compute) -> TrainingPlan:
     """Plan with the given fields; in bfloat16 only where that is fast."""
-    native = compute.dtype == torch.bfloat16
-    own, clicking, augmentation = (
-        {name: value for name, value in given.items() if name in kind.__dataclass_fields__}
-        for kind in (TrainingPlan, Clicking, Augmentation)
-    )
     return TrainingPlan(
-        **{"bfloat16": native, **own},
-        clicking=Clicking(**clicking),
-        augmentation=Augmentation(**augmentation),
+        **{"bfloat16": compute.dtype == torch.bfloat16, **options.plan},
+        clicking=Clicking(**options.clicking),
+        augmentation=Augmentation(**options.augmentation),
     )
 
 
@@ -349,17 +324,17 @@ def _scenes(
 
 def _measured(
     network: Network,
-    held: Sequence[Any],
-    arguments: argparse.Namespace,
+    held: Sequence[Pair],
+    options: TrainOptions,
     compute: Compute,
 ) -> Network:
     """Write validation figures into the card."""
     settings = Settings(
-        coding=arguments.mask_coding, crop=512, max_images=_MEASURED, bands=arguments.bands
+        coding=options.folders.mask_coding, crop=512, max_images=_MEASURED, bands=options.bands
     )
     job = evaluate(network, held, ["disir"], settings, compute=compute)
-    records = finish(job, Console(outer="images"))
-    note(summary(records))
+    records = run_job(job, outer="images")
+    say_table(summary_rows(records), summary(records), sys.stderr)
     known = [r for r in records if math.isfinite(r.before) and math.isfinite(r.after)]
     if known:
         network.card = replace(

@@ -1,0 +1,96 @@
+"""The ``predict`` command: a network's maps, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_disca.batch.streaming import MapStream
+from napari_disca.cli.console import display, duration, note, say, say_table
+from napari_disca.cli.engine import (
+    check_threads,
+    check_workers,
+    compute_of,
+    describe,
+    network_of,
+    opened_view,
+    save_stream,
+)
+from napari_disca.cli.options import PredictOptions
+from napari_disca.cli.outputs import map_paths
+from napari_disca.core.errors import RasterError
+from napari_disca.core.events import finish
+from napari_disca.networks import bundled_weights, load_network
+
+
+def predict(options: PredictOptions) -> int:
+    """Write the network's maps."""
+    outputs = map_paths(options.images, options.output)
+    check_workers(options.workers)
+    if options.scheduler:
+        return _on_cluster(options, outputs, options.scheduler)
+    compute = compute_of(options.network.compute)
+    network = network_of(options.network)
+    rows = [["image", "pixels", "time", "map"]]
+    code = 0
+    for image, output in zip(options.images, outputs, strict=True):
+        began = time.monotonic()
+        try:
+            with opened_view(image, output, network.card, options.reading) as view:
+                stream = MapStream(view, network, compute)
+                describe(stream)
+                save_stream(stream, output, options.workers)
+                size = " x ".join(map(str, reversed(view.raster.shape)))
+            rows.append([image.name, size, duration(time.monotonic() - began), str(output)])
+        except RasterError as error:
+            if len(outputs) == 1:
+                raise
+            # One damaged image must not stop the others of a night.
+            note(f"napari-disca: {image.name}: {' '.join(str(error).split())}")
+            rows.append([image.name, "-", "-", "none: cannot be read"])
+            code = 2
+    if len(outputs) > 1 and sys.stderr.isatty():
+        # In a log the lines above say the same.
+        say_table(rows, "", sys.stderr)
+    return code
+
+
+def _on_cluster(options: PredictOptions, outputs: Sequence[Path], scheduler: str) -> int:
+    from napari_disca.batch.cluster import MapDone, Settings, Waiting, predict_images
+
+    compute = options.network.compute
+    check_threads(compute.threads)
+    weights = options.network.weights
+    network = load_network(weights)
+    if weights not in bundled_weights():
+        weights = str(Path(weights).absolute())
+    settings = Settings(
+        weights, compute.device, compute.precision, options.workers, compute.threads
+    )
+    many = len(outputs) > 1
+    job = predict_images(
+        list(zip(options.images, outputs, strict=True)),
+        network,
+        lambda image, output: opened_view(image, output, network.card, options.reading),
+        settings,
+        scheduler=scheduler,
+    )
+    with display("images" if many else "") as shown:
+
+        def on_event(event: Any) -> None:
+            if isinstance(event, Waiting):
+                note("the scheduler has no workers yet; waiting for them")
+            elif isinstance(event, MapDone) and not event.error:
+                if not event.made:
+                    note(f"{event.output.name} was made before, with the same image and settings")
+                say(str(event.output))
+            elif many or getattr(event, "stage", "") != "images":
+                shown.show(event)
+
+        failed = [done for done in finish(job, on_event) if done.error]
+    for done in failed:
+        note(f"napari-disca: {done.image.name}: {done.error}")
+    return 2 if failed else 0

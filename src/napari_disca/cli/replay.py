@@ -1,0 +1,58 @@
+"""The ``replay`` command: a session's map, from its journal."""
+
+from __future__ import annotations
+
+import torch
+
+from napari_disca.cli.console import note, run_job
+from napari_disca.cli.engine import MOST_THREADS, check_threads, describe, save_map
+from napari_disca.cli.options import ReplayOptions
+from napari_disca.cli.outputs import checked, spare_sources
+from napari_disca.core.errors import JournalError
+from napari_disca.networks.compute import Compute
+from napari_disca.raster import open_raster
+from napari_disca.session.journal import DamagedLineError, Record, read_journal
+from napari_disca.session.restore import compute_of, network_of, restored
+
+
+def replay(options: ReplayOptions) -> int:
+    """Write the map that a session had."""
+    output = checked(options.output, [options.image, options.journal])
+    check_threads(options.threads)
+    try:
+        record = read_journal(options.journal, options.before)
+        header = record.header
+        network = network_of(header, options.weights, allow_torchscript=options.allow_torchscript)
+        # Sums depend on how they are shared out.
+        torch.set_num_threads(options.threads or max(1, min(header.threads, MOST_THREADS)))
+        compute = _compute(options, record)
+        with open_raster(options.image) as raster:
+            spare_sources(output, options.image)
+            session = restored(
+                record, raster, network, compute=compute, cache=not options.learn_again
+            )
+            session.troubled.connect(note)
+            describe(session)
+            run_job(session.refresh((options.map,)), session.handle)
+            session.check_complete()
+            save_map(session, options.map, output)
+    except DamagedLineError as error:
+        raise JournalError(
+            f"{error}; for the map of what is before that line, add --before {error.line}"
+        ) from None
+    return 0
+
+
+def _compute(options: ReplayOptions, record: Record) -> Compute:
+    """As then, or as asked for; say so where pixels may differ for it."""
+    header = record.header
+    compute = compute_of(header)
+    if options.device != "auto" or options.precision != "auto":
+        compute = Compute.choose(options.device, options.precision)
+    then = (header.device, f"torch.{header.precision}")
+    if (compute.device.type, str(compute.dtype)) != then:
+        note(
+            f"the map was made with {header.precision} on {header.device}; "
+            "with another device or precision some pixels may differ"
+        )
+    return compute
