@@ -471,3 +471,104 @@ def test_a_south_up_mask_of_an_image_that_does_not_say_where_it_lies_is_refused(
     pairs[0].image.unlink()
     with pytest.raises(DataError, match=r"mask a\.tif is stored south up"):
         labels_of(paired(tmp_path).pairs)
+
+
+# ---------------------------------------------------------------- more ways to save a mask
+
+
+@pytest.mark.parametrize("first", ["white", "black"])
+def test_black_and_white_in_a_palette_are_as_they_are_seen(tmp_path, first):
+    """A quantised picture has its colours in any order."""
+    mask = truth()
+    black, white = (0, 0, 0, 255), (255, 255, 255, 255)
+    palette = {0: white, 1: black} if first == "white" else {0: black, 1: white}
+    index = 1 - mask if first == "white" else mask
+    path = save(tmp_path / "m.png", index.astype(np.uint8), palette=palette)
+    np.testing.assert_array_equal(read(path), mask)
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_min_is_white(tmp_path, bits):
+    """Scanners and fax compression store white as 0."""
+    mask = truth()
+    path = tmp_path / "m.tif"
+    if bits == 1:
+        save(path, (1 - mask).astype(np.uint8), nbits=1, photometric="MINISWHITE")
+    else:
+        tifffile.imwrite(path, ((1 - mask) * 255).astype(np.uint8), photometric="miniswhite")
+    np.testing.assert_array_equal(read(path), mask)
+
+
+def test_one_bit(tmp_path):
+    mask = truth()
+    path = save(tmp_path / "m.tif", mask, nbits=1)
+    np.testing.assert_array_equal(read(path), mask)
+
+
+def test_floats_and_what_is_no_number(tmp_path):
+    mask = truth(3).astype(np.float32)
+    mask[:5] = np.nan
+    labels = read(save(tmp_path / "m.tif", mask), FIVE)
+    assert (labels[:5] == IGNORE).all()
+    np.testing.assert_array_equal(labels[5:], mask[5:])
+    mask[7, 7] = np.inf
+    with pytest.raises(DataError, match=r"n\.tif holds the values .*inf"):
+        read(save(tmp_path / "n.tif", mask), FIVE)
+
+
+def test_a_mask_with_a_mask_of_its_own(tmp_path):
+    mask = truth(3)
+    path = save(tmp_path / "m.tif", mask)
+    valid = np.full(SHAPE, 255, np.uint8)
+    valid[:, :20] = 0
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+        file.write_mask(valid)
+    labels = read(path, FIVE)
+    assert (labels[:, :20] == IGNORE).all()
+    np.testing.assert_array_equal(labels[:, 20:], mask[:, 20:])
+
+
+@pytest.mark.parametrize("bands", [2, 5])
+def test_other_numbers_of_bands_are_refused(tmp_path, bands):
+    path = save(tmp_path / "m.tif", np.zeros((*SHAPE, bands), np.uint8))
+    with pytest.raises(DataError, match=rf"m\.tif has {bands} bands; a mask has one"):
+        read(path)
+
+
+def test_complex_numbers_are_refused(tmp_path):
+    path = save(tmp_path / "m.tif", np.zeros(SHAPE, np.complex64))
+    with pytest.raises(DataError, match=r"m\.tif has pixels of type complex64"):
+        read(path)
+
+
+def test_what_lies_somewhere_is_not_turned(tmp_path):
+    """A georeference counts more than the orientation of viewers."""
+    mask = truth(5)
+    pairs = placed(tmp_path, mask, IMAGE)
+    with rasterio.open(pairs[0].image) as file:
+        pixels = file.read().transpose(1, 2, 0)
+    scale = (33550, 12, 3, (0.5, 0.5, 0), True)
+    corner = (33922, 12, 6, (0, 0, 0, EAST, NORTH, 0), True)
+    keys = (34735, 3, 12, (1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 32737), True)
+    tifffile.imwrite(pairs[0].image, pixels, extratags=[(274, 3, 1, 6, True), scale, corner, keys])
+    assert orientation(pairs[0].image) == 6
+    np.testing.assert_array_equal(labels_of(pairs), mask)
+
+
+# ---------------------------------------------------------------- what evaluate understands
+
+
+def test_evaluate_says_what_it_understood(tmp_path):
+    from builders import make_network
+    from napari_disca.evaluation import Settings
+    from napari_disca.evaluation.study import chosen_items, masks_of
+
+    network = make_network(make_card(3))
+    found = paired(folder(tmp_path, "abc", "ab"))
+    settings = Settings(class_map={0: 0, 1: 1, 2: 1})
+    masks = masks_of(found.pairs, network, settings)
+    items, lines = chosen_items(found.pairs, settings.classes_of(network), masks, settings)
+    assert len(items) == 2
+    assert lines[:2] == ["images: 2 images of 60 x 90 pixels", f"masks: {masks.describe()}"]
+    assert lines[2].startswith("classes: 0 class 0 ")
+    assert "1 class 1+class 2 " in lines[2]
