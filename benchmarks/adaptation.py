@@ -40,8 +40,8 @@ def main() -> int:
             row, col = (int(v) for v in rng.integers(300, 3700, 2))
             session.click(row, col, int(rng.integers(len(session.classes))))
         for title, recipe in (
-            ("default", recipe_named("default")),
-            ("the same, decoder only", recipe_named("default", parameters="decoder batchnorm")),
+            ("held-out", recipe_named("held-out")),
+            ("the same, decoder only", recipe_named("held-out", parameters="decoder batchnorm")),
             ("the same passes, all clicks at once", Disca(rate=1e-3, passes=6)),
             ("the same, on whole tiles", Disca(rate=1e-3, passes=6, crops="tiles")),
         ):

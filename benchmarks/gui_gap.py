@@ -83,7 +83,8 @@ def main() -> int:
             wait(arguments.seconds / 10)
         gaps.told("clicking")
         # Clicks at random need not agree, and what is kept close is not redrawn.
-        panel.refine_panel._form.strength.value = "full"
+        panel.refine_panel.recipes.setCurrentText("held-out")
+        panel.refine_panel._form.adopt.value = "full"
         panel.refine_panel.buttons["adapt"].click()
         wait(60, lambda: control.session.adapted is not None)
         gaps.told("learning")

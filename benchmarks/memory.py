@@ -69,7 +69,7 @@ def work(path: Path, name: str, passes: int | None) -> None:
     step("ten clicks answered")
     fewer = {} if passes is None else {"passes": passes}
     # Clicks at random need not agree, and what is kept close is not redrawn.
-    recipe = recipe_named("default", strength="full", **fewer)
+    recipe = recipe_named("held-out", adopt="full", **fewer)
     finish(session.adapt(recipe), session.handle)
     step("adapted and redone")
     assert session.up_to_date("disca") == session.up_to_date("disir") == 1.0

@@ -138,7 +138,7 @@ def main() -> int:
         loop = PlainProcess(path, arguments.network)
         tiles = len(session.tiling)
         ours, alone, theirs = np.zeros((3, 2))
-        job = session.adapt(recipe_named("default", strength="full", passes=1), ("disca",))
+        job = session.adapt(recipe_named("held-out", adopt="full", passes=1), ("disca",))
         for event in job:  # learning is not part of it
             session.handle(event)
             if isinstance(event, AdaptationRun):

@@ -83,7 +83,7 @@ def test_the_map_is_the_sessions(image, compute, tmp_path, factor):
 
 
 def test_the_adapted_map_is_the_sessions(image, compute, tmp_path):
-    recipe = recipe_named("default", passes=2, rate=1e-2, crop_size=64, strength="full")
+    recipe = recipe_named("held-out", passes=2, rate=1e-2, crop_size=64, adopt="full")
     stream = stream_of(image, compute)
     adapted, adaptation = finish(stream.adapt(recipe, seed=4))
     # The first lies where the image has no data, and says nothing.
@@ -101,7 +101,7 @@ def test_the_adapted_map_is_the_sessions(image, compute, tmp_path):
 
 def test_nothing_is_learned_without_clicks(image, compute):
     with pytest.raises(RecipeError, match="no clicks"):
-        finish(stream_of(image, compute, Clicks()).adapt(recipe_named("default")))
+        finish(stream_of(image, compute, Clicks()).adapt(recipe_named("held-out")))
 
 
 def test_the_file_is_the_same_whatever_the_number_of_threads(image, compute, tmp_path):

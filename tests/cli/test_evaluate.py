@@ -13,7 +13,7 @@ from napari_disca.scenes import LAND_COVER
 
 FAST = (
     *("--clicks", "2", "--passes", "1", "--crop-size", "64", "--precision", "float32"),
-    *("--strength", "full"),
+    *("--recipe", "disir", "--recipe", "held-out", "--adopt", "full"),
 )
 
 
@@ -27,10 +27,10 @@ def test_the_table_and_the_records(run, files, tmp_path):
     header, _, disir, default = result.out.splitlines()
     assert header.split()[:4] == ["recipe", "mode", "images", "before"]
     assert disir.split()[:3] == ["disir", "sequential", "2"]
-    assert default.split()[:3] == ["default", "sequential", "2"]
+    assert default.split()[:3] == ["held-out", "sequential", "2"]
     records = json.loads(output.read_text())
     assert [(r["image"], r["recipe"]) for r in records] == [
-        (f"{name}.tif", recipe) for name in ("north", "south") for recipe in ("disir", "default")
+        (f"{name}.tif", recipe) for name in ("north", "south") for recipe in ("disir", "held-out")
     ]
     for record in records:
         assert record["mode"] == "sequential"

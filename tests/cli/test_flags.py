@@ -54,11 +54,11 @@ def test_every_field_of_every_recipe_has_a_flag(name, parse):
 
 def test_what_is_not_given_stays_as_the_recipe_has_it(parse):
     told = parse(*REFINE, "--passes", "3")
-    changed = recipes_of(told.fields, ["disir", "paper", "default"])
+    changed = recipes_of(told.fields, ["disir", "paper", "held-out"])
     assert changed["disir"] == RECIPES["disir"]
-    assert changed["paper"].passes == changed["default"].passes == 3
+    assert changed["paper"].passes == changed["held-out"].passes == 3
     assert changed["paper"].rate == RECIPES["paper"].rate
-    assert changed["default"].rate == RECIPES["default"].rate
+    assert changed["held-out"].rate == RECIPES["held-out"].rate
 
 
 def test_a_field_that_no_chosen_recipe_has_is_refused(parse):

@@ -45,7 +45,19 @@ def refined(run, files, tmp_path):
     result = run(
         *("refine", files.image, "--clicks", files.clicks, "-o", output),
         *("--locks", areas_file(files, tmp_path / "areas.geojson"), "--journal", journal),
-        *("--weights", files.weights, "--passes", "2", "--strength", "full", "--seed", "5", *EXACT),
+        *(
+            "--weights",
+            files.weights,
+            "--recipe",
+            "held-out",
+            "--passes",
+            "2",
+            "--adopt",
+            "full",
+            "--seed",
+            "5",
+            *EXACT,
+        ),
     )
     assert result.code == 0, result.err
     return output, journal

@@ -58,15 +58,16 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     )
 
     # One click goes half of the way; the user may say none, or all.
+    opened.panel.refine_panel.recipes.setCurrentText("held-out")
     press(opened, "adapt")
     opened.idle()
     assert "one click cannot be held out" in opened.panel.refine_panel.status.text()
-    opened.panel.refine_panel._form.strength.value = "none"
+    opened.panel.refine_panel._form.adopt.value = "none"
     press(opened, "adapt")
     opened.idle()
     assert "kept close: as you chose" in opened.panel.refine_panel.status.text()
     np.testing.assert_array_equal(labels_of(opened, "disca"), labels_of(opened, "disir"))
-    opened.panel.refine_panel._form.strength.value = "full"
+    opened.panel.refine_panel._form.adopt.value = "full"
     opened.panel.refine_panel._form.likeness.value = 0.0
 
     # Cancelled once: nothing is adopted.

@@ -29,7 +29,7 @@ from napari_disca.recipes import Automatic, crops_for
 from napari_disca.session.session import Session
 
 CPU = Compute(torch.device("cpu"), torch.float32)
-QUICK = Automatic(passes=3, rate=3e-2, crop_size=64, strength="full")
+QUICK = Automatic(passes=3, rate=3e-2, crop_size=64, adopt="full")
 CLICKS = Clicks((Click(20, 30, 1), Click(80, 150, 2), Click(120, 60, 0)))
 #: They leave tiles without a click.
 IN_A_CORNER = Clicks((Click(12, 14, 1), Click(20, 8, 2), Click(6, 20, 0)))

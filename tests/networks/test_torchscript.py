@@ -104,7 +104,7 @@ def test_a_session_corrects_and_adapts_with_it(tmp_path, image, compute):
     finish(session.refine(), session.handle)
     weights = fingerprint(session.network)
     adaptation = finish(
-        session.adapt(recipe_named("default", passes=3, strength="full")), session.handle
+        session.adapt(recipe_named("held-out", passes=3, adopt="full")), session.handle
     )
     assert adaptation.steps == 3
     assert session.adapted.changed, "BatchNorm layers are found by their names"
@@ -118,7 +118,7 @@ def test_what_cannot_learn_is_refused_in_one_line(tmp_path, image, compute):
     session = Session(open_raster(image), network, compute=compute)
     session.click(20, 30, 2)
     with pytest.raises(RecipeError, match="no BatchNorm layers"):
-        finish(session.adapt(recipe_named("default", strength="full")), session.handle)
+        finish(session.adapt(recipe_named("held-out", adopt="full")), session.handle)
 
 
 def test_a_frozen_program_has_nothing_that_learns(tmp_path, image, compute):
@@ -129,7 +129,7 @@ def test_a_frozen_program_has_nothing_that_learns(tmp_path, image, compute):
     network = load_network(path, allow_torchscript=True)
     session = Session(open_raster(image), network, compute=compute)
     session.click(20, 30, 2)
-    recipe = recipe_named("default", strength="full", parameters="all")
+    recipe = recipe_named("held-out", adopt="full", parameters="all")
     with pytest.raises(RecipeError, match="no weights that can learn"):
         finish(session.adapt(recipe), session.handle)
 
@@ -156,8 +156,8 @@ def test_what_it_has_learned_is_saved_with_its_program(tmp_path, image, compute)
     network = load_network(saved(tmp_path), allow_torchscript=True)
     inputs = NetworkView(open_raster(image), network.card)
     stream = MapStream(inputs, network, compute, Clicks((Click(20, 30, 2),)))
-    stream, _ = finish(stream.adapt(recipe_named("default", passes=3, strength="full")))
-    adapted = stream.network
+    stream, _ = finish(stream.adapt(recipe_named("held-out", passes=3, adopt="full")))
+    adapted = stream.answer.plain.network
     path = save_network(adapted, tmp_path / "adapted.pt")
     again = load_network(path, allow_torchscript=True)
     pixels, guidance = torch.rand(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)

@@ -1,4 +1,4 @@
-"""The default recipe: as far as held-out clicks agree."""
+"""The recipe "held-out": as far as held-out clicks agree."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_choice_can_be_overridden(inputs, network, compute):
     clicks = contradicting(inputs)
     weights = {}
     for strength in ("none", "half", "full"):
-        recipe = Automatic(passes=4, rate=3e-2, crop_size=64, strength=strength)
+        recipe = Automatic(passes=4, rate=3e-2, crop_size=64, adopt=strength)
         result = run(recipe, inputs, network, compute, clicks)
         assert "as you chose" in result.note
         weights[strength] = torch.cat([p.flatten() for p in result.network.parameters()])
@@ -164,15 +164,15 @@ def test_the_choice_can_be_overridden(inputs, network, compute):
 
 
 def test_an_unknown_strength_is_refused():
-    with pytest.raises(RecipeError, match="strength = 'much' is unknown; use automatic or none"):
-        Automatic(strength="much")
+    with pytest.raises(RecipeError, match="adopt = 'much' is unknown; use automatic or none"):
+        Automatic(adopt="much")
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_order_of_the_clicks_does_not_matter(name, inputs, network, compute):
     recipe = RECIPES[name]
     if recipe.learns:
-        recipe = replace(recipe, passes=2)
+        recipe = replace(recipe, passes=2) if hasattr(recipe, "passes") else recipe
     clicks = systematic(inputs, network, compute, count=4)
     found = {
         fingerprint(run(recipe, inputs, network, compute, Clicks(order)).network)
@@ -190,7 +190,7 @@ def test_kept_close_is_the_map_with_clicks_and_redraws_nothing_else(image, compu
     finish(session.refine(), session.handle)
     drawn = []
     session.painted.connect(drawn.append)
-    finish(session.adapt(replace(QUICK, strength="none")), session.handle)
+    finish(session.adapt(replace(QUICK, adopt="none")), session.handle)
     assert session.adapted is not None
     assert not drawn, "the map is that of the pretrained network already"
     whole = Window.whole(session.raster.shape)
@@ -208,7 +208,7 @@ def test_what_turns_out_to_be_kept_close_is_up_to_date_under_locks(image, comput
     session.lock(Area.rectangle(Window(60, 60, 40, 50)))
     run = AdaptationRun(
         AdaptationResult(None),
-        replace(QUICK, strength="none"),
+        replace(QUICK, adopt="none"),
         clicks=session.clicks,
         locks=session.locks,
     )

@@ -90,4 +90,4 @@ def test_what_is_as_in_the_session_is_not_written():
     assert odd["clicks"] == [[0, 0, 0], [1, 1, 1], [2, 2, 2]]
     chained = run(THREE, base=plain, recipe="authors-plugin")
     assert "base" not in run_fields(chained, THREE, (), plain)
-    assert run_fields(chained, THREE, (), None)["base"]["recipe"]["kind"] == "automatic"
+    assert run_fields(chained, THREE, (), None)["base"]["recipe"]["kind"] == "functionspace"

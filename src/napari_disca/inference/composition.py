@@ -17,7 +17,7 @@ from torch import Tensor
 
 from napari_disca.core.tiling import Window
 from napari_disca.inference.feature_similarity import FeatureSimilarity
-from napari_disca.networks import Features, Network
+from napari_disca.networks import Features, Network, encoder_fingerprint
 
 #: A click is felt in full where it changes a logit by this much.
 _FELT = 0.5
@@ -46,6 +46,13 @@ class Source:
     network: Network
     name: str = ""
     encoder: str = ""
+
+
+def source_of(network: Network, name: str = "") -> Source:
+    """Source of a network as it came; features of a frozen encoder are kept."""
+    frozen = isinstance(network, Network) and network.encoder_is_frozen
+    encoder = encoder_fingerprint(network) if frozen else ""
+    return Source(network, name, encoder)
 
 
 class Answer(NamedTuple):

@@ -46,7 +46,11 @@ class Crop:
 
 
 def cut(
-    inputs: NetworkView, clicks: Clicks, windows: Sequence[Window], kept: Clicks | None = None
+    inputs: NetworkView,
+    clicks: Clicks,
+    windows: Sequence[Window],
+    kept: Clicks | None = None,
+    anchors: Sequence[Window] = (),
 ) -> Job[list[Crop]]:
     """Job that returns crops of some windows; every click belongs to one of them.
 
@@ -60,6 +64,8 @@ def cut(
         it, so that no click counts twice.
     kept : Clicks, optional
         Pixels of checked areas with their classes, shared out in the same way.
+    anchors : sequence of Window, optional
+        Windows that are wanted without clicks, too, where the image has data.
 
     Returns
     -------
@@ -71,17 +77,19 @@ def cut(
     Progress
     """
     card = inputs.card
+    always = set(anchors)
+    windows = [*windows, *sorted(always.difference(windows), key=lambda w: (w.top, w.left))]
     owned = _owned(inputs, clicks, windows)
     checked = _owned(inputs, kept or Clicks(), windows)
     crops = []
     for done, (window, own, sure) in enumerate(zip(windows, owned, checked, strict=True)):
         yield Progress("reading what is around the clicks", done, len(windows))
-        if not own and not sure:
+        if not own and not sure and window not in always:
             continue
         valid = inputs.valid(window)
         rows, cols, labels = _with_data(own, window, valid)
         kept_rows, kept_cols, kept_labels = _with_data(sure, window, valid)
-        if not len(labels) and not len(kept_labels):
+        if not len(labels) and not len(kept_labels) and not (window in always and valid.any()):
             continue
         crops.append(
             Crop(

@@ -22,7 +22,7 @@ from napari_disca.core.errors import out_of_memory
 from napari_disca.core.events import Note
 from napari_disca.core.tiling import Tile, Window
 from napari_disca.inference.click_constraint import constrained
-from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, Source
+from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, source_of
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tile_batch import Asked, Batch, Tools
 from napari_disca.inference.tiles import Pixels, read_pixels
@@ -74,7 +74,7 @@ class Predictor:
         uncertain: bool = False,
     ) -> None:
         if isinstance(answer, nn.Module):
-            answer = NetworkAnswer(Source(answer))
+            answer = NetworkAnswer(source_of(answer))
         self.answer: AnswerComposer = answer
         self._inputs = inputs
         self._compute = compute
@@ -161,7 +161,9 @@ class Predictor:
         for start in range(0, len(asked), self._compute.batch):
             part = asked[start : start + self._compute.batch]
             with self._compute.autocast():
-                batch = Batch(part, box, clicked, self._compute, self._tools)
+                # Features are kept as tiles without clicks want them cut.
+                usual = box == self._wanted(part[0][0].tile, Clicks())
+                batch = Batch(part, box, clicked, self._compute, self._tools, usual)
                 logits, counts = self.answer.compose(batch)
                 if clicked:
                     logits = self._obeyed(logits, part, box)

@@ -20,7 +20,7 @@ from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.prepared_networks import PreparedNetworks
 from napari_disca.inference.tile_clicks import clicks_digest
 from napari_disca.inference.tiles import Pixels
-from napari_disca.networks import Features
+from napari_disca.networks import Features, Network
 from napari_disca.networks.compute import Compute
 
 #: A tile, and the clicks that reach into it.
@@ -62,6 +62,8 @@ class Batch:
     clicked : bool
     compute : Compute
     tools : Tools
+    usual : bool
+        Whether `box` is what tiles without clicks want, too; only then features are kept.
     """
 
     asked: Sequence[Asked]
@@ -69,6 +71,7 @@ class Batch:
     clicked: bool
     compute: Compute
     tools: Tools
+    usual: bool = True
 
     def ask(
         self, source: Source, *, guided: bool, decode: Decode = logits_of
@@ -77,9 +80,27 @@ class Batch:
         if self.clicked:
             return self._remembered(source, guided, decode)
         network = self.tools.networks.get(source.network, self.compute)
-        if self.tools.features is not None and source.encoder:
-            return decode(network, self._kept_features(source, self.tools.features), self.box)
-        return decode(network, network.features(self._images, None, self.box), self.box)
+        return decode(network, self._features(source, network, guided=False), self.box)
+
+    def _features(self, source: Source, network: Network, *, guided: bool) -> Features:
+        """Features of all tiles, from the cache where they are kept.
+
+        Features that can be kept go through half precision, whether they are or not: a map does
+        not depend on what was in the cache.
+        """
+        plain = source.encoder and (not guided or network.encoder_is_frozen)
+        if not plain:
+            guidance = self._guidance if guided else None
+            return network.features(self._images, guidance, self.box)
+        cache = self.tools.features
+        if cache is None or not self.usual:
+            encoded = network.features(self._images, None, self.box)
+            found = tuple(
+                layer.to(self.compute.dtype) for layer in halved(encoded, self.compute.dtype)
+            )
+        else:
+            found = self._kept_features(source, cache)
+        return network.with_clicks(found, self._guidance, self.box) if guided else found
 
     def _remembered(self, source: Source, guided: bool, decode: Decode) -> tuple[Tensor, ...]:
         """What a network says of tiles with clicks, found again where all of them are known."""
@@ -97,7 +118,7 @@ class Batch:
                 parts = zip(*known, strict=True)
                 return tuple(torch.cat(part).to(self.compute.device) for part in parts)
         network = self.tools.networks.get(source.network, self.compute)
-        features = network.features(self._images, self._guidance if guided else None, box)
+        features = self._features(source, network, guided=guided)
         said = tuple(part[: len(self.asked)] for part in decode(network, features, box))
         if kept is not None:
             for i, key in enumerate(keys):

@@ -128,6 +128,16 @@ class LinkNet(Network):
             features.append(x)
         return tuple(features)
 
+    @property
+    def similarity_stride(self) -> int:
+        """See `Network.similarity_stride`."""
+        return 8
+
+    @property
+    def similarity_groups(self) -> tuple[int, ...]:
+        """Channels at strides 8 and 16."""
+        return _WIDTHS[1], _WIDTHS[2]
+
     def similarity_features(self, features: Features) -> Tensor:
         """Features of the stages at strides 8 and 16, at stride 8: ``(B, 384, H / 8, W / 8)``."""
         fine, coarse = features[2], features[3]

@@ -224,6 +224,16 @@ class LiteUNet(Network):
         """Encoder's features, followed by those of the clicks."""
         return self.guided(self.encode_clickless(image), guidance)
 
+    @property
+    def similarity_stride(self) -> int:
+        """See `Network.similarity_stride`."""
+        return 8
+
+    @property
+    def similarity_groups(self) -> tuple[int, ...]:
+        """Channels at strides 8 and 16."""
+        return _SKIPS[2], _SKIPS[3]
+
     def similarity_features(self, features: Features) -> Tensor:
         """Encoder's features at strides 8 and 16, at stride 8: ``(B, 152, H / 8, W / 8)``."""
         fine, coarse = features[2], features[3]

@@ -42,6 +42,16 @@ class Network(nn.Module):
     #: encoder was trained with them elsewhere; None: those of the training images.
     statistics: ClassVar[tuple[float, float] | None] = None
 
+    @property
+    def similarity_stride(self) -> int:
+        """Pixels of the padded input, each way, for one cell of `similarity_features`."""
+        return self.multiple
+
+    @property
+    def similarity_groups(self) -> tuple[int, ...]:
+        """Channels of each stage in `similarity_features`; empty where there is but one stage."""
+        return ()
+
     mean: Tensor
     std: Tensor
 
@@ -188,6 +198,18 @@ class Network(nn.Module):
             else self.encode(pixels, self.padded(guidance))
         )
         return self.trimmed(encoded, keep)
+
+    def with_clicks(self, features: Features, guidance: Tensor, keep: Window) -> Features:
+        """`features` of tiles without clicks, with clicks added; only with a frozen encoder.
+
+        Parameters
+        ----------
+        features : Features
+            Of `features` without guidance, for the same window.
+        guidance : (B, classes, H, W) tensor
+        keep : Window
+        """
+        return self.trimmed(self.guided(features, self.padded(guidance)), keep)
 
     def forward(self, image: Tensor, guidance: Tensor) -> Tensor:
         """Logits of a batch of any height and width.

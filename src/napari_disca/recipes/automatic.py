@@ -16,7 +16,7 @@ counts for pixels that look like a click; see `napari_disca.inference.feature_si
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Literal
@@ -68,10 +68,12 @@ class Automatic:
     """
 
     title: ClassVar[str] = "DISCA, as far as clicks agree"
+    #: Names of fields in journals of version 0.1.0.
+    former_names: ClassVar[Mapping[str, str]] = {"strength": "adopt"}
     learns: ClassVar[bool] = True
     continues: ClassVar[bool] = False
 
-    strength: Literal["automatic", "none", "half", "full"] = field(
+    adopt: Literal["automatic", "none", "half", "full"] = field(
         default="automatic",
         metadata={
             "tooltip": "How far from the pretrained weights to go. Automatic: as far as clicks "
@@ -129,7 +131,7 @@ class Automatic:
         clicks = sum(len(crop.labels) for crop in crops)
         if not clicks:
             return AdaptationResult(network, note=NO_CLICKS)
-        if self.strength == "none":
+        if self.adopt == "none":
             return _kept_close(network, clicks, began, "as you chose")
         examples = [Example(crop, compute.device) for crop in crops]
         before = yield from _asked(network, examples, compute, Progress("adapting", 0, 1))
@@ -150,10 +152,10 @@ class Automatic:
             after = yield from _asked(learned.network, some, compute, _AGREEING)
             for i, logits in zip(asked, after, strict=True):
                 agreed += _agrees(before[i], logits, examples[i])[folds[i] != fold].tolist()
-        if self.strength == "automatic":
+        if self.adopt == "automatic":
             strength, why = _decided(agreed)
         else:
-            strength, why = _STRENGTHS[self.strength], "as you chose"
+            strength, why = _STRENGTHS[self.adopt], "as you chose"
         if strength == 0.0:
             return _kept_close(network, clicks, began, why)
         if strength < 1.0:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal, Protocol, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    Protocol,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Job
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.composition import AnswerComposer
+from napari_disca.inference.correction import Correction
 from napari_disca.inference.crops import Crop, cut
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Network
@@ -44,6 +54,9 @@ class AdaptationResult:
     seconds : float
     note : str
         One line for the user: what was decided and why.
+    correction : Correction or None
+        What is added to the answer of the pretrained network, where a recipe corrects the
+        function instead of learning weights.
     """
 
     network: Network | None
@@ -55,6 +68,7 @@ class AdaptationResult:
     moved: float = 0.0
     seconds: float = 0.0
     note: str = ""
+    correction: Correction | None = None
 
 
 class Recipe(Protocol):
@@ -122,6 +136,23 @@ class Recipe(Protocol):
             If it does not fit the network.
         """
         ...
+
+
+@runtime_checkable
+class LooksOnce(Protocol):
+    """A recipe that asks something of the image once, whatever is clicked later."""
+
+    @property
+    def look_key(self) -> tuple[object, ...]:
+        """What the answer depends on besides the image, the network and the seed."""
+
+    def anchor_windows(self, tiling: Tiling) -> list[Window]:
+        """Windows of the network's grid that it wants to see."""
+
+    def look(
+        self, network: Network, crops: Sequence[Crop], *, compute: Compute, seed: int = 0
+    ) -> Job[Any]:
+        """Job that returns what `adapt` then gets as ``facts``."""
 
 
 def check_fields(recipe: Recipe) -> None:

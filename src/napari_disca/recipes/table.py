@@ -10,6 +10,7 @@ from napari_disca.core.errors import RecipeError
 from napari_disca.recipes.automatic import Automatic
 from napari_disca.recipes.disca import Disca
 from napari_disca.recipes.disir import Disir
+from napari_disca.recipes.function_space import FunctionSpace
 from napari_disca.recipes.recipe import Recipe
 
 #: Name -> recipe with its published or measured settings.
@@ -40,9 +41,11 @@ RECIPES: dict[str, Recipe] = {
         start="current",
         anchor="guided",
     ),
-    # As far as held-out clicks agree, where pixels look like a click, and near the clicks DISIR's
-    # map: it must never lose.
-    "default": Automatic(),
+    # Weights, as far as held-out clicks agree, where pixels look like a click, and near the clicks
+    # DISIR's map.
+    "held-out": Automatic(),
+    # Eq. 1 solved for the function, on the encoder's features.
+    "default": FunctionSpace(),
 }
 
 
@@ -96,6 +99,9 @@ def recipe_of_fields(given: Mapping[str, Any]) -> Recipe:
     kind = _kinds().get(str(changes.pop("kind", "")))
     if kind is None:
         raise RecipeError(f"there is no recipe of the kind {given.get('kind')!r}")
+    for old, new in getattr(kind, "former_names", {}).items():
+        if old in changes and new not in changes:
+            changes[new] = changes.pop(old)
     known = {f.name: type(f.default) for f in fields(kind)}  # type: ignore[arg-type]
     for name, value in changes.items():
         if name not in known:

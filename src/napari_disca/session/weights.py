@@ -11,16 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from cachetools import LRUCache
+
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import out_of_memory
 from napari_disca.core.events import Job, Note
 from napari_disca.core.tiling import Tiling
-from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, Source
-from napari_disca.inference.crops import Crop
+from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, Source, source_of
+from napari_disca.inference.correction import CorrectedAnswer, Correction
+from napari_disca.inference.crops import Crop, cut
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Delta, DeltaCache, Network, encoder_fingerprint, fingerprint
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes import AdaptationResult, AnswerParts, composer_of, crops_for
+from napari_disca.recipes.recipe import LooksOnce
 from napari_disca.session.history import AdaptationRun, Lock
 
 T = TypeVar("T")
@@ -32,6 +36,8 @@ _DELTA_BYTES = 256 << 20
 _SMALL_DELTA = 1 << 20
 #: Results that `AnswerParts.once` remembers.
 _REMEMBERED = 64
+#: Sets of facts about the image that are kept.
+_FACTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,9 @@ class WeightsCache:
         #: What composing the answers of runs took time to find out: a few kilobytes each.
         self._once: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._encoder = encoder_fingerprint(original)
+        #: Corrections of the function by run, and what recipes ask of the image once.
+        self._corrections: LRUCache[str, Correction] = LRUCache(_REMEMBERED)
+        self._facts: LRUCache[tuple[Any, ...], Any] = LRUCache(_FACTS)
         # A second job may start before the first has ended.
         self._lock = threading.Lock()
 
@@ -106,10 +115,13 @@ class WeightsCache:
             As for `network`.
         """
         network = yield from self.network(run, sample)
-        pretrained = Source(self.original, self.weights)
+        pretrained = source_of(self.original, self.weights)
         name = self.name(run)  # only now: the run may turn out to have left the weights alone
         if run is None or name == self.weights:
             return NetworkAnswer(pretrained)
+        correction = self._corrections.get(run.key)
+        if correction is not None:
+            return CorrectedAnswer(Source(network, name, self._encoder), pretrained, correction)
         encoder = encoder_fingerprint(network)
         kept = encoder if encoder == self._encoder else ""
         learned = run
@@ -143,7 +155,7 @@ class WeightsCache:
         if run is None or not run.recipe.learns or run.changed is not None:
             return True
         with self._lock:
-            if run.key in self._kept or run.key in self._deltas:
+            if run.key in self._kept or run.key in self._deltas or run.key in self._corrections:
                 return True
         return self._restored(run) is not None
 
@@ -183,6 +195,8 @@ class WeightsCache:
         if run is None or not run.recipe.learns:
             return self.original
         with self._lock:
+            if run.key in self._corrections:
+                return self.original
             network = self._kept.get(run.key)
             delta = run.changed or self._deltas.get(run.key)
         if network is None and delta is not None:
@@ -218,6 +232,8 @@ class WeightsCache:
         kept = yield from sample(run.locks, run.seed)
         crops = yield from crops_for(run.recipe, self._inputs, run.clicks, self._tiling, kept)
         adaptation = yield from self._adapted(run, crops, current)
+        if adaptation.correction is not None:
+            return self._corrected(run, adaptation)
         # What is used is what can be kept, so that a session that is opened again has the very
         # same network. The map does not notice one part in 2048 of a small change.
         delta = Delta.between(adaptation.network or self.original, self.original)
@@ -233,14 +249,48 @@ class WeightsCache:
             changed=None if on_disk and delta.nbytes > _SMALL_DELTA else delta,
         )
 
+    def _corrected(self, run: AdaptationRun, adaptation: AdaptationResult) -> AdaptationRun:
+        """Keep a correction; the weights are still the pretrained ones.
+
+        The history keeps how it came about, not the correction, which is solved again in no time.
+        """
+        correction = adaptation.correction
+        assert correction is not None
+        # One that changes nothing has the map of the pretrained network.
+        weights = self.weights if correction.empty else f"correction-{run.key}"
+        self.expect(run.key, weights)
+        with self._lock:
+            self._corrections[run.key] = correction
+        kept = replace(adaptation, network=self.original, correction=None)
+        return replace(run, adaptation=kept, weights=weights, changed=None)
+
+    def _image_facts(self, run: AdaptationRun) -> Job[Any]:
+        """What a recipe asks of the image once, whatever was clicked; None: nothing."""
+        recipe = run.recipe
+        if not isinstance(recipe, LooksOnce):
+            return None
+        key = recipe.look_key, run.seed
+        known = self._facts.get(key)
+        if known is None:
+            windows = recipe.anchor_windows(self._tiling)
+            crops = yield from cut(self._inputs, Clicks(), [], anchors=windows)
+            known = yield from self._somewhere(
+                lambda compute: recipe.look(self.original, crops, compute=compute, seed=run.seed),
+                "looking",
+            )
+            self._facts[key] = known
+        return known
+
     def _adapted(
         self, run: AdaptationRun, crops: Sequence[Crop], current: Network | None
     ) -> Job[AdaptationResult]:
         """Let the recipe learn."""
+        facts = yield from self._image_facts(run)
+        seen = {} if facts is None else {"facts": facts}
 
         def learn(compute: Compute) -> Job[AdaptationResult]:
             return run.recipe.adapt(
-                self.original, crops, current=current, compute=compute, seed=run.seed
+                self.original, crops, current=current, compute=compute, seed=run.seed, **seen
             )
 
         adaptation: AdaptationResult = yield from self._somewhere(learn, "learning")

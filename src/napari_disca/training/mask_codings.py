@@ -109,25 +109,23 @@ def _ids(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8
     ids = _needed_greys(file, strip, "class ids")
     # Masks often declare 0 "no data" although it is a class: only 255 and what cannot be an id
     # is taken for unknown.
-    unknown = ~strip.there | np.isnan(ids)
-    if file.nodata is not None and not 0 <= file.nodata < IGNORE:
-        unknown |= ids == file.nodata
+    unknown = np.zeros(ids.shape, dtype=np.bool_)
+    nodata = file.nodata
+    if nodata is not None and not 0 <= nodata < IGNORE:
+        unknown = np.isnan(ids) if np.isnan(nodata) else ids == nodata
+    unknown |= ~strip.there
     wrong = ~unknown & ~((ids >= 0) & (ids <= IGNORE) & (ids == np.floor(ids)))
     if wrong.any():
         raise DataError(
             f"mask {legend.name} holds the value {ids[wrong][0]}; class ids are whole numbers from "
             "0 to 254, and 255 where nothing is known"
         )
-    labels = np.full(ids.shape, IGNORE, dtype=np.uint8)
-    labels[~unknown] = ids[~unknown]
-    return labels, 0
+    return np.where(unknown, IGNORE, ids).astype(np.uint8), 0
 
 
 def _binary(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
     values = _needed_greys(file, strip, "0 and 255")
-    if file.palette is not None:
-        values = colours(file, strip)[1]
-    elif values.dtype == np.uint16:
+    if values.dtype == np.uint16:
         values = values // 257
     # JPEG and resampled masks are not quite 0 and 255.
     low, high = values <= TOLERANCE, values >= 255 - TOLERANCE

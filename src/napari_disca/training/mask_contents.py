@@ -131,8 +131,9 @@ def look(path: Path) -> Content:
 
 
 def _count(values: Counter[float], grey: NDArray[Any], file: MaskFile) -> None:
-    grey = grey[~np.isnan(grey)]
-    if file.nodata is not None and not 0 <= file.nodata < IGNORE:
+    if file.nodata is not None and np.isnan(file.nodata):
+        grey = grey[~np.isnan(grey)]
+    elif file.nodata is not None and not 0 <= file.nodata < IGNORE:
         grey = grey[grey != file.nodata]
     kinds, counts = np.unique(grey, return_counts=True)
     values.update(dict(zip(kinds.astype(float).tolist(), counts.tolist(), strict=True)))
@@ -200,7 +201,7 @@ def _possible(content: Content, classes: Sequence[LandClass]) -> set[str]:
         found.add("potsdam" if len(classes) > 2 else "potsdam-buildings")
     if content.coloured:
         return found
-    ids = all(0 <= v <= IGNORE and v.is_integer() for v in content.values)
+    ids = all(0 <= v <= IGNORE and v == int(v) for v in content.values)
     if ids and (not content.lossy or content.exact <= {0.0}):
         found.add("ids")
     if len(classes) == 2 and _is_binary(content):
@@ -211,12 +212,6 @@ def _possible(content: Content, classes: Sequence[LandClass]) -> set[str]:
 def _is_binary(content: Content) -> bool:
     """Whether a mask of two classes may be 0 and 255, as compression leaves them."""
     values = content.values
-    if content.palette:
-        # Black and white as they are seen, whichever comes first in the palette; GDAL gives a
-        # palette to files whose 0 is white, too.
-        return bool(
-            np.isin(content.colours, (0, 255)).all() and not np.ptp(content.colours, 1).any()
-        )
     if set(values) <= {0.0, 255.0} or set(values) == {0.0, 65535.0}:
         return True
     # Nearly white, but not 255: it was compressed with loss once, or resampled.
@@ -240,8 +235,7 @@ def _without_evidence(
     chromatic = [c.rgb for c in POTSDAM_CLASSES[1:]]
     if len(_seen([c for c in contents if c.coloured], chromatic)) < _POTSDAM:
         out |= {"potsdam", "potsdam-buildings"}
-    white = [(255, 255, 255)]
-    bright = any((c.labels(white) == 0).any() for c in contents if not c.coloured)
+    bright = any(v >= 255 - TOLERANCE for c in contents for v in c.values)
     if not bright and any(c.exact - {0.0} for c in contents):
         out.add("binary255")  # all of it would be class 0: ids, more likely
     return out

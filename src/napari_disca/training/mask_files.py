@@ -15,7 +15,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 from scipy import ndimage
@@ -94,7 +94,7 @@ class MaskFile:
     warped : bool
         Whether it is read on another grid than its own.
     transparent : bool
-        Whether it has an alpha band, or a mask of its own.
+        Whether it has an alpha band.
     """
 
     def __init__(self, path: Path, source: Any, grid: Grid | None = None) -> None:
@@ -103,6 +103,7 @@ class MaskFile:
         self.nodata: float | None = source.nodata
         self.warped = grid is not None
         self._source = source
+        self._resampler = None if grid is None else _Nearest(source, grid)
         alpha = [
             band
             for band, kind in enumerate(source.colorinterp, start=1)
@@ -110,10 +111,6 @@ class MaskFile:
         ]
         if not alpha and source.count == 4:
             alpha = [4]  # a writer that did not say so
-        if any(np.dtype(name).kind not in "uif" for name in map(_numpy_name, source.dtypes)):
-            raise DataError(
-                f"mask {path.name} has pixels of type {source.dtypes[0]}; save it as whole numbers"
-            )
         colours = source.count - len(alpha)
         if colours not in (1, 3):
             raise DataError(
@@ -123,10 +120,6 @@ class MaskFile:
         self.bands: int = colours
         self.transparent = bool(alpha)
         self._alpha = alpha[:1]
-        # A mask of a mask, inside the file or beside it; a class may be declared "no data".
-        self._masked = source.mask_flag_enums[0] == [MaskFlags.per_dataset]
-        self.transparent |= self._masked
-        self._resampler = None if grid is None else _Nearest(source, grid, masked=self._masked)
         compression = source.compression.name.upper() if source.compression else ""
         reversible = source.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION_REVERSIBILITY", "")
         self.lossy: bool = source.driver == "JPEG" or (
@@ -152,13 +145,8 @@ class MaskFile:
             rows = min(_ROWS, height - top)
             try:
                 if self._resampler is None:
-                    window = RasterioWindow(0, top, width, rows)
-                    read = self._source.read(bands, window=window)
-                    there = (
-                        self._source.read_masks(1, window=window) > 0
-                        if self._masked
-                        else np.ones((rows, width), dtype=np.bool_)
-                    )
+                    read = self._source.read(bands, window=RasterioWindow(0, top, width, rows))
+                    there = np.ones((rows, width), dtype=np.bool_)
                 else:
                     read, there = self._resampler.read(bands, top, rows)
             except (RasterioError, OSError) as error:
@@ -183,10 +171,9 @@ class MaskFile:
 class _Nearest:
     """Reads a file on another grid: each pixel takes the file's that its centre lies in."""
 
-    def __init__(self, source: Any, grid: Grid, *, masked: bool) -> None:
+    def __init__(self, source: Any, grid: Grid) -> None:
         self._source = source
         self._grid = grid
-        self._masked = masked
         self._project = None
         if source.crs and grid.crs and source.crs != grid.crs:
             self._project = pyproj.Transformer.from_crs(
@@ -206,9 +193,6 @@ class _Nearest:
             window = RasterioWindow(left, first, col.max() - left + 1, row.max() - first + 1)
             read = source.read(bands, window=window)
             pixels[:, there] = read[:, row - first, col - left]
-            if self._masked:
-                valid = source.read_masks(1, window=window) > 0
-                there[there] = valid[row - first, col - left]
         return pixels, there
 
     def _places(self, top: int, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -251,17 +235,10 @@ def open_mask(path: Path, grid: Grid | None = None) -> Iterator[MaskFile]:
                 f"mask {path.name} is of format {file.driver}; use GeoTIFF, PNG, JPEG or BMP"
             )
         if grid is not None:
-            if grid.transform is None or file.transform.is_identity:
-                # What says where it lies lies there, however viewers turn it.
-                _refuse_turned(path, (file.height, file.width), grid)
+            _refuse_turned(path, (file.height, file.width), grid)
             if not _needs_warping(path, file, grid):
                 grid = None
         yield MaskFile(path, file, grid)
-
-
-def _numpy_name(dtype: str) -> str:
-    """GDAL's complex integers have no name in NumPy."""
-    return "complex64" if dtype.startswith("complex") else dtype
 
 
 def _refuse_turned(path: Path, shape: tuple[int, int], grid: Grid) -> None:

@@ -19,21 +19,21 @@ def test_the_form_gives_back_every_recipe(name, qtbot):
 
 @pytest.mark.parametrize("text", ["5e-6", "2e-7", "0.0003", "1"])
 def test_small_rates_survive(text, qtbot):
-    form = form_of(RECIPES["default"])
+    form = form_of(RECIPES["held-out"])
     form["rate"].value = text
-    assert read_form(form, RECIPES["default"]).rate == float(text)
+    assert read_form(form, RECIPES["held-out"]).rate == float(text)
 
 
 @pytest.mark.parametrize(("field", "text"), [("rate", "fast"), ("rate", "-1"), ("weight", "nan")])
 def test_nonsense_is_one_clear_line(field, text, qtbot):
-    form = form_of(RECIPES["default"])
+    form = form_of(RECIPES["held-out"])
     form[field].value = text
     with pytest.raises(RecipeError, match=field):
-        read_form(form, RECIPES["default"])
+        read_form(form, RECIPES["held-out"])
 
 
 def test_every_field_has_a_row_and_a_tooltip(qtbot):
-    recipe = RECIPES["default"]
+    recipe = RECIPES["held-out"]
     form = form_of(recipe)
     assert [row.name for row in form] == [field.name for field in fields(recipe)]
     assert all(row.tooltip for row in form)

@@ -1,0 +1,188 @@
+"""A correction of the whole map in function space: what clicks say of places that look like them.
+
+Eq. 1 of Lenczner et al. (2020) asks for a function that is right at the clicks and stays near the
+first prediction p0 elsewhere. Solved for the function instead of for weights it is a Gaussian
+process whose mean is the network's own answer::
+
+    z(x) = z_DISIR(x) + strength * r(x)        r(x) = sum_j k(phi(x), phi(a_j)) alpha_j
+    k(u, v) = exp(beta (cos(u, v) - 1))
+
+with phi the encoder's features, standardised over the image, and a_j the clicks and some *anchors*,
+places where the map is held to p0. Two limits keep it honest:
+
+- a correction only makes *transitions* that were clicked: where p0 says u it can only say v if
+  somebody clicked v where p0 said u;
+- it only ever raises the class of such a transition over u.
+
+`napari_disca.recipes.function_space` computes alpha.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_disca.core.tiling import Window
+from napari_disca.inference.composition import Answer, Source, TileBatch
+from napari_disca.networks import Features, Network
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureSpace:
+    """How features become unit vectors that can be compared.
+
+    Attributes
+    ----------
+    mean, weight : (d,) tensor of float32
+        Of the image's features; a standardised feature is ``(f - mean) * weight``.
+    """
+
+    mean: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor, groups: Sequence[int]) -> FeatureSpace:
+        """Standardise features of one image.
+
+        Parameters
+        ----------
+        features : (n, d) tensor
+            A sample of the image.
+        groups : sequence of int
+            Channels of each of the encoder's stages, which count alike; their sum is `d`. Empty:
+            there is one stage.
+        """
+        spread, mean = torch.std_mean(features.float(), dim=0)
+        stages = groups or (features.shape[1],)
+        size = torch.cat([torch.full((count,), float(count)) for count in stages])
+        # A channel that is the same everywhere tells nothing.
+        weight = torch.where(spread > 1e-6, 1 / (spread.clamp(min=1e-6) * size.sqrt()), 0.0)
+        return cls(mean, weight)
+
+    def unit(self, features: Tensor) -> Tensor:
+        """Unit vectors ``(B, d, h, w)`` in float32."""
+        mean, weight = (v.to(features.device).view(1, -1, 1, 1) for v in (self.mean, self.weight))
+        return F.normalize((features.float() - mean) * weight, dim=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correction:
+    """What is added to a network's logits, everywhere in an image.
+
+    Attributes
+    ----------
+    space : FeatureSpace
+    points : (m, d) tensor of float32
+        Clicks and anchors, of unit length.
+    coefficients : (m, classes) tensor of float32
+        alpha.
+    sharpness : float
+        beta.
+    transitions : (classes, classes) tensor of bool
+        ``[u, v]``: whether v was clicked where the pretrained network says u.
+    strength : float
+    """
+
+    space: FeatureSpace
+    points: Tensor
+    coefficients: Tensor
+    sharpness: float
+    transitions: Tensor
+    strength: float = 1.0
+
+    @property
+    def empty(self) -> bool:
+        """Whether it changes nothing, whatever the image."""
+        return self.strength == 0 or not bool(self.transitions.any())
+
+    def with_strength(self, strength: float) -> Correction:
+        """The same correction, weaker or stronger."""
+        return replace(self, strength=strength)
+
+    def residual(self, features: Tensor) -> Tensor:
+        """R at every cell of a grid of features.
+
+        Parameters
+        ----------
+        features : (B, d, h, w) tensor
+            Of `Network.similarity_features`.
+
+        Returns
+        -------
+        (B, classes, h, w) tensor of float32
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            unit = self.space.unit(features)
+            points = self.points.to(unit.device)
+            kernel = torch.exp(self.sharpness * (F.conv2d(unit, points[:, :, None, None]) - 1))
+            return F.conv2d(kernel, self.coefficients.T[:, :, None, None].to(unit.device))
+
+    def change(self, features: Tensor, plain: Tensor, box: Window, stride: int) -> Tensor:
+        """What to add to the logits of a window.
+
+        Parameters
+        ----------
+        features : (B, d, h, w) tensor
+            Of `Network.similarity_features`, of the padded input.
+        plain : (B, classes, box.height, box.width) tensor
+            The pretrained network's logits without clicks: p0.
+        box : Window
+            The window, counted from the input's corner.
+        stride : int
+            Pixels of the input for one cell of `features`.
+
+        Returns
+        -------
+        (B, classes, box.height, box.width) tensor of float32
+            Not negative, and zero for classes that no transition allows.
+        """
+        residual = self.residual(features)
+        residual = F.interpolate(residual, scale_factor=stride, mode="bilinear")[(..., *box.slices)]
+        first = plain.argmax(dim=1, keepdim=True)
+        raised = (residual - residual.gather(1, first)).clamp(min=0)
+        allowed = self.transitions.to(plain.device)[first[:, 0]].permute(0, 3, 1, 2)
+        return self.strength * raised * allowed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CorrectedAnswer:
+    """The pretrained network reads image and clicks; a correction is added to what it says.
+
+    Attributes
+    ----------
+    plain : Source
+        The pretrained network, under the name of the run: what is decoded for it is kept.
+    pretrained : Source
+        The same network under its own name.
+    correction : Correction
+    """
+
+    plain: Source
+    pretrained: Source
+    correction: Correction
+
+    @property
+    def fallback(self) -> Source | None:
+        """None: it counts everywhere."""
+        return None
+
+    def compose(self, tiles: TileBatch) -> Answer:
+        """See `AnswerComposer`."""
+        logits, change = tiles.ask(self.plain, guided=False, decode=self._decode)
+        if tiles.clicked:
+            logits = tiles.ask(self.pretrained, guided=True)[0]
+        return Answer(logits.float() + change)
+
+    def _decode(self, network: Network, features: Features, box: Window) -> tuple[Tensor, ...]:
+        plain = network.decode_window(features, box)
+        similar = network.similarity_features(features)
+        return plain, self.correction.change(similar, plain, box, network.similarity_stride)
+
+
+def kernel(points: Tensor, others: Tensor, sharpness: float) -> Tensor:
+    """``exp(beta (cos - 1))`` between unit vectors ``(n, d)`` and ``(m, d)``: ``(n, m)``."""
+    return torch.exp(sharpness * (points @ others.T - 1))

@@ -1,0 +1,408 @@
+"""DISCA in function space: Eq. 1 solved in closed form for the function, not for the weights.
+
+The residual r that corrects the map (`napari_disca.inference.correction`) is a Gaussian process
+on encoder features. Its observations are
+
+- *clicks*: r lifts the clicked class over the best other one by a margin, half up and half down;
+  noise sigma_c^2, small. A click that confirms the map asks for r = 0;
+- *checked pixels* (locked areas, rejected regions): the same with a larger noise, since a whole
+  area was judged at a glance;
+- *anchors*, some hundred places spread over the image: r = 0 with the noise sigma_a^2 / p^4, where
+  p is the pretrained network's confidence. Clicks tell of errors only; without anchors the process
+  would believe that everything is one.
+
+With K the kernel between all of them and R what they ask for::
+
+    alpha = (K + diag(sigma^2))^-1 R
+
+a few hundred rows: milliseconds, no step size, no order, nothing to drift. As Eq. 1 takes the mean
+over the clicks, an anchor weighs more the more clicks there are: sigma_a^2 = hold / sqrt(clicks);
+and the more clicks there are, the closer a place must look like one: beta = reach grows with them.
+
+Every click's answer from the others, the *leave-one-out* residual, comes with the inverse
+(Rasmussen & Williams 2006, eq. 5.12)::
+
+    r_-j = R_j - alpha_j / [(K + diag(sigma^2))^-1]_jj
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Tiling, Window
+from napari_disca.inference.composition import AnswerComposer
+from napari_disca.inference.correction import Correction, FeatureSpace, kernel
+from napari_disca.inference.crops import Crop, tiles_with_clicks
+from napari_disca.networks import Network, prepared
+from napari_disca.networks.compute import Compute
+from napari_disca.recipes.answers import AnswerParts, clicks_by_pretrained
+from napari_disca.recipes.automatic import Automatic
+from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields
+
+#: Tiles from which anchors are taken, at most; each costs a pass of the encoder, once.
+ANCHOR_TILES = 8
+#: Cells of a tile that its features are standardised with, at most.
+_CELLS = 1024
+#: Noise of what the user said: a click, and a pixel of an area that was judged as a whole.
+_CLICK_NOISE, _CHECKED_NOISE = 0.01, 0.3
+#: Power of the confidence that anchors are held with.
+_CONFIDENCE = 4
+#: Share by which the kernel sharpens with every click, and its largest value.
+_SHARPENING, _SHARPEST = 0.1, 3.0
+#: Clicks and checked pixels that are solved for; of more, those that tell most are chosen.
+_MOST_POINTS = 512
+
+
+#: Why weights are learned after all.
+_NO_FEATURES = "this network names no features to compare places by, so weights were learned"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSpace:
+    """Correct the whole image from the clicks by a Gaussian process on the encoder's features.
+
+    Raises
+    ------
+    RecipeError
+        If a field is impossible.
+    """
+
+    title: ClassVar[str] = "DISCA in function space"
+    learns: ClassVar[bool] = True
+    continues: ClassVar[bool] = False
+
+    strength: float = field(
+        default=1.0,
+        metadata={
+            "min": 0.0,
+            "max": 3.0,
+            "tooltip": "How strongly what clicks say is carried to places that look alike: 0 is "
+            "DISIR's map, 1 as measured, more is bolder",
+        },
+    )
+    hold: float = field(
+        default=12.0,
+        metadata={
+            "min": 0.1,
+            "max": 1000.0,
+            "tooltip": "How loosely the rest of the map is held: noise of the anchors, for one "
+            "click; divided by the square root of the number of clicks",
+        },
+    )
+    sharpness: float = field(
+        default=1.0,
+        metadata={
+            "min": 0.1,
+            "max": 20.0,
+            "tooltip": "How much a place must look like a click to follow it; grows by a tenth "
+            "with every click",
+        },
+    )
+    margin: float = field(
+        default=2.0,
+        metadata={
+            "min": 0.1,
+            "max": 20.0,
+            "tooltip": "By how much a clicked class shall lead, in logits",
+        },
+    )
+    anchors: int = field(
+        default=200,
+        metadata={
+            "min": 0,
+            "max": 1000,
+            "tooltip": "Places that hold the map to the network's first answer",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
+        """See `Recipe.composer`; asked only where weights were learned after all."""
+        return clicks_by_pretrained(parts, Automatic().likeness)
+
+    def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
+        """Tiles that hold clicks; see `Recipe.windows`."""
+        return tiles_with_clicks(clicks, tiling)
+
+    @property
+    def look_key(self) -> tuple[object, ...]:
+        """See `LooksOnce`."""
+        return "function-space", self.anchors
+
+    def anchor_windows(self, tiling: Tiling) -> list[Window]:
+        """Tiles that anchors are taken from, the same for an image, whatever was clicked."""
+        rng = np.random.default_rng(len(tiling))
+        chosen = rng.permutation(len(tiling))[:ANCHOR_TILES]
+        return [tiling[int(index)].read for index in sorted(chosen)]
+
+    def look(
+        self, network: Network, crops: Sequence[Crop], *, compute: Compute, seed: int = 0
+    ) -> Job[ImageFacts]:
+        """Job that returns what is asked of an image once, whatever is clicked later.
+
+        Parameters
+        ----------
+        crops : sequence of Crop
+            Of `anchor_windows`.
+        """
+        ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
+        per_crop = -(-self.anchors // max(1, len(crops)))
+        held: list[Places] = []
+        samples: list[Tensor] = []
+        for done, crop in enumerate(crops):
+            yield Progress("looking at the image", done, len(crops))
+            valid = np.flatnonzero(crop.valid)
+            if not len(valid):
+                continue
+            # A tile's own numbers: the same in every session.
+            rng = np.random.default_rng([seed, crop.window.top, crop.window.left])
+            chosen = rng.choice(valid, min(_CELLS, len(valid)), replace=False)
+            view = _View.of(ready, crop, compute)
+            seen = view.places(*np.unravel_index(chosen, crop.valid.shape), noise=1.0)
+            samples.append(seen.features)
+            held.append(seen.chosen(torch.arange(min(per_crop, len(seen.labels)))))
+        return ImageFacts(joined(held), torch.cat(samples))
+
+    def adapt(
+        self,
+        network: Network,
+        crops: Sequence[Crop],
+        *,
+        current: Network | None = None,
+        compute: Compute,
+        seed: int = 0,
+        facts: ImageFacts | None = None,
+    ) -> Job[AdaptationResult]:
+        """Solve for the residual; see `Recipe.adapt`. The network stays the pretrained one.
+
+        Parameters
+        ----------
+        facts : ImageFacts, optional
+            What `look` has given for this image; without them the crops are the image.
+        """
+        began = time.perf_counter()
+        count = sum(len(crop.labels) for crop in crops)
+        if not count:
+            return AdaptationResult(network, note=NO_CLICKS)
+        if not network.encoder_modules:
+            # Its program does not say where an encoder ends, so there are no features to compare.
+            result = yield from Automatic().adapt(network, crops, compute=compute, seed=seed)
+            return replace(result, note=f"{_NO_FEATURES}: {result.note}")
+        if facts is None:
+            facts = yield from self.look(network, crops, compute=compute, seed=seed)
+        ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
+        told: list[Places] = []
+        for done, crop in enumerate(crops):
+            yield Progress("looking at the clicks", done, len(crops))
+            view = _View.of(ready, crop, compute)
+            told.append(view.places(crop.rows, crop.cols, crop.labels, noise=_CLICK_NOISE))
+            checked = crop.kept_rows, crop.kept_cols, crop.kept_labels
+            told.append(view.places(*checked, noise=_CHECKED_NOISE))
+        solved = self._solved(joined(told), facts, network)
+        return AdaptationResult(
+            network,
+            correction=solved.correction,
+            right_before=solved.right_before,
+            right_after=solved.right_after,
+            clicks=count,
+            seconds=time.perf_counter() - began,
+            note=solved.note,
+        )
+
+    def _solved(self, told: Places, facts: ImageFacts, network: Network) -> _Solved:
+        """Kernel, targets, alpha, and what the clicks say of each other."""
+        space = FeatureSpace.of(facts.sample, network.similarity_groups)
+        told = thinned(told, space)
+        classes = told.logits.shape[1]
+        targets, transitions = _targets(told, self.margin)
+        is_click = told.noise <= _CLICK_NOISE
+        count = max(1, int(is_click.sum()))
+        sharpness = min(self.sharpness * (1 + _SHARPENING * count), _SHARPEST * self.sharpness)
+        confidence = facts.anchors.logits.softmax(dim=1).amax(dim=1)
+        held = self.hold / math.sqrt(count) / confidence**_CONFIDENCE
+        points = torch.cat([_unit(told.features, space), _unit(facts.anchors.features, space)])
+        noise = torch.cat([told.noise, held]).double()
+        asked = torch.cat([targets, targets.new_zeros(len(held), classes)]).double()
+        matrix = kernel(points, points, sharpness).double() + torch.diag(noise)
+        factor = torch.linalg.cholesky(matrix)
+        alpha = torch.cholesky_solve(asked, factor)
+        inverse = torch.cholesky_inverse(factor)
+        correction = Correction(space, points, alpha.float(), sharpness, transitions, self.strength)
+        own = torch.arange(len(told.labels))[is_click]
+        left_out = (asked - alpha / inverse.diagonal()[:, None])[own].float()
+        before = told.logits[own].argmax(dim=1) == told.labels[own]
+        # What the other clicks would have made of each click.
+        after = (told.logits[own] + self.strength * left_out).argmax(dim=1) == told.labels[own]
+        note = _note(correction, before, after, network)
+        return _Solved(correction, int(before.sum()), int(after.sum()), note)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Places of an image, and what is known of them.
+
+    Attributes
+    ----------
+    features : (n, d) tensor of float32
+        Of `Network.similarity_features`.
+    logits : (n, classes) tensor of float32
+        Of the pretrained network, without clicks.
+    labels : (n,) tensor of int64
+        What the user said.
+    noise : (n,) tensor of float32
+        Variance of that.
+    """
+
+    features: Tensor
+    logits: Tensor
+    labels: Tensor
+    noise: Tensor
+
+    def chosen(self, index: Tensor) -> Places:
+        """Some of them."""
+        return Places(
+            self.features[index], self.logits[index], self.labels[index], self.noise[index]
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageFacts:
+    """What is asked of an image once.
+
+    Attributes
+    ----------
+    anchors : Places
+        Their labels mean nothing.
+    sample : (n, d) tensor of float32
+        Features spread over the image.
+    """
+
+    anchors: Places
+    sample: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Solved:
+    correction: Correction
+    right_before: int
+    right_after: int
+    note: str
+
+
+def joined(parts: Sequence[Places]) -> Places:
+    """All places of some."""
+    return Places(
+        torch.cat([part.features for part in parts]),
+        torch.cat([part.logits for part in parts]),
+        torch.cat([part.labels for part in parts]),
+        torch.cat([part.noise for part in parts]),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """What the pretrained network makes of a crop: features (d, h, w), logits (classes, H, W)."""
+
+    features: Tensor
+    logits: Tensor
+    stride: int
+
+    @classmethod
+    def of(cls, ready: Network, crop: Crop, compute: Compute) -> _View:
+        """View by a network that is prepared for the device."""
+        image = torch.from_numpy(crop.image)[None].to(
+            compute.device, memory_format=torch.channels_last
+        )
+        box = Window.whole((image.shape[-2], image.shape[-1]))
+        with torch.inference_mode(), compute.autocast():
+            encoded = ready.features(image, None, box)
+            logits = ready.decode_window(encoded, box)[0].float().cpu()
+            features = ready.similarity_features(encoded)[0].float().cpu()
+        return cls(features, logits, ready.similarity_stride)
+
+    def places(
+        self,
+        rows: NDArray[np.intp],
+        cols: NDArray[np.intp],
+        labels: NDArray[np.intp] | None = None,
+        *,
+        noise: float,
+    ) -> Places:
+        """Places at some pixels of the crop."""
+        there = torch.from_numpy(rows), torch.from_numpy(cols)
+        cells = there[0] // self.stride, there[1] // self.stride
+        told = np.zeros(len(rows), dtype=np.int64) if labels is None else labels.astype(np.int64)
+        return Places(
+            self.features[:, cells[0], cells[1]].T,
+            self.logits[:, there[0], there[1]].T,
+            torch.from_numpy(told),
+            torch.full((len(rows),), noise),
+        )
+
+
+def _targets(told: Places, margin: float) -> tuple[Tensor, Tensor]:
+    """What each place asks of the residual, (n, classes), and the transitions that were told."""
+    rows = torch.arange(len(told.labels))
+    own = told.logits[rows, told.labels]
+    others = told.logits.clone()
+    others[rows, told.labels] = -math.inf
+    best, rival = others.max(dim=1)
+    lacking = (best - own + margin).clamp(min=0)
+    # The map is right there: nothing is asked, whatever the margin.
+    lacking = torch.where(best < own, 0.0, lacking)
+    targets = torch.zeros_like(told.logits)
+    targets[rows, told.labels] = lacking / 2
+    targets[rows, rival] -= lacking / 2
+    classes = told.logits.shape[1]
+    transitions = torch.zeros(classes, classes, dtype=torch.bool)
+    wrong = best >= own
+    transitions[rival[wrong], told.labels[wrong]] = True
+    return targets, transitions
+
+
+def thinned(told: Places, space: FeatureSpace) -> Places:
+    """At most `_MOST_POINTS` places: the farthest from those chosen before, in feature space."""
+    if len(told.labels) <= _MOST_POINTS:
+        return told
+    unit = _unit(told.features, space)
+    chosen = [0]
+    nearest = unit @ unit[0]
+    # A place tells the more the less it looks like what was chosen; noisy ones come last.
+    penalty = told.noise
+    for _ in range(_MOST_POINTS - 1):
+        score = nearest + penalty
+        score[chosen] = math.inf
+        chosen.append(int(score.argmin()))
+        nearest = torch.maximum(nearest, unit @ unit[chosen[-1]])
+    return told.chosen(torch.tensor(sorted(chosen)))
+
+
+def _unit(features: Tensor, space: FeatureSpace) -> Tensor:
+    return space.unit(features.T[None, :, :, None])[0, :, :, 0].T.contiguous()
+
+
+def _note(correction: Correction, before: Tensor, after: Tensor, network: Network) -> str:
+    """One line for the user: what was carried where, and what the clicks say of each other."""
+    count = len(before)
+    if correction.empty:
+        return f"nothing to carry to other places: all {count} clicks confirm the network's map"
+    names = [c.name for c in network.card.classes]
+    pairs = [f"{names[u]} to {names[v]}" for u, v in correction.transitions.nonzero().tolist()]
+    listed = ", ".join(pairs[:3]) + (f" and {len(pairs) - 3} more" if len(pairs) > 3 else "")
+    wrong = int((~before).sum())
+    foretold = int((after & ~before).sum())
+    told = f"; {foretold} of {wrong} corrected clicks follow from the others" if wrong > 1 else ""
+    return f"carried {listed} to places that look like the clicks{told}"
