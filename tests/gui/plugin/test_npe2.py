@@ -71,8 +71,8 @@ def test_any_labels_layer_can_be_written(tmp_path):
         np.testing.assert_array_equal(file.read(1), values)
 
 
-@pytest.mark.parametrize("values", [np.full((3, 4), 300), np.zeros((2, 3, 4), int)])
-def test_labels_that_are_no_class_map_are_refused(tmp_path, values):
+@pytest.mark.parametrize("values", [np.full((3, 4), 0.5), np.zeros(4, int)])
+def test_what_is_no_labels_is_refused(tmp_path, values):
     from napari_disca.core.errors import ExportError
 
     with pytest.raises(ExportError):

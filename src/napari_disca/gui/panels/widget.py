@@ -51,12 +51,14 @@ class DiscaWidget(QScrollArea):
         from napari_disca.gui.panels.locks_panel import LocksPanel
         from napari_disca.gui.panels.refine_panel import RefinePanel
         from napari_disca.gui.panels.resume_banner import ResumeBanner
+        from napari_disca.gui.plugin.writer_order import offer_our_writer_first
         from napari_disca.gui.tasks.control import Control
         from napari_disca.gui.tasks.journal_controller import JournalController
         from napari_disca.gui.viewer.desk import Desk
         from napari_disca.raster import warm
 
         leave_a_core()
+        offer_our_writer_first()
         warm()  # an image will be opened
         self.viewer = napari_viewer
         self.control = Control(napari_viewer, self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ def read(path: str | Sequence[str]) -> list[Any]:
 def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
     """Layer data of one file: a lazy pyramid whose metadata carries the georeference."""
     from napari_disca.exports import read_legend
+    from napari_disca.exports.plain_labels import read_plain_labels
     from napari_disca.gui.viewer.placement import WORLD
     from napari_disca.raster import open_raster
     from napari_disca.raster.pyramid import ImagePyramid
@@ -40,6 +42,9 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
     raster = open_raster(path)
     about = {
         "path": str(path),
+        "shape": raster.shape,
+        "gcps": raster.gcps,
+        "rpcs": raster.rpcs,
         "crs": raster.crs.to_wkt() if raster.crs else None,
         "transform": tuple(raster.transform)[:6] if raster.transform is not None else None,
         "nodata": raster.nodata,
@@ -49,6 +54,10 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
     legend = read_legend(path)
     if legend:
         return _labels(raster, legend, path, about, where.keywords)
+    plain = read_plain_labels(path) if path.suffix.lower() in (".tif", ".tiff") else None
+    if plain is not None:
+        placed = where.keywords if raster.transform is not None and plain[0].ndim == 2 else {}
+        return _plain_labels(*plain, path, about, placed)
     pyramid = ImagePyramid(raster)
     pyramid.report = _report
     levels = pyramid.levels
@@ -94,6 +103,24 @@ def _report(line: str) -> None:
     show_error(line)
 
 
+def _plain_labels(
+    values: Any, shown: dict[str, Any], path: Path, about: dict[str, Any], placed: Any
+) -> Any:
+    """Labels of another program that our writer has saved, as they were."""
+    import numpy as np
+    from napari.utils.colormaps import DirectLabelColormap
+
+    keywords: dict[str, Any] = {"name": path.stem, "metadata": {"napari_disca": about}}
+    keywords |= placed
+    for key in ("scale", "translate"):
+        if not placed and len(shown.get(key, ())) == values.ndim:
+            keywords[key] = shown[key]
+    with suppress(TypeError, ValueError, KeyError):  # somebody may have changed the tag
+        colours = {value: np.asarray(colour, dtype=float) for value, colour in shown["colors"]}
+        keywords["colormap"] = DirectLabelColormap(color_dict={None: "transparent", **colours})
+    return values, keywords, "labels"
+
+
 def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any], where: Any) -> Any:
     """A saved label map: class id + 1, so that class 0 is visible and no-data is not."""
     import rasterio
@@ -102,10 +129,12 @@ def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any], where: 
 
     from napari_disca.core.errors import RasterError, brief
     from napari_disca.core.tiling import Tiling
+    from napari_disca.gui.plugin.writer_order import offer_our_writer_first
     from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
     from napari_disca.raster import quiet_opening
     from napari_disca.storage.label_pyramid import LabelPyramid
 
+    offer_our_writer_first()
     canvas = LabelPyramid(raster.shape)
     # Not through the raster, which gives a palette's colours rather than the ids.
     try:

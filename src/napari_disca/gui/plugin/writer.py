@@ -1,4 +1,4 @@
-"""npe2 writer: Labels layers as GeoTIFF."""
+"""npe2 writers: Labels layers as class maps or as they are, and all layers into a folder."""
 
 from __future__ import annotations
 
@@ -10,61 +10,149 @@ from numpy.typing import NDArray
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    """Write a labels layer.
+    """Write a labels layer: what is saved is what is seen.
 
-    Maps of this plugin are written with the image's grid, CRS, colours and class names. Any other
-    Labels layer with values up to 254 becomes a plain label GeoTIFF of the same values.
+    A map of this plugin, or a copy of one, is written with class ids, the image's grid, CRS,
+    colours and class names. Any other Labels layer is written with the values and type that it
+    has, and opens as the same labels again.
+
+    Parameters
+    ----------
+    path : str
+        Its ending asks for a format of `exports.EXPORTS`.
+    data : array, or list of arrays
+        Of the layer, finest level first.
+    meta : dict
+        The layer's other state.
 
     Raises
     ------
     ExportError
         If it cannot be written.
     """
-    from napari_disca.core.errors import ExportError
     from napari_disca.core.events import finish
-    from napari_disca.exports import write_geotiff
-    from napari_disca.networks import LandClass
-    from napari_disca.raster import open_raster
+    from napari_disca.exports import write_map
 
     about = meta.get("metadata", {}).get("napari_disca", {})
-    session = about.get("session")
-    if session is not None:
-        labels, raster, classes = session.maps[about["map"]], session.raster, session.classes
-        finish(write_geotiff(labels, path, raster=raster, classes=classes))
-        return [path]
-    values = np.asarray(data[0] if meta.get("multiscale") or isinstance(data, list) else data)
-    if values.ndim != 2:
-        raise ExportError(f"a label map has two dimensions, this layer has {values.ndim}")
-    if values.size and (values.min() < 0 or values.max() > 254):
-        raise ExportError(
-            f"labels from {values.min()} to {values.max()} do not fit the 0 to 254 of a class map"
-        )
-    if "canvas" in about:
-        source, classes = about["canvas"], tuple(about["legend"])
-        raster = open_raster(about["path"])
+    finest = data[0] if meta.get("multiscale") or isinstance(data, list | tuple) else data
+    if "map" in about and "session" in about:
+        session = about["session"]
+        raster, classes = session.raster, session.classes
+    elif "legend" in about:
+        # Without its path: a map that was opened and painted may be saved over itself.
+        raster, classes = _place_of(about, finest.shape), tuple(about["legend"])
     else:
-        source = _Plain(values.astype(np.uint8))
-        count = max(2, int(values.max()) + 1 if values.size else 2)
-        classes = tuple(LandClass(f"label {i}", _colour(i)) for i in range(count))
-        raster = open_raster(source.values)
-    finish(write_geotiff(source, path, raster=raster, classes=classes))
+        return [_write_foreign(path, np.asarray(finest), meta, about)]
+    finish(write_map(LayerLabels(finest), path, raster=raster, classes=classes))
     return [str(Path(path))]
 
 
-class _Plain:
-    """An array as a source of labels."""
+def write_folder(path: str, layer_data: list[tuple[Any, dict[str, Any], str]]) -> list[str]:
+    """Write layers into a folder: Labels as `write_labels` does, others as napari does.
 
-    def __init__(self, values: NDArray[np.uint8]) -> None:
-        self.values = values
-        self.shape = (values.shape[0], values.shape[1])
+    Parameters
+    ----------
+    path : str
+        The folder; made where it lacks.
+    layer_data : list of (data, meta, type)
+
+    Raises
+    ------
+    ExportError
+        If a labels layer cannot be written.
+    """
+    import npe2
+
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[str] = []
+    for data, meta, kind in layer_data:
+        name = "".join(c if c.isalnum() or c in " -_.()" else "_" for c in meta["name"]) or kind
+        if kind == "labels":
+            written += write_labels(str(folder / f"{name}.tif"), data, meta)
+        else:
+            written += npe2.write(str(folder / name), [(data, meta, kind)], plugin_name="napari")
+    return written
+
+
+class LayerLabels:
+    """Class ids of a layer whose values are class id + 1, and 0 where nothing is known.
+
+    Parameters
+    ----------
+    data : array-like of shape (h, w)
+    """
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+        self.shape: tuple[int, int] = (int(data.shape[0]), int(data.shape[1]))
 
     def read(self, window: Any) -> NDArray[np.uint8]:
-        return self.values[window.slices]
+        """Class ids of a window; 255 where nothing is known.
+
+        Raises
+        ------
+        ExportError
+            If a value stands for no class.
+        """
+        from napari_disca.core.errors import ExportError
+        from napari_disca.storage.label_pyramid import NO_DATA
+
+        stored = np.asarray(self._data[window.slices])
+        if stored.dtype == np.uint8:
+            return stored - np.uint8(1)  # 0 becomes 255
+        low, high = int(stored.min(initial=0)), int(stored.max(initial=0))
+        if low < 0 or high > NO_DATA:
+            raise ExportError(
+                f"the layer holds {low if low < 0 else high}, which stands for no class; paint it "
+                "with one of its classes"
+            )
+        return (stored.astype(np.int64) - 1).astype(np.uint8)
 
 
-def _colour(value: int) -> str:
-    """A colour that differs from its neighbours'."""
-    import colorsys
+def _place_of(about: dict[str, Any], shape: tuple[int, ...]) -> Any:
+    """A raster that knows where a layer lies and nothing else."""
+    from affine import Affine
+    from rasterio.crs import CRS
 
-    red, green, blue = colorsys.hsv_to_rgb(value * 0.618 % 1.0, 0.65, 0.9 if value else 0.5)
-    return f"#{int(red * 255):02x}{int(green * 255):02x}{int(blue * 255):02x}"
+    from napari_disca.raster import ArrayRaster
+
+    raster = ArrayRaster(np.broadcast_to(np.uint8(0), shape[:2]))
+    if about.get("shape", shape[:2]) != tuple(shape[:2]):
+        return raster  # a part of the file, or an enlarged copy: it lies elsewhere
+    raster.crs = CRS.from_wkt(about["crs"]) if about.get("crs") else None
+    raster.transform = Affine(*about["transform"]) if about.get("transform") else None
+    raster.gcps, raster.rpcs = about.get("gcps"), about.get("rpcs")
+    return raster
+
+
+def _write_foreign(
+    path: str, values: NDArray[Any], meta: dict[str, Any], about: dict[str, Any]
+) -> str:
+    from napari_disca.core.errors import ExportError
+    from napari_disca.exports.plain_labels import write_plain_labels
+
+    if Path(path).suffix.lower() not in (".tif", ".tiff"):
+        raise ExportError(f"{path}: labels that are no class map are written as .tif only")
+    where: dict[str, Any] = {}
+    if values.ndim == 2:
+        place = _place_of(about, values.shape)
+        where = {"crs": place.crs, "transform": place.transform, "rpcs": place.rpcs}
+        if place.gcps is not None:
+            where |= dict(zip(("gcps", "crs"), place.gcps, strict=True))
+    write_plain_labels(values, path, shown=_shown(meta), **where)
+    return str(Path(path))
+
+
+def _shown(meta: dict[str, Any]) -> dict[str, Any]:
+    """How a layer is shown, as JSON has it: its scale, its place, and colours that were chosen."""
+    shown: dict[str, Any] = {
+        key: [float(value) for value in meta[key]] for key in ("scale", "translate") if key in meta
+    }
+    colours = getattr(meta.get("colormap"), "color_dict", None)
+    if colours is not None:
+        shown["colors"] = [
+            [None if value is None else int(value), [round(float(part), 4) for part in colour]]
+            for value, colour in colours.items()
+        ]
+    return shown
