@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from builders import Tiny
 from napari_disca.annotations.clicks import Guidance
 from napari_disca.cli.console import LineDisplay
 from napari_disca.cli.train import parse_classes, parse_scaling
 from napari_disca.core.errors import CardError, DataError
 from napari_disca.core.events import Progress
-from napari_disca.networks import Scaling, load_network, read_card, save_network
+from napari_disca.networks import ARCHITECTURES, Scaling, load_network, read_card, save_network
 from napari_disca.training.checkpoint import checkpoint_path
 from napari_disca.training.mask_codings import POTSDAM_CLASSES
 
@@ -93,6 +94,26 @@ def test_a_lite_unet_of_other_bands_is_one_line(run, files, tmp_path):
     result = run(*command(files, tmp_path / "net.safetensors", *lite))
     assert result.code == 2
     assert "the encoder of a lite-unet reads three" in result.error_lines[-1]
+
+
+def test_an_architecture_from_outside_is_trained_by_its_name(run, files, tmp_path, monkeypatch):
+    """One class and one line of a table; its arguments are options."""
+
+    class Wide(Tiny):
+        def __init__(self, card, width: int = 8, deep: bool = True) -> None:
+            super().__init__(card)
+            self.first = torch.nn.Conv2d(len(card.bands) + len(card.classes), width, 5, padding=2)
+            self.norm = torch.nn.BatchNorm2d(width)
+            self.last = torch.nn.Conv2d(width, len(card.classes), 3, padding=1)
+            assert deep is False
+
+    monkeypatch.setitem(ARCHITECTURES, "wide", Wide)
+    output = tmp_path / "wide.safetensors"
+    more = ("--architecture", "wide", "--option", "width=5", "--option", "deep=false")
+    result = run(*command(files, output, *more, steps=1))
+    assert result.code == 0, result.err
+    assert dict(read_card(output).options) == {"width": 5, "deep": False}
+    assert load_network(output).first.out_channels == 5
 
 
 def test_what_was_understood_is_said_before_a_training_begins(run, files, tmp_path):
