@@ -164,6 +164,9 @@ class Session:
     locks_changed = Signal(tuple)
     #: One line: the journal cannot be written, or something was learned differently.
     troubled = Signal(str)
+    #: The journal has not reached the disk: emitted on another thread, for the owner to call
+    #: `check_journal`.
+    journal_failed = Signal()
 
     def __init__(
         self,
@@ -215,6 +218,8 @@ class Session:
         self._position = 0
         self._locks_made = 0
         self.journal: Journal | None = None
+        #: The journal's trouble that was told last.
+        self._told_trouble = ""
         #: Tiles that could not be read -> why; they are tried again with the next refresh.
         self.unreadable: dict[int, str] = {}
 
@@ -531,6 +536,7 @@ class Session:
     def attach(self, journal: Journal) -> None:
         """Go on with a journal that knows all that was done; learned weights are cached."""
         self.journal = journal
+        journal.on_trouble = self.journal_failed.emit
         self.learn_from_cache(DeltaCache())
 
     def learn_from_cache(self, cache: DeltaCache | None) -> None:
@@ -583,13 +589,19 @@ class Session:
             step.adapted is not None and step.clicks is last.clicks and step.locks is last.locks
             for last, step in pairwise(self._history[: self._position + 1])
         )
-        before, path = self.journal.trouble, self.journal.path
-        trouble = self.journal.append({**event, "now": [len(self.clicks), runs, len(self.locks)]})
+        path = self.journal.path
+        self.journal.append({**event, "now": [len(self.clicks), runs, len(self.locks)]})
         if path != self.journal.path:
             self.troubled.emit(
                 f"somebody has changed {path} or put another file there; it is left as it is, and "
                 f"all that was done here is kept in {self.journal.path.name} beside it"
             )
+        self.check_journal()
+
+    def check_journal(self) -> None:
+        """Tell by `troubled` if the journal cannot be written, once."""
+        trouble = self.journal.trouble if self.journal is not None else ""
+        before, self._told_trouble = self._told_trouble, trouble
         if trouble and trouble != before:
             self.troubled.emit(f"{trouble}; the work goes on, and is written as soon as it can be")
 
