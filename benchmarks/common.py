@@ -101,7 +101,7 @@ def mark_as_drawn(session: Session) -> None:
     """Let a session believe that all its maps are drawn, where the drawing is not measured."""
     for name in MAPS:
         for tile in range(len(session.tiling)):
-            session._drawn.put(name, tile, session._networks.weights)
+            session._maps.versions.put(name, tile, session.weights)
 
 
 def machine(session: Session | None = None, *, load: bool = True) -> str:

@@ -161,7 +161,7 @@ def measure_window(image: np.ndarray, weights: str) -> None:
             for tile in session.tiling:
                 if not session._renderer.window(tile) & view:
                     for kept in MAPS:
-                        session._drawn.put(kept, tile.index, "other")
+                        session._maps.versions.put(kept, tile.index, "other")
                     session._renderer.recent._tiles.pop(tile.index, None)
             control.segment()
             wait(0.3)

@@ -33,9 +33,10 @@ from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.recipes import AdaptationResult, Automatic, Disca
 from napari_disca.session import restore
-from napari_disca.session.history import AdaptationRun, Lock, Step
+from napari_disca.session.history import AdaptationRun, Lock
 from napari_disca.session.journal import read_journal
 from napari_disca.session.session import MAPS, Session
+from napari_disca.session.steps import Step
 
 HEIGHT, WIDTH = 72, 88
 RECIPES = (
@@ -361,7 +362,7 @@ class _Scratch:
             session = Session(raster, self._network, compute=self._compute)
             if _areas_of(model.learned):
                 run = self._run(model.learned, model)
-                session._record(Step("from scratch", Clicks(model.clicks), run), {})
+                session._record(Step("from scratch", Clicks(model.clicks), run))
             else:
                 self._adapt(session, model.learned)
                 session.set_clicks(Clicks(model.clicks))

@@ -479,7 +479,7 @@ def test_areas_travel_as_geojson(opened, tmp_path, monkeypatch):
 def test_what_is_not_drawn_yet_cannot_be_locked(opened):
     session = opened.control.session
     for tile in session.tiling:
-        session._drawn.put("disir", tile.index, "")
+        session._maps.versions.put("disir", tile.index, "")
     opened.control.lock_view()
     assert not opened.control.session.locks
     assert "not finished" in opened.said[-1]
@@ -532,26 +532,9 @@ def test_a_journal_that_cannot_be_written_is_told(opened, monkeypatch):
             lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
         click(opened, 10, 10, 1)
-        opened.control.session.journal.wait()
-    opened.idle()
     assert any("No space left on device" in line for line in opened.said)
     click(opened, 20, 20, 1)
     assert len(read_journal(journal_of(opened.scene)).events) == 2
-
-
-def test_a_click_waits_for_no_disk(opened, monkeypatch):
-    threads, real = [], os.fsync
-
-    def noted(descriptor):
-        threads.append(threading.current_thread())
-        return real(descriptor)
-
-    monkeypatch.setattr("os.fsync", noted)
-    click(opened, 10, 10, 1)
-    press(opened, "undo")
-    opened.control.session.journal.wait()
-    assert threads
-    assert threading.main_thread() not in threads
 
 
 # -------------------------------------------------------------------- letting go

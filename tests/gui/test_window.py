@@ -241,7 +241,7 @@ def test_any_of_the_maps_can_be_saved(opened, monkeypatch, tmp_path):
 
 
 def test_a_map_that_is_not_finished_is_saved_with_a_warning(opened, tmp_path):
-    opened.control.session._drawn.put("disir", 0, "")
+    opened.control.session._maps.versions.put("disir", 0, "")
     opened.control.save_labels("disir", tmp_path / "part.tif")
     opened.idle()
     (line,) = opened.said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,11 +12,13 @@ import torch
 from builders import make_tiny_network
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.batch.streaming import MapStream
-from napari_disca.core.events import finish
+from napari_disca.core.events import Progress, finish
 from napari_disca.core.tiling import Window
 from napari_disca.inference.composition import Answer, Source
+from napari_disca.inference.crops import windows_around
+from napari_disca.networks import DeltaCache
 from napari_disca.raster import open_raster
-from napari_disca.recipes import Disca
+from napari_disca.recipes import AdaptationResult
 from napari_disca.session.session import Session
 
 
@@ -42,32 +44,32 @@ class Corrected:
 
 @dataclass(frozen=True)
 class Correcting:
-    """A script's recipe: the weights are hardly changed, the correction is composed on top."""
+    """A script's recipe: the weights stay, what is learned is composed on top of them."""
 
     title: ClassVar[str] = "correction"
     learns: ClassVar[bool] = True
     continues: ClassVar[bool] = False
-    learner: Disca = field(default=Disca(passes=1, rate=1e-9, crop_size=64))
     strength: float = 5.0
 
     def windows(self, clicks, tiling):
-        return self.learner.windows(clicks, tiling)
+        return windows_around(clicks, 64, tiling.shape)
 
-    def adapt(self, *args, **kwargs):
-        return self.learner.adapt(*args, **kwargs)
+    def adapt(self, network, crops, *, current=None, compute, seed=0):
+        yield Progress("learning", 0, 1)
+        LEARNED.append(len(crops))
+        labels = torch.tensor([label for crop in crops for label in crop.labels])
+        coefficients = torch.nn.functional.one_hot(labels, 3).float() - 1 / 3
+        learned = {"coefficients": coefficients, "points": torch.ones(len(coefficients), 8)}
+        return AdaptationResult(network, tensors=learned)
 
     def composer(self, parts):
-        def look(compute):
-            crops = yield from parts.crops()
-            labels = torch.tensor([label for crop in crops for label in crop.labels])
-            return torch.nn.functional.one_hot(labels, 3).float() - 1 / 3
-
-        coefficients = yield from parts.once("coefficients", look)
-        points = torch.ones(len(coefficients), 8)
+        yield from ()
         source = replace(parts.pretrained, name=parts.adapted.name)
-        return Corrected(source, points, coefficients, self.strength)
+        return Corrected(source, strength=self.strength, **parts.tensors)
 
 
+#: Crops of each time something was learned.
+LEARNED: list[int] = []
 CLICKS = Clicks((Click(20, 30, 2), Click(120, 160, 2)))
 
 
@@ -103,6 +105,29 @@ def test_a_correction_in_feature_space_is_drawn_by_session_and_stream(picture, c
     session.click(70, 80, 1)
     finish(session.refine(), session.handle)
     assert session.maps["disca"].read(whole)[70, 80] == 1
+
+
+def test_it_is_kept_on_disk_and_comes_back_without_learning(picture, compute, tmp_path):
+    first = Session(open_raster(picture), make_tiny_network(), compute=compute)
+    first.learn_from_cache(DeltaCache(tmp_path))
+    first.set_clicks(CLICKS)
+    finish(first.adapt(Correcting()), first.handle)
+    whole = Window.whole(first.raster.shape)
+    expected = first.maps["disca"].read(whole)
+    assert not first.adapted.adaptation.tensors, "the history holds no tensors but the delta's"
+    again = Session(open_raster(picture), make_tiny_network(), compute=compute)
+    again.learn_from_cache(DeltaCache(tmp_path))
+    again.set_clicks(CLICKS)
+    LEARNED.clear()
+    again.handle(replace(first.adapted, changed=None))
+    assert not again.must_learn
+    finish(again.refine(), again.handle)
+    assert not LEARNED
+    np.testing.assert_array_equal(again.maps["disca"].read(whole), expected)
+    again.remove(CLICKS.items[0])
+    assert again.must_learn
+    finish(again.refine(), again.handle)
+    assert LEARNED == [1], "as if the click had never been"
 
 
 def test_no_correction_gives_disirs_map(picture, compute):

@@ -23,8 +23,9 @@ from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, AdaptationResult, Automatic, Disca, crops_for
 from napari_disca.recipes.automatic import _agrees, _decided
 from napari_disca.recipes.examples import Example
-from napari_disca.session.history import AdaptationRun, Step
+from napari_disca.session.history import AdaptationRun
 from napari_disca.session.session import Session
+from napari_disca.session.steps import Step
 
 QUICK = Automatic(passes=4, rate=3e-2, crop_size=64)
 
@@ -212,6 +213,6 @@ def test_what_turns_out_to_be_kept_close_is_up_to_date_under_locks(image, comput
         clicks=session.clicks,
         locks=session.locks,
     )
-    session._record(Step("found in a journal", session.clicks, run, session.locks), {})
+    session._record(Step("found in a journal", session.clicks, run, session.locks))
     finish(session.refine(), session.handle)
     assert all(session.up_to_date(name) == 1.0 for name in session.maps)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_disca.session.renderer import RecentTiles, RenderedTile
+from napari_disca.session.rendered_tiles import RecentTiles, RenderedTile
 
 
 def noise(seed, side=60):

@@ -40,7 +40,7 @@ from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, fingerprint, quiet_opening
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
-from napari_disca.session.history import AdaptationRun, Lock
+from napari_disca.session.history import AdaptationRun
 from napari_disca.session.weights import WeightsCache
 
 #: Bytes of decoded blocks that GDAL may keep while an image streams by: one row of blocks of a
@@ -96,8 +96,10 @@ class MapStream:
         # As a session learns, so that both make the same map.
         networks = WeightsCache(self.network, self.inputs, tiling_for(self.inputs), self.compute)
         run = AdaptationRun(AdaptationResult(None), recipe, clicks=self.clicks, seed=seed)
-        made = yield from networks.learn(run, _nothing_checked)
-        answer = yield from networks.composer(made, _nothing_checked)
+        made = yield from networks.learn(run)
+        learned = networks.known(made)
+        assert learned is not None, "it was learned just now"
+        answer = yield from networks.composer(made, learned)
         stream = replace(self, answer=answer, learned=f"{made.key} {made.weights}")
         return stream, made.adaptation
 
@@ -193,11 +195,6 @@ class MapStream:
                 made_with=self.made_with,
             )
         return written
-
-
-def _nothing_checked(_locks: tuple[Lock, ...], _seed: int) -> Job[Clicks]:
-    yield from ()
-    return Clicks()
 
 
 class GrowingMap:

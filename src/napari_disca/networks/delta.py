@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
@@ -25,6 +26,8 @@ from napari_disca.storage.atomic import replacing
 _TOP = 15
 _HEADER_KEY = "napari-disca delta"
 _SUFFIX = ".delta.safetensors"
+#: Before the names of tensors that belong to no weight.
+_BESIDE = "beside:"
 _CACHE_LIMIT = 1 << 30
 
 
@@ -41,13 +44,18 @@ class Delta:
         By the name in the state dict, on the CPU: changes as float16, or (integers) new values.
     exponents : mapping of str to int
         ``2 ** exponent`` is what the changes were multiplied by.
+    beside : mapping of str to Tensor
+        What else was learned, as it is: it belongs to no weight.
     """
 
     tensors: Mapping[str, Tensor]
     exponents: Mapping[str, int]
+    beside: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def between(cls, adapted: Network, original: Network) -> Delta:
+    def between(
+        cls, adapted: Network, original: Network, beside: Mapping[str, Tensor] | None = None
+    ) -> Delta:
         """Differences of an adapted network to the original."""
         before = original.state_dict()
         tensors, exponents = {}, {}
@@ -61,7 +69,8 @@ class Delta:
             change = now.double() - then.double()
             exponents[name] = _TOP - int(torch.frexp(change.abs().max()).exponent)
             tensors[name] = (change * 2.0 ** exponents[name]).half()
-        return cls(tensors, exponents)
+        kept = {name: tensor.detach().cpu().clone() for name, tensor in (beside or {}).items()}
+        return cls(tensors, exponents, kept)
 
     def applied(self, original: Network) -> Network:
         """Copy of a network with the differences added; the same bits on every device."""
@@ -89,7 +98,27 @@ class Delta:
     @property
     def nbytes(self) -> int:
         """Bytes that the tensors take."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
+        return sum(
+            tensor.numel() * tensor.element_size()
+            for tensor in (*self.tensors.values(), *self.beside.values())
+        )
+
+    def fingerprint(self, network: Network) -> str:
+        """Short hash of all that was learned.
+
+        Parameters
+        ----------
+        network : Network
+            Of `applied`.
+        """
+        weights = fingerprint(network)
+        if not self.beside:
+            return weights
+        digest = hashlib.blake2b(weights.encode(), digest_size=len(weights) // 2)
+        for name, tensor in sorted(self.beside.items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
 
 class DeltaCache:
@@ -110,8 +139,13 @@ class DeltaCache:
         self._folder = folder or default
         self._limit = limit
 
-    def network(self, weights: str, original: Network) -> Network | None:
-        """The network of this fingerprint, rebuilt from the original; None if it is not there."""
+    def network(
+        self, weights: str, original: Network
+    ) -> tuple[Network, Mapping[str, Tensor]] | None:
+        """The network of this fingerprint, rebuilt from the original; None if it is not there.
+
+        With it, what was learned beside its weights.
+        """
         path = self._file(weights)
         try:
             with safe_open(path, framework="pt") as file:
@@ -120,7 +154,12 @@ class DeltaCache:
             exponents = {str(name): int(power) for name, power in header["exponents"].items()}
             if any(abs(power) > 1000 for power in exponents.values()):
                 return None
-            delta = Delta(tensors, exponents)
+            beside = {
+                name.removeprefix(_BESIDE): tensors.pop(name)
+                for name in list(tensors)
+                if name.startswith(_BESIDE)
+            }
+            delta = Delta(tensors, exponents, beside)
             if not delta.fits(original):
                 return None
             network = delta.applied(original)
@@ -129,7 +168,7 @@ class DeltaCache:
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
             return None
         # Damage, or a file that somebody exchanged, would otherwise change the map in silence.
-        return network if fingerprint(network) == weights else None
+        return (network, delta.beside) if delta.fingerprint(network) == weights else None
 
     def put(self, weights: str, delta: Delta) -> bool:
         """Write a delta; whether it is there now."""
@@ -141,7 +180,13 @@ class DeltaCache:
             if not path.exists():
                 with replacing(path) as temporary:
                     save_file(
-                        {name: tensor.contiguous() for name, tensor in delta.tensors.items()},
+                        {
+                            name: tensor.contiguous()
+                            for name, tensor in (
+                                *delta.tensors.items(),
+                                *((_BESIDE + name, t) for name, t in delta.beside.items()),
+                            )
+                        },
                         temporary,
                         metadata=header,
                     )

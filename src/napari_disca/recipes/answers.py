@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
+
+from torch import Tensor
 
 from napari_disca.core.events import Job
 from napari_disca.inference.composition import (
@@ -47,12 +49,15 @@ class AnswerParts:
         ``crops()`` is a job that cuts the run's clicks again, as `Recipe.adapt` got them.
     once : Once
         For what takes time; small results only.
+    tensors : mapping of str to Tensor
+        What the recipe has handed back as `AdaptationResult.tensors`.
     """
 
     pretrained: Source
     adapted: Source
     crops: Callable[[], Job[Sequence[Crop]]]
     once: Once
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def composer_of(recipe: object, parts: AnswerParts) -> Job[AnswerComposer]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import (
     Any,
     ClassVar,
@@ -15,6 +15,8 @@ from typing import (
     get_type_hints,
     runtime_checkable,
 )
+
+from torch import Tensor
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import RecipeError
@@ -57,6 +59,9 @@ class AdaptationResult:
     correction : Correction or None
         What is added to the answer of the pretrained network, where a recipe corrects the
         function instead of learning weights.
+    tensors : mapping of str to Tensor
+        What `Recipe.composer` needs besides the network, on the CPU; a few megabytes at most. It
+        is kept, and comes back, with the weights.
     """
 
     network: Network | None
@@ -69,6 +74,7 @@ class AdaptationResult:
     seconds: float = 0.0
     note: str = ""
     correction: Correction | None = None
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Recipe(Protocol):
@@ -164,23 +170,21 @@ def check_fields(recipe: Recipe) -> None:
         If one is not.
     """
     hints = get_type_hints(type(recipe))
-    for field in fields(recipe):  # type: ignore[arg-type]
-        value = getattr(recipe, field.name)
-        if get_origin(hints[field.name]) is Literal:
-            allowed = get_args(hints[field.name])
+    for one in fields(recipe):  # type: ignore[arg-type]
+        value = getattr(recipe, one.name)
+        if get_origin(hints[one.name]) is Literal:
+            allowed = get_args(hints[one.name])
             if value not in allowed:
-                raise RecipeError(
-                    f"{field.name} = {value!r} is unknown; use {' or '.join(allowed)}"
-                )
-        elif "min" in field.metadata:
-            low, high = field.metadata["min"], field.metadata["max"]
-            kinds = (int,) if hints[field.name] is int else (int, float)
+                raise RecipeError(f"{one.name} = {value!r} is unknown; use {' or '.join(allowed)}")
+        elif "min" in one.metadata:
+            low, high = one.metadata["min"], one.metadata["max"]
+            kinds = (int,) if hints[one.name] is int else (int, float)
             if isinstance(value, bool) or not isinstance(value, kinds):
                 raise RecipeError(
-                    f"{field.name} = {value!r} is no {'whole ' * (len(kinds) == 1)}number"
+                    f"{one.name} = {value!r} is no {'whole ' * (len(kinds) == 1)}number"
                 )
             if not low <= value <= high:
-                raise RecipeError(f"{field.name} = {value} is not between {low} and {high}")
+                raise RecipeError(f"{one.name} = {value} is not between {low} and {high}")
 
 
 def checked_seed(seed: int) -> int:

@@ -139,16 +139,6 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A step of the history: what the session looked like after `title`."""
-
-    title: str
-    clicks: Clicks
-    adapted: AdaptationRun | None
-    locks: tuple[Lock, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Edit:
     """How clicks became others.
 
@@ -202,6 +192,11 @@ class Edit:
         return lambda click: became.get(click, click)
 
 
+def base_of(recipe: Recipe, current: AdaptationRun | None) -> AdaptationRun | None:
+    """The run that a recipe goes on from, if it does."""
+    return current if getattr(recipe, "continues", True) else None
+
+
 def click_fields(edit: Edit, after: Clicks) -> dict[str, Any]:
     """A change of clicks as the journal keeps it: as an edit where that says all."""
     if not edit.exact:
@@ -227,7 +222,7 @@ def run_fields(
         fields["clicks"] = [_triple(click) for click in run.clicks]
     if run.locks != locks:
         fields["locks"] = [lock.number for lock in run.locks]
-    if run.base is not (current if getattr(run.recipe, "continues", True) else None):
+    if run.base is not base_of(run.recipe, current):
         base = run.base
         fields["base"] = None if base is None else run_fields(base, clicks, locks, None)
     return fields

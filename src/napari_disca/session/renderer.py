@@ -1,12 +1,14 @@
-"""Labels of tiles: what a network says, and over it what the user has locked."""
+"""Tiles of one image drawn for the runs of its history: what a run says, and over it the locks.
+
+A run whose weights are not at hand is learned again here, since that needs other runs: the one that
+it goes on from, and those that locked areas were drawn with.
+"""
 
 from __future__ import annotations
 
 import threading
-import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -26,14 +28,14 @@ from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 from napari_disca.session.history import AdaptationRun, Lock
 from napari_disca.session.lock_index import LockIndex, TileGrid
+from napari_disca.session.maps import Maps
+from napari_disca.session.rendered_tiles import RecentTiles, RenderedTile
 from napari_disca.session.tile_versions import Target
-from napari_disca.session.weights import WeightsCache
+from napari_disca.session.weights import LearnedWeights, RunRelearned, WeightsCache
 from napari_disca.storage.label_pyramid import NO_DATA
 
 #: Bytes of compressed tiles kept so that undo and redo need no network.
 _RECENT_BYTES = 64 << 20
-#: States kept of one tile.
-_RECENT_STATES = 12
 #: Checked pixels that a recipe learns from: of so many tiles, so many each. A crop and its
 #: forward pass come with every tile, so these are what a few more clicks would cost.
 _SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
@@ -46,30 +48,8 @@ _READY_NETWORKS = 3
 Predictions: TypeAlias = dict[tuple[int, str], Predicted]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RenderedTile:
-    """Labels of a tile.
-
-    Attributes
-    ----------
-    labels : (height, width) array of uint8
-        Of the tile's kept pixels, on the image's grid; 255 where there is no data.
-    locked : int
-        How many of its pixels are locked.
-    flipped : int
-        How many of these would be others, were they not.
-    uncertainty : (rows, cols) array of uint8, or None
-        Of its cells; what is locked counts as sure. None if it is not known.
-    """
-
-    labels: NDArray[np.uint8]
-    locked: int = 0
-    flipped: int = 0
-    uncertainty: NDArray[np.uint8] | None = None
-
-
 class Renderer:
-    """Draws tiles of one image with the networks of its runs.
+    """Draws tiles of one image for the runs of its history.
 
     Parameters
     ----------
@@ -77,6 +57,8 @@ class Renderer:
     tiling : Tiling
     compute : Compute
     networks : WeightsCache
+    maps : Maps
+        Asked for what the pretrained network says of a tile.
     features : FeatureCache, optional
         For adapted networks whose encoder is still the pretrained one.
     """
@@ -87,6 +69,7 @@ class Renderer:
         tiling: Tiling,
         compute: Compute,
         networks: WeightsCache,
+        maps: Maps,
         features: FeatureCache | None = None,
     ) -> None:
         self.networks = networks
@@ -97,19 +80,25 @@ class Renderer:
         self._predictors: OrderedDict[str, Predictor] = OrderedDict()
         self._predictors_lock = threading.Lock()
         self.recent = RecentTiles(_RECENT_BYTES)
-        #: A tile as the pretrained network has drawn it, where that can be read.
-        self.initial: Callable[[Tile], Predicted | None] = lambda _: None
-        self._inputs = inputs
-        self._tiling = tiling
+        self.inputs = inputs
+        self.tiling = tiling
+        self._maps = maps
         self._compute = compute
         #: Clicks by tile of the maps that locks were taken from.
         self._assigned: dict[str, TileClicks] = {}
+        self._clicks = TileClicks({})
         self._grid = TileGrid.of(inputs, tiling)
         self._indexed = self._no_locks = LockIndex.empty(self._grid)
 
     def window(self, tile: Tile) -> Window:
         """What a tile keeps, on the image's grid."""
-        return self._inputs.image_window(tile.keep)
+        return self.inputs.image_window(tile.keep)
+
+    def assigned(self, clicks: Clicks) -> TileClicks:
+        """Clicks by tile; those that were asked for last are known."""
+        if self._clicks.clicks is not clicks:
+            self._clicks = self._clicks.updated(clicks, self.inputs, self.tiling)
+        return self._clicks
 
     def locks(self, locks: tuple[Lock, ...]) -> LockIndex:
         """Locks by tile; those that were asked for last are known."""
@@ -156,17 +145,50 @@ class Renderer:
             yield from predictor.notes()
 
     def network(self, run: AdaptationRun | None) -> Job[Network]:
-        """Job that returns the network of a run."""
-        network = yield from self.networks.network(run, self.sample)
-        return network
+        """Job that returns the network of a run, learned again where it has to be."""
+        learned = yield from self._learned(run)
+        return learned.network
+
+    def _learned(self, run: AdaptationRun | None) -> Job[LearnedWeights]:
+        known = self.networks.known(run)
+        if known is not None:
+            return known
+        assert run is not None
+        expected = self.networks.expected(run)
+        made = yield from self.learn(run)
+        yield RunRelearned(made, made.weights, expected)
+        learned = self.networks.known(made)
+        assert learned is not None, "it was learned just now"
+        return learned
+
+    def learn(self, run: AdaptationRun) -> Job[AdaptationRun]:
+        """Job that makes a run, and returns it with its network.
+
+        Yields
+        ------
+        Progress, and RunRelearned where a run that it needs had to be learned again.
+
+        Raises
+        ------
+        RecipeError
+            If what was learned is not finite.
+        """
+        current = None
+        if run.base is not None:
+            current = yield from self.network(run.base)
+        checked = yield from self.sample(run.locks, run.seed)
+        made = yield from self.networks.learn(run, current, checked)
+        return made
 
     def ready(self, run: AdaptationRun | None) -> Job[Predictor]:
         """Job that returns the predictor of a run; the last few stay ready."""
         predictor = self._predictor(self.networks.name(run))
         if predictor is None:
-            answer = yield from self.networks.composer(run, self.sample)
+            learned = yield from self._learned(run)
+            answer = yield from self.networks.composer(run, learned)
+            # Only now: the run may turn out to have left the weights alone.
             name = self.networks.name(run)
-            made = Predictor(answer, self._inputs, self._compute, self._tools, uncertain=True)
+            made = Predictor(answer, self.inputs, self._compute, self._tools, uncertain=True)
             with self._predictors_lock:
                 predictor = self._predictors.setdefault(name, made)
                 while len(self._predictors) > _READY_NETWORKS:
@@ -197,7 +219,12 @@ class Renderer:
     def _pretrained(self, tile: Tile) -> Predicted | None:
         """What the pretrained network says of a tile without clicks, if it is at hand."""
         known = self.recent.get(tile.index, self.networks.weights)
-        return self.initial(tile) if known is None else Predicted(known.labels, known.uncertainty)
+        if known is None:
+            shown = self._maps.shown("initial", tile)
+            if shown is None or shown[0] != self.networks.weights:
+                return None
+            known = shown[1]
+        return Predicted(known.labels, known.uncertainty)
 
     def draw(
         self,
@@ -233,7 +260,7 @@ class Renderer:
         free = yield from self._overlay(touching, labels, tile)
         locked = int((~free & (labels != NO_DATA)).sum())
         if unsure is not None:
-            there = on_network(free, self.window(tile), tile.keep, self._inputs)
+            there = on_network(free, self.window(tile), tile.keep, self.inputs)
             checked = share(there, tile.keep) <= 0.5
             unsure = np.where(checked, np.minimum(unsure, np.uint8(SURE)), unsure)
         return RenderedTile(labels, locked, int((labels != base.labels).sum()), unsure)
@@ -243,7 +270,7 @@ class Renderer:
         if not locks:
             return Clicks()
         index = LockIndex.empty(self._grid).updated(locks, self._grid)
-        tiles = [self._tiling[number] for number in index.tiles]
+        tiles = [self.tiling[number] for number in index.tiles]
         rng = np.random.default_rng(seed)
         found: list[Click] = []
         used = 0
@@ -274,7 +301,7 @@ class Renderer:
         if known is not None:
             return known
         predictor = yield from self.ready(run)
-        asked = read_pixels(self._inputs, tile), clicks.of(tile)
+        asked = read_pixels(self.inputs, tile), clicks.of(tile)
         labels, unsure = predictor.batch([asked], self._known(predictor, [asked]))[0]
         drawn = RenderedTile(labels, uncertainty=unsure)
         if keep:
@@ -305,7 +332,7 @@ class Renderer:
         if known is not None:
             return known.labels
         if lock.digest not in self._assigned:
-            self._assigned[lock.digest] = TileClicks.assign(lock.clicks, self._inputs, self._tiling)
+            self._assigned[lock.digest] = TileClicks.assign(lock.clicks, self.inputs, self.tiling)
         run = lock.run if lock.map == "disca" else None
         base = yield from self._base(tile, run, self._assigned[lock.digest], keep=False)
         labels = base.labels.copy()
@@ -315,78 +342,3 @@ class Renderer:
         labels[~lock.area.mask(window)] = NO_DATA  # takes no room
         self.recent.put(tile.index, name, RenderedTile(labels))
         return labels
-
-
-class RecentTiles:
-    """Compressed labels of recently drawn tiles, the least recently used forgotten first.
-
-    Parameters
-    ----------
-    limit : int
-        Bytes.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._bytes = 0
-        self._tiles: OrderedDict[int, OrderedDict[str, _Packed]] = OrderedDict()
-        # Written by the job's thread; a second job may start before the first has ended.
-        self._lock = threading.Lock()
-
-    def put(self, tile: int, state: str, drawn: RenderedTile) -> None:
-        """Keep what a tile looks like in a state."""
-        with self._lock:
-            if state in self._tiles.get(tile, {}):
-                return
-        packed = _Packed.of(drawn)
-        with self._lock:
-            states = self._tiles.setdefault(tile, OrderedDict())
-            self._tiles.move_to_end(tile)
-            if state not in states:
-                states[state] = packed
-                self._bytes += packed.nbytes
-            while len(states) > _RECENT_STATES:
-                self._bytes -= states.popitem(last=False)[1].nbytes
-            while self._bytes > self._limit and len(self._tiles) > 1:
-                _, gone = self._tiles.popitem(last=False)
-                self._bytes -= sum(old.nbytes for old in gone.values())
-
-    def has(self, tile: int, state: str) -> bool:
-        """Whether `get` would give something."""
-        with self._lock:
-            return state in self._tiles.get(tile, {})
-
-    def get(self, tile: int, state: str) -> RenderedTile | None:
-        """What a tile looks like in a state, if that is still known."""
-        with self._lock:
-            states = self._tiles.get(tile)
-            packed = states.get(state) if states is not None else None
-            if states is None or packed is None:
-                return None
-            states.move_to_end(state)
-            self._tiles.move_to_end(tile)
-        return packed.drawn()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Packed:
-    shape: tuple[int, int]
-    data: bytes
-    locked: int
-    flipped: int
-    uncertainty: NDArray[np.uint8] | None
-    nbytes: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        beside = 0 if self.uncertainty is None else self.uncertainty.nbytes
-        object.__setattr__(self, "nbytes", len(self.data) + beside)
-
-    @classmethod
-    def of(cls, drawn: RenderedTile) -> _Packed:
-        height, width = drawn.labels.shape
-        data = zlib.compress(np.ascontiguousarray(drawn.labels).tobytes(), level=1)
-        return cls((height, width), data, drawn.locked, drawn.flipped, drawn.uncertainty)
-
-    def drawn(self) -> RenderedTile:
-        labels = np.frombuffer(zlib.decompress(self.data), dtype=np.uint8).reshape(self.shape)
-        return RenderedTile(labels, self.locked, self.flipped, self.uncertainty)

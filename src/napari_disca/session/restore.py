@@ -1,30 +1,26 @@
 """Sessions from their journals: go on where somebody left off, or make the map again.
 
-What the journal tells is done again with the verbs of `Session`, which checks it; nothing is
+What the journal tells is done again with the actions of `Session`, which check it; nothing is
 predicted or learned by that. Weights that a run had learned come from the cache of deltas, or are
 learned again by the first job that needs them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from napari_disca.annotations.areas import Area
-from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import DiscaError, JournalError
 from napari_disca.core.version import __version__
 from napari_disca.networks import DeltaCache, Network, bundled_weights, fingerprint, load_network
 from napari_disca.networks.compute import Compute, DeviceName, Precision
 from napari_disca.raster import Raster
 from napari_disca.raster import fingerprint as image_fingerprint
-from napari_disca.recipes import AdaptationResult, recipe_of_fields
-from napari_disca.session.history import AdaptationRun, Edit
+from napari_disca.session.actions import ACTIONS, Adopt
 from napari_disca.session.journal import (
     DamagedLineError,
     Header,
@@ -33,6 +29,7 @@ from napari_disca.session.journal import (
     new_journal,
     read_journal,
 )
+from napari_disca.session.journal_fields import text_field, whole_field
 from napari_disca.session.session import Session
 
 #: Clicks looked at in all steps together; a session of 10 000 clicks needs so many. A journal
@@ -181,7 +178,7 @@ def restored(
         if work > _MOST_WORK:
             raise JournalError(f"{record.path.name} tells too long a story to be a session")
         try:
-            _EVENTS.get(event.get("do"), _unknown)(session, event)  # type: ignore[arg-type]
+            _redo(session, event)
         except (DiscaError, KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             reason = " ".join(str(error).split())[:120]
             if isinstance(error, KeyError):
@@ -288,128 +285,18 @@ def when(then: datetime, now: datetime) -> str:
 # -------------------------------------------------------------------- events
 
 
-def _on_clicks(session: Session, event: Mapping[str, Any]) -> None:
-    if "set" in event:
-        after = Clicks(tuple(_clicks(event["set"])))
-    else:
-        edit = Edit(
-            changed=tuple((_click(old), _click(new)) for old, new in event.get("change", [])),
-            removed=tuple(_clicks(event.get("remove", []))),
-            added=tuple(_clicks(event.get("add", []))),
-        )
-        there = set(session.clicks)
-        if not all(click in there for click in (*edit.removed, *(old for old, _ in edit.changed))):
-            raise JournalError("it changes a click that is not there")
-        after = edit.applied(session.clicks)
-    session.set_clicks(after, _text(event, "title"))
-
-
-def _on_adapt(session: Session, event: Mapping[str, Any]) -> None:
-    run = _run(session, event, session.adapted)
-    note = event.get("note", "")
-    adaptation = replace(run.adaptation, note=note if isinstance(note, str) else "")
-    session.handle(replace(run, adaptation=adaptation))
-
-
-def _run(
-    session: Session, fields: Mapping[str, Any], current: AdaptationRun | None
-) -> AdaptationRun:
-    if not isinstance(fields, Mapping):
-        raise JournalError("a run is no object")
-    recipe = recipe_of_fields(fields["recipe"])
-    locks = session.locks
-    if "locks" in fields:
-        by_number = {lock.number: lock for lock in locks}
-        locks = tuple(by_number[_whole(number)] for number in fields["locks"])
-    base = current if getattr(recipe, "continues", True) else None
-    if "base" in fields:
-        base = None if fields["base"] is None else _run(session, fields["base"], None)
-    clicks = session.clicks
-    if "clicks" in fields:
-        clicks = Clicks(tuple(_clicks(fields["clicks"])))
-    if not clicks:
-        raise JournalError("it learns from no clicks")
-    return AdaptationRun(
-        AdaptationResult(None),
-        recipe,
-        weights=_text(fields, "weights"),
-        clicks=clicks,
-        locks=locks,
-        seed=_whole(fields["seed"]),
-        base=base,
-    )
-
-
-def _on_learned(session: Session, event: Mapping[str, Any]) -> None:
-    session.expect(_text(event, "run"), _text(event, "weights"))
-
-
-def _on_go(session: Session, event: Mapping[str, Any]) -> None:
-    session.go(_whole(event["to"]))
-
-
-def _on_reset(session: Session, event: Mapping[str, Any]) -> None:
-    session.reset_network()
-
-
-def _on_lock(session: Session, event: Mapping[str, Any]) -> None:
-    areas = [
-        Area(tuple(tuple((_real(r), _real(c)) for r, c in ring) for ring in rings))
-        for rings in event["areas"]
-    ]
-    session.lock(*areas, map=event["map"], title=_text(event, "title"))
-
-
-def _on_unlock(session: Session, event: Mapping[str, Any]) -> None:
-    by_number = {lock.number: lock for lock in session.locks}
-    session.unlock(*(by_number[_whole(number)] for number in event["locks"]))
-
-
-def _on_export(session: Session, event: Mapping[str, Any]) -> None:
-    """Nothing to do again."""
-
-
-def _unknown(session: Session, event: Mapping[str, Any]) -> None:
-    raise JournalError(f"{str(event.get('do'))[:40]!r} is nothing this version can do")
-
-
-_EVENTS: Mapping[str, Callable[[Session, Mapping[str, Any]], None]] = {
-    "clicks": _on_clicks,
-    "adapt": _on_adapt,
-    "learned": _on_learned,
-    "go": _on_go,
-    "reset": _on_reset,
-    "lock": _on_lock,
-    "unlock": _on_unlock,
-    "export": _on_export,
-}
-
-
-def _clicks(triples: Any) -> list[Click]:
-    if not isinstance(triples, list):
-        raise JournalError(f"{str(triples)[:40]!r} is no list of clicks")
-    return [_click(triple) for triple in triples]
-
-
-def _click(triple: Any) -> Click:
-    row, col, label = triple
-    return Click(_whole(row), _whole(col), _whole(label))
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or abs(value) >= 2**40:
-        raise JournalError(f"{str(value)[:40]} is no number that can be meant")
-    return value
-
-
-def _real(value: Any) -> float:
-    if type(value) not in (int, float):
-        raise JournalError(f"{str(value)[:40]} is no number")
-    return float(value)
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields[name]
-    if not isinstance(value, str) or len(value) > 10_000:
-        raise JournalError(f"{name} is no text")
-    return value
+def _redo(session: Session, event: Mapping[str, Any]) -> None:
+    """Do again what a line of a journal tells."""
+    kind = event.get("do")
+    if isinstance(kind, str) and kind in ACTIONS:
+        action = ACTIONS[kind].read(event, session.step)
+        if isinstance(action, Adopt):
+            session.handle(action.run)
+        else:
+            session.do(action)
+    elif kind == "go":
+        session.go(whole_field(event["to"]))
+    elif kind == "learned":
+        session.expect(text_field(event, "run"), text_field(event, "weights"))
+    elif kind != "export":  # of which there is nothing to do again
+        raise JournalError(f"{str(kind)[:40]!r} is nothing this version can do")

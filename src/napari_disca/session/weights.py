@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from cachetools import LRUCache
+from torch import Tensor
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import out_of_memory
@@ -25,7 +26,7 @@ from napari_disca.networks import Delta, DeltaCache, Network, encoder_fingerprin
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes import AdaptationResult, AnswerParts, composer_of, crops_for
 from napari_disca.recipes.recipe import LooksOnce
-from napari_disca.session.history import AdaptationRun, Lock
+from napari_disca.session.history import AdaptationRun
 
 T = TypeVar("T")
 
@@ -59,6 +60,25 @@ class RunRelearned:
     expected: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LearnedWeights:
+    """What a run has learned.
+
+    Attributes
+    ----------
+    network : Network
+        On the CPU.
+    tensors : mapping of str to Tensor
+        See `AdaptationResult`.
+    correction : Correction or None
+        What corrects the answer of the pretrained network, instead of other weights.
+    """
+
+    network: Network
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    correction: Correction | None = None
+
+
 class WeightsCache:
     """Networks by what they have learned.
 
@@ -81,7 +101,7 @@ class WeightsCache:
         self._inputs = inputs
         self._tiling = tiling
         self._compute = compute
-        self._kept: OrderedDict[str, Network] = OrderedDict()
+        self._kept: OrderedDict[str, LearnedWeights] = OrderedDict()
         self._deltas: OrderedDict[str, Delta] = OrderedDict()
         self._known: dict[str, str] = {}
         #: What composing the answers of runs took time to find out: a few kilobytes each.
@@ -101,47 +121,43 @@ class WeightsCache:
         kept_close = (run.weights or self._known.get(run.key)) == self.weights
         return self.weights if kept_close else f"run-{run.key}"
 
-    def composer(
-        self,
-        run: AdaptationRun | None,
-        sample: Callable[[tuple[Lock, ...], int], Job[Clicks]],
-    ) -> Job[AnswerComposer]:
+    def composer(self, run: AdaptationRun | None, learned: LearnedWeights) -> Job[AnswerComposer]:
         """Job that returns how the answer of a run is composed.
 
         Parameters
         ----------
         run : AdaptationRun or None
-        sample : callable
-            As for `network`.
+        learned : LearnedWeights
+            What it has learned.
         """
-        network = yield from self.network(run, sample)
         pretrained = source_of(self.original, self.weights)
-        name = self.name(run)  # only now: the run may turn out to have left the weights alone
+        name = self.name(run)
         if run is None or name == self.weights:
             return NetworkAnswer(pretrained)
-        correction = self._corrections.get(run.key)
-        if correction is not None:
-            return CorrectedAnswer(Source(network, name, self._encoder), pretrained, correction)
+        network, of = learned.network, run
+        if learned.correction is not None:
+            source = Source(network, name, self._encoder)
+            return CorrectedAnswer(source, pretrained, learned.correction)
         encoder = encoder_fingerprint(network)
         kept = encoder if encoder == self._encoder else ""
-        learned = run
 
         def crops() -> Job[Sequence[Crop]]:
-            found = yield from crops_for(learned.recipe, self._inputs, learned.clicks, self._tiling)
+            found = yield from crops_for(of.recipe, self._inputs, of.clicks, self._tiling)
             return found
 
         def once(name: str, job: Callable[[Compute], Job[Any]]) -> Job[Any]:
             with self._lock:
-                known = self._once.get((learned.key, name))
+                known = self._once.get((of.key, name))
             if known is None:
                 known = yield from self._somewhere(job, "looking")
                 with self._lock:
-                    self._once[learned.key, name] = known
+                    self._once[of.key, name] = known
                     while len(self._once) > _REMEMBERED:
                         self._once.popitem(last=False)
             return known
 
-        parts = AnswerParts(pretrained, Source(network, name, kept), crops, once)
+        adapted = Source(network, name, kept)
+        parts = AnswerParts(pretrained, adapted, crops, once, learned.tensors)
         answer: AnswerComposer = yield from composer_of(run.recipe, parts)
         return answer
 
@@ -157,65 +173,42 @@ class WeightsCache:
         with self._lock:
             if run.key in self._kept or run.key in self._deltas or run.key in self._corrections:
                 return True
-        return self._restored(run) is not None
+        return self.known(run) is not None
 
-    def _keep(self, key: str, delta: Delta | None, network: Network | None, weights: str) -> bool:
-        """Keep what the runs of a key have learned; whether it is on disk, too."""
-        self.expect(key, weights)
+    def known(self, run: AdaptationRun | None) -> LearnedWeights | None:
+        """What a run has learned, where that is at hand; None: it has to be learned (again)."""
+        if run is None or not run.recipe.learns:
+            return LearnedWeights(self.original)
         with self._lock:
-            if network is not None:
-                self._kept[key] = network
-                self._kept.move_to_end(key)
-                while len(self._kept) > _NETWORKS:
-                    self._kept.popitem(last=False)
-            if delta is not None:
-                self._deltas[key] = delta
-                while sum(d.nbytes for d in self._deltas.values()) > _DELTA_BYTES:
-                    self._deltas.popitem(last=False)
-        if delta is None or self.cache is None or not weights:
-            return False
-        return self.cache.put(weights, delta)
+            correction = self._corrections.get(run.key)
+            if correction is not None:
+                return LearnedWeights(self.original, correction=correction)
+            found = self._kept.get(run.key)
+            delta = run.changed or self._deltas.get(run.key)
+        if found is None and delta is not None:
+            found = LearnedWeights(delta.applied(self.original), delta.beside)
+        if found is None:
+            found = self._on_disk(run)
+        if found is not None:
+            self._keep(run.key, found)
+        return found
 
-    def network(
-        self, run: AdaptationRun | None, sample: Callable[[tuple[Lock, ...], int], Job[Clicks]]
-    ) -> Job[Network]:
-        """Job that returns a run's network.
+    def expected(self, run: AdaptationRun) -> str:
+        """Fingerprint of what a run has learned before; empty if that is not known."""
+        return run.weights or self._known.get(run.key, "")
+
+    def learn(
+        self, run: AdaptationRun, current: Network | None = None, checked: Clicks | None = None
+    ) -> Job[AdaptationRun]:
+        """Job that makes a run, keeps what it has learned, and returns it with its network.
 
         Parameters
         ----------
-        run : AdaptationRun or None
-            None: the pretrained network.
-        sample : callable
-            ``sample(locks, seed)`` is a job that returns checked pixels to learn from.
-
-        Yields
-        ------
-        Progress, and RunRelearned where it had to be learned.
-        """
-        if run is None or not run.recipe.learns:
-            return self.original
-        with self._lock:
-            if run.key in self._corrections:
-                return self.original
-            network = self._kept.get(run.key)
-            delta = run.changed or self._deltas.get(run.key)
-        if network is None and delta is not None:
-            network = delta.applied(self.original)
-        if network is None:
-            network = self._restored(run)
-        if network is None:
-            expected = run.weights or self._known.get(run.key, "")
-            made = yield from self.learn(run, sample)
-            network = made.adaptation.network or self.original
-            yield RunRelearned(made, made.weights, expected)
-        else:
-            self._keep(run.key, None, network, "")
-        return network
-
-    def learn(
-        self, run: AdaptationRun, sample: Callable[[tuple[Lock, ...], int], Job[Clicks]]
-    ) -> Job[AdaptationRun]:
-        """Job that makes a run, and returns it with its network.
+        run : AdaptationRun
+        current : Network, optional
+            That of the run it goes on from.
+        checked : Clicks, optional
+            Pixels of its locks, with their classes.
 
         Yields
         ------
@@ -226,42 +219,44 @@ class WeightsCache:
         RecipeError
             If what was learned is not finite.
         """
-        current = None
-        if run.base is not None:
-            current = yield from self.network(run.base, sample)
-        kept = yield from sample(run.locks, run.seed)
-        crops = yield from crops_for(run.recipe, self._inputs, run.clicks, self._tiling, kept)
-        adaptation = yield from self._adapted(run, crops, current)
-        if adaptation.correction is not None:
-            return self._corrected(run, adaptation)
+        crops = yield from crops_for(run.recipe, self._inputs, run.clicks, self._tiling, checked)
+        result = yield from self._adapted(run, crops, current)
+        if result.correction is not None:
+            return self._corrected(run, result)
         # What is used is what can be kept, so that a session that is opened again has the very
         # same network. The map does not notice one part in 2048 of a small change.
-        delta = Delta.between(adaptation.network or self.original, self.original)
+        delta = Delta.between(result.network or self.original, self.original, result.tensors)
         network = delta.applied(self.original)
         network.eval().requires_grad_(False)
-        weights = fingerprint(network)
-        on_disk = self._keep(run.key, delta, network, weights)
+        weights = delta.fingerprint(network)
+        self.expect(run.key, weights)
+        self._keep(run.key, LearnedWeights(network, delta.beside))
+        with self._lock:
+            self._deltas[run.key] = delta
+            while sum(d.nbytes for d in self._deltas.values()) > _DELTA_BYTES:
+                self._deltas.popitem(last=False)
+        on_disk = self.cache is not None and self.cache.put(weights, delta)
         return replace(
             run,
-            adaptation=replace(adaptation, network=network),
+            adaptation=replace(result, network=network),
             weights=weights,
             # A history of whole networks would fill the memory.
             changed=None if on_disk and delta.nbytes > _SMALL_DELTA else delta,
         )
 
-    def _corrected(self, run: AdaptationRun, adaptation: AdaptationResult) -> AdaptationRun:
+    def _corrected(self, run: AdaptationRun, result: AdaptationResult) -> AdaptationRun:
         """Keep a correction; the weights are still the pretrained ones.
 
         The history keeps how it came about, not the correction, which is solved again in no time.
         """
-        correction = adaptation.correction
+        correction = result.correction
         assert correction is not None
         # One that changes nothing has the map of the pretrained network.
         weights = self.weights if correction.empty else f"correction-{run.key}"
         self.expect(run.key, weights)
         with self._lock:
             self._corrections[run.key] = correction
-        kept = replace(adaptation, network=self.original, correction=None)
+        kept = replace(result, network=self.original, correction=None)
         return replace(run, adaptation=kept, weights=weights, changed=None)
 
     def _image_facts(self, run: AdaptationRun) -> Job[Any]:
@@ -280,6 +275,13 @@ class WeightsCache:
             )
             self._facts[key] = known
         return known
+
+    def _keep(self, key: str, learned: LearnedWeights) -> None:
+        with self._lock:
+            self._kept[key] = learned
+            self._kept.move_to_end(key)
+            while len(self._kept) > _NETWORKS:
+                self._kept.popitem(last=False)
 
     def _adapted(
         self, run: AdaptationRun, crops: Sequence[Crop], current: Network | None
@@ -311,11 +313,9 @@ class WeightsCache:
         result = yield from work(compute.on_cpu())
         return result
 
-    def _restored(self, run: AdaptationRun) -> Network | None:
-        weights = run.weights or self._known.get(run.key, "")
+    def _on_disk(self, run: AdaptationRun) -> LearnedWeights | None:
+        weights = self.expected(run)
         if self.cache is None or not weights:
             return None
-        network = self.cache.network(weights, self.original)
-        if network is not None:
-            self._keep(run.key, None, network, "")
-        return network
+        found = self.cache.network(weights, self.original)
+        return None if found is None else LearnedWeights(*found)

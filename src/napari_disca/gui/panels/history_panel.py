@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QVBoxLayout, QWidget
 
-from napari_disca.session.history import Step
+from napari_disca.session.steps import Step
 
 _ROWS = 5
 

@@ -1,0 +1,191 @@
+"""What the user has said about an image: clicks, adaptations, locked areas, and their history.
+
+Values only: nothing here reads an image or asks a network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from napari_disca.annotations.areas import Area
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.errors import ClickError
+from napari_disca.core.tiling import Window
+from napari_disca.networks import LandClass
+from napari_disca.session.actions import ChangeClicks, LockAreas, ResetNetwork, Unlock
+from napari_disca.session.history import AdaptationRun, Guided, Lock
+from napari_disca.session.step_history import StepHistory
+from napari_disca.session.steps import ImageFacts
+
+
+def _whole(*numbers: float) -> tuple[int, ...]:
+    """Pixels and classes as integers; a viewer may give floats, and a script anything."""
+    try:
+        return tuple(int(number) for number in numbers)
+    except (TypeError, ValueError, OverflowError) as error:
+        given = ", ".join(str(number)[:40] for number in numbers)
+        raise ClickError(f"a pixel and a class are whole numbers, not {given}") from error
+
+
+class Document(StepHistory):
+    """What was said about one image.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the image.
+    classes : tuple of LandClass
+        Class ``i`` is the value ``i``.
+    """
+
+    def __init__(self, shape: tuple[int, int], classes: tuple[LandClass, ...]) -> None:
+        super().__init__(ImageFacts(shape, len(classes)))
+        self._classes = classes
+
+    # ---------------------------------------------------------------- what it holds
+
+    @property
+    def classes(self) -> tuple[LandClass, ...]:
+        """Classes of the map; class ``i`` is the value ``i``."""
+        return self._classes
+
+    @property
+    def clicks(self) -> Clicks:
+        """The clicks, oldest first."""
+        return self.step.clicks
+
+    @property
+    def adapted(self) -> AdaptationRun | None:
+        """The last adaptation, or None while the weights are the pretrained ones."""
+        return self.step.adapted
+
+    @property
+    def locks(self) -> tuple[Lock, ...]:
+        """The locked areas, oldest first."""
+        return self.step.locks
+
+    @property
+    def corrected(self) -> Guided:
+        """The map that is being corrected: the adapted one, once there is one."""
+        return "disir" if self.adapted is None else "disca"
+
+    # ---------------------------------------------------------------- clicks
+
+    def click(self, row: int, col: int, label: int) -> Click:
+        """Add a click; one on the same pixel is replaced.
+
+        Parameters
+        ----------
+        row, col : int
+            Pixel of the image.
+        label : int
+            Class id.
+
+        Raises
+        ------
+        ClickError
+            If the pixel is outside the image or the class does not exist.
+        """
+        click = Click(*_whole(row, col, label))
+        self.set_clicks(self.clicks.added(click), f"{self._name(click)} click")
+        return click
+
+    def remove(self, *clicks: Click) -> None:
+        """Take clicks away, whichever and however old.
+
+        Raises
+        ------
+        ClickError
+            If one of them is not there.
+        """
+        for click in clicks:
+            if click not in self.clicks:
+                raise ClickError(f"there is no click of class {click.label} at {click.pixel}")
+        title = f"remove {len(clicks)} clicks" if len(clicks) > 1 else "remove a click"
+        self.set_clicks(self.clicks.removed(*clicks), title)
+
+    def move(self, click: Click, row: int, col: int) -> Click:
+        """Put a click on another pixel; its age stays.
+
+        Raises
+        ------
+        ClickError
+            If it is not there, or would leave the image.
+        """
+        row, col = _whole(row, col)
+        moved = replace(click, row=row, col=col)
+        self.set_clicks(self.clicks.replaced(click, moved), f"move a {self._name(click)} click")
+        return moved
+
+    def relabel(self, click: Click, label: int) -> Click:
+        """Give a click another class; its age stays.
+
+        Raises
+        ------
+        ClickError
+            If it is not there, or the class does not exist.
+        """
+        changed = replace(click, label=_whole(label)[0])
+        self.set_clicks(self.clicks.replaced(click, changed), f"click to {self._name(changed)}")
+        return changed
+
+    def set_clicks(self, clicks: Clicks, title: str = "change clicks") -> None:
+        """Replace all clicks in one step of the history; see `ChangeClicks`.
+
+        A new click is learned from when `Session.adapt` is called.
+
+        Raises
+        ------
+        ClickError
+            If one lies outside the image or has an unknown class; nothing changes then.
+        """
+        self.do(ChangeClicks(clicks, title))
+
+    def _name(self, click: Click) -> str:
+        known = 0 <= click.label < len(self.classes)
+        return self.classes[click.label].name if known else f"class {click.label}"
+
+    # ---------------------------------------------------------------- locks, weights
+
+    def lock(self, *areas: Area, map: Guided = "disca", title: str = "") -> tuple[Lock, ...]:
+        """Declare areas checked: their pixels keep their labels, whatever comes.
+
+        They keep what a map says of them with the present clicks and weights, in both guided
+        maps, since what is right on the ground is so in every map. Adaptations from now on learn
+        from a sample of them.
+
+        Parameters
+        ----------
+        areas : Area
+        map : {"disca", "disir"}
+            Which map was checked.
+
+        Raises
+        ------
+        AreaError
+            If one holds no pixel of the image; nothing changes then.
+        """
+        before = len(self.locks)
+        self.do(LockAreas(areas, map, title))
+        return self.locks[before:]
+
+    def unlock(self, *locks: Lock) -> None:
+        """Let areas change again.
+
+        An adaptation that learned from them is learned again without, by the next refresh.
+
+        Raises
+        ------
+        AreaError
+            If one of them is not locked.
+        """
+        self.do(Unlock(locks))
+
+    def locked_at(self, row: int, col: int) -> bool:
+        """Whether a pixel is locked."""
+        pixel = Window(row, col, 1, 1)
+        return any(lock.area.mask(pixel).any() for lock in self.locks)
+
+    def reset_network(self) -> None:
+        """Forget what was adapted; the clicks stay. Can be undone."""
+        self.do(ResetNetwork())

@@ -1,0 +1,177 @@
+"""The maps of an image: labels, how sure they are, and which version each tile shows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.core.events import Patch
+from napari_disca.core.tiling import Tile, Tiling, Window
+from napari_disca.inference.network_view import NetworkView
+from napari_disca.inference.uncertainty import UNKNOWN, cells_of
+from napari_disca.networks.compute import Compute
+from napari_disca.raster import fingerprint
+from napari_disca.session.kept_maps import MapFolder
+from napari_disca.session.rendered_tiles import RenderedTile
+from napari_disca.session.tile_versions import Target, TileVersions
+from napari_disca.storage.label_pyramid import LabelPyramid, files_of
+
+#: The three maps of an image.
+MAPS = ("initial", "disir", "disca")
+
+
+class Maps:
+    """The maps of one image.
+
+    One thread paints them; others may ask meanwhile what a tile shows, and get labels,
+    uncertainty and version of the same moment.
+
+    Parameters
+    ----------
+    inputs : NetworkView
+    tiling : Tiling
+    compute : Compute
+    folder : Path, optional
+        Keep the maps there; by default they are temporary files. Maps that were kept of another
+        image, or computed in another way, are removed.
+
+    Attributes
+    ----------
+    pyramids : dict of str to LabelPyramid
+    uncertainty : dict of str to array
+        How sure the network is of a map, as drawn: cells of `napari_disca.inference.uncertainty`.
+        Kept maps of an earlier session have none until they are drawn anew.
+    versions : TileVersions
+
+    Raises
+    ------
+    ExportError
+        If there is no room for the maps, or something of the user's is in the way.
+    """
+
+    def __init__(
+        self,
+        inputs: NetworkView,
+        tiling: Tiling,
+        compute: Compute,
+        folder: Path | None = None,
+    ) -> None:
+        shape = inputs.raster.shape
+        self.versions = TileVersions(MAPS, len(tiling))
+        self._kept: MapFolder | None = None
+        self._about = _about(inputs, tiling, compute)
+        if folder is not None:
+            self._kept = MapFolder(folder, MAPS, files_of(shape))
+            self._kept.take_over(self.versions, self._about)
+        self.pyramids = {
+            name: LabelPyramid(shape, folder / name if folder else None) for name in MAPS
+        }
+        cells = cells_of(Window.whole(inputs.shape)).shape
+        self.uncertainty: dict[str, NDArray[np.uint8]] = {
+            name: np.zeros(cells, dtype=np.uint8) for name in MAPS
+        }
+        self._inputs = inputs
+        self._tiling = tiling
+        #: Map -> tile -> (locked pixels, how many of them would be others).
+        self._counts: dict[str, dict[int, tuple[int, int]]] = {name: {} for name in MAPS}
+        self._lock = threading.Lock()
+
+    def paint(self, patch: Patch) -> None:
+        """Take over a finished tile.
+
+        Raises
+        ------
+        ExportError
+            If the disk is full; nothing is painted then.
+        """
+        name, tile = patch.map, self._tiling[patch.tile]
+        with self._lock:
+            self.pyramids[name].paint(patch.window, patch.labels)
+            unsure = UNKNOWN if patch.uncertainty is None else patch.uncertainty
+            self._cells(name, tile)[:] = unsure
+            if patch.locked:
+                self._counts[name][tile.index] = patch.locked, patch.flipped
+            else:
+                self._counts[name].pop(tile.index, None)
+            # Last: whoever sees the version finds what belongs to it.
+            self.versions.put(name, tile.index, patch.state)
+
+    def version(self, name: str, tile: Tile) -> str | None:
+        """Version that a tile of a map shows; None if it was never drawn."""
+        with self._lock:
+            return self.versions.get(name, tile.index)
+
+    def shown(self, name: str, tile: Tile) -> tuple[str, RenderedTile] | None:
+        """Version and content of a tile of a map; None if it was never drawn."""
+        with self._lock:
+            version = self.versions.get(name, tile.index)
+            if version is None:
+                return None
+            labels = self.pyramids[name].read(self._inputs.image_window(tile.keep))
+            counts = self._counts[name].get(tile.index, (0, 0))
+            return version, RenderedTile(labels, *counts, self._cells(name, tile).copy())
+
+    def up_to_date(self, name: str, target: Target) -> float:
+        """Share of a map's tiles that show a target, 0 to 1."""
+        return 1 - self.versions.stale_count(name, target) / len(self._tiling)
+
+    def stale(self, name: str, target: Target, window: Window | None = None) -> list[Tile]:
+        """Tiles of a map that do not show a target.
+
+        Parameters
+        ----------
+        name : str
+        target : Target
+        window : Window, optional
+            On the image's grid: only tiles that keep some of it.
+        """
+        stale = self.versions.stale(name, target)
+        if window is None:
+            return [self._tiling[int(index)] for index in np.flatnonzero(stale)]
+        # Not a look at every tile of a large map, for what is in view.
+        near = self._tiling.touching(self._inputs.network_window(window))
+        return [t for t in near if stale[t.index] and self._inputs.image_window(t.keep) & window]
+
+    def outdated(self, name: str, target: Target) -> NDArray[np.bool_]:
+        """Tiles that show something else than a target, as ``tiling.grid``; not the empty ones."""
+        outdated = self.versions.stale(name, target) & self.versions.drawn(name)
+        return outdated.reshape(self._tiling.grid)
+
+    def lock_counts(self, name: str) -> tuple[int, int]:
+        """Locked pixels of a map as it is drawn, and how many of them would be others."""
+        counts: Sequence[tuple[int, int]] = list(self._counts[name].values())
+        return sum(locked for locked, _ in counts), sum(flipped for _, flipped in counts)
+
+    def close(self) -> None:
+        """Let go of kept maps: another session may go on with them.
+
+        Raises
+        ------
+        ExportError
+            If the folder cannot be written.
+        """
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close(self.versions, self._about)
+
+    def _cells(self, name: str, tile: Tile) -> NDArray[np.uint8]:
+        """Uncertainty of a tile in a map, as a view."""
+        return self.uncertainty[name][cells_of(tile.keep).slices]
+
+
+def _about(inputs: NetworkView, tiling: Tiling, compute: Compute) -> str:
+    """What labels depend on besides their versions."""
+    facts = (
+        fingerprint(inputs.raster),
+        inputs.bands,
+        inputs.factor,
+        (tiling.shape, tiling.size, tiling.halo),
+        str(compute),
+        compute.batch,
+        compute.folded,
+    )
+    return repr(facts)
