@@ -18,6 +18,7 @@ from qtpy.QtCore import Qt, QThreadPool
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.gui.plugin.reader import layer_data
+from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.session import restore
 from napari_disca.session.journal import read_journal
 
@@ -492,7 +493,7 @@ def test_comparing_with_areas_keeps_the_cells(opened):
     opened.panel.compare_panel.switch.setChecked(True)
     layers, grid = opened.viewer.layers, opened.viewer.canvas.grid
     cells = [[layers[i].name for i in inside] for _, inside in grid.iter_viewboxes(layers)]
-    assert cells[0][:3] == ["scene", "DISIR", "Clicks"]
+    assert cells[0][:3] == ["scene", TITLES["disir"], "Clicks"]
     opened.panel.compare_panel.switch.setChecked(False)
     assert [layer.name for layer in opened.viewer.layers] == before
 

@@ -10,6 +10,7 @@ import rasterio
 from napari.layers import Labels, Points
 
 from napari_disca.core.tiling import Window
+from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.raster import open_raster
 
 
@@ -42,10 +43,12 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     """Open, segment, click, DISIR, adapt, cancel, compare, save, read back."""
     viewer, session = opened.viewer, opened.control.session
     shape = session.raster.shape
-    assert {"Initial map", "DISIR", "DISCA", "Clicks"} <= {layer.name for layer in viewer.layers}
+    assert {TITLES["initial"], TITLES["disir"], TITLES["disca"], "Clicks"} <= {
+        layer.name for layer in viewer.layers
+    }
     assert session.up_to_date("disir") == 1.0
     initial = labels_of(opened, "initial")
-    np.testing.assert_array_equal(np.asarray(viewer.layers["DISIR"].data), initial + 1)
+    np.testing.assert_array_equal(np.asarray(viewer.layers[TITLES["disir"]].data), initial + 1)
 
     wrong = int((initial[40, 50] + 1) % 3)
     click(opened, 40, 50, wrong)
@@ -54,7 +57,7 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     assert (labels_of(opened, "disir") != initial).any()
     np.testing.assert_array_equal(labels_of(opened, "initial"), initial)
     np.testing.assert_array_equal(
-        np.asarray(viewer.layers["DISIR"].data), labels_of(opened, "disir") + 1
+        np.asarray(viewer.layers[TITLES["disir"]].data), labels_of(opened, "disir") + 1
     )
 
     # One click goes half of the way; the user may say none, or all.
@@ -90,8 +93,8 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     assert grid.enabled
     assert len(viewer.layers) == len(before) + 2
     cells = [layer.name for layer in viewer.layers if layer.visible]
-    assert cells[:3] == ["scene", "DISIR", "Clicks"]
-    assert cells[3:] == ["scene (copy)", "DISCA", "Clicks (copy)"]
+    assert cells[:3] == ["scene", TITLES["disir"], "Clicks"]
+    assert cells[3:] == ["scene (copy)", TITLES["disca"], "Clicks (copy)"]
     viewer.layers["Clicks (copy)"].add((200, 100))
     opened.idle()
     assert len(session.clicks) == 2
@@ -208,7 +211,7 @@ def test_a_click_while_adapting_is_answered_after_it(opened, qtbot):
     assert session.up_to_date("disir") == session.up_to_date("disca") == 1.0
 
 
-@pytest.mark.parametrize("name", ["Initial map", "DISIR", "DISCA", "Clicks"])
+@pytest.mark.parametrize("name", [TITLES["initial"], TITLES["disir"], TITLES["disca"], "Clicks"])
 def test_removing_a_layer_while_working_breaks_nothing(opened, name):
     click(opened, 40, 50, 1)
     press(opened, "adapt")
@@ -430,7 +433,7 @@ def test_an_opening_that_nobody_wants_any_more_comes_to_nothing(how, panel, load
     go.set()
     qtbot.waitUntil(lambda: bool(threads) and not _AT_WORK, timeout=60_000)
     assert panel.control.session is None
-    assert "DISIR" not in panel.viewer.layers
+    assert TITLES["disir"] not in panel.viewer.layers
 
 
 def test_features_may_go_to_disk_when_the_user_says_so(opened):

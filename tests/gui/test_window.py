@@ -19,6 +19,7 @@ from napari_disca.core.events import Progress
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.compare_panel import _said
 from napari_disca.gui.plugin.reader import layer_data
+from napari_disca.gui.viewer.titles import TITLES
 
 
 def mouse(layer, position, kind):
@@ -86,8 +87,8 @@ def test_each_view_has_its_image_map_and_clicks_on_top(opened):
     layers, grid = opened.viewer.layers, opened.viewer.canvas.grid
     cells = [[layers[i].name for i in inside] for _, inside in grid.iter_viewboxes(layers)]
     assert cells == [
-        ["scene", "DISIR", "Clicks"],
-        ["scene (copy)", "DISCA", "Clicks (copy)"],
+        ["scene", TITLES["disir"], "Clicks"],
+        ["scene (copy)", TITLES["disca"], "Clicks (copy)"],
     ]
     assert layers["scene (copy)"].data is layers["scene"].data, "the pixels are shared"
     images = opened.panel.image_panel.images
@@ -96,18 +97,21 @@ def test_each_view_has_its_image_map_and_clicks_on_top(opened):
 
 def test_comparing_restores_what_was(opened):
     viewer = opened.viewer
-    viewer.layers["Initial map"].visible = True
-    viewer.layers["DISIR"].visible = False
+    viewer.layers[TITLES["initial"]].visible = True
+    viewer.layers[TITLES["disir"]].visible = False
     viewer.layers.move(0, 2)
     before = [(layer.name, layer.visible) for layer in viewer.layers]
     opened.panel.compare_panel.switch.setChecked(True)
-    assert all(viewer.layers[name].visible for name in ("DISIR", "DISCA"))
-    assert not viewer.layers["Initial map"].visible
+    assert all(viewer.layers[name].visible for name in (TITLES["disir"], TITLES["disca"]))
+    assert not viewer.layers[TITLES["initial"]].visible
     opened.panel.compare_panel.switch.setChecked(False)
     assert [(layer.name, layer.visible) for layer in viewer.layers] == before
 
 
-@pytest.mark.parametrize("name", ["scene (copy)", "Clicks (copy)", "DISIR", "DISCA", "Clicks"])
+@pytest.mark.parametrize(
+    "name",
+    ["scene (copy)", "Clicks (copy)", TITLES["disir"], TITLES["disca"], "Clicks"],
+)
 def test_removing_a_part_of_a_view_ends_the_comparison(opened, qtbot, name):
     opened.panel.compare_panel.switch.setChecked(True)
     opened.viewer.layers.remove(name)
@@ -158,7 +162,9 @@ def test_closing_while_working_ends_the_work(opened, qtbot, monkeypatch, how):
     qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=10_000)
     if how == "dock":
         names = {layer.name for layer in opened.viewer.layers}
-        assert {"DISIR", "DISCA", "Clicks"} <= names, "closing the panel keeps the results"
+        assert {TITLES["disir"], TITLES["disca"], "Clicks"} <= names, (
+            "closing the panel keeps the results"
+        )
         opened.viewer.layers["Clicks"].add((20, 30))
 
 
@@ -272,7 +278,7 @@ def test_how_maps_differ_is_told():
 
 
 def test_hovering_a_map_names_the_class(opened):
-    layer = opened.viewer.layers["DISIR"]
+    layer = opened.viewer.layers[TITLES["disir"]]
     value = int(np.asarray(layer.data)[40, 50])
     text = str(layer.get_status((40, 50), view_direction=None, dims_displayed=[0, 1]))
     assert opened.control.session.classes[value - 1].name in text

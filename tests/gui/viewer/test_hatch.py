@@ -8,6 +8,7 @@ import pytest
 from builders import make_network
 from napari_disca.core.events import Patch, finish
 from napari_disca.gui.viewer.hatch import TITLE, Hatch
+from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Disca
 from napari_disca.session.session import Session
@@ -91,7 +92,7 @@ def test_shows_up_while_the_map_is_being_redone_and_goes(opened, qtbot):
     assert session.outdated("disca").all()
     qtbot.waitUntil(lambda: control.layers.stale.data.any(), timeout=5000)
     names = [layer.name for layer in opened.viewer.layers]
-    assert names.index("DISCA") < names.index(TITLE) < names.index("Clicks")
+    assert names.index(TITLES["disca"]) < names.index(TITLE) < names.index("Clicks")
     assert opened.viewer.layers.selection.active is not opened.viewer.layers[TITLE]
     assert "DISCA 0 %" in opened.panel._status()
     control.segment()

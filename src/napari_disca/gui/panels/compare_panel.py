@@ -22,7 +22,7 @@ class ComparePanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.switch = QCheckBox("DISIR and DISCA side by side")
+        self.switch = QCheckBox("Near clicks beside whole image")
         self.figure = QLabel()
         self.figure.setWordWrap(True)
         self.figure.setStyleSheet(GREY)
@@ -36,7 +36,8 @@ class ComparePanel(QWidget):
         """Show whether it is on, and how the maps differ."""
         self.switch.setEnabled(possible)
         self.switch.setToolTip(
-            "Two linked views: left DISIR, right DISCA; click in either"
+            "Two linked views: left the map corrected near clicks (DISIR), right the one corrected "
+            "in the whole image (DISCA); click in either"
             if possible
             else "There is no map yet: press Segment"
         )

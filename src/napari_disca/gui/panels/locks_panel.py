@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_disca.gui.panels.styles import GREY
 from napari_disca.gui.viewer.verbs import BY_NAME, Verb
 
-#: Button -> (row, column), and the verb of `viewer.verbs` that it is.
-_BUTTONS = {"draw": (0, 0), "view": (0, 1), "unlock": (0, 2), "save": (1, 0), "load": (1, 1)}
+#: Button -> the verb of `viewer.verbs` that it is; `widget` puts them into its sections.
 _VERBS = {
     "draw": "lock_area",
     "view": "lock_view",
@@ -33,20 +32,16 @@ class LocksPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.buttons: dict[str, QPushButton] = {}
-        grid = QGridLayout()
-        grid.setSpacing(4)
         self.verbs: Mapping[str, Verb] = BY_NAME
-        for name, (row, column) in _BUTTONS.items():
-            button = QPushButton(self.verbs[_VERBS[name]].title)
+        for name, verb in _VERBS.items():
+            button = QPushButton(self.verbs[verb].title)
             self.buttons[name] = button
-            grid.addWidget(button, row, column)
             button.clicked.connect(getattr(self, name).emit)
         self.figure = QLabel()
         self.figure.setWordWrap(True)
         self.figure.setStyleSheet(GREY)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(grid)
         layout.addWidget(self.figure)
 
     def verb_buttons(self) -> dict[str, QPushButton]:

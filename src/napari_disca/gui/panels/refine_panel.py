@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
-    QGridLayout,
+    QHBoxLayout,
     QLabel,
     QMenu,
     QProgressBar,
@@ -25,22 +25,23 @@ from qtpy.QtWidgets import (
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Progress
 from napari_disca.gui.panels.form import form_of, read_form
+from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.gui.viewer.verbs import BY_NAME, Verb
 from napari_disca.recipes import RECIPES, Recipe
 
-#: Verb of `viewer.verbs` -> (row, column) of its button.
-_BUTTONS = {
-    "segment": (0, 0),
-    "adapt": (0, 1),
-    "cancel": (0, 2),
-    "undo": (1, 0),
-    "redo": (1, 1),
-    "reset": (1, 2),
-    "save_labels": (2, 0),
-    "save_clicks": (2, 1),
-    "load_clicks": (2, 2),
-    "doubtful": (3, 0),
-}
+#: Verbs of `viewer.verbs` that have a button here; `widget` puts them into its sections.
+_BUTTONS = (
+    "segment",
+    "adapt",
+    "cancel",
+    "undo",
+    "redo",
+    "reset",
+    "save_labels",
+    "save_clicks",
+    "load_clicks",
+    "doubtful",
+)
 
 
 class RefinePanel(QWidget):
@@ -67,20 +68,15 @@ class RefinePanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.buttons: dict[str, QPushButton] = {}
-        grid = QGridLayout()
-        grid.setSpacing(4)
         self.verbs: Mapping[str, Verb] = BY_NAME
-        for name, (row, column) in _BUTTONS.items():
+        for name in _BUTTONS:
             button = QPushButton(self.verbs[name].title)
             self.buttons[name] = button
-            # What stands alone in its row may be as wide as its text.
-            grid.addWidget(button, row, column, 1, 2 if name == "doubtful" else 1)
             if name not in ("adapt", "save_labels"):
                 button.clicked.connect(getattr(self, name).emit)
         self.buttons["adapt"].clicked.connect(self._adapt)
         self._maps = QMenu(self)
-        self.saves = {name: self._maps.addAction(f"{name.upper()}…") for name in ("disca", "disir")}
-        self.saves["initial"] = self._maps.addAction("Initial map…")
+        self.saves = {name: self._maps.addAction(f"{TITLES[name]}…") for name in reversed(TITLES)}
         for name, action in self.saves.items():
             action.setData(name)
         self._maps.triggered.connect(lambda action: self.save_labels.emit(action.data()))
@@ -131,18 +127,13 @@ class RefinePanel(QWidget):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Recipe", self.recipes)
+        form = QHBoxLayout()
+        form.addWidget(QLabel("Recipe"))
+        form.addWidget(self.recipes, 1)
+        form.addWidget(self.advanced)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(grid)
-        # Above what unfolds, which would push them out of sight.
-        layout.addWidget(self.bar)
-        layout.addWidget(self.stage)
-        layout.addWidget(self.status)
         layout.addLayout(form)
-        layout.addWidget(self.advanced)
         layout.addWidget(self._holder)
 
         self.precision.currentIndexChanged.connect(self.precision_chosen)

@@ -12,12 +12,15 @@ from napari.layers import Layer
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QAbstractButton, QLabel, QScrollArea, QStyle, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractButton, QPushButton, QScrollArea, QStyle, QVBoxLayout, QWidget
 from superqt.utils import qthrottled
 
 from napari_disca.core.errors import DiscaError
 from napari_disca.core.threads import keep_cores_free, leave_a_core
 from napari_disca.gui.panels import dialogs
+from napari_disca.gui.panels.sections import Section, describe
+from napari_disca.gui.panels.start_panel import StartPanel
+from napari_disca.gui.viewer.verbs import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from napari_disca.gui.tasks.opening import Resumed
     from napari_disca.session.session import Session
 
+#: Verbs about the view that have a button, and its text.
+_LOOKS = {"hide": "Hide map", "style": "Outline", "uncertainty": "Uncertainty"}
 _WORKING = "wait until it is done, or cancel"
 #: Milliseconds between two figures of progress. With each, the panel is laid out and the window
 #: painted anew, canvas and all.
@@ -70,6 +75,7 @@ class DiscaWidget(QScrollArea):
         self.locks_panel = LocksPanel()
         self.offer = ResumeBanner()
         self.journal_controller = JournalController(self.offer, self)
+        self.view_buttons: dict[str, QPushButton] = {}
         self._lay_out()
 
         verbs, control = self.refine_panel, self.control
@@ -100,7 +106,7 @@ class DiscaWidget(QScrollArea):
         self.classes_panel.armed.connect(self.arm)
         self.compare_panel.switched.connect(self._compare)
         self.destroyed.connect(control.shut_down)
-        self._left_viewer = False
+        self._left_viewer = self._folded = False
         self._card: Any = None
         #: Image layer, network, factor by hand and precision: as chosen, and as the session was
         #: made for.
@@ -131,33 +137,76 @@ class DiscaWidget(QScrollArea):
         """Tell the keys in the tooltips."""
         verbs = {verb.name: verb for verb in self.desk.verbs()}
         self.refine_panel.verbs = self.locks_panel.verbs = verbs
+        for name, button in self.view_buttons.items():
+            button.setToolTip(verbs[name].tooltip)
         self._show()
+        describe(self.refine_panel.buttons.values())
+        describe(self.locks_panel.buttons.values())
+        describe(self.view_buttons.values())
 
     def _lay_out(self) -> None:
+        """Put all parts under the headings of the work: image, map, correct, review, deliver."""
+        refine, locks = self.refine_panel, self.locks_panel
+        self.start_panel = StartPanel(self.viewer, self._guarded)
+        self.sections = {name: Section(name) for name in GROUPS if name != "Help"}
+        parts = self.sections
+        for name, text in (("go_to", "Go to…"), *_LOOKS.items()):
+            button = self.view_buttons[name] = QPushButton(text)
+            button.clicked.connect(partial(self._do, name))
+        parts["Image"].add(self.image_panel)
+        parts["Map"].add_buttons(
+            [refine.buttons["segment"], refine.buttons["cancel"], *self.view_buttons.values()]
+        )
+        parts["Map"].add(self.compare_panel)
+        parts["Correct"].add(self.classes_panel)
+        parts["Correct"].add_buttons([refine.buttons[n] for n in ("adapt", "undo", "redo")])
+        parts["Correct"].add(refine, self.history_panel)
+        parts["Review"].add_buttons(
+            [refine.buttons["doubtful"], *(locks.buttons[n] for n in ("draw", "view", "unlock"))]
+        )
+        parts["Review"].add(locks)
+        parts["Deliver"].add_buttons(
+            [
+                *(refine.buttons[n] for n in ("save_labels", "save_clicks", "load_clicks")),
+                *(locks.buttons[n] for n in ("save", "load")),
+                refine.buttons["reset"],
+            ]
+        )
         body = QWidget()
         layout = QVBoxLayout(body)
-        layout.setContentsMargins(6, 6, 6, 6)
-        for title, panel in (
-            ("Image", self.image_panel),
-            ("Classes", self.classes_panel),
-            ("Correct", self.refine_panel),
-            ("History", self.history_panel),
-            ("Checked areas", self.locks_panel),
-            ("Compare", self.compare_panel),
-        ):
-            heading = QLabel(f"<b>{title}</b>")
-            layout.addWidget(heading)
-            layout.addWidget(panel)
-            if panel is self.history_panel:
-                self._history_heading = heading
-            if panel is self.image_panel:
-                layout.addWidget(self.offer)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(4)
+        layout.addWidget(self.start_panel)
+        layout.addWidget(parts["Image"])
+        layout.addWidget(self.offer)
+        layout.addWidget(parts["Map"])
+        # Whatever is folded away, how far the work is can be seen.
+        for widget in (refine.bar, refine.stage, refine.status):
+            layout.addWidget(widget)
+        for name in ("Correct", "Review", "Deliver"):
+            layout.addWidget(parts[name])
         layout.addStretch(1)
         self.setWidget(body)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._fit()
         self.setFrameShape(QScrollArea.Shape.NoFrame)
+
+    def _fold_image(self) -> None:
+        """What was chosen makes room for the work where the screen is low, once."""
+        if not self._folded and self.height() < self.widget().sizeHint().height():
+            self._folded = True
+            self.sections["Image"].fold(True)
+
+    def _do(self, name: str) -> None:
+        self.desk.do(name)
+
+    def _guarded(self, action: Callable[[], object]) -> None:
+        """Do something at once; what is wrong with a file is told in one line."""
+        try:
+            action()
+        except Exception as error:
+            self.control.tell_error(error)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         """Fit when Qt lays out the body: once for all that has changed in the panels."""
@@ -356,6 +405,7 @@ class DiscaWidget(QScrollArea):
         self._opened = self._chosen
         self._allow_disk()
         control.layers.show()
+        self._fold_image()
 
     def _allow_disk(self) -> None:
         """Let the session's features take as much disk as is chosen."""
@@ -454,8 +504,7 @@ class DiscaWidget(QScrollArea):
         self.history_panel.show_steps(
             session.history if there else (), session.position if there else 0
         )
-        for part in (self._history_heading, self.history_panel):
-            part.setVisible(there)
+        self.history_panel.setVisible(there)
         adapted = there and session.adapted is not None
         counts = session.lock_counts() if there else (0, 0)
         self.locks_panel.show_counts(len(locks), *counts, adapted)
@@ -491,9 +540,9 @@ class DiscaWidget(QScrollArea):
         if session.must_learn and not self.control.busy:
             text = "What was adapted to has changed; press Segment to learn it again"
             return f"{self.control.status}\n{text}" if self.control.status else text
-        fresh = f"DISIR {_percent(session.up_to_date('disir'))} up to date"
+        fresh = f"Near clicks {_percent(session.up_to_date('disir'))} up to date"
         if session.adapted is not None:
-            fresh += f" · DISCA {_percent(session.up_to_date('disca'))}"
+            fresh += f" · whole image {_percent(session.up_to_date('disca'))}"
         elif len(session.clicks):
             fresh += " · not adapted yet"
         return f"{self.control.status}\n{fresh}" if self.control.status else fresh
@@ -516,6 +565,7 @@ class DiscaWidget(QScrollArea):
         if not self._left_viewer:
             self._left_viewer = True
             self.desk.end()
+            self.start_panel.detach()
             self.control.shut_down()
             self.image_panel.detach()
 

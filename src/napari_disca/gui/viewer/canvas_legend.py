@@ -26,6 +26,7 @@ class CanvasLegend:
 
     def __init__(self, viewer: Any) -> None:
         self._overlays = viewer.canvas.overlays
+        viewer.canvas.overlay_tiling.bottom_left = "vertical"
         self._classes: tuple[Any, ...] = ()
         self._alone: int | None = None
         self.visible = True
@@ -43,12 +44,13 @@ class CanvasLegend:
             return
         self.clear()
         self._classes, self._alone = tuple(classes), alone
-        for i, land in enumerate(self._classes[:_MOST]):
+        # The first one added is the lowest.
+        for i, land in reversed(list(enumerate(self._classes[:_MOST]))):
             key = f"{i + 1}  " if i < 9 else "    "
             light = lab(rgb_of(land.color))[0] > _LIGHT
             self._overlays[f"{_NAME}{i:02}"] = TextOverlay(
                 text=f"{key}{land.name}",
-                position="top_left",
+                position="bottom_left",
                 box=True,
                 box_color=land.color,
                 color="black" if light else "white",

@@ -26,10 +26,10 @@ from napari_disca.gui.viewer.comparison import Comparison
 from napari_disca.gui.viewer.hatch import Hatch
 from napari_disca.gui.viewer.host import COPY
 from napari_disca.gui.viewer.locked import LockedAreas
+from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.gui.viewer.view import camera_of, view_size
 from napari_disca.session.session import Session
 
-TITLES = {"initial": "Initial map", "disir": "DISIR", "disca": "DISCA"}
 CLICKS = "Clicks"
 #: Milliseconds between two redraws of a map that is being painted.
 _REDRAW = 60

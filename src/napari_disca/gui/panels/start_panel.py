@@ -1,0 +1,131 @@
+"""What the panel offers while there is no image: a file, a sample, or one of the last images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from napari.layers import Image
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_disca.core.errors import DiscaError
+from napari_disca.storage.atomic import replacing
+from napari_disca.storage.jsonfile import JsonError, load_json
+
+_PLUGIN = "napari-disca"
+#: Images remembered.
+_MOST = 10
+_FILES = "Images (*.tif *.tiff *.vrt *.jp2 *.img *.jpg *.jpeg *.png);;All files (*)"
+_SAMPLES = {"temperate": "Aerial scene (temperate)", "arid": "Aerial scene (arid)"}
+
+
+class StartPanel(QWidget):
+    """Three ways to an image; hidden as soon as there is one.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    guarded : callable
+        Runs an action whose error is told to the user.
+    """
+
+    def __init__(
+        self, viewer: Any, guarded: Callable[[Callable[[], object]], object], parent: Any = None
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._guarded = viewer, guarded
+        self.text = QLabel("Open an aerial or satellite image, or drop one on the window.")
+        self.text.setWordWrap(True)
+        self.open = QPushButton("Open…")
+        self.open.setToolTip("Open an image file: GeoTIFF of any size, VRT, JPEG, PNG")
+        self.sample = QPushButton("Sample")
+        self.sample.setToolTip("Open a generated scene to try things on")
+        self.recent = QPushButton("Recent")
+        self.recent.setToolTip("Open one of the images that were opened last")
+        samples = QMenu(self)
+        for key, title in _SAMPLES.items():
+            samples.addAction(title).setData(key)
+        samples.triggered.connect(lambda action: self.open_sample(action.data()))
+        self.sample.setMenu(samples)
+        self._recent = QMenu(self)
+        self._recent.triggered.connect(lambda action: self.open_files([action.data()]))
+        self.recent.setMenu(self._recent)
+        self.open.clicked.connect(self._ask)
+        row = QHBoxLayout()
+        for button in (self.open, self.sample, self.recent):
+            button.setAccessibleName(f"{button.text().rstrip('…')} image")
+            row.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.text)
+        layout.addLayout(row)
+        viewer.layers.events.inserted.connect(self._on_layers)
+        viewer.layers.events.removed.connect(self._on_layers)
+        self._on_layers()
+
+    def detach(self) -> None:
+        """Hear no more of the viewer."""
+        self._viewer.layers.events.inserted.disconnect(self._on_layers)
+        self._viewer.layers.events.removed.disconnect(self._on_layers)
+
+    def open_files(self, files: list[str]) -> None:
+        """Open images with the plugin's own reader."""
+        for file in files:
+            self._guarded(lambda file=file: self._viewer.open(file, plugin=_PLUGIN))
+
+    def open_sample(self, key: str) -> None:
+        """Open a generated scene."""
+        self._guarded(lambda: self._viewer.open_sample(_PLUGIN, key))
+
+    def _ask(self) -> None:
+        files, _ = QFileDialog.getOpenFileNames(self, "Open images", "", _FILES)
+        self.open_files(files)
+
+    def _on_layers(self, event: Any = None) -> None:
+        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        self.setVisible(not images)
+        if images and event is not None and event.type == "inserted":
+            path = event.value.metadata.get("napari_disca", {}).get("path")
+            if path:
+                remember(path)
+        self._recent.clear()
+        for path in recent():
+            self._recent.addAction(Path(path).name).setData(path)
+        self.recent.setEnabled(not self._recent.isEmpty())
+
+
+def recent() -> list[str]:
+    """Images that were opened last and are still there, the latest first."""
+    try:
+        kept = load_json(_file(), most_bytes=1 << 16)
+    except JsonError:
+        return []
+    if not isinstance(kept, list):
+        return []
+    return [path for path in kept[:_MOST] if isinstance(path, str) and Path(path).exists()]
+
+
+def remember(path: str) -> None:
+    """Note that an image was opened; that the folder cannot be written is no reason to stop."""
+    whole = str(Path(path).absolute())
+    kept = [whole, *(other for other in recent() if other != whole)][:_MOST]
+    try:
+        with replacing(_file()) as temporary:
+            temporary.write_text(json.dumps(kept), "utf-8")
+    except (DiscaError, OSError):
+        pass
+
+
+def _file() -> Path:
+    return Path(platformdirs.user_state_dir("napari-disca", appauthor=False)) / "recent.json"
