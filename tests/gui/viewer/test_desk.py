@@ -278,7 +278,7 @@ def test_what_is_under_the_pointer_is_told_whatever_layer_is_active(shown, qtbot
         assert abs(east - x) < 5
         assert abs(north - y) < 5
         assert "°" in reading.on_globe
-    assert shown.panel.classes_panel.place.text() == reading.line
+    assert shown.panel.classes_panel.place.text() == reading.short
     assert any(
         label.text() == reading.line
         for label in main_window(shown.panel)

@@ -10,7 +10,7 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from napari_disca.annotations.clicks import Clicks
-from napari_disca.gui.panels.styles import GREY
+from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.networks import LandClass
 
 
@@ -32,7 +32,7 @@ class ClassesPanel(QWidget):
         self.list.itemClicked.connect(lambda item: self.armed.emit(self.list.row(item)))
         self.place = QLabel(" ")
         self.place.setWordWrap(True)
-        self.place.setStyleSheet(GREY)
+        self.place.setStyleSheet(EXPLAINS)
         self.place.setToolTip(
             "Under the pointer: class, how far it leads the next one there, what made it so, and "
             "where it is on the map"

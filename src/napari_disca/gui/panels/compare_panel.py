@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
-from napari_disca.gui.panels.styles import GREY
+from napari_disca.gui.panels.styles import EXPLAINS
 
 
 class ComparePanel(QWidget):
@@ -25,7 +25,7 @@ class ComparePanel(QWidget):
         self.switch = QCheckBox("Near clicks beside whole image")
         self.figure = QLabel()
         self.figure.setWordWrap(True)
-        self.figure.setStyleSheet(GREY)
+        self.figure.setStyleSheet(EXPLAINS)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.switch)

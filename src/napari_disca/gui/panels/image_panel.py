@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_disca.gui.panels.styles import GREY
+from napari_disca.gui.panels.styles import EXPLAINS
 
 _LOAD = "Load…"
 
@@ -63,7 +63,7 @@ class ImagePanel(QWidget):
         self.about = QLabel()
         self.about.setWordWrap(True)
         self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.about.setStyleSheet(GREY)
+        self.about.setStyleSheet(EXPLAINS)
 
         row = QHBoxLayout()
         row.addWidget(self.factor, 1)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_disca.gui.panels.styles import GREY
+from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.viewer.verbs import BY_NAME, Verb
 
 #: Button -> the verb of `viewer.verbs` that it is; `widget` puts them into its sections.
@@ -39,7 +39,7 @@ class LocksPanel(QWidget):
             button.clicked.connect(getattr(self, name).emit)
         self.figure = QLabel()
         self.figure.setWordWrap(True)
-        self.figure.setStyleSheet(GREY)
+        self.figure.setStyleSheet(EXPLAINS)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.figure)
@@ -67,3 +67,4 @@ class LocksPanel(QWidget):
                     f"({flipped / locked:.1%})"
                 )
         self.figure.setText(text)
+        self.figure.setVisible(bool(areas))  # the button's tooltip explains as well

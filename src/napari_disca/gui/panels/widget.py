@@ -115,7 +115,7 @@ class DiscaWidget(QScrollArea):
         #: Clicks of images that were left for another, by the names of the classes.
         self._left: WeakKeyDictionary[Layer, dict[tuple[str, ...], Clicks]] = WeakKeyDictionary()
         self.desk = Desk(self, napari_viewer, control, self.image_panel.image, self._verbs())
-        self.desk.told.connect(lambda reading: self.classes_panel.show_place(reading.line))
+        self.desk.told.connect(lambda reading: self.classes_panel.show_place(reading.short))
         self.desk.verbs_changed.connect(self._on_verbs)
         self._on_verbs()
         self._on_chosen()

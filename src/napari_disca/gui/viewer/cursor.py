@@ -42,10 +42,21 @@ class Reading:
     on_globe: str = ""
 
     @property
+    def short(self) -> str:
+        """The class and the first coordinates below each other, for a narrow panel."""
+        parts = (self.label, self.details)
+        return "\n".join(
+            (" · ".join(part for part in parts if part), self.on_map or self._where)
+        ).strip()
+
+    @property
+    def _where(self) -> str:
+        return f"row {self.pixel[0]}, col {self.pixel[1]}" if self.pixel is not None else ""
+
+    @property
     def line(self) -> str:
         """All of it in one line, for the status bar."""
-        where = f"row {self.pixel[0]}, col {self.pixel[1]}" if self.pixel is not None else ""
-        parts = (self.label, self.details, self.on_map or where, self.on_globe)
+        parts = (self.label, self.details, self.on_map or self._where, self.on_globe)
         return "  ·  ".join(part for part in parts if part)
 
 
