@@ -533,9 +533,26 @@ def test_a_journal_that_cannot_be_written_is_told(opened, monkeypatch):
             lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
         click(opened, 10, 10, 1)
+        opened.control.session.journal.wait()
+    opened.idle()
     assert any("No space left on device" in line for line in opened.said)
     click(opened, 20, 20, 1)
     assert len(read_journal(journal_of(opened.scene)).events) == 2
+
+
+def test_a_click_waits_for_no_disk(opened, monkeypatch):
+    threads, real = [], os.fsync
+
+    def noted(descriptor):
+        threads.append(threading.current_thread())
+        return real(descriptor)
+
+    monkeypatch.setattr("os.fsync", noted)
+    click(opened, 10, 10, 1)
+    press(opened, "undo")
+    opened.control.session.journal.wait()
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 # -------------------------------------------------------------------- letting go

@@ -74,11 +74,14 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     opened.panel.refine_panel._form.likeness.value = 0.0
 
     # Cancelled once: nothing is adopted.
+    steps, adapted, map_before = session.history, session.adapted, labels_of(opened, "disca")
     press(opened, "adapt")
     assert opened.panel.refine_panel.buttons["cancel"].isEnabled()
     press(opened, "cancel")
     opened.idle()
-    assert session.adapted is None or session.up_to_date("disca") <= 1.0
+    assert session.history == steps
+    assert session.adapted is adapted
+    np.testing.assert_array_equal(labels_of(opened, "disca"), map_before)
 
     press(opened, "adapt")
     opened.idle()

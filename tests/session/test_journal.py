@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -280,6 +282,55 @@ def test_a_folder_that_is_moved_keeps_its_journal(tmp_path):
     journal.close()
     assert not (tmp_path / "before").exists()
     assert len(read_journal(tmp_path / "after" / "a.disca.jsonl").events) == 2
+
+
+def test_a_slow_disk_holds_nobody_up_and_a_kill_loses_nothing(tmp_path, monkeypatch):
+    """An event is in the file at once; that it reaches the disk is waited for elsewhere."""
+    go, threads = threading.Event(), []
+
+    def slow(descriptor):
+        threads.append(threading.current_thread())
+        assert go.wait(30)
+
+    monkeypatch.setattr("os.fsync", slow)
+    journal = Journal.begin(tmp_path / "j.jsonl", HEADER)
+    try:
+        began = time.monotonic()
+        for number in range(20):
+            assert journal.append({"do": "go", "to": number}) == ""
+        assert time.monotonic() - began < 5
+        assert len(read_journal(journal.path).events) == 20
+    finally:
+        go.set()
+    assert journal.wait() == ""
+    assert threads
+    assert threading.current_thread() not in threads
+    assert len(threads) <= 3, "many events reach the disk together"
+    journal.close()
+
+
+def test_a_disk_that_fails_in_the_background_is_told_and_written_again(tmp_path, monkeypatch):
+    journal = Journal.begin(tmp_path / "j.jsonl", HEADER)
+    journal.append({"do": "go", "to": 0})
+    journal.wait()
+    told = threading.Event()
+    journal.on_trouble = told.set
+    written, real = [], os.write
+
+    def broken(descriptor):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", broken)
+        journal.append({"do": "go", "to": 1})
+        assert told.wait(10)
+        assert "Input/output error" in journal.wait()
+    monkeypatch.setattr("os.write", lambda f, data: written.append(bytes(data)) or real(f, data))
+    journal.append({"do": "go", "to": 2})
+    assert b'"to":1' in written[0], "the system may have forgotten it"
+    assert journal.wait() == ""
+    assert [event["to"] for event in read_journal(journal.path).events] == [0, 1, 2]
+    journal.close()
 
 
 def test_a_failing_disk_loses_nothing_once_it_is_back(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from the clicks that can be seen in it, and looks the same whichever window it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -161,6 +161,32 @@ class Clicks:
             same = all(map(is_, changed, block))
             mapped.append(block if same else tuple(c for c in changed if c is not None))
         return mapped
+
+    def replaced_all(self, changes: Mapping[Click, Click]) -> Clicks:
+        """Clicks with others in their places (and ages); others on the new pixels go.
+
+        Parameters
+        ----------
+        changes : mapping
+            Old click -> new one.
+
+        Raises
+        ------
+        ClickError
+            If an old one is not among the clicks.
+        """
+        for click in changes.keys() - set(self):
+            raise ClickError(f"there is no click of class {click.label} at {click.pixel} to change")
+        taken = {new.pixel for new in changes.values()}
+
+        def change(click: Click) -> Click | None:
+            new = changes.get(click)
+            return new if new is not None else None if click.pixel in taken else click
+
+        blocks = self._mapped(change)
+        if len(taken) == len(changes):
+            return Clicks._from(blocks)
+        return Clicks(chain.from_iterable(blocks))  # two on one pixel: the later wins
 
     def inside(self, window: Window) -> Clicks:
         """Only the clicks on pixels of `window`."""

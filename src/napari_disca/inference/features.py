@@ -6,7 +6,6 @@ leaves the encoder alone changes only how they are decoded, which is a small par
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import threading
 import weakref
@@ -21,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from napari_disca.networks import Features
-from napari_disca.storage.preallocated import scratch_folder
+from napari_disca.storage.scratch import remove_scratch_folder, scratch_folder
 
 #: Fingerprint of the encoder, and index of the tile.
 Key: TypeAlias = tuple[str, int]
@@ -112,7 +111,7 @@ class FeatureCache:
                     if self._parent is None
                     else Path(tempfile.mkdtemp(prefix="napari-disca-features-", dir=self._parent))
                 )
-                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+                weakref.finalize(self, remove_scratch_folder, self._folder)
             path = self._folder / f"{self._count}.safetensors"
             self._count += 1
             # Channels last is a matter of strides, which the file does not know.

@@ -17,7 +17,9 @@ With K the kernel between all of them and R what they ask for::
 
 a few hundred rows: milliseconds, no step size, no order, nothing to drift. As Eq. 1 takes the mean
 over the clicks, an anchor weighs more the more clicks there are: sigma_a^2 = hold / sqrt(clicks);
-and the more clicks there are, the closer a place must look like one: beta = reach grows with them.
+the more clicks there are, the closer a place must look like one: beta = sharpness times
+(1 + clicks / 10), at most three times the sharpness; and few clicks ask for up to half as much
+again. These rules were chosen on images that the network in use had not seen (docs/recipes.md).
 
 Every click's answer from the others, the *leave-one-out* residual, comes with the inverse
 (Rasmussen & Williams 2006, eq. 5.12)::
@@ -60,6 +62,9 @@ _CLICK_NOISE, _CHECKED_NOISE = 0.01, 0.3
 _CONFIDENCE = 4
 #: Share by which the kernel sharpens with every click, and its largest value.
 _SHARPENING, _SHARPEST = 0.1, 3.0
+#: By how much a margin grows where there is one click; with `_MANY` clicks it is as given. Few
+#: clicks are carried too timidly otherwise: they are held down by all anchors together.
+_BOLDER, _MANY = 0.5, 10
 #: Clicks and checked pixels that are solved for; of more, those that tell most are chosen.
 _MOST_POINTS = 512
 
@@ -227,9 +232,11 @@ class FunctionSpace:
         space = FeatureSpace.of(facts.sample, network.similarity_groups)
         told = thinned(told, space)
         classes = told.logits.shape[1]
-        targets, transitions = _targets(told, self.margin)
         is_click = told.noise <= _CLICK_NOISE
         count = max(1, int(is_click.sum()))
+        bolder = 1 + _BOLDER * max(0, _MANY - count) / (_MANY - 1)
+        targets, transitions = _targets(told, self.margin)
+        targets *= bolder
         sharpness = min(self.sharpness * (1 + _SHARPENING * count), _SHARPEST * self.sharpness)
         confidence = facts.anchors.logits.softmax(dim=1).amax(dim=1)
         held = self.hold / math.sqrt(count) / confidence**_CONFIDENCE

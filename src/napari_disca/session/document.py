@@ -5,6 +5,7 @@ Values only: nothing here reads an image or asks a network.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from napari_disca.annotations.areas import Area
@@ -98,8 +99,9 @@ class Document(StepHistory):
         ClickError
             If one of them is not there.
         """
+        there = set(self.clicks)
         for click in clicks:
-            if click not in self.clicks:
+            if click not in there:
                 raise ClickError(f"there is no click of class {click.label} at {click.pixel}")
         title = f"remove {len(clicks)} clicks" if len(clicks) > 1 else "remove a click"
         self.set_clicks(self.clicks.removed(*clicks), title)
@@ -128,6 +130,47 @@ class Document(StepHistory):
         changed = replace(click, label=_whole(label)[0])
         self.set_clicks(self.clicks.replaced(click, changed), f"click to {self._name(changed)}")
         return changed
+
+    def add(self, *clicks: Click) -> None:
+        """Add clicks in one step; those on the same pixels are replaced.
+
+        Raises
+        ------
+        ClickError
+            If one is outside the image or its class does not exist; nothing changes then.
+        """
+        what = f"{len(clicks)} clicks" if len(clicks) > 1 else f"{self._name(clicks[0])} click"
+        self.set_clicks(self.clicks.added(*clicks), what)
+
+    def move_all(self, pixels: Mapping[Click, tuple[int, int]]) -> None:
+        """Put clicks on other pixels in one step; what lies there is replaced.
+
+        Raises
+        ------
+        ClickError
+            If one is not there, or would leave the image; nothing changes then.
+        """
+        moves = {
+            click: replace(click, row=row, col=col)
+            for click, (row, col) in ((c, _whole(*pixel)) for c, pixel in pixels.items())
+        }
+        one = f"a {self._name(next(iter(pixels)))} click"
+        what = f"{len(moves)} clicks" if len(moves) > 1 else one
+        self.set_clicks(self.clicks.replaced_all(moves), f"move {what}")
+
+    def relabel_all(self, labels: Mapping[Click, int]) -> None:
+        """Give clicks other classes in one step; their age stays.
+
+        Raises
+        ------
+        ClickError
+            If one is not there, or a class does not exist; nothing changes then.
+        """
+        changes = {click: replace(click, label=_whole(label)[0]) for click, label in labels.items()}
+        names = {self._name(click) for click in changes.values()}
+        what = f"{len(changes)} clicks" if len(changes) > 1 else "a click"
+        title = f"{what} to {names.pop()}" if len(names) == 1 else f"re-class {what}"
+        self.set_clicks(self.clicks.replaced_all(changes), title)
 
     def set_clicks(self, clicks: Clicks, title: str = "change clicks") -> None:
         """Replace all clicks in one step of the history; see `ChangeClicks`.

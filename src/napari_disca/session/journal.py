@@ -1,10 +1,14 @@
-"""The journal of a session: one line of JSON for every event, on disk before the next one.
+"""The journal of a session: one line of JSON for every event, written as it happens.
 
 The first line, the header, says which image and network the session is about; the others say
 what was done. A journal only grows: what was taken back is in it too. It is read back from a file
 that was cut anywhere: an incomplete last line is dropped. What an editor leaves (a byte-order mark,
 other line ends, blank lines) is no damage. Any other line that is wrong is named, and what is
 before it can be read.
+
+An event is written at once, so that a killed program loses nothing; that it has reached the disk is
+waited for on another thread, so that a window never stands still. A power cut can lose the
+moments that this takes.
 
 While a session is open its journal is locked, by the operating system, so that a crash unlocks
 it; a second window is told.
@@ -17,7 +21,8 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -30,6 +35,7 @@ import platformdirs
 from napari_disca.core.errors import DiscaError, JournalError
 from napari_disca.raster import Raster, fingerprint
 from napari_disca.storage.atomic import replacing
+from napari_disca.storage.disk_sync import DiskSync
 
 _SUFFIX = ".disca.jsonl"
 _FORMAT = 1
@@ -245,7 +251,8 @@ def _refuse(name: str) -> NoReturn:
 class Journal:
     """A journal being written, and locked against others.
 
-    Nothing is on disk before the first event: to look at an image leaves no file behind. Whatever
+    Events that could not be written wait in memory, and are written with the next one. Nothing is
+    on disk before the first event: to look at an image leaves no file behind. Whatever
     happens to the file meanwhile, what was told is in memory, and is written again; a file that
     somebody has put in its place is left alone, and the journal goes on beside it, under a number.
 
@@ -253,9 +260,8 @@ class Journal:
     ----------
     path : Path
     header : Header
-    trouble : str
-        Why the last events are not on disk, in one line; empty if they are. They wait in memory
-        and are written with the next one.
+    on_trouble : callable or None
+        Called when the disk has turned out to fail, on another thread, with no arguments.
     """
 
     def __init__(
@@ -269,7 +275,8 @@ class Journal:
     ) -> None:
         self.path = path
         self.header = header
-        self.trouble = ""
+        #: Why the last events are not in the file, and why the file is not on disk.
+        self._unwritten = self._unsynced = ""
         self._guard = guard
         self._displace = displace
         self._file: int | None = None
@@ -280,6 +287,11 @@ class Journal:
         self._size = 0
         #: What need not be written without an event.
         self._quiet = len(self._text)
+        self.on_trouble: Callable[[], object] | None = None
+        self._sync = DiskSync(self._on_synced)
+        self._lock = threading.Lock()
+        #: Bytes that are known to be on disk.
+        self._safe = 0
 
     @classmethod
     def begin(cls, path: Path, header: Header, *, displace: bool = False) -> Journal:
@@ -330,13 +342,15 @@ class Journal:
             if before is None:
                 os.truncate(path, len(record.text))  # what was cut in the middle goes
                 journal._file = _opened(path)
+                journal._find_end()  # here, and not with the first event
+                journal._left = _signature(journal._file)
         except BaseException:
             guard.release()
             raise
         return journal, record
 
     def append(self, event: Mapping[str, Any]) -> str:
-        """Write an event, and wait until it is on disk.
+        """Write an event; `wait` waits until it is on disk, and nobody has to.
 
         Returns
         -------
@@ -347,19 +361,45 @@ class Journal:
         self._text += _encoded({"at": now, **event})
         try:
             self._write()
-            self.trouble = ""
+            self._unwritten = ""
         except (OSError, DiscaError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            self.trouble = f"the journal {self.path} cannot be written: {reason}"
+            self._unwritten = self._cannot(error)
         return self.trouble
+
+    @property
+    def trouble(self) -> str:
+        """Why the last events are not kept, in one line; empty if nothing is known to be wrong."""
+        return self._unwritten or self._unsynced
+
+    def wait(self) -> str:
+        """Wait until all events are on disk, and return `trouble`."""
+        self._sync.wait()
+        return self.trouble
+
+    def _cannot(self, error: Exception) -> str:
+        reason = getattr(error, "strerror", None) or str(error)
+        return f"the journal {self.path} cannot be written: {reason}"
+
+    def _on_synced(self, size: int, error: OSError | None) -> None:
+        """Hear from the other thread how far the file is on disk."""
+        with self._lock:
+            if error is None:
+                self._safe, self._unsynced = size, ""
+                return
+            # What the system has given up to write it may have forgotten, too.
+            self._unsynced = self._cannot(error)
+        if self.on_trouble is not None:
+            self.on_trouble()
 
     def close(self) -> None:
         """Write what waits, if that is possible now, and let others in."""
         if len(self._text) > max(self._size, self._quiet):
             with suppress(OSError, DiscaError):
                 self._write()
+        self.on_trouble = None
         self._let_go()
         self._guard.release()
+        self._sync.close()
 
     def _write(self) -> None:
         if self._displace and self.path.exists():
@@ -370,12 +410,14 @@ class Journal:
         if self._file is None or _signature(self._file) != self._left:
             self._find_end()
         assert self._file is not None
+        with self._lock:
+            if self._unsynced:
+                self._size = min(self._size, self._safe)
         try:
             os.lseek(self._file, self._size, os.SEEK_SET)
             rest = memoryview(self._text[self._size :])
             while rest:
                 rest = rest[os.write(self._file, rest) :]
-            os.fsync(self._file)
         except OSError:
             # Half a line must not stay in front of the next one.
             with suppress(OSError):
@@ -383,6 +425,7 @@ class Journal:
             raise
         self._size = len(self._text)
         self._left = _signature(self._file)
+        self._sync.ask(self._size, self._file)
 
     def _is_in_place(self, file: int) -> bool:
         with suppress(OSError):
@@ -410,6 +453,8 @@ class Journal:
             guard = _Guard(path)
             self._guard.release()
             self.path, self._guard, self._size = path, guard, 0
+            with self._lock:
+                self._safe = 0
             self._file = _opened(path)
 
     def _let_go(self) -> None:

@@ -35,12 +35,17 @@ class StepHistory:
     history_changed = Signal()
     #: One line: the journal cannot be written, or something was learned differently.
     troubled = Signal(str)
+    #: The journal has not reached the disk: emitted on another thread, for the owner to call
+    #: `check_journal`.
+    journal_failed = Signal()
 
     def __init__(self, facts: ImageFacts) -> None:
         self.journal: Journal | None = None
         self._facts = facts
         self._history: list[Step] = [Step("open", Clicks(), None)]
         self._position = 0
+        #: The journal's trouble that was told last.
+        self._told_trouble = ""
 
     @property
     def step(self) -> Step:
@@ -168,6 +173,7 @@ class StepHistory:
     def attach(self, journal: Journal) -> None:
         """Go on with a journal that knows all that was done."""
         self.journal = journal
+        journal.on_trouble = self.journal_failed.emit
 
     def exported(self, what: str, file: str) -> None:
         """Note in the journal that something was saved."""
@@ -179,14 +185,18 @@ class StepHistory:
         if journal is None:
             return
         runs = sum(step.kind == "adapt" for step in self._history[1 : self._position + 1])
-        before, path = journal.trouble, journal.path
-        trouble = journal.append(
-            {**event, "now": [len(self.step.clicks), runs, len(self.step.locks)]}
-        )
+        path = journal.path
+        journal.append({**event, "now": [len(self.step.clicks), runs, len(self.step.locks)]})
         if path != journal.path:
             self.troubled.emit(
                 f"somebody has changed {path} or put another file there; it is left as it is, and "
                 f"all that was done here is kept in {journal.path.name} beside it"
             )
+        self.check_journal()
+
+    def check_journal(self) -> None:
+        """Tell by `troubled` if the journal cannot be written, once."""
+        trouble = self.journal.trouble if self.journal is not None else ""
+        before, self._told_trouble = self._told_trouble, trouble
         if trouble and trouble != before:
             self.troubled.emit(f"{trouble}; the work goes on, and is written as soon as it can be")

@@ -8,7 +8,6 @@ gives class ids back.
 from __future__ import annotations
 
 import mmap
-import shutil
 import tempfile
 import threading
 import weakref
@@ -20,7 +19,8 @@ from numpy.typing import NDArray
 
 from napari_disca.core.errors import ExportError
 from napari_disca.core.tiling import Window
-from napari_disca.storage.preallocated import PreallocatedFile, scratch_folder
+from napari_disca.storage.preallocated import PreallocatedFile
+from napari_disca.storage.scratch import remove_scratch_folder, scratch_folder
 
 #: Value of `LabelPyramid.read` where nothing is painted or the image has no data.
 NO_DATA = 255
@@ -82,7 +82,7 @@ class LabelPyramid:
                 folder.mkdir(parents=True, exist_ok=True)
             elif shape[0] * shape[1] > _IN_MEMORY:
                 self.folder = scratch_folder("map")
-                weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+                weakref.finalize(self, remove_scratch_folder, self.folder)
             levels: list[NDArray[np.uint8]] = []
             for k, size in enumerate(shapes):
                 levels.append(self._new_level(k, size, kept=folder is not None, finer=levels))

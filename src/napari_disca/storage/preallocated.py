@@ -1,4 +1,4 @@
-"""Room on the disk: for mapped files asked for before it is written, and folders that go again.
+"""Files whose room on the disk is asked for before they are mapped and written.
 
 Pages of a mapped file get their room when they are first touched. Where there is none left, the
 system ends the program (SIGBUS), which nothing can catch. Asking first makes of it an `OSError`.
@@ -7,14 +7,10 @@ system ends the program (SIGBUS), which nothing can catch. Asking first makes of
 from __future__ import annotations
 
 import os
-import shutil
-import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 #: Bytes that are asked for at once.
 _PIECE = 1 << 20
@@ -93,45 +89,3 @@ def _in_memory(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return kind in ("tmpfs", "ramfs")
-
-
-def scratch_folder(what: str) -> Path:
-    """New folder on disk, in the user's cache; what killed programs have left is removed first.
-
-    Parameters
-    ----------
-    what : str
-        What it is for, in one word.
-
-    Raises
-    ------
-    OSError
-        If neither there nor among the temporary files a folder can be made.
-    """
-    base = Path(platformdirs.user_cache_dir("napari-disca", appauthor=False)) / f"{what}s"
-    prefix = f"napari-disca-{what}-"
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        _sweep(base, prefix)
-        return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=base))
-    except OSError:
-        # Often in memory rather than on disk, so it is the second choice.
-        return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
-
-
-def _sweep(base: Path, prefix: str) -> None:
-    for left in base.glob(f"{prefix}*"):
-        owner = left.name.removeprefix(prefix).partition("-")[0]
-        if owner.isdigit() and not _is_running(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    if sys.platform == "win32":
-        return True  # asking would end it; files in use cannot be removed there anyway
-    with suppress(PermissionError):
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            return False
-    return True

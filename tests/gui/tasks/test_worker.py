@@ -106,6 +106,66 @@ def test_an_abandoned_job_says_nothing_any_more(qtbot, threads):
     assert [event.stage for event in seen] == ["a long step comes"]
 
 
+def test_a_job_takes_no_thread_of_others(qtbot, threads):
+    """Not even to wait on: two pyramids being built would leave none on a small machine."""
+    from qtpy.QtCore import QThreadPool
+
+    pool = QThreadPool.globalInstance()
+    running, go = threading.Event(), threading.Event()
+
+    def job():
+        running.set()
+        assert go.wait(30)
+        yield Progress("one", 1, 1)
+
+    worker = JobWorker(job(), threads)
+    with qtbot.waitSignal(worker.finished, timeout=5000):
+        worker.start()
+        assert running.wait(5)
+        assert pool.activeThreadCount() == 0
+        go.set()
+
+
+def test_more_jobs_run_at_once_than_qt_has_threads(qtbot):
+    from qtpy.QtCore import QThreadPool
+
+    everybody = threading.Barrier(QThreadPool.globalInstance().maxThreadCount() + 2, timeout=20)
+
+    def job():
+        everybody.wait()
+        return "met"
+        yield
+
+    made = [job_threads() for _ in range(everybody.parties)]
+    workers = [JobWorker(job(), threads) for threads in made]
+    returned = []
+    for worker in workers:
+        worker.returned.connect(returned.append)
+        worker.start()
+    qtbot.waitUntil(lambda: len(returned) == len(workers), timeout=25_000)
+    for threads in made:
+        threads.shutdown()
+
+
+def test_a_result_that_comes_after_quitting_is_handed_over(qtbot, threads):
+    """A session that nobody waits for holds a journal, and somebody must close it."""
+    began, go = threading.Event(), threading.Event()
+
+    def job():
+        began.set()
+        assert go.wait(30)
+        return "session"
+        yield
+
+    worker = JobWorker(job(), threads)
+    with qtbot.waitSignal(worker.returned, timeout=5000) as blocker:
+        worker.start()
+        assert began.wait(5)
+        worker.quit()
+        go.set()
+    assert blocker.args == ["session"]
+
+
 def iter_job():
     yield Progress("short", 1, 1)
     return 1

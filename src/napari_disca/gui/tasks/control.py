@@ -52,6 +52,8 @@ class Control(QObject):
 
     changed = Signal()
     progressed = Signal(object)
+    #: From the thread on which the journal reaches the disk.
+    _journal_failed = Signal()
 
     def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +73,7 @@ class Control(QObject):
         self._working_for: Session | None = None
         self._waiting: list[Task] = []
         self._cancelled = False
+        self._journal_failed.connect(self._check_journal)
         viewer.layers.events.removed.connect(self._on_layer_removed)
         self._view_timer = QTimer(self)
         self._view_timer.setInterval(150)
@@ -120,6 +123,7 @@ class Control(QObject):
         session.adapted_changed.connect(self._on_adapted)
         session.locks_changed.connect(self._on_locks)
         session.troubled.connect(self._on_trouble)
+        session.journal_failed.connect(self._on_journal_failed)
         self._view_timer.start()
         self.changed.emit()
 
@@ -166,6 +170,7 @@ class Control(QObject):
             session.adapted_changed.disconnect(self._on_adapted)
             session.locks_changed.disconnect(self._on_locks)
             session.troubled.disconnect(self._on_trouble)
+            session.journal_failed.disconnect(self._on_journal_failed)
             session.close()
         return layers
 
@@ -475,6 +480,13 @@ class Control(QObject):
 
     def _on_locks(self, _locks: Any) -> None:
         self._refine()
+
+    def _on_journal_failed(self) -> None:
+        self._journal_failed.emit()  # on to the window's thread
+
+    def _check_journal(self) -> None:
+        if self.session is not None:
+            self.session.check_journal()
 
     def _on_trouble(self, line: str) -> None:
         show_warning(line[:1].upper() + line[1:])

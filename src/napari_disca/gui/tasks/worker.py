@@ -1,46 +1,42 @@
-"""A job on a thread."""
+"""A job on a thread of the plugin's own."""
 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from napari.qt.threading import WorkerBase, WorkerBaseSignals
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_disca.core.events import Job
 from napari_disca.core.threads import give_way
 
 #: Seconds within which an abandoned job may still end by itself.
 _PATIENCE = 0.3
+#: Alive until their work is done, whoever forgets them.
+_AT_WORK: set[JobWorker] = set()
 
 
 def job_threads() -> ThreadPoolExecutor:
-    """Return the thread that jobs compute on, one after the other, until it is shut down.
+    """Return the threads that jobs compute on, until they are shut down.
 
-    A thread of our own, because those of Qt's pool run other plugins' work too, and because a
-    thread that stays has its team of OpenMP threads ready. A second one is there for those who do
-    not want to wait for the last step of a job that was abandoned.
+    Threads of our own, because those of Qt's pool are few and run other plugins' work, and because
+    a thread that stays has its team of OpenMP threads ready. Jobs run one after the other; the
+    second thread is for those who do not want to wait for the last step of an abandoned job.
     """
     return ThreadPoolExecutor(2, "napari-disca-job", initializer=give_way)
 
 
-class _Signals(WorkerBaseSignals):
-    progressed = Signal(object)
-    aborted = Signal()
+class JobWorker(QObject):
+    """Runs a job on a thread of low priority; its events arrive on the thread that made it.
 
-
-class JobWorker(WorkerBase):
-    """Runs a job on a thread of low priority; its events arrive on the GUI thread.
-
-    Signals: ``progressed(event)``, ``returned(result)``, ``errored(exception)``, ``aborted()``,
-    ``finished()``. Connect bound methods of a `QObject`, not lambdas: those would run on the
-    worker's thread.
+    Signals: ``progressed(event)``, then one of ``returned(result)``, ``errored(exception)`` and
+    ``aborted()``, and ``finished()`` at last. Connect bound methods of a `QObject`: those run on
+    that object's thread.
 
     napari's ``@thread_worker`` would lose a `RuntimeError` raised in the job (CUDA out of memory is
-    one) and run its ``finally`` late on cancel.
+    one), run its ``finally`` late on cancel, and take a thread of Qt's pool.
 
     Parameters
     ----------
@@ -49,14 +45,33 @@ class JobWorker(WorkerBase):
         What `job_threads` gives; whoever has it made shuts it down.
     """
 
+    progressed = Signal(object)
+    returned = Signal(object)
+    errored = Signal(object)
+    aborted = Signal()
+    finished = Signal()
+
     def __init__(self, job: Job[Any], threads: Executor) -> None:
-        super().__init__(SignalsClass=_Signals)
+        super().__init__()
         self._job = job
         self._threads = threads
-        #: Set when the job has ended or is to be abandoned.
-        self._stirred = threading.Event()
+        self._asked_to_stop = threading.Event()
         self._lock = threading.Lock()
-        self._abandoned = False
+        self._ended = False
+        self.finished.connect(self._forget)
+
+    def start(self) -> None:
+        """Begin, as soon as one of the threads is free."""
+        _AT_WORK.add(self)
+        try:
+            self._threads.submit(self._drive)
+        except RuntimeError:  # the threads were shut down: the window has gone
+            self._job.close()
+            self._end(self.aborted)
+
+    def quit(self) -> None:
+        """Stop after the step at hand."""
+        self._asked_to_stop.set()
 
     def abandon(self) -> None:
         """Stop, and do not wait for the step at hand: nothing comes of it any more.
@@ -65,35 +80,42 @@ class JobWorker(WorkerBase):
         what it has drawn is worth something to the job that overtakes it.
         """
         self.quit()
-        self._stirred.set()
+        patience = threading.Timer(_PATIENCE, self._end, (self.aborted,))
+        patience.daemon = True
+        patience.start()
 
-    def work(self) -> Any:
-        """Wait, on a thread of Qt's pool, for the job's own thread."""
-        try:
-            running = self._threads.submit(self._drive)
-        except RuntimeError:  # the window has gone before the work began
-            self.aborted.emit()
-            return None
-        running.add_done_callback(lambda _: self._stirred.set())
-        self._stirred.wait()
-        if not wait([running], timeout=_PATIENCE).done:
-            with self._lock:
-                self._abandoned = True
-            self.aborted.emit()
-            return None
-        return running.result()
-
-    def _drive(self) -> Any:
+    def _drive(self) -> None:
         """Drive the job until it ends or is told to stop."""
-        with closing(self._job) as job:  # the engine's `finally` runs here and now
-            while not self.abort_requested:
-                try:
-                    event = next(job)
-                except StopIteration as stop:
-                    return stop.value
-                with self._lock:
-                    if self._abandoned:
-                        return None
-                    self.progressed.emit(event)
-        self.aborted.emit()
-        return None
+        try:
+            with closing(self._job) as job:  # the engine's `finally` runs here and now
+                while not self._asked_to_stop.is_set():
+                    try:
+                        event = next(job)
+                    except StopIteration as stop:
+                        self._end(self.returned, stop.value)
+                        return
+                    if not self._tell(event):
+                        return
+        except Exception as error:
+            self._end(self.errored, error)
+        else:
+            self._end(self.aborted)
+
+    def _tell(self, event: object) -> bool:
+        """Pass an event on, unless the job was abandoned; whether it goes on."""
+        with self._lock:
+            if not self._ended:
+                self.progressed.emit(event)
+            return not self._ended
+
+    def _end(self, signal: Any, *arguments: object) -> None:
+        """Say how the job has ended; the first word is the last."""
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+        signal.emit(*arguments)
+        self.finished.emit()
+
+    def _forget(self) -> None:
+        _AT_WORK.discard(self)

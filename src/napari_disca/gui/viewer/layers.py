@@ -7,24 +7,21 @@ converts between napari's positions (floats, an integer is a pixel's centre) and
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from napari.layers import Image, Labels, Layer, Points
 from qtpy.QtCore import QObject, QTimer
 
-from napari_disca.annotations.clicks import Click, Clicks
-from napari_disca.core.errors import DiscaError
+from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import Patch
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
+from napari_disca.gui.viewer.click_layers import ClickLayers
 from napari_disca.gui.viewer.comparison import Comparison
 from napari_disca.gui.viewer.hatch import Hatch
-from napari_disca.gui.viewer.host import COPY
 from napari_disca.gui.viewer.locked import LockedAreas
 from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.gui.viewer.view import camera_of, view_size
@@ -56,12 +53,10 @@ class SessionLayers(QObject):
     ----------
     maps : dict of str to Labels
         The result layers that are in the viewer.
-    clicks : list of Points
+    click_layers : ClickLayers
         The clicks, once in each view.
     stale : Labels or None
         The hatching over what is out of date; None once the user has removed it.
-    label : int
-        Class of the next click.
     """
 
     def __init__(
@@ -76,16 +71,14 @@ class SessionLayers(QObject):
         self.viewer = viewer
         self.session = session
         self.image = image
-        self.label = 0
         self.maps: dict[str, Labels] = {}
-        self.clicks: list[Points] = []
+        self.click_layers = ClickLayers(session, report)
         self.stale: Labels | None = None
         self._hatch: Hatch | None = Hatch(session)
         self.locked: LockedAreas | None = None
         self._report = report
         self._comparison: Comparison | None = None
         self._dirty: set[str] = set()
-        self._echo = False
         self._timer = QTimer(self)
         self._timer.setInterval(_REDRAW)
         self._timer.timeout.connect(self.redraw)
@@ -151,123 +144,34 @@ class SessionLayers(QObject):
 
     def add_clicks(self, name: str) -> Points:
         """Add a layer of the clicks."""
-        layer = Points(
-            np.empty((0, 2)),
-            name=name,
-            size=self._click_size(),
-            symbol="disc",
-            border_width=0.12,
-            border_color="white",
-            features=self._features(()),
-            face_color="class",
-            face_color_cycle={c.name: c.color for c in self.session.classes},
-            metadata={"napari_disca": {COPY: bool(self.clicks)}},
-            **self.placement(),
-        )
+        layer = self.click_layers.make(name, self._click_size(), self.placement())
         self.viewer.add_layer(layer)
-        self.clicks.append(layer)
-        self._fill(layer, self.session.clicks)
-        layer.events.data.connect(self._on_points)
+        self.click_layers.begin(layer)
         return layer
 
-    def _features(self, clicks: Iterable[Click]) -> pd.DataFrame:
-        names = [c.name for c in self.session.classes]
-        values = [names[click.label] for click in clicks]
-        return pd.DataFrame({"class": pd.Categorical(values, categories=names)})
+    @property
+    def clicks(self) -> list[Points]:
+        """The clicks, once in each view."""
+        return self.click_layers.layers
 
-    def _fill(self, layer: Points, clicks: Clicks) -> None:
-        """Make a Points layer show these clicks."""
-        self._echo = True
-        try:
-            layer.data = np.array([c.pixel for c in clicks], dtype=float).reshape(-1, 2)
-            layer.features = self._features(clicks)
-            layer.refresh_colors(update_color_mapping=False)
-            layer.selected_data = set()
-            self._arm(layer)
-        finally:
-            self._echo = False
+    @property
+    def label(self) -> int:
+        """Class of the next click."""
+        return self.click_layers.label
 
     # ------------------------------------------------------------------ clicks
 
     def arm(self, label: int) -> None:
         """Make the next click one of this class, and the Points layer ready for it."""
-        self.label = label
         self._show_clicks()
-        for layer in self.clicks:
-            self._arm(layer)
+        self.click_layers.arm(label)
         active = self.viewer.layers.selection.active
         target = active if active in self.clicks else self.clicks[0]  # two when comparing
         self.viewer.layers.selection.active = target
         target.mode = "add"
 
-    def relabel_selected(self, label: int) -> int:
-        """Give the clicks that are selected another class, in one step; how many there were."""
-        for layer in self.clicks:
-            if layer.mode != "select" or not layer.selected_data:
-                continue
-            items = self.session.clicks.items
-            chosen = {i for i in layer.selected_data if i < len(items)}
-            changed = tuple(
-                Click(c.row, c.col, label) if i in chosen else c for i, c in enumerate(items)
-            )
-            name = self.session.classes[label].name
-            what = "a click" if len(chosen) == 1 else f"{len(chosen)} clicks"
-            self.session.set_clicks(Clicks(changed), f"{what} to {name}")
-            return len(chosen)
-        return 0
-
-    def _arm(self, layer: Points) -> None:
-        # Not `current_properties`: that would also change the selected points.
-        layer.feature_defaults = {"class": self.session.classes[self.label].name}
-
-    def _on_points(self, event: Any) -> None:
-        if self._echo or event.action not in ("added", "removed", "changed"):
-            return
-        layer = event.source
-        names = [c.name for c in self.session.classes]
-        whole = Window.whole(self.session.raster.shape)
-        found: list[Click] = []
-        refused = ""
-        for (row, col), name in zip(layer.data[:, -2:], layer.features["class"], strict=True):
-            label = names.index(name) if name in names else self.label
-            click = Click(math.floor(row + 0.5), math.floor(col + 0.5), label)
-            if click.pixel in whole:
-                found.append(click)
-            else:
-                refused = "That click lies outside the image and was not added"
-        if refused and event.action == "changed":
-            refused = "A click cannot be moved out of the image"
-        elif event.action == "changed":
-            # What was moved onto another click replaces it, be it older or younger.
-            moved = {found[i].pixel for i in event.data_indices}
-            kept = {found[i] for i in event.data_indices}
-            found = [click for click in found if click in kept or click.pixel not in moved]
-        before = self.session.clicks
-        if not (refused and event.action == "changed"):
-            try:
-                self.session.set_clicks(Clicks(tuple(found)), self._title(event.action, found))
-            except DiscaError as error:
-                refused = str(error)
-        if self.session.clicks is before:
-            self._fill(layer, before)  # a refused point must go
-        # napari selects the new point after this event; a selected point would be changed by the
-        # layer's controls, and deleted by its keys.
-        QTimer.singleShot(0, self._deselect)
-        if refused:
-            self._report(refused)
-
-    def _title(self, action: str, clicks: list[Click]) -> str:
-        if action == "added" and clicks:
-            return f"{self.session.classes[clicks[-1].label].name} click"
-        return {"added": "click", "removed": "remove a click", "changed": "move a click"}[action]
-
-    def _deselect(self) -> None:
-        for layer in self.clicks:
-            layer.selected_data = set()
-
-    def _on_session_clicks(self, clicks: Clicks) -> None:
-        for layer in self.clicks:
-            self._fill(layer, clicks)
+    def _on_session_clicks(self, _clicks: Clicks) -> None:
+        self.click_layers.show()
 
     # ------------------------------------------------------------------ painting
 
@@ -341,7 +245,8 @@ class SessionLayers(QObject):
         return self.screen_pixels(_MARKER)
 
     def follow_view(self) -> None:
-        """Tell the session what the user looks at, and keep the clicks readable."""
+        """Tell the session what the user looks at and does, and keep the clicks readable."""
+        self.click_layers.look()
         self.session.viewport.window = self.view()
         size = self._click_size()
         for layer in self.clicks:
@@ -422,7 +327,7 @@ class SessionLayers(QObject):
     def _on_removed(self, event: Any) -> None:
         layer = event.value
         self.maps = {name: kept for name, kept in self.maps.items() if kept is not layer}
-        self.clicks = [kept for kept in self.clicks if kept is not layer]
+        self.click_layers.forget(layer)
         if layer is self.stale:
             self.stale = self._hatch = None  # whoever removes it does not want it
         if self.locked is not None and self.locked.layer is layer:
@@ -439,8 +344,7 @@ class SessionLayers(QObject):
         self.session.painted.disconnect(self._on_painted)
         self.session.clicks_changed.disconnect(self._on_session_clicks)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
-        for layer in self.clicks:
-            layer.events.data.disconnect(self._on_points)
+        self.click_layers.detach()
         if self.locked is not None:
             self.locked.detach()
 
