@@ -22,7 +22,7 @@ from napari_disca.training.mask_codings import (
     greys,
     nearest_colour,
 )
-from napari_disca.training.mask_files import MaskFile, open_mask
+from napari_disca.training.mask_files import MaskFile, Strip, open_mask
 
 #: Masks looked at to tell how a folder is coded.
 _LOOKED_AT = 16
@@ -112,10 +112,11 @@ def look(path: Path) -> Content:
                 coloured = grey is None
                 if grey is not None:
                     _count(values, grey[certain], file)
-            thin = np.s_[::step, ::step]
-            red, green, blue = colours(file, strip)[(slice(None), *thin)].astype(np.int64)
-            packed = (red * 256 + green) * 256 + blue
-            kinds, counts = np.unique(packed[certain[thin]], return_counts=True)
+            # Thinned before colours are made of it: one byte becomes three.
+            rows, cols = np.s_[::step], np.s_[::step]
+            thin = Strip(strip.top, strip.pixels[:, rows, cols], strip.there[rows, cols])
+            red, green, blue = colours(file, thin).astype(np.int64)
+            kinds, counts = _unique(((red * 256 + green) * 256 + blue)[certain[rows, cols]])
             found.update(dict(zip(kinds.tolist(), counts.tolist(), strict=True)))
     packed = np.array(list(found), dtype=np.int64)
     table = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1).astype(np.uint8)
@@ -135,13 +136,23 @@ def _count(values: Counter[float], grey: NDArray[Any], file: MaskFile) -> None:
         grey = grey[~np.isnan(grey)]
     elif file.nodata is not None and not 0 <= file.nodata < IGNORE:
         grey = grey[grey != file.nodata]
-    kinds, counts = np.unique(grey, return_counts=True)
+    kinds, counts = _unique(grey)
     values.update(dict(zip(kinds.astype(float).tolist(), counts.tolist(), strict=True)))
     if len(values) > _VALUES:
         raise DataError(
             f"mask {file.path.name} holds more than {_VALUES} different values; is it a picture "
             "instead of a mask?"
         )
+
+
+def _unique(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Different values and how often each occurs; counting beats sorting where it can be done."""
+    if values.dtype != np.uint8:
+        kinds, counts = np.unique(values, return_counts=True)
+        return kinds, counts
+    counts = np.bincount(values, minlength=256)
+    kinds = np.flatnonzero(counts)
+    return kinds, counts[kinds]
 
 
 def coding_of(paths: Sequence[Path], classes: Sequence[LandClass]) -> Coding:
