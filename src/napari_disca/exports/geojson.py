@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
-
 from napari_disca.core.errors import ClickError
 from napari_disca.exports.placing import Source
+from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.georeference import Frame, crs_name, crs_named
 from napari_disca.storage.jsonfile import JsonError, load_json
 
@@ -78,7 +76,7 @@ def collection_source(collection: Mapping[str, Any]) -> Source:
     name = properties.get("name") if isinstance(properties, dict) else None
     try:
         return Source("crs", crs_named(name if isinstance(name, str) else ""))
-    except (RasterioError, CPLE_BaseError, ValueError) as error:
+    except (*GDAL_ERRORS, ValueError) as error:
         raise ClickError(
             f"has a CRS that is not understood, {shown(member)}; use one with an EPSG code"
         ) from error

@@ -18,15 +18,14 @@ from xml.etree import ElementTree
 import rasterio
 import rasterio.windows
 import tifffile
-from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 
 from napari_disca.core.errors import CardError, ExportError, RasterError, is_unicode
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.exports.labels import ChangingLabels, GrowingLabels, Labels
 from napari_disca.raster import Raster, quiet_opening
+from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.label_pyramid import NO_DATA
 
@@ -139,7 +138,7 @@ def read_legend(path: str | os.PathLike[str]) -> tuple[LandClass, ...]:
             tags, colours = file.tags(), file.colormap(1)
     except ValueError:
         return ()  # no colour table
-    except (RasterioError, CPLE_BaseError) as error:
+    except GDAL_ERRORS as error:
         raise RasterError(f"cannot open {path}: {_line(error)}") from error
     from napari_disca.networks.card import LandClass
 
@@ -163,7 +162,7 @@ def read_made_with(path: str | os.PathLike[str]) -> str:
             overviews = len(file.overviews(1))
         if made_with:
             _check_complete(Path(path), Path(path), overviews)
-    except (RasterioError, CPLE_BaseError, OSError):
+    except (*GDAL_ERRORS, OSError):
         return ""
     return made_with
 
@@ -349,6 +348,6 @@ def _line(error: BaseException) -> str:
 def _gdal_errors(path: Path, image: Path) -> Iterator[None]:
     try:
         yield
-    except (RasterioError, CPLE_BaseError) as error:
+    except GDAL_ERRORS as error:
         reason = _line(error).replace(str(image), str(path)).replace(image.name, path.name)
         raise ExportError(f"cannot write {path}: {reason}") from error

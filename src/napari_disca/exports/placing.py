@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import rasterio.warp
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 
 from napari_disca.core.errors import ClickError
+from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.georeference import Frame
 from napari_disca.raster.resolution import longitude_period
 
@@ -171,7 +170,7 @@ def _converted(
     try:
         found = rasterio.warp.transform(source, target, xs, ys)
         return list(zip(found[0], found[1], strict=True))
-    except (RasterioError, CPLE_BaseError, ValueError) as error:
+    except (*GDAL_ERRORS, ValueError) as error:
         if len(xs) == 1:
             errors.append(error)
             return [(math.inf, math.inf)]

@@ -17,11 +17,10 @@ import numpy as np
 import rasterio
 import tifffile
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
 
 from napari_disca.core.errors import ExportError, RasterError, brief
 from napari_disca.raster import quiet_opening
+from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, parse_json
 
@@ -75,7 +74,7 @@ def write_plain_labels(
                 tifffile.imwrite(
                     temporary, values, photometric="minisblack", metadata={_TAG: about}
                 )
-        except (RasterioError, CPLE_BaseError, ValueError) as error:
+        except (*GDAL_ERRORS, ValueError) as error:
             raise ExportError(f"cannot write {path}: {brief(error)}") from error
     return path
 
@@ -122,7 +121,7 @@ def read_plain_labels(
         description = _about(tags.get("TIFFTAG_IMAGEDESCRIPTION", ""))
         if _TAG in description:
             return np.asarray(tifffile.imread(path)), _about(str(description[_TAG]))
-    except (RasterioError, CPLE_BaseError, tifffile.TiffFileError, ValueError) as error:
+    except (*GDAL_ERRORS, tifffile.TiffFileError, ValueError) as error:
         raise RasterError(f"cannot open {path}: {brief(error)}") from error
     return None
 

@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
-
 from napari_disca.core.errors import ClickError, brief
 from napari_disca.exports import vector_process
 from napari_disca.exports.csv_points import looks_like_csv, read_csv
@@ -31,6 +28,7 @@ from napari_disca.exports.geojson import (
 )
 from napari_disca.exports.placing import Source
 from napari_disca.exports.point import PointFeature
+from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.georeference import crs_named
 from napari_disca.storage.jsonfile import JsonError, parse_json
 
@@ -145,7 +143,7 @@ def _vector(path: Path, kind: str) -> PointFile:
     if isinstance(answer.get("crs"), str) and answer["crs"]:
         try:
             source = Source("crs", crs_named(answer["crs"]))
-        except (RasterioError, CPLE_BaseError, ValueError) as error:
+        except (*GDAL_ERRORS, ValueError) as error:
             raise ClickError(
                 f"has a CRS that is not understood, {shown(answer['crs'])}; use one with an "
                 "EPSG code"

@@ -18,15 +18,15 @@ import rasterio
 import rasterio.windows
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.raster.base import RasterBase, inside
+from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.signature import Signature, signature
 
 #: GDAL's default would let a VRT that came by mail fetch its pixels from the network.
@@ -159,7 +159,7 @@ class GeoRaster(RasterBase):
                 if file is None:
                     file = self._open()
                 yield file
-        except (RasterioError, CPLE_BaseError) as error:
+        except GDAL_ERRORS as error:
             raise RasterError(
                 f"{self._file} is damaged or cut short: {_reason(error)}; get the file again"
             ) from error
@@ -185,7 +185,7 @@ class GeoRaster(RasterBase):
                 # `rasterio.open` takes one driver; the class behind it, a list of allowed ones.
                 # The whole path: GDAL takes "NETCDF:a.tif" for something else than a file.
                 return DatasetReader(os.fspath(self._file.absolute()), driver=_local_drivers())
-        except (RasterioError, CPLE_BaseError, ValueError, TypeError) as error:
+        except (*GDAL_ERRORS, ValueError, TypeError) as error:
             raise GdalError(
                 f"{self._file} cannot be opened as an image: {_reason(error)}; "
                 "expected a GeoTIFF or another raster format"

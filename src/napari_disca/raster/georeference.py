@@ -117,7 +117,7 @@ def crs_named(name: str) -> CRS:
 
     Raises
     ------
-    RasterioError, CPLE_BaseError or ValueError
+    One of `GDAL_ERRORS`, or ValueError
         If there is none of that name.
     """
     match = _CRS_NAME.fullmatch(name.strip())

@@ -10,11 +10,10 @@ import numpy as np
 import pyproj
 from affine import Affine
 from pyproj.exceptions import ProjError
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 
 from napari_disca.raster import Raster
+from napari_disca.raster.gdal_errors import GDAL_ERRORS
 
 #: An image whose pixels are this many times larger or smaller than the network's is resampled.
 _TOLERANCE = 1.25
@@ -106,7 +105,7 @@ def longitude_period(crs: CRS | None) -> float | None:
         if crs is None or not crs.is_geographic:
             return None
         radians = float(crs.units_factor[1])
-    except (RasterioError, CPLE_BaseError, ValueError, TypeError):
+    except (*GDAL_ERRORS, ValueError, TypeError):
         return None
     # 360 itself, not 360 with the rounding error of pi.
     return round(2 * math.pi / radians, 6) if radians > 0 else None

@@ -33,13 +33,11 @@ class Preparation(QObject):
         self._worker.start()
 
     def _layers(self) -> list[Any]:
-        # napari knows which windows are open, but only tells which is in front.
-        from napari._qt.qt_main_window import _QtMainWindow
+        from napari_disca.gui.viewer.windows import open_layers
 
         return [
             layer
-            for window in _QtMainWindow._instances
-            for layer in window._qt_viewer.viewer.layers
+            for layer in open_layers()
             if layer.metadata.get("napari_disca", {}).get("pyramid") is self._pyramid
         ]
 

@@ -98,4 +98,4 @@ class Comparison:
 
 
 def _grid(viewer: Any) -> Any:
-    return getattr(viewer, "canvas", viewer).grid  # napari before 0.9 had no canvas
+    return viewer.canvas.grid

@@ -1,4 +1,4 @@
-"""Camera and size of a view, of any napari version."""
+"""Camera and size of a view."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from typing import Any
 
 
 def camera_of(viewer: Any) -> Any:
-    """Camera of a viewer of any napari version."""
-    return getattr(viewer, "scene", viewer).camera
+    """Camera of a viewer."""
+    return viewer.scene.camera
 
 
 def view_size(viewer: Any) -> tuple[float, float]:
     """Height and width of a view, one of two where there are two, in pixels of the screen."""
-    canvas = getattr(viewer, "canvas", None)
-    if canvas is None:  # napari before 0.9 tells nobody
-        return 600, 800
-    height, width = canvas.viewbox_size(viewer.layers)
+    height, width = viewer.canvas.viewbox_size(viewer.layers)
     return float(height), float(width)

@@ -1,0 +1,16 @@
+"""The one place that asks napari for something it keeps to itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_disca.gui.viewer.windows import open_layers
+
+
+def test_layers_of_all_windows_are_found(make_napari_viewer):
+    first, second = make_napari_viewer(), make_napari_viewer()
+    layers = [
+        viewer.add_image(np.zeros((4, 4)), name=name)
+        for viewer, name in ((first, "one"), (second, "two"))
+    ]
+    assert {id(layer) for layer in layers} <= {id(layer) for layer in open_layers()}
