@@ -89,6 +89,23 @@ class TileBatch(Protocol):
             What to make of its features; its logits by default.
         """
 
+    def corrected_classes(self, source: Source, plain: Tensor) -> Tensor:
+        """Which classes the clicks of each tile correct the map to.
+
+        A click that has the class that the network gives its pixel without any click confirms
+        the map; every other one corrects it.
+
+        Parameters
+        ----------
+        source : Source
+        plain : (B, classes, h, w) tensor
+            Its logits without clicks.
+
+        Returns
+        -------
+        (B, classes) tensor of bool
+        """
+
 
 class AnswerComposer(Protocol):
     """How the answer of a run is composed for some tiles."""
@@ -110,6 +127,30 @@ def logits_of(network: Network, features: Features, box: Window) -> tuple[Tensor
     return (network.decode_window(features, box),)
 
 
+#: How far below the network's first choice a class stays that no click corrects the map to.
+_BELOW = 0.5
+
+
+def guided_logits(tiles: TileBatch, source: Source) -> Tensor:
+    """What a network says of tiles with clicks.
+
+    Where its architecture says so (`Network.clicks_only_correct`), clicks change the map to no
+    other classes than those that somebody clicked where the map was wrong. So a click that confirms
+    the map changes nothing, however far it would be felt.
+    """
+    guided = tiles.ask(source, guided=True)[0]
+    if not (isinstance(source.network, Network) and source.network.clicks_only_correct):
+        return guided
+    plain = tiles.ask(source, guided=False)[0]
+    corrected = tiles.corrected_classes(source, plain)
+    first = plain.argmax(dim=1, keepdim=True)
+    may_win = corrected[:, :, None, None].expand_as(guided).clone().scatter_(1, first, True)
+    most = guided.gather(1, first) - _BELOW
+    limited = torch.where(may_win, guided, torch.minimum(guided, most))
+    none = ~corrected.any(dim=1)[:, None, None, None]
+    return torch.where(none, plain, limited)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkAnswer:
     """One network reads the image and the clicks."""
@@ -119,7 +160,9 @@ class NetworkAnswer:
 
     def compose(self, tiles: TileBatch) -> Answer:
         """See `AnswerComposer`."""
-        return Answer(tiles.ask(self.plain, guided=tiles.clicked)[0])
+        if tiles.clicked:
+            return Answer(guided_logits(tiles, self.plain))
+        return Answer(tiles.ask(self.plain, guided=False)[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +201,7 @@ class ClicksByPretrained:
         """
         if not tiles.clicked:
             return Answer(*tiles.ask(self.plain, guided=False, decode=self._decode))
-        guided = tiles.ask(self.pretrained, guided=True)[0].float()
+        guided = guided_logits(tiles, self.pretrained).float()
         unguided = tiles.ask(self.pretrained, guided=False)[0].float()
         felt = (guided - unguided).abs().amax(dim=1, keepdim=True)
         fully = (felt / _FELT).clamp(max=1.0)

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_disca.core.tiling import Window
-from napari_disca.inference.composition import Answer, Source, TileBatch
+from napari_disca.inference.composition import Answer, Source, TileBatch, guided_logits
 from napari_disca.networks import Features, Network
 
 
@@ -174,7 +174,7 @@ class CorrectedAnswer:
         """See `AnswerComposer`."""
         logits, change = tiles.ask(self.plain, guided=False, decode=self._decode)
         if tiles.clicked:
-            logits = tiles.ask(self.pretrained, guided=True)[0]
+            logits = guided_logits(tiles, self.pretrained)
         return Answer(logits.float() + change)
 
     def _decode(self, network: Network, features: Features, box: Window) -> tuple[Tensor, ...]:

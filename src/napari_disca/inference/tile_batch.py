@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,6 +24,10 @@ from napari_disca.inference.tiles import Pixels
 from napari_disca.networks import Features, Network
 from napari_disca.networks.compute import Compute
 
+#: Pixels whose class is remembered.
+_SEEN = 4096
+#: Side of the window around a click in which a network is asked for its class.
+_AROUND = 256
 #: A tile, and the clicks that reach into it.
 Asked: TypeAlias = tuple[Pixels, Clicks]
 
@@ -40,12 +45,17 @@ class Tools:
     logits : FeatureCache or None
         Where what networks say of tiles with clicks is kept, for sources that have a name. The
         next click in a tile asks some of them again, and so does a second map.
+    seen : LRUCache
+        Class of single pixels by network, as `Batch.corrected_classes` asks for it.
     """
 
     inputs: NetworkView
     networks: PreparedNetworks = field(default_factory=PreparedNetworks)
     features: FeatureCache | None = None
     logits: FeatureCache | None = None
+    seen: LRUCache[tuple[int, str, int, int], int] = field(
+        default_factory=lambda: LRUCache(_SEEN), repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,42 @@ class Batch:
         else:
             found = self._kept_features(source, cache)
         return network.with_clicks(found, self._guidance, self.box) if guided else found
+
+    def corrected_classes(self, source: Source, plain: Tensor) -> Tensor:
+        """Which classes the clicks of each tile correct the map to; see `TileBatch`.
+
+        A click beside the wanted part of a tile is asked about in a window of its own, the same
+        for all tiles that it reaches into.
+        """
+        corrected = torch.zeros(plain.shape[:2], dtype=torch.bool)
+        best = plain.argmax(dim=1).cpu()
+        for i, (pixels, clicks) in enumerate(self.asked):
+            box = self.box.placed_in(pixels.tile.read)
+            for click in clicks:
+                if click.pixel in box:
+                    said = int(best[i, click.row - box.top, click.col - box.left])
+                else:
+                    said = self._class_at(source, click.pixel)
+                if said != click.label:
+                    corrected[i, click.label] = True
+        return corrected.to(plain.device)
+
+    def _class_at(self, source: Source, pixel: tuple[int, int]) -> int:
+        """What a network says of a pixel without clicks, seen in a window around it."""
+        key = id(source.network), source.name, *pixel
+        known = self.tools.seen.get(key)
+        if known is None:
+            inputs = self.tools.inputs
+            window = Window(pixel[0] - _AROUND // 2, pixel[1] - _AROUND // 2, _AROUND, _AROUND)
+            window = window & Window.whole(inputs.shape)
+            image = torch.from_numpy(inputs.read(window))[None].to(
+                self.compute.device, memory_format=torch.channels_last
+            )
+            network = self.tools.networks.get(source.network, self.compute)
+            at = Window(pixel[0] - window.top, pixel[1] - window.left, 1, 1)
+            logits = network.decode_window(network.features(image, None, at), at)
+            known = self.tools.seen[key] = int(logits[0, :, 0, 0].argmax())
+        return known
 
     def _remembered(self, source: Source, guided: bool, decode: Decode) -> tuple[Tensor, ...]:
         """What a network says of tiles with clicks, found again where all of them are known."""

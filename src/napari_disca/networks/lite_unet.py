@@ -147,6 +147,7 @@ class LiteUNet(Network):
 
     encoder_modules = ("stem", "blocks")
     encoder_is_frozen = True
+    clicks_only_correct = True
     #: ``(255 x - 127) / 128``, as the encoder was pretrained.
     statistics: ClassVar[tuple[float, float]] = (127 / 255, 128 / 255)
 

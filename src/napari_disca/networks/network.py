@@ -38,6 +38,10 @@ class Network(nn.Module):
     #: Whether the encoder never learns and never sees clicks: then `guided` adds clicks to what
     #: `encode_clickless` gave, and an image is encoded once, whatever is clicked or learned.
     encoder_is_frozen: ClassVar[bool] = False
+    #: Whether clicks may change a map only to classes that were clicked where it was wrong. Without
+    #: clicks an image is then looked at once more in tiles that have some; with a frozen encoder
+    #: that costs the decoder alone.
+    clicks_only_correct: ClassVar[bool] = False
     #: Mean and standard deviation of each scaled band that the architecture asks for, because its
     #: encoder was trained with them elsewhere; None: those of the training images.
     statistics: ClassVar[tuple[float, float] | None] = None
