@@ -38,7 +38,7 @@ from napari_disca.inference.tiles import Pixels, read_pixels, tiling_for
 from napari_disca.networks import Network
 from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.networks.compute import Compute
-from napari_disca.raster import Raster, fingerprint, quiet_opening
+from napari_disca.raster import Raster, file_fingerprint, quiet_opening
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
 from napari_disca.session.history import AdaptationRun
 from napari_disca.session.weights import WeightsCache
@@ -131,7 +131,7 @@ class MapStream:
         """
         inputs = self.inputs
         facts = (
-            fingerprint(inputs.raster),
+            file_fingerprint(inputs.raster),
             _written(inputs.raster.path),
             network_fingerprint(self.network),
             self.learned,

@@ -333,6 +333,10 @@ class ReplayOptions:
         default=None,
         metavar="LINE",
     )
+    other_image: bool = flag(
+        "take the work over to an image with other pixels, for instance a later one of the place",
+        default=False,
+    )
     learn_again: bool = flag(
         "run the recipes again instead of taking what they learned from the cache", default=False
     )

@@ -11,6 +11,7 @@ from napari_disca.cli.outputs import checked, spare_sources
 from napari_disca.core.errors import JournalError
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
+from napari_disca.session.image_check import said_of_place
 from napari_disca.session.journal import DamagedLineError, Record, read_journal
 from napari_disca.session.restore import compute_of, network_of, restored
 
@@ -29,8 +30,15 @@ def replay(options: ReplayOptions) -> int:
         with open_raster(options.image) as raster:
             spare_sources(output, options.image)
             session = restored(
-                record, raster, network, compute=compute, cache=not options.learn_again
+                record,
+                raster,
+                network,
+                compute=compute,
+                cache=not options.learn_again,
+                other_image=options.other_image,
             )
+            if changed := said_of_place(record, raster):
+                note(changed)
             session.troubled.connect(note)
             describe(session)
             run_job(session.refresh((options.map,)), session.handle)

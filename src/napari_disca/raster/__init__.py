@@ -8,10 +8,11 @@ conventions other than integer ``(row, col)`` pixel indices.
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
 from napari_disca.raster.files import GeoRaster, quiet_opening
+from napari_disca.raster.identity import file_fingerprint, fingerprint
 from napari_disca.raster.opening import open_raster
 from napari_disca.raster.probe import end as end_probe
 from napari_disca.raster.probe import examine, warm
-from napari_disca.raster.summary import default_bands, fingerprint, sample
+from napari_disca.raster.summary import default_bands, sample
 
 __all__ = [
     "ArrayRaster",
@@ -20,6 +21,7 @@ __all__ = [
     "default_bands",
     "end_probe",
     "examine",
+    "file_fingerprint",
     "fingerprint",
     "open_raster",
     "quiet_opening",

@@ -8,7 +8,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.raster.base import RasterBase, inside
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
+from napari_disca.raster.identity import fingerprint, known_fingerprint
 from napari_disca.raster.signature import Signature, signature
 
 #: GDAL's default would let a VRT that came by mail fetch its pixels from the network.
@@ -174,10 +175,18 @@ class GeoRaster(RasterBase):
 
     def _refuse_changed(self) -> None:
         """Refuse to mix the pixels of two files that had the same name."""
-        if _signed(self._file) != self._signature:
-            raise RasterError(
-                f"{self._file} has changed on the disk since it was opened; open it again"
-            )
+        if (now := _signed(self._file)) == self._signature:
+            return
+        # Touched, tagged, given overviews or compressed anew, it still is the same image.
+        with suppress(RasterError), GeoRaster(self._file, self._cache) as again:
+            if known_fingerprint(self) == fingerprint(again):
+                while self._idle:
+                    self._idle.pop().close()
+                self._signature = now
+                return
+        raise RasterError(
+            f"{self._file} has changed on the disk since it was opened; open it again"
+        )
 
     def _open(self) -> Any:
         try:

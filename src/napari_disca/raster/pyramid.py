@@ -23,7 +23,7 @@ from numpy.typing import DTypeLike, NDArray
 from napari_disca.core.errors import DiscaError, RasterError
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
-from napari_disca.raster import Raster, default_bands, fingerprint, sample
+from napari_disca.raster import Raster, default_bands, file_fingerprint, sample
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import parse_json
 
@@ -302,7 +302,7 @@ class ImagePyramid:
         """Take the stored levels from the cache, or start with black ones."""
         stored = [*self._stored, self._coarsest]
         bands = "-".join(map(str, self.bands))
-        self._key = f"{fingerprint(self.raster)}-{bands}"
+        self._key = f"{file_fingerprint(self.raster)}-{bands}"
         kept = self._cache.get(self._key, [(level.shape, self.dtype) for level in stored])
         self.complete = kept is not None
         if kept is None:

@@ -1,8 +1,7 @@
-"""What stands for a whole image: its bands, a sample of its pixels, its fingerprint."""
+"""What stands for a whole image: its bands and a sample of its pixels."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,7 +62,7 @@ def sample(
     """
     if raster.shape[0] * raster.shape[1] <= 16 << 20:
         return raster.overview(max_side, bands)
-    windows = _lattice(raster.shape, 8, 128)
+    windows = lattice(raster.shape, 8, 128)
     valid = np.concatenate([raster.valid(window).ravel() for window in windows])
     if valid.mean() < 0.01:
         return raster.overview(max_side, bands)
@@ -71,37 +70,9 @@ def sample(
     return np.concatenate(pixels, axis=1)[:, None], valid[None]
 
 
-def _lattice(shape: tuple[int, int], count: int, side: int) -> list[Window]:
+def lattice(shape: tuple[int, int], count: int, side: int) -> list[Window]:
     """At most `count` x `count` small windows, evenly spread."""
     height, width = min(side, shape[0]), min(side, shape[1])
     tops = sorted({round(k * (shape[0] - height) / (count - 1)) for k in range(count)})
     lefts = sorted({round(k * (shape[1] - width) / (count - 1)) for k in range(count)})
     return [Window(top, left, height, width) for top in tops for left in lefts]
-
-
-def fingerprint(raster: Raster) -> str:
-    """Name of an image's content, the same after a copy or a renaming.
-
-    From the file's size, the grid, the georeference and a few windows of pixels; it does not
-    read a large file as a whole, so a change elsewhere that keeps the size can escape it.
-
-    Raises
-    ------
-    RasterError
-        If the file is damaged.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    size = raster.path.stat().st_size if raster.path is not None else 0
-    crs = raster.crs.to_wkt() if raster.crs is not None else ""
-    facts = (
-        size,
-        raster.shape,
-        raster.count,
-        str(raster.dtype),
-        crs,
-        tuple(raster.transform or ()),
-    )
-    digest.update(repr(facts).encode())
-    for window in _lattice(raster.shape, 4, 64):
-        digest.update(np.ascontiguousarray(raster.read(window)).tobytes())
-    return digest.hexdigest()

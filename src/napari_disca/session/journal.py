@@ -24,7 +24,7 @@ import platform
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,7 +33,7 @@ import filelock
 import platformdirs
 
 from napari_disca.core.errors import DiscaError, JournalError
-from napari_disca.raster import Raster, fingerprint
+from napari_disca.raster import Raster, file_fingerprint, fingerprint
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.disk_sync import DiskSync
 
@@ -66,6 +66,9 @@ class Header:
         On which the map is the same, pixel for pixel.
     version, made : str
         Of this program; the time, as ISO 8601.
+    image_facts : mapping
+        What names the changes of an image (`raster.identity.image_facts`); empty in journals of
+        version 0.1.0.
     """
 
     image: str
@@ -82,6 +85,7 @@ class Header:
     threads: int
     version: str
     made: str
+    image_facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, Any]:
         """Header as the first line of a journal."""
@@ -101,20 +105,23 @@ class Header:
         if line["format"] > _FORMAT:
             raise JournalError("was written by a later version of napari-disca; update this one")
         given: dict[str, Any] = {}
-        for field in fields(cls):
-            value = line.get(field.name)
-            if field.name in ("classes", "bands"):
-                kind = str if field.name == "classes" else int
+        for entry in fields(cls):
+            value = line.get(entry.name)
+            if entry.name == "image_facts":
+                given[entry.name] = value if isinstance(value, dict) else {}
+                continue
+            if entry.name in ("classes", "bands"):
+                kind = str if entry.name == "classes" else int
                 good = isinstance(value, list) and all(type(part) is kind for part in value)
                 value = tuple(value) if good else None  # type: ignore[arg-type]
-            elif field.type == "float":
+            elif entry.type == "float":
                 good = type(value) in (int, float) and 0 < float(value) < math.inf  # type: ignore[arg-type]
                 value = float(value) if good else None  # type: ignore[arg-type]
             else:
-                good = type(value) is (int if field.type == "int" else str)
+                good = type(value) is (int if entry.type == "int" else str)
             if not good:
-                raise JournalError(f"has no valid {field.name!r} in its first line")
-            given[field.name] = value
+                raise JournalError(f"has no valid {entry.name!r} in its first line")
+            given[entry.name] = value
         return cls(**given)
 
 
@@ -349,6 +356,16 @@ class Journal:
             raise
         return journal, record
 
+    def begin_again(self, header: Header) -> None:
+        """Go on under another header: when the next event comes, the file is set aside as it is."""
+        _, _, events = bytes(self._text).partition(b"\n")
+        self.header = header
+        self._text = bytearray(_encoded(header.to_json()) + events)
+        self._let_go()
+        self._displace, self._size, self._quiet = True, 0, len(self._text)
+        with self._lock:
+            self._safe = 0
+
     def append(self, event: Mapping[str, Any]) -> str:
         """Write an event; `wait` waits until it is on disk, and nobody has to.
 
@@ -536,6 +553,12 @@ def journal_places(raster: Raster) -> tuple[Path, ...]:
     return raster.path.with_name(raster.path.name + _SUFFIX), own
 
 
+def _earlier_places(raster: Raster) -> tuple[Path, ...]:
+    """Where version 0.1.0 kept the journal of an image that lies where nothing can be written."""
+    folder = Path(platformdirs.user_data_dir("napari-disca", appauthor=False)) / "journals"
+    return (folder / f"{file_fingerprint(raster)}{_SUFFIX}",)
+
+
 def find_journals(raster: Raster) -> list[Path]:
     """Journals of an image, the latest first.
 
@@ -545,7 +568,7 @@ def find_journals(raster: Raster) -> list[Path]:
         If the image is damaged.
     """
     found = []
-    for place in journal_places(raster):
+    for place in (*journal_places(raster), *_earlier_places(raster)):
         stem = glob.escape(place.name.removesuffix(".jsonl"))
         for path in (place, *place.parent.glob(f"{stem}.*.jsonl")):
             # A session that was killed in its first line has left nothing.

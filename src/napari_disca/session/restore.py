@@ -8,6 +8,7 @@ learned again by the first job that needs them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from napari_disca.networks import DeltaCache, Network, bundled_weights, fingerpr
 from napari_disca.networks.compute import Compute, DeviceName, Precision
 from napari_disca.raster import Raster
 from napari_disca.raster import fingerprint as image_fingerprint
+from napari_disca.raster.identity import image_facts
 from napari_disca.session.actions import ACTIONS, Adopt
+from napari_disca.session.image_check import check_image, is_image_of
 from napari_disca.session.journal import (
     DamagedLineError,
     Header,
@@ -51,6 +54,7 @@ def header_of(session: Session, network_file: str) -> Header:
     return Header(
         image=image_fingerprint(session.raster),
         image_name=session.raster.name,
+        image_facts=image_facts(session.raster),
         network=session.weights,
         network_name=inputs.card.name,
         network_file=network_file
@@ -133,6 +137,7 @@ def restored(
     *,
     compute: Compute | None = None,
     cache: bool = True,
+    other_image: bool = False,
 ) -> Session:
     """Session as its journal tells; its maps are drawn by `Session.refine`.
 
@@ -147,20 +152,20 @@ def restored(
         By default as then, or the best there is where that device is not there.
     cache : bool
         Whether learned weights may come from the cache; else they are learned again.
+    other_image : bool
+        The user knows that the image has other pixels, and takes the work over to it.
 
     Raises
     ------
     DamagedLineError
         If an event makes no sense; what is before it may.
+    OtherImageError
+        If it is another image, and `other_image` does not say that this is meant.
     JournalError
-        If it is another image or network.
+        If it is another network, or an image of another size.
     """
     header = record.header
-    if image_fingerprint(raster) != header.image:
-        raise JournalError(
-            f"{record.path.name} was written for another image, {header.image_name!r}, or that "
-            f"has changed since; {raster.name} has other pixels"
-        )
+    check_image(record, raster, other_image=other_image)
     _check_network(header, network)
     session = Session(
         raster,
@@ -196,6 +201,7 @@ def resume(
     *,
     compute: Compute | None = None,
     before: int | None = None,
+    other_image: bool = False,
 ) -> Session:
     """Go on with a session and its journal.
 
@@ -208,20 +214,34 @@ def resume(
         As for `restored`.
     before : int, optional
         Number of a damaged line; see `Journal.resume`.
+    other_image : bool
+        As for `restored`. The journal goes on as one of this image; the other one's is set aside
+        when the first event comes.
 
     Raises
     ------
     DamagedLineError
         If a line is damaged, or makes no sense.
+    OtherImageError
+        If it is another image, and `other_image` does not say that this is meant.
     JournalError
-        If the journal is open elsewhere, or of another image or network.
+        If the journal is open elsewhere, or of another network.
     """
     try:
         journal, record = Journal.resume(path, before)
     except OSError as error:
         raise JournalError(f"{path} cannot be written: {error.strerror or error}") from error
     try:
-        session = restored(record, raster, network, compute=compute)
+        session = restored(record, raster, network, compute=compute, other_image=other_image)
+        if not is_image_of(record.header, raster):
+            journal.begin_again(
+                replace(
+                    record.header,
+                    image=image_fingerprint(raster),
+                    image_name=raster.name,
+                    image_facts=image_facts(raster),
+                )
+            )
     except BaseException:
         journal.close()
         raise
@@ -236,6 +256,7 @@ def replay(
     *,
     compute: Compute | None = None,
     cache: bool = True,
+    other_image: bool = False,
 ) -> Session:
     """Session of a journal that goes on being written elsewhere, or not at all.
 
@@ -244,7 +265,9 @@ def replay(
     JournalError
         If the journal is damaged, or of another image or network.
     """
-    return restored(read_journal(path), raster, network, compute=compute, cache=cache)
+    return restored(
+        read_journal(path), raster, network, compute=compute, cache=cache, other_image=other_image
+    )
 
 
 def compute_of(header: Header) -> Compute:

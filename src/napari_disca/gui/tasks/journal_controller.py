@@ -16,6 +16,7 @@ from napari_disca.gui.tasks.opening import Resumed
 from napari_disca.networks import Network, fingerprint, load_network, needs_consent
 from napari_disca.raster import Raster
 from napari_disca.session import restore
+from napari_disca.session.image_check import OtherImageError, said_of_place
 from napari_disca.session.journal import (
     DamagedLineError,
     Record,
@@ -45,6 +46,8 @@ class JournalController(QObject):
         self._left: set[Path] = set()
         #: Damaged journals, and the line up to which they can be gone on with.
         self._damaged: dict[Path, int] = {}
+        #: Journals of other pixels, which are taken over if the user wants that.
+        self._others: set[Path] = set()
         offer.accepted.connect(self.wanted)
         offer.declined.connect(self._decline)
 
@@ -52,6 +55,7 @@ class JournalController(QObject):
         """Offer to go on if the image has a journal; None withdraws the offer."""
         self._offer.withdraw()
         self._damaged.clear()
+        self._others.clear()
         if raster is None:
             return
         try:
@@ -130,19 +134,28 @@ class JournalController(QObject):
             record = read_journal(path, before)
             allowed = _allowed(record, weights, agreed)
             if holder(path):
+                others = path in self._others
                 path, before = copied(path, before), None
+                self._others |= {path} if others else set()
                 show_info(f"What you do here is kept in {path.name}")
         except DiscaError as error:
             self.failed(path, raster, error)
             return None
         self._offer.withdraw()
-        return _resumed(path, before, raster, record, weights, allowed)
+        if changed := said_of_place(record, raster):
+            show_info(changed)
+        return _resumed(path, before, raster, record, weights, allowed, path in self._others)
 
     def failed(self, path: Path, raster: Raster, error: DiscaError) -> None:
         """Tell why a journal could not be gone on with, and offer what there is."""
         if isinstance(error, DamagedLineError):
             said = self._until(path, error)
             self._offer.make(said, path if path in self._damaged else None, "Continue")
+        elif isinstance(error, OtherImageError):
+            said = str(error).partition("; open that image")[0]
+            text = f"{said[:1].upper()}{said[1:]}. Take the work over to this image all the same?"
+            self._others.add(path)
+            self._offer.make(text, path, "Take over")
         else:
             show_error(str(error))
             self.look(raster)
@@ -199,9 +212,11 @@ def _resumed(
     record: Record,
     weights: str,
     allowed: Mapping[str, bool],
+    other_image: bool,
 ) -> Job[Resumed]:
     network, weights = _network(record, weights, allowed)
-    return Resumed(restore.resume(path, raster, network, before=before), weights)
+    session = restore.resume(path, raster, network, before=before, other_image=other_image)
+    return Resumed(session, weights)
     yield
 
 
