@@ -10,68 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import typer
-
 from napari_disca.cli.flags import About, FieldsOf, argument, fields_of, flag
+from napari_disca.cli.values import parse_bands, parse_factor, parse_option, parse_seed
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 #: Network pixels per image pixel; ``"auto"`` forgets what was remembered for the image.
 Factor: TypeAlias = "float | Literal['auto'] | None"
-
-
-# ---------------------------------------------------------------- from text to values
-
-
-def parse_factor(text: str) -> float | str:
-    """Parse a number or ``auto``."""
-    if text == "auto":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither a number nor 'auto'") from None
-
-
-def parse_seed(text: str) -> int:
-    """Parse a number that every generator takes."""
-    # What takes a seed needs torch anyway.
-    from napari_disca.recipes import checked_seed
-
-    try:
-        return checked_seed(int(text))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no whole number from 0 to 2^63 - 1") from None
-
-
-def parse_bands(text: str) -> tuple[int, ...]:
-    """Parse ``1,2,3``."""
-    try:
-        chosen = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        chosen = ()
-    if not chosen or min(chosen) < 1:
-        raise typer.BadParameter(f"{text!r} is no list of bands like 1,2,3")
-    return chosen
-
-
-def parse_option(text: str) -> tuple[str, str | int | float | bool]:
-    """Parse ``NAME=VALUE``, where the value may be a number, ``true`` or ``false``."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise typer.BadParameter(f"{text!r} is not like encoder=resnet34")
-    return name.strip(), _value(value.strip())
-
-
-def _value(text: str) -> str | int | float | bool:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 # ---------------------------------------------------------------- what several commands share

@@ -1,0 +1,157 @@
+"""What docs/architecture.md says of the code, and how large its pieces may be."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "napari_disca"
+DOCUMENT = ROOT / "docs" / "architecture.md"
+
+
+def _sections() -> dict[str, str]:
+    parts = re.split(r"^## (.+)$", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+WALKS = {
+    title: re.findall(r"^\d+\. `([\w.]+)`", text, flags=re.MULTILINE)
+    for title, text in _sections().items()
+    if re.search(r"^1\. ", text, flags=re.MULTILINE)
+}
+
+
+@cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _exists(dotted: str) -> bool:
+    """Whether a name is defined, without importing Qt or torch for it."""
+    parts = dotted.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        file = PACKAGE.joinpath(*parts[:length]).with_suffix(".py")
+        if not file.is_file():
+            continue
+        body: list[ast.stmt] = _tree(file).body
+        for name in parts[length:]:
+            found = [
+                node
+                for node in body
+                if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name
+            ]
+            if not found:
+                return False
+            body = found[0].body
+        return True
+    return False
+
+
+def test_there_are_three_walks_of_at_most_nine_steps():
+    assert len(WALKS) == 3
+    assert all(4 <= len(steps) <= 9 for steps in WALKS.values())
+
+
+@pytest.mark.parametrize("name", sorted({step for steps in WALKS.values() for step in steps}))
+def test_what_a_walk_names_exists(name):
+    assert _exists(name), f"docs/architecture.md names {name}, which is not in the code"
+
+
+def test_a_name_that_is_gone_is_found():
+    assert not _exists("session.session.Session.gone")
+    assert not _exists("session.gone.Session")
+
+
+def test_every_folder_is_in_the_table_and_in_the_picture():
+    folders = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()}
+    sections = _sections()
+    assert set(re.findall(r"^\| `(\w+)` \|", sections["The folders"], re.MULTILINE)) == folders
+    assert all(re.search(rf"\b{name}\b", sections["The picture"]) for name in folders)
+
+
+def test_the_picture_is_the_order_of_the_contract():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (layers,) = (
+        contract["layers"]
+        for contract in config["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+    )
+    picture = _sections()["The picture"]
+    order = [[name.strip() for name in layer.split("|")] for layer in layers]
+    places = [min(re.search(rf"\b{name}\b", picture).start() for name in layer) for layer in order]
+    assert places == sorted(places)
+    assert len(order) <= 15
+
+
+# ---------------------------------------------------------------- sizes
+
+MODULE, CLASS, FUNCTION = 400, 300, 60
+
+#: What is larger, how large it may be, and why. An entry goes when its piece has become small.
+LARGER: dict[str, tuple[int, str]] = {
+    # Modules.
+    "batch/cluster.py": (600, "tasks, retries and the state on disk of one Dask run"),
+    "batch/streaming.py": (430, "one stream: reading ahead, full batches, rows in order"),
+    "gui/panels/widget.py": (600, "layout and opening; is to be divided"),
+    "gui/tasks/control.py": (560, "queue and controller; is to be divided"),
+    "session/journal.py": (640, "writing, reading and locking of one format; is to be divided"),
+    "annotations/clicks.py": (430, "clicks and how they are drawn, with the paper's variants"),
+    "inference/network_view.py": (430, "bands, scaling and resampling are one view of an image"),
+    "raster/pyramid.py": (430, "levels and the cache that they share"),
+    "recipes/function_space.py": (430, "one recipe, which is one file"),
+    "session/ripple.py": (430, "regions of a change, and the verdicts on them"),
+    # Classes.
+    "gui/panels/widget.py:DiscaWidget": (560, "is to be divided into layout and opening"),
+    "gui/tasks/control.py:Control": (510, "is to be divided into a queue and a controller"),
+    "gui/viewer/layers.py:SessionLayers": (330, "all layers of a session"),
+    "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),
+    # Functions.
+    "gui/panels/refine_panel.py:RefinePanel.__init__": (85, "a list of widgets"),
+    "gui/panels/widget.py:DiscaWidget.__init__": (85, "a list of connections"),
+    "inference/crops.py:cut": (65, "its docstring is half of it"),
+    "recipes/automatic.py:Automatic.adapt": (70, "the halves of the clicks, one after the other"),
+    "recipes/disca.py:Disca.adapt": (110, "the paper's loop, to be read from top to bottom"),
+    "scenes/homes.py:house": (75, "draws one house, part after part"),
+    "scenes/homes.py:compound": (85, "draws one compound, part after part"),
+    "session/restore.py:restored": (65, "one step of a journal after the other"),
+}
+
+
+def _sizes() -> dict[str, tuple[int, int]]:
+    """Lines of every module, class and function, and how many it may have."""
+    found: dict[str, tuple[int, int]] = {}
+
+    def look(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                most = CLASS if isinstance(node, ast.ClassDef) else FUNCTION
+                found[prefix + node.name] = (node.end_lineno - node.lineno + 1, most)
+                look(node.body, f"{prefix}{node.name}.")
+
+    for file in sorted(PACKAGE.rglob("*.py")):
+        name = file.relative_to(PACKAGE).as_posix()
+        found[name] = (len(file.read_text(encoding="utf-8").splitlines()), MODULE)
+        look(_tree(file).body, f"{name}:")
+    return found
+
+
+def test_pieces_are_small_enough_to_read():
+    large = [
+        f"{name} has {lines} lines; {LARGER.get(name, (most,))[0]} are the most"
+        for name, (lines, most) in _sizes().items()
+        if lines > LARGER.get(name, (most,))[0]
+    ]
+    assert not large, "\n".join(large)
+
+
+def test_exceptions_name_what_is_there():
+    sizes = _sizes()
+    assert not [name for name in LARGER if name not in sizes]
+    assert all(reason for _, reason in LARGER.values())
