@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from builders import make_network
 
+from builders import make_network
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.networks import build_network
