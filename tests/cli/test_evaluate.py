@@ -111,5 +111,25 @@ def test_a_mistake_is_one_line_and_2(run, files, tmp_path, name):
     arguments = [part.format(**names) for part in given.split(" ")]
     result = run("evaluate", *arguments, "--weights", files.weights)
     assert (result.code, result.out) == (2, "")
-    assert len(result.error_lines) == 1, result.err
-    assert word in result.err
+    # What was understood of images and masks may stand before it.
+    mistakes = [line for line in result.error_lines if line.startswith("napari-disca: ")]
+    assert len(mistakes) == 1, result.err
+    assert word in mistakes[0]
+
+
+def test_images_without_a_mask_are_named_before_hours_are_spent(run, files, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    (masks / "north.tif").write_bytes((Path(files.masks) / "north.tif").read_bytes())
+    result = run(
+        *("evaluate", "--images", files.images, "--masks", masks, "--weights", files.weights),
+        *("--recipe", "disir", "--clicks", "1", "--crop", "64", "--max-images", "1"),
+    )
+    assert result.code == 0, result.err
+    first, second, third, fourth, *_ = result.error_lines
+    assert first == (
+        "1 of 2 images have a mask; left out for want of a mask of the same name: south.tif"
+    )
+    assert second == "images: 1 part of 64 x 64 pixels of 1 image of 150 x 200 pixels"
+    assert third.startswith("masks: ")
+    assert fourth.startswith("classes: 0 building ")

@@ -50,10 +50,12 @@ def pairs_of(options: FolderOptions) -> tuple[Sequence[Pair], Sequence[Pair]]:
         If a folder holds no pairs, or no name contains what was asked for.
     """
     pairing = paired(options.images, options.masks)
-    note(pairing.describe())
     found = pairing.pairs
     if options.only:
         found = [p for p in found if any(text in p.name for text in options.only)]
         if not found:
             raise DataError(f"no image's name contains {' or '.join(options.only)}")
-    return hold_out(found, options.hold_out)
+    chosen = hold_out(found, options.hold_out)
+    if pairing.lone_images or pairing.lone_masks:
+        note(pairing.describe())
+    return chosen

@@ -137,15 +137,19 @@ def chosen_items(
         )
     if settings.crop is not None:
         items = _chosen(items, settings)
-    what = f"{len(found)} images of {spanned(shapes)}"
+    what = f"{_count(len(found), 'image')} of {spanned(shapes)}"
     if settings.crop is not None:
-        what = f"{len(items)} parts of {settings.crop} x {settings.crop} pixels of {what}"
+        what = f"{_count(len(items), 'part')} of {settings.crop} x {settings.crop} pixels of {what}"
     names = [classes.name(i) or "no class" for i in range(classes.size)]
     return items, [
         f"images: {what}",
         f"masks: {masks.describe()}",
         f"classes: {shares(counts, names)}",
     ]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _chosen(
