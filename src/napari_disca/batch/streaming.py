@@ -137,6 +137,7 @@ class MapStream:
             self.learned,
             inputs.bands,
             float(inputs.factor),
+            (inputs.scale.low, inputs.scale.high, inputs.scale.fill),
             str(self.compute.dtype),
             (self.runs[0][0].read.shape, len(tiling_for(inputs))),
             tuple((click.row, click.col, click.label) for click in self.clicks),
@@ -290,7 +291,7 @@ class _HeldRaster:
         self._window = window
         self._bands = bands
         self._pixels = raster.read(window, bands)
-        self._valid = raster.valid(window)
+        self._valid = raster.valid(window, bands)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raster, name)
@@ -301,9 +302,9 @@ class _HeldRaster:
         held = self._pixels[(slice(None), *window.relative_to(self._window).slices)]
         return held[[self._bands.index(band) for band in bands]]
 
-    def valid(self, window: Window) -> NDArray[np.bool_]:
-        if window & self._window != window:
-            return self._raster.valid(window)
+    def valid(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
+        if bands is None or window & self._window != window or {*bands} != {*self._bands}:
+            return self._raster.valid(window, bands)
         return self._valid[window.relative_to(self._window).slices]
 
 

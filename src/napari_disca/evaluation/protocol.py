@@ -19,6 +19,7 @@ from napari_disca.evaluation.class_map import ClassMap
 from napari_disca.evaluation.metrics import collateral, confusion, iou, mean_iou, share_right
 from napari_disca.evaluation.records import Record
 from napari_disca.evaluation.settings import Settings
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predictor
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
@@ -73,7 +74,7 @@ def evaluate_image(
         compute=compute,
         seed=settings.seed,
     )
-    measured = _Image(session, _known(reference, raster), classes, settings)
+    measured = _Image(session, _known(reference, session.inputs), classes, settings)
     with closing(session.predict()) as job:
         for event in job:
             session.handle(event)
@@ -104,12 +105,13 @@ def chosen_recipes(recipes: Sequence[str] | Mapping[str, Recipe]) -> dict[str, R
     return {name: RECIPES[name] for name in recipes}
 
 
-def _known(reference: NDArray[np.uint8], raster: Raster) -> NDArray[np.uint8]:
+def _known(reference: NDArray[np.uint8], inputs: NetworkView) -> NDArray[np.uint8]:
     """Reference with 255 where the image has no data."""
     known = reference.copy()
+    raster = inputs.raster
     for top in range(0, raster.shape[0], 512):
         window = Window(top, 0, min(512, raster.shape[0] - top), raster.shape[1])
-        known[window.slices][~raster.valid(window)] = IGNORE
+        known[window.slices][~inputs.image_valid(window)] = IGNORE
     return known
 
 

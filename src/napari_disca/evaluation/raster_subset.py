@@ -41,6 +41,8 @@ class RasterSubset:
         self.shape = window.shape
         self.count, self.dtype, self.nodata = raster.count, raster.dtype, raster.nodata
         self.crs, self.color_interp = raster.crs, raster.color_interp
+        self.nodatas, self.notes = raster.nodatas, raster.notes
+        self.scales, self.offsets, self.bits = raster.scales, raster.offsets, raster.bits
         self.transform: Affine | None = None
         if (t := raster.transform) is not None:
             x = t.c + t.a * window.left + t.b * window.top
@@ -59,9 +61,9 @@ class RasterSubset:
         """Pixels of a window of the part."""
         return self._raster.read(self._there(window), bands)
 
-    def valid(self, window: Window) -> NDArray[np.bool_]:
+    def valid(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """Where there is data."""
-        return self._raster.valid(self._there(window))
+        return self._raster.valid(self._there(window), bands)
 
     def overview(
         self, max_side: int, bands: Sequence[int] | None = None

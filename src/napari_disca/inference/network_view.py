@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,24 +18,15 @@ from scipy import sparse
 from napari_disca.annotations.clicks import Click, Clicks, Merged
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
-from napari_disca.networks.card import Card, Scaling
-from napari_disca.raster import Raster, default_bands, sample
+from napari_disca.networks.card import Card
+from napari_disca.raster import Raster, Scaling, ValueScale, default_bands, value_scale
 from napari_disca.raster.resolution import network_factor, raster_resolution
 
 _LEAST_FACTOR, _MOST_FACTOR = 1 / 64, 32.0
-#: Scaled values are cut to this range: a white roof may be a little brighter than the 98th
-#: percentile, but a broken pixel must not be a thousand times brighter.
-LOWEST, HIGHEST = -1.0, 2.0
 #: Source pixels held at once while averaging.
 _BLOCK = 16 << 20
 #: A network pixel has data if at least this share of what it covers has.
 _COVERED = 1e-3
-
-
-def limited(values: NDArray[Any]) -> NDArray[Any]:
-    """Scaled values cut to the range that every network reads, in training and afterwards."""
-    cut: NDArray[Any] = np.clip(values, LOWEST, HIGHEST)
-    return cut
 
 
 class NetworkView:
@@ -54,8 +43,9 @@ class NetworkView:
         Network pixels per image pixel. By default from both ground resolutions; 1.0 where one
         is not known, where they differ by at most a quarter, or where they are so far apart that
         resampling is pointless.
-    scaling : Scaling, optional
-        Instead of the card's.
+    scaling : Scaling or ValueScale, optional
+        How pixel values are scaled, instead of the card's; a `ValueScale` that was decided
+        before, for instance by a journal's session, is used as it is.
 
     Attributes
     ----------
@@ -64,11 +54,13 @@ class NetworkView:
         1.0: not resampled.
     shape : (int, int)
         Height and width of the network grid.
+    scale : ValueScale
+        How pixel values are scaled, with its numbers.
 
     Raises
     ------
     RasterError
-        If bands or factor are impossible for this image.
+        If bands, scaling or factor are impossible for this image.
     """
 
     def __init__(
@@ -78,7 +70,7 @@ class NetworkView:
         *,
         bands: Sequence[int] | None = None,
         factor: float | None = None,
-        scaling: Scaling | None = None,
+        scaling: Scaling | ValueScale | None = None,
     ) -> None:
         self.raster = raster
         self.card = card
@@ -88,10 +80,20 @@ class NetworkView:
         self.shape: tuple[int, int] = (height, width)
         if self.shape == raster.shape:
             self.factor = 1.0
-        self._scale = _resolve(scaling or card.scaling, raster, self.bands)
+        wanted = scaling or card.scaling
+        self.scale = (
+            value_scale(raster, self.bands, wanted, card.bands)
+            if isinstance(wanted, Scaling)
+            else _checked_scale(wanted, self.bands)
+        )
+
+    @property
+    def scaling_line(self) -> str:
+        """How pixel values are scaled, as one line for the user."""
+        return self.scale.text
 
     def describe(self) -> str:
-        """One line for the user: bands, scaling and resolution."""
+        """One line for the user: bands, scaling, resolution, and what was decided besides."""
         image, network = raster_resolution(self.raster), self.card.ground_resolution
         known = [
             f"{name} {size:.3g} m"
@@ -101,12 +103,13 @@ class NetworkView:
         grounds = f" ({', '.join(known)})" if known else ""
         read = "as it is" if self.factor == 1.0 else f"at {self.factor:.3g} x"
         bands = ", ".join(map(str, self.bands))
-        return f"bands {bands}; {self._scale.text}; read {read}{grounds}"
+        notes = "".join(f"; {note}" for note in self.raster.notes)
+        return f"bands {bands}; {self.scale.text}; read {read}{grounds}{notes}"
 
     def read(self, window: Window) -> NDArray[np.float32]:
         """Scaled pixels ``(bands, height, width)`` of a window of the network grid.
 
-        Values lie in -1 ... 2; pixels without data are the card's mean.
+        Values lie in 0 ... 1; pixels without data are the card's mean.
 
         Raises
         ------
@@ -123,6 +126,19 @@ class NetworkView:
         _, covered = self._resampled(window, self._coverage, 0)
         known: NDArray[np.bool_] = covered >= _COVERED
         return known
+
+    def image_valid(self, window: Window) -> NDArray[np.bool_]:
+        """Where a window of the image has data in every band that the network reads.
+
+        Raises
+        ------
+        RasterError
+            If the window is outside the image, or the file is damaged.
+        """
+        valid = self.raster.valid(window, self.bands)
+        if any(value is not None for value in self.scale.fill):
+            self.scale.leave_out(self.raster.read(window, self.bands), valid)
+        return valid
 
     def network_clicks(self, clicks: Clicks) -> Clicks:
         """Clicks on the image as clicks on the network grid.
@@ -210,13 +226,15 @@ class NetworkView:
 
     def _pixels(self, source: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Scaled pixels of the image (0 without data), and where there is data."""
-        pixels = self._scale(self.raster.read(source, self.bands))
-        valid = self.raster.valid(source) & np.isfinite(pixels).all(axis=0)
+        stored = self.raster.read(source, self.bands)
+        pixels = self.scale(stored)
+        valid = self.raster.valid(source, self.bands) & np.isfinite(pixels).all(axis=0)
+        self.scale.leave_out(stored, valid)
         np.copyto(pixels, 0.0, where=~valid)
         return pixels, valid
 
     def _coverage(self, source: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        return np.empty((0, *source.shape), dtype=np.float32), self.raster.valid(source)
+        return np.empty((0, *source.shape), dtype=np.float32), self.image_valid(source)
 
     def _resampled(
         self,
@@ -320,72 +338,6 @@ def _first_centre(edge: int, network: int, image: int) -> int:
     return max(0, -((network - 2 * image * edge) // (2 * network)))
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """``(value - low) / (high - low)`` per band."""
-
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    text: str
-
-    def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-        exact = np.float32 if pixels.dtype in (np.uint8, np.uint16, np.int16, np.float32) else float
-        low, gain = self.low[:, None, None], 1 / (self.high - self.low)[:, None, None]
-        # An overflow or an inf - inf becomes a pixel without data.
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled = (pixels.astype(exact) - low.astype(exact)) * gain.astype(exact)
-            cut = limited(scaled)
-        return np.asarray(cut, dtype=np.float32)
-
-
-def _resolve(scaling: Scaling, raster: Raster, bands: tuple[int, ...]) -> _Scale:
-    """Scaling with its numbers, from a sample of the image where it depends on the image.
-
-    ``"auto"`` means ``"dtype"`` for 8-bit images and for integers whose 99.9th percentile is
-    above a quarter of their type's largest value (8-bit images stored times 257); floats are
-    taken as they are within 0 ... 1 and over 255 where they fill 0 ... 255. All else is
-    stretched between its 2nd and 98th percentile. Images without any data count as ``"dtype"``.
-    """
-    kind, dtype = scaling.kind, raster.dtype
-    if kind == "range":
-        return _uniform(scaling.low, scaling.high, bands)
-    by_type = _uniform(0.0, float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0, bands)
-    if kind == "dtype" or (kind == "auto" and dtype == np.uint8):
-        return by_type
-    unique = sorted(set(bands))
-    pixels, valid = sample(raster, bands=unique)
-    values = pixels[:, valid & np.isfinite(pixels).all(axis=0)].astype(np.float64)
-    if values.size == 0:
-        return by_type
-    if kind == "auto":
-        bright = float(np.percentile(values, 99.9))
-        if dtype.kind in "ui" and bright > by_type.high[0] / 4:
-            return by_type
-        if dtype.kind == "f":
-            lowest, highest = float(values.min()), float(values.max())
-            if lowest >= -0.01 and highest <= 1.01:
-                return by_type
-            if lowest >= -0.5 and highest <= 255.5 and bright > 255 / 4:
-                return _uniform(0.0, 255.0, bands)
-    low, high = np.percentile(values, (2, 98), axis=1)
-    order = [unique.index(band) for band in bands]
-    low, high = low[order], high[order]
-    # A constant band has no spread: it becomes 0.
-    high = np.where(high > low, high, low + np.maximum(1.0, np.abs(low)))
-    limits = ", ".join(f"{a:.4g} to {b:.4g}" for a, b in zip(low, high, strict=True))
-    return _Scale(low, high, f"values stretched from {limits}")
-
-
-def _uniform(low: float, high: float, bands: tuple[int, ...]) -> _Scale:
-    if (low, high) == (0.0, 1.0):
-        text = "values as they are"
-    elif low == 0:
-        text = f"values / {high:.10g}"
-    else:
-        text = f"values stretched from {low:.4g} to {high:.4g}"
-    return _Scale(np.full(len(bands), low), np.full(len(bands), high), text)
-
-
 def _checked_bands(raster: Raster, card: Card, bands: Sequence[int] | None) -> tuple[int, ...]:
     if bands is None:
         return default_bands(raster, len(card.bands), card.bands)
@@ -401,6 +353,14 @@ def _checked_bands(raster: Raster, card: Card, bands: Sequence[int] | None) -> t
             f"which has bands 1 to {raster.count}"
         )
     return chosen
+
+
+def _checked_scale(scale: ValueScale, bands: tuple[int, ...]) -> ValueScale:
+    if len(scale.low) != len(bands):
+        raise RasterError(
+            f"a scaling of {len(scale.low)} bands does not fit the {len(bands)} that are read"
+        )
+    return scale
 
 
 def _chosen_factor(raster: Raster, card: Card) -> float:

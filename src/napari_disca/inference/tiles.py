@@ -69,5 +69,5 @@ def read_pixels(inputs: NetworkView, tile: Tile, *, image: bool = True) -> Pixel
         Whether the pixels are wanted, or only where there is data.
     """
     window = inputs.image_window(tile.keep)
-    valid = inputs.raster.valid(window)
+    valid = inputs.image_valid(window)
     return Pixels(tile, window, valid, inputs.read(tile.read) if image and valid.any() else None)

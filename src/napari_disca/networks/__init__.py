@@ -6,7 +6,7 @@ To add an architecture, write one module with a `Network` subclass and add one l
 
 from __future__ import annotations
 
-from napari_disca.networks.card import Card, LandClass, Scaling
+from napari_disca.networks.card import Card, LandClass
 from napari_disca.networks.delta import Delta, DeltaCache
 from napari_disca.networks.files import (
     bundled_weights,
@@ -20,6 +20,7 @@ from napari_disca.networks.files import (
 from napari_disca.networks.inference import encoder_fingerprint, prepared
 from napari_disca.networks.network import Features, Network
 from napari_disca.networks.table import ARCHITECTURES, architecture_of, build_network
+from napari_disca.raster.scaling import Scaling
 
 __all__ = [
     "ARCHITECTURES",

@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from napari_disca.annotations.clicks import Guidance
 from napari_disca.core.errors import CardError, ClickError
+from napari_disca.raster.scaling import Scaling
 from napari_disca.storage.jsonfile import JsonError, parse_json
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -46,35 +47,6 @@ class LandClass:
         """Red, green and blue, 0 to 255."""
         red, green, blue = (int(self.color[i : i + 2], 16) for i in (1, 3, 5))
         return red, green, blue
-
-
-@dataclass(frozen=True, slots=True)
-class Scaling:
-    """How pixel values become the numbers near 0 ... 1 that a network reads.
-
-    Parameters
-    ----------
-    kind : {"auto", "dtype", "percentile", "range"}
-        ``"dtype"``: integers over the largest value of their type (8-bit: 255, 16-bit: 65535),
-        floats as they are. ``"percentile"``: the 2nd and 98th percentile of each band become 0
-        and 1. ``"range"``: `low` and `high` become 0 and 1. ``"auto"``: ``"dtype"`` where the
-        image fills the range of its type, ``"percentile"`` where it does not (11- or 12-bit
-        imagery in 16-bit files, reflectances).
-    low, high : float
-        Used by ``"range"`` only.
-    """
-
-    kind: Literal["auto", "dtype", "percentile", "range"] = "auto"
-    low: float = 0.0
-    high: float = 255.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("auto", "dtype", "percentile", "range"):
-            raise CardError(
-                f"scaling {self.kind!r} is unknown; use 'auto', 'dtype', 'percentile' or 'range'"
-            )
-        if not (_finite(self.low) and _finite(self.high) and self.low < self.high):
-            raise CardError(f"a scaling range from {self.low} to {self.high} is empty")
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,16 @@ from napari_disca.raster.identity import file_fingerprint, fingerprint
 from napari_disca.raster.opening import open_raster
 from napari_disca.raster.probe import end as end_probe
 from napari_disca.raster.probe import examine, warm
-from napari_disca.raster.summary import default_bands, sample
+from napari_disca.raster.sampling import sample
+from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
+from napari_disca.raster.summary import default_bands
 
 __all__ = [
     "ArrayRaster",
     "GeoRaster",
     "Raster",
+    "Scaling",
+    "ValueScale",
     "default_bands",
     "end_probe",
     "examine",
@@ -26,5 +30,6 @@ __all__ = [
     "open_raster",
     "quiet_opening",
     "sample",
+    "value_scale",
     "warm",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,10 @@ from rasterio.crs import CRS
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.raster.base import RasterBase, inside
+from napari_disca.raster.masks import also_measured, lacking
+
+#: Longest side of a sample of the image.
+_SAMPLE_SIDE = 1024
 
 
 class ArrayRaster(RasterBase):
@@ -32,8 +37,8 @@ class ArrayRaster(RasterBase):
         Where the array came from.
     crs, transform : optional
         Where on Earth it is.
-    nodata : float, optional
-        Value that stands for "no data" where all bands have it.
+    nodata : float or sequence of float or None, optional
+        Value that stands for "no data", of all bands or of each.
 
     Raises
     ------
@@ -50,7 +55,7 @@ class ArrayRaster(RasterBase):
         path: Path | None = None,
         crs: CRS | None = None,
         transform: Affine | None = None,
-        nodata: float | None = None,
+        nodata: float | Sequence[float | None] | None = None,
     ) -> None:
         if not (hasattr(data, "shape") and hasattr(data, "dtype") and hasattr(data, "ndim")):
             data = _as_array(data)
@@ -73,9 +78,15 @@ class ArrayRaster(RasterBase):
         self.shape: tuple[int, int] = (sides[0], sides[1])
         self.count = 1 if self._axis is None else int(data.shape[self._axis])
         self.name, self.path = name, path
-        self.crs, self.transform, self.nodata = crs, transform, nodata
+        self.crs, self.transform = crs, transform
+        each = nodata if isinstance(nodata, Sequence) else (nodata,) * self.count
+        self.nodatas: tuple[float | None, ...] = tuple(each)
+        self.nodata: float | None = self.nodatas[0]
         self.gcps: tuple[list[Any], CRS | None] | None = None
         self.rpcs: Any = None
+        self.scales, self.offsets = (1.0,) * self.count, (0.0,) * self.count
+        self.bits = 8 * self.dtype.itemsize
+        self.notes: tuple[str, ...] = ()
         colours = ("red", "green", "blue") if self.count in (3, 4) else ("gray",)
         self.color_interp: tuple[str, ...] = (
             *colours[: self.count],
@@ -108,8 +119,11 @@ class ArrayRaster(RasterBase):
         inside(window, self.shape)
         return self._cut(*window.slices, self._chosen(bands))
 
-    def valid(self, window: Window) -> NDArray[np.bool_]:
-        """Where there is data: not the no-data value in all bands, and numbers.
+    def valid(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
+        """Where these bands (all by default) have data.
+
+        False where one of them is no number or has its no-data value, and where an alpha band
+        is 0.
 
         Raises
         ------
@@ -117,20 +131,33 @@ class ArrayRaster(RasterBase):
             If the window is outside the image.
         """
         inside(window, self.shape)
-        return self._valid(*window.slices)
+        return self._valid(*window.slices, self._chosen(bands))
 
-    def _valid(self, rows: slice, cols: slice) -> NDArray[np.bool_]:
-        if self.dtype.kind != "f" and self.nodata is None:
-            shape = (
-                len(range(*rows.indices(self.shape[0]))),
-                len(range(*cols.indices(self.shape[1]))),
-            )
-            return np.ones(shape, dtype=np.bool_)
-        pixels = self._cut(rows, cols, tuple(range(1, self.count + 1)))
-        valid: NDArray[np.bool_] = np.isfinite(pixels).all(axis=0)
-        if self.nodata is not None and np.isfinite(self.nodata):
-            valid &= (pixels != self.nodata).any(axis=0)
+    def _valid(self, rows: slice, cols: slice, bands: tuple[int, ...]) -> NDArray[np.bool_]:
+        alphas = [b for b, name in enumerate(self.color_interp, start=1) if name == "alpha"]
+        unique = sorted({*bands} - {*alphas})
+        nodatas = [self.nodatas[band - 1] for band in unique]
+        shape = (
+            len(range(*rows.indices(self.shape[0]))),
+            len(range(*cols.indices(self.shape[1]))),
+        )
+        valid = np.ones(shape, dtype=np.bool_)
+        if unique and (self.dtype.kind == "f" or any(v is not None for v in nodatas)):
+            pixels = self._cut(rows, cols, tuple(unique))
+            valid &= np.isfinite(pixels).all(axis=0)
+            valid &= ~lacking(pixels, nodatas, [self._dark[band - 1] for band in unique])
+        if alphas:
+            valid &= (self._cut(rows, cols, tuple(alphas)) > 0).all(axis=0)
         return valid
+
+    @cached_property
+    def _dark(self) -> tuple[bool, ...]:
+        """Bands whose no-data value is also a measurement."""
+        if all(value is None for value in self.nodatas):
+            return (False,) * self.count
+        every = slice(None, None, -(-max(self.shape) // _SAMPLE_SIDE))
+        block = self._cut(every, every, tuple(range(1, self.count + 1)))
+        return also_measured([block], self.nodatas)
 
     def overview(
         self, max_side: int, bands: Sequence[int] | None = None
@@ -138,7 +165,9 @@ class ArrayRaster(RasterBase):
         """Every so-many-th pixel of the whole image, and where it has data."""
         step = -(-max(self.shape) // max_side)
         every = slice(None, None, step)
-        return self._cut(every, every, self._chosen(bands)), self._valid(every, every)
+        return self._cut(every, every, self._chosen(bands)), self._valid(
+            every, every, self._chosen(bands)
+        )
 
     def reduced(
         self, window: Window, step: int, bands: Sequence[int] | None = None

@@ -36,8 +36,16 @@ class Raster(Protocol):
         Rational polynomial coefficients of a satellite's sensor; they are kept, not applied.
     nodata : float or None
         Of the first band.
+    nodatas : tuple of float or None
+        Per band.
     color_interp : tuple of str
         Per band: ``"red"``, ``"gray"``, ``"alpha"``, ``"undefined"``, ...
+    scales, offsets : tuple of float
+        Per band: what a value is multiplied with, and what is added then, to get it in its unit.
+    bits : int
+        How many bits of an integer are used.
+    notes : tuple of str
+        What was decided about this image that its user may want to know, one line each.
     """
 
     name: str
@@ -50,13 +58,21 @@ class Raster(Protocol):
     gcps: tuple[list[Any], CRS | None] | None
     rpcs: Any
     nodata: float | None
+    nodatas: tuple[float | None, ...]
     color_interp: tuple[str, ...]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    bits: int
+    notes: tuple[str, ...]
 
     def read(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:
         """Pixels ``(bands, height, width)`` of a window, in the image's own type."""
 
-    def valid(self, window: Window) -> NDArray[np.bool_]:
-        """Where there is data: False at no-data, alpha 0, mask 0, and floats that are no number."""
+    def valid(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
+        """Where these bands (all by default) have data.
+
+        False at no-data, alpha 0, mask 0, and floats that are no number.
+        """
 
     def overview(
         self, max_side: int, bands: Sequence[int] | None = None

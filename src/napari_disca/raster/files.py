@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import rasterio.windows
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
@@ -28,6 +28,8 @@ from napari_disca.core.tiling import Window
 from napari_disca.raster.base import RasterBase, inside
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.identity import fingerprint, known_fingerprint
+from napari_disca.raster.masks import also_measured, is_alpha, lacking, looks_like_mask
+from napari_disca.raster.sampling import lattice
 from napari_disca.raster.signature import Signature, signature
 
 #: GDAL's default would let a VRT that came by mail fetch its pixels from the network.
@@ -113,6 +115,7 @@ class GeoRaster(RasterBase):
                 "save it as integers or real numbers (for radar: its amplitude)"
             )
         self.shape: tuple[int, int] = (file.height, file.width)
+        self._describe_masks(file)
         # One logical band is a band of the file, or a colour of its palette.
         self._sources: list[tuple[int, int | None]] = []
         self._palettes: dict[int, NDArray[np.uint8]] = {}
@@ -125,11 +128,17 @@ class GeoRaster(RasterBase):
                 types[band - 1] = np.dtype(np.uint8)
             else:
                 self._sources.append((band, None))
-                names.append(_band_name(interp.name, file.descriptions[band - 1]))
+                is_alpha_band = band in self._alphas
+                name = "undefined" if interp == ColorInterp.alpha else interp.name
+                described = _band_name(name, file.descriptions[band - 1])
+                names.append("alpha" if is_alpha_band else described)
         self.color_interp: tuple[str, ...] = tuple(names)
         self.count = len(names)
         self.dtype: np.dtype[Any] = np.result_type(*types)
         self.nodata: float | None = file.nodata
+        self.nodatas: tuple[float | None, ...] = tuple(
+            file.nodatavals[band - 1] if colour is None else None for band, colour in self._sources
+        )
         points, points_crs = file.gcps
         self.gcps: tuple[list[Any], CRS | None] | None = (points, points_crs) if points else None
         self.rpcs: Any = file.rpcs
@@ -141,11 +150,58 @@ class GeoRaster(RasterBase):
             if placed and np.isfinite(transform.determinant) and transform.determinant
             else None
         )
+        self._describe_values(file)
         #: Whether a window near the end costs as much as all that comes before it.
         self.sequential: bool = file.driver in _SEQUENTIAL
         #: Full-size images in the file; GDAL shows the first.
         self.pages: int = max(1, len(file.subdatasets))
         self._floats = [b for b, kind in enumerate(file.dtypes, start=1) if "float" in kind]
+
+    def _describe_masks(self, file: Any) -> None:
+        """Which bands are masks, and which band's mask tells of each band."""
+        self.notes: tuple[str, ...] = ()
+        self._alphas: list[int] = []
+        flags = file.mask_flag_enums
+        #: Per band of the file: whose mask to read; 0 where no-data values and alpha say all.
+        self._masks = [
+            0
+            if {MaskFlags.all_valid, MaskFlags.alpha} & {*flag} or flag == [MaskFlags.nodata]
+            else (1 if MaskFlags.per_dataset in flag else band)
+            for band, flag in enumerate(flags, start=1)
+        ]
+        tagged = [b for b, i in enumerate(file.colorinterp, start=1) if i == ColorInterp.alpha]
+        for band in tagged:
+            # These formats have no other fourth band than alpha.
+            if file.driver in _SEQUENTIAL or is_alpha(_glance(file, band)):
+                self._alphas.append(band)
+            else:
+                self.notes += (
+                    f"band {band} is called alpha but has many grey levels: read as a band",
+                )
+        last = file.count
+        unnamed = not file.descriptions[-1] and file.colorinterp[-1] == ColorInterp.undefined
+        if not tagged and last in (2, 4, 5) and unnamed and looks_like_mask(_glance(file, last)):
+            self._alphas.append(last)
+            self.notes += (f"band {last} is 0 or the largest value everywhere: read as a mask",)
+
+    def _describe_values(self, file: Any) -> None:
+        """What the values mean: scale and offset, used bits, white as 0."""
+        pairs = [
+            (file.scales[band - 1], file.offsets[band - 1]) if colour is None else (1.0, 0.0)
+            for band, colour in self._sources
+        ]
+        # A scale of 0 would make all pixels equal: some programs write it for "not set".
+        pairs = [(s, o) if np.isfinite((s, o)).all() and s != 0 else (1.0, 0.0) for s, o in pairs]
+        self.scales = tuple(float(scale) for scale, _ in pairs)
+        self.offsets = tuple(float(offset) for _, offset in pairs)
+        tags = [file.tags(band, ns="IMAGE_STRUCTURE") for band in range(1, file.count + 1)]
+        used = [int(t["NBITS"]) for t in tags if t.get("NBITS", "").isdigit()]
+        self.bits = max(used) if len(used) == file.count else 8 * self.dtype.itemsize
+        structure = file.tags(ns="IMAGE_STRUCTURE")
+        self._white = 0
+        if structure.get("MINISWHITE") == "YES" and self.dtype.kind == "u" and not self._palettes:
+            self._white = 2 ** min(self.bits, 8 * self.dtype.itemsize) - 1
+            self.notes += ("0 is white in this file (MinIsWhite): its values are inverted",)
 
     @contextmanager
     def _handle(self) -> Iterator[Any]:
@@ -228,6 +284,8 @@ class GeoRaster(RasterBase):
             stored = file.read(
                 files, window=_to_rasterio(window), out_shape=shape, resampling=resampling
             )
+        if self._white:
+            stored = (self._white - stored).astype(self.dtype)
         if files == [band for band, _ in sources] and not self._palettes:
             return np.asarray(stored).astype(self.dtype, copy=False)
         pixels = np.empty((len(bands), *shape), dtype=self.dtype)
@@ -238,33 +296,62 @@ class GeoRaster(RasterBase):
             pixels[k] = layer
         return pixels
 
-    def valid(self, window: Window) -> NDArray[np.bool_]:
-        """Where there is data, as GDAL's data set mask sees it.
+    def valid(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
+        """Where these bands (all by default) have data.
 
-        False where alpha or the mask is 0, where *all* bands have the no-data value, where a
-        palette colour is fully transparent, and where any floating-point band is no number.
+        False where one of them has its no-data value or is no number, where a mask or an alpha
+        band is 0, and where a palette colour is fully transparent.
 
         Raises
         ------
         RasterError
-            If the window is outside the image, or the file is damaged.
+            If the window or a band is outside the image, or the file is damaged.
         """
-        return self._valid(window, window.shape)
+        return self._valid(window, window.shape, self._chosen(bands))
 
-    def _valid(self, window: Window, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    def _valid(
+        self, window: Window, shape: tuple[int, int], bands: tuple[int, ...]
+    ) -> NDArray[np.bool_]:
         inside(window, self.shape)
+        valid = np.ones(shape, dtype=np.bool_)
         if not window:
-            return np.zeros(shape, dtype=np.bool_)
-        place = _to_rasterio(window)
+            return valid
+        files = sorted({self._sources[band - 1][0] for band in bands} - {*self._alphas})
+        dark = self._dark
         with self._handle() as file:
-            valid: NDArray[np.bool_] = file.dataset_mask(window=place, out_shape=shape) > 0
+            options: dict[str, Any] = {"window": _to_rasterio(window), "out_shape": shape}
+            for band in sorted({self._masks[band - 1] for band in files} - {0}):
+                valid &= file.read_masks(band, **options) > 0
             for band in self._floats:
-                valid &= np.isfinite(file.read(band, window=place, out_shape=shape))
+                if band in files:
+                    valid &= np.isfinite(file.read(band, **options))
+            nodatas = {b: v for b in files if (v := file.nodatavals[b - 1]) is not None}
+            if nodatas:
+                lost = lacking(
+                    file.read([*nodatas], **options),
+                    [*nodatas.values()],
+                    [dark[band - 1] for band in nodatas],
+                )
+                valid &= ~lost
             for band, palette in self._palettes.items():
-                if (palette[:, 3] == 0).any():
-                    indices = file.read(band, window=place, out_shape=shape)
+                if band in files and (palette[:, 3] == 0).any():
+                    indices = file.read(band, **options)
                     valid &= palette[:, 3].take(indices, mode="clip") > 0
+            for band in self._alphas:
+                valid &= file.read(band, **options) > 0
         return valid
+
+    @cached_property
+    def _dark(self) -> tuple[bool, ...]:
+        """Bands of the file whose no-data value is also a measurement."""
+        with self._handle() as file:
+            nodatas = list(file.nodatavals)
+            if all(value is None for value in nodatas) or self._floats:
+                return (False,) * len(nodatas)
+            blocks = [
+                file.read(window=_to_rasterio(window)) for window in lattice(self.shape, 6, 96)
+            ]
+        return also_measured(blocks, nodatas)
 
     def overview(
         self, max_side: int, bands: Sequence[int] | None = None
@@ -280,7 +367,8 @@ class GeoRaster(RasterBase):
         """
         shape = self._overview_shape(max_side)
         whole = Window.whole(self.shape)
-        return self._read(whole, shape, self._chosen(bands)), self._valid(whole, shape)
+        chosen = self._chosen(bands)
+        return self._read(whole, shape, chosen), self._valid(whole, shape, chosen)
 
     def reduced(
         self, window: Window, step: int, bands: Sequence[int] | None = None
@@ -388,6 +476,14 @@ def _band_name(interp: str, description: str | None) -> str:
         if described in ("red", "green", "blue", "nir"):
             return described
     return interp
+
+
+def _glance(file: Any, band: int) -> NDArray[Any]:
+    """A few hundred to a few thousand values of a band, without reading much of the file."""
+    windows = lattice(file.shape, 5, 64)
+    return np.concatenate(
+        [np.asarray(file.read(band, window=_to_rasterio(window))).ravel() for window in windows]
+    )
 
 
 def _to_rasterio(window: Window) -> rasterio.windows.Window:

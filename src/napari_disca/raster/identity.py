@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from napari_disca.raster.base import Raster
-from napari_disca.raster.summary import lattice
+from napari_disca.raster.sampling import lattice
 
 #: Windows along either side, and their side in pixels: enough that an edit of some size is seen,
 #: few enough that a large image is not read as a whole.

@@ -7,6 +7,7 @@ cheap is read when it is looked at. A large file without overviews gets its coar
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -23,7 +24,8 @@ from numpy.typing import DTypeLike, NDArray
 from napari_disca.core.errors import DiscaError, RasterError
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
-from napari_disca.raster import Raster, default_bands, file_fingerprint, sample
+from napari_disca.raster import Raster, default_bands, file_fingerprint
+from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import parse_json
 
@@ -113,8 +115,8 @@ class ImageLevel:
 class ImagePyramid:
     """An image as a list of levels for a multiscale viewer.
 
-    Three bands are shown as 8-bit colours: 8-bit images as they are, others stretched between
-    the 2nd and 98th percentile of each band. One band keeps its type; see `contrast_limits`.
+    Three bands are shown as 8-bit colours: 8-bit images as they are, others scaled as a network
+    reads them (`value_scale`). One band keeps its type; see `contrast_limits`.
     Coarse levels are means of the pixels with data where GDAL makes them, so are further
     halvings of 8-bit levels; other types then take every second pixel, as arrays do.
 
@@ -127,6 +129,8 @@ class ImagePyramid:
         Folder for the levels of large files; the user's cache folder by default.
     cache_limit : int
         Size in bytes above which the oldest files of the folder are removed.
+    scaling : Scaling or ValueScale, optional
+        How values are shown; from the bulk of the values by default.
 
     Attributes
     ----------
@@ -154,9 +158,11 @@ class ImagePyramid:
         bands: Sequence[int] | None = None,
         cache: Path | None = None,
         cache_limit: int = _CACHE_LIMIT,
+        scaling: Scaling | ValueScale | None = None,
     ) -> None:
         self.raster = raster
         self.bands = _shown_bands(raster, bands)
+        self._scaling = scaling
         self.rgb = len(self.bands) == 3
         self.dtype: np.dtype[Any] = np.dtype(np.uint8) if self.rgb else raster.dtype
         self._cache = _Cache(cache, cache_limit)
@@ -185,21 +191,24 @@ class ImagePyramid:
 
     @cached_property
     def contrast_limits(self) -> tuple[float, float]:
-        """Values to show as black and white: all of 8-bit images, else without the extremes."""
-        if self.dtype == np.uint8:
+        """Values to show as black and white: all of 8-bit images, else as a network reads them."""
+        if self._as_it_is or self.rgb:
             return 0.0, 255.0
-        low, high = self._percentiles
-        return float(low.min()), float(high.max())
+        ends = (*self.scale.low, *self.scale.high)
+        return min(ends), max(ends)
+
+    @property
+    def _as_it_is(self) -> bool:
+        """Whether values are shown without looking at the image first."""
+        return self.raster.dtype == np.uint8 and self._scaling is None
 
     @cached_property
-    def _percentiles(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """2nd and 98th percentile per band, never equal."""
-        pixels, valid = sample(self.raster, bands=self.bands)
-        values = pixels[:, valid & np.isfinite(pixels).all(axis=0)].astype(np.float64)
-        if values.size == 0:
-            values = np.zeros((len(self.bands), 1))
-        low, high = np.percentile(values, (2, 98), axis=1)
-        return low, np.where(high > low, high, low + 1)
+    def scale(self) -> ValueScale:
+        """How values are shown."""
+        if isinstance(self._scaling, ValueScale):
+            return self._scaling
+        colours = ("red", "green", "blue") if self.rgb else ()
+        return value_scale(self.raster, self.bands, self._scaling or Scaling(), colours)
 
     def shown(self, window: Window, factor: int) -> NDArray[Any]:
         """Pixels as they are shown, of a window of the image, `factor` times reduced.
@@ -215,12 +224,9 @@ class ImagePyramid:
             pixels = self.raster.reduced(window, factor, self.bands)
         if not self.rgb:
             return np.asarray(pixels[0], dtype=self.dtype)
-        if pixels.dtype != np.uint8:
-            low, high = (limit[:, None, None] for limit in self._percentiles)
-            with np.errstate(over="ignore", invalid="ignore"):
-                scaled = (pixels.astype(np.float64) - low) * (255 / (high - low))
-            scaled = np.nan_to_num(scaled, nan=0.0).clip(0, 255)
-            pixels = np.rint(scaled).astype(np.uint8)
+        if not self._as_it_is:
+            scaled = np.nan_to_num(self.scale(pixels), nan=0.0)
+            pixels = np.rint(scaled * 255).astype(np.uint8)
         return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
 
     def spared(
@@ -303,6 +309,9 @@ class ImagePyramid:
         stored = [*self._stored, self._coarsest]
         bands = "-".join(map(str, self.bands))
         self._key = f"{file_fingerprint(self.raster)}-{bands}"
+        if self.rgb and not self._as_it_is:
+            ends = repr((self.scale.low, self.scale.high)).encode()
+            self._key += f"-{hashlib.blake2b(ends, digest_size=4).hexdigest()}"
         kept = self._cache.get(self._key, [(level.shape, self.dtype) for level in stored])
         self.complete = kept is not None
         if kept is None:

@@ -1,15 +1,10 @@
-"""What stands for a whole image: its bands and a sample of its pixels."""
+"""Which bands of an image a network reads."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_disca.core.errors import RasterError
-from napari_disca.core.tiling import Window
 from napari_disca.raster.base import Raster
 
 
@@ -46,33 +41,3 @@ def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tup
         fill = iter(others)
         return tuple(lookup[name] if name in colours else next(fill) for name in names)
     return tuple(usable[:wanted])
-
-
-def sample(
-    raster: Raster, max_side: int = 1024, bands: Sequence[int] | None = None
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Pixels that stand for the whole image, and where they have data, for statistics.
-
-    An overview where that is cheap; of larger images an even lattice of small windows side by
-    side, because an overview of a file without overviews decodes the whole file.
-
-    Returns
-    -------
-    (bands, h, w) array, (h, w) array of bool
-    """
-    if raster.shape[0] * raster.shape[1] <= 16 << 20:
-        return raster.overview(max_side, bands)
-    windows = lattice(raster.shape, 8, 128)
-    valid = np.concatenate([raster.valid(window).ravel() for window in windows])
-    if valid.mean() < 0.01:
-        return raster.overview(max_side, bands)
-    pixels = [raster.read(w, bands).reshape(-1, w.size) for w in windows]
-    return np.concatenate(pixels, axis=1)[:, None], valid[None]
-
-
-def lattice(shape: tuple[int, int], count: int, side: int) -> list[Window]:
-    """At most `count` x `count` small windows, evenly spread."""
-    height, width = min(side, shape[0]), min(side, shape[1])
-    tops = sorted({round(k * (shape[0] - height) / (count - 1)) for k in range(count)})
-    lefts = sorted({round(k * (shape[1] - width) / (count - 1)) for k in range(count)})
-    return [Window(top, left, height, width) for top in tops for left in lefts]

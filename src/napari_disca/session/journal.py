@@ -33,7 +33,7 @@ import filelock
 import platformdirs
 
 from napari_disca.core.errors import DiscaError, JournalError
-from napari_disca.raster import Raster, file_fingerprint, fingerprint
+from napari_disca.raster import Raster, ValueScale, file_fingerprint, fingerprint
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.disk_sync import DiskSync
 
@@ -69,6 +69,8 @@ class Header:
     image_facts : mapping
         What names the changes of an image (`raster.identity.image_facts`); empty in journals of
         version 0.1.0.
+    scaling : ValueScale or None
+        How pixel values were scaled; None in journals that do not say.
     """
 
     image: str
@@ -86,10 +88,13 @@ class Header:
     version: str
     made: str
     image_facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    scaling: ValueScale | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Header as the first line of a journal."""
-        return {"napari-disca": "journal", "format": _FORMAT, **asdict(self)}
+        told = {"napari-disca": "journal", "format": _FORMAT, **asdict(self)}
+        told["scaling"] = None if self.scaling is None else self.scaling.to_json()
+        return told
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> Header:
@@ -110,6 +115,9 @@ class Header:
             if entry.name == "image_facts":
                 given[entry.name] = value if isinstance(value, dict) else {}
                 continue
+            if entry.name == "scaling":
+                given[entry.name] = _scaling(value)
+                continue
             if entry.name in ("classes", "bands"):
                 kind = str if entry.name == "classes" else int
                 good = isinstance(value, list) and all(type(part) is kind for part in value)
@@ -123,6 +131,15 @@ class Header:
                 raise JournalError(f"has no valid {entry.name!r} in its first line")
             given[entry.name] = value
         return cls(**given)
+
+
+def _scaling(value: object) -> ValueScale | None:
+    if value is None:
+        return None
+    try:
+        return ValueScale.from_json(value)
+    except ValueError as error:
+        raise JournalError("has no valid 'scaling' in its first line") from error
 
 
 @dataclass(frozen=True, slots=True)

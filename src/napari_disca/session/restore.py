@@ -71,6 +71,7 @@ def header_of(session: Session, network_file: str) -> Header:
         threads=torch.get_num_threads(),
         version=__version__,
         made=datetime.now().astimezone().isoformat(timespec="seconds"),
+        scaling=inputs.scale,
     )
 
 
@@ -172,6 +173,7 @@ def restored(
         network,
         bands=header.bands,
         factor=header.factor,
+        scaling=header.scaling,
         compute=compute or compute_of(header),
         seed=header.seed,
     )

@@ -30,7 +30,7 @@ from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks import DeltaCache, Network
 from napari_disca.networks.compute import Compute
-from napari_disca.raster import Raster
+from napari_disca.raster import Raster, Scaling, ValueScale
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
 from napari_disca.session.actions import Adopt
 from napari_disca.session.document import Document
@@ -68,6 +68,8 @@ class Session(Document):
         1-based bands to read; by default those the card names.
     factor : float, optional
         Network pixels per image pixel; by default from the ground resolutions.
+    scaling : Scaling or ValueScale, optional
+        How pixel values are scaled; as the card says by default.
     compute : Compute, optional
         Device and precision; the best there is by default.
     seed : int
@@ -104,6 +106,7 @@ class Session(Document):
         *,
         bands: Sequence[int] | None = None,
         factor: float | None = None,
+        scaling: Scaling | ValueScale | None = None,
         compute: Compute | None = None,
         seed: int = 0,
         folder: Path | None = None,
@@ -111,7 +114,7 @@ class Session(Document):
     ) -> None:
         super().__init__(raster.shape, network.card.classes)
         self.raster = raster
-        self.inputs = NetworkView(raster, network.card, bands=bands, factor=factor)
+        self.inputs = NetworkView(raster, network.card, bands=bands, factor=factor, scaling=scaling)
         self.compute = compute or Compute.choose()
         self.seed = checked_seed(seed)
         self.tiling: Tiling = tiling_for(self.inputs)

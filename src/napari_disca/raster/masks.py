@@ -1,0 +1,150 @@
+"""Where bands have data: no-data values, and alpha bands known by their content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: An alpha band has few values, or is fully opaque or transparent on this share of the image.
+_FEW_LEVELS, _EXTREME_SHARE = 16, 0.5
+#: Values that lie beside their like on at least this share are an area, not dark pixels.
+_AREA = 0.8
+#: A no-data value this share of the values' span away from all others is no measurement.
+_FAR = 0.25
+
+
+def is_alpha(values: NDArray[np.generic]) -> bool:
+    """Whether a band that is called alpha is one: many grey levels make it a band like others.
+
+    Parameters
+    ----------
+    values : array
+        A sample of the band.
+    """
+    if values.size == 0:
+        return True
+    opaque = _integer_limits(values)[1] if values.dtype.kind in "ui" else 1
+    extreme = ((values == 0) | (values == opaque)).mean()
+    return bool(np.unique(values).size <= _FEW_LEVELS or extreme >= _EXTREME_SHARE)
+
+
+def looks_like_mask(values: NDArray[np.generic]) -> bool:
+    """Whether a band of unknown meaning is a mask: integers that are 0 or the largest, no other.
+
+    Parameters
+    ----------
+    values : array
+        A sample of the band. One that is the largest everywhere is an opaque mask; one that is
+        0 everywhere is not taken for a mask.
+    """
+    if values.size == 0 or values.dtype.kind not in "ui":
+        return False
+    opaque = _integer_limits(values)[1]
+    return bool((values == opaque).any() and ((values == 0) | (values == opaque)).all())
+
+
+def _integer_limits(values: NDArray[Any]) -> tuple[int, int]:
+    limits = np.iinfo(values.dtype)
+    return limits.min, limits.max
+
+
+def equals(pixels: NDArray[np.generic], value: float) -> NDArray[np.bool_]:
+    """Where pixels have a no-data value, as far as their type can hold it."""
+    if np.isnan(value):
+        return np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, np.bool_)
+    if pixels.dtype.kind == "f":
+        # -3.4028234663852886e+38 is often written with fewer digits than a float has.
+        close = np.isclose(pixels, value, rtol=1e-6, atol=0.0)
+        same: NDArray[np.bool_] = close
+        return same
+    low, high = _integer_limits(pixels)
+    if not np.isfinite(value) or value != int(value) or not low <= value <= high:
+        return np.zeros(pixels.shape, dtype=np.bool_)
+    equal: NDArray[np.bool_] = pixels == np.asarray(int(value)).astype(pixels.dtype)
+    return equal
+
+
+def lacking(
+    pixels: NDArray[np.generic],
+    nodatas: Sequence[float | None],
+    dark: Sequence[bool],
+) -> NDArray[np.bool_]:
+    """Where one of the bands has its no-data value.
+
+    Parameters
+    ----------
+    pixels : (bands, height, width) array
+        As stored.
+    nodatas : sequence of float or None
+        Per band.
+    dark : sequence of bool
+        Per band: its no-data value is also a measurement (see `also_measured`), so that it counts
+        only where all bands have theirs.
+
+    Returns
+    -------
+    (height, width) array of bool
+    """
+    lost = np.zeros(pixels.shape[1:], dtype=np.bool_)
+    everywhere: NDArray[np.bool_] | None = None
+    for band, value, measured in zip(pixels, nodatas, dark, strict=True):
+        if value is None:
+            continue
+        here = equals(band, value)
+        everywhere = here if everywhere is None else everywhere & here
+        if not measured:
+            lost |= here
+    return lost if everywhere is None else lost | everywhere
+
+
+def also_measured(
+    blocks: Sequence[NDArray[np.generic]], nodatas: Sequence[float | None]
+) -> tuple[bool, ...]:
+    """Bands whose no-data value occurs as a measurement, too.
+
+    In an 8-bit photograph whose no-data value is 0, a shadow may be 0 in one band: such pixels
+    are scattered, and other values lie near. A part that a band really lacks is an area.
+
+    Parameters
+    ----------
+    blocks : sequence of (bands, height, width) array
+        Sampled rectangles, as stored.
+    nodatas : sequence of float or None
+        Per band.
+    """
+    return tuple(
+        value is not None
+        and blocks[0].dtype.kind in "ui"
+        and np.isfinite(value)
+        and _is_dark(blocks, nodatas, band, value)
+        for band, value in enumerate(nodatas)
+    )
+
+
+def _is_dark(
+    blocks: Sequence[NDArray[np.generic]],
+    nodatas: Sequence[float | None],
+    band: int,
+    value: float,
+) -> bool:
+    alone = inner = 0
+    rest = []
+    for block in blocks:
+        here = equals(block[band], value)
+        rest.append(block[band][~here])
+        others = [equals(block[k], v) for k, v in enumerate(nodatas) if v is not None]
+        lone = here & ~np.logical_and.reduce(others)
+        alone += 2 * int(lone[:-1, :-1].sum())
+        inner += int((lone[:-1, :-1] & lone[1:, :-1]).sum())
+        inner += int((lone[:-1, :-1] & lone[:-1, 1:]).sum())
+    values = np.concatenate(rest).astype(np.float64)
+    if values.size == 0:
+        return False
+    low, nearest_low, high, nearest_high = np.percentile(values, (1, 0.5, 99, 99.5))
+    distance = max(float(nearest_low) - value, value - float(nearest_high))
+    if distance > _FAR * max(float(high - low), 1.0):
+        return False
+    return inner < _AREA * alone if alone else True

@@ -1,0 +1,400 @@
+"""How pixel values become the numbers from 0 to 1 that a network reads and an eye sees.
+
+One function, `value_scale`, decides it for the window, the command line, training and evaluation.
+Where the file or the card does not say, it is decided from the bulk of the valid pixels, so that
+neither a type's largest value nor clouds, broken pixels and fill values decide:
+
+1. 8-bit images are divided by 255.
+2. Values that fill a known range (0 to 1, 0 to 100, 0 to 255, 10, 11, 12 or 16 bits, reflectance
+   times 10 000, Landsat Collection 2 surface reflectance) are divided by that range.
+3. Else the 90th percentile becomes 0.75, where aerial photographs have it; 0 stays 0, or the
+   values' own low end takes its place where they do not begin near 0.
+
+The colours share one range, so that they keep their balance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.core.errors import CardError
+from napari_disca.raster.base import Raster
+from napari_disca.raster.fill import Fill, fill_of_blocks
+from napari_disca.raster.sampling import Block, sample_blocks
+
+#: Scaled values are cut to this range.
+LOWEST, HIGHEST = 0.0, 1.0
+Kind = Literal["auto", "dtype", "percentile", "range"]
+_LARGEST = 1e300
+#: Where the 90th percentile of an aerial photograph lies.
+_BRIGHT = 0.75
+#: The low end of values that do not begin at 0: this share of the distance from the 1st to the
+#: 90th percentile below the 1st.
+_BELOW = 0.4
+#: Values are taken to begin at 0 if their 1st percentile is at most this share of their 90th.
+_FROM_ZERO = 0.65
+#: Slightly negative reflectances, which atmospheric corrections give, begin at 0 as well.
+_BELOW_ZERO = -0.1
+#: A known range counts as filled if the 90th percentile is at least this share of it, at most
+#: this share of the pixels lies above it ...
+_FILLED, _ABOVE = 0.45, 0.002
+#: ... and, where many other ranges are likely, the 99.9th percentile nearly reaches it.
+_REACHED = 0.85
+#: Largest values of known ranges, smallest first; whether they must be reached; their names.
+_RANGES: tuple[tuple[float, bool, str], ...] = (
+    (1.0, False, "0 to 1"),
+    (100.0, True, "percent"),
+    (255.0, False, "8 bits"),
+    (1023.0, True, "10 bits"),
+    (2047.0, True, "11 bits"),
+    (4095.0, True, "12 bits"),
+    (10000.0, True, "reflectance x 10 000"),
+    (65535.0, False, "16 bits"),
+)
+#: Landsat Collection 2 surface reflectance is stored as (reflectance + 0.2) / 0.0000275.
+_LANDSAT_ZERO, _LANDSAT_ONE = 0.2 / 2.75e-5, 1.2 / 2.75e-5
+#: Reflectances that become 1: no darker scene is brightened more, no brighter one darkened.
+_REFLECTANCE = (0.2, 0.6)
+#: Bands whose bulk differs by more than this factor do not share a range.
+_UNLIKE = 4.0
+_COLOURS = ("red", "green", "blue")
+
+
+def limited(values: NDArray[Any]) -> NDArray[Any]:
+    """Scaled values cut to the range that every network reads, in training and afterwards."""
+    cut: NDArray[Any] = np.clip(values, LOWEST, HIGHEST)
+    return cut
+
+
+def _finite(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) < _LARGEST  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How somebody wants pixel values to be scaled.
+
+    Parameters
+    ----------
+    kind : {"auto", "dtype", "percentile", "range"}
+        ``"auto"``: from the bulk of the values, see `napari_disca.raster.scaling`.
+        ``"dtype"``: integers over the largest value of their type (8-bit: 255, 16-bit: 65535),
+        floats as they are. ``"percentile"``: the 2nd and 98th percentile of each band become 0
+        and 1. ``"range"``: `low` and `high` become 0 and 1, in the unit that the file's scale
+        and offset give.
+    low, high : float
+        Used by ``"range"`` only.
+
+    Raises
+    ------
+    CardError
+        If the kind is unknown or the range is empty.
+    """
+
+    kind: Kind = "auto"
+    low: float = 0.0
+    high: float = 255.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise CardError(
+                f"scaling {self.kind!r} is unknown; use 'auto', 'dtype', 'percentile' or 'range'"
+            )
+        if not (_finite(self.low) and _finite(self.high) and self.low < self.high):
+            raise CardError(f"a scaling range from {self.low} to {self.high} is empty")
+
+    @classmethod
+    def parse(cls, text: str) -> Scaling:
+        """Scaling from its kind, or from ``"LOW:HIGH"``.
+
+        Raises
+        ------
+        CardError
+            If it is neither.
+        """
+        if text == "range":
+            raise CardError("scaling 'range' needs its ends; write LOW:HIGH, for instance 0:4095")
+        low, colon, high = text.partition(":")
+        if not colon:
+            return cls(text)  # type: ignore[arg-type]  # checks it
+        try:
+            ends = float(low), float(high)
+        except ValueError as error:
+            raise CardError(f"scaling {text!r} is not like 0:10000") from error
+        return cls("range", *ends)
+
+    def __str__(self) -> str:
+        return f"{self.low:.10g}:{self.high:.10g}" if self.kind == "range" else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class ValueScale:
+    """A decided scaling, with its numbers.
+
+    Attributes
+    ----------
+    low, high : tuple of float
+        Per band that is read, in the values of the file: what becomes 0 and 1. Values beyond are
+        cut.
+    fill : tuple of float or None
+        Per band that is read: a value that the file does not declare but that is no data.
+    text : str
+        The choice as one readable line.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    fill: tuple[float | None, ...]
+    text: str
+
+    def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Scale pixels ``(bands, height, width)``; what is no number stays none."""
+        exact = np.float32 if pixels.dtype in (np.uint8, np.uint16, np.int16, np.float32) else float
+        low = np.array(self.low)[:, None, None]
+        gain = 1 / (np.array(self.high)[:, None, None] - low)
+        # An overflow or an inf - inf becomes a pixel without data.
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = (pixels.astype(exact) - low.astype(exact)) * gain.astype(exact)
+            cut = limited(scaled)
+        return np.asarray(cut, dtype=np.float32)
+
+    def leave_out(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
+        """Mark pixels that have a fill value as invalid, in place."""
+        Fill(self.fill).leave_out(pixels, valid)
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers and text for a journal."""
+        return {
+            "low": list(self.low),
+            "high": list(self.high),
+            "fill": list(self.fill),
+            "text": self.text,
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> ValueScale:
+        """Scale from `to_json`.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        if not isinstance(value, Mapping):
+            raise ValueError("a scaling is a table")
+        low, high, fill = (_numbers(value.get(key)) for key in ("low", "high", "fill"))
+        text = value.get("text")
+        ends = [*low, *high]
+        if (
+            not len(low) == len(high) == len(fill) > 0
+            or None in ends
+            or any(a == b for a, b in zip(low, high, strict=True))
+            or not isinstance(text, str)
+        ):
+            raise ValueError("a scaling has low, high and fill of each band, and a text")
+        known = [float(v) for v in ends if v is not None]
+        return cls(tuple(known[: len(low)]), tuple(known[len(low) :]), fill, text)
+
+
+def _numbers(value: object) -> tuple[float | None, ...]:
+    """Numbers of a list that somebody else wrote; empty if it holds anything else."""
+    if not isinstance(value, list) or not all(v is None or _finite(v) for v in value):
+        return ()
+    return tuple(None if v is None else float(v) for v in value)
+
+
+def value_scale(
+    raster: Raster, bands: Sequence[int], scaling: Scaling, names: Sequence[str] = ()
+) -> ValueScale:
+    """Decide how the values of an image are scaled.
+
+    Parameters
+    ----------
+    raster : Raster
+    bands : sequence of int
+        From 1, in the order in which they are read.
+    scaling : Scaling
+        What is wanted.
+    names : sequence of str
+        What the bands are, for instance ``("red", "green", "blue")``: colours share one range.
+
+    Raises
+    ------
+    RasterError
+        If a band is outside the image, or the file is damaged.
+    """
+    unique = sorted(set(bands))
+    blocks = sample_blocks(raster, unique)
+    fill = fill_of_blocks(blocks)
+    sampled = _Sampled(raster, bands, unique, blocks, fill)
+    low, high, text = _decided(scaling, raster, sampled, names)
+    if sampled.factors:
+        text = f"{text}; {sampled.factors}"
+    if fill:
+        text = f"{text}; {fill.describe()}"
+    scales, offsets = sampled.scales, sampled.offsets
+    return ValueScale(
+        tuple(float(v) for v in (low - offsets) / scales),
+        tuple(float(v) for v in (high - offsets) / scales),
+        tuple(fill.values[unique.index(band)] for band in bands),
+        text,
+    )
+
+
+class _Sampled:
+    """Valid sampled values of the bands, in the unit that the file's scale and offset give."""
+
+    def __init__(
+        self,
+        raster: Raster,
+        bands: Sequence[int],
+        unique: Sequence[int],
+        blocks: Sequence[Block],
+        fill: Fill,
+    ) -> None:
+        self.scales = np.array([raster.scales[band - 1] for band in bands], dtype=np.float64)
+        self.offsets = np.array([raster.offsets[band - 1] for band in bands], dtype=np.float64)
+        self.tagged = bool((self.scales != 1).any() or (self.offsets != 0).any())
+        self.factors = self._factors() if self.tagged else ""
+        pieces = []
+        for block in blocks:
+            valid = block.valid & np.isfinite(block.pixels).all(axis=0)
+            fill.leave_out(block.pixels, valid)
+            pieces.append(block.pixels[:, valid])
+        values = np.concatenate(pieces, axis=1).astype(np.float64)
+        order = [list(unique).index(band) for band in bands]
+        self.values: NDArray[np.float64] = (
+            values[order] * self.scales[:, None] + self.offsets[:, None]
+        )
+
+    def _factors(self) -> str:
+        """The file's scale and offset as text."""
+        if (self.scales == self.scales[0]).all() and (self.offsets == self.offsets[0]).all():
+            return f"times {self.scales[0]:.6g} plus {self.offsets[0]:.6g}, as the file says"
+        return "each band with the file's scale and offset"
+
+
+def _decided(
+    scaling: Scaling, raster: Raster, sampled: _Sampled, names: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+    """Low and high of each band in the unit of `sampled`, and the line that tells them."""
+    count = len(sampled.scales)
+    if scaling.kind == "range":
+        return _same(scaling.low, scaling.high, count, "given")
+    stored = np.zeros(count), np.full(count, largest_value(raster))
+    by_type = tuple(end * sampled.scales + sampled.offsets for end in stored)
+    ordinary = raster.dtype == np.uint8 and not sampled.tagged
+    if scaling.kind == "dtype" or (scaling.kind == "auto" and ordinary):
+        text = "values as they are" if stored[1][0] == 1 else f"values / {stored[1][0]:.10g}"
+        return by_type[0], by_type[1], text
+    if sampled.values.shape[1] == 0:
+        text = f"values / {stored[1][0]:.10g} (no valid pixel says more)"
+        return by_type[0], by_type[1], text
+    if scaling.kind == "percentile":
+        low, high = np.percentile(sampled.values, (2, 98), axis=1)
+        high = _spread(low, high)
+        return low, high, f"stretched from the 2nd to the 98th percentile: {_limits(low, high)}"
+    return _automatic(raster, sampled, names)
+
+
+def largest_value(raster: Raster) -> float:
+    """Largest value that the type of an image can hold; 1 for floats."""
+    if raster.dtype.kind == "f":
+        return 1.0
+    return float(min(np.iinfo(raster.dtype).max, 2 ** min(raster.bits, 64) - 1))
+
+
+def _automatic(
+    raster: Raster, sampled: _Sampled, names: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+    values = sampled.values
+    count = len(values)
+    groups = _groups(values, names)
+    known = _known_range(raster, sampled, values[groups[0]])
+    if known is not None:
+        low, high, text = known
+        return _same(low, high, count, text)
+    lows, highs = np.zeros(count), np.ones(count)
+    for group in groups:
+        lows[group], highs[group] = _bulk_range(values[group])
+    highs = _spread(lows, highs)
+    return lows, highs, f"from the bulk of the values: {_limits(lows, highs)}"
+
+
+def _groups(values: NDArray[np.float64], names: Sequence[str]) -> list[list[int]]:
+    """Bands that share a range: the colours, and all others each on its own."""
+    count = len(values)
+    named = len(names) == count and any(name in _COLOURS for name in names)
+    together = [k for k in range(count) if not named or names[k] in _COLOURS]
+    dark, bulk = np.percentile(values[together], (1, 90), axis=1)
+    if dark.min() < 0:
+        bulk = bulk - dark  # around 0 a ratio says nothing
+    if len(together) > 1 and bulk.max() > _UNLIKE * max(float(bulk.min()), 1e-12):
+        return [[k] for k in range(count)]
+    return [together, *([k] for k in range(count) if k not in together)]
+
+
+def _known_range(
+    raster: Raster, sampled: _Sampled, colours: NDArray[np.float64]
+) -> tuple[float, float, str] | None:
+    """Range that the bulk of the colours fills, if it is one of those that are common."""
+    lowest, dark, bright, top = np.percentile(colours, (0.5, 1, 90, 99.9))
+    limits = np.iinfo(raster.dtype) if raster.dtype.kind in "ui" and not sampled.tagged else None
+    if dark < _BELOW_ZERO * max(bright, 0.0):
+        if limits is not None and bright - dark > 0.3 * limits.max:
+            return float(limits.min), float(limits.max), "the whole type"
+        return None
+    if limits is not None and raster.dtype.itemsize > 1:
+        # A hazy, dark 16-bit photograph may look the same; the same range serves it.
+        reflectance = (bright - _LANDSAT_ZERO) * 2.75e-5
+        if lowest >= 0.97 * _LANDSAT_ZERO and 0.02 < reflectance < 0.7:
+            one = float(np.clip(reflectance / _BRIGHT, *_REFLECTANCE))
+            high = _LANDSAT_ZERO + one / 2.75e-5
+            return _LANDSAT_ZERO, high, "Landsat Collection 2 surface reflectance"
+    for largest, reached, text in _RANGES:
+        if (limits is not None and largest == 1.0) or (colours > 1.02 * largest).mean() > _ABOVE:
+            continue
+        fits = bright >= _FILLED * largest and (not reached or top >= _REACHED * largest)
+        hazy = reached and dark > _FROM_ZERO * bright
+        return (0.0, largest, text) if fits and not hazy else None
+    return None
+
+
+def _bulk_range(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Range of values from their own bulk: see the module."""
+    dark, bright = (float(v) for v in np.percentile(values, (1, 90)))
+    low = 0.0
+    # Reflectances below 0.15 are those of water and shadow, not of values with an offset.
+    lifted = dark > _FROM_ZERO * bright and not 0 <= dark <= bright < 0.15
+    if lifted or dark < _BELOW_ZERO * max(bright, 0.0):
+        low = dark - _BELOW * (bright - dark)
+    high = low + (bright - low) / _BRIGHT
+    # Reflectances have a known size: an image of water alone stays dark.
+    if low == 0.0 and high <= 1.0:
+        high = float(np.clip(high, *_REFLECTANCE))
+    return low, high
+
+
+def _spread(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Upper ends that are above the lower ones: a constant band becomes 0."""
+    return np.where(high > low, high, low + np.maximum(1.0, np.abs(low)))
+
+
+def _same(
+    low: float, high: float, count: int, text: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+    line = f"values / {high:.10g}" if low == 0 else f"values from {low:.6g} to {high:.6g}"
+    if (low, high) == (0.0, 1.0):
+        line = "values as they are"
+    return np.full(count, low), np.full(count, high), f"{line} ({text})"
+
+
+def _limits(low: NDArray[np.float64], high: NDArray[np.float64]) -> str:
+    pairs = list(dict.fromkeys(f"{a:.4g} to {b:.4g}" for a, b in zip(low, high, strict=True)))
+    return ", ".join(pairs)
