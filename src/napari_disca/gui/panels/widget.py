@@ -424,7 +424,8 @@ class DiscaWidget(QScrollArea):
 
     def _arm(self, label: int) -> None:
         control = self.control
-        if label < len(control.session.classes) and not control.layers.relabel_selected(label):
+        clicks = control.layers.click_layers
+        if label < len(control.session.classes) and not clicks.relabel_selected(label):
             control.layers.arm(label)
             self.classes_panel.choose(label)
 
