@@ -245,6 +245,24 @@ def test_helpers_are_not_in_the_layer_list(shown, qtbot):
     qtbot.waitUntil(lambda: listed() == others)
 
 
+def test_safer_colours_are_shown_everywhere_and_can_be_left(shown, qtbot):
+    panel, classes = shown.panel, shown.control.session.classes
+    assert panel.classes_panel.warning.isHidden()
+    shown.viewer.layers["Clicks"].add((40, 50))
+    for safe in (True, False):
+        shown.desk.do("colours")
+        colours = [land.color for land in shown.desk.colours.shown(classes)]
+        assert (colours != [land.color for land in classes]) is safe
+        rgb = [tuple(int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)) for c in colours]
+        for i, wanted in enumerate(rgb):
+            np.testing.assert_allclose(shown.maps["disir"].get_color(i + 1)[:3], wanted, atol=0.01)
+            overlay = shown.viewer.canvas.overlays[f"napari_disca_legend_{i:02}"]
+            np.testing.assert_allclose(overlay.box_color[:3], wanted, atol=0.01)
+        face = shown.viewer.layers["Clicks"].face_color[0]
+        np.testing.assert_allclose(face[:3], rgb[0], atol=0.01)
+    shown.idle()
+
+
 # -------------------------------------------------------------------- places
 
 

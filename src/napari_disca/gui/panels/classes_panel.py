@@ -17,10 +17,12 @@ from napari_disca.networks import LandClass
 class ClassesPanel(QWidget):
     """Choose the class of the next click.
 
-    Signals: ``armed(label)`` when the user chooses a class.
+    Signals: ``armed(label)`` when the user chooses a class, ``other_colours()`` when it is asked
+    for others.
     """
 
     armed = Signal(int)
+    other_colours = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,6 +32,11 @@ class ClassesPanel(QWidget):
             "Choose a class (or press its key), then click on mistakes in the image"
         )
         self.list.itemClicked.connect(lambda item: self.armed.emit(self.list.row(item)))
+        self.warning = QLabel()
+        self.warning.setWordWrap(True)
+        self.warning.setStyleSheet(EXPLAINS)
+        self.warning.setVisible(False)
+        self.warning.linkActivated.connect(lambda _: self.other_colours.emit())
         self.place = QLabel(" ")
         self.place.setWordWrap(True)
         self.place.setStyleSheet(EXPLAINS)
@@ -40,6 +47,7 @@ class ClassesPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list)
+        layout.addWidget(self.warning)
         layout.addWidget(self.place)
         self._classes: Sequence[LandClass] = ()
 
@@ -63,6 +71,12 @@ class ClassesPanel(QWidget):
             count = counts[i]
             clicked = f"   {count} click{'s' if count != 1 else ''}" if count else ""
             self.list.item(i).setText(f"{key}   {land.name}{clicked}")
+
+    def show_warning(self, line: str, verb: str) -> None:
+        """Tell about colours that look alike, and offer what helps; nothing if `line` is empty."""
+        link = f'. <a href="colours">{verb}</a>' if line else ""
+        self.warning.setText(f"{line}{link}")
+        self.warning.setVisible(bool(line))
 
     def show_place(self, line: str) -> None:
         """Tell what is under the pointer."""

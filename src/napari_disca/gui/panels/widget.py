@@ -117,6 +117,7 @@ class DiscaWidget(QScrollArea):
         self.desk = Desk(self, napari_viewer, control, self.image_panel.image, self._verbs())
         self.desk.told.connect(lambda reading: self.classes_panel.show_place(reading.short))
         self.desk.verbs_changed.connect(self._on_verbs)
+        self.classes_panel.other_colours.connect(self.desk.toggle_colours)
         self._on_verbs()
         self._on_chosen()
 
@@ -513,12 +514,18 @@ class DiscaWidget(QScrollArea):
             action.setEnabled(drawn[name] and (adapted or name != "disca"))
         self._show_status()
         if self._card is not None:
-            self.classes_panel.show_classes(self._card.classes, clicks)
+            self._show_classes(clicks)
         self.compare_panel.show_state(
             bool(drawn["disir"]),
             there and control.layers is not None and control.layers.comparing,
             difference(session) if drawn["disir"] else "",
         )
+
+    def _show_classes(self, clicks: Clicks) -> None:
+        classes, colours = self._card.classes, self.desk.colours
+        self.classes_panel.show_classes(colours.shown(classes), clicks)
+        verb = "Network's colours" if colours.safe(classes) else "Safer colours"
+        self.classes_panel.show_warning(colours.warning(classes), verb)
 
     def _on_progress(self, progress: Progress) -> None:
         self._tell_progress(progress)

@@ -11,9 +11,25 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
 
 #: Colours nearer than this look alike on a map.
 ALIKE = 10.0
+#: Colours that all eyes tell apart, by 24 at least, and that are 27 or more from vegetation, soil,
+#: asphalt, roofs and water beneath them where they cover those by half. The first five are bright;
+#: those after them are dark or pale.
+SAFE = (
+    "#f0331f",
+    "#ffd54a",
+    "#7b2ff7",
+    "#12c95a",
+    "#29c5ff",
+    "#1a1a1a",
+    "#ffffff",
+    "#0a1a66",
+    "#3d998a",
+    "#662200",
+)
 #: What someone without green cones sees, of linear RGB (Machado et al. 2009, table 1).
 _DEUTERANOPIA = np.array(
     [
@@ -85,6 +101,22 @@ def alike(colours: Sequence[str]) -> list[tuple[int, int, float]]:
         if distances[i, j] < ALIKE
     ]
     return sorted(pairs, key=lambda pair: pair[2])
+
+
+def safer(colours: Sequence[str]) -> list[str]:
+    """Colours of `SAFE` that are as near as may be to some colours.
+
+    Parameters
+    ----------
+    colours : sequence of str
+        "#rrggbb". More than `SAFE` has are given back as they are.
+    """
+    if not 0 < len(colours) <= len(SAFE):
+        return list(colours)
+    palette = SAFE[: max(5, len(colours))]
+    wanted, offered = (lab([rgb_of(c) for c in some]) for some in (colours, palette))
+    _, chosen = linear_sum_assignment(np.linalg.norm(wanted[:, None] - offered[None], axis=-1))
+    return [palette[i] for i in chosen]
 
 
 def _linear(rgb: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QLabel, QWidget
 
 from napari_disca.gui.viewer.canvas_legend import CanvasLegend
+from napari_disca.gui.viewer.class_colours import ClassColours
 from napari_disca.gui.viewer.coordinates import Found
 from napari_disca.gui.viewer.cursor import Cursor, Reading
 from napari_disca.gui.viewer.go_to import GoTo, PlaceMenu, grid_of, look_at, texts
@@ -29,8 +30,8 @@ _FOLLOW = 150
 class Desk(QObject):
     """What a user does with the viewer, beside the panel's buttons.
 
-    Signals: ``verbs_changed()`` when keys are others; ``told(Reading)`` with what is under the
-    pointer.
+    Signals: ``verbs_changed()`` when keys or colours are others; ``told(Reading)`` with what is
+    under the pointer.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ class Desk(QObject):
         self._panel, self._viewer, self._control, self._image = panel, viewer, control, image
         self._layers: Any = None
         self._told_without_crs: set[int] = set()
-        self.see_through = SeeThrough(self.say)
+        self.colours = ClassColours()
+        self.see_through = SeeThrough(self.say, self.colours)
         self.legend = CanvasLegend(viewer)
         self.cursor = Cursor(viewer, image, lambda: control.layers, self._on_reading, self)
         self.places = PlaceMenu(viewer, self.cursor.read, self.go_to, self.say, panel)
@@ -77,6 +79,7 @@ class Desk(QObject):
             "uncertainty": see.toggle_heat,
             "isolate": self._isolate,
             "legend": self.legend.toggle,
+            "colours": self.toggle_colours,
             "keys": self.show_keys,
             **actions,
         }
@@ -129,7 +132,18 @@ class Desk(QObject):
 
     def _show_legend(self) -> None:
         if self._layers is not None:
-            self.legend.show(self._layers.session.classes, self.see_through.isolated)
+            classes = self.colours.shown(self._layers.session.classes)
+            self.legend.show(classes, self.see_through.isolated)
+
+    def toggle_colours(self) -> None:
+        """Show classes in safer colours, or in the network's."""
+        if self._layers is None:
+            self.say("There is no map yet: press Segment")
+            return
+        self.say(self.colours.toggle(self._layers.session.classes))
+        self.see_through.recolour()
+        self._show_legend()
+        self.verbs_changed.emit()
 
     def _isolate(self, label: int) -> None:
         self.see_through.isolate(label)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from napari.layers import Labels
+from napari.layers import Labels, Points
+from qtpy.QtCore import QTimer
 
 from napari_disca.gui.viewer.class_colormap import class_colormap
+from napari_disca.gui.viewer.class_colours import ClassColours
 from napari_disca.gui.viewer.heat import Heat
+from napari_disca.gui.viewer.host import COPY
 
 #: A key that is held longer than this only peeks, in seconds.
 _TAP = 0.3
@@ -18,8 +21,8 @@ _OPACITY = {"fill": 0.5, "outline": 1.0}
 _STEP, _LEAST = 0.1, 0.1
 #: Width of an outline in pixels of the screen, and the most in pixels of the map.
 _OUTLINE, _THICKEST = 2.0, 8
-#: The class that a layer shows alone, in its metadata.
-_ALONE = "alone"
+#: The class that a layer shows alone, and whether in safer colours, in its metadata.
+_SHOWN = "shown"
 
 
 class SeeThrough:
@@ -29,6 +32,7 @@ class SeeThrough:
     ----------
     say : callable
         Told the one line that the user should read.
+    colours : ClassColours
 
     Attributes
     ----------
@@ -39,8 +43,9 @@ class SeeThrough:
         The uncertainty.
     """
 
-    def __init__(self, say: Callable[[str], object]) -> None:
+    def __init__(self, say: Callable[[str], object], colours: ClassColours) -> None:
         self._say = say
+        self._colours = colours
         self._layers: Any = None
         self.style = "fill"
         self.isolated: int | None = None
@@ -59,12 +64,15 @@ class SeeThrough:
         self._layers = layers
         if layers is not None:
             layers.viewer.layers.events.inserted.connect(self._on_inserted)
-            self.apply()
+            self.recolour()
 
     def _on_inserted(self, event: Any) -> None:
         about = event.value.metadata.get("napari_disca", {})
         if isinstance(event.value, Labels) and about.get("map") is not None:
             self._dress(event.value)
+        elif isinstance(event.value, Points) and COPY in about:
+            # It is among the session's clicks, and has its features, only after this event.
+            QTimer.singleShot(0, self.recolour)
 
     # ------------------------------------------------------------------ hide and peek
 
@@ -170,6 +178,16 @@ class SeeThrough:
         for layer in self._maps():
             self._dress(layer)
 
+    def recolour(self) -> None:
+        """Show maps and clicks in the colours that are chosen."""
+        self.apply()
+        for layer in self._layers.clicks if self._layers is not None else ():
+            self._dress_clicks(layer)
+
+    def _dress_clicks(self, layer: Points) -> None:
+        classes = self._colours.shown(self._layers.session.classes)
+        layer.face_color_cycle = {land.name: land.color for land in classes}
+
     def _dress(self, layer: Labels) -> None:
         opacity = 0.0 if self._blank else self._opacity[self.style]
         if layer.opacity != opacity:
@@ -179,9 +197,11 @@ class SeeThrough:
             layer.contour = thickness
         # Not `show_selected_label`: with colours of its own, napari then draws nothing at all.
         about = layer.metadata["napari_disca"]
-        if about.get(_ALONE) != self.isolated:
-            about[_ALONE] = self.isolated
-            layer.colormap = class_colormap(self._layers.session.classes, self.isolated)
+        classes = self._layers.session.classes
+        wanted = (self.isolated, self._colours.safe(classes))
+        if about.get(_SHOWN, (None, False)) != wanted:
+            about[_SHOWN] = wanted
+            layer.colormap = class_colormap(self._colours.shown(classes), self.isolated)
 
     def _thickness(self, layer: Labels) -> int:
         """Pixels of the level on screen that are as thick as an outline."""

@@ -141,6 +141,12 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("legend", "Show the legend", "Show or hide the legend on the canvas", "Map"),
     Verb(
+        "colours",
+        "Safer colours",
+        "Show the classes in colours that all eyes tell apart, or in the network's",
+        "Map",
+    ),
+    Verb(
         "compare",
         "Compare side by side",
         "Show the map corrected near the clicks beside the one corrected in the whole image",
