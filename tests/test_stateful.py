@@ -64,6 +64,7 @@ class Learned:
     clicks: tuple[Click, ...]
     areas: tuple[int, ...]
     before: Learned | None
+    near: bool = False
 
     def without(self, gone, areas):
         """The same, had clicks and areas never been there; None if nothing is left."""
@@ -77,11 +78,13 @@ class Learned:
 
 @dataclass(frozen=True)
 class Locked:
-    """An area, and all that there was when it was locked."""
+    """An area, and all that there was when it was locked or judged."""
 
     number: int
     window: Window
     then: Model
+    kind: str = "area"
+    changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -259,11 +262,32 @@ class Machine(RuleBasedStateMachine):
         lock = Locked(self.areas_made, window, self.now)
         self.did(replace(self.now, locks=(*self.now.locks, lock)))
 
+    @precondition(lambda self: self.now.learned is not None and len(self.now.locks) < 4)
+    @rule(window=_window, accept=st.booleans(), everything=st.booleans())
+    def judge(self, window, accept, everything):
+        verb = self.session.accept if accept else self.session.reject
+        window = Window(0, 0, HEIGHT, WIDTH) if everything else window
+        verb(None if everything else [Area.rectangle(window)])
+        self.areas_made += 1
+        kind = "accepted" if accept else "rejected"
+        lock = Locked(self.areas_made, window, self.now, kind, everything)
+        self.did(replace(self.now, locks=(*self.now.locks, lock)))
+        if everything:
+            assert self.session.proposal is None
+
+    @precondition(lambda self: self.now.learned is not None)
+    @rule()
+    def only_near(self):
+        self.session.only_near()
+        assert self.session.proposal is None
+        if not self.now.learned.near:
+            self.did(replace(self.now, learned=replace(self.now.learned, near=True)))
+
     @precondition(lambda self: self.now.locks)
     @rule(data=st.data())
     def unlock(self, data):
         index = data.draw(st.integers(0, len(self.now.locks) - 1))
-        self.session.unlock(self.session.locks[index])
+        self.session.unlock(self.session.step.locks[index])
         left = (*self.now.locks[:index], *self.now.locks[index + 1 :])
         learned = self.now.learned
         if learned is not None:
@@ -306,12 +330,14 @@ class Machine(RuleBasedStateMachine):
         assert self.session.clicks == Clicks(self.now.clicks)
         assert len(self.session.history) == len(self.past)
         assert self.session.position == self.at
-        assert [lock.number for lock in self.session.locks] == [n.number for n in self.now.locks]
+        assert [(n.number, n.kind) for n in self.session.step.locks] == [
+            (n.number, n.kind) for n in self.now.locks
+        ]
         assert (self.session.adapted is None) == (self.now.learned is None)
         if len(self.past) > 1:
             record = read_journal(self.journal)
             assert record.counts[0] == len(self.now.clicks)
-            assert record.counts[2] == len(self.now.locks)
+            assert record.counts[2] == sum(lock.kind == "area" for lock in self.now.locks)
 
     @rule()
     def the_map_is_that_of_a_run_from_scratch(self):
@@ -340,16 +366,25 @@ class _Scratch:
     def __init__(self, network, compute, image):
         self._network, self._compute, self._image = network, compute, image
         self._known = {}
+        self._unlocked = {}
         self._values = {}
 
     def maps(self, model):
         if model not in self._known:
-            maps = self._free(model)
+            maps = dict(self._free(model))
+            disir = maps["disir"]
             free = np.ones((HEIGHT, WIDTH), dtype=np.bool_)
             for lock in model.locks:
-                held = self.maps(lock.then)["disca"]
+                then = self._free(lock.then)
                 here = np.zeros_like(free)
                 here[(lock.window & Window.whole(free.shape)).slices] = True
+                if lock.changed:
+                    here &= then["disir"] != then["disca"]
+                held = disir
+                if lock.kind != "rejected":
+                    held = self.maps(lock.then)["disca"]
+                if lock.kind == "accepted":  # later clicks count
+                    here &= disir == then["disir"]
                 for name in ("disir", "disca"):
                     maps[name] = np.where(here & free, held, maps[name])
                 free &= ~here
@@ -358,10 +393,27 @@ class _Scratch:
 
     def _free(self, model):
         """Maps as they would be if nothing were locked now."""
+        model = replace(model, locks=self._needed(model))
+        if model not in self._unlocked:
+            maps = self._drawn(model)
+            if model.learned is not None and model.learned.near:
+                rows, cols = np.mgrid[:HEIGHT, :WIDTH]
+                near = np.zeros((HEIGHT, WIDTH), dtype=np.bool_)
+                for click in model.clicks:
+                    near |= np.hypot(rows - click.row, cols - click.col) <= 8
+                maps["disca"] = np.where(near, maps["disca"], maps["disir"])
+            self._unlocked[model] = maps
+        return self._unlocked[model]
+
+    def _needed(self, model):
+        """Locks that were learned from."""
+        return model.locks if _areas_of(model.learned) else ()
+
+    def _drawn(self, model):
         with open_raster(self._image) as raster:
             session = Session(raster, self._network, compute=self._compute)
             if _areas_of(model.learned):
-                run = self._run(model.learned, model)
+                run = self._run(model.learned, model, everywhere=True)
                 session._record(Step("from scratch", Clicks(model.clicks), run))
             else:
                 self._adapt(session, model.learned)
@@ -376,7 +428,7 @@ class _Scratch:
             session.set_clicks(Clicks(learned.clicks))
             finish(session.adapt(RECIPES[learned.recipe]), session.handle)
 
-    def _run(self, learned, model):
+    def _run(self, learned, model, *, everywhere=False):
         if learned is None:
             return None
         locks = {lock.number: lock for lock in model.locks}
@@ -386,6 +438,7 @@ class _Scratch:
             clicks=Clicks(learned.clicks),
             locks=tuple(self._lock(locks[number]) for number in learned.areas),
             base=self._run(learned.before, model),
+            near_only=learned.near and not everywhere,
         )
 
     def _lock(self, lock):
@@ -394,10 +447,12 @@ class _Scratch:
             self._values[lock] = Lock(
                 lock.number,
                 Area.rectangle(lock.window),
-                "disca",
+                "disir" if lock.kind == "rejected" else "disca",
                 Clicks(then.clicks),
                 self._run(then.learned, then),
                 tuple(self._lock(under) for under in then.locks if under.window & lock.window),
+                lock.kind,
+                lock.changed,
             )
         return self._values[lock]
 

@@ -20,13 +20,14 @@ from napari_disca.session.history import (
     run_fields,
 )
 from napari_disca.session.journal_fields import (
+    areas_field,
     click_field,
     clicks_field,
-    real_field,
     text_field,
     whole_field,
 )
 from napari_disca.session.steps import Action, ImageFacts, Step
+from napari_disca.session.verdicts import Judge, KeepNear, SetStrength
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +195,7 @@ class LockAreas:
     @classmethod
     def read(cls, fields: Mapping[str, Any], step: Step) -> Self:
         """See `Action`."""
-        areas = tuple(
-            Area(tuple(tuple((real_field(r), real_field(c)) for r, c in ring) for ring in rings))
-            for rings in fields["areas"]
-        )
-        return cls(areas, fields["map"], text_field(fields, "title"))
+        return cls(areas_field(fields["areas"]), fields["map"], text_field(fields, "title"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,5 +235,15 @@ def _by_number(step: Step) -> dict[int, Lock]:
 
 #: What the journal calls a step -> its class.
 ACTIONS: dict[str, type[Action]] = {
-    action.kind: action for action in (ChangeClicks, Adopt, ResetNetwork, LockAreas, Unlock)
+    action.kind: action
+    for action in (
+        ChangeClicks,
+        Adopt,
+        ResetNetwork,
+        LockAreas,
+        Unlock,
+        Judge,
+        KeepNear,
+        SetStrength,
+    )
 }

@@ -63,7 +63,12 @@ class Document(StepHistory):
     @property
     def locks(self) -> tuple[Lock, ...]:
         """The locked areas, oldest first."""
-        return self.step.locks
+        return tuple(lock for lock in self.step.locks if lock.kind == "area")
+
+    @property
+    def verdicts(self) -> tuple[Lock, ...]:
+        """What was accepted and rejected, oldest first; `unlock` takes one back."""
+        return tuple(lock for lock in self.step.locks if lock.kind != "area")
 
     @property
     def corrected(self) -> Guided:

@@ -21,6 +21,10 @@ from napari_disca.recipes import AdaptationResult, Recipe, recipe_fields
 
 #: The maps that clicks change.
 Guided: TypeAlias = Literal["disir", "disca"]
+#: What the user has said of an area: it is right as it is, or a verdict on what was changed there.
+LockKind: TypeAlias = Literal["area", "accepted", "rejected"]
+#: The field of recipes that says how strongly what was learned counts.
+_STRENGTH = "strength"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,8 +49,11 @@ class AdaptationRun:
     seed : int
     base : AdaptationRun or None
         The run it goes on from, if the recipe does.
+    near_only : bool
+        Whether what was learned counts near the clicks only; see `Session.only_near`.
     key : str
-        Name of what was learned: runs of equal keys learn the same on one machine.
+        Name of what was learned: runs of equal keys learn the same on one machine. How strongly
+        it counts, and where, does not belong to it.
     """
 
     adaptation: AdaptationResult
@@ -57,17 +64,44 @@ class AdaptationRun:
     locks: tuple[Lock, ...] = ()
     seed: int = 0
     base: AdaptationRun | None = None
+    near_only: bool = False
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         facts = (
-            _described(self.recipe),
+            _described(self.recipe, without=_STRENGTH),
             [(c.row, c.col, c.label) for c in self.clicks],
             [lock.digest for lock in self.locks],
             self.seed,
             self.base.key if self.base is not None else "",
         )
         object.__setattr__(self, "key", _digest(facts))
+
+    @property
+    def strength(self) -> float | None:
+        """How strongly what was learned counts, 1 as measured; None if the recipe has no say."""
+        strength: float | None = getattr(self.recipe, _STRENGTH, None)
+        return strength
+
+    @property
+    def answer(self) -> str:
+        """Name of what the run says of the image: of what was learned, how strongly, and where."""
+        strength = "" if self.strength is None else f"*{self.strength!r}"
+        return f"{self.key}{strength}{'~near' * self.near_only}"
+
+    def with_strength(self, strength: float) -> AdaptationRun:
+        """The same run, weaker or stronger; nothing is learned again.
+
+        Raises
+        ------
+        RecipeError
+            If the recipe has no strength, or not this one.
+        """
+        if self.strength is None:
+            raise RecipeError(
+                f"{self.recipe.title} has no strength; choose a recipe that has one and adapt again"
+            )
+        return replace(self, recipe=replace(self.recipe, **{_STRENGTH: strength}))  # type: ignore[type-var]
 
     def edited(
         self, edit: Callable[[Click], Click | None], locks: Iterable[Lock]
@@ -96,13 +130,26 @@ class AdaptationRun:
         if not clicks:
             return base
         return AdaptationRun(
-            AdaptationResult(None), self.recipe, "", None, clicks, kept, self.seed, base
+            AdaptationResult(None),
+            self.recipe,
+            "",
+            None,
+            clicks,
+            kept,
+            self.seed,
+            base,
+            self.near_only,
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lock:
-    """An area that the user has checked: its pixels keep the labels that they had.
+    """An area that the user has judged.
+
+    *area*: it was checked, and its pixels keep the labels that they had, whatever comes.
+    *accepted*: what an adaptation changed there is right, and is held; later clicks count where
+    they change what DISIR says. *rejected*: it was right before, so that the map shows what DISIR
+    says, whatever is adapted. All of them teach.
 
     Attributes
     ----------
@@ -116,6 +163,9 @@ class Lock:
         What that map was made of; None for the pretrained weights.
     under : tuple of Lock
         Areas locked before, whose labels it shows where they meet.
+    kind : str
+    changed : bool
+        Whether it holds only those pixels of the area that `run` has changed.
     digest : str
     """
 
@@ -125,16 +175,20 @@ class Lock:
     clicks: Clicks
     run: AdaptationRun | None
     under: tuple[Lock, ...]
+    kind: LockKind = "area"
+    changed: bool = False
     digest: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        facts = (
+        facts: tuple[object, ...] = (
             self.area.digest,
             self.map,
             [(c.row, c.col, c.label) for c in self.clicks],
-            self.run.key if self.run is not None else "",
+            self.run.answer if self.run is not None else "",
             [lock.digest for lock in self.under],
         )
+        if self.kind != "area":
+            facts = (*facts, self.kind, self.changed)
         object.__setattr__(self, "digest", _digest(facts))
 
 
@@ -232,9 +286,11 @@ def _triple(click: Click) -> list[int]:
     return [click.row, click.col, click.label]
 
 
-def _described(recipe: Recipe) -> str:
+def _described(recipe: Recipe, without: str) -> str:
     try:
-        return json.dumps(recipe_fields(recipe), sort_keys=True)
+        fields = recipe_fields(recipe)
+        fields.pop(without, None)
+        return json.dumps(fields, sort_keys=True)
     except RecipeError:  # a script's own, which has no name but what it looks like
         return repr(recipe)
 

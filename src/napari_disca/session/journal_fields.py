@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click
 from napari_disca.core.errors import JournalError
 
@@ -22,6 +23,14 @@ def click_field(triple: Any) -> Click:
     """Click of ``[row, col, label]``."""
     row, col, label = triple
     return Click(whole_field(row), whole_field(col), whole_field(label))
+
+
+def areas_field(lists: Any) -> tuple[Area, ...]:
+    """Areas of lists of rings."""
+    return tuple(
+        Area(tuple(tuple((real_field(r), real_field(c)) for r, c in ring) for ring in rings))
+        for rings in lists
+    )
 
 
 def whole_field(value: Any) -> int:

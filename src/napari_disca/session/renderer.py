@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -23,12 +24,13 @@ from napari_disca.inference.predict import Predicted, Predictor
 from napari_disca.inference.tile_batch import Tools
 from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.tiles import Pixels, read_pixels
-from napari_disca.inference.uncertainty import SURE, on_network, share
+from napari_disca.inference.uncertainty import SURE, mixed, on_network, share
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 from napari_disca.session.history import AdaptationRun, Lock
 from napari_disca.session.lock_index import LockIndex, TileGrid
 from napari_disca.session.maps import Maps
+from napari_disca.session.near_clicks import NEAR, near_clicks
 from napari_disca.session.rendered_tiles import RecentTiles, RenderedTile
 from napari_disca.session.tile_versions import Target
 from napari_disca.session.weights import LearnedWeights, RunRelearned, WeightsCache
@@ -39,6 +41,8 @@ _RECENT_BYTES = 64 << 20
 #: Checked pixels that a recipe learns from: of so many tiles, so many each. A crop and its
 #: forward pass come with every tile, so these are what a few more clicks would cost.
 _SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
+#: Tiles of judged areas that are drawn in search of such pixels, at most.
+_TRIED_TILES = 64
 #: Bytes of logits of tiles with clicks: of those that a click or two touch.
 _LOGITS_BYTES = 128 << 20
 #: Networks made ready for prediction that are kept.
@@ -182,6 +186,8 @@ class Renderer:
 
     def ready(self, run: AdaptationRun | None) -> Job[Predictor]:
         """Job that returns the predictor of a run; the last few stay ready."""
+        if run is not None and run.near_only:
+            run = replace(run, near_only=False)
         predictor = self._predictor(self.networks.name(run))
         if predictor is None:
             learned = yield from self._learned(run)
@@ -257,16 +263,17 @@ class Renderer:
         if not touching:
             return base
         labels, unsure = base.labels.copy(), base.uncertainty
-        free = yield from self._overlay(touching, labels, tile)
-        locked = int((~free & (labels != NO_DATA)).sum())
+        free, checked_areas = yield from self._overlay(touching, labels, tile, target.clicks)
+        locked = checked_areas & (labels != NO_DATA)
+        flipped = int((locked & (labels != base.labels)).sum())
         if unsure is not None:
             there = on_network(free, self.window(tile), tile.keep, self.inputs)
             checked = share(there, tile.keep) <= 0.5
             unsure = np.where(checked, np.minimum(unsure, np.uint8(SURE)), unsure)
-        return RenderedTile(labels, locked, int((labels != base.labels).sum()), unsure)
+        return RenderedTile(labels, int(locked.sum()), flipped, unsure)
 
     def sample(self, locks: tuple[Lock, ...], seed: int) -> Job[Clicks]:
-        """Job that returns some pixels of locked areas, with their labels."""
+        """Job that returns some pixels of areas that were judged, with the labels judged right."""
         if not locks:
             return Clicks()
         index = LockIndex.empty(self._grid).updated(locks, self._grid)
@@ -274,7 +281,7 @@ class Renderer:
         rng = np.random.default_rng(seed)
         found: list[Click] = []
         used = 0
-        for number in rng.permutation(len(tiles)):
+        for number in rng.permutation(len(tiles))[:_TRIED_TILES]:
             tile = tiles[number]
             window = self.window(tile)
             labels = np.full(window.shape, NO_DATA, dtype=np.uint8)
@@ -300,30 +307,97 @@ class Renderer:
         known = self.recent.get(tile.index, state)
         if known is not None:
             return known
-        predictor = yield from self.ready(run)
-        asked = read_pixels(self.inputs, tile), clicks.of(tile)
-        labels, unsure = predictor.batch([asked], self._known(predictor, [asked]))[0]
-        drawn = RenderedTile(labels, uncertainty=unsure)
+        if run is not None and run.near_only:
+            drawn = yield from self._near(tile, replace(run, near_only=False), clicks)
+        else:
+            predictor = yield from self.ready(run)
+            asked = read_pixels(self.inputs, tile), clicks.of(tile)
+            labels, unsure = predictor.batch([asked], self._known(predictor, [asked]))[0]
+            drawn = RenderedTile(labels, uncertainty=unsure)
         if keep:
             self.recent.put(tile.index, state, drawn)
         return drawn
 
-    def _overlay(
-        self, locks: Iterable[Lock], labels: NDArray[np.uint8], tile: Tile
-    ) -> Job[NDArray[np.bool_]]:
-        """Write the labels of locked pixels; where areas meet, the one locked first counts.
+    def _near(self, tile: Tile, run: AdaptationRun, clicks: TileClicks) -> Job[RenderedTile]:
+        """What a run says near the clicks, and DISIR elsewhere."""
+        away = yield from self._base(tile, None, clicks, keep=True)
+        window = self.window(tile)
+        near = near_clicks(clicks.of(tile), tile, window, self.inputs, min(NEAR, self.tiling.halo))
+        if not near.any():
+            return away
+        here = yield from self._base(tile, run, clicks, keep=True)
+        unsure = None
+        if here.uncertainty is not None and away.uncertainty is not None:
+            part = share(on_network(near, window, tile.keep, self.inputs), tile.keep)
+            unsure = mixed(here.uncertainty, away.uncertainty, part)
+        return RenderedTile(np.where(near, here.labels, away.labels), uncertainty=unsure)
 
-        Returns which pixels are not locked.
+    def _overlay(
+        self,
+        locks: Iterable[Lock],
+        labels: NDArray[np.uint8],
+        tile: Tile,
+        clicks: TileClicks | None = None,
+    ) -> Job[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+        """Write the labels of judged pixels; where areas meet, the one judged first counts.
+
+        Parameters
+        ----------
+        clicks : TileClicks, optional
+            Those of the map; by default those of the moment of each judgement.
+
+        Returns
+        -------
+        two (height, width) arrays of bool
+            Which pixels are free, and which belong to areas that were checked as they are.
         """
         window = self.window(tile)
         free = np.ones(window.shape, dtype=np.bool_)
+        checked = np.zeros_like(free)
         for lock in locks:
             here = lock.area.mask(window) & free
-            if here.any():
+            if here.any() and lock.changed:
+                here &= yield from self._changed(lock, tile)
+            if not here.any():
+                continue
+            now = lock_clicks = self._clicks_of(lock)
+            if lock.kind != "area" and clicks is not None:
+                now = clicks
+            if lock.kind == "rejected":
+                held = (yield from self._base(tile, None, now, keep=True)).labels
+            else:
                 held = yield from self._held(lock, tile)
-                labels[here] = held[here]
-                free &= ~here
-        return free
+                here &= yield from self._untouched(tile, lock_clicks, now)
+            labels[here] = held[here]
+            free &= ~here
+            if lock.kind == "area":
+                checked |= here
+        return free, checked
+
+    def _changed(self, lock: Lock, tile: Tile) -> Job[NDArray[np.bool_]]:
+        """Pixels that the run of a verdict had changed when it was given."""
+        clicks = self._clicks_of(lock)
+        before = yield from self._base(tile, None, clicks, keep=True)
+        after = yield from self._base(tile, lock.run, clicks, keep=True)
+        changed: NDArray[np.bool_] = before.labels != after.labels
+        return changed
+
+    def _untouched(
+        self, tile: Tile, then: TileClicks, now: TileClicks
+    ) -> Job[NDArray[np.bool_] | np.bool_]:
+        """Pixels of which DISIR says the same with other clicks: nobody has clicked there since."""
+        if then.digest(tile.index) == now.digest(tile.index):
+            return np.True_
+        before = yield from self._base(tile, None, then, keep=True)
+        after = yield from self._base(tile, None, now, keep=True)
+        same: NDArray[np.bool_] = before.labels == after.labels
+        return same
+
+    def _clicks_of(self, lock: Lock) -> TileClicks:
+        """Clicks of the map that a lock was taken from."""
+        if lock.digest not in self._assigned:
+            self._assigned[lock.digest] = TileClicks.assign(lock.clicks, self.inputs, self.tiling)
+        return self._assigned[lock.digest]
 
     def _held(self, lock: Lock, tile: Tile) -> Job[NDArray[np.uint8]]:
         """What a locked area shows in a tile: the labels that it had when it was locked."""
@@ -331,14 +405,12 @@ class Renderer:
         known = self.recent.get(tile.index, name)
         if known is not None:
             return known.labels
-        if lock.digest not in self._assigned:
-            self._assigned[lock.digest] = TileClicks.assign(lock.clicks, self.inputs, self.tiling)
-        run = lock.run if lock.map == "disca" else None
-        base = yield from self._base(tile, run, self._assigned[lock.digest], keep=False)
+        run, clicks = lock.run if lock.map == "disca" else None, self._clicks_of(lock)
+        base = yield from self._base(tile, run, clicks, keep=False)
         labels = base.labels.copy()
         window = self.window(tile)
         under = tuple(below for below in lock.under if below.area.window & window)
-        yield from self._overlay(under, labels, tile)
+        yield from self._overlay(under, labels, tile, clicks)
         labels[~lock.area.mask(window)] = NO_DATA  # takes no room
         self.recent.put(tile.index, name, RenderedTile(labels))
         return labels

@@ -114,6 +114,8 @@ class Ripple:
         Pixels that are different, those of unlisted regions included.
     unlisted : int
         How many regions are not listed: smaller than asked for, or beyond the largest 10 000.
+    windows : tuple of Window
+        Where something is different: together they hold all of it, and do not overlap.
     missing : int
         Tiles that are still to be drawn, so that nothing is known of them.
     """
@@ -121,6 +123,7 @@ class Ripple:
     regions: tuple[Region, ...]
     changed: int
     unlisted: int
+    windows: tuple[Window, ...] = ()
     missing: int = 0
 
 
@@ -133,6 +136,7 @@ def compare(
     min_area: int = 1,
     certainty: Certainty | None = None,
     pixel_area: float | None = None,
+    missing: int = 0,
 ) -> Job[Ripple]:
     """Job that finds what is different between two maps of one image.
 
@@ -150,6 +154,8 @@ def compare(
     certainty : callable, optional
     pixel_area : float, optional
         Square metres of a pixel.
+    missing : int
+        See `Ripple`.
 
     Yields
     ------
@@ -171,7 +177,7 @@ def compare(
             soon = [region for region in soon if region.window.top >= bottom]
             yield RippleSoFar(_ordered((*search.largest(), *soon))[:_SOON], done, total)
             told = time.monotonic()
-    return search.result()
+    return replace(search.result(), missing=missing)
 
 
 class _Search:
@@ -197,6 +203,7 @@ class _Search:
         self._kept: list[tuple[int, int, int, int, Region]] = []
         self._changed = 0
         self._unlisted = 0
+        self._windows: list[Window] = []
 
     def glance(self, windows: Iterable[Window], seen: Window) -> list[Region]:
         """The regions of a window, as if there were nothing beyond."""
@@ -213,6 +220,15 @@ class _Search:
         strip = Window.from_bounds(top, 0, bottom, self._maps[0].shape[1])
         runs = Runs.of(self._codes(strip, windows), top)
         self._changed += int(runs.lengths.sum())
+        if len(runs):
+            self._windows.append(
+                Window.from_bounds(
+                    int(runs.rows[0]),
+                    int(runs.starts.min()),
+                    int(runs.rows[-1]) + 1,
+                    int(runs.ends.max()),
+                )
+            )
         if len(self._frontier) and int(self._frontier.rows[0]) != top - 1:
             self._frontier, self._owners = Runs.empty(), self._owners[:0]
         known = len(self._frontier)
@@ -246,7 +262,7 @@ class _Search:
         self._close(self._open)
         self._open = Regions.empty()
         regions = _ordered(region for *_, region in self._kept)
-        return Ripple(regions, self._changed, self._unlisted)
+        return Ripple(regions, self._changed, self._unlisted, tuple(self._windows))
 
     def _close(self, found: Regions) -> None:
         """Keep the largest of regions that are complete."""

@@ -33,11 +33,11 @@ from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, Scaling, ValueScale
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
 from napari_disca.session.actions import Adopt
-from napari_disca.session.document import Document
 from napari_disca.session.history import AdaptationRun, Guided, base_of
 from napari_disca.session.journal import Journal
 from napari_disca.session.maps import MAPS as MAPS
 from napari_disca.session.maps import Maps
+from napari_disca.session.proposals import Proposals
 from napari_disca.session.refresh import (
     RefreshRequest,
     Studio,
@@ -52,7 +52,7 @@ from napari_disca.session.weights import RunRelearned, WeightsCache
 from napari_disca.storage.label_pyramid import LabelPyramid
 
 
-class Session(Document):
+class Session(Proposals):
     """One image being corrected.
 
     Only one thread, its owner, may call its verbs and `handle`; the jobs they return may run on
@@ -253,7 +253,7 @@ class Session(Document):
             AdaptationResult(None),
             recipe,
             clicks=self.clicks,
-            locks=self.locks,
+            locks=self.step.locks,
             seed=self.seed,
             base=base_of(recipe, self.adapted),
         )
@@ -349,7 +349,7 @@ class Session(Document):
 
     def _wanted(self) -> Wanted:
         """What the maps should show now."""
-        locks = self._renderer.locks(self.locks)
+        locks = self._renderer.locks(self.step.locks)
         return Wanted(self.adapted, self._renderer.assigned(self.clicks), locks, self._no_locks)
 
     def _request(self) -> RefreshRequest:

@@ -186,7 +186,8 @@ class StepHistory:
             return
         runs = sum(step.kind == "adapt" for step in self._history[1 : self._position + 1])
         path = journal.path
-        journal.append({**event, "now": [len(self.step.clicks), runs, len(self.step.locks)]})
+        areas = sum(lock.kind == "area" for lock in self.step.locks)
+        journal.append({**event, "now": [len(self.step.clicks), runs, areas]})
         if path != journal.path:
             self.troubled.emit(
                 f"somebody has changed {path} or put another file there; it is left as it is, and "

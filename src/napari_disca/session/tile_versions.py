@@ -111,6 +111,11 @@ class TileVersions:
         shown: NDArray[np.bool_] = self._shown[name][0] > 0
         return shown
 
+    def differ(self, name: str, other: str) -> NDArray[np.bool_]:
+        """Which tiles show different versions in two maps."""
+        different: NDArray[np.bool_] = (self._shown[name] != self._shown[other]).any(axis=0)
+        return different
+
     def stale(self, name: str, target: Target) -> NDArray[np.bool_]:
         """Which tiles of a map show another version than the target's, or nothing.
 

@@ -119,7 +119,7 @@ class WeightsCache:
             return self.weights
         # A run that is known to have left the weights alone has the pretrained network.
         kept_close = (run.weights or self._known.get(run.key)) == self.weights
-        return self.weights if kept_close else f"run-{run.key}"
+        return self.weights if kept_close else f"run-{run.answer}"
 
     def composer(self, run: AdaptationRun | None, learned: LearnedWeights) -> Job[AnswerComposer]:
         """Job that returns how the answer of a run is composed.

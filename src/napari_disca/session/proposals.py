@@ -1,0 +1,269 @@
+"""An adaptation is a proposal: its ripple, and the verbs that accept or reject it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.annotations.areas import Area
+from napari_disca.core.errors import AreaError
+from napari_disca.core.events import Job
+from napari_disca.core.tiling import Window
+from napari_disca.inference.uncertainty import CELL, SURE, TORN, UNKNOWN
+from napari_disca.raster.resolution import raster_resolution
+from napari_disca.session.document import Document
+from napari_disca.session.history import AdaptationRun, LockKind
+from napari_disca.session.label_runs import Ints
+from napari_disca.session.ripple import Certainty, Region, Ripple, areas_of, compare
+from napari_disca.session.verdicts import Judge, KeepNear, SetStrength
+
+if TYPE_CHECKING:
+    from napari_disca.core.tiling import Tile, Tiling
+    from napari_disca.inference.network_view import NetworkView
+    from napari_disca.session.maps import Maps
+
+#: Tiles that are looked at first where nothing is in view: those with most change.
+_FIRST_TILES = 12
+#: Side of what is looked at first of a view, in pixels: more than a screen shows one by one.
+_FIRST_VIEW = 2048
+
+
+class Proposals(Document):
+    """A document whose adaptations are judged.
+
+    Whoever derives from it has what a session has: ``inputs``, ``tiling``, ``viewport`` and maps.
+    """
+
+    inputs: NetworkView
+    tiling: Tiling
+    _maps: Maps
+
+    @property
+    def proposal(self) -> AdaptationRun | None:
+        """The adaptation that nobody has judged as a whole yet; None if there is none."""
+        run = self.adapted
+        if run is None or run.near_only:
+            return None
+        judged = {lock.run.answer for lock in self.verdicts if lock.changed and lock.run}
+        return None if run.answer in judged else run
+
+    @property
+    def strength(self) -> float | None:
+        """How strongly the adaptation counts; None where there is none, or its recipe has none."""
+        return None if self.adapted is None else self.adapted.strength
+
+    # ---------------------------------------------------------------- verdicts
+
+    def accept(
+        self, regions: Iterable[Region | Area] | None = None, *, ripple: Ripple | None = None
+    ) -> None:
+        """Say that what the adaptation changed is right: it is held, and teaches.
+
+        Held pixels keep their class whatever is adapted later. A later click counts where it
+        changes what DISIR says.
+
+        Parameters
+        ----------
+        regions : iterable of Region or Area, optional
+            Of `ripple`, or areas; by default all that was changed.
+        ripple : Ripple, optional
+            Of the map as it is; where all is accepted, it says where to look for it.
+
+        Raises
+        ------
+        AreaError
+            If nothing was adapted, or a region is not in the map any more.
+        """
+        self._judge("accepted", regions, ripple)
+
+    def reject(
+        self, regions: Iterable[Region | Area] | None = None, *, ripple: Ripple | None = None
+    ) -> None:
+        """Say that it was right before: the map goes back to DISIR's there, and that teaches.
+
+        Whatever is adapted later, the map shows there what DISIR says; later clicks count.
+
+        Parameters
+        ----------
+        regions, ripple
+            As for `accept`.
+
+        Raises
+        ------
+        AreaError
+            If nothing was adapted, or a region is not in the map any more.
+        """
+        self._judge("rejected", regions, ripple)
+
+    def only_near(self) -> None:
+        """Let the adaptation count near the clicks only; elsewhere the map is DISIR's.
+
+        Near are 64 pixels of the network's grid. Nothing is learned from it: the next adaptation
+        counts everywhere again.
+
+        Raises
+        ------
+        AreaError
+            If nothing was adapted.
+        """
+        self.do(KeepNear())
+
+    def set_strength(self, strength: float) -> None:
+        """Let the adaptation count more or less: 0 is DISIR's map, 1 as measured, more is bolder.
+
+        Nothing is learned again.
+
+        Raises
+        ------
+        RecipeError
+            If nothing was adapted, or its recipe has no strength, or not this one.
+        """
+        self.do(SetStrength(float(strength)))
+
+    def _judge(
+        self,
+        verdict: LockKind,
+        regions: Iterable[Region | Area] | None,
+        ripple: Ripple | None,
+    ) -> None:
+        verb = "accept" if verdict == "accepted" else "reject"
+        if regions is None:
+            where = ripple.windows if ripple is not None and not ripple.missing else None
+            where = (Window.whole(self.inputs.raster.shape),) if where is None else where
+            areas = tuple(Area.rectangle(window) for window in where)
+            self.do(Judge(verdict, areas, changed=True, title=f"{verb} all that was adapted"))
+            return
+        chosen = tuple(regions)
+        found: list[Area] = []
+        for region in chosen:
+            found += [region] if isinstance(region, Area) else self._areas_of(region)
+        title = f"{verb} a region" if len(chosen) == 1 else f"{verb} {len(chosen)} regions"
+        self.do(Judge(verdict, tuple(found), changed=False, title=title))
+
+    def _areas_of(self, region: Region) -> Sequence[Area]:
+        maps = self._maps.pyramids
+        areas = areas_of(region, maps["disir"], maps["disca"])
+        if not areas:
+            raise AreaError("the map has changed there since; look at the list again")
+        return areas
+
+    # ---------------------------------------------------------------- ripple
+
+    def ripple(self, min_area: int = 1, view: Window | None = None) -> Job[Ripple]:
+        """Job that finds what the adaptation has changed: the adapted map against DISIR's.
+
+        Tiles that do not show the present clicks and weights in both maps are left out, and
+        counted. The maps must not be painted meanwhile.
+
+        Parameters
+        ----------
+        min_area : int
+            Smaller regions are not listed, in pixels.
+        view : Window, optional
+            What the user looks at: it is looked at first.
+
+        Yields
+        ------
+        RippleSoFar
+        """
+        versions = self._maps.versions
+        shown = self._shown_now()
+        differ = versions.differ("disir", "disca")
+        windows = [self._window(self.tiling[int(i)]) for i in np.flatnonzero(shown & differ)]
+        resolution = raster_resolution(self.inputs.raster)
+        return self._ripple(
+            windows,
+            view,
+            min_area,
+            int((~shown).sum()),
+            None if resolution is None else resolution**2,
+        )
+
+    def _ripple(
+        self,
+        windows: Sequence[Window],
+        view: Window | None,
+        min_area: int,
+        missing: int,
+        pixel_area: float | None,
+    ) -> Job[Ripple]:
+        maps = self._maps.pyramids
+        before, after = maps["disir"], maps["disca"]
+        if view is not None:
+            row, col = (int(at) for at in view.centre)
+            half = _FIRST_VIEW // 2
+            first = [view & Window.from_bounds(row - half, col - half, row + half, col + half)]
+        else:
+            first = most_changed(before.levels, after.levels, windows)
+        found = yield from compare(
+            before,
+            after,
+            windows,
+            first=first,
+            min_area=min_area,
+            certainty=certainty_of(self._maps.uncertainty["disca"].copy(), self.inputs),
+            pixel_area=pixel_area,
+            missing=missing,
+        )
+        return found
+
+    def _shown_now(self) -> NDArray[np.bool_]:
+        """Which tiles are up to date in both maps that clicks change."""
+        shown = np.ones(len(self.tiling), dtype=np.bool_)
+        for name in ("disir", "disca"):
+            for tile in self.stale(name):
+                shown[tile.index] = False
+        return shown
+
+    def stale(self, name: str, window: Window | None = None) -> list[Tile]:
+        """Tiles of a map that are out of date."""
+        raise NotImplementedError
+
+    def _window(self, tile: Tile) -> Window:
+        return self.inputs.image_window(tile.keep)
+
+
+def most_changed(
+    before: Sequence[NDArray[np.uint8]],
+    after: Sequence[NDArray[np.uint8]],
+    windows: Sequence[Window],
+) -> list[Window]:
+    """Where most is different, as the coarsest levels of two pyramids have it."""
+    step = 1 << (len(before) - 1)
+    different = before[-1] != after[-1]
+    counts = np.array(
+        [
+            np.count_nonzero(
+                different[
+                    window.top // step : -(-window.bottom // step),
+                    window.left // step : -(-window.right // step),
+                ]
+            )
+            for window in windows
+        ],
+        dtype=np.int64,
+    )
+    order = np.argsort(-counts, kind="stable")[:_FIRST_TILES]
+    return [windows[i] for i in order if counts[i]]
+
+
+def certainty_of(uncertainty: NDArray[np.uint8], inputs: NetworkView) -> Certainty:
+    """How sure the network is of a map, by pixels of the image.
+
+    Parameters
+    ----------
+    uncertainty : (rows, cols) array of uint8
+        Of cells; see `napari_disca.inference.uncertainty`.
+    inputs : NetworkView
+    """
+    (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
+
+    def certainty(row: Ints, col: Ints) -> NDArray[np.float64]:
+        cells = uncertainty[row * rows // (height * CELL), col * cols // (width * CELL)]
+        values = 1 - (cells.astype(np.float64) - SURE) / (TORN - SURE)
+        return np.where(cells == UNKNOWN, np.nan, values)
+
+    return certainty
