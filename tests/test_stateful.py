@@ -360,6 +360,14 @@ def _drawn(session, name):
     return session.maps[name].read(Window.whole(session.raster.shape))
 
 
+def _near(clicks, radius):
+    rows, cols = np.mgrid[:HEIGHT, :WIDTH]
+    near = np.zeros((HEIGHT, WIDTH), dtype=np.bool_)
+    for click in clicks:
+        near |= np.hypot(rows - click.row, cols - click.col) <= radius
+    return near
+
+
 class _Scratch:
     """Maps of models, by sessions that never knew anything else."""
 
@@ -385,6 +393,8 @@ class _Scratch:
                     held = self.maps(lock.then)["disca"]
                 if lock.kind == "accepted":  # later clicks count
                     here &= disir == then["disir"]
+                    for click in set(model.clicks) - set(lock.then.clicks):
+                        here &= ~_near((click,), 12) | (held == click.label)
                 for name in ("disir", "disca"):
                     maps[name] = np.where(here & free, held, maps[name])
                 free &= ~here
@@ -397,10 +407,7 @@ class _Scratch:
         if model not in self._unlocked:
             maps = self._drawn(model)
             if model.learned is not None and model.learned.near:
-                rows, cols = np.mgrid[:HEIGHT, :WIDTH]
-                near = np.zeros((HEIGHT, WIDTH), dtype=np.bool_)
-                for click in model.clicks:
-                    near |= np.hypot(rows - click.row, cols - click.col) <= 8
+                near = _near(model.clicks, 8)
                 maps["disca"] = np.where(near, maps["disca"], maps["disir"])
             self._unlocked[model] = maps
         return self._unlocked[model]

@@ -17,11 +17,20 @@ from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError, NotFiniteError, RecipeError
 from napari_disca.core.events import Progress, finish
 from napari_disca.core.tiling import Window
-from napari_disca.evaluation import Record, Settings, evaluate, evaluate_image, write_json
+from napari_disca.evaluation import (
+    ClassMap,
+    Record,
+    Settings,
+    evaluate,
+    evaluate_image,
+    write_json,
+)
 from napari_disca.evaluation.raster_subset import RasterSubset, parts_worth_clicking
+from napari_disca.evaluation.simulated_verdicts import verdicts_on
 from napari_disca.networks import Network, fingerprint
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, Disca
+from napari_disca.session.ripple import compare
 from napari_disca.training.pairing import pairs
 
 RADIUS = 12
@@ -195,6 +204,72 @@ def test_pixels_without_data_are_neither_clicked_nor_scored(compute):
     (record,) = measure(Obedient(1.0, 0.0), truth, ["disir"], compute, raster, clicks=3)
     assert record.placed == ((40, 50, 1),)
     assert record.after == 1.0
+
+
+def test_what_was_changed_for_the_worse_is_rejected(compute):
+    truth = disc((96, 192), (40, 50))
+    (record,) = measure(Obedient(1.0, 0.0), truth, {"tilt": TILT}, compute, clicks=2, verdicts=1)
+    # The tilt makes all of it class 1; the verdict takes that back, and no error is left.
+    assert record.after == record.disir[1] == 1.0
+    assert (record.clicks, record.verdicts) == (1, 1)
+    assert record.gestures == (0, 2, 2)
+
+
+def test_what_was_changed_for_the_better_is_accepted_and_counted(compute):
+    truth = 1 - disc((96, 192), (40, 150))
+    tilt, disir = measure(
+        Obedient(1.0, 0.0),
+        truth,
+        {"tilt": TILT, "disir": RECIPES["disir"]},
+        compute,
+        clicks=2,
+        verdicts=3,
+    )
+    assert tilt.gestures[1] == 2
+    assert tilt.gestures[2] == tilt.clicks + tilt.verdicts
+    assert tilt.after == 1.0
+    # What was accepted does not count for DISIR with the same clicks.
+    assert tilt.disir[1] == disir.miou[1] < 0.3
+    assert (disir.verdicts, disir.gestures) == (0, (0, 1, 2))
+    assert tilt.kept_clicks == 1.0
+
+
+def test_without_verdicts_nothing_is_judged(compute):
+    truth = disc((96, 192), (40, 50))
+    (record,) = measure(Obedient(1.0, 0.0), truth, {"tilt": TILT}, compute, clicks=1)
+    assert (record.verdicts, record.gestures) == (0, (0, 1))
+    with pytest.raises(DataError, match="verdicts = -1 is too small"):
+        Settings(verdicts=-1)
+
+
+def test_a_region_is_judged_by_the_majority_of_its_pixels():
+    before = np.zeros((40, 60), np.uint8)
+    after = before.copy()
+    after[:30, :20] = 1  # 600, mostly right
+    after[:20, 30:50] = 2  # 400, mostly wrong
+    after[25:35, 30:50] = 3  # 200, the same mask id as before
+    after[38:, :10] = 1  # 20, of which nothing is known
+    truth = np.zeros_like(before)
+    truth[:20, :20] = 1
+    truth[35:] = IGNORE
+    maps = Labels(before), Labels(after)
+    ripple = finish(compare(*maps, [Window(0, 0, 40, 60)]))
+    classes = ClassMap.of({0: 0, 1: 1, 2: 1, 3: 0}, make_card(4).classes)
+
+    def judged(count):
+        found = verdicts_on(ripple.regions, *maps, truth, classes, count)
+        return [r.area for r in found.accepted], [r.area for r in found.rejected]
+
+    assert judged(1) == ([600], [])
+    assert judged(2) == judged(9) == ([600], [400])
+
+
+class Labels:
+    def __init__(self, array):
+        self.array, self.shape = array, array.shape
+
+    def read(self, window):
+        return self.array[window.slices]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,14 @@ import math
 
 import pytest
 
-from napari_disca.evaluation import Record, clicks_to_target, summary, write_json
+from napari_disca.evaluation import (
+    Record,
+    clicks_to_target,
+    gestures_to_target,
+    summary,
+    summary_rows,
+    write_json,
+)
 
 
 def record(image="a", recipe="disir", miou=(0.5, 0.6, 0.7), **changes):
@@ -109,3 +116,14 @@ def test_before_after_and_gain():
     assert RECORDS[0].before == 0.5
     assert RECORDS[0].after == 0.7
     assert RECORDS[0].gain == pytest.approx(0.2)
+
+
+def test_verdicts_are_gestures_in_the_table_and_to_a_target():
+    some = record("a", miou=(0.2, 0.5, 0.8), gestures=(0, 3, 5), verdicts=3)
+    assert gestures_to_target([some], 0.5) == 3
+    assert gestures_to_target([some], 0.9) == 6
+    assert gestures_to_target([record("a", miou=(0.2, 0.5, 0.8))], 0.8) == 2
+    header, row = summary_rows([some])
+    assert dict(zip(header, row, strict=True))["verdicts"] == "3.0"
+    assert dict(zip(header, row, strict=True))["gestures"] == "5.0"
+    assert "gestures" not in summary([record("a", miou=(0.2, 0.5, 0.8))])

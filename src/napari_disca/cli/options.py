@@ -155,6 +155,11 @@ def _card_told() -> Mapping[str, About | None]:
 #: What the flags of the evaluation's `Settings` say; the others are flags of the command.
 SETTINGS: Mapping[str, About | None] = {
     "clicks": {"tooltip": "Clicks an image gets at most", "metavar": "N"},
+    "verdicts": {
+        "tooltip": "Regions of what an adaptation changed that the annotator accepts or rejects "
+        "after each one, the largest first; they count as gestures, as clicks do",
+        "metavar": "K",
+    },
     "mode": {"tooltip": "Clicks one by one on the newest map, or all at once on the first"},
     "factor": {
         "tooltip": "network pixels per image pixel (from the ground resolutions)",

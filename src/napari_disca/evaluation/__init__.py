@@ -11,6 +11,7 @@ from napari_disca.evaluation.protocol import evaluate_image
 from napari_disca.evaluation.records import (
     Record,
     clicks_to_target,
+    gestures_to_target,
     summary,
     summary_rows,
     write_json,
@@ -25,6 +26,7 @@ __all__ = [
     "clicks_to_target",
     "evaluate",
     "evaluate_image",
+    "gestures_to_target",
     "summary",
     "summary_rows",
     "write_json",

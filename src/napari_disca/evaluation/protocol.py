@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.annotations.simulated_annotator import IGNORE, error_clicks
 from napari_disca.core.errors import DataError, NotFiniteError, RecipeError
-from napari_disca.core.events import Job, Progress
+from napari_disca.core.events import Job, Progress, finish
 from napari_disca.core.tiling import Window
 from napari_disca.evaluation.class_map import ClassMap
 from napari_disca.evaluation.metrics import collateral, confusion, iou, mean_iou, share_right
 from napari_disca.evaluation.records import Record
 from napari_disca.evaluation.settings import Settings
+from napari_disca.evaluation.simulated_verdicts import verdicts_on
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predictor
 from napari_disca.networks import Network
@@ -26,6 +28,8 @@ from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster
 from napari_disca.recipes import RECIPES, Recipe
 from napari_disca.session.session import Session
+
+T = TypeVar("T")
 
 
 def evaluate_image(
@@ -66,21 +70,27 @@ def evaluate_image(
             f"the image {raster.shape[0]} x {raster.shape[1]}; they must be equal"
         )
     classes.checked(reference, raster.name)
-    session = Session(
-        raster,
-        network,
-        bands=settings.bands,
-        factor=settings.factor,
-        compute=compute,
-        seed=settings.seed,
-    )
-    measured = _Image(session, _known(reference, session.inputs), classes, settings)
-    with closing(session.predict()) as job:
-        for event in job:
-            session.handle(event)
-            if isinstance(event, Progress):
-                yield replace(event, stage=f"{raster.name}: initial map")
-    session.check_complete()
+    # What was accepted stands in the session's map of DISIR, too. That of the same clicks alone
+    # comes from another session.
+    sessions = [
+        Session(
+            raster,
+            network,
+            bands=settings.bands,
+            factor=settings.factor,
+            compute=compute,
+            seed=settings.seed,
+        )
+        for _ in range(2 if settings.verdicts else 1)
+    ]
+    for session in sessions:
+        with closing(session.predict()) as job:
+            for event in job:
+                session.handle(event)
+                if isinstance(event, Progress):
+                    yield replace(event, stage=f"{raster.name}: initial map")
+        session.check_complete()
+    measured = _Image(sessions[0], sessions[-1], _known(reference, sessions[0].inputs), classes, settings)
     records = []
     for name, recipe in chosen_recipes(recipes).items():
         record: Record = yield from measured.measure(name, recipe)
@@ -115,17 +125,33 @@ def _known(reference: NDArray[np.uint8], inputs: NetworkView) -> NDArray[np.uint
     return known
 
 
+@dataclass(eq=False)
+class _Course:
+    """How a recipe's measurement went so far."""
+
+    labels: NDArray[np.uint8]
+    clicked: list[Click] = field(default_factory=list)
+    miou: list[float] = field(default_factory=list)
+    gestures: list[int] = field(default_factory=lambda: [0])
+    seconds: list[float] = field(default_factory=list)
+    verdicts: int = 0
+    refused: int = 0
+
+
 class _Image:
     """One image, its initial map, and what is needed to score others."""
 
     def __init__(
         self,
         session: Session,
+        unjudged: Session,
         reference: NDArray[np.uint8],
         classes: ClassMap,
         settings: Settings,
     ) -> None:
         self._session = session
+        #: The same clicks without verdicts; the very session where there are none.
+        self._unjudged = unjudged
         self._reference = reference
         self._classes = classes
         self._settings = settings
@@ -134,59 +160,90 @@ class _Image:
         """Let one recipe answer the annotator, from the initial map on."""
         session, settings = self._session, self._settings
         # Everything an earlier recipe did is undone; its initial map stays.
-        while session.can_undo:
-            session.undo()
-        initial = self._labels("initial")
-        labels, miou = initial, [self._miou(initial)]
-        disir = miou[:1] if recipe.learns else []
-        clicked: list[Click] = []
-        seconds: list[float] = []
-        refused = 0
+        for used in (session, self._unjudged):
+            if used.can_undo:
+                used.go(0)
+        course = _Course(self._labels(session, "initial"))
+        course.miou.append(self._miou(course.labels))
+        disir = course.miou[:1] if recipe.learns else []
         at_once = settings.clicks if settings.mode == "one-shot" else 1
         for turn in range(settings.clicks // at_once):
             stage = f"{session.raster.name}: {name}"
             yield Progress(stage, turn * at_once, settings.clicks)
-            found = self._clicks(labels, clicked, at_once)
+            found = self._clicks(course.labels, course.clicked, at_once)
             if not found:
                 break
             # All are asked for before the first is given: the annotator looks at one map.
             as_network = [self._network_class(click) for click in found]
             session.set_clicks(session.clicks.added(*as_network), f"{len(found)} clicks")
-            clicked += found
+            course.clicked += found
             began = time.perf_counter()
-            progress = Progress(stage, len(clicked), settings.clicks)
-            refused += yield from self._answer(recipe, progress)
-            seconds.append(time.perf_counter() - began)
-            labels = self._labels("disca" if recipe.learns else "disir")
-            miou.append(self._miou(labels))
+            progress = Progress(stage, len(course.clicked), settings.clicks)
+            course.refused += yield from self._answer(recipe, progress)
+            course.seconds.append(time.perf_counter() - began)
+            if recipe.learns and settings.verdicts:
+                course.verdicts += yield from self._judge(progress)
+            course.labels = self._labels(session, "disca" if recipe.learns else "disir")
+            course.miou.append(self._miou(course.labels))
+            course.gestures.append(len(course.clicked) + course.verdicts)
             if recipe.learns:
-                yield from self._run(session.refresh(("disir",)), progress)
-                disir.append(self._miou(self._labels("disir")))
+                unjudged = self._unjudged
+                unjudged.set_clicks(session.clicks)
+                yield from self._run(unjudged, unjudged.refresh(("disir",)), progress)
+                disir.append(self._miou(self._labels(unjudged, "disir")))
+        return self._record(name, course, disir)
+
+    def _record(self, name: str, course: _Course, disir: Sequence[float]) -> Record:
+        session, labels = self._session, course.labels
+        initial = self._labels(session, "initial")
         harm = collateral(initial, labels, self._reference, self._clicked_tiles())
         table = confusion(labels, self._reference, self._classes.size)
         return Record(
             image=session.raster.name,
             recipe=name,
-            mode=settings.mode,
-            clicks=len(clicked),
-            miou=self._padded(miou),
+            mode=self._settings.mode,
+            clicks=len(course.clicked),
+            miou=self._padded(course.miou),
             iou_per_class={self._classes.name(i): value for i, value in iou(table).items()},
             collateral=harm.all,
             collateral_inside=harm.inside,
             collateral_outside=harm.outside,
-            kept_clicks=share_right(labels, clicked),
-            seconds=float(np.mean(seconds)) if seconds else None,
-            refused=refused,
+            kept_clicks=share_right(labels, course.clicked),
+            seconds=float(np.mean(course.seconds)) if course.seconds else None,
+            refused=course.refused,
             factor=session.inputs.factor,
             placed=tuple((c.row, c.col, c.label) for c in session.clicks),
             disir=self._padded(disir) if disir else (),
+            verdicts=course.verdicts,
+            gestures=self._padded(course.gestures),
         )
 
-    def _padded(self, miou: Sequence[float]) -> tuple[float | None, ...]:
-        missing = self._settings.clicks + 1 - len(miou)
-        if self._settings.mode == "one-shot" and len(miou) > 1:
-            return (miou[0], *[None] * missing, miou[1])
-        return (*miou, *[miou[-1]] * missing)
+    def _padded(self, values: Sequence[T]) -> tuple[T | None, ...]:
+        missing = self._settings.clicks + 1 - len(values)
+        if self._settings.mode == "one-shot" and len(values) > 1:
+            return (values[0], *[None] * missing, values[1])
+        return (*values, *[values[-1]] * missing)
+
+    def _judge(self, progress: Progress) -> Job[int]:
+        """Let the annotator judge what the adaptation changed; how many verdicts were given."""
+        session = self._session
+        yield from self._run(session, session.refine(), progress)
+        ripple = finish(session.ripple())
+        before, after = session.maps["disir"], session.maps["disca"]
+        given = verdicts_on(
+            ripple.regions,
+            before,
+            after,
+            self._reference,
+            self._classes,
+            self._settings.verdicts,
+        )
+        if given.accepted:
+            session.accept(given.accepted)
+        if given.rejected:
+            session.reject(given.rejected)
+        yield from self._run(session, session.refresh(("disca",)), progress)
+        return len(given)
 
     def _answer(self, recipe: Recipe, progress: Progress) -> Job[int]:
         """Bring the recipe's map up to date; how many adaptations were refused."""
@@ -194,26 +251,26 @@ class _Image:
         refused = 0
         if recipe.learns:
             try:
-                yield from self._run(session.adapt(recipe, ("disca",)), progress)
+                yield from self._run(session, session.adapt(recipe, ("disca",)), progress)
             except NotFiniteError:
                 # Weights that are not finite are not adopted, for a user either: the last good
                 # ones stay, and the new click still guides them.
                 refused = 1
-                yield from self._run(session.refresh(("disca",)), progress)
+                yield from self._run(session, session.refresh(("disca",)), progress)
         else:
-            yield from self._run(session.refresh(("disir",)), progress)
+            yield from self._run(session, session.refresh(("disir",)), progress)
         return refused
 
-    def _run(self, job: Job[object], progress: Progress) -> Job[None]:
+    def _run(self, session: Session, job: Job[object], progress: Progress) -> Job[None]:
         with closing(job):
             for event in job:
-                self._session.handle(event)
+                session.handle(event)
                 yield progress  # also where a cancelled measurement stops
 
-    def _labels(self, name: str) -> NDArray[np.uint8]:
-        """One of the session's maps, in mask ids."""
+    def _labels(self, session: Session, name: str) -> NDArray[np.uint8]:
+        """One of a session's maps, in mask ids."""
         whole = Window.whole(self._reference.shape)
-        return self._classes.apply(self._session.maps[name].read(whole))
+        return self._classes.apply(session.maps[name].read(whole))
 
     def _miou(self, labels: NDArray[np.uint8]) -> float:
         return mean_iou(confusion(labels, self._reference, self._classes.size))

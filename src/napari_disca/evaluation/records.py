@@ -53,6 +53,11 @@ class Record:
         does not learn. One by one, recipes meet other mistakes and get other clicks, and a click
         a few pixels elsewhere changes all that follow: a single image's figure at the tenth click
         differs by some two points for that alone. This one does not.
+    verdicts : int
+        Regions that the annotator accepted or rejected.
+    gestures : tuple of int or None
+        Clicks and verdicts so far, as in `miou`: the verdicts that follow an adaptation belong to
+        its last click.
     """
 
     image: str
@@ -70,6 +75,8 @@ class Record:
     factor: float = 1.0
     placed: tuple[tuple[int, int, int], ...] = ()
     disir: tuple[float | None, ...] = ()
+    verdicts: int = 0
+    gestures: tuple[int | None, ...] = ()
 
     @property
     def before(self) -> float:
@@ -141,6 +148,23 @@ _COLUMNS = (
 )
 
 
+def gestures_to_target(records: Iterable[Record], target: float) -> float:
+    """Mean number of gestures, clicks and verdicts, until the mean IoU reaches `target`, 0 to 1.
+
+    An image that never does counts one more than it got; NaN without images.
+    """
+    needed = []
+    for record in records:
+        made = record.gestures or tuple(range(len(record.miou)))
+        counted = [
+            count
+            for count, value in zip(made, record.miou, strict=True)
+            if count is not None and value is not None and value >= target
+        ]
+        needed.append(counted[0] if counted else max(filter(None, made), default=0) + 1)
+    return float(np.mean(needed)) if needed else math.nan
+
+
 def summary(records: Sequence[Record]) -> str:
     """Table with one line per recipe: means over images, in percent.
 
@@ -159,6 +183,7 @@ def summary_rows(records: Sequence[Record]) -> list[list[str]]:
         return [["recipe"]]
     last = max(len(record.miou) for record in records) - 1
     shown = [k for k in (1, 3, 5, 10, 20, 50) if k < last] + ([last] if last else [])
+    judged = any(record.verdicts for record in records)
     header = [
         "recipe",
         "mode",
@@ -166,6 +191,7 @@ def summary_rows(records: Sequence[Record]) -> list[list[str]]:
         "before",
         *(f"{k} click{'s' * (k > 1)}" for k in shown),
         *_COLUMNS,
+        *(("verdicts", "gestures") if judged else ()),
     ]
     baseline = {(r.image, r.mode): r.after for r in records if r.recipe == "disir"}
     rows = []
@@ -199,6 +225,8 @@ def summary_rows(records: Sequence[Record]) -> list[list[str]]:
                     )
                 ),
                 f"{np.mean(seconds):.2f}" if seconds else "-",
+                *((_count(r.verdicts for r in chosen),) if judged else ()),
+                *((_count(r.clicks + r.verdicts for r in chosen),) if judged else ()),
             ]
         )
     return [header, *rows]
@@ -215,6 +243,10 @@ def _known(values: Iterable[float | None]) -> list[float]:
 def _mean(values: Sequence[float | None]) -> str:
     known = _known(values)
     return f"{100 * float(np.mean(known)):.1f}" if known else "-"
+
+
+def _count(values: Iterable[int]) -> str:
+    return f"{np.mean(list(values)):.1f}"
 
 
 def _gain(values: Sequence[float]) -> str:

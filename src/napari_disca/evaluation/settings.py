@@ -24,6 +24,9 @@ class Settings:
     mode : {"sequential", "one-shot"}
         The annotator looks at the new map before the next click; or places all clicks on the
         initial map, one in each of the largest errors, and the recipe answers once.
+    verdicts : int
+        Regions of what an adaptation changed that the annotator accepts or rejects after each one,
+        the largest first, each by the majority of its pixels.
     factor : float or None
         Network pixels per image pixel; None: from the ground resolutions. Clicks and scores
         are always on the image's own grid.
@@ -42,6 +45,7 @@ class Settings:
 
     clicks: int = 10
     mode: Mode = "sequential"
+    verdicts: int = 0
     factor: float | None = None
     class_map: ClassMap | Mapping[int, int] | None = None
     coding: Coding = "auto"
@@ -54,7 +58,7 @@ class Settings:
         if self.mode not in ("sequential", "one-shot"):
             raise DataError(f"mode {self.mode!r} is unknown; use 'sequential' or 'one-shot'")
         checked_seed(self.seed)
-        for name, least in (("clicks", 1), ("crop", 64), ("max_images", 1)):
+        for name, least in (("clicks", 1), ("verdicts", 0), ("crop", 64), ("max_images", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise DataError(f"{name} = {value} is too small; give {least} or more")

@@ -147,8 +147,8 @@ class Lock:
     """An area that the user has judged.
 
     *area*: it was checked, and its pixels keep the labels that they had, whatever comes.
-    *accepted*: what an adaptation changed there is right, and is held; later clicks count where
-    they change what DISIR says. *rejected*: it was right before, so that the map shows what DISIR
+    *accepted*: what an adaptation changed there is right, and is held; later clicks that say
+    something else count. *rejected*: it was right before, so that the map shows what DISIR
     says, whatever is adapted. All of them teach.
 
     Attributes

@@ -62,8 +62,8 @@ class Proposals(Document):
     ) -> None:
         """Say that what the adaptation changed is right: it is held, and teaches.
 
-        Held pixels keep their class whatever is adapted later. A later click counts where it
-        changes what DISIR says.
+        Held pixels keep their class whatever is adapted later. A later click of another class
+        counts within its reach, and wherever it changes what DISIR says.
 
         Parameters
         ----------

@@ -367,7 +367,7 @@ class Renderer:
                 held = (yield from self._base(tile, None, now, keep=True)).labels
             else:
                 held = yield from self._held(lock, tile)
-                here &= yield from self._untouched(tile, lock_clicks, now)
+                here &= yield from self._untouched(tile, held, lock_clicks, now)
             labels[here] = held[here]
             free &= ~here
             if lock.kind == "area":
@@ -383,14 +383,24 @@ class Renderer:
         return changed
 
     def _untouched(
-        self, tile: Tile, then: TileClicks, now: TileClicks
+        self, tile: Tile, held: NDArray[np.uint8], then: TileClicks, now: TileClicks
     ) -> Job[NDArray[np.bool_] | np.bool_]:
-        """Pixels of which DISIR says the same with other clicks: nobody has clicked there since."""
+        """Pixels that no click of `now` contradicts that was not there `then`.
+
+        One does within its reach where it says another class than what is held, or where it
+        changes what DISIR says.
+        """
         if then.digest(tile.index) == now.digest(tile.index):
             return np.True_
         before = yield from self._base(tile, None, then, keep=True)
         after = yield from self._base(tile, None, now, keep=True)
         same: NDArray[np.bool_] = before.labels == after.labels
+        known, reach = set(then.of(tile)), self.inputs.card.guidance.reach
+        for click in now.of(tile):
+            if click not in known:
+                alone = Clicks((click,))
+                near = near_clicks(alone, tile, self.window(tile), self.inputs, reach)
+                same &= ~near | (held == click.label)
         return same
 
     def _clicks_of(self, lock: Lock) -> TileClicks:
