@@ -42,8 +42,8 @@ def state_of(session: Session) -> tuple[Any, ...]:
         tuple((c.row, c.col, c.label) for c in session.clicks),
         tuple(step.title for step in session.history),
         session.position,
-        tuple(lock.digest for lock in session.locks),
-        session.adapted.key if session.adapted is not None else "",
+        tuple(lock.digest for lock in session.step.locks),
+        session.adapted.answer if session.adapted is not None else "",
     )
 
 
@@ -105,6 +105,14 @@ def work(folder: str, seed: int, pipe: Any) -> None:
                 session.unlock(rng.choice(session.locks))
             else:
                 session.lock(Area.rectangle(Window(*pixel(), 20, 20)))
+        elif verb < 0.85 and session.adapted is not None:
+            area = None if rng.random() < 0.3 else [Area.rectangle(Window(*pixel(), 20, 20))]
+            if len(session.verdicts) > 2:
+                session.unlock(rng.choice(session.verdicts))
+            elif rng.random() < 0.3:
+                session.only_near()
+            else:
+                rng.choice((session.accept, session.reject))(area)
         elif verb < 0.9:
             finish(session.adapt(rng.choice(RECIPES)), session.handle)
         else:

@@ -16,7 +16,7 @@ from napari_disca.inference.composition import Answer, Source
 from napari_disca.inference.crops import tiles_with_clicks
 from napari_disca.raster import open_raster
 from napari_disca.raster.arrays import ArrayRaster
-from napari_disca.recipes import AdaptationResult, Disca
+from napari_disca.recipes import RECIPES, AdaptationResult, Disca
 from napari_disca.session import restore
 from napari_disca.session.journal import read_journal
 from napari_disca.session.ripple import compare, mask_of
@@ -253,6 +253,26 @@ def test_another_strength_learns_nothing_again(session):
     session.set_strength(1.0)
     assert session.history[-1].title == "strength 1"
     assert len(session.history) == 7
+
+
+def test_the_default_recipe_can_be_made_weaker_and_bolder(session):
+    recipe = RECIPES["default"]
+    for row in range(8, 90, 20):
+        for col in range(8, 100, 30):
+            session.click(row, col, (row + col) % 3)
+    finish(session.adapt(replace(recipe, strength=0.0)), session.handle)
+    maps = draw(session)
+    np.testing.assert_array_equal(maps["disca"], maps["disir"])
+    shares = []
+    for strength in (0.5, 3.0):
+        session.set_strength(strength)
+        assert not session.must_learn
+        maps = draw(session)
+        shares.append((maps["disca"] != maps["disir"]).mean())
+    assert shares[1] > 0
+    assert shares[0] <= shares[1]
+    with pytest.raises(RecipeError, match="strength = 9"):
+        session.set_strength(9.0)
 
 
 def test_a_verdict_is_about_the_strength_it_was_given_at(session):

@@ -90,7 +90,9 @@ def evaluate_image(
                 if isinstance(event, Progress):
                     yield replace(event, stage=f"{raster.name}: initial map")
         session.check_complete()
-    measured = _Image(sessions[0], sessions[-1], _known(reference, sessions[0].inputs), classes, settings)
+    measured = _Image(
+        sessions[0], sessions[-1], _known(reference, sessions[0].inputs), classes, settings
+    )
     records = []
     for name, recipe in chosen_recipes(recipes).items():
         record: Record = yield from measured.measure(name, recipe)

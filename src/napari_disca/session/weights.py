@@ -115,7 +115,7 @@ class WeightsCache:
 
     def name(self, run: AdaptationRun | None) -> str:
         """What tells apart the networks of runs, also of those that are not made yet."""
-        if run is None or not run.recipe.learns:
+        if run is None or not run.recipe.learns or run.strength == 0:
             return self.weights
         # A run that is known to have left the weights alone has the pretrained network.
         kept_close = (run.weights or self._known.get(run.key)) == self.weights
@@ -137,7 +137,9 @@ class WeightsCache:
         network, of = learned.network, run
         if learned.correction is not None:
             source = Source(network, name, self._encoder)
-            return CorrectedAnswer(source, pretrained, learned.correction)
+            strength = 1.0 if run.strength is None else run.strength
+            correction = learned.correction.with_strength(strength)
+            return CorrectedAnswer(source, pretrained, correction)
         encoder = encoder_fingerprint(network)
         kept = encoder if encoder == self._encoder else ""
 
@@ -252,7 +254,9 @@ class WeightsCache:
         correction = result.correction
         assert correction is not None
         # One that changes nothing has the map of the pretrained network.
-        weights = self.weights if correction.empty else f"correction-{run.key}"
+        # It may do so at another strength than that which it was solved for.
+        empty = correction.with_strength(1.0).empty
+        weights = self.weights if empty else f"correction-{run.key}"
         self.expect(run.key, weights)
         with self._lock:
             self._corrections[run.key] = correction
