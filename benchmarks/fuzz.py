@@ -4,8 +4,9 @@
                               [--part 1/4]
 
 Seeds are made here: TIFFs of many layouts, compressions and types, networks with their cards,
-clicks, locked areas, and the journal of a session with something of everything; --seeds adds the
-images of a folder. Each file is a seed with bytes flipped, cut, doubled, swapped or overwritten,
+clicks (GeoJSON, GeoPackage, Shapefile, FlatGeobuf, CSV), locked areas, and the journal of a
+session with something of everything; --seeds adds the images of a folder.
+Each file is a seed with bytes flipped, cut, doubled, swapped or overwritten,
 or with a header, a tag or a number that nobody would write. Workers, processes with limits of
 memory and time, open and use them as the program does. What may come of a file: it works (*ok*),
 or it is *refused* in one clear line. All else is a bug: an exception that is not ours
@@ -42,9 +43,14 @@ import numpy as np
 
 #: Seconds without an answer that count as a hang; bytes of address space of a worker.
 HANG, MEMORY = 120.0, 8 << 30
-KINDS = ("tiff", "weights", "clicks", "areas", "journal")
+KINDS = ("tiff", "weights", "clicks", "vector", "csv", "areas", "journal")
 #: Weights are few, because each is 23 MB.
-SHARE = {"tiff": 0.55, "weights": 0.05, "clicks": 0.15, "areas": 0.1, "journal": 0.15}
+SHARE = {
+    "tiff": 0.45, "weights": 0.05, "clicks": 0.1, "vector": 0.1, "csv": 0.1, "areas": 0.05,
+    "journal": 0.15,
+}  # fmt: skip
+#: Files without which a Shapefile cannot be read.
+SIDE_CARS = (".shx", ".dbf", ".prj", ".cpg")
 
 
 # ---------------------------------------------------------------------------- seeds
@@ -58,6 +64,7 @@ def make_seeds(folder: Path, extra: Path | None) -> dict[str, list[Path]]:
     image, _ = Scene((120, 150), seed=1, ground_resolution=1.0).render()
     found = {"tiff": list(_tiffs(folder, image)), "weights": list(_weights(folder))}
     found["clicks"] = list(_clicks(folder))
+    found["vector"], found["csv"] = list(_vectors(folder)), list(_tables(folder))
     found["areas"] = list(_areas(folder))
     found["journal"] = list(_journals(folder))
     if extra is not None:
@@ -199,6 +206,41 @@ def _clicks(folder: Path) -> Iterator[Path]:
     yield path
 
 
+def _vectors(folder: Path) -> Iterator[Path]:
+    """Points of a GIS: GeoPackage, Shapefile and FlatGeobuf, of points and of anything."""
+    try:
+        import pyogrio.raw
+    except ImportError:
+        return
+    places = [(5e5 + 1.5 * (9 * i + 0.5), 5e6 - 1.5 * (7 * i + 0.5)) for i in range(12)]
+    shapes = np.array([struct.pack("<BIdd", 1, 1, *place) for place in places], dtype=object)
+    names = np.array(["building", "other"] * 6, dtype=object)
+    for suffix in (".gpkg", ".shp", ".fgb"):
+        for kind in ("Point", "Unknown") if suffix == ".gpkg" else ("Point",):
+            path = folder / f"{kind.lower()}s{suffix}"
+            pyogrio.raw.write(
+                path, shapes, [names, np.arange(12)], ["class", "order"], crs="EPSG:32631",
+                geometry_type=kind,
+            )  # fmt: skip
+            yield path
+
+
+def _tables(folder: Path) -> Iterator[Path]:
+    """Clicks as CSV, by pixel, by place and as well-known text."""
+    rows = [(7 * i, 9 * i, ("building", "other")[i % 2]) for i in range(12)]
+    lines = {
+        "pixels": ["row,col,class", *(f"{r},{c},{name}" for r, c, name in rows)],
+        "places": ["x;y;label", *(f"{5e5 + c},5;{5e6 - r},5;{name}" for r, c, name in rows)],
+        "wkt": [
+            "WKT,kind", *(f'"POINT ({5e5 + c} {5e6 - r})",{name}' for r, c, name in rows)
+        ],
+    }  # fmt: skip
+    for name, text in lines.items():
+        path = folder / f"{name}.csv"
+        path.write_text("\n".join(text) + "\n")
+        yield path
+
+
 def _areas(folder: Path) -> Iterator[Path]:
     from napari_disca.annotations.areas import Area
     from napari_disca.core.tiling import Window
@@ -263,7 +305,7 @@ def damaged(data: bytes, kind: str, rng: np.random.Generator) -> bytes:
     for _ in range(1 if rng.random() < 0.6 else int(rng.integers(2, 5))):
         how = _HOWS[int(rng.integers(len(_HOWS)))]
         spoiled = how(spoiled, rng) or spoiled
-    if kind in ("clicks", "areas", "journal") and rng.random() < 0.5:
+    if kind in ("clicks", "csv", "areas", "journal") and rng.random() < 0.5:
         return _bent_text(data, rng)
     if kind == "weights" and rng.random() < 0.5:
         return _bent_weights(data, rng)
@@ -475,9 +517,16 @@ class User:
         fingerprint(load_network(path))
 
     def clicks(self, path: Path) -> None:
-        from napari_disca.exports import read_clicks
+        from napari_disca.exports import load_clicks
 
-        read_clicks(path, raster=self.raster, classes=self.network.card.classes)
+        found = load_clicks(path, raster=self.raster, classes=self.network.card.classes)
+        assert "\n" not in found.describe(path.name)
+
+    def vector(self, path: Path) -> None:
+        self.clicks(path)
+
+    def csv(self, path: Path) -> None:
+        self.clicks(path)
 
     def areas(self, path: Path) -> None:
         from napari_disca.exports import read_locks
@@ -530,7 +579,8 @@ def worker(seeds: Path) -> None:
             user.use(kind, Path(path))
         except DiscaError as error:
             detail = str(error)
-            outcome = "contained" if "ends or hangs the program" in detail else "refused"
+            ended = ("ends or hangs the program", "ends the program", "hangs the program")
+            outcome = "contained" if any(words in detail for words in ended) else "refused"
             if len(detail.splitlines()) != 1 or len(detail) > 1500:
                 outcome = "unclear"
         except BaseException:
@@ -642,6 +692,15 @@ def main() -> int:
                 # One in fifty stays as it is: what is whole must not be refused.
                 data = seed.read_bytes()
                 path.write_bytes(data if index % 50 == 0 else damaged(data, kind, rng))
+                beside = [seed.with_suffix(s) for s in SIDE_CARS if seed.suffix == ".shp"]
+                for file in beside:
+                    if file.exists():
+                        # Now and then it is one of them that is damaged.
+                        whole = rng.random() < 0.7 or index % 50 == 0
+                        bytes_ = file.read_bytes()
+                        path.with_suffix(file.suffix).write_bytes(
+                            bytes_ if whole else damaged(bytes_, kind, rng)
+                        )
                 outcome, detail = used.use(kind, path)
                 with lock:
                     counts[kind, outcome] += 1
@@ -658,6 +717,8 @@ def main() -> int:
                         seconds = time.monotonic() - began
                         print(f"{done} of {len(chosen)}, {seconds:.0f} s", flush=True)
                 path.unlink()
+                for suffix in SIDE_CARS:
+                    path.with_suffix(suffix).unlink(missing_ok=True)
             used.end()
 
         threads = [threading.Thread(target=run) for _ in range(arguments.workers)]
