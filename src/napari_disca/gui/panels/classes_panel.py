@@ -13,6 +13,9 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.networks import LandClass
 
+#: Blue that is read on napari's dark theme and on its light one, unlike Qt's for links.
+_LINK = "#3b82d6"
+
 
 class ClassesPanel(QWidget):
     """Choose the class of the next click.
@@ -74,7 +77,7 @@ class ClassesPanel(QWidget):
 
     def show_warning(self, line: str, verb: str) -> None:
         """Tell about colours that look alike, and offer what helps; nothing if `line` is empty."""
-        link = f'. <a href="colours">{verb}</a>' if line else ""
+        link = f'. <a href="colours" style="color: {_LINK}">{verb}</a>' if line else ""
         self.warning.setText(f"{line}{link}")
         self.warning.setVisible(bool(line))
 

@@ -51,10 +51,11 @@ class ClassColours:
             return ""
         first, second, _ = pairs[0]
         names = f"{classes[first].name} and {classes[second].name}"
+        names = names[:1].upper() + names[1:]
         more = f" and {len(pairs) - 1} more" if len(pairs) > 1 else ""
         if _alike(self.shown(classes)):
-            return f"The colours of {names}{more} look alike, for colour-blind eyes at least"
-        return f"The network's {names}{more} look alike to some eyes: safer colours are shown"
+            return f"{names}{more} look alike to some eyes"
+        return f"{names}{more} would look alike to some eyes: safer colours"
 
 
 def _alike(classes: Sequence[LandClass]) -> list[tuple[int, int, float]]:
