@@ -342,6 +342,8 @@ def _checked_bands(raster: Raster, card: Card, bands: Sequence[int] | None) -> t
     if bands is None:
         return default_bands(raster, len(card.bands), card.bands)
     chosen = tuple(int(band) for band in bands)
+    if len(chosen) == 1 and len(card.bands) == 3:
+        chosen = chosen * 3  # a gray picture
     if len(chosen) != len(card.bands):
         raise RasterError(
             f"{len(chosen)} bands were chosen, but network {card.name} reads {len(card.bands)}: "

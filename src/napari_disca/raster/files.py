@@ -25,6 +25,7 @@ from rasterio.io import DatasetReader
 
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
+from napari_disca.raster.bands import band_kinds
 from napari_disca.raster.base import RasterBase, inside
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.identity import fingerprint, known_fingerprint
@@ -120,6 +121,7 @@ class GeoRaster(RasterBase):
         self._sources: list[tuple[int, int | None]] = []
         self._palettes: dict[int, NDArray[np.uint8]] = {}
         names: list[str] = []
+        kinds = band_kinds(file.descriptions, [file.tags(b) for b in range(1, file.count + 1)])
         for band, interp in enumerate(file.colorinterp, start=1):
             if interp == ColorInterp.palette and types[band - 1].kind == "u":
                 self._palettes[band] = _palette(file.colormap(band))
@@ -130,8 +132,7 @@ class GeoRaster(RasterBase):
                 self._sources.append((band, None))
                 is_alpha_band = band in self._alphas
                 name = "undefined" if interp == ColorInterp.alpha else interp.name
-                described = _band_name(name, file.descriptions[band - 1])
-                names.append("alpha" if is_alpha_band else described)
+                names.append("alpha" if is_alpha_band else kinds[band - 1] or name)
         self.color_interp: tuple[str, ...] = tuple(names)
         self.count = len(names)
         self.dtype: np.dtype[Any] = np.result_type(*types)
@@ -467,15 +468,6 @@ def _palette(colours: dict[int, tuple[int, int, int, int]]) -> NDArray[np.uint8]
     for index, colour in colours.items():
         table[index] = colour
     return table
-
-
-def _band_name(interp: str, description: str | None) -> str:
-    """Colour of a band; its description counts where the file does not say."""
-    if interp in ("undefined", "gray") and description:
-        described = description.strip().lower()
-        if described in ("red", "green", "blue", "nir"):
-            return described
-    return interp
 
 
 def _glance(file: Any, band: int) -> NDArray[Any]:

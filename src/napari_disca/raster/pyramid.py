@@ -382,7 +382,12 @@ def _description(levels: Sequence[tuple[tuple[int, ...], np.dtype[Any]]]) -> dic
 def _shown_bands(raster: Raster, bands: Sequence[int] | None) -> tuple[int, ...]:
     if bands is None:
         colours = sum(name != "alpha" for name in raster.color_interp) >= 3
-        return default_bands(raster, 3 if colours else 1, ("red", "green", "blue")[: 3 * colours])
+        wanted = 3 if colours else 1
+        try:
+            return default_bands(raster, wanted, ("red", "green", "blue")[: 3 * colours])
+        except RasterError:
+            # Something must be shown, so that its bands can be chosen.
+            return tuple(range(1, wanted + 1))
     chosen = tuple(int(band) for band in bands)
     if len(chosen) not in (1, 3) or not all(1 <= band <= raster.count for band in chosen):
         raise RasterError(

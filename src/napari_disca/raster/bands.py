@@ -1,0 +1,136 @@
+"""What a band is, from what a file says of it: a colour, a sensor's band name, a wavelength."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+#: Centre of each kind of band in nanometres, and the range that is taken for it.
+_WAVELENGTHS: dict[str, tuple[float, float, float]] = {
+    "coastal": (443, 400, 450),
+    "blue": (480, 450, 520),
+    "green": (560, 520, 600),
+    "red": (660, 625, 695),
+    "red edge": (717, 695, 760),
+    "nir": (842, 760, 905),
+    "swir 1": (1610, 1550, 1750),
+    "swir 2": (2200, 2080, 2350),
+}
+_SENTINEL = {1: "coastal", 2: "blue", 3: "green", 4: "red", 5: "red edge", 6: "red edge"} | {
+    7: "red edge",
+    8: "nir",
+    11: "swir 1",
+    12: "swir 2",
+}
+_LANDSAT = {1: "coastal", 2: "blue", 3: "green", 4: "red", 5: "nir", 6: "swir 1", 7: "swir 2"}
+_OLD_LANDSAT = {1: "blue", 2: "green", 3: "red", 4: "nir", 5: "swir 1", 7: "swir 2"}
+_LETTERS = {"r": "red", "g": "green", "b": "blue", "n": "nir", "nir": "nir", "re": "red edge"}
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_LENGTH = re.compile(_NUMBER + r"\s*(nm|nanomet\w*|um|µm|μm|micromet\w*|microns?)\b", re.I)
+#: "Red-668", as MicaSense writes.
+_WORD_LENGTH = re.compile(r"[a-z]\s*[-_ ](\d{3,4})\b", re.I)
+_SENSOR_BAND = re.compile(r"(?:^|[^a-z0-9])(?:SR_)?B(\d{1,2})(A?)(?![a-z0-9])", re.I)
+_TAGS = ("wavelength", "central_wavelength", "center_wavelength", "centre_wavelength")
+
+
+def band_kinds(
+    descriptions: Sequence[str | None], tags: Sequence[Mapping[str, str]] = ()
+) -> list[str]:
+    """Kind of each band, ``""`` where the file does not say.
+
+    Parameters
+    ----------
+    descriptions : sequence of str or None
+        Per band.
+    tags : sequence of mapping
+        Metadata per band, of which wavelengths are read.
+    """
+    told = [text or "" for text in descriptions]
+    numbers = [(int(m[1]), m[2].upper()) if (m := _SENSOR_BAND.search(t)) else None for t in told]
+    table = _sensor(told, [n for n in numbers if n is not None])
+    kinds = []
+    lengths = []
+    for k, text in enumerate(told):
+        length = _length(text, tags[k] if k < len(tags) else {})
+        number = numbers[k]
+        by_word, by_length = _by_word(text), _by_length(length)
+        by_number = ""
+        if number is not None:
+            by_number = "nir narrow" if number[1] else table.get(number[0], "")
+        kinds.append(by_length or by_word or by_number)
+        lengths.append(length)
+    return _one_each(kinds, lengths)
+
+
+def _by_word(text: str) -> str:
+    words = re.findall(r"[a-z]+", text.lower().replace("rededge", "red edge"))
+    joined = " ".join(words)
+    if "edge" in words:
+        return "red edge"
+    if "coastal" in words or "aerosol" in words:
+        return "coastal"
+    if "swir" in words or "shortwave" in words or "thermal" in words or "lwir" in words:
+        return "other"
+    if {"nir", "infrared"} & {*words} or "near infra red" in joined:
+        return "nir"
+    colours = [c for c in ("red", "green", "blue") if c in words]
+    if len(colours) == 1:
+        # PlanetScope's second green is called green_i.
+        return f"{colours[0]} i" if "i" in words else colours[0]
+    if len(words) == 1 and text.strip().lower() in _LETTERS:
+        return _LETTERS[text.strip().lower()]
+    return ""
+
+
+def _length(text: str, tags: Mapping[str, str]) -> float | None:
+    """Wavelength in nanometres."""
+    if found := _LENGTH.search(text):
+        return float(found[1]) * (1.0 if found[2].lower().startswith("n") else 1000.0)
+    lower = {key.lower(): value for key, value in tags.items()}
+    for key in (*_TAGS, *(f"{tag}_{unit}" for tag in _TAGS for unit in ("um", "nm"))):
+        try:
+            value = float(lower.get(key, "").split()[0])
+        except (ValueError, IndexError):
+            continue
+        return value * 1000 if value < 20 else value  # nobody looks at 20 nm or less
+    found = _WORD_LENGTH.search(text)
+    return float(found[1]) if found else None
+
+
+def _by_length(length: float | None) -> str:
+    if length is None:
+        return ""
+    for kind, (_, low, high) in _WAVELENGTHS.items():
+        if low <= length < high:
+            return kind
+    return "other"
+
+
+def _sensor(told: Sequence[str], numbers: Sequence[tuple[int, str]]) -> Mapping[int, str]:
+    """Which band numbers a file means: Landsat and Sentinel-2 call other bands B5."""
+    text = " ".join(told)
+    found = {number for number, _ in numbers}
+    if re.search(r"\bSR_B", text, re.I):
+        # Landsat 4, 5 and 7 have no SR_B6; their first is blue.
+        return _OLD_LANDSAT if 1 in found and 6 not in found and 5 in found else _LANDSAT
+    two_digits = re.search(r"(?<![a-z0-9])B0\d", text, re.I)
+    if two_digits or found & {8, 9, 11, 12} or any(letter for _, letter in numbers):
+        return _SENTINEL
+    return _LANDSAT
+
+
+def _one_each(kinds: Sequence[str], lengths: Sequence[float | None]) -> list[str]:
+    """Let one band of a kind keep its name: the one in the middle of the kind's range."""
+    chosen: dict[str, int] = {}
+    for k, kind in enumerate(kinds):
+        if kind not in _WAVELENGTHS:
+            continue
+        centre = _WAVELENGTHS[kind][0]
+        first = chosen.setdefault(kind, k)
+        here, there = lengths[k], lengths[first]
+        if here is not None and there is not None and abs(here - centre) < abs(there - centre):
+            chosen[kind] = k
+    return [
+        "other" if kind in _WAVELENGTHS and chosen[kind] != k else kind
+        for k, kind in enumerate(kinds)
+    ]

@@ -1,0 +1,100 @@
+"""Which band is which: colours, descriptions, sensors' names, wavelengths; stacks are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from builders import make_card
+from napari_disca.core.errors import RasterError
+from napari_disca.inference.network_view import NetworkView
+from napari_disca.raster import open_raster, quiet_opening
+
+RGBN = ("red", "green", "blue", "nir")
+
+
+def described(path: Path, names: list[str], tags: list[dict[str, str]] | None = None) -> Path:
+    pixels = np.random.default_rng(0).integers(1, 255, (len(names), 20, 30), dtype=np.uint8)
+    with (
+        quiet_opening(),
+        rasterio.open(
+            path, "w", driver="GTiff", height=20, width=30, count=len(names), dtype="uint8"
+        ) as file,
+    ):
+        file.write(pixels)
+        for band, name in enumerate(names, start=1):
+            if name:
+                file.set_band_description(band, name)
+            if tags:
+                file.update_tags(band, **tags[band - 1])
+    return path
+
+
+def bands_of(path: Path, names: tuple[str, ...]) -> tuple[int, ...]:
+    card = make_card(bands=names, mean=(0.4,) * len(names), std=(0.25,) * len(names))
+    return NetworkView(open_raster(path), card).bands
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["B02", "B03", "B04", "B08"], (3, 2, 1, 4)),
+        (["B2", "B3", "B4", "B8", "B8A", "B11"], (3, 2, 1, 4)),
+        (
+            ["B4, central wavelength 665 nm", "B3 (560 nm)", "B2 (490 nm)", "B8 (842 nm)"],
+            (1, 2, 3, 4),
+        ),
+        (["SR_B2", "SR_B3", "SR_B4", "SR_B5"], (3, 2, 1, 4)),
+        (["SR_B1", "SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B7"], (3, 2, 1, 4)),
+        (["B1", "B2", "B3", "B4", "B5", "B6", "B7"], (4, 3, 2, 5)),
+        (["blue", "green", "red", "nir"], (3, 2, 1, 4)),
+        (
+            ["coastal_blue", "blue", "green_i", "green", "yellow", "red", "rededge", "nir"],
+            (6, 4, 2, 8),
+        ),
+        (["Red", "Green", "Blue", "NIR"], (1, 2, 3, 4)),
+        (["R", "G", "B", "N"], (1, 2, 3, 4)),
+        (["Blue-475", "Green-560", "Red-668", "Red edge-717", "NIR-842"], (3, 2, 1, 5)),
+        (
+            ["Band 1 (0.49 um)", "Band 2 (0.56 um)", "Band 3 (0.665 um)", "x (0.84 um)"],
+            (3, 2, 1, 4),
+        ),
+        (["Near infrared", "Red band", "Green band", "Blue band"], (2, 3, 4, 1)),
+    ],
+)
+def test_bands_are_found_by_what_the_file_says(
+    tmp_path: Path, names: list[str], expected: tuple[int, ...]
+) -> None:
+    path = described(tmp_path / "a.tif", names)
+    assert bands_of(path, RGBN) == expected
+    assert bands_of(path, RGBN[:3]) == expected[:3]
+
+
+def test_wavelengths_in_tags(tmp_path: Path) -> None:
+    for k, (key, values) in enumerate(
+        {
+            "wavelength": ["490", "560", "665", "842"],
+            "CENTRAL_WAVELENGTH_UM": ["0.49", "0.56", "0.665", "0.842"],
+        }.items()
+    ):
+        path = described(tmp_path / f"{k}.tif", [""] * 4, [{key: value} for value in values])
+        assert bands_of(path, RGBN) == (3, 2, 1, 4)
+
+
+def test_a_band_that_is_not_there_is_not_replaced_by_another(tmp_path: Path) -> None:
+    path = described(tmp_path / "a.tif", ["nir", "red", "green"])
+    with pytest.raises(RasterError, match=r"nir, red, green.*there is no blue"):
+        bands_of(path, RGBN[:3])
+
+
+def test_a_stack_is_refused_and_one_plane_can_be_chosen() -> None:
+    stack = np.random.default_rng(0).integers(0, 255, (7, 20, 30), dtype=np.uint8)
+    with pytest.raises(RasterError, match=r"7 planes .*a stack of pictures, or bands"):
+        NetworkView(open_raster(stack), make_card())
+    view = NetworkView(open_raster(stack), make_card(), bands=(5,))
+    assert view.bands == (5, 5, 5)
+    many = make_card(bands=tuple(f"band {k}" for k in range(7)), mean=(0.4,) * 7, std=(0.25,) * 7)
+    assert NetworkView(open_raster(stack), many).bands == tuple(range(1, 8))
