@@ -1,8 +1,8 @@
 import sys
 
 sys.path.insert(0, "tests")
-import test_stateful as t, pytest
-from hypothesis import strategies as st
+
+import test_stateful as t
 
 
 def test_x(machine):

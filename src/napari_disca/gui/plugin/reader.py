@@ -7,14 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
+
 if TYPE_CHECKING:
     from napari_disca.gui.viewer.placement import Place
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
-    """Reader of ``.tif``, ``.tiff`` and ``.vrt`` files, or None for other paths."""
+    """Reader of files with an ending of `RASTER_SUFFIXES`, or None for other paths."""
     paths = [path] if isinstance(path, str) else list(path)
-    if all(Path(p).suffix.lower() in (".tif", ".tiff", ".vrt") for p in paths):
+    if all(Path(p).suffix.lower() in RASTER_SUFFIXES for p in paths):
         return read
     return None
 

@@ -8,9 +8,10 @@ from typing import Any
 from napari.layers import Image
 
 from napari_disca.core.errors import RasterError
+from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
 
 #: What `open_raster` reads as the same pixels as napari's own readers.
-_FILES = (".tif", ".tiff", ".vrt", ".jp2", ".jpg", ".jpeg", ".png")
+_FILES = (*RASTER_SUFFIXES, ".jpg", ".jpeg", ".png")
 
 
 def raster_of(layer: Image) -> Any:
