@@ -246,7 +246,7 @@ def test_the_network_is_given_full_batches(compute, monkeypatch, batch, limit):
     Tiles are of 16 forms here: at the image's borders, and before the last ones, they are cut
     differently.
     """
-    monkeypatch.setattr("napari_disca.batch.streaming._WAITING_BYTES", limit)
+    monkeypatch.setattr("napari_disca.batch.batches._WAITING_BYTES", limit)
     network = make_tiny_network()
     pixels = np.random.default_rng(0).integers(0, 255, (1000, 1100, 3)).astype(np.uint8)
     inputs = NetworkView(open_raster(pixels), network.card)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from copy import copy
@@ -26,13 +26,14 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from napari_disca.annotations.clicks import Clicks
+from napari_disca.batch.batches import in_batches
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Job, Note, Patch, Progress
 from napari_disca.core.tiling import Tile, Window
 from napari_disca.exports import write_map
 from napari_disca.inference.composition import AnswerComposer
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import Predicted, Predictor
+from napari_disca.inference.predict import Predictor
 from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.tiles import Pixels, read_pixels, tiling_for
 from napari_disca.networks import Network
@@ -46,12 +47,15 @@ from napari_disca.session.weights import WeightsCache
 #: Bytes of decoded blocks that GDAL may keep while an image streams by: one row of blocks of a
 #: wide image.
 STREAM_CACHE = 32 << 20
+
+
 #: A run of tiles is read with one call, so that a striped file, whose every strip is as wide as
 #: the image, is not decoded anew for every tile; this is what a run may hold, in bytes.
 _RUN_BYTES = 16 << 20
+
+
 _RUN_TILES = 8
-#: Bytes of tiles that wait for a full pass, and of labels that wait for these.
-_WAITING_BYTES = 128 << 20
+
 
 #: Neighbouring tiles of one tile row.
 Run: TypeAlias = tuple[Tile, ...]
@@ -165,7 +169,7 @@ class MapStream:
         clicks = TileClicks.assign(self.clicks, self.inputs, tiling_for(self.inputs))
         ahead = _read_ahead(self.inputs, self.runs if runs is None else runs, workers)
         with closing(ahead):
-            for pixels, predicted in _in_batches(ahead, predictor, clicks, self.compute.batch):
+            for pixels, predicted in in_batches(ahead, predictor, clicks, self.compute.batch):
                 yield from predictor.notes()
                 yield Patch("stream", pixels.window, predicted.labels, pixels.tile.index)
 
@@ -280,9 +284,6 @@ def _written(path: Path | None) -> tuple[tuple[str, int], ...]:
     return tuple((part.name, part.stat().st_mtime_ns) for part in parts if part.exists())
 
 
-# -------------------------------------------------------------------- reading ahead
-
-
 class _HeldRaster:
     """A raster of which one window is in memory."""
 
@@ -332,57 +333,6 @@ def _held(inputs: NetworkView, run: Run) -> NetworkView:
     held = copy(inputs)
     held.raster = cast(Raster, _HeldRaster(inputs.raster, source, bands))
     return held
-
-
-def _in_batches(
-    tiles: Iterable[Pixels], predictor: Predictor, clicks: TileClicks, batch: int
-) -> Iterator[tuple[Pixels, Predicted]]:
-    """Labels of tiles, in their order, from passes that are full.
-
-    A pass takes tiles of one form, and one that is not full costs as much as a full one. So a tile
-    of a rare form, at a border of the image, waits for others like it, as far as there is room for
-    what comes after it.
-    """
-    forms: dict[Any, list[Pixels]] = {}
-    order: deque[tuple[Pixels, Any]] = deque()
-    drawn: dict[int, Predicted] = {}
-    held = labels = 0
-
-    def draw(form: Any) -> int:
-        group = forms.pop(form)
-        asked = [(pixels, clicks.of(pixels.tile)) for pixels in group]
-        drawn.update(
-            (pixels.tile.index, predicted)
-            for pixels, predicted in zip(group, predictor.batch(asked), strict=True)
-        )
-        return sum(_bytes(pixels) for pixels in group)
-
-    def finished() -> Iterator[tuple[Pixels, Predicted]]:
-        while order and order[0][0].tile.index in drawn:
-            pixels, _ = order.popleft()
-            yield pixels, drawn.pop(pixels.tile.index)
-
-    for pixels in tiles:
-        form = predictor.form(pixels, clicks.of(pixels.tile))
-        order.append((pixels, form))
-        forms.setdefault(form, []).append(pixels)
-        held += _bytes(pixels)
-        if form is None or len(forms[form]) == batch:
-            held -= draw(form)
-        labels += pixels.window.size
-        while order and held + labels > _WAITING_BYTES and order[0][0].tile.index not in drawn:
-            held -= draw(order[0][1])
-        for done in finished():
-            labels -= done[0].window.size
-            yield done
-    while order:
-        if order[0][0].tile.index not in drawn:
-            draw(order[0][1])
-        yield from finished()
-
-
-def _bytes(pixels: Pixels) -> int:
-    return 0 if pixels.image is None else pixels.image.nbytes
 
 
 def _read_ahead(
