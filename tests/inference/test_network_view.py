@@ -15,7 +15,8 @@ from napari_disca.annotations.clicks import Click, Clicks, Merged
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference import network_view as inputs_module
-from napari_disca.inference.network_view import NetworkView, axis_weights
+from napari_disca.inference.network_view import NetworkView
+from napari_disca.inference.resampling import axis_weights
 from napari_disca.raster import ArrayRaster, Scaling, open_raster
 
 RNG = np.random.default_rng(0)

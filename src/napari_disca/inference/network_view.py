@@ -13,18 +13,22 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from napari_disca.annotations.clicks import Click, Clicks, Merged
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
+from napari_disca.inference.resampling import axis_weights, clamped, first_centre, resampled
 from napari_disca.networks.card import Card
 from napari_disca.raster import Raster, Scaling, ValueScale, default_bands, value_scale
 from napari_disca.raster.resolution import network_factor, raster_resolution
 
 _LEAST_FACTOR, _MOST_FACTOR = 1 / 64, 32.0
+
+
 #: Source pixels held at once while averaging.
 _BLOCK = 16 << 20
+
+
 #: A network pixel has data if at least this share of what it covers has.
 _COVERED = 1e-3
 
@@ -175,11 +179,11 @@ class NetworkView:
         Windows that partition the network grid give windows that partition the image.
         """
         top, bottom = (
-            _first_centre(edge, self.shape[0], self.raster.shape[0])
+            first_centre(edge, self.shape[0], self.raster.shape[0])
             for edge in (window.top, window.bottom)
         )
         left, right = (
-            _first_centre(edge, self.shape[1], self.raster.shape[1])
+            first_centre(edge, self.shape[1], self.raster.shape[1])
             for edge in (window.left, window.right)
         )
         return Window.from_bounds(top, left, bottom, right)
@@ -212,17 +216,17 @@ class NetworkView:
         -------
         (channels, keep.height, keep.width) array of float32
         """
-        rows = _clamped(
+        rows = clamped(
             *axis_weights(keep.top, keep.bottom, self.raster.shape[0], self.shape[0]),
             read.top,
             read.height,
         )
-        cols = _clamped(
+        cols = clamped(
             *axis_weights(keep.left, keep.right, self.raster.shape[1], self.shape[1]),
             read.left,
             read.width,
         )
-        return _apply(rows, cols, values)
+        return resampled(rows, cols, values)
 
     def _pixels(self, source: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Scaled pixels of the image (0 without data), and where there is data."""
@@ -257,85 +261,8 @@ class NetworkView:
             top, rows = axis_weights(start, stop, self.shape[0], self.raster.shape[0])
             pixels, valid = read(Window(top, left, rows.shape[1], cols.shape[1]))
             stacked = np.concatenate([pixels, valid[None].astype(np.float32)])
-            sums[:, start - window.top : stop - window.top] = _apply(rows, cols, stacked)
+            sums[:, start - window.top : stop - window.top] = resampled(rows, cols, stacked)
         return sums[:-1], sums[-1]
-
-
-def axis_weights(start: int, stop: int, target: int, source: int) -> tuple[int, sparse.csr_array]:
-    """Weights that resample one axis, for a part of it.
-
-    Averaging with exact areas where the target has fewer pixels, linear interpolation between
-    pixel centres where it has more. Weights are computed from integers and depend on a pixel's
-    position only.
-
-    Parameters
-    ----------
-    start, stop : int
-        Which target pixels.
-    target, source : int
-        Length of the whole axis, before and after.
-
-    Returns
-    -------
-    int
-        First source pixel that is needed.
-    (stop - start, n) sparse array of float32
-        Weights of source pixels ``first ... first + n - 1``; each row sums to 1.
-    """
-    here = np.arange(start, stop, dtype=np.int64)
-    if here.size == 0:
-        return 0, sparse.csr_array((0, 0), dtype=np.float32)
-    if target == source:
-        pixels, weights = here[:, None], np.ones((here.size, 1))
-    elif target < source:
-        low, high = here * source, (here + 1) * source
-        pixels = (low // target)[:, None] + np.arange(-(-source // target) + 1)
-        shares = np.minimum((pixels + 1) * target, high[:, None]) - np.maximum(
-            pixels * target, low[:, None]
-        )
-        weights = np.maximum(shares, 0) / source
-        pixels = np.minimum(pixels, source - 1)
-    else:
-        position = (2 * here + 1) * source - target
-        before, rest = np.divmod(position, 2 * target)
-        pixels = np.clip(np.stack([before, before + 1], axis=1), 0, source - 1)
-        after = rest / (2 * target)
-        weights = np.stack([1 - after, after], axis=1)
-    used = weights > 0
-    first = int(pixels[used].min())
-    count = int(pixels[used].max()) + 1 - first
-    ends = np.concatenate([[0], used.sum(axis=1).cumsum()])
-    matrix = sparse.csr_array(
-        (weights[used].astype(np.float32), pixels[used] - first, ends), shape=(here.size, count)
-    )
-    return first, matrix
-
-
-def _clamped(first: int, matrix: sparse.csr_array, start: int, length: int) -> sparse.csr_array:
-    """Weights for an array that holds `length` source pixels from `start` on."""
-    pixels = np.clip(matrix.indices + first - start, 0, length - 1)
-    return sparse.csr_array((matrix.data, pixels, matrix.indptr), shape=(matrix.shape[0], length))
-
-
-def _apply(
-    rows: sparse.csr_array, cols: sparse.csr_array, values: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Resample ``(channels, height, width)`` along both axes.
-
-    Sparse products sum one output pixel after the other in the order of the weights; BLAS would
-    sum in an order that depends on the window's size.
-    """
-    channels, height, width = values.shape
-    down = rows @ values.transpose(1, 0, 2).reshape(height, channels * width)
-    across = down.reshape(rows.shape[0], channels, width).transpose(2, 1, 0)
-    both = cols @ across.reshape(width, channels * rows.shape[0])
-    result = both.reshape(cols.shape[0], channels, rows.shape[0]).transpose(1, 2, 0)
-    return np.ascontiguousarray(result, dtype=np.float32)
-
-
-def _first_centre(edge: int, network: int, image: int) -> int:
-    """First image pixel whose centre is not before this edge of the network grid."""
-    return max(0, -((network - 2 * image * edge) // (2 * network)))
 
 
 def _checked_bands(raster: Raster, card: Card, bands: Sequence[int] | None) -> tuple[int, ...]:
