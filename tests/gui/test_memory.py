@@ -54,7 +54,9 @@ def window(make_napari_viewer, weights, qtbot, keeping_said):
         panel.image_panel.choose_network(str(weights))
         data, keywords, _ = layer_data(scene)
         viewer.add_image(data, **keywords)
-        panel.refine_panel._form["passes"].value = 4
+        for row in panel.refine_panel._form:  # the recipe may have none
+            if row.name == "passes":
+                row.value = 4
         made.append(panel)
 
         def idle():

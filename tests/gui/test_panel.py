@@ -341,6 +341,88 @@ def test_a_factor_by_hand_is_remembered(opened, make_napari_viewer, weights):
     assert recall(session.raster, session.network.card) is None
 
 
+def test_steps_of_the_factor_box_read_no_journal_and_nothing_on_the_windows_thread(
+    opened, monkeypatch
+):
+    """A fingerprint reads the image, and where that lies on a server may take long."""
+    from napari_disca.gui.tasks import journal_controller
+    from napari_disca.session import preferences
+
+    told = []
+
+    def noting(name, module):
+        real = getattr(module, name)
+
+        def noted(*arguments, **keywords):
+            told.append((name, threading.current_thread()))
+            return real(*arguments, **keywords)
+
+        monkeypatch.setattr(module, name, noted)
+
+    for module in (preferences, journal_controller):
+        noting("fingerprint", module)
+    for name in ("find_journals", "read_journal"):
+        noting(name, journal_controller)
+    box = opened.panel.image_panel
+    box.by_hand.setChecked(True)
+    for step in range(1, 6):
+        box.factor.setValue(0.5 + 0.05 * step)
+    assert "0.75" in box.about.text()
+    assert threading.main_thread() not in [thread for _, thread in told]
+    assert not [name for name, _ in told if "journal" in name]
+
+
+def test_a_bad_file_holds_up_no_window(panel, scene, qtbot, monkeypatch):
+    """To look at a damaged file can take most of a minute."""
+    import time
+
+    from qtpy.QtCore import QTimer
+
+    from napari_disca.core.errors import RasterError
+    from napari_disca.raster import opening
+
+    threads, ticks, timer = [], [], QTimer()
+    timer.timeout.connect(lambda: ticks.append(time.monotonic()))
+    timer.start(10)
+
+    def slow(path):
+        threads.append(threading.current_thread())
+        time.sleep(1)
+        raise RasterError("it is damaged")
+
+    monkeypatch.setattr(opening, "examine", slow)
+    try:
+        with pytest.raises(RasterError, match="damaged"):
+            panel.viewer.open(str(scene), plugin="napari-disca")
+        panel.viewer.add_image(
+            np.zeros((300, 260, 3), np.uint8), metadata={"napari_disca": {"path": str(scene)}}
+        )
+    finally:
+        timer.stop()
+    assert "damaged" in panel.image_panel.about.text()
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+    assert len(ticks) >= 10
+
+
+def test_the_refresh_after_learning_is_a_task_of_its_own(opened, monkeypatch):
+    click(opened, 40, 50, 1)
+    control, kinds = opened.control, []
+    begin = control._start_next
+
+    def noted():
+        begin()
+        if control._task is not None:
+            kinds.append(control._task.kind)
+
+    monkeypatch.setattr(control, "_start_next", noted)
+    press(opened, "adapt")
+    opened.idle()
+    assert kinds == ["learn", "map"]
+    assert control.session.adapted is not None
+    assert control.session.up_to_date("disca") == 1.0
+
+
 def test_a_network_that_is_none_is_refused_and_the_old_one_stays(opened, tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr("napari_disca.gui.panels.image_panel.show_error", said.append)

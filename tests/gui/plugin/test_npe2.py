@@ -24,6 +24,41 @@ def test_other_files_are_left_to_other_readers():
     assert get_reader("mosaic.vrt") is not None
 
 
+@pytest.mark.parametrize(
+    ("name", "driver"),
+    [("a.img", "HFA"), ("a.dat", "ENVI"), ("a.gpkg", "GPKG"), ("A.BIL", "EHdr"), ("a.rst", "RST")],
+)
+def test_what_the_command_line_reads_opens_in_napari(tmp_path, name, driver):
+    pixels = np.arange(48 * 64, dtype=np.uint8).reshape(1, 48, 64)
+    path = tmp_path / name
+    try:
+        with (
+            quiet_opening(),
+            rasterio.open(
+                path,
+                "w",
+                driver=driver,
+                height=48,
+                width=64,
+                count=1,
+                dtype="uint8",
+                crs="EPSG:32645",
+                transform=rasterio.Affine(1.0, 0.0, 355_000.0, 0.0, -1.0, 3_056_000.0),
+            ) as file,
+        ):
+            file.write(pixels)
+    except rasterio.errors.RasterioError as error:
+        pytest.skip(f"this GDAL does not write it: {error}")
+    read = get_reader(str(path))
+    assert read is not None
+    ((data, keywords, kind),) = read(str(path))
+    assert kind == "image"
+    level = data[0] if keywords["multiscale"] else data
+    shown = np.asarray(level[10:20, 30:50])
+    expected = pixels[0, 10:20, 30:50]
+    np.testing.assert_array_equal(shown[..., 0] if shown.ndim == 3 else shown, expected)
+
+
 def test_the_reader_is_lazy_and_keeps_the_place(scene):
     ((data, keywords, kind),) = get_reader(str(scene))(str(scene))
     assert kind == "image"

@@ -107,6 +107,8 @@ class DiscaWidget(QScrollArea):
         self.compare_panel.switched.connect(self._compare)
         self.destroyed.connect(control.shut_down)
         self._left_viewer = self._folded = False
+        #: The choice is being looked at, and was changed meanwhile.
+        self._choosing = self._chosen_again = False
         self._card: Any = None
         #: Image layer, network, factor by hand and precision: as chosen, and as the session was
         #: made for.
@@ -231,7 +233,21 @@ class DiscaWidget(QScrollArea):
 
     def _on_chosen(self) -> None:
         """Read the card and the image's place, and say how the network reads it."""
+        if self._choosing:
+            self._chosen_again = True  # what is chosen meanwhile is looked at afterwards
+            return
+        self._choosing = True
+        try:
+            self._choose()
+            while self._chosen_again:
+                self._chosen_again = False
+                self._choose()
+        finally:
+            self._choosing = False
+
+    def _choose(self) -> None:
         from napari_disca.gui.tasks.sources import raster_of
+        from napari_disca.gui.tasks.waiting import off_the_window
         from napari_disca.inference.network_view import NetworkView
         from napari_disca.networks import read_card
         from napari_disca.session.preferences import recall, remember
@@ -239,19 +255,22 @@ class DiscaWidget(QScrollArea):
         layer, weights = self.image_panel.image(), self.image_panel.weights()
         before, self._chosen = self._chosen, None
         try:
-            self._card = read_card(weights) if weights else None
+            if before is None or before[1] != weights:
+                self._card = off_the_window(lambda: read_card(weights)) if weights else None
             self.image_panel.show_card(self._card)
             if layer is None or self._card is None:
                 lacks = "an image: drop a GeoTIFF on the window" if layer is None else "a network"
                 self.image_panel.show_factor(1.0, f"Open {lacks}")
             else:
                 if before is None or before[0] is not layer:
-                    self._take_raster(raster_of(layer))
+                    self._take_raster(off_the_window(lambda: raster_of(layer)))
+                raster, card = self.control.chosen, self._card
                 if before is None or before[:2] != (layer, weights):
-                    self.image_panel.recall_factor(recall(self.control.chosen, self._card))
+                    self.image_panel.recall_factor(off_the_window(lambda: recall(raster, card)))
                 factor = self.image_panel.hand_factor()
-                inputs = NetworkView(self.control.chosen, self._card, factor=factor)
-                remember(self.control.chosen, self._card, factor)
+                inputs = off_the_window(lambda: NetworkView(raster, card, factor=factor))
+                if before is not None and before[:2] == (layer, weights) and before[2] != factor:
+                    off_the_window(lambda: remember(raster, card, factor))
                 self.image_panel.show_factor(inputs.factor, inputs.describe())
                 self._chosen = (layer, weights, factor, self.refine_panel.precision.currentText())
         except DiscaError as error:
@@ -262,9 +281,9 @@ class DiscaWidget(QScrollArea):
         # While the image is being corrected, its journal is this window's.
         here = self._opened is not None and self.control.session is not None
         at_work = here and self._opened[0] is layer
-        self.journal_controller.look(
-            None if at_work or self._chosen is None else self.control.chosen
-        )
+        looked_at = None if at_work or self._chosen is None else self.control.chosen
+        if looked_at is None or before is None or before[0] is not layer:
+            self.journal_controller.look(looked_at)
         self._show()
 
     def _take_raster(self, raster: Any) -> None:
@@ -386,6 +405,7 @@ class DiscaWidget(QScrollArea):
         idle = self.control.opening is None and self.control.session is None
         if idle and not self._left_viewer:
             self._on_chosen()
+            self.journal_controller.look(self.control.chosen if self._chosen else None)
 
     def _open(self, session: Session, weights: str) -> None:
         """Show a session, instead of the one before."""

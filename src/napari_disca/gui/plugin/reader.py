@@ -37,11 +37,12 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
     """Layer data of one file: a lazy pyramid whose metadata carries the georeference."""
     from napari_disca.exports import read_legend
     from napari_disca.exports.plain_labels import read_plain_labels
+    from napari_disca.gui.tasks.waiting import off_the_window
     from napari_disca.gui.viewer.placement import WORLD
     from napari_disca.raster import open_raster
     from napari_disca.raster.pyramid import ImagePyramid
 
-    raster = open_raster(path)
+    raster = off_the_window(lambda: open_raster(path))
     about = {
         "path": str(path),
         "shape": raster.shape,
@@ -132,23 +133,28 @@ def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any], where: 
     from napari_disca.core.errors import RasterError, brief
     from napari_disca.core.tiling import Tiling
     from napari_disca.gui.plugin.writer_order import offer_our_writer_first
+    from napari_disca.gui.tasks.waiting import off_the_window
     from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
     from napari_disca.raster import quiet_opening
     from napari_disca.storage.label_pyramid import LabelPyramid
 
     offer_our_writer_first()
     canvas = LabelPyramid(raster.shape)
-    # Not through the raster, which gives a palette's colours rather than the ids.
-    try:
-        with quiet_opening(), rasterio.open(path) as file:
-            for tile in Tiling(raster.shape, size=2048, halo=0):
-                box = tile.keep
-                place = RasterioWindow(box.left, box.top, box.width, box.height)
-                canvas.paint(box, file.read(1, window=place))
-    except RasterioError as error:
-        raise RasterError(
-            f"{path} is damaged or cut short: {brief(error)}; get it again"
-        ) from error
+
+    def read_all() -> None:
+        # Not through the raster, which gives a palette's colours rather than the ids.
+        try:
+            with quiet_opening(), rasterio.open(path) as file:
+                for tile in Tiling(raster.shape, size=2048, halo=0):
+                    box = tile.keep
+                    place = RasterioWindow(box.left, box.top, box.width, box.height)
+                    canvas.paint(box, file.read(1, window=place))
+        except RasterioError as error:
+            raise RasterError(
+                f"{path} is damaged or cut short: {brief(error)}; get it again"
+            ) from error
+
+    off_the_window(read_all)
     keywords = {
         "name": path.stem,
         "multiscale": len(canvas.levels) > 1,

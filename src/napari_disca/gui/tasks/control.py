@@ -19,6 +19,7 @@ from napari_disca.core.errors import DiscaError, explained
 from napari_disca.core.events import Job, Note, Progress, finish
 from napari_disca.exports import Content, export_for, write_map
 from napari_disca.gui.tasks.opening import Opening, Resumed
+from napari_disca.gui.tasks.waiting import off_the_window
 from napari_disca.gui.tasks.worker import JobWorker, job_threads
 from napari_disca.gui.viewer.layers import SessionLayers
 from napari_disca.gui.viewer.locked import AREAS, LockedAreas
@@ -186,7 +187,8 @@ class Control(QObject):
         """Learn from the clicks, then redo the map."""
         session = self.session
         if session is not None:
-            self._ask(Task("learn", lambda: session.adapt(recipe)))
+            # The refresh that follows is a task of its own, which a click may overtake.
+            self._ask(Task("learn", lambda: session.adapt(recipe, maps=()), self._on_learned))
 
     def cancel(self) -> None:
         """Stop what runs, at once."""
@@ -264,7 +266,9 @@ class Control(QObject):
         session = self.session
         if session is not None:
             found: list[Area] = []
-            if self._guarded(lambda: found.extend(read_locks(path, raster=session.raster))):
+            if self._guarded(
+                lambda: found.extend(read_locks(path, raster=session.raster)), file=True
+            ):
                 self.lock(*found)
 
     def reset_network(self) -> None:
@@ -327,7 +331,8 @@ class Control(QObject):
                 export_for(path, content).write(
                     what, path, raster=session.raster, classes=session.classes
                 )
-            )
+            ),
+            file=True,
         ):
             session.exported(content, str(path))
             show_info(f"Saved {path}")
@@ -340,7 +345,9 @@ class Control(QObject):
         if session is not None:
 
             def load() -> None:
-                found = load_clicks(path, raster=session.raster, classes=session.classes)
+                found = off_the_window(
+                    lambda: load_clicks(path, raster=session.raster, classes=session.classes)
+                )
                 clicks = found.clicks
                 session.set_clicks(session.clicks.added(*clicks), f"load {len(clicks)} clicks")
                 if found.left_out or found.understood:
@@ -348,10 +355,10 @@ class Control(QObject):
 
             self._guarded(load)
 
-    def _guarded(self, action: Callable[[], object]) -> bool:
-        """Run something short; a user's error is a notification."""
+    def _guarded(self, action: Callable[[], object], *, file: bool = False) -> bool:
+        """Run something short, off the window if it is about a file; tell a user's error."""
         try:
-            action()
+            off_the_window(action) if file else action()
         except Exception as error:
             told = explained(error)
             if told is None:
@@ -429,11 +436,10 @@ class Control(QObject):
                 self.status = "Learned again without what was taken away"
             if isinstance(event, AdaptationRun):
                 self.status = event.adaptation.note
-                # From here on it is a refresh like any other, which a click may overtake.
-                self._task = Task("map", self.session.refine)
-                if self._waiting and self._worker is not None:
-                    self._worker.quit()
-                self.changed.emit()
+
+    def _on_learned(self, _result: Any) -> None:
+        if self.session is not None and self._working_for is self.session:
+            self._refine()
 
     def _on_returned(self, result: Any) -> None:
         if self._task is not None and self._task.done is not None:

@@ -13,6 +13,7 @@ from napari_disca.core.errors import DiscaError
 from napari_disca.core.events import Job
 from napari_disca.gui.panels.resume_banner import ResumeBanner
 from napari_disca.gui.tasks.opening import Resumed
+from napari_disca.gui.tasks.waiting import off_the_window
 from napari_disca.networks import Network, fingerprint, load_network, needs_consent
 from napari_disca.raster import Raster
 from napari_disca.session import restore
@@ -59,14 +60,13 @@ class JournalController(QObject):
         if raster is None:
             return
         try:
-            found = [path for path in find_journals(raster) if path not in self._left]
+            told, who = off_the_window(lambda: self._found(raster))
         except DiscaError:
             return  # the image's own error is told elsewhere
-        told = [(said, path) for path in found[: _EARLIER + 1] if (said := self._said(path))]
         if not told:
             return
         (said, path), earlier = told[0], told[1:]
-        if who := holder(path):
+        if who:
             text = f"This image is being corrected in another window ({who}): {said}"
             self._offer.make(text, path, "Work on a copy", earlier)
         elif path in self._damaged:
@@ -75,6 +75,12 @@ class JournalController(QObject):
             self._offer.make(f"What was done before cannot be read: {said}", None, "", earlier)
         else:
             self._offer.make(f"Continue where you left off ({said})", path, "Continue", earlier)
+
+    def _found(self, raster: Raster) -> tuple[list[tuple[str, Path]], str]:
+        """What the journals of an image hold, the latest first; and who has the latest open."""
+        found = [path for path in find_journals(raster) if path not in self._left]
+        told = [(said, path) for path in found[: _EARLIER + 1] if (said := self._said(path))]
+        return told, holder(told[0][1]) if told else ""
 
     def returned(self, raster: Raster, network: Network, factor: float | None) -> Session | None:
         """The session of an image that was left in this window, if it fits what is chosen.
@@ -99,7 +105,7 @@ class JournalController(QObject):
         if session.can_undo:
             return
         try:
-            restore.begin(session, weights)
+            off_the_window(lambda: restore.begin(session, weights))
         except DiscaError as error:
             show_warning(f"{error}; what you do here is not kept")
 
@@ -131,11 +137,11 @@ class JournalController(QObject):
         """
         before = self._damaged.get(path)
         try:
-            record = read_journal(path, before)
+            record = off_the_window(lambda: read_journal(path, before))
             allowed = _allowed(record, weights, agreed)
-            if holder(path):
-                others = path in self._others
-                path, before = copied(path, before), None
+            if off_the_window(lambda: holder(path)):
+                others, original = path in self._others, (path, before)
+                path, before = off_the_window(lambda: copied(*original)), None
                 self._others |= {path} if others else set()
                 show_info(f"What you do here is kept in {path.name}")
         except DiscaError as error:

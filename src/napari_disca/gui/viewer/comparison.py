@@ -65,6 +65,7 @@ class Comparison:
             **self._layers.placement(),
         )
         self._viewer.add_layer(copy)
+        self._layers.following.add(copy)
         return copy
 
     def _arrange(self, wanted: list[Layer]) -> None:

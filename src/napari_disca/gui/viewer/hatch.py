@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
-from napari.utils.transforms import Affine
 from numpy.typing import NDArray
+
+from napari_disca.gui.viewer.placement import on_cells
 
 #: Cells of the hatching along a tile: few enough to cost nothing, enough for stripes.
 _CELLS = 32
@@ -55,13 +56,6 @@ class Hatch:
 
     def layer(self, placement: dict[str, Any]) -> Labels:
         """Layer on the grid of an image that is placed like this."""
-        where = dict(placement)
-        scale = np.asarray(where["scale"], dtype=float)
-        # A cell's centre is half a cell from its first pixel's centre, along the image's axes.
-        turned = Affine(scale=scale, rotate=where["rotate"], shear=where["shear"])
-        shift = np.asarray(turned([(self._cell - 1) / 2] * 2))
-        where["translate"] = np.asarray(where["translate"], dtype=float) + shift
-        where["scale"] = scale * self._cell
         layer = Labels(
             self.cells,
             name=TITLE,
@@ -70,10 +64,14 @@ class Hatch:
                 color_dict={0: "transparent", None: "transparent", 1: "black"}
             ),
             metadata={"napari_disca": {"hatch": True}},
-            **where,
+            **self.placement(placement),
         )
         layer.editable = False
         return layer
+
+    def placement(self, placement: dict[str, Any]) -> dict[str, Any]:
+        """Place of the layer over an image that is placed like this."""
+        return on_cells(placement, (self._cell, self._cell))
 
     def show(self, outdated: NDArray[np.bool_]) -> bool:
         """Hatch some tiles; whether that changed anything.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,7 @@ class Heat:
         )
         active = viewer.layers.selection.active
         viewer.add_layer(self.layer)
+        layers.following.add(self.layer, partial(on_cells, cell=cell))
         if layers.clicks and layers.clicks[0] in viewer.layers:
             viewer.layers.move(
                 viewer.layers.index(self.layer), viewer.layers.index(layers.clicks[0])

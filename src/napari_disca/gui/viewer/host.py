@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from napari.layers import Image, Labels, Layer, Points
 
+from napari_disca.gui.viewer.following import Following
 from napari_disca.session.session import Session
 
 #: Marks a second view of something in a layer's metadata.
@@ -19,7 +20,11 @@ class LayerHost(Protocol):
     session: Session
     image: Image
     maps: dict[str, Labels]
-    clicks: list[Points]
+    following: Following
+
+    @property
+    def clicks(self) -> list[Points]:
+        """The clicks, once in each view."""
 
     @property
     def comparing(self) -> bool:

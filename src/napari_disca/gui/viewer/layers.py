@@ -21,6 +21,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
 from napari_disca.gui.viewer.click_layers import ClickLayers
 from napari_disca.gui.viewer.comparison import Comparison
+from napari_disca.gui.viewer.following import Following, pixel_size
 from napari_disca.gui.viewer.hatch import Hatch
 from napari_disca.gui.viewer.locked import LockedAreas
 from napari_disca.gui.viewer.titles import TITLES
@@ -55,6 +56,8 @@ class SessionLayers(QObject):
         The result layers that are in the viewer.
     click_layers : ClickLayers
         The clicks, once in each view.
+    following : Following
+        Keeps the session's layers where the image lies.
     stale : Labels or None
         The hatching over what is out of date; None once the user has removed it.
     """
@@ -73,6 +76,7 @@ class SessionLayers(QObject):
         self.image = image
         self.maps: dict[str, Labels] = {}
         self.click_layers = ClickLayers(session, report)
+        self.following = Following(image, report)
         self.stale: Labels | None = None
         self._hatch: Hatch | None = Hatch(session)
         self.locked: LockedAreas | None = None
@@ -106,14 +110,7 @@ class SessionLayers(QObject):
 
     def placement(self) -> dict[str, Any]:
         """Where the image layer lies, for layers on the same grid."""
-        return {
-            "scale": self.image.scale[-2:],
-            "translate": self.image.translate[-2:],
-            "rotate": self.image.rotate[-2:, -2:],
-            "shear": self.image.shear[-1:] if len(self.image.shear) else [0.0],
-            "affine": self.image.affine.set_slice([self.image.ndim - 2, self.image.ndim - 1]),
-            "units": self.image.units[-2:],
-        }
+        return self.following.placement()
 
     def _add_map(self, name: str) -> Labels:
         levels = list(self.session.maps[name].levels)
@@ -132,6 +129,7 @@ class SessionLayers(QObject):
         )
         layer.editable = False
         self.viewer.add_layer(layer)
+        self.following.add(layer)
         if self.clicks and self.clicks[0] in self.viewer.layers:
             # Clicks stay on top of a map that is added again.
             layers = self.viewer.layers
@@ -146,6 +144,7 @@ class SessionLayers(QObject):
         """Add a layer of the clicks."""
         layer = self.click_layers.make(name, self._click_size(), self.placement())
         self.viewer.add_layer(layer)
+        self.following.add(layer)
         self.click_layers.begin(layer)
         return layer
 
@@ -212,6 +211,7 @@ class SessionLayers(QObject):
         layers, active = self.viewer.layers, self.viewer.layers.selection.active
         self.stale = hatch.layer(self.placement())
         self.viewer.add_layer(self.stale)
+        self.following.add(self.stale, hatch.placement)
         if self.clicks and self.clicks[0] in layers:
             layers.move(layers.index(self.stale), layers.index(self.clicks[0]))
         layers.selection.active = active  # the next click is still one
@@ -237,7 +237,7 @@ class SessionLayers(QObject):
 
     def screen_pixels(self, count: float) -> float:
         """Pixels of the image that so many pixels of the screen show."""
-        zoom = camera_of(self.viewer).zoom * float(np.abs(self.image.scale[-2:]).mean())
+        zoom = camera_of(self.viewer).zoom * pixel_size(self.image)
         return count / max(zoom, 1e-6)
 
     def _click_size(self) -> float:
@@ -283,7 +283,8 @@ class SessionLayers(QObject):
     # ------------------------------------------------------------------ parts
 
     def adopt(self, layer: Layer) -> None:
-        """Put another layer of the session below the clicks."""
+        """Put another layer of the session below the clicks, where the image lies."""
+        self.following.add(layer)
         layers = self.viewer.layers
         if self.clicks and self.clicks[0] in layers:
             layers.move(layers.index(layer), layers.index(self.clicks[0]))
@@ -328,6 +329,7 @@ class SessionLayers(QObject):
         layer = event.value
         self.maps = {name: kept for name, kept in self.maps.items() if kept is not layer}
         self.click_layers.forget(layer)
+        self.following.forget(layer)
         if layer is self.stale:
             self.stale = self._hatch = None  # whoever removes it does not want it
         if self.locked is not None and self.locked.layer is layer:
@@ -345,6 +347,7 @@ class SessionLayers(QObject):
         self.session.clicks_changed.disconnect(self._on_session_clicks)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.click_layers.detach()
+        self.following.end()
         if self.locked is not None:
             self.locked.detach()
 

@@ -1,0 +1,59 @@
+"""Waiting for what takes long, while the window stays alive."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from qtpy.QtCore import QCoreApplication, QEventLoop, QThread, QTimer
+
+T = TypeVar("T")
+
+#: Seconds for which the window may stand still: most of what is waited for takes less.
+_AT_ONCE = 0.03
+#: Milliseconds between two looks at whether it is there.
+_LOOK = 15
+
+
+def off_the_window(function: Callable[[], T]) -> T:
+    """Run a function on another thread and return what it returns.
+
+    Meanwhile the window draws itself and running work goes on; what the user types and clicks
+    waits. For files: a damaged one takes a minute to be looked at, and a server may not answer.
+
+    Raises
+    ------
+    Exception
+        What the function raises.
+    """
+    app = QCoreApplication.instance()
+    if app is None or QThread.currentThread() is not app.thread():
+        return function()
+    future: Future[T] = Future()
+    threading.Thread(
+        target=_run, args=(future, function), name="napari-disca-file", daemon=True
+    ).start()
+    if not _done(future, _AT_ONCE):
+        loop, timer = QEventLoop(), QTimer()
+        timer.timeout.connect(lambda: loop.quit() if future.done() else None)
+        timer.start(_LOOK)
+        try:
+            loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+        finally:
+            timer.stop()
+    return future.result()
+
+
+def _run(future: Future[T], function: Callable[[], T]) -> None:
+    try:
+        future.set_result(function())
+    except BaseException as error:
+        future.set_exception(error)
+
+
+def _done(future: Future[T], seconds: float) -> bool:
+    ended = threading.Event()
+    future.add_done_callback(lambda _: ended.set())
+    return ended.wait(seconds)
