@@ -100,7 +100,8 @@ LARGER: dict[str, tuple[int, str]] = {
     "batch/streaming.py": (430, "one stream: reading ahead, full batches, rows in order"),
     "gui/panels/widget.py": (600, "layout and opening; is to be divided"),
     "gui/tasks/control.py": (560, "queue and controller; is to be divided"),
-    "session/journal.py": (640, "writing, reading and locking of one format; is to be divided"),
+    "raster/files.py": (520, "one raster: opening, masks, reading; is to be divided"),
+    "session/journal.py": (680, "writing, reading and locking of one format; is to be divided"),
     "annotations/clicks.py": (430, "clicks and how they are drawn, with the paper's variants"),
     "inference/network_view.py": (430, "bands, scaling and resampling are one view of an image"),
     "raster/pyramid.py": (430, "levels and the cache that they share"),
@@ -110,6 +111,7 @@ LARGER: dict[str, tuple[int, str]] = {
     "gui/panels/widget.py:DiscaWidget": (560, "is to be divided into layout and opening"),
     "gui/tasks/control.py:Control": (510, "is to be divided into a queue and a controller"),
     "gui/viewer/layers.py:SessionLayers": (330, "all layers of a session"),
+    "raster/files.py:GeoRaster": (360, "is to be divided: reading from masks"),
     "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),
     # Functions.
     "gui/panels/refine_panel.py:RefinePanel.__init__": (85, "a list of widgets"),
