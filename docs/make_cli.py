@@ -17,9 +17,9 @@ FILE = Path(__file__).with_name("cli.md")
 _HEAD = """\
 # Command line
 
-Made by `docs/make_cli.py` from the dataclasses in `cli/options.py` and from those of the engine that lend
-them their fields. Results go to standard output, progress to standard error; a mistake of yours is one line
-and exit code 2, Ctrl+C exit code 130.
+Made by `docs/make_cli.py` from the dataclasses in `cli/options.py` and from those of the engine
+that lend them their fields. Results go to standard output, progress to standard error; a mistake of
+yours is one line and exit code 2, Ctrl+C exit code 130.
 """
 
 

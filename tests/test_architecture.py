@@ -106,14 +106,17 @@ LARGER: dict[str, tuple[int, str]] = {
     "inference/network_view.py": (430, "bands, scaling and resampling are one view of an image"),
     "raster/pyramid.py": (430, "levels and the cache that they share"),
     "recipes/function_space.py": (430, "one recipe, which is one file"),
-    "session/ripple.py": (430, "regions of a change, and the verdicts on them"),
+    "session/renderer.py": (450, "the one way from pixels to labels"),
+    "session/ripple.py": (460, "regions of a change, and the verdicts on them"),
     # Classes.
     "gui/panels/widget.py:DiscaWidget": (560, "is to be divided into layout and opening"),
     "gui/tasks/control.py:Control": (510, "is to be divided into a queue and a controller"),
     "gui/viewer/layers.py:SessionLayers": (330, "all layers of a session"),
     "raster/files.py:GeoRaster": (360, "is to be divided: reading from masks"),
+    "session/renderer.py:Renderer": (400, "the one way from pixels to labels"),
     "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),
     # Functions.
+    "evaluation/protocol.py:evaluate_image": (75, "the protocol, click after click"),
     "gui/panels/refine_panel.py:RefinePanel.__init__": (85, "a list of widgets"),
     "gui/panels/widget.py:DiscaWidget.__init__": (85, "a list of connections"),
     "inference/crops.py:cut": (65, "its docstring is half of it"),

@@ -13,7 +13,8 @@ def test_the_page_is_what_the_commands_say():
     # In a process of its own: other tests add recipes and architectures.
     script = (
         f"import sys; sys.path.insert(0, {str(DOCS)!r})\n"
-        "import make_cli; sys.stdout.reconfigure(encoding='utf-8'); print(make_cli.reference(), end='')"
+        "import make_cli; sys.stdout.reconfigure(encoding='utf-8')\n"
+        "print(make_cli.reference(), end='')"
     )
     made = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, check=True, timeout=120
