@@ -58,6 +58,7 @@ def plain(tmp_path, image, compute) -> tuple[MapStream, _Order]:
         Settings(str(weights), "cpu", "float32"),
         stream.inputs.bands,
         1.0,
+        stream.inputs.scale,
         fingerprint(stream.inputs.raster),
         network_fingerprint(network),
         stream.made_with,

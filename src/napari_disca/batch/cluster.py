@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from napari_disca.batch.streaming import MapStream, Run
     from napari_disca.inference.network_view import NetworkView
     from napari_disca.networks import Network
+    from napari_disca.raster import ValueScale
 
 #: Times Dask repeats a task that failed.
 RETRIES = 3
@@ -234,6 +235,7 @@ class _Order:
     settings: Settings
     bands: tuple[int, ...]
     factor: float
+    scaling: ValueScale
     raster: str
     network: str
     made_with: str
@@ -352,6 +354,7 @@ class _Work:
                 settings,
                 inputs.bands,
                 float(inputs.factor),
+                inputs.scale,
                 fingerprint(inputs.raster),
                 self._fingerprint,
                 stream.made_with,
@@ -569,7 +572,13 @@ def _loaded_stream(order: _Order, _written: int) -> MapStream:
             f"the worker sees another image at {order.image}; images must lie on storage that all "
             "machines share, and stay as they are"
         )
-    inputs = NetworkView(raster, network.card, bands=order.bands, factor=order.factor)
+    inputs = NetworkView(
+        raster,
+        network.card,
+        bands=order.bands,
+        factor=order.factor,
+        scaling=order.scaling,
+    )
     return MapStream(inputs, network, compute)
 
 

@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -52,12 +52,25 @@ print(json.dumps({
 
 
 def info(options: InfoOptions) -> int:
-    """Print versions, device, and what is wrong with them."""
+    """Print versions, device, and what is wrong with them; of images, how they would be read."""
+    if options.images:
+        return _images(options.images)
     lines, problems = report()
     say(*lines, "", *(f"problem: {line}" for line in problems))
     if not problems:
         say("no problems found")
     return 1 if problems and options.check else 0
+
+
+def _images(images: Sequence[Path]) -> int:
+    """Print how images would be read."""
+    from napari_disca.raster import open_raster
+    from napari_disca.raster.report import reading_lines
+
+    for image in images:
+        with open_raster(image) as raster:
+            say(str(image), *(f"  {line}" for line in reading_lines(raster)))
+    return 0
 
 
 def report() -> tuple[list[str], list[str]]:

@@ -114,7 +114,9 @@ def opened_view(
     with open_raster(image, cache=STREAM_CACHE) as raster:
         spare_sources(output, image)
         factor = _factor(raster, card, options)
-        view = NetworkView(raster, card, bands=options.bands, factor=factor)
+        view = NetworkView(
+            raster, card, bands=options.bands, factor=factor, scaling=options.scaling
+        )
         _remember(raster, card, options)
         yield view
 
@@ -136,6 +138,7 @@ def opened_session(
             network,
             bands=options.bands,
             factor=_factor(raster, network.card, options),
+            scaling=options.scaling,
             compute=compute,
             seed=seed,
         )

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from napari_disca.cli.flags import About, FieldsOf, argument, fields_of, flag
-from napari_disca.cli.values import parse_bands, parse_factor, parse_option, parse_seed
+from napari_disca.cli.values import (
+    parse_bands,
+    parse_factor,
+    parse_option,
+    parse_seed,
+    parse_value_scaling,
+)
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
@@ -63,6 +69,13 @@ class ReadingOptions:
         default=None,
         metavar="X",
         parse=parse_factor,
+    )
+    scaling: Any = flag(
+        "how pixel values become 0 to 1: auto, dtype, percentile, or LOW:HIGH (as the network's "
+        "card says)",
+        default=None,
+        metavar="auto|LOW:HIGH",
+        parse=parse_value_scaling,
     )
 
 
@@ -388,4 +401,12 @@ class TrainOptions:
 class InfoOptions:
     """Options of ``info``."""
 
+    images: tuple[Path, ...] = field(
+        default=(),
+        metadata={
+            "tooltip": "images to tell how they would be read",
+            "metavar": "IMAGE",
+            "argument": True,
+        },
+    )
     check: bool = flag("exit with 1 if there is a problem", default=False)

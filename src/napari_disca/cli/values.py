@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
+
+if TYPE_CHECKING:
+    from napari_disca.raster.scaling import Scaling
 
 
 def parse_factor(text: str) -> float | str:
@@ -13,6 +18,17 @@ def parse_factor(text: str) -> float | str:
         return float(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is neither a number nor 'auto'") from None
+
+
+def parse_value_scaling(text: str) -> Scaling:
+    """Parse a kind of scaling or ``LOW:HIGH``."""
+    from napari_disca.core.errors import CardError
+    from napari_disca.raster.scaling import Scaling
+
+    try:
+        return Scaling.parse(text)
+    except CardError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def parse_seed(text: str) -> int:

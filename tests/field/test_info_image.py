@@ -1,0 +1,48 @@
+"""`info IMAGE` tells how an image would be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+
+from napari_disca.raster import open_raster
+from napari_disca.raster.report import reading_lines
+
+
+def test_the_lines_say_what_is_decided(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    pixels = np.random.default_rng(0).integers(900, 3000, (4, 40, 60), dtype=np.uint16)
+    pixels[:, :10] = 7
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=40,
+        width=60,
+        count=4,
+        dtype="uint16",
+        nodata=7,
+        crs="EPSG:32645",
+        transform=Affine(3, 0, 3e5, 0, -3, 3e6),
+    ) as file:
+        file.write(pixels)
+        for band, name in enumerate(("blue", "green", "red", "nir"), start=1):
+            file.set_band_description(band, name)
+    with open_raster(path) as raster:
+        text = "\n".join(reading_lines(raster))
+    assert "bands 3, 2, 1 as red, green, blue" in text
+    assert "data: 75 % of the pixels that were looked at (no-data value 7)" in text
+    assert "resolution: 3" in text
+    assert "EPSG:32645" in text
+    assert "scaling: " in text
+    assert "odd" not in text
+
+
+def test_what_looks_odd_is_said() -> None:
+    stack = np.random.default_rng(0).integers(0, 255, (7, 20, 30), dtype=np.uint8)
+    text = "\n".join(reading_lines(open_raster(stack)))
+    assert "odd: array has 7 planes" in text
+    assert "odd: the size of a pixel is not known" in text
