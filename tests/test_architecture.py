@@ -100,6 +100,7 @@ LARGER: dict[str, tuple[int, str]] = {
     "batch/streaming.py": (430, "one stream: reading ahead, full batches, rows in order"),
     "gui/panels/widget.py": (600, "layout and opening; is to be divided"),
     "gui/tasks/control.py": (560, "queue and controller; is to be divided"),
+    "cli/options.py": (420, "the options of every command, side by side"),
     "raster/files.py": (520, "one raster: opening, masks, reading; is to be divided"),
     "session/journal.py": (680, "writing, reading and locking of one format; is to be divided"),
     "annotations/clicks.py": (430, "clicks and how they are drawn, with the paper's variants"),
