@@ -411,5 +411,5 @@ def _note(correction: Correction, before: Tensor, after: Tensor, network: Networ
     listed = ", ".join(pairs[:3]) + (f" and {len(pairs) - 3} more" if len(pairs) > 3 else "")
     wrong = int((~before).sum())
     foretold = int((after & ~before).sum())
-    told = f"; {foretold} of {wrong} corrected clicks follow from the others" if wrong > 1 else ""
+    told = f"; {foretold} of {wrong} corrected clicks follow from the others" if foretold else ""
     return f"carried {listed} to places that look like the clicks{told}"
