@@ -666,5 +666,6 @@ def test_a_map_is_saved_as_it_was_though_the_session_goes_on(session, tmp_path, 
     session.click(60, 70, 0)
     run(session, session.refine())
     assert (drawn(session, "disir") != expected).any()
-    with quiet_opening(), rasterio.open(finish(job)) as file:
+    path = finish(job)
+    with quiet_opening(), rasterio.open(path) as file:
         np.testing.assert_array_equal(file.read(1), expected)

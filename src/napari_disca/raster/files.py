@@ -52,8 +52,9 @@ _SEQUENTIAL = {"GIF", "JPEG", "PNG", "WEBP"}
 # What GDAL has to say arrives in exceptions; logging's last resort would print it a second time.
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
-# `warnings.catch_warnings` swaps a process-wide list: one opening at a time.
-_opening = threading.Lock()
+# `warnings.catch_warnings` swaps a process-wide list: one opening at a time. A thread that opens a
+# file while it opens another must not wait for itself.
+_opening = threading.RLock()
 
 
 @contextmanager
