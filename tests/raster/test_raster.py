@@ -464,8 +464,8 @@ def test_fingerprints_follow_the_content_not_the_name(tmp_path: Path, pixels: np
     for path in (first, second, third, moved):
         with open_raster(path) as raster:
             names.append(fingerprint(raster))
-    assert names[0] == names[1]
-    assert len(set(names)) == 3
+    assert names[0] == names[1] == names[3]  # where it lies does not make it another image
+    assert len(set(names)) == 2
     assert fingerprint(ArrayRaster(pixels)) != fingerprint(ArrayRaster(changed))
 
 

@@ -17,13 +17,14 @@ def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tup
     wanted : int
         How many.
     names : sequence of str
-        What the network calls them; ``"red"``, ``"green"`` and ``"blue"`` are found by the
-        file's colour interpretation. Others are taken in the file's order, alpha left out.
+        What the network calls them; ``"red"``, ``"green"``, ``"blue"`` and ``"nir"`` are found
+        by what the file says of its bands. What is not found is taken, in the file's order, from
+        the bands of which the file says nothing; alpha is left out.
 
     Raises
     ------
     RasterError
-        If the image has too few bands.
+        If the image has too few bands, or says that a colour is not there.
     """
     usable = [b for b, name in enumerate(raster.color_interp, start=1) if name != "alpha"]
     if len(usable) == 1 and wanted == 3:
@@ -37,17 +38,21 @@ def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tup
     lookup = {name: b for b, name in reversed(list(enumerate(raster.color_interp, start=1)))}
     known = {name for name in raster.color_interp if name not in ("gray", "undefined", "alpha")}
     colours = [name for name in names[:wanted] if name in ("red", "green", "blue", "nir")]
-    if len(set(names)) == wanted and colours and all(name in lookup for name in colours):
-        others = [b for b in usable if b not in {lookup[name] for name in colours}]
-        fill = iter(others)
-        return tuple(lookup[name] if name in colours else next(fill) for name in names)
-    missing = [name for name in colours if name not in lookup]
-    if missing and known and len(set(names)) == wanted:
-        raise RasterError(
-            f"{raster.name} has bands {', '.join(raster.color_interp)}, but the network reads "
-            f"{', '.join(names)}: there is no {' and no '.join(missing)}; choose the bands, or "
-            "another network"
-        )
+    if len(set(names)) == wanted and colours and known:
+        # A band of which nothing is said may be what is missing: the fourth of red, green, blue.
+        found = {name: lookup[name] for name in colours if name in lookup}
+        others = [b for b in usable if b not in found.values()]
+        silent = [b for b in others if raster.color_interp[b - 1] in ("gray", "undefined")]
+        missing = [name for name in colours if name not in found]
+        if len(missing) > len(silent):
+            raise RasterError(
+                f"{raster.name} has bands {', '.join(raster.color_interp)}, but the network reads "
+                f"{', '.join(names)}: there is no {' and no '.join(missing)}; choose the bands, "
+                "or another network"
+            )
+        found |= dict(zip(missing, silent, strict=False))
+        rest = iter(b for b in others if b not in found.values())
+        return tuple(found[name] if name in found else next(rest) for name in names)
     if len(usable) > max(4, wanted) and not known:
         raise RasterError(
             f"{raster.name} has {len(usable)} planes and does not say what they are: a stack of "
