@@ -17,7 +17,7 @@ from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference import network_view as inputs_module
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.resampling import axis_weights
-from napari_disca.raster import ArrayRaster, Scaling, open_raster
+from napari_disca.raster import ArrayRaster, Scaling, ValueScale, open_raster
 
 RNG = np.random.default_rng(0)
 GRAY = {"bands": ("pan",), "mean": (0.5,), "std": (0.25,)}
@@ -141,7 +141,10 @@ def test_all_no_data_is_the_mean() -> None:
     for factor in (0.3, 1.0, 2.5):
         for array in (np.full((9, 11), np.nan, dtype=np.float32), np.zeros((9, 11), np.uint16)):
             raster = ArrayRaster(array, nodata=0)
-            there = NetworkView(raster, make_card(**GRAY), factor=factor)
+            with pytest.raises(RasterError, match="has no pixel with data in band 1"):
+                NetworkView(raster, make_card(**GRAY), factor=factor)
+            decided = ValueScale((0.0,), (1.0,), (None,), "decided before")
+            there = NetworkView(raster, make_card(**GRAY), factor=factor, scaling=decided)
             window = Window.whole(there.shape)
             np.testing.assert_allclose(there.read(window), 0.5)
             assert not there.valid(window).any()

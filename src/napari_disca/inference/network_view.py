@@ -20,6 +20,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.inference.resampling import axis_weights, clamped, first_centre, resampled
 from napari_disca.networks.card import Card
 from napari_disca.raster import Raster, Scaling, ValueScale, default_bands, value_scale
+from napari_disca.raster.emptiness import refuse_empty
 from napari_disca.raster.resolution import network_factor, raster_resolution
 
 _LEAST_FACTOR, _MOST_FACTOR = 1 / 64, 32.0
@@ -64,7 +65,7 @@ class NetworkView:
     Raises
     ------
     RasterError
-        If bands, scaling or factor are impossible for this image.
+        If bands, scaling or factor are impossible for this image, or no pixel has data.
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class NetworkView:
             if isinstance(wanted, Scaling)
             else _checked_scale(wanted, self.bands)
         )
+        if isinstance(wanted, Scaling):  # who has decided before has seen that there are data
+            refuse_empty(raster, self.bands, self.image_valid)
 
     @property
     def scaling_line(self) -> str:
