@@ -120,8 +120,8 @@ def test_dask(on_disk, compute, tmp_path):
         stream = MapStream(NetworkView(raster, network.card), network, compute)
         order = cluster._Order(
             str(path), str(out), cluster.Settings(str(weights), "cpu", "float32"),
-            stream.inputs.bands, 1.0, cluster_fingerprint(raster), network_fingerprint(network),
-            stream.made_with,
+            stream.inputs.bands, 1.0, stream.inputs.scale, cluster_fingerprint(raster),
+            network_fingerprint(network), stream.made_with,
         )  # fmt: skip
         order.folder.mkdir()
         for run in range(len(stream.runs)):

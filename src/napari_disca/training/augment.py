@@ -47,9 +47,6 @@ class Augmentation:
         Chance of pixels that were coarser once: averaged, then enlarged again.
     jpeg : float
         Chance of the blocks and rings of JPEG.
-    saturated : float
-        Chance of values that end at 0 and 1, as 8-bit images have them; the others end where
-        every image's do (`limited`).
     """
 
     scale: tuple[float, float] = field(default=(0.5, 2.0))
@@ -65,7 +62,6 @@ class Augmentation:
     shadow: float = field(default=0.15, metadata=_chance("the shadow of a cloud"))
     coarse: float = field(default=0.15, metadata=_chance("pixels that were coarser once"))
     jpeg: float = field(default=0.2, metadata=_chance("traces of JPEG"))
-    saturated: float = field(default=0.7, metadata=_chance("values that end at 0 and 1"))
 
 
 def random_crop(
@@ -198,10 +194,7 @@ def _relit(
         noise = rng.standard_normal(view.shape, dtype=np.float32)
         view = view + noise * np.float32(rng.uniform(0.005, 0.04))
     view = limited(view)
-    jpeg = rng.random() < augmentation.jpeg
-    if jpeg or rng.random() < augmentation.saturated:
-        view = np.clip(view, 0, 1)
-    if jpeg:
+    if rng.random() < augmentation.jpeg:
         view = _jpeg(view, rng.uniform(20, 80))
     return view.astype(np.float32)
 
