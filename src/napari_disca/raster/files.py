@@ -81,6 +81,8 @@ class GeoRaster(RasterBase):
         A file on this computer.
     cache : int
         Bytes of decoded blocks that GDAL keeps, of all files together, from now on.
+    page : int, optional
+        Of a TIFF file, from 1; by default what GDAL shows.
 
     Raises
     ------
@@ -88,11 +90,11 @@ class GeoRaster(RasterBase):
         If GDAL cannot open it or its pixels are complex numbers.
     """
 
-    def __init__(self, path: Path, cache: int = CACHE) -> None:
+    def __init__(self, path: Path, cache: int = CACHE, page: int | None = None) -> None:
         self.path: Path | None = path
         self.name = path.name
         self._file = path
-        self._cache = cache
+        self._cache, self._page = cache, page
         self._idle: list[Any] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -157,6 +159,8 @@ class GeoRaster(RasterBase):
         self.sequential: bool = file.driver in _SEQUENTIAL
         #: Full-size images in the file; GDAL shows the first.
         self.pages: int = max(1, len(file.subdatasets))
+        #: What the program that wrote a TIFF file says of it.
+        self.description: str = file.tags().get("TIFFTAG_IMAGEDESCRIPTION", "")
         self._floats = [b for b, kind in enumerate(file.dtypes, start=1) if "float" in kind]
 
     def _describe_masks(self, file: Any) -> None:
@@ -236,7 +240,7 @@ class GeoRaster(RasterBase):
         if (now := _signed(self._file)) == self._signature:
             return
         # Touched, tagged, given overviews or compressed anew, it still is the same image.
-        with suppress(RasterError), GeoRaster(self._file, self._cache) as again:
+        with suppress(RasterError), GeoRaster(self._file, self._cache, self._page) as again:
             if known_fingerprint(self) == fingerprint(again):
                 while self._idle:
                     self._idle.pop().close()
@@ -251,7 +255,9 @@ class GeoRaster(RasterBase):
             with quiet_opening():
                 # `rasterio.open` takes one driver; the class behind it, a list of allowed ones.
                 # The whole path: GDAL takes "NETCDF:a.tif" for something else than a file.
-                return DatasetReader(os.fspath(self._file.absolute()), driver=_local_drivers())
+                page = f"GTIFF_DIR:{self._page}:" if self._page else ""
+                name = page + os.fspath(self._file.absolute())
+                return DatasetReader(name, driver=_local_drivers())
         except (*GDAL_ERRORS, ValueError, TypeError) as error:
             raise GdalError(
                 f"{self._file} cannot be opened as an image: {_reason(error)}; "

@@ -13,6 +13,7 @@ from napari_disca.core.errors import RasterError, brief, is_unicode
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
 from napari_disca.raster.files import CACHE, GdalError, GeoRaster, refuse_remote
+from napari_disca.raster.pages import PagedRaster, pages_of
 from napari_disca.raster.probe import examine
 
 _TIFF_SUFFIXES = {".tif", ".tiff"}
@@ -83,15 +84,40 @@ def open_here(path: Path, *, cache: int = CACHE) -> Raster:
         if fallback is None:
             raise RasterError(str(error)) from error
         return fallback
-    if plain_tiff and raster.pages > 1:
-        # What scientific tools write as one page per band is only the first band to GDAL.
-        stack = _open_plain_tiff(path)
-        if stack is not None and (stack.shape, stack.count) == (raster.shape, raster.pages):
-            stack.crs, stack.transform = raster.crs, raster.transform
-            stack.gcps, stack.rpcs = raster.gcps, raster.rpcs
-            raster.close()
-            return stack
+    # ImageJ writes a whole stack as one page, of which GDAL sees the first plane.
+    if plain_tiff and (raster.pages > 1 or raster.description.startswith("ImageJ=")):
+        return _with_pages(path, raster, cache)
     return raster
+
+
+def _with_pages(path: Path, raster: GeoRaster, cache: int) -> Raster:
+    """Image of all pages that are its bands; of a stack, of its first frame."""
+    try:
+        pages = pages_of(path)
+    except Exception:  # tifffile raises many kinds; then the first page is what can be read
+        pages = None
+    if pages is None:
+        if raster.pages > 1:
+            raster.notes += (f"the file holds {raster.pages} images: the first is read",)
+        return raster
+    note = (
+        (f"the file holds {pages.frames}: the first is read; to read another, export it",)
+        if pages.frames
+        else ()
+    )
+    found: Raster = raster
+    if not pages.in_pages:
+        stack = _open_plain_tiff(path)
+        if stack is not None and stack.shape == raster.shape and stack.count != raster.count:
+            found = stack
+    elif len(pages.bands) > 1 and raster.count == 1:
+        found = PagedRaster(path, raster, pages, cache)
+    if found is not raster:
+        found.crs, found.transform = raster.crs, raster.transform
+        found.gcps, found.rpcs = raster.gcps, raster.rpcs
+        raster.close()
+    found.notes += note
+    return found
 
 
 def _open_plain_tiff(path: Path) -> ArrayRaster | None:
@@ -104,7 +130,9 @@ def _open_plain_tiff(path: Path) -> ArrayRaster | None:
             if series.nbytes > _MOST_DECODED:
                 return None
             planar = series.axes.endswith("YX")
-            pixels = np.squeeze(series.asarray())
+            # Of points in time and planes in depth the first.
+            first = tuple(0 if axis in "TZ" else slice(None) for axis in series.axes)
+            pixels = np.squeeze(series.asarray()[first])
         axis: Literal["first", "last"] = "first" if planar else "last"
         return ArrayRaster(pixels, bands_axis=axis, name=path.name, path=path)
     except Exception:  # tifffile raises many kinds, imagecodecs its own; GDAL's message stands
