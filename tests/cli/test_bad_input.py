@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 from safetensors.torch import load_file, save_file
 
 GRID = {"crs": "EPSG:32631", "transform": rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 5e6)}
@@ -124,8 +125,9 @@ def test_masks_of_another_size(run, files, tmp_path):
     images, masks = tmp_path / "imgs", tmp_path / "gts"
     images.mkdir()
     masks.mkdir()
-    tif(images / "a.tif", np.full((3, 60, 60), 9, np.uint8))
-    tif(masks / "a.tif", np.zeros((1, 50, 60), np.uint8))
+    # Without a georeference nobody knows which part of the image such a mask shows.
+    tifffile.imwrite(images / "a.tif", np.full((60, 60, 3), 9, np.uint8), photometric="rgb")
+    tifffile.imwrite(masks / "a.tif", np.zeros((50, 60), np.uint8))
     folders = ("--images", images, "--masks", masks)
     output = tmp_path / "o.safetensors"
     refused(run("train", *folders, "--classes", "a,b", "-o", output), "50", "60")
