@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -298,6 +299,12 @@ def test_trouble_with_the_disk_is_told_once_and_the_session_lives(session, monke
         )
         session.click(1, 1, 1)
         session.click(2, 2, 1)
+        # The disk is waited for on another thread; a window calls `check_journal` when it fails.
+        end = time.monotonic() + 10
+        while not session.journal.trouble and time.monotonic() < end:
+            time.sleep(0.01)
+        session.check_journal()
+        session.check_journal()
     assert len(said) == 1
     assert "No space left" in said[0]
     session.click(3, 3, 1)
