@@ -314,7 +314,7 @@ def _source(inputs: NetworkView, run: Run) -> Window:
     first, last = run[0], run[-1]
     (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
     # A pixel more on every side, because resampling looks at neighbours.
-    beside = 0 if inputs.factor == 1.0 else 1
+    beside = 1 if inputs.resampled else 0
     read = Window.from_bounds(
         first.read.top * height // rows - beside,
         first.read.left * width // cols - beside,

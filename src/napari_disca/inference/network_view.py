@@ -21,7 +21,7 @@ from napari_disca.inference.resampling import axis_weights, clamped, first_centr
 from napari_disca.networks.card import Card
 from napari_disca.raster import Raster, Scaling, ValueScale, default_bands, value_scale
 from napari_disca.raster.emptiness import refuse_empty
-from napari_disca.raster.resolution import network_factor, raster_resolution
+from napari_disca.raster.resolution import network_factor, pixel_aspect, raster_resolution
 
 _LEAST_FACTOR, _MOST_FACTOR = 1 / 64, 32.0
 
@@ -56,7 +56,11 @@ class NetworkView:
     ----------
     bands : tuple of int
     factor : float
-        1.0: not resampled.
+        Geometric mean of `factors`.
+    factors : (float, float)
+        Network pixels per image pixel, down and across; they differ where pixels are not square.
+    resampled : bool
+        Whether the network grid is another than the image's.
     shape : (int, int)
         Height and width of the network grid.
     scale : ValueScale
@@ -81,10 +85,17 @@ class NetworkView:
         self.card = card
         self.bands = _checked_bands(raster, card, bands)
         self.factor = _chosen_factor(raster, card) if factor is None else _checked_factor(factor)
-        height, width = (max(1, round(side * self.factor)) for side in raster.shape)
+        # Networks are trained on square pixels: longer ones get a factor for each axis.
+        stretch = math.sqrt(pixel_aspect(raster))
+        factors = (self.factor * stretch, self.factor / stretch)
+        height, width = (
+            max(1, round(side * factor)) for side, factor in zip(raster.shape, factors, strict=True)
+        )
         self.shape: tuple[int, int] = (height, width)
-        if self.shape == raster.shape:
-            self.factor = 1.0
+        self.resampled = self.shape != raster.shape
+        if not self.resampled:
+            factors, self.factor = (1.0, 1.0), 1.0
+        self.factors = factors
         wanted = scaling or card.scaling
         self.scale = (
             value_scale(raster, self.bands, wanted, card.bands)
@@ -108,7 +119,10 @@ class NetworkView:
             if size is not None
         ]
         grounds = f" ({', '.join(known)})" if known else ""
-        read = "as it is" if self.factor == 1.0 else f"at {self.factor:.3g} x"
+        read = f"at {self.factor:.3g} x" if self.resampled else "as it is"
+        if self.factors[0] != self.factors[1]:
+            down, across = self.factors
+            read = f"at {down:.3g} x down and {across:.3g} x across, as its pixels are not square"
         bands = ", ".join(map(str, self.bands))
         notes = "".join(f"; {note}" for note in self.raster.notes)
         return f"bands {bands}; {self.scale.text}; read {read}{grounds}{notes}"
@@ -153,7 +167,7 @@ class NetworkView:
         Where several fall on one network pixel they are `Merged`: the network is told the class of
         the one closest to the pixel's centre, whichever was made first.
         """
-        if self.factor == 1.0:
+        if not self.resampled:
             return clicks
         (height, width), (rows, cols) = self.raster.shape, self.shape
         there: dict[tuple[int, int], list[Click]] = {}
@@ -252,7 +266,7 @@ class NetworkView:
         """Weighted sums of valid pixels, and of their weights, on the network grid."""
         if window & Window.whole(self.shape) != window:
             raise RasterError(f"{window} is outside a network grid of {self.shape} pixels")
-        if self.factor == 1.0:
+        if not self.resampled:
             pixels, valid = read(window)
             return pixels, valid.astype(np.float32)
         sums = np.empty((channels + 1, *window.shape), dtype=np.float32)
@@ -296,7 +310,11 @@ def _checked_scale(scale: ValueScale, bands: tuple[int, ...]) -> ValueScale:
 
 
 def _chosen_factor(raster: Raster, card: Card) -> float:
-    factor = network_factor(raster_resolution(raster), card.ground_resolution)
+    resolution = raster_resolution(raster)
+    if resolution is None or card.ground_resolution is None:
+        aspect = pixel_aspect(raster)
+        return math.sqrt(max(aspect, 1 / aspect))  # squares of the finer side, to lose nothing
+    factor = network_factor(resolution, card.ground_resolution)
     return factor if _LEAST_FACTOR <= factor <= _MOST_FACTOR else 1.0
 
 

@@ -199,7 +199,7 @@ class Predictor:
 
     def _on_image(self, chosen: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.bool_]:
         """Bring a ``(1, h, w)`` choice of the network's pixels to the image's."""
-        if self._inputs.factor == 1.0:
+        if not self._inputs.resampled:
             there: NDArray[np.bool_] = _kept(chosen, pixels.tile, box)[0].cpu().numpy()
             return there
         window = box.placed_in(pixels.tile.read)
@@ -209,9 +209,8 @@ class Predictor:
 
     def _wanted(self, tile: Tile, clicks: Clicks) -> Window:
         """Logits that decide about the kept pixels, counted from the corner of what is read."""
-        factor = self._inputs.factor
         # A pixel of the image looks at the network's pixels that it covers, and at neighbours.
-        margin = 0 if factor == 1.0 else 2 + math.ceil(factor)
+        margin = 2 + math.ceil(max(self._inputs.factors)) if self._inputs.resampled else 0
         box = tile.keep.grown(margin) & tile.read
         # Clicks beyond it that are obeyed inside, too. Seldom, and the more there is the slower.
         beyond = box.grown(self._obeyed_within) & tile.read
@@ -220,7 +219,7 @@ class Predictor:
         return box.relative_to(tile.read)
 
     def _best(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
-        if self._inputs.factor == 1.0:
+        if not self._inputs.resampled:
             best = _kept(logits, pixels.tile, box).argmax(dim=0)
             classes: NDArray[np.uint8] = best.to(torch.uint8).cpu().numpy()
             return classes

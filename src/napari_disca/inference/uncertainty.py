@@ -119,7 +119,7 @@ def on_network(
     (keep.height, keep.width) array of bool
         That of the pixel of the image under each centre.
     """
-    if inputs.factor == 1.0:
+    if not inputs.resampled:
         return mask
     rows, cols = (
         np.clip((2 * np.arange(start, stop) + 1) * image // (2 * network) - first, 0, length - 1)

@@ -17,6 +17,8 @@ from napari_disca.raster.gdal_errors import GDAL_ERRORS
 
 #: An image whose pixels are this many times larger or smaller than the network's is resampled.
 _TOLERANCE = 1.25
+#: Pixels that are longer than this are not stretched to squares.
+_MOST_ASPECT = 32.0
 
 
 def ground_resolution(
@@ -40,16 +42,55 @@ def ground_resolution(
     float or None
         None where the image has no georeference that says.
     """
+    sides = pixel_sides(crs, transform, shape)
+    return None if sides is None else math.sqrt(sides[0] * sides[1])
+
+
+def pixel_sides(
+    crs: CRS | None, transform: Affine | None, shape: tuple[int, int]
+) -> tuple[float, float] | None:
+    """Height and width of the pixel at the image's centre in metres; see `ground_resolution`."""
     if crs is None or transform is None:
         return None
     try:
         system = pyproj.CRS.from_user_input(crs.to_wkt())
     except (ProjError, ValueError, RuntimeError):
         return None
-    size = _on_ellipsoid(system, transform, shape)
-    if size is None:
-        size = _in_linear_units(system, transform)
-    return size if size is not None and math.isfinite(size) and size > 0 else None
+    sides = _on_ellipsoid(system, transform, shape)
+    if sides is None:
+        sides = _in_linear_units(system, transform)
+    known = sides is not None and all(math.isfinite(side) and side > 0 for side in sides)
+    return sides if known else None
+
+
+def pixel_aspect(raster: Raster) -> float:
+    """How many times higher than wide a pixel is on the ground.
+
+    Returns
+    -------
+    float
+        1.0 where it is not known or differs from that by at most a quarter. Without a CRS the
+        transform's own steps say.
+    """
+    transform, crs = raster.transform, raster.crs
+    if transform is None and raster.gcps is not None:
+        points, crs = raster.gcps
+        transform = transform_from_gcps(points, longitude_period(crs))
+    if transform is None:
+        return 1.0
+    sides = _steps(transform) if crs is None else pixel_sides(crs, transform, raster.shape)
+    if sides is None or not (sides[0] > 0 and sides[1] > 0):
+        return 1.0
+    aspect = sides[0] / sides[1]
+    if not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT:
+        return 1.0  # a georeference that means something else
+    return aspect if max(aspect, 1 / aspect) > _TOLERANCE else 1.0
+
+
+def _steps(transform: Affine) -> tuple[float, float]:
+    """Lengths of one pixel down and one to the right, in the units of the map."""
+    a, b, _, d, e, _ = tuple(transform)[:6]
+    return math.hypot(b, e), math.hypot(a, d)
 
 
 def raster_resolution(raster: Raster) -> float | None:
@@ -132,7 +173,9 @@ def network_factor(image: float | None, network: float | None) -> float:
     return factor if max(factor, 1 / factor) > _TOLERANCE else 1.0
 
 
-def _on_ellipsoid(system: pyproj.CRS, transform: Affine, shape: tuple[int, int]) -> float | None:
+def _on_ellipsoid(
+    system: pyproj.CRS, transform: Affine, shape: tuple[int, int]
+) -> tuple[float, float] | None:
     try:
         geod = system.get_geod()
     except (ProjError, ValueError, ArithmeticError):
@@ -155,12 +198,16 @@ def _on_ellipsoid(system: pyproj.CRS, transform: Affine, shape: tuple[int, int])
         _, _, down = geod.inv(east[0], north[0], east[2], north[2])
     except (ProjError, ValueError, ArithmeticError):
         return None
-    return math.sqrt(right * down)
+    return down, right
 
 
-def _in_linear_units(system: pyproj.CRS, transform: Affine) -> float | None:
+def _in_linear_units(system: pyproj.CRS, transform: Affine) -> tuple[float, float] | None:
     """Size from the CRS's unit of length, where its coordinates have no place on an ellipsoid."""
     axes: list[Any] = system.axis_info
     if not axes or system.is_geographic or "degree" in axes[0].unit_name:
         return None
-    return math.sqrt(abs(transform.determinant)) * float(axes[0].unit_conversion_factor)
+    if not transform.determinant:
+        return None
+    unit = float(axes[0].unit_conversion_factor)
+    down, right = _steps(transform)
+    return down * unit, right * unit

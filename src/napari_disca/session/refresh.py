@@ -40,7 +40,7 @@ class Viewport:
     def on_network(self, inputs: NetworkView) -> Window | None:
         """What the user looks at, on the network's grid."""
         view = self.window
-        if view is None or inputs.factor == 1.0:
+        if view is None or not inputs.resampled:
             return view
         down = inputs.shape[0] / inputs.raster.shape[0]
         across = inputs.shape[1] / inputs.raster.shape[1]
