@@ -20,6 +20,7 @@ from napari_disca.exports import read_clicks, read_legend
 from napari_disca.networks import load_network
 from napari_disca.raster import open_raster
 from napari_disca.recipes import recipe_named
+from napari_disca.scenes import Scene, write_scene
 from napari_disca.session.preferences import recall
 from napari_disca.session.session import Session
 
@@ -432,3 +433,22 @@ def test_the_cores_are_kept_free_before_torch_comes():
         "from napari_disca.cli import main; main(['refine', '--help'])\n"
     )
     assert process("-c", script).stdout == "PASSIVE\n"
+
+
+def test_predict_says_which_network_it_took(run, tmp_path):
+    image = tmp_path / "drone.tif"
+    finish(write_scene(Scene((64, 64), seed=1, ground_resolution=0.13), image))
+    result = run("predict", image, "-o", tmp_path / "map.tif")
+    assert result.code == 0
+    assert "network buildings, for no --weights was given: buildings is for 0.15 m" in result.err
+    assert labels_of(tmp_path / "map.tif").max() < 2
+
+
+def test_refine_says_where_another_network_fits_better(run, tmp_path):
+    image, clicks = tmp_path / "drone.tif", tmp_path / "clicks.csv"
+    finish(write_scene(Scene((64, 64), seed=1, ground_resolution=0.13), image))
+    clicks.write_text("row,col,class\n5,5,building\n")
+    result = run(
+        *("refine", image, "--clicks", clicks, "--recipe", "disir", "-o", tmp_path / "map.tif")
+    )
+    assert "landcover-5 is used; buildings is for 0.15 m" in result.err

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +14,14 @@ from napari_disca.batch.streaming import STREAM_CACHE, MapStream
 from napari_disca.cli.console import note, run_job, say
 from napari_disca.cli.options import ComputeOptions, NetworkOptions, ReadingOptions
 from napari_disca.cli.outputs import spare_sources
-from napari_disca.core.errors import DiscaError, RecipeError
+from napari_disca.core.errors import DiscaError, RasterError, RecipeError
 from napari_disca.exports import write_map
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Card, Network, load_network
 from napari_disca.networks.compute import Compute
+from napari_disca.networks.proposal import USUAL, Proposal, bundled_sizes, propose_network
 from napari_disca.raster import Raster, open_raster
+from napari_disca.raster.resolution import raster_resolution
 from napari_disca.recipes import RECIPES, Recipe, recipe_named
 from napari_disca.session.preferences import recall, remember
 from napari_disca.session.session import Session
@@ -29,8 +31,34 @@ MOST_THREADS = 1024
 
 
 def network_of(options: NetworkOptions) -> Network:
-    """Return the network that was chosen."""
-    return load_network(options.weights, allow_torchscript=options.allow_torchscript)
+    """Return the network that was chosen, or the usual one."""
+    return load_network(options.weights or USUAL, allow_torchscript=options.allow_torchscript)
+
+
+def proposed(raster: Raster) -> Proposal:
+    """Return the bundled network that fits an image."""
+    return propose_network(raster_resolution(raster), bundled_sizes())
+
+
+def say_better(raster: Raster, taken: str) -> None:
+    """Say it where another network than one that nobody has chosen would fit an image better."""
+    if (proposal := proposed(raster)).name != taken:
+        note(f"{raster.name}: {taken} is used; {proposal.reason} (--weights chooses)")
+
+
+def with_proposal(images: Sequence[Path], options: NetworkOptions) -> NetworkOptions:
+    """Let the first image that can be read propose a network where none was chosen, and say it."""
+    if options.weights is not None:
+        return options
+    for image in images:
+        try:
+            with open_raster(image) as raster:
+                proposal = proposed(raster)
+        except RasterError:
+            continue  # told when its turn comes
+        note(f"network {proposal.name}, for no --weights was given: {proposal.reason}")
+        return replace(options, weights=proposal.name)
+    return replace(options, weights=USUAL)
 
 
 def compute_of(options: ComputeOptions) -> Compute:
@@ -108,11 +136,17 @@ def _remember(raster: Raster, card: Card, options: ReadingOptions) -> None:
 
 @contextmanager
 def opened_view(
-    image: Path, output: Path, card: Card, options: ReadingOptions
+    image: Path, output: Path, card: Card, options: ReadingOptions, *, taken: str | None = None
 ) -> Iterator[NetworkView]:
-    """What a network reads of an image, whose file is closed at the end."""
+    """What a network reads of an image, whose file is closed at the end.
+
+    Where nobody has chosen the network, `taken` names the one that an image of the run has
+    proposed; that another would fit this one better is said.
+    """
     with open_raster(image, cache=STREAM_CACHE) as raster:
         spare_sources(output, image)
+        if taken is not None:
+            say_better(raster, taken)
         factor = _factor(raster, card, options)
         view = NetworkView(
             raster, card, bands=options.bands, factor=factor, scaling=options.scaling

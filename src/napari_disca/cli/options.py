@@ -43,9 +43,10 @@ class ComputeOptions:
 class NetworkOptions:
     """Which network, and where it runs."""
 
-    weights: str = flag(
-        "a bundled network, a .safetensors or a TorchScript file",
-        default="landcover-5",
+    weights: str | None = flag(
+        "a bundled network, a .safetensors or a TorchScript file (landcover-5; predict: the "
+        "bundled one that fits the image's ground resolution)",
+        default=None,
         metavar="NAME_OR_FILE",
     )
     allow_torchscript: bool = flag(

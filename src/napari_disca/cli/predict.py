@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,25 @@ from napari_disca.cli.engine import (
     network_of,
     opened_view,
     save_stream,
+    with_proposal,
 )
 from napari_disca.cli.options import PredictOptions
 from napari_disca.cli.outputs import map_paths
 from napari_disca.core.errors import RasterError
 from napari_disca.core.events import finish
 from napari_disca.networks import bundled_weights, load_network
+from napari_disca.networks.proposal import USUAL
 
 
 def predict(options: PredictOptions) -> int:
     """Write the network's maps."""
     outputs = map_paths(options.images, options.output)
     check_workers(options.workers)
+    asked = options.network.weights
+    options = replace(options, network=with_proposal(options.images, options.network))
+    taken = options.network.weights if asked is None else None
     if options.scheduler:
-        return _on_cluster(options, outputs, options.scheduler)
+        return _on_cluster(options, outputs, options.scheduler, taken)
     compute = compute_of(options.network.compute)
     network = network_of(options.network)
     rows = [["image", "pixels", "time", "map"]]
@@ -39,7 +45,8 @@ def predict(options: PredictOptions) -> int:
     for image, output in zip(options.images, outputs, strict=True):
         began = time.monotonic()
         try:
-            with opened_view(image, output, network.card, options.reading) as view:
+            reading = opened_view(image, output, network.card, options.reading, taken=taken)
+            with reading as view:
                 stream = MapStream(view, network, compute)
                 describe(stream)
                 save_stream(stream, output, options.workers)
@@ -58,12 +65,14 @@ def predict(options: PredictOptions) -> int:
     return code
 
 
-def _on_cluster(options: PredictOptions, outputs: Sequence[Path], scheduler: str) -> int:
+def _on_cluster(
+    options: PredictOptions, outputs: Sequence[Path], scheduler: str, taken: str | None
+) -> int:
     from napari_disca.batch.cluster import MapDone, Settings, Waiting, predict_images
 
     compute = options.network.compute
     check_threads(compute.threads)
-    weights = options.network.weights
+    weights = options.network.weights or USUAL
     network = load_network(weights)
     if weights not in bundled_weights():
         weights = str(Path(weights).absolute())
@@ -74,7 +83,9 @@ def _on_cluster(options: PredictOptions, outputs: Sequence[Path], scheduler: str
     job = predict_images(
         list(zip(options.images, outputs, strict=True)),
         network,
-        lambda image, output: opened_view(image, output, network.card, options.reading),
+        lambda image, output: opened_view(
+            image, output, network.card, options.reading, taken=taken
+        ),
         settings,
         scheduler=scheduler,
     )

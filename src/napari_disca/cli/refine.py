@@ -18,6 +18,7 @@ from napari_disca.cli.engine import (
     recipes_of,
     save_map,
     save_stream,
+    say_better,
 )
 from napari_disca.cli.options import RefineOptions
 from napari_disca.cli.outputs import checked, writable
@@ -25,6 +26,7 @@ from napari_disca.core.errors import JournalError
 from napari_disca.exports import load_clicks, read_locks
 from napari_disca.networks import LandClass, Network
 from napari_disca.networks.compute import Compute
+from napari_disca.networks.proposal import USUAL
 from napari_disca.raster import Raster
 from napari_disca.recipes import Recipe
 from napari_disca.session.journal import Journal
@@ -41,7 +43,8 @@ def refine(options: RefineOptions) -> int:
     network = network_of(options.network)
     if options.locks is not None or options.journal is not None:
         return _refine_in_session(options, recipe, output, network, compute)
-    with opened_view(options.image, output, network.card, options.reading) as view:
+    taken = USUAL if options.network.weights is None else None
+    with opened_view(options.image, output, network.card, options.reading, taken=taken) as view:
         raster, classes = view.raster, view.card.classes
         clicks = _clicks(options, raster, classes)
         clicks.checked(raster.shape, len(classes))
@@ -64,8 +67,10 @@ def _refine_in_session(
     with opened_session(
         options.image, output, network, compute, options.reading, options.network.seed
     ) as session:
+        if options.network.weights is None:
+            say_better(session.raster, USUAL)
         if options.journal is not None:
-            _keep(session, options.journal, options.network.weights)
+            _keep(session, options.journal, options.network.weights or USUAL)
         session.set_clicks(
             _clicks(options, session.raster, session.classes),
             f"load {options.clicks.name}",

@@ -68,6 +68,10 @@ class ImagePanel(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.factor, 1)
         row.addWidget(self.by_hand)
+        self.proposal = QLabel()
+        self.proposal.setWordWrap(True)
+        self.proposal.setStyleSheet(EXPLAINS)
+        self.proposal.setVisible(False)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Image", self.images)
@@ -76,8 +80,12 @@ class ImagePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(form)
+        layout.addWidget(self.proposal)
         layout.addWidget(self.about)
 
+        #: Whether a network was chosen by hand; until then images propose one.
+        self._by_hand = False
+        self._proposal: Any = None
         self._fill_networks()
         self._fill_images()
         viewer.layers.events.inserted.connect(self._fill_images)
@@ -99,6 +107,26 @@ class ImagePanel(QWidget):
     def hand_factor(self) -> float | None:
         """The factor set by hand."""
         return self.factor.value() if self.by_hand.isChecked() else None
+
+    def propose(self, proposal: Any) -> None:
+        """Choose the network that fits an image, unless one was chosen by hand; say why.
+
+        Parameters
+        ----------
+        proposal : Proposal or None
+            None where there is no image.
+        """
+        index = -1 if proposal is None else self.networks.findData(proposal.name)
+        if index >= 0 and not self._by_hand:
+            self.networks.setCurrentIndex(index)  # emits nothing: nobody has activated it
+            self._last = index
+        self._proposal = proposal
+        self._show_proposal()
+
+    def _show_proposal(self) -> None:
+        text = "" if self._proposal is None else self._proposal.against(self.weights())
+        self.proposal.setText(text)
+        self.proposal.setVisible(bool(text))
 
     def show_card(self, card: Any) -> None:
         """Tell about the chosen network under the pointer."""
@@ -135,12 +163,13 @@ class ImagePanel(QWidget):
 
     def _fill_networks(self) -> None:
         from napari_disca.networks import bundled_weights
+        from napari_disca.networks.proposal import USUAL
 
         for name in bundled_weights():
             self.networks.addItem(name, name)
         if not self.networks.count():
             self.networks.addItem("(choose Load…)", None)
-        preferred = self.networks.findText("landcover-5")
+        preferred = self.networks.findText(USUAL)
         self.networks.setCurrentIndex(max(0, preferred))
         self._last = self.networks.currentIndex()
         self.networks.addItem(_LOAD, None)
@@ -184,7 +213,7 @@ class ImagePanel(QWidget):
                 return
             self.add_network(Path(file))
         self._last = self.networks.currentIndex()
-        self._changed()
+        self._chosen_by_hand()
 
     def allows(self, weights: str) -> bool:
         """Whether the user has agreed to run this very TorchScript file."""
@@ -221,6 +250,11 @@ class ImagePanel(QWidget):
             self._last = index
         else:
             self.add_network(Path(name_or_file))
+        self._chosen_by_hand()
+
+    def _chosen_by_hand(self) -> None:
+        self._by_hand = True
+        self._show_proposal()
         self._changed()
 
     def add_network(self, file: Path) -> None:

@@ -110,6 +110,8 @@ class DiscaWidget(QScrollArea):
         #: The choice is being looked at, and was changed meanwhile.
         self._choosing = self._chosen_again = False
         self._card: Any = None
+        #: The layer that `control.chosen` reads.
+        self._looked_at: Any = None
         #: Image layer, network, factor by hand and precision: as chosen, and as the session was
         #: made for.
         self._chosen: tuple[Any, str, float | None, str] | None = None
@@ -246,14 +248,20 @@ class DiscaWidget(QScrollArea):
             self._choosing = False
 
     def _choose(self) -> None:
-        from napari_disca.gui.tasks.sources import raster_of
         from napari_disca.gui.tasks.waiting import off_the_window
         from napari_disca.inference.network_view import NetworkView
         from napari_disca.networks import read_card
         from napari_disca.session.preferences import recall, remember
 
-        layer, weights = self.image_panel.image(), self.image_panel.weights()
+        layer = self.image_panel.image()
         before, self._chosen = self._chosen, None
+        unreadable: DiscaError | None = None
+        try:
+            if layer is not self._looked_at:
+                self._look_at(layer)
+        except DiscaError as error:
+            unreadable = error
+        weights = self.image_panel.weights()
         try:
             if before is None or before[1] != weights:
                 self._card = off_the_window(lambda: read_card(weights)) if weights else None
@@ -261,9 +269,9 @@ class DiscaWidget(QScrollArea):
             if layer is None or self._card is None:
                 lacks = "an image: drop a GeoTIFF on the window" if layer is None else "a network"
                 self.image_panel.show_factor(1.0, f"Open {lacks}")
+            elif unreadable is not None:
+                raise unreadable
             else:
-                if before is None or before[0] is not layer:
-                    self._take_raster(off_the_window(lambda: raster_of(layer)))
                 raster, card = self.control.chosen, self._card
                 if before is None or before[:2] != (layer, weights):
                     self.image_panel.recall_factor(off_the_window(lambda: recall(raster, card)))
@@ -285,6 +293,19 @@ class DiscaWidget(QScrollArea):
         if looked_at is None or before is None or before[0] is not layer:
             self.journal_controller.look(looked_at)
         self._show()
+
+    def _look_at(self, layer: Any) -> None:
+        """Read from another image, which proposes a network."""
+        from napari_disca.gui.tasks.sources import proposal_of, raster_of
+        from napari_disca.gui.tasks.waiting import off_the_window
+
+        self._looked_at = None
+        self.image_panel.propose(None)
+        if layer is not None:
+            raster = off_the_window(lambda: raster_of(layer))
+            self._take_raster(raster)
+            self._looked_at = layer
+            self.image_panel.propose(off_the_window(lambda: proposal_of(raster)))
 
     def _take_raster(self, raster: Any) -> None:
         """Read from another image; the one before is closed, unless its session is open."""

@@ -39,3 +39,11 @@ def raster_of(layer: Image) -> Any:
                 return raster
             raster.close()
     return open_raster(data)
+
+
+def proposal_of(raster: Any) -> Any:
+    """`Proposal` of a network for an image."""
+    from napari_disca.networks.proposal import bundled_sizes, propose_network
+    from napari_disca.raster.resolution import raster_resolution
+
+    return propose_network(raster_resolution(raster), bundled_sizes())

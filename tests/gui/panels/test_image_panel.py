@@ -1,0 +1,67 @@
+"""The panel's part about the image: which network, and how the image is read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_disca.core.events import finish
+from napari_disca.gui.plugin.reader import get_reader
+from napari_disca.scenes import Scene, write_scene
+
+
+def add(viewer, path):
+    ((data, keywords, _),) = get_reader(str(path))(str(path))
+    return viewer.add_image(data, **keywords)
+
+
+@pytest.fixture
+def fresh(make_napari_viewer, qtbot):
+    """A panel in which nobody has chosen a network."""
+    from napari_disca.gui.panels.widget import DiscaWidget
+
+    viewer = make_napari_viewer()
+    widget = DiscaWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Correct a map")
+    yield widget
+    widget.control.close()
+    qtbot.waitUntil(lambda: not widget.control.busy, timeout=30_000)
+
+
+def drone_image(folder):
+    path = folder / "drone.tif"
+    finish(write_scene(Scene((80, 90), seed=2, ground_resolution=0.13), path))
+    return path
+
+
+def test_a_drone_image_gets_the_network_for_its_pixels(fresh, tmp_path, scene):
+    panel = fresh.image_panel
+    assert panel.weights() == "landcover-5"
+    assert panel.proposal.isHidden()
+    add(fresh.viewer, drone_image(tmp_path))
+    assert panel.weights() == "buildings"
+    assert panel.proposal.text() == (
+        "buildings is for 0.15 m; this image has 0.13 m; landcover-5 is for 1 m"
+    )
+    assert not panel.proposal.isHidden()
+    assert fresh._card.name == "buildings"
+    panel.images.setCurrentIndex(panel.images.findText("drone"))
+    add(fresh.viewer, scene)
+    panel.images.setCurrentIndex(panel.images.findText("scene"))
+    assert panel.weights() == "landcover-5"
+    assert "this image has 1 m" in panel.proposal.text()
+
+
+def test_an_image_without_a_resolution_keeps_the_usual_network(fresh):
+    fresh.viewer.add_image(np.zeros((64, 64, 3), np.uint8), name="plain")
+    assert fresh.image_panel.weights() == "landcover-5"
+    assert "not known" in fresh.image_panel.proposal.text()
+
+
+def test_a_network_chosen_by_hand_stays(fresh, tmp_path):
+    panel = fresh.image_panel
+    panel.networks.setCurrentIndex(panel.networks.findText("landcover-5"))
+    panel.networks.activated.emit(panel.networks.currentIndex())
+    add(fresh.viewer, drone_image(tmp_path))
+    assert panel.weights() == "landcover-5"
+    assert panel.proposal.text().startswith("buildings may fit better than the chosen network")
