@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,33 @@ def test_a_network_chosen_by_hand_stays(fresh, tmp_path):
     add(fresh.viewer, drone_image(tmp_path))
     assert panel.weights() == "landcover-5"
     assert panel.proposal.text().startswith("buildings may fit better than the chosen network")
+
+
+def test_the_tooltip_tells_what_info_prints(fresh, scene):
+    from napari_disca.raster import open_raster
+    from napari_disca.raster.report import reading_lines
+
+    add(fresh.viewer, scene)
+    with open_raster(scene) as raster:
+        lines = reading_lines(raster)
+    about = fresh.image_panel.about
+    assert about.accessibleDescription() == "\n".join(lines)
+    assert about.toolTip().split("<br>")[0] == lines[0]
+    fresh.viewer.layers.clear()
+    assert about.toolTip() == ""
+
+
+def test_the_tooltip_is_made_off_the_windows_thread(fresh, scene, monkeypatch):
+    from napari_disca.raster import report
+
+    threads = []
+
+    def noted(raster):
+        threads.append(threading.current_thread())
+        return ["size: <b>"]
+
+    monkeypatch.setattr(report, "reading_lines", noted)
+    add(fresh.viewer, scene)
+    assert threads
+    assert threading.main_thread() not in threads
+    assert fresh.image_panel.about.toolTip() == "size: &lt;b&gt;"

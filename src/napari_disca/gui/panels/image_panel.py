@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +62,12 @@ class ImagePanel(QWidget):
         self.factor.setValue(1.0)
         self.factor.setPrefix("× ")
         self.factor.setEnabled(False)
-        self.about = QLabel()
-        self.about.setWordWrap(True)
-        self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.about.setStyleSheet(EXPLAINS)
+        self.about = _explaining()
 
         row = QHBoxLayout()
         row.addWidget(self.factor, 1)
         row.addWidget(self.by_hand)
-        self.proposal = QLabel()
-        self.proposal.setWordWrap(True)
-        self.proposal.setStyleSheet(EXPLAINS)
+        self.proposal = _explaining()
         self.proposal.setVisible(False)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
@@ -108,14 +105,19 @@ class ImagePanel(QWidget):
         """The factor set by hand."""
         return self.factor.value() if self.by_hand.isChecked() else None
 
-    def propose(self, proposal: Any) -> None:
+    def show_image(self, proposal: Any, lines: Sequence[str]) -> None:
         """Choose the network that fits an image, unless one was chosen by hand; say why.
 
         Parameters
         ----------
         proposal : Proposal or None
             None where there is no image.
+        lines : sequence of str
+            How the image would be read, for the tooltip and for those who hear the window.
         """
+        # Names in a file are shown as they are, whatever they contain.
+        self.about.setToolTip("<br>".join(map(escape, lines)))
+        self.about.setAccessibleDescription("\n".join(lines))
         index = -1 if proposal is None else self.networks.findData(proposal.name)
         if index >= 0 and not self._by_hand:
             self.networks.setCurrentIndex(index)  # emits nothing: nobody has activated it
@@ -274,6 +276,15 @@ class ImagePanel(QWidget):
 
     def _changed(self, *_: Any) -> None:
         self.chosen.emit()
+
+
+def _explaining() -> QLabel:
+    """Label of a line that explains, and that can be copied."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setStyleSheet(EXPLAINS)
+    return label
 
 
 def _signed(file: str) -> Any:

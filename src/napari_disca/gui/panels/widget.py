@@ -17,9 +17,10 @@ from superqt.utils import qthrottled
 
 from napari_disca.core.errors import DiscaError
 from napari_disca.core.threads import keep_cores_free, leave_a_core
-from napari_disca.gui.panels import dialogs
+from napari_disca.gui.panels.file_verbs import FileVerbs
 from napari_disca.gui.panels.sections import Section, describe
 from napari_disca.gui.panels.start_panel import StartPanel
+from napari_disca.gui.tasks.sources import class_names
 from napari_disca.gui.viewer.verbs import GROUPS
 
 if TYPE_CHECKING:
@@ -79,23 +80,24 @@ class DiscaWidget(QScrollArea):
         self._lay_out()
 
         verbs, control = self.refine_panel, self.control
+        files = self._files = FileVerbs(self, control, self._session, self._with_session)
         verbs.segment.connect(self.segment)
         verbs.adapt.connect(control.adapt)
         verbs.cancel.connect(control.cancel)
         verbs.undo.connect(control.undo)
         verbs.redo.connect(control.redo)
         verbs.reset.connect(control.reset_network)
-        verbs.save_labels.connect(self._save_labels)
-        verbs.save_clicks.connect(self._save_clicks)
-        verbs.load_clicks.connect(self._load_clicks)
+        verbs.save_labels.connect(files.save_labels)
+        verbs.save_clicks.connect(files.save_clicks)
+        verbs.load_clicks.connect(files.load_clicks)
         verbs.doubtful.connect(control.next_doubtful)
         verbs.refused.connect(show_error)
         self.history_panel.went.connect(control.go)
         self.locks_panel.draw.connect(self._draw_area)
         self.locks_panel.view.connect(control.lock_view)
         self.locks_panel.unlock.connect(control.unlock_selected)
-        self.locks_panel.save.connect(self._save_areas)
-        self.locks_panel.load.connect(self._load_areas)
+        self.locks_panel.save.connect(files.save_areas)
+        self.locks_panel.load.connect(files.load_areas)
         self.journal_controller.wanted.connect(self.go_on)
         control.changed.connect(self._show)
         self._tell_progress = qthrottled(self._show_progress, timeout=_TELL, parent=self)
@@ -296,16 +298,16 @@ class DiscaWidget(QScrollArea):
 
     def _look_at(self, layer: Any) -> None:
         """Read from another image, which proposes a network."""
-        from napari_disca.gui.tasks.sources import proposal_of, raster_of
+        from napari_disca.gui.tasks.sources import looked_at
         from napari_disca.gui.tasks.waiting import off_the_window
 
         self._looked_at = None
-        self.image_panel.propose(None)
+        self.image_panel.show_image(None, ())
         if layer is not None:
-            raster = off_the_window(lambda: raster_of(layer))
+            raster, proposal, lines = off_the_window(lambda: looked_at(layer))
             self._take_raster(raster)
             self._looked_at = layer
-            self.image_panel.propose(off_the_window(lambda: proposal_of(raster)))
+            self.image_panel.show_image(proposal, lines)
 
     def _take_raster(self, raster: Any) -> None:
         """Read from another image; the one before is closed, unless its session is open."""
@@ -359,7 +361,7 @@ class DiscaWidget(QScrollArea):
         assert self._chosen is not None
         layer, weights, *_ = self._chosen
         self._open(session, weights)
-        if (kept := self._left.get(layer, {}).get(_names(session))) and not session.can_undo:
+        if (kept := self._left.get(layer, {}).get(class_names(session))) and not session.can_undo:
             session.set_clicks(kept, "take over the clicks")
         self._show()
         for then in opening.then:
@@ -436,7 +438,7 @@ class DiscaWidget(QScrollArea):
         layer = self._chosen[0]
         if before is not None and self._opened is not None:
             left = self._left.setdefault(self._opened[0], {})
-            left[_names(before)] = before.clicks
+            left[class_names(before)] = before.clicks
             if self._opened[0] is not layer:
                 self.journal_controller.leave(before)
         control.open(layer, session)
@@ -474,36 +476,10 @@ class DiscaWidget(QScrollArea):
     def _draw_area(self) -> None:
         self._with_session(lambda: self.control.layers.locked.draw())
 
-    def _save_areas(self) -> None:
-        session = self._session()
-        if session is not None and (file := dialogs.areas_file(self, session.raster)):
-            self.control.save_areas(file)
-
-    def _load_areas(self) -> None:
-        file = dialogs.areas_to_load(self, self.control.chosen)
-        if file is not None:
-            self._with_session(lambda: self.control.load_areas(file))
-
     def _compare(self, on: bool) -> None:
         if self.control.layers is not None:
             self.control.layers.compare(on)
         self._show()
-
-    def _save_labels(self, name: str) -> None:
-        session = self._session()
-        title = "initial" if name == "initial" else name.upper()
-        if session is not None and (file := dialogs.labels_file(self, session.raster, title)):
-            self.control.save_labels(name, file)
-
-    def _save_clicks(self) -> None:
-        session = self._session()
-        if session is not None and (file := dialogs.clicks_file(self, session.raster)):
-            self.control.save_clicks(file)
-
-    def _load_clicks(self) -> None:
-        file = dialogs.clicks_to_load(self, self.control.chosen)
-        if file is not None:
-            self._with_session(lambda: self.control.load_clicks(file))
 
     # ------------------------------------------------------------------ showing
 
@@ -622,7 +598,3 @@ class DiscaWidget(QScrollArea):
 def _percent(share: float) -> str:
     """Rounded down: 100 % means all."""
     return f"{math.floor(100 * share)} %"
-
-
-def _names(session: Session) -> tuple[str, ...]:
-    return tuple(c.name for c in session.classes)

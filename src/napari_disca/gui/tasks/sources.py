@@ -41,9 +41,33 @@ def raster_of(layer: Image) -> Any:
     return open_raster(data)
 
 
-def proposal_of(raster: Any) -> Any:
-    """`Proposal` of a network for an image."""
+def looked_at(layer: Image) -> tuple[Any, Any, list[str]]:
+    """Raster of an image layer, the `Proposal` of a network, and how it would be read.
+
+    Raises
+    ------
+    RasterError
+        If the layer cannot be read as an image.
+    CardError
+        If a bundled network is damaged.
+    """
     from napari_disca.networks.proposal import bundled_sizes, propose_network
+    from napari_disca.raster.report import reading_lines
     from napari_disca.raster.resolution import raster_resolution
 
-    return propose_network(raster_resolution(raster), bundled_sizes())
+    raster = raster_of(layer)
+    try:
+        proposal = propose_network(raster_resolution(raster), bundled_sizes())
+        try:
+            lines = reading_lines(raster)
+        except RasterError as error:
+            lines = [str(error)]
+    except BaseException:
+        raster.close()
+        raise
+    return raster, proposal, lines
+
+
+def class_names(session: Any) -> tuple[str, ...]:
+    """Names of a session's classes, in their order."""
+    return tuple(c.name for c in session.classes)

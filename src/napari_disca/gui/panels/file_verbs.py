@@ -1,0 +1,69 @@
+"""Saving and loading: which file, then what `Control` does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from napari_disca.gui.panels import dialogs
+
+if TYPE_CHECKING:
+    from napari_disca.session.session import Session
+
+
+class FileVerbs:
+    """What the buttons that ask for a file do.
+
+    Parameters
+    ----------
+    parent : QWidget
+        Of the dialogs.
+    control : Control
+    session : callable
+        The session of what is chosen, or None.
+    with_session : callable
+        Does something with that session, which is made first if need be.
+    """
+
+    def __init__(
+        self,
+        parent: Any,
+        control: Any,
+        session: Callable[[], Session | None],
+        with_session: Callable[[Callable[[], object]], object],
+    ) -> None:
+        self._parent, self._control = parent, control
+        self._session, self._with_session = session, with_session
+
+    def save_labels(self, name: str) -> None:
+        """Write one of the maps."""
+        session = self._session()
+        title = "initial" if name == "initial" else name.upper()
+        if session is not None and (
+            file := dialogs.labels_file(self._parent, session.raster, title)
+        ):
+            self._control.save_labels(name, file)
+
+    def save_clicks(self) -> None:
+        """Write the clicks."""
+        session = self._session()
+        if session is not None and (file := dialogs.clicks_file(self._parent, session.raster)):
+            self._control.save_clicks(file)
+
+    def load_clicks(self) -> None:
+        """Add the clicks of a file."""
+        file = dialogs.clicks_to_load(self._parent, self._control.chosen)
+        if file is not None:
+            self._with_session(lambda: self._control.load_clicks(file))
+
+    def save_areas(self) -> None:
+        """Write the locked areas."""
+        session = self._session()
+        if session is not None and (file := dialogs.areas_file(self._parent, session.raster)):
+            self._control.save_areas(file)
+
+    def load_areas(self) -> None:
+        """Lock the areas of a file."""
+        file = dialogs.areas_to_load(self._parent, self._control.chosen)
+        if file is not None:
+            self._with_session(lambda: self._control.load_areas(file))
