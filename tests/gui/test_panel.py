@@ -461,8 +461,11 @@ def test_the_panel_is_measured_once_for_all_that_changes_in_it(panel, qtbot, mon
     assert not measured
     bar.buttons["undo"].setText("A very long text for a button of this panel")
     # Sections within sections are laid out one after another.
-    qtbot.waitUntil(lambda: panel.minimumWidth() > body.minimumSizeHint().width() > 0, timeout=5000)
-    assert measured
+
+    def fits() -> bool:
+        return bool(measured) and panel.minimumWidth() > body.minimumSizeHint().width()
+
+    qtbot.waitUntil(fits, timeout=5000)
     assert len(measured) < 10
 
 
