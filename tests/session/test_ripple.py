@@ -223,3 +223,19 @@ def test_a_large_image_answers_within_a_second_and_in_bounded_memory():
     tracemalloc.stop()
     assert peak < 600 << 20
     assert found.changed == int(coarse.sum()) * 2500
+
+
+def test_nothing_is_complete_while_tiles_are_missing_and_a_region_that_grew_is_another():
+    before = np.zeros((40, 60), dtype=np.uint8)
+    after = before.copy()
+    after[10:20, 10:30] = 1
+    after[12:14, 10:60] = 1
+    sources = Labels(before), Labels(after)
+    (part,) = finish(compare(*sources, [Window(0, 0, 40, 30)], missing=1)).regions
+    assert (part.area, part.complete) == (200, False)
+    grown = Labels(before), Labels(after.copy())
+    (region,) = finish(compare(*grown, [Window(0, 0, 40, 60)])).regions
+    grown[1].array[20:22, 12:15] = 1
+    grown[1].array[19, 10:12] = 0
+    assert areas_of(region, *sources)
+    assert areas_of(region, *grown) == ()

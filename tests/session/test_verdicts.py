@@ -19,7 +19,7 @@ from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.recipes import RECIPES, AdaptationResult, Disca
 from napari_disca.session import restore
 from napari_disca.session.journal import read_journal
-from napari_disca.session.ripple import compare, mask_of
+from napari_disca.session.ripple import Region, compare, mask_of
 from napari_disca.session.session import Session
 
 BOLD = Disca(passes=4, rate=5e-2, crop_size=64)
@@ -125,6 +125,9 @@ def test_the_ripple_counts_the_tiles_that_it_does_not_know_yet(session):
             break
     job.close()
     assert finish(session.ripple()).missing == len(session.tiling)
+    part = Region(0, 1, 9, Window(0, 0, 3, 3), (0, 0), complete=False)
+    with pytest.raises(AreaError, match="wait until the map is finished"):
+        session.reject([part])
 
 
 def test_a_rejected_region_goes_back_and_nothing_else_does(session):

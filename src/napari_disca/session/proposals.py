@@ -144,6 +144,10 @@ class Proposals(Document):
         self.do(Judge(verdict, tuple(found), changed=False, title=title))
 
     def _areas_of(self, region: Region) -> Sequence[Area]:
+        if not region.complete:
+            raise AreaError(
+                "the region may be larger than what is drawn of it; wait until the map is finished"
+            )
         maps = self._maps.pyramids
         areas = areas_of(region, maps["disir"], maps["disca"])
         if not areas:

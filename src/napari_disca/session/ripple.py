@@ -109,7 +109,7 @@ class Ripple:
     Attributes
     ----------
     regions : tuple of Region
-        The largest first; equal ones as they lie. All of them are complete.
+        The largest first; equal ones as they lie. They are complete unless tiles are missing.
     changed : int
         Pixels that are different, those of unlisted regions included.
     unlisted : int
@@ -177,7 +177,7 @@ def compare(
             soon = [region for region in soon if region.window.top >= bottom]
             yield RippleSoFar(_ordered((*search.largest(), *soon))[:_SOON], done, total)
             told = time.monotonic()
-    return replace(search.result(), missing=missing)
+    return search.result(missing)
 
 
 class _Search:
@@ -257,12 +257,14 @@ class _Search:
             if region.area >= self._min_area
         ]
 
-    def result(self) -> Ripple:
-        """All of it, once everything was looked at."""
+    def result(self, missing: int) -> Ripple:
+        """All of it, once everything was looked at but for tiles that are still to be drawn."""
         self._close(self._open)
         self._open = Regions.empty()
         regions = _ordered(region for *_, region in self._kept)
-        return Ripple(regions, self._changed, self._unlisted, tuple(self._windows))
+        if missing:
+            regions = tuple(replace(region, complete=False) for region in regions)
+        return Ripple(regions, self._changed, self._unlisted, tuple(self._windows), missing)
 
     def _close(self, found: Regions) -> None:
         """Keep the largest of regions that are complete."""
@@ -375,7 +377,7 @@ def runs_of(region: Region, before: LabelMap, after: LabelMap) -> Runs:
     Returns
     -------
     Runs
-        Empty if the region is not there any more.
+        Empty if the region is not there any more, as it was.
     """
     search = _Search(before, after, 1, None, None)
     code = region.before * 256 + region.after
@@ -387,7 +389,9 @@ def runs_of(region: Region, before: LabelMap, after: LabelMap) -> Runs:
     labels, _ = found.components()
     row, col = region.pixel
     at = np.flatnonzero((found.rows == row) & (found.starts <= col) & (col < found.ends))
-    return found[labels == labels[at[0]]] if len(at) else Runs.empty()
+    runs = found[labels == labels[at[0]]] if len(at) else Runs.empty()
+    # Where more or less belongs to it by now it is another region, which nobody has seen.
+    return runs if int(runs.lengths.sum()) == region.area else Runs.empty()
 
 
 def mask_of(region: Region, before: LabelMap, after: LabelMap, window: Window) -> NDArray[np.bool_]:
