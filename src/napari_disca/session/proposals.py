@@ -173,35 +173,23 @@ class Proposals(Document):
         ------
         RippleSoFar
         """
-        versions = self._maps.versions
         shown = self._shown_now()
-        differ = versions.differ("disir", "disca")
-        windows = [self._window(self.tiling[int(i)]) for i in np.flatnonzero(shown & differ)]
-        resolution = raster_resolution(self.inputs.raster)
-        return self._ripple(
-            windows,
-            view,
-            min_area,
-            int((~shown).sum()),
-            None if resolution is None else resolution**2,
-        )
+        differ = shown & self._maps.versions.differ("disir", "disca")
+        missing = int((~shown).sum())
+        return self._ripple(np.flatnonzero(differ).tolist(), view, min_area, missing)
 
     def _ripple(
-        self,
-        windows: Sequence[Window],
-        view: Window | None,
-        min_area: int,
-        missing: int,
-        pixel_area: float | None,
+        self, tiles: Sequence[int], view: Window | None, min_area: int, missing: int
     ) -> Job[Ripple]:
-        maps = self._maps.pyramids
-        before, after = maps["disir"], maps["disca"]
+        before, after = (self._maps.pyramids[name] for name in ("disir", "disca"))
+        windows = [self.inputs.image_window(self.tiling[tile].keep) for tile in tiles]
         if view is not None:
             row, col = (int(at) for at in view.centre)
             half = _FIRST_VIEW // 2
             first = [view & Window.from_bounds(row - half, col - half, row + half, col + half)]
         else:
             first = most_changed(before.levels, after.levels, windows)
+        resolution = raster_resolution(self.inputs.raster)
         found = yield from compare(
             before,
             after,
@@ -209,7 +197,7 @@ class Proposals(Document):
             first=first,
             min_area=min_area,
             certainty=certainty_of(self._maps.uncertainty["disca"].copy(), self.inputs),
-            pixel_area=pixel_area,
+            pixel_area=None if resolution is None else resolution**2,
             missing=missing,
         )
         return found
@@ -225,9 +213,6 @@ class Proposals(Document):
     def stale(self, name: str, window: Window | None = None) -> list[Tile]:
         """Tiles of a map that are out of date."""
         raise NotImplementedError
-
-    def _window(self, tile: Tile) -> Window:
-        return self.inputs.image_window(tile.keep)
 
 
 def most_changed(

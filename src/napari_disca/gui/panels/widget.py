@@ -57,9 +57,11 @@ class DiscaWidget(QScrollArea):
         from napari_disca.gui.panels.locks_panel import LocksPanel
         from napari_disca.gui.panels.refine_panel import RefinePanel
         from napari_disca.gui.panels.resume_banner import ResumeBanner
+        from napari_disca.gui.panels.ripple_panel import RipplePanel
         from napari_disca.gui.plugin.writer_order import offer_our_writer_first
         from napari_disca.gui.tasks.control import Control
         from napari_disca.gui.tasks.journal_controller import JournalController
+        from napari_disca.gui.tasks.ripple_controller import RippleController
         from napari_disca.gui.viewer.desk import Desk
         from napari_disca.raster import warm
 
@@ -72,6 +74,8 @@ class DiscaWidget(QScrollArea):
         self.classes_panel = ClassesPanel()
         self.refine_panel = RefinePanel()
         self.compare_panel = ComparePanel()
+        self.ripple_panel = RipplePanel()
+        self.ripple = RippleController(self.ripple_panel, self.control, self)
         self.history_panel = HistoryPanel()
         self.locks_panel = LocksPanel()
         self.offer = ResumeBanner()
@@ -120,7 +124,14 @@ class DiscaWidget(QScrollArea):
         self._opened: tuple[Any, str, float | None, str] | None = None
         #: Clicks of images that were left for another, by the names of the classes.
         self._left: WeakKeyDictionary[Layer, dict[tuple[str, ...], Clicks]] = WeakKeyDictionary()
-        self.desk = Desk(self, napari_viewer, control, self.image_panel.image, self._verbs())
+        self.desk = Desk(
+            self,
+            napari_viewer,
+            control,
+            self.image_panel.image,
+            self._verbs(),
+            {"blink": self.ripple.release_blink},
+        )
         self.desk.told.connect(lambda reading: self.classes_panel.show_place(reading.short))
         self.desk.verbs_changed.connect(self._on_verbs)
         self.classes_panel.other_colours.connect(self.desk.toggle_colours)
@@ -130,9 +141,9 @@ class DiscaWidget(QScrollArea):
     def _verbs(self) -> dict[str, Callable[..., object]]:
         """What verbs with buttons do: they press the button, if it can be pressed."""
         buttons = {**self.refine_panel.buttons, **self.locks_panel.verb_buttons()}
-        buttons["compare"] = self.compare_panel.switch
+        buttons |= {"compare": self.compare_panel.switch, **self.ripple_panel.buttons}
         pressed = {name: partial(self._press, button) for name, button in buttons.items()}
-        return {**pressed, "class": self.arm}
+        return {**pressed, "class": self.arm, "blink": self.ripple.press_blink}
 
     def _press(self, button: QAbstractButton) -> None:
         if button.isEnabled():
@@ -143,12 +154,13 @@ class DiscaWidget(QScrollArea):
     def _on_verbs(self) -> None:
         """Tell the keys in the tooltips."""
         verbs = {verb.name: verb for verb in self.desk.verbs()}
-        self.refine_panel.verbs = self.locks_panel.verbs = verbs
+        self.refine_panel.verbs = self.locks_panel.verbs = self.ripple_panel.verbs = verbs
         for name, button in self.view_buttons.items():
             button.setToolTip(verbs[name].tooltip)
         self._show()
         describe(self.refine_panel.buttons.values())
         describe(self.locks_panel.buttons.values())
+        describe(self.ripple_panel.buttons.values())
         describe(self.view_buttons.values())
 
     def _lay_out(self) -> None:
@@ -167,7 +179,7 @@ class DiscaWidget(QScrollArea):
         parts["Map"].add(self.compare_panel)
         parts["Correct"].add(self.classes_panel)
         parts["Correct"].add_buttons([refine.buttons[n] for n in ("adapt", "undo", "redo")])
-        parts["Correct"].add(refine, self.history_panel)
+        parts["Correct"].add(self.ripple_panel, refine, self.history_panel)
         parts["Review"].add_buttons(
             [refine.buttons["doubtful"], *(locks.buttons[n] for n in ("draw", "view", "unlock"))]
         )
@@ -525,6 +537,7 @@ class DiscaWidget(QScrollArea):
         )
         self.history_panel.setVisible(there)
         adapted = there and session.adapted is not None
+        self.ripple_panel.setVisible(adapted)
         counts = session.lock_counts() if there else (0, 0)
         self.locks_panel.show_counts(len(locks), *counts, adapted)
         for name, action in self.refine_panel.saves.items():
@@ -591,6 +604,7 @@ class DiscaWidget(QScrollArea):
             self._left_viewer = True
             self.desk.end()
             self.start_panel.detach()
+            self.ripple.end()
             self.control.shut_down()
             self.image_panel.detach()
 

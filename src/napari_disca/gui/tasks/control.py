@@ -203,19 +203,19 @@ class Control(QObject):
     def undo(self) -> None:
         """Take back the last step."""
         if self.session is not None and self.session.can_undo:
-            self._travel(self.session.undo, "Undone: {}")
+            self.travel(self.session.undo, "Undone: {}")
 
     def redo(self) -> None:
         """Do again what was taken back."""
         if self.session is not None and self.session.can_redo:
-            self._travel(self.session.redo, "Done again: {}")
+            self.travel(self.session.redo, "Done again: {}")
 
     def go(self, position: int) -> None:
         """Go to a step of the history."""
         session = self.session
         if session is not None and position != session.position:
             title = session.history[position].title.replace("{", "{{").replace("}", "}}")
-            self._travel(lambda: session.go(position), f"As it was after: {title}")
+            self.travel(lambda: session.go(position), f"As it was after: {title}")
 
     def next_doubtful(self) -> None:
         """Show the next place where the map is doubtful."""
@@ -230,7 +230,7 @@ class Control(QObject):
         if any(session.stale(session.corrected, area.window) for area in areas):
             show_warning("The map is not finished there; lock it when it is")
             return
-        if self._guarded(lambda: session.lock(*areas)):
+        if self.guarded(lambda: session.lock(*areas)):
             self._say("Locked; it stays as it is, and the next Adapt learns from it")
 
     def lock_view(self) -> None:
@@ -243,7 +243,7 @@ class Control(QObject):
         """Let areas change again."""
         session = self.session
         if session is not None and locks:
-            self._guarded(lambda: session.unlock(*locks))
+            self.guarded(lambda: session.unlock(*locks))
 
     def unlock_selected(self) -> None:
         """Let the areas that are selected change again."""
@@ -266,7 +266,7 @@ class Control(QObject):
         session = self.session
         if session is not None:
             found: list[Area] = []
-            if self._guarded(
+            if self.guarded(
                 lambda: found.extend(read_locks(path, raster=session.raster)), file=True
             ):
                 self.lock(*found)
@@ -274,12 +274,13 @@ class Control(QObject):
     def reset_network(self) -> None:
         """Forget what was adapted."""
         if self.session is not None:
-            self._travel(
+            self.travel(
                 self.session.reset_network,
                 "The network is as it came; Undo brings back what it learned",
             )
 
-    def _travel(self, step: Callable[[], str | None], said: str) -> None:
+    def travel(self, step: Callable[[], object], said: str) -> None:
+        """Make a step of the history, and bring the map up to date; `said` is told of it."""
         session = self.session
         assert session is not None
         before = session.clicks
@@ -293,7 +294,7 @@ class Control(QObject):
     def save_labels(self, name: str, path: Path) -> None:
         """Write a map in the format that its name asks for."""
         session = self.session
-        if session is not None and self._guarded(lambda: export_for(path, "labels")):
+        if session is not None and self.guarded(lambda: export_for(path, "labels")):
             missing = 0.0
 
             def write() -> Job[Path]:
@@ -326,7 +327,7 @@ class Control(QObject):
     def _save_small(self, content: Content, what: object, path: Path) -> None:
         """Write what takes no time to write."""
         session = self.session
-        if session is not None and self._guarded(
+        if session is not None and self.guarded(
             lambda: finish(
                 export_for(path, content).write(
                     what, path, raster=session.raster, classes=session.classes
@@ -353,9 +354,9 @@ class Control(QObject):
                 if found.left_out or found.understood:
                     show_warning(found.describe(path.name))
 
-            self._guarded(load)
+            self.guarded(load)
 
-    def _guarded(self, action: Callable[[], object], *, file: bool = False) -> bool:
+    def guarded(self, action: Callable[[], object], *, file: bool = False) -> bool:
         """Run something short, off the window if it is about a file; tell a user's error."""
         try:
             off_the_window(action) if file else action()

@@ -43,6 +43,8 @@ class Desk(QObject):
         Gives the image layer that is chosen, or None.
     actions : mapping of str to callable
         The panel's own verbs by name.
+    released : mapping of str to callable
+        What to do when their keys are let go.
     """
 
     verbs_changed = Signal()
@@ -55,6 +57,7 @@ class Desk(QObject):
         control: Any,
         image: Callable[[], Any],
         actions: Mapping[str, Callable[..., object]],
+        released: Mapping[str, Callable[[float], object]] | None = None,
     ) -> None:
         super().__init__(panel)
         self._panel, self._viewer, self._control, self._image = panel, viewer, control, image
@@ -84,7 +87,9 @@ class Desk(QObject):
             **actions,
         }
         self._chosen = read_keys()
-        self._keys = KeyFilter(panel, self.verbs(), self.actions, {"hide": see.release_hide})
+        self._keys = KeyFilter(
+            panel, self.verbs(), self.actions, {"hide": see.release_hide, **(released or {})}
+        )
         viewer.layers.events.inserted.connect(self._on_inserted)
         control.changed.connect(self._on_changed)
         self._timer = QTimer(self)

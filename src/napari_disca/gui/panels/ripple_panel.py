@@ -1,0 +1,194 @@
+"""What an adaptation changed away from the clicks: regions, verdicts, and its strength."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QLabeledDoubleSlider
+
+from napari_disca.gui.panels.styles import EXPLAINS
+from napari_disca.gui.viewer.verbs import BY_NAME, Verb
+from napari_disca.session.ripple import Region
+
+#: Button -> (row, column), and the verb of `viewer.verbs` that it is.
+_BUTTONS = {
+    "accept": (0, 0),
+    "reject": (0, 1),
+    "next_change": (0, 2),
+    "accept_all": (1, 0),
+    "reject_all": (1, 1),
+    "only_near": (1, 2),
+}
+#: Regions that are shown; whoever has judged so many sees the next ones.
+_SHOWN = 200
+#: The strongest answer that the slider offers.
+_STRONGEST = 3.0
+_ROW_HEIGHT = 7
+
+
+class RipplePanel(QWidget):
+    """A list, buttons and a slider.
+
+    Signals: those of the buttons are named after their verbs; ``visited(Region)`` when a region is
+    chosen in the list; ``strength(float)`` while the slider moves, ``settled()`` when it is let go.
+    """
+
+    accept = Signal()
+    reject = Signal()
+    next_change = Signal()
+    accept_all = Signal()
+    reject_all = Signal()
+    only_near = Signal()
+    visited = Signal(object)
+    strength = Signal(float)
+    settled = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.verbs: Mapping[str, Verb] = BY_NAME
+        self._regions: tuple[Region, ...] = ()
+        #: Where in the list the user is, also while it is made anew and empty; -1: nowhere.
+        self._place = -1
+        self.figure = QLabel()
+        self.figure.setWordWrap(True)
+        self.figure.setStyleSheet(EXPLAINS)
+        self.list = QListWidget()
+        self.list.setUniformItemSizes(True)
+        self.list.setAccessibleName("Regions that the adaptation changed, the largest first")
+        self.list.setFixedHeight(_ROW_HEIGHT * (self.fontMetrics().height() + 4))
+        self.list.currentRowChanged.connect(self._on_row)
+        self.buttons: dict[str, QPushButton] = {}
+        grid = QGridLayout()
+        grid.setSpacing(4)
+        for name, (row, column) in _BUTTONS.items():
+            button = QPushButton(self.verbs[name].title)
+            self.buttons[name] = button
+            grid.addWidget(button, row, column)
+            button.clicked.connect(getattr(self, name).emit)
+        self.slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0.0, _STRONGEST)
+        self.slider.setSingleStep(0.1)
+        self.slider.setDecimals(1)
+        self.slider.setAccessibleName("Strength of the adaptation")
+        self.slider.setToolTip(
+            "How strongly the clicks count elsewhere: 0 is the map near clicks (DISIR), 1 as "
+            "measured, more is bolder. Nothing is learned again"
+        )
+        self.slider.valueChanged.connect(self.strength)
+        self.slider.sliderReleased.connect(self.settled)
+        self._strength = QWidget()
+        line = QHBoxLayout(self._strength)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.addWidget(QLabel("Strength"))
+        line.addWidget(self.slider)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for part in (self.figure, self.list):
+            layout.addWidget(part)
+        layout.addLayout(grid)
+        layout.addWidget(self._strength)
+
+    @property
+    def selected(self) -> Region | None:
+        """The region that is chosen in the list."""
+        row = self.list.currentRow()
+        return self._regions[row] if 0 <= row < len(self._regions) else None
+
+    def choose_next(self) -> None:
+        """Choose the next region of the list; after the last, the first."""
+        if self._regions:
+            self.list.setCurrentRow((self.list.currentRow() + 1) % len(self._regions))
+
+    def enable(self, **reasons: str) -> None:
+        """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""
+        for name, reason in reasons.items():
+            button, tip = self.buttons[name], self.verbs[name].tooltip
+            button.setEnabled(not reason)
+            button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
+
+    def show_regions(
+        self, regions: Sequence[Region], classes: Sequence[str], told: str, *, follow: bool = False
+    ) -> None:
+        """List regions, the largest first; the one that was chosen stays so if it is there.
+
+        Parameters
+        ----------
+        regions : sequence of Region
+        classes : sequence of str
+        told : str
+            What stands above the list.
+        follow : bool
+            Choose what takes the place of a region that is gone.
+        """
+        chosen = self.selected
+        if not follow:
+            self._place = -1
+        self._regions = tuple(regions[:_SHOWN])
+        self.list.blockSignals(True)
+        self.list.clear()
+        for region in self._regions:
+            item = QListWidgetItem(line_of(region, classes))
+            if not region.complete:
+                item.setToolTip("It may be larger: not all of the image was compared yet")
+            self.list.addItem(item)
+        kept = [i for i, region in enumerate(self._regions) if chosen and _same(region, chosen)]
+        if kept:
+            self.list.setCurrentRow(kept[0])
+        self.list.blockSignals(False)
+        if not kept and self._place >= 0 and self._regions:
+            self.list.setCurrentRow(min(self._place, len(self._regions) - 1))
+        self.figure.setText(told)
+
+    def show_strength(self, strength: float | None) -> None:
+        """Set the slider; None: the recipe has no strength."""
+        self._strength.setVisible(strength is not None)
+        if strength is not None and not self.slider.isSliderDown():
+            self.slider.blockSignals(True)
+            self.slider.setValue(strength)
+            self.slider.blockSignals(False)
+
+    def _on_row(self, row: int) -> None:
+        if 0 <= row < len(self._regions):
+            self._place = row
+            self.visited.emit(self._regions[row])
+
+
+def line_of(region: Region, classes: Sequence[str]) -> str:
+    """A region in one line: ``vegetation → building, 0.8 ha, 83 % sure``."""
+    text = f"{classes[region.before]} → {classes[region.after]}, {size_of(region)}"
+    if region.certainty is not None:
+        text += f", {region.certainty:.0%} sure".replace("%", " %")
+    return text
+
+
+def size_of(region: Region) -> str:
+    """Area as one would say it: in hectares or square metres, or in pixels without a scale."""
+    metres = region.square_metres
+    if metres is None:
+        return f"{region.area:,} pixels"
+    return area_text(metres)
+
+
+def area_text(metres: float) -> str:
+    """Square metres as one would say them."""
+    if metres >= 1e6:
+        return f"{metres / 1e6:.1f} km²"
+    if metres >= 1000:
+        return f"{metres / 1e4:.1f} ha"
+    return f"{metres:.0f} m²"
+
+
+def _same(region: Region, other: Region) -> bool:
+    kind = (region.before, region.after) == (other.before, other.after)
+    return kind and (region.pixel == other.pixel or bool(region.window & other.window))

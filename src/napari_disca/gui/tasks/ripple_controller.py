@@ -1,0 +1,277 @@
+"""Keeps the list of what an adaptation changed up to date, and does what is decided of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_disca.gui.panels.ripple_panel import RipplePanel, area_text
+from napari_disca.gui.tasks.worker import JobWorker, job_threads
+from napari_disca.raster.resolution import raster_resolution
+from napari_disca.session.ripple import Region, Ripple, RippleSoFar
+
+#: Smallest regions that are listed: what a thumbnail of a screen shows, in pixels.
+_LEAST = 16
+#: Milliseconds from what was painted to the first look at it.
+_SOON = 250
+#: The next look waits as many times as long as the last one took.
+_REST = 4
+#: Milliseconds that the slider rests on a value before the map shows it.
+_SETTLE = 120
+#: Milliseconds for which each map is seen while the key is held.
+_BLINK = 450
+_NOTHING = "nothing was adapted"
+
+
+class RippleController(QObject):
+    """Between the panel of the ripple and the session.
+
+    Signals: ``changed()`` when the list or what can be decided has changed.
+
+    Parameters
+    ----------
+    panel : RipplePanel
+    control : Control
+    parent : QObject
+    """
+
+    changed = Signal()
+
+    def __init__(self, panel: RipplePanel, control: Any, parent: QObject) -> None:
+        super().__init__(parent)
+        self.panel, self._control = panel, control
+        self._session: Any = None
+        self._threads = job_threads()
+        self._worker: JobWorker | None = None
+        self._ripple: Ripple | None = None
+        self._began = 0.0
+        #: Whether something was painted since the last look.
+        self._news = False
+        self._step: Any = None
+        #: A strength that is tried out while the slider is held: one step of history.
+        self._trying = False
+        self._look = self._timer(_SOON, self._start)
+        self._settle = self._timer(_SETTLE, self._set_strength)
+        self._blink = QTimer(self)
+        self._blink.setInterval(_BLINK)
+        self._blink.timeout.connect(self._swap)
+        control.changed.connect(self._on_changed)
+        panel.accept.connect(self.accept)
+        panel.reject.connect(self.reject)
+        panel.next_change.connect(panel.choose_next)
+        panel.accept_all.connect(self.accept_all)
+        panel.reject_all.connect(self.reject_all)
+        panel.only_near.connect(self.only_near)
+        panel.visited.connect(self._fly)
+        panel.strength.connect(lambda _: self._settle.start())
+        panel.settled.connect(self._on_settled)
+
+    def _timer(self, milliseconds: int, action: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(action)
+        return timer
+
+    def end(self) -> None:
+        """Look at nothing any more."""
+        self._attach(None)
+        self._threads.shutdown(wait=False)
+
+    # ------------------------------------------------------------------ looking
+
+    def _on_changed(self) -> None:
+        session = self._control.session
+        if session is not self._session:
+            self._attach(session)
+        step = None if session is None else session.step
+        if step is not self._step:
+            self._step = step
+            self._news = True
+            self._ripple = None
+            if session is None or session.adapted is None:
+                self.panel.show_regions((), (), "")
+            elif not self._look.isActive():
+                self._look.start(_SOON)
+        self._show()
+
+    def _attach(self, session: Any) -> None:
+        if self._session is not None:
+            self._session.painted.disconnect(self._on_painted)
+        for timer in (self._look, self._settle, self._blink):
+            timer.stop()
+        if self._worker is not None:
+            # What it has found is of a session that is left.
+            self._worker.progressed.disconnect(self._on_progress)
+            self._worker.returned.disconnect(self._on_ripple)
+            self._worker.finished.disconnect(self._on_finished)
+            self._worker.abandon()
+            self._worker = None
+        self._session, self._ripple, self._step = session, None, None
+        if session is not None:
+            session.painted.connect(self._on_painted)
+
+    def _on_painted(self, patch: Any) -> None:
+        session = self._session
+        if session.adapted is None or patch.map == "initial":
+            return
+        self._news = True
+        if self._worker is None and not self._look.isActive():
+            self._look.start(_SOON)
+
+    def _start(self) -> None:
+        session = self._session
+        if session is None or session.adapted is None or self._worker is not None:
+            return
+        self._news = False
+        self._began = time.monotonic()
+        worker = JobWorker(session.ripple(_LEAST, session.viewport.window), self._threads)
+        worker.progressed.connect(self._on_progress)
+        worker.returned.connect(self._on_ripple)
+        worker.errored.connect(self._control.tell_error)
+        worker.finished.connect(self._on_finished)
+        self._worker = worker
+        worker.start()
+
+    def _on_progress(self, event: Any) -> None:
+        if isinstance(event, RippleSoFar) and self._ripple is None and self._session is not None:
+            self._list(event.regions, "Comparing the maps…")
+
+    def _on_ripple(self, found: Any) -> None:
+        if isinstance(found, Ripple) and self._session is not None:
+            self._ripple = found
+            self._list(found.regions, self._told(found))
+
+    def _on_finished(self) -> None:
+        self._worker = None
+        if self._news:
+            took = 1000 * (time.monotonic() - self._began)
+            self._look.start(int(max(_SOON, _REST * took)))
+
+    def _list(self, regions: tuple[Region, ...], told: str) -> None:
+        names = [land.name for land in self._session.classes]
+        self.panel.show_regions(regions, names, told, follow=True)
+        self._show()
+
+    def _told(self, found: Ripple) -> str:
+        if not found.changed:
+            text = "Away from the clicks the adaptation has changed nothing"
+            return text if not found.missing else "Waiting for the map"
+        resolution = raster_resolution(self._session.raster)
+        size = f"{found.changed:,} pixels"
+        if resolution is not None:
+            size = area_text(found.changed * resolution**2)
+        count = len(found.regions)
+        text = f"The adaptation has changed {size}: {count:,} region{'s' * (count != 1)}"
+        if found.unlisted:
+            text += f", and {found.unlisted:,} smaller ones"
+        if found.missing:
+            text += "; the map is still being drawn"
+        return text
+
+    # ------------------------------------------------------------------ deciding
+
+    def accept(self) -> None:
+        """Accept the region that is chosen."""
+        self._judge_selected("accept", "Accepted: it stays, and the next Adapt learns from it")
+
+    def reject(self) -> None:
+        """Reject the region that is chosen."""
+        self._judge_selected(
+            "reject", "Rejected: it is as before, and the next Adapt learns from it"
+        )
+
+    def _judge_selected(self, verb: str, said: str) -> None:
+        region, session = self.panel.selected, self._session
+        if region is not None and session is not None:
+            self._do(lambda: getattr(session, verb)([region]), said)
+
+    def accept_all(self) -> None:
+        """Accept all that was changed."""
+        session = self._session
+        self._do(
+            lambda: session.accept(ripple=self._ripple),
+            "Accepted; it stays, and later clicks still count",
+        )
+
+    def reject_all(self) -> None:
+        """Reject all that was changed."""
+        session = self._session
+        self._do(
+            lambda: session.reject(ripple=self._ripple),
+            "Rejected; the map is as it was but for the clicks, and the next Adapt knows it",
+        )
+
+    def only_near(self) -> None:
+        """Keep what is near the clicks."""
+        session = self._session
+        self._do(session.only_near, "Only what is near the clicks was kept")
+
+    def _set_strength(self) -> None:
+        session, value = self._session, self.panel.slider.value()
+        if session is None or session.strength is None or session.strength == value:
+            return
+        if self._trying and session.step.kind == "strength":
+            session.undo()
+        self._trying = self.panel.slider.isSliderDown()
+        self._do(lambda: session.set_strength(round(value, 2)), f"Strength {value:.1f}")
+
+    def _on_settled(self) -> None:
+        self._settle.stop()
+        self._set_strength()
+        self._trying = False
+
+    def _do(self, action: Callable[[], object], said: str) -> None:
+        control = self._control
+        if self._session is not None:
+            control.guarded(lambda: control.travel(action, said))
+
+    # ------------------------------------------------------------------ seeing
+
+    def _fly(self, region: Region) -> None:
+        layers = self._control.layers
+        if layers is not None:
+            layers.go_to(region.window)
+        self._show()  # from now on it can be judged
+
+    def press_blink(self) -> None:
+        """The key goes down: show the map before, and after, in turn."""
+        if self._session is not None and self._session.adapted is not None:
+            self._swap()
+            self._blink.start()
+
+    def release_blink(self, _held: float = 0.0) -> None:
+        """The key comes up: show the adapted map."""
+        self._blink.stop()
+        layers, session = self._control.layers, self._session
+        if layers is not None and session is not None:
+            layers.show_adapted(session.adapted is not None)
+
+    def _swap(self) -> None:
+        layers = self._control.layers
+        if layers is not None and "disca" in layers.maps:
+            layers.show_adapted(not layers.maps["disca"].visible)
+
+    def _show(self) -> None:
+        session, panel = self._session, self.panel
+        adapted = session is not None and session.adapted is not None
+        nothing = "" if adapted else _NOTHING
+        chosen = nothing or ("" if panel.selected is not None else "choose a region in the list")
+        if panel.selected is not None and not panel.selected.complete:
+            chosen = "the map is still being drawn there"
+        judged = nothing or (
+            "" if adapted and session.proposal is not None else "that was decided already"
+        )
+        panel.enable(
+            accept=chosen,
+            reject=chosen,
+            next_change=nothing or ("" if panel.list.count() else "there is no region"),
+            accept_all=judged,
+            reject_all=judged,
+            only_near=judged,
+        )
+        panel.show_strength(session.strength if session is not None else None)
+        self.changed.emit()
