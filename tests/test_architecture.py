@@ -110,7 +110,7 @@ LARGER: dict[str, tuple[int, str]] = {
     "session/renderer.py": (450, "the one way from pixels to labels"),
     "session/ripple.py": (460, "regions of a change, and the verdicts on them"),
     # Classes.
-    "gui/panels/widget.py:DiscaWidget": (560, "is to be divided into layout and opening"),
+    "gui/panels/widget.py:DiscaWidget": (570, "is to be divided into layout and opening"),
     "gui/tasks/control.py:Control": (510, "is to be divided into a queue and a controller"),
     "gui/viewer/layers.py:SessionLayers": (330, "all layers of a session"),
     "raster/files.py:GeoRaster": (360, "is to be divided: reading from masks"),
@@ -119,7 +119,7 @@ LARGER: dict[str, tuple[int, str]] = {
     # Functions.
     "evaluation/protocol.py:evaluate_image": (75, "the protocol, click after click"),
     "gui/panels/refine_panel.py:RefinePanel.__init__": (85, "a list of widgets"),
-    "gui/panels/widget.py:DiscaWidget.__init__": (85, "a list of connections"),
+    "gui/panels/widget.py:DiscaWidget.__init__": (90, "a list of connections"),
     "inference/crops.py:cut": (65, "its docstring is half of it"),
     "recipes/automatic.py:Automatic.adapt": (70, "the halves of the clicks, one after the other"),
     "recipes/disca.py:Disca.adapt": (110, "the paper's loop, to be read from top to bottom"),
