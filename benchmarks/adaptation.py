@@ -3,8 +3,8 @@
     python benchmarks/adaptation.py [--clicks 10]
 
 Clicks lie at random in a scene of 4096 x 4096 pixels, so that no two share a crop, and their
-classes are drawn, too. The first figure is a whole answer of the recipe `held-out`: learning from two
-folds, and asking each of the other's clicks.
+classes are drawn, too. The first figure is a whole answer of the recipe `held-out`: learning from
+two folds, and asking each of the other's clicks.
 """
 
 from __future__ import annotations
