@@ -60,6 +60,10 @@ class RipplePanel(QWidget):
         self._regions: tuple[Region, ...] = ()
         #: Where in the list the user is, also while it is made anew and empty; -1: nowhere.
         self._place = -1
+        #: What was chosen before an interim list without it: a later list may have it again.
+        self._sought: Region | None = None
+        #: A region that was just judged: it goes, unlike one that only grows while maps are drawn.
+        self._judged: Region | None = None
         self.figure = QLabel()
         self.figure.setWordWrap(True)
         self.figure.setStyleSheet(EXPLAINS)
@@ -110,6 +114,10 @@ class RipplePanel(QWidget):
         if self._regions:
             self.list.setCurrentRow((self.list.currentRow() + 1) % len(self._regions))
 
+    def leave_judged(self) -> None:
+        """Take the selected region as judged: what lies around it is not taken for it."""
+        self._judged = self.selected
+
     def enable(self, **reasons: str) -> None:
         """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""
         for name, reason in reasons.items():
@@ -118,7 +126,13 @@ class RipplePanel(QWidget):
             button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
 
     def show_regions(
-        self, regions: Sequence[Region], classes: Sequence[str], told: str, *, follow: bool = False
+        self,
+        regions: Sequence[Region],
+        classes: Sequence[str],
+        told: str,
+        *,
+        follow: bool = False,
+        interim: bool = False,
     ) -> None:
         """List regions, the largest first; the one that was chosen stays so if it is there.
 
@@ -130,8 +144,10 @@ class RipplePanel(QWidget):
             What stands above the list.
         follow : bool
             Choose what takes the place of a region that is gone.
+        interim : bool
+            More regions are still to come, so that nothing is chosen in place of one that is gone.
         """
-        chosen = self.selected
+        chosen = self.selected or self._sought
         if not follow:
             self._place = -1
         self._regions = tuple(regions[:_SHOWN])
@@ -142,11 +158,17 @@ class RipplePanel(QWidget):
             if not region.complete:
                 item.setToolTip("It may be larger: not all of the image was compared yet")
             self.list.addItem(item)
-        kept = [i for i, region in enumerate(self._regions) if chosen and _same(region, chosen)]
+        judged = self._judged
+        kept = [
+            i
+            for i, region in enumerate(self._regions)
+            if chosen and _same(region, chosen) and (chosen != judged or region == judged)
+        ]
         if kept:
             self.list.setCurrentRow(kept[0])
         self.list.blockSignals(False)
-        if not kept and self._place >= 0 and self._regions:
+        self._sought = chosen if interim and follow and not kept else None
+        if not kept and self._place >= 0 and self._regions and not interim:
             self.list.setCurrentRow(min(self._place, len(self._regions) - 1))
         self.figure.setText(told)
 

@@ -138,7 +138,7 @@ class RippleController(QObject):
 
     def _on_progress(self, event: Any) -> None:
         if isinstance(event, RippleSoFar) and self._ripple is None and self._session is not None:
-            self._list(event.regions, "Comparing the maps…")
+            self._list(event.regions, "Comparing the maps…", interim=True)
 
     def _on_ripple(self, found: Any) -> None:
         if isinstance(found, Ripple) and self._session is not None:
@@ -151,9 +151,9 @@ class RippleController(QObject):
             took = 1000 * (time.monotonic() - self._began)
             self._look.start(int(max(_SOON, _REST * took)))
 
-    def _list(self, regions: tuple[Region, ...], told: str) -> None:
+    def _list(self, regions: tuple[Region, ...], told: str, *, interim: bool = False) -> None:
         names = [land.name for land in self._session.classes]
-        self.panel.show_regions(regions, names, told, follow=True)
+        self.panel.show_regions(regions, names, told, follow=True, interim=interim)
         self._show()
 
     def _told(self, found: Ripple) -> str:
@@ -187,6 +187,7 @@ class RippleController(QObject):
     def _judge_selected(self, verb: str, said: str) -> None:
         region, session = self.panel.selected, self._session
         if region is not None and session is not None:
+            self.panel.leave_judged()
             self._do(lambda: getattr(session, verb)([region]), said)
 
     def accept_all(self) -> None:

@@ -1,0 +1,62 @@
+"""The list of what an adaptation changed: which region stays chosen while the list is made anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_disca.core.tiling import Window
+from napari_disca.gui.panels.ripple_panel import RipplePanel
+from napari_disca.session.ripple import Region
+
+CLASSES = ("land", "building")
+#: The largest first; the window of the first covers that of the last.
+LARGE = Region(0, 1, 900, Window(0, 0, 50, 50), (10, 10))
+MIDDLE = Region(0, 1, 400, Window(100, 100, 30, 30), (110, 110))
+SMALL = Region(0, 1, 20, Window(40, 2, 5, 5), (42, 4))
+
+
+@pytest.fixture
+def panel(qtbot) -> RipplePanel:
+    panel = RipplePanel()
+    qtbot.addWidget(panel)
+    panel.show_regions((LARGE, MIDDLE, SMALL), CLASSES, "", follow=True)
+    panel.choose_next()
+    assert panel.selected == LARGE
+    return panel
+
+
+def test_the_next_largest_is_chosen_after_a_judged_one_and_not_one_inside_its_window(panel):
+    panel.leave_judged()
+    panel.show_regions((MIDDLE, SMALL), CLASSES, "", follow=True)
+    assert panel.selected == MIDDLE
+
+
+def test_a_judged_region_stays_chosen_until_it_is_gone(panel):
+    panel.leave_judged()
+    panel.show_regions((LARGE, MIDDLE, SMALL), CLASSES, "", follow=True)
+    assert panel.selected == LARGE
+    panel.show_regions((MIDDLE, SMALL), CLASSES, "", follow=True)
+    assert panel.selected == MIDDLE
+
+
+def test_a_region_that_grows_stays_chosen(panel):
+    grown = Region(0, 1, 1200, Window(0, 0, 60, 50), (12, 10))
+    panel.show_regions((grown, MIDDLE, SMALL), CLASSES, "", follow=True)
+    assert panel.selected == grown
+
+
+def test_nothing_is_chosen_from_an_interim_list_in_place_of_a_region_that_is_gone(panel):
+    flown = []
+    panel.visited.connect(flown.append)
+    panel.leave_judged()
+    panel.show_regions((SMALL,), CLASSES, "", follow=True, interim=True)
+    assert panel.selected is None
+    panel.show_regions((MIDDLE, SMALL), CLASSES, "", follow=True)
+    assert panel.selected == MIDDLE
+    assert flown == [MIDDLE]
+
+
+def test_a_region_that_an_interim_list_does_not_have_yet_is_chosen_again(panel):
+    panel.show_regions((SMALL,), CLASSES, "", follow=True, interim=True)
+    panel.show_regions((MIDDLE, LARGE, SMALL), CLASSES, "", follow=True)
+    assert panel.selected == LARGE
