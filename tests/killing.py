@@ -44,6 +44,7 @@ def state_of(session: Session) -> tuple[Any, ...]:
         session.position,
         tuple(lock.digest for lock in session.step.locks),
         session.adapted.answer if session.adapted is not None else "",
+        tuple(land.name for land in session.classes),
     )
 
 
@@ -113,6 +114,10 @@ def work(folder: str, seed: int, pipe: Any) -> None:
                 session.only_near()
             else:
                 rng.choice((session.accept, session.reject))(area)
+        elif verb < 0.87:
+            session.set_classes(
+                session.class_table.renamed(rng.randrange(3), f"land {rng.randrange(9)}")
+            )
         elif verb < 0.9:
             finish(session.adapt(rng.choice(RECIPES)), session.handle)
         else:

@@ -27,7 +27,18 @@ pytestmark = pytest.mark.skipif(
     reason="a process that starts in no time is needed",
 )
 #: Events that are steps of the history.
-STEPS = ("clicks", "adapt", "reset", "go", "lock", "unlock", "verdict", "near", "strength")
+STEPS = (
+    "clicks",
+    "adapt",
+    "reset",
+    "go",
+    "lock",
+    "unlock",
+    "verdict",
+    "near",
+    "strength",
+    "classes",
+)
 
 
 @pytest.fixture

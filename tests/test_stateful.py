@@ -6,7 +6,7 @@ stack for undo. Its maps are made by a new session that knows nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,11 +28,12 @@ from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
-from napari_disca.exports import read_locks, write_geotiff, write_locks
+from napari_disca.exports import merged, read_locks, write_geotiff, write_locks
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.recipes import AdaptationResult, Automatic, Disca
 from napari_disca.session import restore
+from napari_disca.session.class_table import ClassTable
 from napari_disca.session.history import AdaptationRun, Lock
 from napari_disca.session.journal import read_journal
 from napari_disca.session.session import MAPS, Session
@@ -92,6 +93,8 @@ class Model:
     clicks: tuple[Click, ...] = ()
     learned: Learned | None = None
     locks: tuple[Locked, ...] = ()
+    #: Of which maps know nothing.
+    classes: ClassTable = field(default=ClassTable(), compare=False)
 
     def edited(self, gone):
         """Clicks -> what became of them, None if they were removed."""
@@ -294,18 +297,32 @@ class Machine(RuleBasedStateMachine):
             learned = learned.without({}, {lock.number for lock in left})
         self.did(replace(self.now, locks=left, learned=learned))
 
+    @rule(label=st.integers(0, 2), place=st.integers(0, 2), change=st.integers(0, 5))
+    def change_classes(self, label, place, change):
+        table = self.session.class_table
+        wanted = (
+            table.renamed(label, f"class {label}" if place else f"land {label}"),
+            table.recoloured({label: f"#00{place}{label}ff"}),
+            table.with_hidden(label, not table.entry(label).hidden),
+            table.moved(label, place),
+            table.merged({label, place}, "both") if place != label else table.separated([label]),
+            ClassTable(),
+        )[change]
+        before = self.session.step.value(ClassTable)
+        self.session.set_classes(wanted)
+        if wanted != before:
+            self.did(replace(self.now, classes=wanted))
+
     @rule()
     def export(self):
         session = self.session
         path = Path(self.folder.name) / "map.tif"
         finish(session.refine(), session.handle)
-        finish(
-            write_geotiff(
-                session.maps["disca"], path, raster=session.raster, classes=session.classes
-            )
-        )
+        labels = merged(session.maps["disca"], session.merged_values)
+        finish(write_geotiff(labels, path, raster=session.raster, classes=session.legend))
         with quiet_opening(), rasterio.open(path) as file:
-            np.testing.assert_array_equal(file.read(1), _drawn(session, "disca"))
+            saved = session.merged_values[_drawn(session, "disca")]
+            np.testing.assert_array_equal(file.read(1), saved)
         areas = Path(self.folder.name) / "areas.geojson"
         write_locks(
             [lock.area for lock in session.locks],
@@ -334,6 +351,7 @@ class Machine(RuleBasedStateMachine):
             (n.number, n.kind) for n in self.now.locks
         ]
         assert (self.session.adapted is None) == (self.now.learned is None)
+        assert self.session.step.value(ClassTable) == self.now.classes
         if len(self.past) > 1:
             record = read_journal(self.journal)
             assert record.counts[0] == len(self.now.clicks)

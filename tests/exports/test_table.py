@@ -29,6 +29,7 @@ from napari_disca.exports import (
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import save_network
 from napari_disca.raster import open_raster
+from napari_disca.session.class_table import ClassTable
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.label_pyramid import LabelPyramid
 
@@ -165,6 +166,7 @@ def test_every_format_writes_what_it_says(tmp_path, image):
         "labels": labels,
         "clicks": Clicks((Click(3, 4, 1),)),
         "areas": (Area.rectangle(Window(3, 4, 20, 20)),),
+        "classes": ClassTable.of(classes),
     }
     for name, export in EXPORTS.items():
         path = tmp_path / f"{name}{export.suffixes[0]}"

@@ -30,7 +30,7 @@ from napari_disca.batch.batches import in_batches
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Job, Note, Patch, Progress
 from napari_disca.core.tiling import Tile, Window
-from napari_disca.exports import write_map
+from napari_disca.exports import merged, write_map
 from napari_disca.inference.composition import AnswerComposer
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predictor
@@ -41,6 +41,7 @@ from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, file_fingerprint, quiet_opening
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
+from napari_disca.session.class_table import ClassTable
 from napari_disca.session.history import AdaptationRun
 from napari_disca.session.weights import WeightsCache
 
@@ -77,6 +78,8 @@ class MapStream:
         What was learned from the clicks; by default the network reads them.
     learned : str
         Fingerprint of what was learned.
+    classes : ClassTable
+        How the classes are saved; by default as the network's card says.
     """
 
     inputs: NetworkView
@@ -85,6 +88,7 @@ class MapStream:
     clicks: Clicks = field(default_factory=Clicks)
     answer: AnswerComposer | None = None
     learned: str = ""
+    classes: ClassTable = field(default_factory=ClassTable)
 
     def adapt(self, recipe: Recipe, seed: int = 0) -> Job[tuple[MapStream, AdaptationResult]]:
         """Job that learns from the clicks; the stream it returns makes the adapted map.
@@ -145,6 +149,7 @@ class MapStream:
             str(self.compute.dtype),
             (self.runs[0][0].read.shape, len(tiling_for(inputs))),
             tuple((click.row, click.col, click.label) for click in self.clicks),
+            *([self.classes] if self.classes.entries else ()),
         )
         return hashlib.blake2b(repr(facts).encode(), digest_size=12).hexdigest()
 
@@ -193,10 +198,10 @@ class MapStream:
                 self.inputs.raster.shape, _counted(patches, len(tiling_for(self.inputs)))
             )
             written: Path = yield from write_map(
-                labels,
+                merged(labels, self.classes.values),
                 path,
                 raster=self.inputs.raster,
-                classes=self.inputs.card.classes,
+                classes=self.classes.legend or self.inputs.card.classes,
                 made_with=self.made_with,
             )
         return written

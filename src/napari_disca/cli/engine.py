@@ -15,7 +15,8 @@ from napari_disca.cli.console import note, run_job, say
 from napari_disca.cli.options import ComputeOptions, NetworkOptions, ReadingOptions
 from napari_disca.cli.outputs import spare_sources
 from napari_disca.core.errors import DiscaError, RasterError, RecipeError
-from napari_disca.exports import write_map
+from napari_disca.exports import merged, write_map
+from napari_disca.exports.class_files import read_classes
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Card, Network, load_network
 from napari_disca.networks.compute import Compute
@@ -23,6 +24,7 @@ from napari_disca.networks.proposal import USUAL, Proposal, bundled_sizes, propo
 from napari_disca.raster import Raster, open_raster
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.recipes import RECIPES, Recipe, recipe_named
+from napari_disca.session.class_table import ClassTable
 from napari_disca.session.preferences import recall, remember
 from napari_disca.session.session import Session
 
@@ -183,6 +185,22 @@ def opened_session(
             session.close()
 
 
+def class_table(path: Path | None, table: ClassTable) -> ClassTable:
+    """A table of classes, changed as a file says; what does not fit is told.
+
+    Raises
+    ------
+    ClassTableError
+        If the file cannot be read or is about none of these classes.
+    """
+    if path is None:
+        return table
+    found = read_classes(path, table)
+    if said := found.describe(path.name):
+        note(said)
+    return found.table
+
+
 def describe(work: MapStream | Session) -> None:
     """Say how the image is read, and where the network runs."""
     view = work.inputs
@@ -196,6 +214,7 @@ def save_stream(stream: MapStream, output: Path, workers: int) -> None:
 
 def save_map(session: Session, name: Literal["initial", "disir", "disca"], output: Path) -> None:
     """Write a map of a session, and say where."""
-    job = write_map(session.maps[name], output, raster=session.raster, classes=session.classes)
+    labels = merged(session.maps[name], session.merged_values)
+    job = write_map(labels, output, raster=session.raster, classes=session.legend)
     say(str(run_job(job)))
     session.exported(name, str(output))

@@ -105,6 +105,7 @@ class FolderOptions:
 
 
 _WORKERS = "threads that read ahead of the network"
+_CLASSES = "names, colours and merged classes of the map: .csv, .json, .qml, .clr or a network"
 
 
 # ---------------------------------------------------------------- flags of the engine's dataclasses
@@ -240,6 +241,7 @@ class PredictOptions:
     )
     network: NetworkOptions = field(default_factory=NetworkOptions)
     reading: ReadingOptions = field(default_factory=ReadingOptions)
+    classes: Path | None = flag(_CLASSES, default=None, metavar="CLASSES.csv")
     workers: int = flag(_WORKERS, default=2, metavar="N")
     scheduler: str | None = flag(
         "Dask scheduler (or its file) whose workers draw the tiles; images, weights and maps lie "
@@ -291,6 +293,9 @@ class ReplayOptions:
     output: Path = flag("file to write", "-o", "--output", metavar="OUT.tif")
     map: Literal["disca", "disir", "initial"] = flag(
         "which one; disca is the same as disir until something was adapted", default="disca"
+    )
+    classes: Path | None = flag(
+        f"{_CLASSES}, on top of those of the session", default=None, metavar="CLASSES.csv"
     )
     before: int | None = flag(
         "do only what the journal tells before that line, for instance a damaged one",

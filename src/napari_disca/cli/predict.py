@@ -14,6 +14,7 @@ from napari_disca.cli.console import display, duration, note, say, say_table
 from napari_disca.cli.engine import (
     check_threads,
     check_workers,
+    class_table,
     compute_of,
     describe,
     network_of,
@@ -23,16 +24,19 @@ from napari_disca.cli.engine import (
 )
 from napari_disca.cli.options import PredictOptions
 from napari_disca.cli.outputs import map_paths
-from napari_disca.core.errors import RasterError
+from napari_disca.core.errors import DiscaError, RasterError
 from napari_disca.core.events import finish
 from napari_disca.networks import bundled_weights, load_network
 from napari_disca.networks.proposal import USUAL
+from napari_disca.session.class_table import ClassTable
 
 
 def predict(options: PredictOptions) -> int:
     """Write the network's maps."""
     outputs = map_paths(options.images, options.output)
     check_workers(options.workers)
+    if options.scheduler and options.classes is not None:
+        raise DiscaError("--classes works without --scheduler only; leave one of them out")
     asked = options.network.weights
     options = replace(options, network=with_proposal(options.images, options.network))
     taken = options.network.weights if asked is None else None
@@ -40,6 +44,7 @@ def predict(options: PredictOptions) -> int:
         return _on_cluster(options, outputs, options.scheduler, taken)
     compute = compute_of(options.network.compute)
     network = network_of(options.network)
+    classes = class_table(options.classes, ClassTable.of(network.card.classes))
     rows = [["image", "pixels", "time", "map"]]
     code = 0
     for image, output in zip(options.images, outputs, strict=True):
@@ -47,7 +52,7 @@ def predict(options: PredictOptions) -> int:
         try:
             reading = opened_view(image, output, network.card, options.reading, taken=taken)
             with reading as view:
-                stream = MapStream(view, network, compute)
+                stream = MapStream(view, network, compute, classes=classes)
                 describe(stream)
                 save_stream(stream, output, options.workers)
                 size = " x ".join(map(str, reversed(view.raster.shape)))

@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 
 from napari_disca.cli.console import note, run_job
-from napari_disca.cli.engine import MOST_THREADS, check_threads, describe, save_map
+from napari_disca.cli.engine import (
+    MOST_THREADS,
+    check_threads,
+    class_table,
+    describe,
+    save_map,
+)
 from napari_disca.cli.options import ReplayOptions
 from napari_disca.cli.outputs import checked, spare_sources
 from napari_disca.core.errors import JournalError
@@ -40,6 +46,8 @@ def replay(options: ReplayOptions) -> int:
             if changed := said_of_place(record, raster):
                 note(changed)
             session.troubled.connect(note)
+            if options.classes is not None:
+                session.set_classes(class_table(options.classes, session.class_table))
             describe(session)
             run_job(session.refresh((options.map,)), session.handle)
             session.check_complete()

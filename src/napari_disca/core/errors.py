@@ -30,6 +30,10 @@ class AreaError(DiscaError, ValueError):
     """An area to lock, or a file of areas, is no polygon on the image."""
 
 
+class ClassTableError(DiscaError, ValueError):
+    """A table of classes, or a file of one, does not fit the network or itself."""
+
+
 class JournalError(DiscaError, ValueError):
     """A journal cannot be read, is not of this image or network, or is in use."""
 

@@ -12,7 +12,7 @@ from napari_disca.exports.geotiff import (
     read_made_with,
     write_geotiff,
 )
-from napari_disca.exports.labels import GrowingLabels, Labels, in_memory
+from napari_disca.exports.labels import GrowingLabels, Labels, in_memory, merged
 from napari_disca.exports.locks import read_locks, write_locks
 from napari_disca.exports.point_files import CLICK_SUFFIXES
 from napari_disca.exports.table import (
@@ -39,6 +39,7 @@ __all__ = [
     "in_memory",
     "load_clicks",
     "made_with_of",
+    "merged",
     "read_clicks",
     "read_legend",
     "read_locks",

@@ -71,7 +71,8 @@ def write_geotiff(
         The image: its CRS and transform, or its ground control points, and its RPCs go into the
         file.
     classes : sequence of LandClass
-        Class ``i`` is the map's value ``i``.
+        Class ``i`` is the map's value ``i``. One that equals an earlier one is merged with it,
+        and is not in the legend.
     made_with : str
         Fingerprint of all that the map depends on, for `read_made_with`.
 
@@ -323,10 +324,16 @@ def _side_car(classes: Sequence[LandClass], from_gdal: Path) -> bytes:
         column = ElementTree.SubElement(table, "FieldDefn", index=str(index))
         for key, value in (("Name", name), ("Type", kind), ("Usage", usage)):
             ElementTree.SubElement(column, key).text = str(value)
+    rows = 0
     for index, land in enumerate(classes):
-        name = _printable(land.name)
+        # One that is merged with an earlier one is not in the map, and would be twice in a legend.
+        merged = land in classes[:index]
+        name = "" if merged else _printable(land.name)
         ElementTree.SubElement(categories, "Category").text = name
-        row = ElementTree.SubElement(table, "Row", index=str(index))
+        if merged:
+            continue
+        row = ElementTree.SubElement(table, "Row", index=str(rows))
+        rows += 1
         for cell in (index, name, *land.rgb):
             ElementTree.SubElement(row, "F").text = str(cell)
     ElementTree.indent(root)

@@ -43,6 +43,47 @@ class GrowingLabels(Labels, Protocol):
         """Make the rows above `bottom`, which are read next; yields events."""
 
 
+def merged(labels: Labels, values: NDArray[np.uint8]) -> Labels:
+    """A label map in which classes are one where a table of values says so.
+
+    Parameters
+    ----------
+    labels : Labels
+        As it is now, whatever is painted later.
+    values : (256,) array of uint8
+        What is read instead of each value, for instance `Document.merged_values`.
+    """
+    if np.array_equal(values, np.arange(256)):
+        return labels
+    if isinstance(labels, GrowingLabels):
+        return _GrowingMerged(labels, values)
+    return _Merged(labels.snapshot() if isinstance(labels, ChangingLabels) else labels, values)
+
+
+class _Merged:
+    """Labels read through a table of values."""
+
+    def __init__(self, labels: Labels, values: NDArray[np.uint8]) -> None:
+        self._labels, self._values = labels, values
+        self.shape = labels.shape
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """See `Labels`."""
+        return self._values[self._labels.read(window)]
+
+
+class _GrowingMerged(_Merged):
+    """The same, of labels that are made while they are read."""
+
+    def __init__(self, labels: GrowingLabels, values: NDArray[np.uint8]) -> None:
+        super().__init__(labels, values)
+        self._growing = labels
+
+    def grow(self, bottom: int) -> Iterator[Any]:
+        """See `GrowingLabels`."""
+        return self._growing.grow(bottom)
+
+
 def in_memory(labels: Labels) -> Job[NDArray[np.uint8]]:
     """Job that reads a whole map, for a format that cannot be written piece by piece.
 

@@ -22,9 +22,11 @@ from napari_disca.raster import Raster
 if TYPE_CHECKING:
     # `networks` costs torch, which the table should not pay for.
     from napari_disca.networks.card import LandClass
+    from napari_disca.session.class_table import ClassTable
 
-#: What a format holds: a label map, the clicks that made it, or the areas that were checked.
-Content: TypeAlias = Literal["labels", "clicks", "areas"]
+#: What a format holds: a label map, the clicks that made it, the areas that were checked, or how
+#: the classes are named, coloured and merged.
+Content: TypeAlias = Literal["labels", "clicks", "areas", "classes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Export:
     ----------
     title : str
         What a file dialog calls it.
-    content : {"labels", "clicks", "areas"}
+    content : {"labels", "clicks", "areas", "classes"}
         What it holds.
     suffixes : tuple of str
         Endings of its file names, lower case, the usual one first.
@@ -65,6 +67,13 @@ def _at_once(write: Callable[..., Path]) -> Callable[..., Job[Path]]:
     return job
 
 
+@_at_once
+def _classes(table: ClassTable, path: Path, **_: Any) -> Path:
+    from napari_disca.exports.class_files import write_classes
+
+    return write_classes(table, path)
+
+
 #: Name -> format.
 EXPORTS: dict[str, Export] = {
     "geotiff": Export(
@@ -74,6 +83,10 @@ EXPORTS: dict[str, Export] = {
     "geojson areas": Export(
         "GeoJSON checked areas", "areas", (".geojson", ".json"), _at_once(write_locks)
     ),
+    "csv classes": Export("CSV table of classes", "classes", (".csv",), _classes),
+    "qgis classes": Export("QGIS style of the map", "classes", (".qml",), _classes),
+    "clr classes": Export("Colour map, without names", "classes", (".clr",), _classes),
+    "json classes": Export("JSON, as in a network's card", "classes", (".json",), _classes),
 }
 
 

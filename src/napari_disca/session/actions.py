@@ -10,6 +10,7 @@ from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import AreaError, JournalError
 from napari_disca.recipes import AdaptationResult, recipe_of_fields
+from napari_disca.session.class_table import SetClasses
 from napari_disca.session.history import (
     AdaptationRun,
     Edit,
@@ -245,5 +246,6 @@ ACTIONS: dict[str, type[Action]] = {
         Judge,
         KeepNear,
         SetStrength,
+        SetClasses,
     )
 }

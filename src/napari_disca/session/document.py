@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import ClickError
 from napari_disca.core.tiling import Window
 from napari_disca.networks import LandClass
 from napari_disca.session.actions import ChangeClicks, LockAreas, ResetNetwork, Unlock
+from napari_disca.session.class_table import ClassTable, SetClasses
 from napari_disca.session.history import AdaptationRun, Guided, Lock
 from napari_disca.session.step_history import StepHistory
 from napari_disca.session.steps import ImageFacts
@@ -47,8 +51,24 @@ class Document(StepHistory):
 
     @property
     def classes(self) -> tuple[LandClass, ...]:
-        """Classes of the map; class ``i`` is the value ``i``."""
-        return self._classes
+        """Classes of the map as they are shown; class ``i`` is the value ``i``."""
+        return self.step.value(ClassTable).classes or self._classes
+
+    @property
+    def legend(self) -> tuple[LandClass, ...]:
+        """Classes as they are saved: those that are merged are the same; see `merged_values`."""
+        return self.step.value(ClassTable).legend or self._classes
+
+    @property
+    def merged_values(self) -> NDArray[np.uint8]:
+        """What is saved for each value of a map, as ``(256,)``."""
+        return self.step.value(ClassTable).values
+
+    @property
+    def class_table(self) -> ClassTable:
+        """How the classes are named, coloured, ordered, hidden and merged."""
+        table = self.step.value(ClassTable)
+        return table if table.entries else ClassTable.of(self._classes)
 
     @property
     def clicks(self) -> Clicks:
@@ -192,6 +212,24 @@ class Document(StepHistory):
     def _name(self, click: Click) -> str:
         known = 0 <= click.label < len(self.classes)
         return self.classes[click.label].name if known else f"class {click.label}"
+
+    # ---------------------------------------------------------------- classes
+
+    def set_classes(self, table: ClassTable, title: str = "change classes") -> None:
+        """Name, colour, order, hide and merge the classes otherwise, in one step of the history.
+
+        Parameters
+        ----------
+        table : ClassTable
+            Of all classes; one without entries goes back to what the network says.
+        title : str
+
+        Raises
+        ------
+        ClassTableError
+            If it is not about this network's classes, or names two things alike.
+        """
+        self.do(SetClasses(table, title))
 
     # ---------------------------------------------------------------- locks, weights
 
