@@ -98,8 +98,6 @@ LARGER: dict[str, tuple[int, str]] = {
     # Modules.
     "batch/cluster.py": (600, "tasks, retries and the state on disk of one Dask run"),
     "batch/streaming.py": (430, "one stream: reading ahead, full batches, rows in order"),
-    "gui/panels/widget.py": (620, "layout and opening; is to be divided"),
-    "gui/tasks/control.py": (560, "queue and controller; is to be divided"),
     "cli/options.py": (420, "the options of every command, side by side"),
     "raster/files.py": (520, "one raster: opening, masks, reading; is to be divided"),
     "session/journal.py": (680, "writing, reading and locking of one format; is to be divided"),
@@ -110,8 +108,7 @@ LARGER: dict[str, tuple[int, str]] = {
     "session/renderer.py": (450, "the one way from pixels to labels"),
     "session/ripple.py": (460, "regions of a change, and the verdicts on them"),
     # Classes.
-    "gui/panels/widget.py:DiscaWidget": (570, "is to be divided into layout and opening"),
-    "gui/tasks/control.py:Control": (510, "is to be divided into a queue and a controller"),
+    "gui/tasks/control.py:Control": (340, "what the buttons ask of a session, verb after verb"),
     "gui/viewer/layers.py:SessionLayers": (330, "all layers of a session"),
     "raster/files.py:GeoRaster": (360, "is to be divided: reading from masks"),
     "session/renderer.py:Renderer": (400, "the one way from pixels to labels"),
@@ -119,7 +116,6 @@ LARGER: dict[str, tuple[int, str]] = {
     # Functions.
     "evaluation/protocol.py:evaluate_image": (75, "the protocol, click after click"),
     "gui/panels/refine_panel.py:RefinePanel.__init__": (85, "a list of widgets"),
-    "gui/panels/widget.py:DiscaWidget.__init__": (90, "a list of connections"),
     "inference/crops.py:cut": (65, "its docstring is half of it"),
     "recipes/automatic.py:Automatic.adapt": (70, "the halves of the clicks, one after the other"),
     "recipes/disca.py:Disca.adapt": (110, "the paper's loop, to be read from top to bottom"),

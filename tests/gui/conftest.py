@@ -15,6 +15,16 @@ from napari_disca.core.events import finish
 from napari_disca.networks import LandClass, save_network
 from napari_disca.scenes import Scene, write_scene
 
+#: Modules of `gui.tasks` that notify the user.
+_TELLING = (
+    "control",
+    "image_opening",
+    "session_files",
+    "task_queue",
+    "telling",
+    "unreadable",
+)
+
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path, monkeypatch):
@@ -70,9 +80,10 @@ def opened(panel, scene, qtbot, monkeypatch):
     from napari_disca.gui.plugin.reader import get_reader
 
     said: list[str] = []
-    for name in ("show_error", "show_warning", "show_info"):
-        monkeypatch.setattr(f"napari_disca.gui.tasks.control.{name}", said.append)
-    monkeypatch.setattr("napari_disca.gui.panels.widget.show_error", said.append)
+    for module in _TELLING:
+        for name in ("show_error", "show_warning", "show_info"):
+            with suppress(AttributeError):  # not each of them says everything
+                monkeypatch.setattr(f"napari_disca.gui.tasks.{module}.{name}", said.append)
     ((data, keywords, _),) = get_reader(str(scene))(str(scene))
     panel.viewer.add_image(data, **keywords)
     panel.refine_panel.buttons["segment"].click()

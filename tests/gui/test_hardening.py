@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from builders import make_card
 from napari_disca.core.errors import ExportError
 from napari_disca.core.events import Note
+from napari_disca.gui.tasks.task_queue import Task
 
 
 class Scripted(nn.Module):
@@ -131,7 +132,7 @@ def test_going_on_with_a_torchscript_network_asks_again(
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
     assert len(panel.control.session.clicks) == 1
     assert panel.control.session.network.card.name == "scripted"
-    assert panel._session() is panel.control.session
+    assert panel.opening.session() is panel.control.session
     panel.control.close()
 
 
@@ -187,8 +188,11 @@ def test_a_full_disk_while_painting_stops_the_run_with_one_line(opened, monkeypa
 
 
 def test_what_a_job_has_to_say_is_said(opened):
-    opened.control._working_for = opened.control.session
-    opened.control._on_event(Note("going on on the CPU"))
+    def job():
+        yield Note("going on on the CPU")
+
+    opened.control.ask(Task("map", opened.control.session, job))
+    opened.idle()
     assert opened.said == ["going on on the CPU"]
 
 

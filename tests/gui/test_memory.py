@@ -93,7 +93,7 @@ def test_a_session_is_kept_from_its_first_click(opened):
     assert [event["do"] for event in record.events] == ["clicks", "adapt"]
     assert record.header.network_name == "small"
     assert record.header.image_name == "scene.tif"
-    opened.control.save_labels("disca", path.with_name("out.tif"))
+    opened.control.files.save_labels("disca", path.with_name("out.tif"))
     opened.idle()
     assert read_journal(path).events[-1]["do"] == "export"
 
@@ -315,7 +315,7 @@ def test_a_journal_of_another_network_is_gone_on_with_that(opened, window, weigh
     later.panel.offer.go_on.click()
     later.idle()
     assert later.panel.image_panel.weights() == str(weights)
-    assert later.panel._session() is later.control.session
+    assert later.panel.opening.session() is later.control.session
     assert len(later.control.session.clicks) == 1
 
 
@@ -474,7 +474,7 @@ def test_areas_travel_as_geojson(opened, tmp_path, monkeypatch):
     press(opened, "load", "locks_panel")
     assert [lock.area.digest for lock in opened.control.session.locks] == [digest]
     file.write_text("nonsense")
-    opened.control.load_areas(file)
+    opened.control.files.load_areas(file)
     assert len(opened.control.session.locks) == 1
     assert "areas.geojson" in opened.said[-1]
 
@@ -517,15 +517,15 @@ def test_a_bad_tile_is_told_once_and_tried_again(opened, monkeypatch):
     assert session.unreadable
     assert 0 < session.up_to_date("disir") < 1
     assert [line for line in opened.said if "could not be drawn" in line] == opened.said
-    assert opened.control._retry.isActive()
-    opened.control._read_again()
+    assert opened.control.unreadable.timer.isActive()
+    opened.control.read_again()
     opened.idle()
     assert len(opened.said) == 1, "once is enough"
     broken[0] = False
-    opened.control._read_again()
+    opened.control.read_again()
     opened.idle()
     assert session.up_to_date("disir") == 1.0
-    assert not opened.control._retry.isActive()
+    assert not opened.control.unreadable.timer.isActive()
 
 
 def test_a_journal_that_cannot_be_written_is_told(opened, monkeypatch):

@@ -107,7 +107,7 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     assert not grid.enabled
 
     out = tmp_path / "saved map.tif"
-    opened.control.save_labels("disca", out)
+    opened.control.files.save_labels("disca", out)
     opened.idle()
     with rasterio.open(out) as saved, rasterio.open(opened.scene) as source:
         assert (saved.shape, saved.crs, saved.transform) == (shape, source.crs, source.transform)
@@ -263,23 +263,23 @@ def test_clicks_travel_as_geojson(opened, tmp_path):
     click(opened, 40, 50, 1)
     click(opened, 0, 259, 2)
     file = tmp_path / "clicks.geojson"
-    opened.control.save_clicks(file)
+    opened.control.files.save_clicks(file)
     kept = opened.control.session.clicks
     press(opened, "undo")
     press(opened, "undo")
     opened.idle()
-    opened.control.load_clicks(file)
+    opened.control.files.load_clicks(file)
     opened.idle()
     assert opened.control.session.clicks == kept
     file.write_text("nonsense")
-    opened.control.load_clicks(file)
+    opened.control.files.load_clicks(file)
     assert opened.control.session.clicks == kept
     assert "nonsense" not in opened.said[-1] or "\n" not in opened.said[-1]
 
 
 def test_saving_into_an_impossible_place_is_one_line_and_the_panel_lives(opened, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    opened.control.save_labels("disir", tmp_path / "file" / "map.tif")
+    opened.control.files.save_labels("disir", tmp_path / "file" / "map.tif")
     opened.idle()
     assert len(opened.said) == 1
     assert "\n" not in opened.said[0]
@@ -408,14 +408,13 @@ def test_a_bad_file_holds_up_no_window(panel, scene, qtbot, monkeypatch):
 def test_the_refresh_after_learning_is_a_task_of_its_own(opened, monkeypatch):
     click(opened, 40, 50, 1)
     control, kinds = opened.control, []
-    begin = control._start_next
+    ask = control.ask
 
-    def noted():
-        begin()
-        if control._task is not None:
-            kinds.append(control._task.kind)
+    def noted(task):
+        kinds.append(task.kind)
+        ask(task)
 
-    monkeypatch.setattr(control, "_start_next", noted)
+    monkeypatch.setattr(control, "ask", noted)
     press(opened, "adapt")
     opened.idle()
     assert kinds == ["learn", "map"]
@@ -472,17 +471,17 @@ def test_the_panel_is_measured_once_for_all_that_changes_in_it(panel, qtbot, mon
 @pytest.fixture
 def loading(panel, scene, monkeypatch):
     """An image that is being opened: where its network is loaded, and what lets that end."""
-    from napari_disca import networks
     from napari_disca.gui.plugin.reader import layer_data
+    from napari_disca.gui.tasks import image_opening
 
-    load, threads, go = networks.load_network, [], threading.Event()
+    load, threads, go = image_opening.load_network, [], threading.Event()
 
     def slow(*arguments, **options):
         threads.append(threading.current_thread())
         assert go.wait(60)
         return load(*arguments, **options)
 
-    monkeypatch.setattr(networks, "load_network", slow)
+    monkeypatch.setattr(image_opening, "load_network", slow)
     data, keywords, _ = layer_data(scene)
     panel.viewer.add_image(data, **keywords)
     panel.segment()

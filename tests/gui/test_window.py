@@ -198,7 +198,7 @@ def test_another_image_gets_none_of_the_events_of_the_first(opened, qtbot, tmp_p
 def test_renaming_the_image_is_seen_in_the_panel(opened):
     opened.viewer.layers["scene"].name = "my town"
     assert opened.panel.image_panel.images.currentText() == "my town"
-    assert opened.panel._session() is opened.control.session
+    assert opened.panel.opening.session() is opened.control.session
 
 
 def test_napari_hands_plugins_a_guarded_viewer(make_napari_viewer_proxy, scene, weights, qtbot):
@@ -248,7 +248,7 @@ def test_any_of_the_maps_can_be_saved(opened, monkeypatch, tmp_path):
 
 def test_a_map_that_is_not_finished_is_saved_with_a_warning(opened, tmp_path):
     opened.control.session._maps.versions.put("disir", 0, "")
-    opened.control.save_labels("disir", tmp_path / "part.tif")
+    opened.control.files.save_labels("disir", tmp_path / "part.tif")
     opened.idle()
     (line,) = opened.said
     assert "not up to date" in line

@@ -58,7 +58,7 @@ def test_without_an_image_there_are_three_ways_to_one(panel, scene, qtbot):
 
 def test_a_file_that_is_no_image_is_one_line(panel, tmp_path, monkeypatch):
     said: list[str] = []
-    monkeypatch.setattr("napari_disca.gui.tasks.control.show_error", said.append)
+    monkeypatch.setattr("napari_disca.gui.tasks.telling.show_error", said.append)
     (tmp_path / "no.tif").write_text("no image")
     panel.start_panel.open_files([str(tmp_path / "no.tif")])
     assert len(said) == 1

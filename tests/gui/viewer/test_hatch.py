@@ -94,11 +94,11 @@ def test_shows_up_while_the_map_is_being_redone_and_goes(opened, qtbot):
     names = [layer.name for layer in opened.viewer.layers]
     assert names.index(TITLES["disca"]) < names.index(TITLE) < names.index("Clicks")
     assert opened.viewer.layers.selection.active is not opened.viewer.layers[TITLE]
-    assert "whole image 0 %" in opened.panel._status()
+    assert "whole image 0 %" in opened.panel.presenter.status()
     control.segment()
     opened.idle()
     qtbot.waitUntil(lambda: not opened.viewer.layers[TITLE].data.any(), timeout=5000)
-    assert "whole image 100 %" in opened.panel._status()
+    assert "whole image 100 %" in opened.panel.presenter.status()
 
 
 def test_shows_at_once_what_an_undo_cannot_bring_back_at_once(opened, monkeypatch):
@@ -137,7 +137,7 @@ def test_precision_can_be_chosen_and_clicks_come_along(opened):
     panel.control.session.click(40, 50, 1)
     opened.idle()
     panel.refine_panel.precision.setCurrentText("float32")
-    assert panel._session() is None, "its map is to be drawn anew"
+    assert panel.opening.session() is None, "its map is to be drawn anew"
     panel.segment()
     opened.idle()
     session = panel.control.session
@@ -149,6 +149,6 @@ def test_precision_can_be_chosen_and_clicks_come_along(opened):
 
 
 def test_percentages_are_rounded_down():
-    from napari_disca.gui.panels.widget import _percent
+    from napari_disca.gui.panels.presenter import percent
 
-    assert [_percent(x) for x in (0.0, 0.784, 0.9999, 1.0)] == ["0 %", "78 %", "99 %", "100 %"]
+    assert [percent(x) for x in (0.0, 0.784, 0.9999, 1.0)] == ["0 %", "78 %", "99 %", "100 %"]

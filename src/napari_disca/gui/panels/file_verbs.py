@@ -42,28 +42,28 @@ class FileVerbs:
         if session is not None and (
             file := dialogs.labels_file(self._parent, session.raster, title)
         ):
-            self._control.save_labels(name, file)
+            self._control.files.save_labels(name, file)
 
     def save_clicks(self) -> None:
         """Write the clicks."""
         session = self._session()
         if session is not None and (file := dialogs.clicks_file(self._parent, session.raster)):
-            self._control.save_clicks(file)
+            self._control.files.save_clicks(file)
 
     def load_clicks(self) -> None:
         """Add the clicks of a file."""
         file = dialogs.clicks_to_load(self._parent, self._control.chosen)
         if file is not None:
-            self._with_session(lambda: self._control.load_clicks(file))
+            self._with_session(lambda: self._control.files.load_clicks(file))
 
     def save_areas(self) -> None:
         """Write the locked areas."""
         session = self._session()
         if session is not None and (file := dialogs.areas_file(self._parent, session.raster)):
-            self._control.save_areas(file)
+            self._control.files.save_areas(file)
 
     def load_areas(self) -> None:
         """Lock the areas of a file."""
         file = dialogs.areas_to_load(self._parent, self._control.chosen)
         if file is not None:
-            self._with_session(lambda: self._control.load_areas(file))
+            self._with_session(lambda: self._control.files.load_areas(file))

@@ -1,26 +1,26 @@
-"""What the panels drive: one session, one worker, and where errors go."""
+"""What the panels drive: one session, its layers, and the tasks that it runs."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 from napari.layers import Image
-from napari.utils.notifications import show_error, show_info, show_warning
+from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Clicks
-from napari_disca.core.errors import DiscaError, explained
-from napari_disca.core.events import Job, Note, Progress, finish
-from napari_disca.exports import Content, export_for, write_map
+from napari_disca.core.errors import explained
+from napari_disca.core.events import Job, Note, Progress
 from napari_disca.gui.tasks.opening import Opening, Resumed
-from napari_disca.gui.tasks.waiting import off_the_window
-from napari_disca.gui.tasks.worker import JobWorker, job_threads
+from napari_disca.gui.tasks.session_files import SessionFiles
+from napari_disca.gui.tasks.task_queue import Task, TaskQueue
+from napari_disca.gui.tasks.telling import guarded, tell_error
+from napari_disca.gui.tasks.unreadable import UnreadableTiles
+from napari_disca.gui.tasks.worker import job_threads
 from napari_disca.gui.viewer.layers import SessionLayers
 from napari_disca.gui.viewer.locked import AREAS, LockedAreas
 from napari_disca.gui.viewer.review import ReviewCamera
@@ -28,20 +28,6 @@ from napari_disca.raster import end_probe
 from napari_disca.session.history import Lock
 from napari_disca.session.session import AdaptationRun, Session
 from napari_disca.session.weights import RunRelearned
-
-_log = logging.getLogger(__name__)
-
-#: Milliseconds until a tile that could not be read is tried again; twice as long each time.
-_FIRST_RETRY, _LAST_RETRY = 15_000, 300_000
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A job to come: asked of the session when its turn comes, so that it knows the latest."""
-
-    kind: Literal["map", "learn", "file"]
-    job: Callable[[], Job[Any]]
-    done: Callable[[Any], None] | None = None
 
 
 class Control(QObject):
@@ -67,36 +53,33 @@ class Control(QObject):
         self.status = ""
         #: A session that is being made.
         self.opening: Opening | None = None
-        self._task: Task | None = None
-        self._worker: JobWorker | None = None
         self._threads = job_threads()
-        #: Whose job runs: events of a job that outlives its session are dropped.
-        self._working_for: Session | None = None
-        self._waiting: list[Task] = []
-        self._cancelled = False
+        self._tasks = TaskQueue(self._threads, self)
+        self._tasks.changed.connect(self.changed)
+        self._tasks.progressed.connect(self._on_event)
+        self._tasks.failed.connect(tell_error)
+        self._tasks.ended.connect(self._on_ended)
+        self._tasks.emptied.connect(self._on_emptied)
+        self.files = SessionFiles(self)
         self._journal_failed.connect(self._check_journal)
         viewer.layers.events.removed.connect(self._on_layer_removed)
         self._view_timer = QTimer(self)
         self._view_timer.setInterval(150)
         self._view_timer.timeout.connect(self._follow_view)
-        #: Tiles that could not be read, as far as the user was told.
-        self._told_unreadable: frozenset[int] = frozenset()
-        self._wait = _FIRST_RETRY
-        self._retry = QTimer(self)
-        self._retry.setSingleShot(True)
-        self._retry.timeout.connect(self._read_again)
+        self.unreadable = UnreadableTiles(self.read_again, self)
 
     # ------------------------------------------------------------------ state
 
     @property
     def busy(self) -> bool:
         """Whether something runs or waits."""
-        return self._worker is not None or bool(self._waiting) or self.opening is not None
+        return self._tasks.busy or self.opening is not None
 
     @property
     def learning(self) -> bool:
         """Whether an adaptation has not learned yet."""
-        return self._task is not None and self._task.kind == "learn"
+        running = self._tasks.running
+        return running is not None and running.kind == "learn"
 
     def begin(self, what: object, job: Job[Session | Resumed]) -> Opening:
         """Let a job make a session; one that is being made is dropped."""
@@ -144,7 +127,7 @@ class Control(QObject):
         rasters = {self.chosen, self.session.raster if self.session is not None else None}
         layers = self._let_go()
         # Nobody will hear that the work has ended, and the session's files go with the session.
-        self._worker = self._task = self._working_for = None
+        self._tasks.end()
         self._threads.shutdown(wait=False)
         end_probe()
         if layers is not None:
@@ -157,12 +140,10 @@ class Control(QObject):
 
     def _let_go(self) -> SessionLayers | None:
         self.drop_opening()
-        self.cancel()
-        self._cancelled = False
-        for timer in (self._view_timer, self._retry):
-            with suppress(RuntimeError):  # Qt has deleted it already where the window goes
-                timer.stop()
-        self._told_unreadable = frozenset()
+        self._tasks.drop()
+        with suppress(RuntimeError):  # Qt has deleted it already where the window goes
+            self._view_timer.stop()
+        self.unreadable.forget()
         layers, self.layers, self.review = self.layers, None, None
         session, self.session = self.session, None
         if session is not None:
@@ -188,17 +169,15 @@ class Control(QObject):
         session = self.session
         if session is not None:
             # The refresh that follows is a task of its own, which a click may overtake.
-            self._ask(Task("learn", lambda: session.adapt(recipe, maps=()), self._on_learned))
+            job = partial(session.adapt, recipe, maps=())
+            self.ask(Task("learn", session, job, lambda _: self._on_learned(session)))
 
     def cancel(self) -> None:
         """Stop what runs, at once."""
-        self._waiting.clear()
+        self._tasks.cancel()
         if self.opening is not None:
             self.drop_opening()
             self._say("Cancelled")
-        if self._worker is not None:
-            self._cancelled = True
-            self._worker.abandon()
 
     def undo(self) -> None:
         """Take back the last step."""
@@ -230,7 +209,7 @@ class Control(QObject):
         if any(session.stale(session.corrected, area.window) for area in areas):
             show_warning("The map is not finished there; lock it when it is")
             return
-        if self.guarded(lambda: session.lock(*areas)):
+        if guarded(lambda: session.lock(*areas)):
             self._say("Locked; it stays as it is, and the next Adapt learns from it")
 
     def lock_view(self) -> None:
@@ -243,7 +222,7 @@ class Control(QObject):
         """Let areas change again."""
         session = self.session
         if session is not None and locks:
-            self.guarded(lambda: session.unlock(*locks))
+            guarded(lambda: session.unlock(*locks))
 
     def unlock_selected(self) -> None:
         """Let the areas that are selected change again."""
@@ -253,23 +232,6 @@ class Control(QObject):
             self.unlock(*locks)
         else:
             show_warning(f"Select areas in the layer '{AREAS}' first (its tool with the arrow)")
-
-    def save_areas(self, path: Path) -> None:
-        """Write the locked areas in the format that the file's name asks for."""
-        if self.session is not None:
-            self._save_small("areas", [lock.area for lock in self.session.locks], path)
-
-    def load_areas(self, path: Path) -> None:
-        """Lock the areas of a GeoJSON file as the map shows them now."""
-        from napari_disca.exports import read_locks
-
-        session = self.session
-        if session is not None:
-            found: list[Area] = []
-            if self.guarded(
-                lambda: found.extend(read_locks(path, raster=session.raster)), file=True
-            ):
-                self.lock(*found)
 
     def reset_network(self) -> None:
         """Forget what was adapted."""
@@ -291,132 +253,22 @@ class Control(QObject):
             self.layers.hatch_view()
         self._say(said)
 
-    def save_labels(self, name: str, path: Path) -> None:
-        """Write a map in the format that its name asks for."""
-        session = self.session
-        if session is not None and self.guarded(lambda: export_for(path, "labels")):
-            missing = 0.0
-
-            def write() -> Job[Path]:
-                nonlocal missing
-                missing = 1 - session.up_to_date(name)
-                canvas, raster, classes = session.maps[name], session.raster, session.classes
-                return write_map(canvas, path, raster=raster, classes=classes)
-
-            # A map that is finished is saved as it is now, whatever is done before its turn comes;
-            # one that is being drawn, when it is finished.
-            now = write() if session.up_to_date(name) == 1.0 else None
-
-            def say(written: Path) -> None:
-                session.exported(name, str(written))
-                if missing:
-                    show_warning(
-                        f"Saved {written}, but {missing:.0%} of the map was not up to date; "
-                        "press Segment to finish it and save again"
-                    )
-                else:
-                    show_info(f"Saved {written}")
-
-            self._ask(Task("file", write if now is None else lambda: now, say))
-
-    def save_clicks(self, path: Path) -> None:
-        """Write the clicks in the format that the file's name asks for."""
-        if self.session is not None:
-            self._save_small("clicks", self.session.clicks, path)
-
-    def _save_small(self, content: Content, what: object, path: Path) -> None:
-        """Write what takes no time to write."""
-        session = self.session
-        if session is not None and self.guarded(
-            lambda: finish(
-                export_for(path, content).write(
-                    what, path, raster=session.raster, classes=session.classes
-                )
-            ),
-            file=True,
-        ):
-            session.exported(content, str(path))
-            show_info(f"Saved {path}")
-
-    def load_clicks(self, path: Path) -> None:
-        """Add the clicks of a file: GeoJSON, a vector file of a GIS, or CSV."""
-        from napari_disca.exports import load_clicks
-
-        session = self.session
-        if session is not None:
-
-            def load() -> None:
-                found = off_the_window(
-                    lambda: load_clicks(path, raster=session.raster, classes=session.classes)
-                )
-                clicks = found.clicks
-                session.set_clicks(session.clicks.added(*clicks), f"load {len(clicks)} clicks")
-                if found.left_out or found.understood:
-                    show_warning(found.describe(path.name))
-
-            self.guarded(load)
-
-    def guarded(self, action: Callable[[], object], *, file: bool = False) -> bool:
-        """Run something short, off the window if it is about a file; tell a user's error."""
-        try:
-            off_the_window(action) if file else action()
-        except Exception as error:
-            told = explained(error)
-            if told is None:
-                raise  # a bug, which napari shows
-            show_error(told)
-            return False
-        return True
-
     # ------------------------------------------------------------------ work
 
-    def _ask(self, task: Task) -> None:
-        """Run a task, after what must not be interrupted.
-
-        Latest wins: a refresh that runs is stopped, since the next one knows more. Learning and
-        saving are not interrupted by clicks.
-        """
-        if task.kind == "map":
-            self._waiting = [t for t in self._waiting if t.kind != "map"]
-        self._waiting.append(task)
-        if self._worker is None:
-            self._start_next()
-        elif task.kind != "file" and self._task is not None and self._task.kind == "map":
-            self._worker.quit()
-        self.changed.emit()
-
-    def _start_next(self) -> None:
-        if not self._waiting:
-            return
-        self._task = self._waiting.pop(0)
-        self._cancelled = False
-        try:
-            job = self._task.job()
-        except DiscaError as error:
-            self._task = None
-            show_error(str(error))
-            self._start_next()
-            return
-        self._working_for = self.session
-        worker = JobWorker(job, self._threads)
-        worker.progressed.connect(self._on_event)
-        worker.returned.connect(self._on_returned)
-        worker.errored.connect(self.tell_error)
-        worker.finished.connect(self._on_finished)
-        self._worker = worker
-        worker.start()
-        self.changed.emit()
+    def ask(self, task: Task) -> None:
+        """Run a task, after what must not be interrupted."""
+        self._tasks.ask(task)
 
     def _refine(self) -> None:
         if self.session is not None:
             self.session.recall()
             if self.layers is not None:
                 self.layers.redraw()
-            self._ask(Task("map", self.session.refine))
+            self.ask(Task("map", self.session, self.session.refine))
 
-    def _on_event(self, event: Any) -> None:
-        if self.session is None or self._working_for is not self.session:
-            return
+    def _on_event(self, task: Task, event: Any) -> None:
+        if task.session is not self.session:
+            return  # its job outlives a session that was left
         if isinstance(event, Progress):
             self.progressed.emit(event)
         elif isinstance(event, Note):
@@ -428,7 +280,7 @@ class Control(QObject):
                 told = explained(error)
                 if told is None:
                     raise  # a bug, which napari shows
-                if not self._cancelled:
+                if not self._tasks.is_cancelled():
                     # What is on its way already would fail likewise.
                     self.cancel()
                     show_error(told)
@@ -438,39 +290,19 @@ class Control(QObject):
             if isinstance(event, AdaptationRun):
                 self.status = event.adaptation.note
 
-    def _on_learned(self, _result: Any) -> None:
-        if self.session is not None and self._working_for is self.session:
+    def _on_learned(self, session: Session) -> None:
+        if session is self.session:
             self._refine()
 
-    def _on_returned(self, result: Any) -> None:
-        if self._task is not None and self._task.done is not None:
-            self._task.done(result)
-
-    def tell_error(self, error: Exception) -> None:
-        """Tell why a job has failed."""
-        told = explained(error)
-        if told is not None:
-            show_error(told)
-        else:
-            _log.error("a job failed", exc_info=error)
-            line = (str(error).splitlines() or [""])[0]
-            show_error(
-                f"Something went wrong ({type(error).__name__}: {line}); the clicks are kept. "
-                "The log tells more"
-            )
-
-    def _on_finished(self) -> None:
-        cancelled, self._cancelled = self._cancelled, False
-        self._worker = self._task = self._working_for = None
-        if cancelled and not self._waiting:
+    def _on_ended(self, cancelled: bool) -> None:
+        if cancelled:
             self._say("Cancelled; what is finished stays")
-        self._start_next()
-        if self._worker is None:
-            self._look_at_unreadable()
-            self.progressed.emit(Progress("", 0, 0))
-            if self.layers is not None:
-                self.layers.settle()
-        self.changed.emit()
+
+    def _on_emptied(self) -> None:
+        self.unreadable.look(self.session)
+        self.progressed.emit(Progress("", 0, 0))
+        if self.layers is not None:
+            self.layers.settle()
 
     # ------------------------------------------------------------------ reactions
 
@@ -498,26 +330,8 @@ class Control(QObject):
     def _on_trouble(self, line: str) -> None:
         show_warning(line[:1].upper() + line[1:])
 
-    def _look_at_unreadable(self) -> None:
-        """Tell which tiles could not be read, once, and try again in a while."""
-        bad = self.session.unreadable if self.session is not None else {}
-        now = frozenset(bad)
-        if now - self._told_unreadable:
-            count = len(bad)
-            parts = "A part" if count == 1 else f"{count} parts"
-            show_warning(
-                f"{parts} of the map could not be drawn, the rest is finished: "
-                f"{next(iter(bad.values()))}. It is tried again from time to time"
-            )
-            self._wait = _FIRST_RETRY
-        if bad:
-            self._retry.start(self._wait)
-            self._wait = min(2 * self._wait, _LAST_RETRY)
-        else:
-            self._retry.stop()
-        self._told_unreadable = now
-
-    def _read_again(self) -> None:
+    def read_again(self) -> None:
+        """Draw tiles that could not be read, unless something runs."""
         if self.session is not None and self.session.unreadable and not self.busy:
             self._refine()
 

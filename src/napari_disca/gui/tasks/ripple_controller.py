@@ -9,6 +9,7 @@ from typing import Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_disca.gui.panels.ripple_panel import RipplePanel, area_text
+from napari_disca.gui.tasks.telling import guarded, tell_error
 from napari_disca.gui.tasks.worker import JobWorker, job_threads
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.session.ripple import Region, Ripple, RippleSoFar
@@ -131,7 +132,7 @@ class RippleController(QObject):
         worker = JobWorker(session.ripple(_LEAST, session.viewport.window), self._threads)
         worker.progressed.connect(self._on_progress)
         worker.returned.connect(self._on_ripple)
-        worker.errored.connect(self._control.tell_error)
+        worker.errored.connect(tell_error)
         worker.finished.connect(self._on_finished)
         self._worker = worker
         worker.start()
@@ -228,7 +229,7 @@ class RippleController(QObject):
     def _do(self, action: Callable[[], object], said: str) -> None:
         control = self._control
         if self._session is not None:
-            control.guarded(lambda: control.travel(action, said))
+            guarded(lambda: control.travel(action, said))
 
     # ------------------------------------------------------------------ seeing
 

@@ -1,0 +1,94 @@
+"""The panels of a session, and where they stand: under the headings of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from qtpy.QtWidgets import QAbstractButton, QPushButton, QVBoxLayout, QWidget
+
+from napari_disca.gui.panels.classes_panel import ClassesPanel
+from napari_disca.gui.panels.compare_panel import ComparePanel
+from napari_disca.gui.panels.history_panel import HistoryPanel
+from napari_disca.gui.panels.locks_panel import LocksPanel
+from napari_disca.gui.panels.refine_panel import RefinePanel
+from napari_disca.gui.panels.ripple_panel import RipplePanel
+from napari_disca.gui.panels.sections import Section
+from napari_disca.gui.viewer.verbs import GROUPS
+
+
+class Panels:
+    """The panels of a session, and the sections in which they stand.
+
+    Parameters
+    ----------
+    image_panel : QWidget
+        What is chosen: an image and a network.
+    view_buttons : mapping of str to QPushButton
+        Buttons of verbs about the view.
+
+    Attributes
+    ----------
+    sections : dict of str to Section
+    """
+
+    def __init__(self, image_panel: QWidget, view_buttons: Mapping[str, QPushButton]) -> None:
+        self.classes = ClassesPanel()
+        self.refine = RefinePanel()
+        self.compare = ComparePanel()
+        self.ripple = RipplePanel()
+        self.history = HistoryPanel()
+        self.locks = LocksPanel()
+        self.sections = {name: Section(name) for name in GROUPS if name != "Help"}
+        parts, refine, locks = self.sections, self.refine, self.locks
+        parts["Image"].add(image_panel)
+        parts["Map"].add_buttons(
+            [refine.buttons["segment"], refine.buttons["cancel"], *view_buttons.values()]
+        )
+        parts["Map"].add(self.compare)
+        parts["Correct"].add(self.classes)
+        parts["Correct"].add_buttons([refine.buttons[n] for n in ("adapt", "undo", "redo")])
+        parts["Correct"].add(self.ripple, refine, self.history)
+        parts["Review"].add_buttons(
+            [refine.buttons["doubtful"], *(locks.buttons[n] for n in ("draw", "view", "unlock"))]
+        )
+        parts["Review"].add(locks)
+        parts["Deliver"].add_buttons(
+            [
+                *(refine.buttons[n] for n in ("save_labels", "save_clicks", "load_clicks")),
+                *(locks.buttons[n] for n in ("save", "load")),
+                refine.buttons["reset"],
+            ]
+        )
+
+    def buttons(self) -> dict[str, QAbstractButton]:
+        """Buttons of verbs, by the names of the verbs."""
+        return {**self.refine.buttons, **self.locks.verb_buttons(), **self.ripple.buttons}
+
+    def body(self, start: QWidget, offer: QWidget) -> QWidget:
+        """Put all below each other: image, map, correct, review, deliver.
+
+        Parameters
+        ----------
+        start : QWidget
+            What is seen while there is no image.
+        offer : QWidget
+            Offers to go on with an earlier session.
+        """
+        # Whatever is folded away, how far the work is can be seen.
+        progress = (self.refine.bar, self.refine.stage, self.refine.status)
+        parts = self.sections
+        return _column(
+            [start, parts["Image"], offer, parts["Map"], *progress]
+            + [parts[name] for name in ("Correct", "Review", "Deliver")]
+        )
+
+
+def _column(widgets: Sequence[QWidget]) -> QWidget:
+    body = QWidget()
+    layout = QVBoxLayout(body)
+    layout.setContentsMargins(6, 4, 6, 4)
+    layout.setSpacing(4)
+    for widget in widgets:
+        layout.addWidget(widget)
+    layout.addStretch(1)
+    return body

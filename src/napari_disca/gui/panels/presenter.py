@@ -1,0 +1,157 @@
+"""What the panels show of a session, and why a button cannot be pressed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+from superqt.utils import qthrottled
+
+from napari_disca.annotations.clicks import Clicks
+from napari_disca.gui.panels.compare_panel import difference
+from napari_disca.gui.viewer.titles import TITLES
+
+if TYPE_CHECKING:
+    from napari_disca.core.events import Progress
+    from napari_disca.gui.panels.layout import Panels
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.gui.tasks.image_opening import ImageOpening
+    from napari_disca.gui.viewer.class_colours import ClassColours
+    from napari_disca.session.session import Session
+
+_WORKING = "wait until it is done, or cancel"
+_MAPLESS = "there is no map yet: press Segment"
+#: Milliseconds between two figures of progress. With each, the panel is laid out and the window
+#: painted anew, canvas and all.
+_TELL = 200
+
+
+class Presenter(QObject):
+    """Makes the panels show the state of a control.
+
+    Parameters
+    ----------
+    panels : Panels
+    control : Control
+    opening : ImageOpening
+    colours : ClassColours
+    parent : QObject
+    """
+
+    def __init__(
+        self,
+        panels: Panels,
+        control: Control,
+        opening: ImageOpening,
+        colours: ClassColours,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._panels, self._control, self._opening = panels, control, opening
+        self._colours = colours
+        self._tell_progress = qthrottled(self._show_progress, timeout=_TELL, parent=self)
+        control.progressed.connect(self._on_progress)
+
+    def show(self) -> None:
+        """Make the panels show the state."""
+        session = self._opening.session()
+        clicks = session.clicks if session is not None else Clicks()
+        maps = session.maps if session is not None else {}
+        drawn = {name: name in maps and bool(maps[name].levels[-1].any()) for name in TITLES}
+        self._enable(session, clicks, drawn)
+        self._show_session(session)
+        adapted = session is not None and session.adapted is not None
+        for name, action in self._panels.refine.saves.items():
+            action.setEnabled(drawn[name] and (adapted or name != "disca"))
+        self.show_status()
+        self._show_classes(clicks)
+        layers = self._control.layers
+        self._panels.compare.show_state(
+            bool(drawn["disir"]),
+            session is not None and layers is not None and layers.comparing,
+            difference(session) if drawn["disir"] else "",
+        )
+
+    def _enable(self, session: Session | None, clicks: Clicks, drawn: dict[str, bool]) -> None:
+        """Let those buttons be pressed that can do something; the others say why not."""
+        control = self._control
+        there = session is not None
+        nothing = "" if self._opening.is_chosen else "open an image and choose a network"
+        clickless = nothing or ("" if len(clicks) else "there are no clicks")
+        mapless = nothing or ("" if drawn["disir"] else _MAPLESS)
+        self._panels.refine.enable(
+            segment=nothing or ("the network is learning" if there and control.learning else ""),
+            adapt=clickless or (_WORKING if control.learning else ""),
+            cancel="" if control.busy else "nothing runs",
+            undo="" if there and session.can_undo else "nothing was done yet",
+            redo="" if there and session.can_redo else "nothing was taken back",
+            reset="" if there and session.adapted is not None else "it was not adapted",
+            save_labels=("" if any(drawn.values()) else _MAPLESS)
+            or (_WORKING if control.busy else ""),
+            save_clicks=clickless,
+            load_clicks=nothing,
+            doubtful=mapless,
+        )
+        locked = "" if there and session.locks else "nothing is locked"
+        self._panels.locks.enable(
+            draw=mapless, view=mapless, unlock=locked, save=locked, load=mapless
+        )
+
+    def _show_session(self, session: Session | None) -> None:
+        """Show history and locks."""
+        panels, there = self._panels, session is not None
+        panels.history.show_steps(
+            session.history if there else (), session.position if there else 0
+        )
+        panels.history.setVisible(there)
+        adapted = there and session.adapted is not None
+        panels.ripple.setVisible(adapted)
+        counts = session.lock_counts() if there else (0, 0)
+        panels.locks.show_counts(len(session.locks) if there else 0, *counts, adapted)
+
+    def _show_classes(self, clicks: Clicks) -> None:
+        card = self._opening.card
+        if card is None:
+            return
+        classes, colours = card.classes, self._colours
+        self._panels.classes.show_classes(colours.shown(classes), clicks)
+        verb = "Network's colours" if colours.safe(classes) else "Safer colours"
+        self._panels.classes.show_warning(colours.warning(classes), verb)
+
+    # ------------------------------------------------------------------ progress
+
+    def _on_progress(self, progress: Progress) -> None:
+        self._tell_progress(progress)
+        if progress.total <= 0:
+            self._tell_progress.flush()  # nothing runs any more
+
+    def _show_progress(self, progress: Progress) -> None:
+        self._panels.refine.show_progress(progress)
+        self.show_status()
+
+    def show_status(self) -> None:
+        """Say in a line how far the maps are."""
+        self._panels.refine.status.setText(self.status())
+
+    def status(self) -> str:
+        """How far the maps are, and what was done last."""
+        session, control = self._opening.session(), self._control
+        if control.opening is not None:
+            return "Making the network ready"
+        if session is None:
+            return "Press Segment to draw the first map" if self._opening.is_chosen else ""
+        if session.must_learn and not control.busy:
+            text = "What was adapted to has changed; press Segment to learn it again"
+            return f"{control.status}\n{text}" if control.status else text
+        fresh = f"Near clicks {percent(session.up_to_date('disir'))} up to date"
+        if session.adapted is not None:
+            fresh += f" · whole image {percent(session.up_to_date('disca'))}"
+        elif len(session.clicks):
+            fresh += " · not adapted yet"
+        return f"{control.status}\n{fresh}" if control.status else fresh
+
+
+def percent(share: float) -> str:
+    """Rounded down: 100 % means all."""
+    return f"{math.floor(100 * share)} %"

@@ -1,0 +1,116 @@
+"""Files of a session: maps, clicks and areas, written and read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_info, show_warning
+
+from napari_disca.core.events import Job, finish
+from napari_disca.exports import (
+    Content,
+    export_for,
+    load_clicks,
+    read_locks,
+    write_map,
+)
+from napari_disca.gui.tasks.task_queue import Task
+from napari_disca.gui.tasks.telling import guarded
+from napari_disca.gui.tasks.waiting import off_the_window
+
+if TYPE_CHECKING:
+    from napari_disca.annotations.areas import Area
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.session.session import Session
+
+
+class SessionFiles:
+    """Writes what the session of a control has, and reads what it takes.
+
+    Parameters
+    ----------
+    control : Control
+        It runs what takes long.
+    """
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def save_labels(self, name: str, path: Path) -> None:
+        """Write a map in the format that its name asks for."""
+        session = self._control.session
+        if session is None or not guarded(lambda: export_for(path, "labels")):
+            return
+        missing = 0.0
+
+        def write() -> Job[Path]:
+            nonlocal missing
+            missing = 1 - session.up_to_date(name)
+            canvas, raster, classes = session.maps[name], session.raster, session.classes
+            return write_map(canvas, path, raster=raster, classes=classes)
+
+        # A map that is finished is saved as it is now, whatever is done before its turn comes;
+        # one that is being drawn, when it is finished.
+        now = write() if session.up_to_date(name) == 1.0 else None
+
+        def say(written: Path) -> None:
+            session.exported(name, str(written))
+            if missing:
+                show_warning(
+                    f"Saved {written}, but {missing:.0%} of the map was not up to date; "
+                    "press Segment to finish it and save again"
+                )
+            else:
+                show_info(f"Saved {written}")
+
+        self._control.ask(Task("file", session, write if now is None else lambda: now, say))
+
+    def save_clicks(self, path: Path) -> None:
+        """Write the clicks in the format that the file's name asks for."""
+        if (session := self._control.session) is not None:
+            self._save_small(session, "clicks", session.clicks, path)
+
+    def save_areas(self, path: Path) -> None:
+        """Write the locked areas in the format that the file's name asks for."""
+        if (session := self._control.session) is not None:
+            self._save_small(session, "areas", [lock.area for lock in session.locks], path)
+
+    def _save_small(self, session: Session, content: Content, what: object, path: Path) -> None:
+        """Write what takes no time to write."""
+        if guarded(
+            lambda: finish(
+                export_for(path, content).write(
+                    what, path, raster=session.raster, classes=session.classes
+                )
+            ),
+            file=True,
+        ):
+            session.exported(content, str(path))
+            show_info(f"Saved {path}")
+
+    def load_clicks(self, path: Path) -> None:
+        """Add the clicks of a file: GeoJSON, a vector file of a GIS, or CSV."""
+        session = self._control.session
+        if session is None:
+            return
+
+        def load() -> None:
+            found = off_the_window(
+                lambda: load_clicks(path, raster=session.raster, classes=session.classes)
+            )
+            clicks = found.clicks
+            session.set_clicks(session.clicks.added(*clicks), f"load {len(clicks)} clicks")
+            if found.left_out or found.understood:
+                show_warning(found.describe(path.name))
+
+        guarded(load)
+
+    def load_areas(self, path: Path) -> None:
+        """Lock the areas of a GeoJSON file as the map shows them now."""
+        session = self._control.session
+        if session is None:
+            return
+        found: list[Area] = []
+        if guarded(lambda: found.extend(read_locks(path, raster=session.raster)), file=True):
+            self._control.lock(*found)

@@ -1,0 +1,58 @@
+"""Tiles that could not be read: told once, and tried again from time to time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QObject, QTimer
+
+from napari_disca.session.session import Session
+
+#: Milliseconds until a tile that could not be read is tried again; twice as long each time.
+_FIRST_RETRY, _LAST_RETRY = 15_000, 300_000
+
+
+class UnreadableTiles(QObject):
+    """Tells of a session's unreadable tiles and has them read again.
+
+    Parameters
+    ----------
+    again : callable
+        Draws what is missing, unless something runs.
+    parent : QObject
+    """
+
+    def __init__(self, again: Callable[[], object], parent: QObject) -> None:
+        super().__init__(parent)
+        #: As far as the user was told.
+        self._told: frozenset[int] = frozenset()
+        self._wait = _FIRST_RETRY
+        self.timer = QTimer(self)
+        self.timer.setSingleShot(True)
+        self.timer.timeout.connect(again)
+
+    def look(self, session: Session | None) -> None:
+        """Tell which tiles could not be read, once, and try again in a while."""
+        bad = session.unreadable if session is not None else {}
+        now = frozenset(bad)
+        if now - self._told:
+            parts = "A part" if len(bad) == 1 else f"{len(bad)} parts"
+            show_warning(
+                f"{parts} of the map could not be drawn, the rest is finished: "
+                f"{next(iter(bad.values()))}. It is tried again from time to time"
+            )
+            self._wait = _FIRST_RETRY
+        if bad:
+            self.timer.start(self._wait)
+            self._wait = min(2 * self._wait, _LAST_RETRY)
+        else:
+            self.timer.stop()
+        self._told = now
+
+    def forget(self) -> None:
+        """Try nothing again: the session is left."""
+        with suppress(RuntimeError):  # Qt has deleted it already where the window goes
+            self.timer.stop()
+        self._told = frozenset()
