@@ -17,12 +17,15 @@ import tifffile
 from rasterio import Affine
 
 from builders import make_card
+from napari_disca.cli.app import run
 from napari_disca.core.errors import DataError
 from napari_disca.core.events import Note, finish
+from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import LandClass
 from napari_disca.raster import open_raster
 from napari_disca.raster.files import quiet_opening
 from napari_disca.raster.orientation import orientation
+from napari_disca.raster.report import reading_lines
 from napari_disca.training.folders import training_set
 from napari_disca.training.mask_contents import coding_of
 from napari_disca.training.mask_files import Grid
@@ -362,12 +365,35 @@ def test_a_turned_mask_beside_an_upright_image_is_refused_by_name(tmp_path):
         finish(training_set(pairs, make_card(2)))
 
 
-def test_both_turned_alike_fit_each_other(tmp_path):
+def test_both_turned_alike_fit_each_other_and_it_is_said(tmp_path):
     pairs = square(tmp_path, ".png", 6)
     pairs[0].mask.unlink()
     turned_png(pairs[0].mask, truth(shape=(60, 60)), 6)
-    _, (item,) = finish(training_set(pairs, make_card(2)))
+    told: list[object] = []
+    _, (item,) = finish(training_set(pairs, make_card(2)), told.append)
     np.testing.assert_array_equal(item.labels, truth(shape=(60, 60)))
+    notes = [event.text for event in told if isinstance(event, Note)]
+    assert notes[0].startswith("images: 1 of 0.0036 megapixels, 60 x 60 pixels; in 1: viewers show")
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_how_a_turned_image_is_read_is_said_wherever_it_is_read(tmp_path, suffix, capsys):
+    """`predict` and the window tell what `NetworkView.describe` does; `info` has its own lines."""
+    pixels = np.random.default_rng(0).integers(1, 255, (*SHAPE, 3)).astype(np.uint8)
+    path = WRITERS[suffix](tmp_path / f"a{suffix}", pixels, 6)
+    line = (
+        "viewers show the file turned a quarter clockwise (EXIF orientation 6): read, and its map "
+        "written, as it is stored"
+    )
+    with open_raster(path) as raster:
+        assert line in NetworkView(raster, make_card(2)).describe()
+        assert any(f"odd: {line}" in told for told in reading_lines(raster))
+    assert run(["predict", str(path), "--output", str(tmp_path / "map.tif")]) == 0
+    assert line in " ".join(capsys.readouterr().err.split())
+    with quiet_opening(), rasterio.open(tmp_path / "map.tif") as written:
+        assert written.shape == SHAPE
+    upright = WRITERS[suffix](tmp_path / f"b{suffix}", pixels, 1)
+    assert not any("EXIF" in note for note in open_raster(upright).notes)
 
 
 def test_a_mask_of_the_stored_shape_fits_a_turned_image(tmp_path):

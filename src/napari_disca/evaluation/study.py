@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -20,7 +21,7 @@ from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, open_raster
 from napari_disca.recipes import Recipe
-from napari_disca.training.folders import shares, spanned
+from napari_disca.training.folders import noted, shares, spanned
 from napari_disca.training.mask_files import Grid
 from napari_disca.training.masks import MaskReader
 from napari_disca.training.pairing import Pair
@@ -119,8 +120,10 @@ def chosen_items(
         found = _chosen(found, settings)
     items: list[tuple[Pair, Window | None]] = []
     counts, shapes = np.zeros(256, dtype=np.int64), []
+    notes: Counter[str] = Counter()
     for pair, _ in found:
-        with opened(pair, None, masks) as (_, reference):
+        with opened(pair, None, masks) as (raster, reference):
+            notes.update(raster.notes)
             classes.checked(reference, pair.mask.name)
             counts += np.bincount(reference.ravel(), minlength=256)
             shapes.append(reference.shape)
@@ -142,7 +145,7 @@ def chosen_items(
         what = f"{_count(len(items), 'part')} of {settings.crop} x {settings.crop} pixels of {what}"
     names = [classes.name(i) or "no class" for i in range(classes.size)]
     return items, [
-        f"images: {what}",
+        f"images: {what}{noted(notes)}",
         f"masks: {masks.describe()}",
         f"classes: {shares(counts, names)}",
     ]

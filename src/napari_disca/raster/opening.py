@@ -13,6 +13,7 @@ from napari_disca.core.errors import RasterError, brief, is_unicode
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
 from napari_disca.raster.files import CACHE, GdalError, GeoRaster, refuse_remote
+from napari_disca.raster.orientation import orientation_notes
 from napari_disca.raster.pages import PagedRaster, pages_of
 from napari_disca.raster.probe import examine
 
@@ -76,6 +77,12 @@ def open_here(path: Path, *, cache: int = CACHE) -> Raster:
     RasterError
         If it is not an image, or of a kind that cannot be used.
     """
+    raster = _opened(path, cache)
+    raster.notes += orientation_notes(path)
+    return raster
+
+
+def _opened(path: Path, cache: int) -> Raster:
     plain_tiff = path.suffix.lower() in _TIFF_SUFFIXES
     try:
         raster = GeoRaster(path, cache)

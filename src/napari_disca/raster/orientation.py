@@ -46,6 +46,21 @@ def turn(orientation: int) -> str:
     return _TURNS.get(orientation, "as it is stored")
 
 
+def orientation_notes(path: Path) -> tuple[str, ...]:
+    """What to tell the user of a file that asks viewers to turn it; empty of an upright one.
+
+    The pixels are read as they are stored, as GDAL and the programs that use it read them: so a map
+    lies on its image there, and a georeference stays what it is.
+    """
+    how = orientation(path)
+    if how == 1:
+        return ()
+    return (
+        f"viewers show the file {turn(how)} (EXIF orientation {how}): read, and its map written, "
+        "as it is stored; to have it upright, save it without that mark",
+    )
+
+
 def _orientation(file: BinaryIO) -> int:
     start = file.read(16)
     if start.startswith((b"II", b"MM")):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def training_set(
     masks = MaskReader([pair.mask for pair in found], card.classes, coding)
     yield Progress("reading images", 0, len(found))
     card = _with_statistics(card, found, bands, factor)
-    store = _Store(memory)
+    store, notes = _Store(memory), Counter[str]()
     images = []
     for done, pair in enumerate(found, start=1):
         with open_raster(pair.image) as raster:
@@ -128,9 +129,9 @@ def training_set(
             _refuse_unknown(mask, pair, card)
             inputs = NetworkView(raster, card, bands=bands, factor=factor)
             images.append(_labelled(pair.name, raster, inputs, mask, store))
+            notes.update(raster.notes)
         yield Progress("reading images", done, len(found))
-    for line in understood(images, masks, [land.name for land in card.classes]):
-        yield Note(line)
+    yield from map(Note, understood(images, masks, [c.name for c in card.classes], notes))
     return card, images
 
 
@@ -147,9 +148,23 @@ def _with_statistics(
 
 
 def understood(
-    images: Sequence[LabelledImage], masks: MaskReader, classes: Sequence[str]
+    images: Sequence[LabelledImage],
+    masks: MaskReader,
+    classes: Sequence[str],
+    notes: Mapping[str, int],
 ) -> list[str]:
-    """Lines that say what images and masks were taken for."""
+    """Lines that say what images and masks were taken for.
+
+    Parameters
+    ----------
+    images : sequence of LabelledImage
+    masks : MaskReader
+        Which has read the masks.
+    classes : sequence of str
+        Their names.
+    notes : mapping of str to int
+        What was decided in reading the images, and in how many.
+    """
     counts = np.zeros(256, dtype=np.int64)
     for item in images:
         for row in item.labels:
@@ -157,10 +172,15 @@ def understood(
     pixels = int(counts.sum())
     return [
         f"images: {len(images)} of {pixels / 1e6:.3g} megapixels, "
-        f"{spanned([item.labels.shape for item in images])}",
+        f"{spanned([item.labels.shape for item in images])}{noted(notes)}",
         f"masks: {masks.describe()}",
         f"classes: {shares(counts, classes)}",
     ]
+
+
+def noted(notes: Mapping[str, int]) -> str:
+    """What was decided in reading images, and in how many of them."""
+    return "".join(f"; in {count}: {note}" for note, count in notes.items())
 
 
 def spanned(shapes: Iterable[tuple[int, ...]]) -> str:
