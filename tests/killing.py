@@ -11,6 +11,7 @@ import torch
 
 from builders import make_tiny_network
 from napari_disca.annotations.areas import Area
+from napari_disca.annotations.strokes import BrushPath
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.exports import write_geotiff
@@ -46,6 +47,23 @@ def state_of(session: Session) -> tuple[Any, ...]:
         session.adapted.answer if session.adapted is not None else "",
         tuple(land.name for land in session.classes),
     )
+
+
+def draw(session: Session, rng: random.Random) -> None:
+    """Draw something, in one of the ways there are."""
+    shape = session.raster.shape
+    place = [(rng.randrange(shape[0]) + 0.5, rng.randrange(shape[1]) + 0.5) for _ in range(3)]
+    label = rng.randrange(3)
+    if len(session.strokes) > 4:
+        session.unlock(rng.choice(session.strokes))
+    elif rng.random() < 0.3:
+        top, left = (int(at) for at in place[0])
+        area = Area.rectangle(Window(top, left, 20, 20))
+        session.draw(area, label, tool="lasso", teaches=rng.random() < 0.5)
+    elif rng.random() < 0.5:
+        session.draw(BrushPath(tuple(place), 6.5), rng.choice((label, None)))
+    elif session.up_to_date(session.corrected) == 1.0:
+        session.draw_patch(int(place[0][0]), int(place[0][1]), label)
 
 
 def maps_of(session: Session) -> dict[str, str]:
@@ -119,6 +137,8 @@ def work(folder: str, seed: int, pipe: Any) -> None:
                 session.class_table.renamed(rng.randrange(3), f"land {rng.randrange(9)}")
             )
         elif verb < 0.9:
+            draw(session, rng)
+        elif verb < 0.93:
             finish(session.adapt(rng.choice(RECIPES)), session.handle)
         else:
             finish(session.refine(), session.handle)

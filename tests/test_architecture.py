@@ -105,7 +105,7 @@ LARGER: dict[str, tuple[int, str]] = {
     "inference/network_view.py": (430, "bands, scaling and resampling are one view of an image"),
     "raster/pyramid.py": (430, "levels and the cache that they share"),
     "recipes/function_space.py": (430, "one recipe, which is one file"),
-    "session/renderer.py": (450, "the one way from pixels to labels"),
+    "session/renderer.py": (490, "the one way from pixels to labels"),
     "session/ripple.py": (460, "regions of a change, and the verdicts on them"),
     # Classes.
     "gui/tasks/control.py:Control": (340, "what the buttons ask of a session, verb after verb"),

@@ -38,6 +38,7 @@ STEPS = (
     "near",
     "strength",
     "classes",
+    "stroke",
 )
 
 

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 from builders import make_tiny_network
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.annotations.strokes import drawn_pixels
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.exports import merged, read_locks, write_geotiff, write_locks
@@ -38,6 +39,7 @@ from napari_disca.session.history import AdaptationRun, Lock
 from napari_disca.session.journal import read_journal
 from napari_disca.session.session import MAPS, Session
 from napari_disca.session.steps import Step
+from napari_disca.session.strokes import Stroke
 
 HEIGHT, WIDTH = 72, 88
 RECIPES = (
@@ -86,6 +88,9 @@ class Locked:
     then: Model
     kind: str = "area"
     changed: bool = False
+    #: Of what was drawn; None rubs out.
+    label: int | None = None
+    teaches: bool = True
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,7 @@ class Machine(RuleBasedStateMachine):
             learned=Learned(
                 recipe,
                 model.clicks,
-                tuple(lock.number for lock in model.locks),
+                tuple(lock.number for lock in model.locks if lock.teaches),
                 model.learned if RECIPES[recipe].continues else None,
             ),
         )
@@ -277,6 +282,16 @@ class Machine(RuleBasedStateMachine):
         self.did(replace(self.now, locks=(*self.now.locks, lock)))
         if everything:
             assert self.session.proposal is None
+
+    @precondition(lambda self: len(self.now.locks) < 5)
+    @rule(window=_window, label=st.sampled_from((0, 1, 2, None)), teaches=st.booleans())
+    def draw(self, window, label, teaches):
+        area = Area.rectangle(window)
+        self.session.draw(area, label, tool="polygon", teaches=teaches)
+        self.areas_made += 1
+        teaches = teaches and label is not None
+        stroke = Locked(self.areas_made, window, Model(), "drawn", label=label, teaches=teaches)
+        self.did(replace(self.now, locks=(*self.now.locks, stroke)))
 
     @precondition(lambda self: self.now.learned is not None)
     @rule()
@@ -400,14 +415,22 @@ class _Scratch:
             maps = dict(self._free(model))
             disir = maps["disir"]
             free = np.ones((HEIGHT, WIDTH), dtype=np.bool_)
+            locked = np.zeros_like(free)
             for lock in model.locks:
+                if lock.kind == "drawn":
+                    continue
+                if lock.kind == "area":
+                    locked[(lock.window & Window.whole(free.shape)).slices] = True
                 then = self._free(lock.then)
                 here = np.zeros_like(free)
                 here[(lock.window & Window.whole(free.shape)).slices] = True
                 if lock.changed:
                     here &= then["disir"] != then["disca"]
                 held = disir
-                if lock.kind != "rejected":
+                if lock.kind == "accepted":  # what is drawn lies over it
+                    bare = tuple(one for one in lock.then.locks if one.kind != "drawn")
+                    held = self.maps(replace(lock.then, locks=bare))["disca"]
+                elif lock.kind == "area":
                     held = self.maps(lock.then)["disca"]
                 if lock.kind == "accepted":  # later clicks count
                     here &= disir == then["disir"]
@@ -416,8 +439,18 @@ class _Scratch:
                 for name in ("disir", "disca"):
                     maps[name] = np.where(here & free, held, maps[name])
                 free &= ~here
+            self._draw(model, locked, maps)
             self._known[model] = maps
         return self._known[model]
+
+    def _draw(self, model, locked, maps):
+        drawn = np.full((HEIGHT, WIDTH), 255, dtype=np.uint8)
+        for stroke in model.locks:
+            if stroke.kind == "drawn":
+                part = (stroke.window & Window.whole(drawn.shape)).slices
+                drawn[part] = 255 if stroke.label is None else stroke.label
+        for name in ("disir", "disca"):
+            maps[name] = np.where((drawn != 255) & ~locked, drawn, maps[name])
 
     def _free(self, model):
         """Maps as they would be if nothing were locked now."""
@@ -469,13 +502,21 @@ class _Scratch:
     def _lock(self, lock):
         if lock not in self._values:
             then = lock.then
+            if lock.kind == "drawn":
+                pixels = drawn_pixels(Area.rectangle(lock.window), (HEIGHT, WIDTH))
+                self._values[lock] = Stroke(lock.number, pixels, lock.label, "polygon")
+                return self._values[lock]
             self._values[lock] = Lock(
                 lock.number,
                 Area.rectangle(lock.window),
                 "disir" if lock.kind == "rejected" else "disca",
                 Clicks(then.clicks),
                 self._run(then.learned, then),
-                tuple(self._lock(under) for under in then.locks if under.window & lock.window),
+                tuple(
+                    self._lock(under)
+                    for under in then.locks
+                    if under.window & lock.window and (lock.kind == "area" or under.kind != "drawn")
+                ),
                 lock.kind,
                 lock.changed,
             )

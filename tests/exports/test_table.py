@@ -11,6 +11,7 @@ import rasterio
 from builders import make_network
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.annotations.pixel_sets import PixelSet
 from napari_disca.batch import cluster
 from napari_disca.batch.streaming import MapStream
 from napari_disca.cli import main
@@ -30,6 +31,7 @@ from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import save_network
 from napari_disca.raster import open_raster
 from napari_disca.session.class_table import ClassTable
+from napari_disca.session.strokes import Stroke
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.label_pyramid import LabelPyramid
 
@@ -167,6 +169,7 @@ def test_every_format_writes_what_it_says(tmp_path, image):
         "clicks": Clicks((Click(3, 4, 1),)),
         "areas": (Area.rectangle(Window(3, 4, 20, 20)),),
         "classes": ClassTable.of(classes),
+        "strokes": (Stroke(1, PixelSet.from_json([3, 4, 20]), 1, "brush"),),
     }
     for name, export in EXPORTS.items():
         path = tmp_path / f"{name}{export.suffixes[0]}"

@@ -13,6 +13,7 @@ import rasterio
 from builders import make_tiny_network
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click
+from napari_disca.annotations.strokes import BrushPath
 from napari_disca.core.errors import JournalError, RasterError
 from napari_disca.core.events import Unreadable, finish
 from napari_disca.core.tiling import Window
@@ -25,6 +26,7 @@ from napari_disca.session.session import MAPS, Session
 from napari_disca.session.weights import RunRelearned
 
 QUICK = Disca(passes=2, rate=3e-3, crop_size=64)
+STROKE = {"do": "stroke", "title": "", "tool": "brush", "label": 1, "teaches": True}
 ONWARD = Disca(
     parameters="all", optimiser="sgd", rate=1e-4, passes=1, start="current", anchor="guided"
 )
@@ -87,7 +89,9 @@ def assert_same(first, second):
     assert first.clicks == second.clicks
     assert [step.title for step in first.history] == [step.title for step in second.history]
     assert first.position == second.position
-    assert [lock.digest for lock in first.locks] == [lock.digest for lock in second.locks]
+    assert first.step.locks == second.step.locks or first.adapted is not None
+    assert [lock.digest for lock in first.step.locks] == [lock.digest for lock in second.step.locks]
+    assert first.strokes == second.strokes
     assert (first.adapted is None) == (second.adapted is None)
     if first.adapted is not None:
         assert first.adapted.key == second.adapted.key
@@ -114,6 +118,9 @@ def story(session):
     (lock,) = session.lock(Area((((80, 80), (80, 140), (140, 80)),)))
     session.unlock(lock)
     session.remove(first)
+    session.draw(BrushPath(((12.34567, 20), (110.5, 140.25)), 7.77), 2)
+    session.draw(Area((((80, 80), (80, 140), (140, 80)),)), 1, tool="lasso", only=(0, 2))
+    session.draw(BrushPath(((50, 60),), 12), None, teaches=False)
     session.go(4)
     session.go(len(session.history) - 1)
 
@@ -223,6 +230,20 @@ def test_another_image_network_or_a_changed_one_is_refused(session, image_file, 
         ({"do": "lock", "title": "", "map": "disca", "areas": [[[[0, 0], [9, 0]]]]}, "encloses"),
         ({"do": "lock", "title": "", "map": "disca", "areas": [[[["a", 0]] * 3]]}, "no number"),
         ({"do": "unlock", "locks": [4]}, "lacks 4"),
+        ({**STROKE, "pixels": [0, 3, 0]}, "disorder"),
+        ({**STROKE, "pixels": [0, 3, 10_000]}, "outside"),
+        ({**STROKE, "pixels": {"0": 1}}, "stretches"),
+        ({**STROKE, "pixels": [0, 3, 4], "label": 9}, "no class 9"),
+        ({**STROKE, "pixels": [0, 3, 4], "label": "sea"}, "number"),
+        ({**STROKE, "pixels": [0, 3, 4], "tool": "hammer"}, "hammer"),
+        ({**STROKE, "pixels": [0, 3, 4], "tool": ["brush"]}, "brush"),
+        ({**STROKE, "pixels": [0, 3, 4], "teaches": 1}, "teaches"),
+        ({**STROKE, "pixels": [0, 3, 4], "only": [-1]}, "no class -1"),
+        ({**STROKE, "path": [[0, 0]], "radius": 1e9}, "radius"),
+        ({**STROKE, "path": [[0, "a"]], "radius": 4}, "no number"),
+        ({**STROKE, "path": [], "radius": 4}, "places"),
+        ({**STROKE, "rings": [[[0, 0], [9, 0]]]}, "encloses"),
+        (STROKE, "lacks"),
         ({"do": "adapt", "recipe": {"kind": "os.system"}, "seed": 0, "weights": ""}, "no recipe"),
         (
             {"do": "adapt", "recipe": {"kind": "disca", "passes": "x"}, "seed": 0, "weights": ""},

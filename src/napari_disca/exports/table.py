@@ -17,6 +17,7 @@ from napari_disca.exports.clicks import write_clicks
 from napari_disca.exports.geotiff import check_output, read_made_with, write_geotiff
 from napari_disca.exports.labels import ChangingLabels, Labels
 from napari_disca.exports.locks import write_locks
+from napari_disca.exports.strokes import write_strokes
 from napari_disca.raster import Raster
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass
     from napari_disca.session.class_table import ClassTable
 
-#: What a format holds: a label map, the clicks that made it, the areas that were checked, or how
-#: the classes are named, coloured and merged.
-Content: TypeAlias = Literal["labels", "clicks", "areas", "classes"]
+#: What a format holds: a label map, the clicks that made it, the areas that were checked, how the
+#: classes are named, coloured and merged, or what was drawn by hand.
+Content: TypeAlias = Literal["labels", "clicks", "areas", "classes", "strokes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Export:
     ----------
     title : str
         What a file dialog calls it.
-    content : {"labels", "clicks", "areas", "classes"}
+    content : {"labels", "clicks", "areas", "classes", "strokes"}
         What it holds.
     suffixes : tuple of str
         Endings of its file names, lower case, the usual one first.
@@ -87,6 +88,9 @@ EXPORTS: dict[str, Export] = {
     "qgis classes": Export("QGIS style of the map", "classes", (".qml",), _classes),
     "clr classes": Export("Colour map, without names", "classes", (".clr",), _classes),
     "json classes": Export("JSON, as in a network's card", "classes", (".json",), _classes),
+    "geojson strokes": Export(
+        "GeoJSON strokes", "strokes", (".geojson", ".json"), _at_once(write_strokes)
+    ),
 }
 
 

@@ -102,6 +102,28 @@ def mixed(
     return np.where(some == UNKNOWN, others, np.where(others == UNKNOWN, some, mean))
 
 
+def settled(
+    unsure: NDArray[np.uint8],
+    held: NDArray[np.bool_],
+    window: Window,
+    keep: Window,
+    inputs: NetworkView,
+) -> NDArray[np.uint8]:
+    """Uncertainty of cells where somebody has said what they are: at least half held is sure.
+
+    Parameters
+    ----------
+    unsure : (rows, cols) array of uint8
+        Of `uncertainty`.
+    held : (height, width) array of bool
+        Pixels of `window`, on the image's grid.
+    window, keep : Window
+        As for `on_network`.
+    """
+    sure = share(on_network(~held, window, keep, inputs), keep) <= 0.5
+    return np.where(sure, np.minimum(unsure, np.uint8(SURE)), unsure)
+
+
 def on_network(
     mask: NDArray[np.bool_], window: Window, keep: Window, inputs: NetworkView
 ) -> NDArray[np.bool_]:

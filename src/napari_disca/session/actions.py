@@ -11,14 +11,17 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import AreaError, JournalError
 from napari_disca.recipes import AdaptationResult, recipe_of_fields
 from napari_disca.session.class_table import SetClasses
+from napari_disca.session.drawing import Draw
 from napari_disca.session.history import (
     AdaptationRun,
     Edit,
     Guided,
+    Held,
     Lock,
     base_of,
     click_fields,
     run_fields,
+    teaching,
 )
 from napari_disca.session.journal_fields import (
     areas_field,
@@ -28,6 +31,7 @@ from napari_disca.session.journal_fields import (
     whole_field,
 )
 from napari_disca.session.steps import Action, ImageFacts, Step
+from napari_disca.session.strokes import Stroke
 from napari_disca.session.verdicts import Judge, KeepNear, SetStrength
 
 
@@ -118,7 +122,7 @@ def _run(fields: Any, step: Step, current: AdaptationRun | None) -> AdaptationRu
     if not isinstance(fields, Mapping):
         raise JournalError("a run is no object")
     recipe = recipe_of_fields(fields["recipe"])
-    locks = step.locks
+    locks = teaching(step.locks)
     if "locks" in fields:
         locks = tuple(_by_number(step)[whole_field(number)] for number in fields["locks"])
     base = base_of(recipe, current)
@@ -203,7 +207,7 @@ class LockAreas:
 class Unlock:
     """Let areas change again; an adaptation that learned from them is learned again without."""
 
-    locks: tuple[Lock, ...]
+    locks: tuple[Held, ...]
     kind: ClassVar[str] = "unlock"
 
     def applied(self, step: Step, facts: ImageFacts) -> Step:
@@ -217,7 +221,10 @@ class Unlock:
         if run is not None:
             run = run.edited(lambda click: click, left)
         count = len(self.locks)
-        title = "unlock an area" if count == 1 else f"unlock {count} areas"
+        drawn = all(isinstance(one, Stroke) for one in self.locks)
+        verb, what = ("take away", "stroke") if drawn else ("unlock", "area")
+        article = "a" if drawn else "an"
+        title = f"{verb} {article} {what}" if count == 1 else f"{verb} {count} {what}s"
         return replace(step, title=title, adapted=run, locks=left)
 
     def fields(self, before: Step, after: Step) -> Mapping[str, Any]:
@@ -230,7 +237,7 @@ class Unlock:
         return cls(tuple(_by_number(step)[whole_field(number)] for number in fields["locks"]))
 
 
-def _by_number(step: Step) -> dict[int, Lock]:
+def _by_number(step: Step) -> dict[int, Held]:
     return {lock.number: lock for lock in step.locks}
 
 
@@ -247,5 +254,6 @@ ACTIONS: dict[str, type[Action]] = {
         KeepNear,
         SetStrength,
         SetClasses,
+        Draw,
     )
 }

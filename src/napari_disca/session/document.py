@@ -18,9 +18,10 @@ from napari_disca.core.tiling import Window
 from napari_disca.networks import LandClass
 from napari_disca.session.actions import ChangeClicks, LockAreas, ResetNetwork, Unlock
 from napari_disca.session.class_table import ClassTable, SetClasses
-from napari_disca.session.history import AdaptationRun, Guided, Lock
+from napari_disca.session.history import AdaptationRun, Guided, Held, Lock
 from napari_disca.session.step_history import StepHistory
 from napari_disca.session.steps import ImageFacts
+from napari_disca.session.strokes import Stroke
 
 
 def _whole(*numbers: float) -> tuple[int, ...]:
@@ -83,12 +84,21 @@ class Document(StepHistory):
     @property
     def locks(self) -> tuple[Lock, ...]:
         """The locked areas, oldest first."""
-        return tuple(lock for lock in self.step.locks if lock.kind == "area")
+        return tuple(
+            lock for lock in self.step.locks if isinstance(lock, Lock) and lock.kind == "area"
+        )
 
     @property
     def verdicts(self) -> tuple[Lock, ...]:
         """What was accepted and rejected, oldest first; `unlock` takes one back."""
-        return tuple(lock for lock in self.step.locks if lock.kind != "area")
+        return tuple(
+            lock for lock in self.step.locks if isinstance(lock, Lock) and lock.kind != "area"
+        )
+
+    @property
+    def strokes(self) -> tuple[Stroke, ...]:
+        """What was drawn, oldest first; `unlock` takes one away."""
+        return tuple(held for held in self.step.locks if isinstance(held, Stroke))
 
     @property
     def corrected(self) -> Guided:
@@ -255,7 +265,7 @@ class Document(StepHistory):
         self.do(LockAreas(areas, map, title))
         return self.locks[before:]
 
-    def unlock(self, *locks: Lock) -> None:
+    def unlock(self, *locks: Held) -> None:
         """Let areas change again.
 
         An adaptation that learned from them is learned again without, by the next refresh.
@@ -271,6 +281,14 @@ class Document(StepHistory):
         """Whether a pixel is locked."""
         pixel = Window(row, col, 1, 1)
         return any(lock.area.mask(pixel).any() for lock in self.locks)
+
+    def drawn_at(self, row: int, col: int) -> bool:
+        """Whether the class of a pixel was drawn."""
+        pixel = Window(row, col, 1, 1)
+        for stroke in reversed(self.strokes):
+            if stroke.area.mask(pixel).any():
+                return stroke.label is not None and not self.locked_at(row, col)
+        return False
 
     def reset_network(self) -> None:
         """Forget what was adapted; the clicks stay. Can be undone."""

@@ -18,6 +18,7 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import RecipeError
 from napari_disca.networks import Delta
 from napari_disca.recipes import AdaptationResult, Recipe, recipe_fields
+from napari_disca.session.strokes import Stroke
 
 #: The maps that clicks change.
 Guided: TypeAlias = Literal["disir", "disca"]
@@ -44,7 +45,7 @@ class AdaptationRun:
         deltas, or learned again.
     clicks : Clicks
         Learned from.
-    locks : tuple of Lock
+    locks : tuple of Lock or Stroke
         Learned from, too.
     seed : int
     base : AdaptationRun or None
@@ -61,7 +62,7 @@ class AdaptationRun:
     weights: str = ""
     changed: Delta | None = None
     clicks: Clicks = field(default_factory=Clicks)
-    locks: tuple[Lock, ...] = ()
+    locks: tuple[Held, ...] = ()
     seed: int = 0
     base: AdaptationRun | None = None
     near_only: bool = False
@@ -104,7 +105,7 @@ class AdaptationRun:
         return replace(self, recipe=replace(self.recipe, **{_STRENGTH: strength}))  # type: ignore[type-var]
 
     def edited(
-        self, edit: Callable[[Click], Click | None], locks: Iterable[Lock]
+        self, edit: Callable[[Click], Click | None], locks: Iterable[Held]
     ) -> AdaptationRun | None:
         """The run as it would be had the clicks and locks always been what they are now.
 
@@ -112,7 +113,7 @@ class AdaptationRun:
         ----------
         edit : callable
             Click -> what became of it, None if it was removed.
-        locks : iterable of Lock
+        locks : iterable of Lock or Stroke
             Those that are left.
 
         Returns
@@ -161,7 +162,7 @@ class Lock:
     clicks : Clicks
     run : AdaptationRun or None
         What that map was made of; None for the pretrained weights.
-    under : tuple of Lock
+    under : tuple of Lock or Stroke
         Areas locked before, whose labels it shows where they meet.
     kind : str
     changed : bool
@@ -174,7 +175,7 @@ class Lock:
     map: Guided
     clicks: Clicks
     run: AdaptationRun | None
-    under: tuple[Lock, ...]
+    under: tuple[Held, ...]
     kind: LockKind = "area"
     changed: bool = False
     digest: str = field(init=False, repr=False)
@@ -190,6 +191,15 @@ class Lock:
         if self.kind != "area":
             facts = (*facts, self.kind, self.changed)
         object.__setattr__(self, "digest", _digest(facts))
+
+
+#: What holds pixels of the maps, whatever a network says of them.
+Held: TypeAlias = Lock | Stroke
+
+
+def teaching(held: Iterable[Held]) -> tuple[Held, ...]:
+    """Those that adaptations learn from."""
+    return tuple(one for one in held if not isinstance(one, Stroke) or one.teaches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +274,7 @@ def click_fields(edit: Edit, after: Clicks) -> dict[str, Any]:
 
 
 def run_fields(
-    run: AdaptationRun, clicks: Clicks, locks: tuple[Lock, ...], current: AdaptationRun | None
+    run: AdaptationRun, clicks: Clicks, locks: tuple[Held, ...], current: AdaptationRun | None
 ) -> dict[str, Any]:
     """A run as the journal keeps it; what is as in the session at that moment is left out."""
     fields: dict[str, Any] = {
@@ -274,7 +284,7 @@ def run_fields(
     }
     if run.clicks != clicks:
         fields["clicks"] = [_triple(click) for click in run.clicks]
-    if run.locks != locks:
+    if run.locks != teaching(locks):
         fields["locks"] = [lock.number for lock in run.locks]
     if run.base is not base_of(run.recipe, current):
         base = run.base

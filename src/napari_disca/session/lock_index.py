@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_disca.annotations.pixel_sets import PixelSet
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.session.history import Lock
+from napari_disca.session.history import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,18 @@ class TileGrid:
         right = int(np.searchsorted(self.cols, window.right, side="left"))
         return slice(top, bottom), slice(left, right)
 
+    def holding(self, pixels: PixelSet) -> NDArray[np.bool_]:
+        """Which tiles keep pixels of a set, as an array of the grid's shape."""
+        down, across = self.shape
+        row = np.searchsorted(self.rows, pixels.rows, side="right") - 1
+        first = np.searchsorted(self.cols, pixels.starts, side="right") - 1
+        last = np.searchsorted(self.cols, pixels.ends - 1, side="right")
+        steps = np.zeros((down, across + 1), dtype=np.int64)
+        np.add.at(steps, (row, first), 1)
+        np.add.at(steps, (row, last), -1)
+        found: NDArray[np.bool_] = np.cumsum(steps[:, :-1], axis=1) > 0
+        return found
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LockIndex:
@@ -65,15 +78,15 @@ class LockIndex:
 
     Attributes
     ----------
-    locks : tuple of Lock
-    sets : tuple of (tuple of Lock, str)
+    locks : tuple of Lock or Stroke
+    sets : tuple of (tuple of Lock or Stroke, str)
         By number: locks, and their fingerprint; 0 is the empty set, whose fingerprint is empty.
     numbers : (rows, cols) array of int
         Which set each tile has.
     """
 
-    locks: tuple[Lock, ...]
-    sets: tuple[tuple[tuple[Lock, ...], str], ...]
+    locks: tuple[Held, ...]
+    sets: tuple[tuple[tuple[Held, ...], str], ...]
     numbers: NDArray[np.int32]
 
     @classmethod
@@ -81,7 +94,7 @@ class LockIndex:
         """Index of no locks."""
         return cls((), (((), ""),), np.zeros(grid.shape, dtype=np.int32))
 
-    def updated(self, locks: tuple[Lock, ...], grid: TileGrid) -> LockIndex:
+    def updated(self, locks: tuple[Held, ...], grid: TileGrid) -> LockIndex:
         """Index of other locks; where they only became more, the rest is not looked at again."""
         if locks is self.locks:
             return self
@@ -90,14 +103,18 @@ class LockIndex:
         start = self if same else LockIndex.empty(grid)
         sets, numbers = list(start.sets), start.numbers.copy()
         for lock in locks[known:] if same else locks:
-            part = numbers[grid.keeping(lock.area.window)]
-            for number in np.unique(part).tolist():
+            where = grid.keeping(lock.area.window)
+            part = numbers[where]
+            there = np.ones(part.shape, dtype=np.bool_)
+            if isinstance(lock.area, PixelSet):
+                there = grid.holding(lock.area)[where]
+            for number in np.unique(part[there]).tolist():
                 longer = (*sets[number][0], lock)
-                sets.append((longer, _digest(longer)))
-                part[part == number] = len(sets) - 1
+                sets.append((longer, held_digest(longer)))
+                part[(part == number) & there] = len(sets) - 1
         return LockIndex(locks, tuple(sets), numbers)
 
-    def of(self, tile: int) -> tuple[Lock, ...]:
+    def of(self, tile: int) -> tuple[Held, ...]:
         """Locks that may hold pixels of a tile, oldest first."""
         return self.sets[self.numbers.flat[tile]][0]
 
@@ -112,6 +129,9 @@ class LockIndex:
         return found
 
 
-def _digest(locks: tuple[Lock, ...]) -> str:
+def held_digest(locks: tuple[Held, ...]) -> str:
+    """Fingerprint of locks and strokes; empty if there are none."""
+    if not locks:
+        return ""
     digests = " ".join(lock.digest for lock in locks)
     return hashlib.blake2b(digests.encode(), digest_size=8).hexdigest()

@@ -269,7 +269,7 @@ class _Stage:
 
 
 def recalled(wanted: Wanted, studio: Studio) -> Iterator[Patch]:
-    """What is in view, out of date, and was drawn before, as after an undo.
+    """What is in view, out of date, and needs no network: drawn before, or drawn over by hand.
 
     Parameters
     ----------
@@ -282,8 +282,12 @@ def recalled(wanted: Wanted, studio: Studio) -> Iterator[Patch]:
         for tile in studio.maps.stale(name, target, view):
             version = target.version(tile.index)
             known = renderer.recent.get(tile.index, version)
+            shows = studio.maps.version(name, tile)
+            under = shows in target.before_strokes(tile.index)
+            before = studio.maps.shown(name, tile) if known is not None or under else None
+            if known is None and before is not None:
+                known = renderer.drawn_over(tile, target, before[1])
             if known is not None:
-                before = studio.maps.shown(name, tile)
                 if before is not None and not renderer.recent.has(tile.index, before[0]):
                     renderer.recent.put(tile.index, *before)
                 yield patch_of(name, renderer.window(tile), tile, version, known)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -24,14 +24,15 @@ from napari_disca.inference.predict import Predicted, Predictor
 from napari_disca.inference.tile_batch import Tools
 from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.tiles import Pixels, read_pixels
-from napari_disca.inference.uncertainty import SURE, mixed, on_network, share
+from napari_disca.inference.uncertainty import mixed, on_network, settled, share
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
-from napari_disca.session.history import AdaptationRun, Lock
+from napari_disca.session.history import AdaptationRun, Held, Lock
 from napari_disca.session.lock_index import LockIndex, TileGrid
 from napari_disca.session.maps import Maps
 from napari_disca.session.near_clicks import NEAR, near_clicks
 from napari_disca.session.rendered_tiles import RecentTiles, RenderedTile
+from napari_disca.session.strokes import Stroke, draw_over
 from napari_disca.session.tile_versions import Target
 from napari_disca.session.weights import LearnedWeights, RunRelearned, WeightsCache
 from napari_disca.storage.label_pyramid import NO_DATA
@@ -47,6 +48,24 @@ _TRIED_TILES = 64
 _LOGITS_BYTES = 128 << 20
 #: Networks made ready for prediction that are kept.
 _READY_NETWORKS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Overlaid:
+    """Pixels of a tile that are held: (height, width) arrays of bool.
+
+    Attributes
+    ----------
+    judged, locked : array
+        By areas and verdicts; of these, by locked areas.
+    drawn : array
+        By strokes.
+    """
+
+    judged: NDArray[np.bool_]
+    locked: NDArray[np.bool_]
+    drawn: NDArray[np.bool_]
+
 
 #: What a network has just given, by tile and state.
 Predictions: TypeAlias = dict[tuple[int, str], Predicted]
@@ -104,7 +123,7 @@ class Renderer:
             self._clicks = self._clicks.updated(clicks, self.inputs, self.tiling)
         return self._clicks
 
-    def locks(self, locks: tuple[Lock, ...]) -> LockIndex:
+    def locks(self, locks: tuple[Held, ...]) -> LockIndex:
         """Locks by tile; those that were asked for last are known."""
         self._indexed = self._indexed.updated(locks, self._grid)
         return self._indexed
@@ -115,7 +134,8 @@ class Renderer:
 
     def wants_pixels(self, tile: Tile, target: Target) -> Literal["", "mask", "image"]:
         """What of a tile is to be read for a map: nothing, where there is data, or all."""
-        for version in (target.version(tile.index), target.unlocked(tile.index)):
+        at_hand = (target.version(tile.index), target.unlocked(tile.index))
+        for version in (*at_hand, *target.before_strokes(tile.index)):
             if self.recent.has(tile.index, version):
                 return ""
         predictor = self._predictor(target.weights)
@@ -251,6 +271,10 @@ class Renderer:
         RasterError
             If its pixels cannot be read.
         """
+        for version in target.before_strokes(tile.index):
+            before = self.recent.get(tile.index, version)
+            if before is not None:
+                return self.drawn_over(tile, target, before)
         touching = target.locks.of(tile.index)
         state = target.unlocked(tile.index)
         if (tile.index, state) in made:
@@ -263,17 +287,30 @@ class Renderer:
         if not touching:
             return base
         labels, unsure = base.labels.copy(), base.uncertainty
-        free, checked_areas = yield from self._overlay(touching, labels, tile, target.clicks)
-        locked = checked_areas & (labels != NO_DATA)
+        held = yield from self._overlay(touching, labels, tile, target.clicks)
+        locked = held.locked & (labels != NO_DATA)
         flipped = int((locked & (labels != base.labels)).sum())
         if unsure is not None:
-            there = on_network(free, self.window(tile), tile.keep, self.inputs)
-            checked = share(there, tile.keep) <= 0.5
-            unsure = np.where(checked, np.minimum(unsure, np.uint8(SURE)), unsure)
+            for sure in (held.judged, held.drawn):
+                unsure = settled(unsure, sure, self.window(tile), tile.keep, self.inputs)
         return RenderedTile(labels, int(locked.sum()), flipped, unsure)
 
-    def sample(self, locks: tuple[Lock, ...], seed: int) -> Job[Clicks]:
-        """Job that returns some pixels of areas that were judged, with the labels judged right."""
+    def drawn_over(self, tile: Tile, target: Target, before: RenderedTile) -> RenderedTile:
+        """A tile after its last strokes, of one of `Target.before_strokes`."""
+        window, held = self.window(tile), target.locks.of(tile.index)
+        labels, unsure = before.labels.copy(), before.uncertainty
+        allowed = labels != NO_DATA
+        for lock in held:
+            if isinstance(lock, Lock) and lock.kind == "area":
+                allowed &= ~lock.area.mask(window)
+        strokes = [one for one in held if isinstance(one, Stroke)]
+        drawn = draw_over(strokes, labels, window, allowed)
+        if unsure is not None:
+            unsure = settled(unsure, drawn, window, tile.keep, self.inputs)
+        return replace(before, labels=labels, uncertainty=unsure)
+
+    def sample(self, locks: tuple[Held, ...], seed: int) -> Job[Clicks]:
+        """Job that returns some pixels that were judged or drawn, with the labels said right."""
         if not locks:
             return Clicks()
         index = LockIndex.empty(self._grid).updated(locks, self._grid)
@@ -285,7 +322,10 @@ class Renderer:
             tile = tiles[number]
             window = self.window(tile)
             labels = np.full(window.shape, NO_DATA, dtype=np.uint8)
-            yield from self._overlay(index.of(tile.index), labels, tile)
+            held = index.of(tile.index)
+            drawn = any(isinstance(one, Stroke) for one in held)
+            valid = self.inputs.image_valid(window) if drawn else None
+            yield from self._overlay(held, labels, tile, valid=valid)
             rows, cols = np.nonzero(labels != NO_DATA)
             if not len(rows):
                 continue
@@ -334,27 +374,31 @@ class Renderer:
 
     def _overlay(
         self,
-        locks: Iterable[Lock],
+        locks: Iterable[Held],
         labels: NDArray[np.uint8],
         tile: Tile,
         clicks: TileClicks | None = None,
-    ) -> Job[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-        """Write the labels of judged pixels; where areas meet, the one judged first counts.
+        valid: NDArray[np.bool_] | None = None,
+    ) -> Job[_Overlaid]:
+        """Write the labels of judged pixels, and over them what was drawn.
+
+        Where areas meet, the one judged first counts.
 
         Parameters
         ----------
         clicks : TileClicks, optional
             Those of the map; by default those of the moment of each judgement.
-
-        Returns
-        -------
-        two (height, width) arrays of bool
-            Which pixels are free, and which belong to areas that were checked as they are.
+        valid : (height, width) array of bool, optional
+            Where there is data; by default where there are labels.
         """
         window = self.window(tile)
         free = np.ones(window.shape, dtype=np.bool_)
         checked = np.zeros_like(free)
+        strokes = []
         for lock in locks:
+            if isinstance(lock, Stroke):
+                strokes.append(lock)
+                continue
             here = lock.area.mask(window) & free
             if here.any() and lock.changed:
                 here &= yield from self._changed(lock, tile)
@@ -372,7 +416,10 @@ class Renderer:
             free &= ~here
             if lock.kind == "area":
                 checked |= here
-        return free, checked
+        if not strokes:
+            return _Overlaid(~free, checked, np.zeros_like(free))
+        there = (labels != NO_DATA if valid is None else valid) & ~checked
+        return _Overlaid(~free, checked, draw_over(strokes, labels, window, there))
 
     def _changed(self, lock: Lock, tile: Tile) -> Job[NDArray[np.bool_]]:
         """Pixels that the run of a verdict had changed when it was given."""

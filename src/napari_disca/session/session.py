@@ -33,11 +33,11 @@ from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, Scaling, ValueScale
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
 from napari_disca.session.actions import Adopt
-from napari_disca.session.history import AdaptationRun, Guided, base_of
+from napari_disca.session.history import AdaptationRun, Guided, base_of, teaching
 from napari_disca.session.journal import Journal
 from napari_disca.session.maps import MAPS as MAPS
 from napari_disca.session.maps import Maps
-from napari_disca.session.proposals import Proposals
+from napari_disca.session.painting import Painting
 from napari_disca.session.refresh import (
     RefreshRequest,
     Studio,
@@ -52,7 +52,7 @@ from napari_disca.session.weights import RunRelearned, WeightsCache
 from napari_disca.storage.label_pyramid import LabelPyramid
 
 
-class Session(Proposals):
+class Session(Painting):
     """One image being corrected.
 
     Only one thread, its owner, may call its verbs and `handle`; the jobs they return may run on
@@ -253,7 +253,7 @@ class Session(Proposals):
             AdaptationResult(None),
             recipe,
             clicks=self.clicks,
-            locks=self.step.locks,
+            locks=teaching(self.step.locks),
             seed=self.seed,
             base=base_of(recipe, self.adapted),
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from napari_disca.annotations.clicks import Clicks
-from napari_disca.session.history import AdaptationRun, Lock
+from napari_disca.session.history import AdaptationRun, Held
 
 V = TypeVar("V")
 
@@ -28,7 +28,8 @@ class Step:
     clicks : Clicks
     adapted : AdaptationRun or None
         The last adaptation; None while the weights are the pretrained ones.
-    locks : tuple of Lock
+    locks : tuple of Lock or Stroke
+        Oldest first.
     values : tuple of object
         What else steps have set, at most one value of a type; see `value`.
     kind : str
@@ -38,7 +39,7 @@ class Step:
     title: str
     clicks: Clicks
     adapted: AdaptationRun | None
-    locks: tuple[Lock, ...] = ()
+    locks: tuple[Held, ...] = ()
     values: tuple[object, ...] = ()
     kind: str = ""
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.inference.tile_clicks import TileClicks
-from napari_disca.session.lock_index import LockIndex
+from napari_disca.session.lock_index import LockIndex, held_digest
+from napari_disca.session.strokes import ends_in_strokes
 from napari_disca.storage.atomic import replacing
 
 #: Parts of a version, and what stands between them: weights, clicks, locks.
@@ -43,8 +44,15 @@ class Target:
 
     def version(self, tile: int) -> str:
         """Fingerprint of what a tile's labels depend on besides its pixels."""
-        locked = self.locks.digest(tile)
-        return f"{self.unlocked(tile)}#{locked}" if locked else self.unlocked(tile)
+        return self._held(tile, self.locks.digest(tile))
+
+    def before_strokes(self, tile: int) -> list[str]:
+        """Versions that become this one by drawing some strokes over them, the latest first."""
+        held = self.locks.of(tile)
+        return [self._held(tile, held_digest(held[:n])) for n in ends_in_strokes(held)]
+
+    def _held(self, tile: int, digest: str) -> str:
+        return f"{self.unlocked(tile)}#{digest}" if digest else self.unlocked(tile)
 
     def unlocked(self, tile: int) -> str:
         """Version of a tile as if nothing were locked: what the network says."""

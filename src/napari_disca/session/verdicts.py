@@ -47,7 +47,10 @@ class Judge:
             return step
         locks = step.locks
         for number, area in enumerate(self.areas, start=facts.next_lock):
-            under = tuple(lock for lock in locks if lock.area.window & area.window)
+            # Not strokes: they lie over whatever was judged.
+            under = tuple(
+                lock for lock in locks if isinstance(lock, Lock) and lock.area.window & area.window
+            )
             made = Lock(
                 number,
                 area,

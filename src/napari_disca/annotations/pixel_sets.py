@@ -1,0 +1,155 @@
+"""Sets of pixels of an image: what a hand has drawn, as stretches of rows.
+
+What is kept of a set, and what it costs to draw it, grows with its outline and its pixels, never
+with the image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.core.errors import AreaError
+from napari_disca.core.tiling import Window
+
+Ints = NDArray[np.int64]
+
+#: Stretches of a set, at most: a line of a journal of some two megabytes.
+MOST_RUNS = 200_000
+#: Rows that are drawn together.
+STRIP = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelSet:
+    """Pixels of an image, at least one. Sets of the same pixels are equal.
+
+    Attributes
+    ----------
+    rows, starts, ends : (n,) arrays of int
+        Stretches of pixels, columns ``starts ... ends - 1``, sorted by row and column; no two of
+        them overlap or touch in a row.
+
+    Raises
+    ------
+    AreaError
+        If there is no pixel, or the stretches are too many, or not as described.
+    """
+
+    rows: Ints
+    starts: Ints
+    ends: Ints
+    window: Window = field(init=False, repr=False)
+    digest: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rows, starts, ends = self.rows, self.starts, self.ends
+        if not len(rows):
+            raise AreaError("this holds no pixel of the image; draw it larger, or on the image")
+        if len(rows) > MOST_RUNS:
+            raise AreaError(
+                f"this is too ragged to be kept: {len(rows)} stretches of pixels, {MOST_RUNS} are "
+                "the most; draw around a part of it"
+            )
+        below = rows[1:] > rows[:-1]
+        beside = (rows[1:] == rows[:-1]) & (starts[1:] > ends[:-1])
+        if (ends <= starts).any() or not (below | beside).all():
+            raise AreaError("stretches of pixels overlap, or are in disorder")
+        window = Window.from_bounds(
+            int(rows[0]), int(starts.min()), int(rows[-1]) + 1, int(ends.max())
+        )
+        object.__setattr__(self, "window", window)
+        told = np.stack([rows, starts, ends]).astype("<i8").tobytes()
+        object.__setattr__(self, "digest", hashlib.blake2b(told, digest_size=8).hexdigest())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PixelSet) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __len__(self) -> int:
+        """Number of pixels."""
+        return int((self.ends - self.starts).sum())
+
+    @classmethod
+    def of(cls, strips: Iterable[tuple[Window, NDArray[np.bool_]]]) -> Self:
+        """Set of the pixels of masks.
+
+        Parameters
+        ----------
+        strips : iterable of (Window, (height, width) array of bool)
+            One below the other, of any width.
+        """
+        found = [_runs(mask, window.top, window.left) for window, mask in strips]
+        if not found:
+            nothing = np.zeros(0, dtype=np.int64)
+            return cls(nothing, nothing, nothing)
+        rows, starts, ends = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return cls(rows, starts, ends)
+
+    def mask(self, window: Window) -> NDArray[np.bool_]:
+        """Which pixels of a window are in the set, as an array of the window's shape."""
+        mask = np.zeros(window.shape, dtype=np.bool_)
+        cut = self.window & window
+        if not cut:
+            return mask
+        first, last = np.searchsorted(self.rows, [cut.top, cut.bottom])
+        rows = self.rows[first:last] - cut.top
+        starts = np.clip(self.starts[first:last] - cut.left, 0, cut.width)
+        ends = np.clip(self.ends[first:last] - cut.left, 0, cut.width)
+        there = ends > starts
+        steps = np.zeros((cut.height, cut.width + 1), dtype=np.int8)
+        steps[rows[there], starts[there]] = 1
+        steps[rows[there], ends[there]] = -1
+        inside = np.cumsum(steps[:, :-1], axis=1, dtype=np.int8)
+        mask[cut.relative_to(window).slices] = inside.view(np.bool_)
+        return mask
+
+    def strips(self) -> Iterator[Window]:
+        """Windows, one below the other, that hold all pixels."""
+        top = self.window.top
+        while top < self.window.bottom:
+            bottom = min(top + STRIP, self.window.bottom)
+            first, last = np.searchsorted(self.rows, [top, bottom])
+            if first < last:
+                left, right = self.starts[first:last].min(), self.ends[first:last].max()
+                yield Window.from_bounds(top, int(left), bottom, int(right))
+            top = bottom
+
+    def to_json(self) -> list[int]:
+        """The stretches: rows below the one before, column and length, one after the other."""
+        down = np.diff(self.rows, prepend=0)
+        return np.stack([down, self.starts, self.ends - self.starts], axis=1).ravel().tolist()
+
+    @classmethod
+    def from_json(cls, numbers: list[int]) -> Self:
+        """Set from `to_json`.
+
+        Raises
+        ------
+        AreaError
+            If that is no set of pixels.
+        """
+        if not isinstance(numbers, list) or len(numbers) % 3 or len(numbers) > 3 * MOST_RUNS:
+            raise AreaError("these are no stretches of pixels")
+        if not all(type(number) is int and 0 <= number < 2**31 for number in numbers):
+            raise AreaError("stretches of pixels are whole numbers, 0 or more")
+        down, starts, lengths = np.array(numbers, dtype=np.int64).reshape(-1, 3).T
+        return cls(np.cumsum(down), starts.copy(), starts + lengths)
+
+
+def _runs(mask: NDArray[np.bool_], top: int, left: int) -> tuple[Ints, Ints, Ints]:
+    """Rows, starts and ends of the stretches of a mask."""
+    height, width = mask.shape
+    padded = np.zeros((height, width + 2), dtype=np.int8)
+    padded[:, 1:-1] = mask
+    edges = np.diff(padded, axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    ends = np.nonzero(edges == -1)[1]
+    return rows + top, starts + left, ends + left
