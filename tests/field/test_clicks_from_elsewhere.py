@@ -277,6 +277,63 @@ def test_tables(text, referenced, tmp_path):
     assert load_clicks(path, raster=image, classes=CLASSES).clicks == WANTED
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\n" + table(("x", "y", "class"), rows_of(places()), ";"),
+        "# exported by a survey\n\n" + table(("x", "y", "class"), rows_of(places())),
+        table(("Easting (m)", "Northing [m]", "class"), rows_of(places())),
+        table(("lon_dd", "lat_dd", "class"), rows_of(places(crs="EPSG:4326"))),
+        # A stack's points: the first axis is the frame.
+        table(
+            ("index", "axis-0", "axis-1", "axis-2", "kind"),
+            [(i, 7.0, float(c.row), float(c.col), c.label) for i, c in enumerate(WANTED)],
+        ),
+        table(("geom", "name"), [(f"SRID=32633;POINT({x} {y})", n) for x, y, n in
+                                 rows_of(places())]),
+        table(("geom", "name"), [(f"SRID=4326;POINT({x} {y})", n) for x, y, n in
+                                 rows_of(places(crs="EPSG:4326"))]),
+        table(("WKT", "name"), [(f'"MULTIPOINT (({x} {y}))"', n) for x, y, n in rows_of(places())]),
+        table(("x", "y", "class", "x", "y"), [(*row, 1, 2) for row in rows_of(places())]),
+    ],
+    ids=["excel", "comments", "units", "degrees", "stack", "ewkt", "ewkt degrees", "multipoint",
+         "twice"],
+)  # fmt: skip
+def test_tables_as_spreadsheets_databases_and_surveys_write_them(text, tmp_path):
+    path = tmp_path / "clicks.csv"
+    path.write_text(text, encoding="utf-8")
+    assert load_clicks(path, raster=raster(), classes=CLASSES).clicks == WANTED
+
+
+def test_points_in_several_crs_are_refused(tmp_path):
+    path = tmp_path / "clicks.csv"
+    x, y = places()[0]
+    path.write_text(f"geom,class\nSRID=32633;POINT({x} {y}),Road\nSRID=4326;POINT(15 45),Road\n")
+    with pytest.raises(ClickError, match=r"in several CRS \(SRID 32633, 4326\); keep one"):
+        load_clicks(path, raster=raster(), classes=CLASSES)
+
+
+@pytest.mark.parametrize("column", ["class_id", "class", "landuse"])
+def test_class_ids_counted_from_1_are_not_the_next_classes(column, tmp_path):
+    path = tmp_path / "clicks.csv"
+    rows = [(x, y, c.label + 1) for (x, y), c in zip(places(), WANTED, strict=True)]
+    path.write_text(table(("x", "y", column), rows))
+    given = None if column != "landuse" else column
+    with pytest.raises(ClickError, match=r"ids from 1 to 3, but the classes are 0 Bui.*subtract 1"):
+        load_clicks(path, raster=raster(), classes=CLASSES, column=given)
+
+
+@pytest.mark.parametrize("member", ["EPSG:32633", {"type": "EPSG", "properties": {"code": 32633}}])
+def test_ways_to_name_the_crs_of_geojson(member, tmp_path):
+    path = tmp_path / "c.geojson"
+    features = [
+        point(place, **{"class": CLASSES[click.label].name})
+        for place, click in zip(places(), WANTED, strict=True)
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": member, "features": features}))
+    assert load_clicks(path, raster=raster(), classes=CLASSES).clicks == WANTED
+
+
 def test_lines_of_a_table_that_cannot_be_used_are_counted(tmp_path):
     path = tmp_path / "clicks.csv"
     rows = [("", "", "Road"), *rows_of(places()), (1, 2, "Road"), (*places()[0], "Lava")]

@@ -105,6 +105,28 @@ class ClassReader:
             )
         return label
 
+    def refuse_ids_from_one(self, features: Sequence[PointFeature]) -> None:
+        """Refuse class ids that are counted from 1: they would all be the next class's.
+
+        Raises
+        ------
+        ClickError
+            If there is no 0 among them but one more than the last class.
+        """
+        values = [
+            feature.properties.get(self.column)
+            if self.column is not None
+            else _value(feature.properties, _ID) or _value(feature.properties, _NAMES[:4])
+            for feature in features
+        ]
+        ids = {float(v) for v in values if self._by_name(v) is None and _is_whole(v)}  # type: ignore[arg-type]
+        count = len(self.classes)
+        if ids and min(ids) == 1 and max(ids) == count:
+            raise ClickError(
+                f"has class ids from 1 to {count}, but the classes are {self._known}: ids are "
+                "counted from 0; subtract 1, or write the names"
+            )
+
     def _in_column(self, feature: PointFeature, column: str) -> int:
         value = feature.properties.get(column)
         label = self.resolve(value)
@@ -167,6 +189,15 @@ def _guessed(
             "(--class-column), or keep one"
         )
     return best[0] if best else None
+
+
+def _is_whole(value: object) -> bool:
+    if not (isinstance(value, str) or is_number(value)):
+        return False
+    try:
+        return float(value).is_integer()  # type: ignore[arg-type]
+    except (ValueError, OverflowError):
+        return False
 
 
 def _named(column: str, columns: Sequence[str]) -> str:

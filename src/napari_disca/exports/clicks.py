@@ -185,6 +185,7 @@ def _placed(
 ) -> LoadedClicks:
     reader = ClassReader.choose(found.features, classes, column)
     usable = [feature for feature in found.features if not feature.problem]
+    reader.refuse_ids_from_one(usable)
     problems = [(f.group, f.problem) for f in found.features if f.problem]
     xs, ys = _coordinates(usable)
     places = iter(to_pixels(xs, ys, found.source, frame))

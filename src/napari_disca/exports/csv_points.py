@@ -1,8 +1,9 @@
 """Clicks as a table: CSV with named columns.
 
 Where a point lies is read from the first of these pairs of columns that is there, whatever the
-case of their names: longitude and latitude; x and y, in the image's own coordinates; well-known
-text; axis-0 and axis-1, as napari writes points; row and col, in pixels.
+case of their names and whatever unit stands behind them: longitude and latitude; x and y, in the
+image's own coordinates; well-known text; the last two axes, as napari writes points; row and col,
+in pixels.
 """
 
 from __future__ import annotations
@@ -15,17 +16,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_disca.core.errors import ClickError
+from napari_disca.core.errors import ClickError, brief
 from napari_disca.exports.placing import Meaning, Source
 from napari_disca.exports.point import PointFeature
+from napari_disca.raster.gdal_errors import GDAL_ERRORS
+from napari_disca.raster.georeference import crs_named
 
 _LARGEST_FILE = 32 * 2**20
 _DELIMITERS = ",;\t|"
+#: A point, or a multipoint of one, with the CRS that PostGIS writes before it.
 _POINT = re.compile(
-    r"\s*POINT\s*(?:ZM|Z|M)?\s*"
-    r"\(\s*(?P<x>[-+.\deE]+)\s+(?P<y>[-+.\deE]+)[^()]*\)\s*",
+    r"\s*(?:SRID\s*=\s*(?P<srid>\d{1,6})\s*;)?\s*(?:MULTI)?POINT\s*(?:ZM|Z|M)?\s*"
+    r"\(\s*\(?\s*(?P<x>[-+.\deE]+)\s+(?P<y>[-+.\deE]+)[^(),]*\)?\s*\)\s*",
     re.IGNORECASE,
 )
+#: What may stand behind a column's name: "Easting (m)", "lat_wgs84", "lon_dd".
+_BEHIND = re.compile(r"\s*[(\[].*[)\]]$|[_ ](dd|deg|degrees?|wgs_?84|wgs|m|utm)$", re.IGNORECASE)
+#: How spreadsheets say which character separates cells.
+_SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +51,33 @@ _PAIRS = (
     _Pair("degrees", ("lon", "long", "longitude", "lng"), ("lat", "latitude")),
     _Pair(
         "unsaid",
-        ("x", "easting", "xcoord", "x_coord", "coord_x", "point_x", "pointx", "east"),
-        ("y", "northing", "ycoord", "y_coord", "coord_y", "point_y", "pointy", "north"),
+        (
+            "x",
+            "easting",
+            "xcoord",
+            "x_coord",
+            "coord_x",
+            "point_x",
+            "pointx",
+            "east",
+            "utm_e",
+            "utm_x",
+        ),
+        (
+            "y",
+            "northing",
+            "ycoord",
+            "y_coord",
+            "coord_y",
+            "point_y",
+            "pointy",
+            "north",
+            "utm_n",
+            "utm_y",
+        ),
     ),
-    _Pair("pixels", ("axis-1",), ("axis-0",), centres=True),
+    # Of a stack's points the last two axes are row and column.
+    *(_Pair("pixels", (f"axis-{k}",), (f"axis-{k - 1}",), centres=True) for k in (4, 3, 2, 1)),
     _Pair("pixels", ("col", "column", "pixel_x"), ("row", "line", "pixel_y")),
 )
 _TEXTS = ("wkt", "geometry", "geom", "the_geom", "wkt_geom")
@@ -54,10 +85,7 @@ _TEXTS = ("wkt", "geometry", "geom", "the_geom", "wkt_geom")
 
 def looks_like_csv(start: bytes) -> bool:
     """Whether a file may be a table, by its first bytes."""
-    try:
-        columns = _names(start.decode("utf-8-sig", "replace").splitlines()[0])
-    except IndexError:
-        return False
+    _, _, columns, _ = _header(start.decode("utf-8-sig", "replace"))
     return len(columns) > 1 and _found(columns, referenced=True) is not None
 
 
@@ -75,12 +103,9 @@ def read_csv(path: Path, *, referenced: bool) -> tuple[Iterator[PointFeature], S
     ClickError
         If it cannot be read, or no columns say where the points lie.
     """
-    text = _text(path)
-    lines = text.splitlines()
-    if not lines or not lines[0].strip():
+    text, number, columns, delimiter = _header(_text(path))
+    if not columns:
         raise ClickError("is empty; its first line must name the columns")
-    delimiter = _delimiter(lines[0])
-    columns = _names(lines[0])
     place = _found(columns, referenced=referenced)
     if place is None:
         named = ", ".join(name[:20] for name in columns[:8])
@@ -93,20 +118,67 @@ def read_csv(path: Path, *, referenced: bool) -> tuple[Iterator[PointFeature], S
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))[1:]
     except csv.Error as error:
         raise ClickError(f"is no table of values separated by commas: {error}") from error
-    return _features(columns, rows, positioned), Source(meaning)
+    source = Source(meaning)
+    if meaning == "unsaid" and positioned.column:
+        source = _source_of_text(columns, rows, positioned.column)
+    return _features(columns, rows, positioned.place, number + 1), source
 
 
-_Position = Callable[[Mapping[str, str]], tuple[float, float] | None]
+@dataclass(frozen=True, slots=True)
+class _Positioned:
+    """How to read a point's place from a row."""
+
+    place: Callable[[Mapping[str, str]], tuple[float, float] | None]
+    #: The column of well-known text, if it is read from one.
+    column: str = ""
 
 
-def _found(columns: Sequence[str], *, referenced: bool) -> tuple[Meaning, _Position] | None:
+def _header(text: str) -> tuple[str, int, list[str], str]:
+    """Text from the names of the columns on, the number of their line, they, and what parts them.
+
+    Empty lines, comments and Excel's ``sep=;`` may stand before them.
+    """
+    delimiter = ""
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        said = _SEPARATOR.fullmatch(line.strip())
+        if said:
+            delimiter = said[1]
+        elif line.strip() and not line.startswith("#"):
+            delimiter = delimiter or _delimiter(line)
+            return "".join(lines[number - 1 :]), number, _names(line, delimiter), delimiter
+    return "", 0, [], ","
+
+
+def _source_of_text(columns: Sequence[str], rows: Sequence[Sequence[str]], column: str) -> Source:
+    """What PostGIS's well-known text says of its CRS."""
+    at = columns.index(column)
+    found = {
+        match["srid"]
+        for row in rows
+        if at < len(row) and (match := _POINT.fullmatch(row[at][:500]))
+    }
+    named = found - {None, "0"}
+    if not named:
+        return Source("unsaid")
+    if len(found) > 1:
+        raise ClickError(f"has points in several CRS (SRID {', '.join(sorted(named))}); keep one")
+    try:
+        return Source("crs", crs_named(f"EPSG:{named.pop()}"))
+    except (*GDAL_ERRORS, ValueError) as error:
+        raise ClickError(f"has an SRID that is not understood: {brief(error)}") from error
+
+
+def _found(columns: Sequence[str], *, referenced: bool) -> tuple[Meaning, _Positioned] | None:
     """What the columns say of a point's place, and how to read it."""
-    lower = {name.strip().lower(): name for name in reversed(columns)}
+    names = list(reversed(columns))
+    lower = {_BEHIND.sub("", name.strip()).lower(): name for name in names}
+    lower |= {name.strip().lower(): name for name in names}
     pairs = list(_PAIRS)
     if not referenced:
         # A table that was made in a GIS may have both.
         pairs.sort(key=lambda pair: pair.meaning != "pixels")
-    found: list[tuple[Meaning, _Position]] = [
+    found: list[tuple[Meaning, _Positioned]] = [
         (pair.meaning, _numbers(lower[x], lower[y], pair.centres))
         for pair in pairs
         for x in pair.across
@@ -119,7 +191,7 @@ def _found(columns: Sequence[str], *, referenced: bool) -> tuple[Meaning, _Posit
     return found[0] if found else None
 
 
-def _numbers(x: str, y: str, centres: bool) -> _Position:
+def _numbers(x: str, y: str, centres: bool) -> _Positioned:
     shift = 0.5 if centres else 0.0
 
     def positioned(row: Mapping[str, str]) -> tuple[float, float] | None:
@@ -129,10 +201,10 @@ def _numbers(x: str, y: str, centres: bool) -> _Position:
             return None
         return place if math.isfinite(sum(place)) else None
 
-    return positioned
+    return _Positioned(positioned)
 
 
-def _from_text(column: str) -> _Position:
+def _from_text(column: str) -> _Positioned:
     def positioned(row: Mapping[str, str]) -> tuple[float, float] | None:
         match = _POINT.fullmatch(row.get(column, "")[:500])
         try:
@@ -140,7 +212,7 @@ def _from_text(column: str) -> _Position:
         except ValueError:
             return None
 
-    return positioned
+    return _Positioned(positioned, column)
 
 
 def _number(text: str) -> float:
@@ -149,13 +221,17 @@ def _number(text: str) -> float:
 
 
 def _features(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], positioned: _Position
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    positioned: Callable[[Mapping[str, str]], tuple[float, float] | None],
+    first: int,
 ) -> Iterator[PointFeature]:
-    for number, cells in enumerate(rows, start=2):
+    for number, cells in enumerate(rows, start=first):
         if not any(cell.strip() for cell in cells):
             continue
         called = f"line {number}"
-        row = dict(zip(columns, cells, strict=False))
+        # Of columns with one name the first counts, as in looking for them.
+        row = dict(reversed(list(zip(columns, cells, strict=False))))
         place = positioned(row)
         if place is None:
             problem = f"{called} has no two numbers that say where it lies"
@@ -184,8 +260,8 @@ def _delimiter(line: str) -> str:
     return max(_DELIMITERS, key=line.count)
 
 
-def _names(line: str) -> list[str]:
+def _names(line: str, delimiter: str) -> list[str]:
     try:
-        return next(csv.reader([line], delimiter=_delimiter(line)), [])
+        return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
         return []

@@ -72,8 +72,11 @@ def collection_source(collection: Mapping[str, Any]) -> Source:
     member = collection["crs"]
     if member is None:
         return Source("own")
-    properties = member.get("properties") if isinstance(member, dict) else None
-    name = properties.get("name") if isinstance(properties, dict) else None
+    properties = member.get("properties") if isinstance(member, dict) else {"name": member}
+    properties = properties if isinstance(properties, dict) else {}
+    name = properties.get("name")
+    if isinstance(code := properties.get("code"), int | str):  # as it was before GeoJSON 2008
+        name = f"EPSG:{code}"
     try:
         return Source("crs", crs_named(name if isinstance(name, str) else ""))
     except (*GDAL_ERRORS, ValueError) as error:
