@@ -151,7 +151,12 @@ def opened_view(
             say_better(raster, taken)
         factor = _factor(raster, card, options)
         view = NetworkView(
-            raster, card, bands=options.bands, factor=factor, scaling=options.scaling
+            raster,
+            card,
+            bands=options.bands,
+            factor=factor,
+            scaling=options.scaling,
+            find_fill=options.fill == "auto",
         )
         _remember(raster, card, options)
         yield view
@@ -175,6 +180,7 @@ def opened_session(
             bands=options.bands,
             factor=_factor(raster, network.card, options),
             scaling=options.scaling,
+            find_fill=options.fill == "auto",
             compute=compute,
             seed=seed,
         )

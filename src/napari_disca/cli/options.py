@@ -78,6 +78,11 @@ class ReadingOptions:
         metavar="auto|LOW:HIGH",
         parse=parse_value_scaling,
     )
+    fill: Literal["auto", "keep"] = flag(
+        "a value that looks like no data though the file does not say so: auto leaves it out, "
+        "keep takes it for data",
+        default="auto",
+    )
 
 
 @dataclass(frozen=True, slots=True)

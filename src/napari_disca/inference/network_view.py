@@ -51,6 +51,8 @@ class NetworkView:
     scaling : Scaling or ValueScale, optional
         How pixel values are scaled, instead of the card's; a `ValueScale` that was decided
         before, for instance by a journal's session, is used as it is.
+    find_fill : bool
+        Leave out fill values that the file does not declare; see `value_scale`.
 
     Attributes
     ----------
@@ -80,6 +82,7 @@ class NetworkView:
         bands: Sequence[int] | None = None,
         factor: float | None = None,
         scaling: Scaling | ValueScale | None = None,
+        find_fill: bool = True,
     ) -> None:
         self.raster = raster
         self.card = card
@@ -98,7 +101,7 @@ class NetworkView:
         self.factors = factors
         wanted = scaling or card.scaling
         self.scale = (
-            value_scale(raster, self.bands, wanted, card.bands)
+            value_scale(raster, self.bands, wanted, card.bands, find_fill=find_fill)
             if isinstance(wanted, Scaling)
             else _checked_scale(wanted, self.bands)
         )

@@ -52,13 +52,14 @@ class Fill:
     def __bool__(self) -> bool:
         return any(value is not None for value in self.values)
 
-    def describe(self) -> str:
-        """What is left out, or nothing."""
+    def describe(self, *, left_out: bool = True) -> str:
+        """What is left out, or would be, in words; empty if nothing."""
         if not self:
             return ""
         named = sorted({value for value in self.values if value is not None})
         values = " and ".join(f"{value:.6g}" for value in named)
-        return f"{values} on {100 * self.share:.0f} % of the pixels taken for no data"
+        taken = "no data" if left_out else "data, as was chosen"
+        return f"{values} on {100 * self.share:.0f} % of the pixels taken for {taken}"
 
     def leave_out(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
         """Mark pixels as invalid where one of their bands has its fill value, in place.

@@ -15,22 +15,20 @@ The colours share one range, so that they keep their balance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.core.errors import CardError
 from napari_disca.raster.base import Raster
 from napari_disca.raster.fill import Fill, fill_of_blocks
 from napari_disca.raster.sampling import Block, sample_blocks
+from napari_disca.raster.value_scale import HIGHEST as HIGHEST
+from napari_disca.raster.value_scale import LOWEST as LOWEST
+from napari_disca.raster.value_scale import Scaling as Scaling
+from napari_disca.raster.value_scale import ValueScale as ValueScale
+from napari_disca.raster.value_scale import limited as limited
 
-#: Scaled values are cut to this range.
-LOWEST, HIGHEST = 0.0, 1.0
-Kind = Literal["auto", "dtype", "percentile", "range"]
-_LARGEST = 1e300
 #: Where the 90th percentile of an aerial photograph lies.
 _BRIGHT = 0.75
 #: The low end of values that do not begin at 0: this share of the distance from the 1st to the
@@ -65,152 +63,13 @@ _UNLIKE = 4.0
 _COLOURS = ("red", "green", "blue")
 
 
-def limited(values: NDArray[Any]) -> NDArray[Any]:
-    """Scaled values cut to the range that every network reads, in training and afterwards."""
-    cut: NDArray[Any] = np.clip(values, LOWEST, HIGHEST)
-    return cut
-
-
-def _finite(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and abs(value) < _LARGEST  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, slots=True)
-class Scaling:
-    """How somebody wants pixel values to be scaled.
-
-    Parameters
-    ----------
-    kind : {"auto", "dtype", "percentile", "range"}
-        ``"auto"``: from the bulk of the values, see `napari_disca.raster.scaling`.
-        ``"dtype"``: integers over the largest value of their type (8-bit: 255, 16-bit: 65535),
-        floats as they are. ``"percentile"``: the 2nd and 98th percentile of each band become 0
-        and 1. ``"range"``: `low` and `high` become 0 and 1, in the unit that the file's scale
-        and offset give.
-    low, high : float
-        Used by ``"range"`` only.
-
-    Raises
-    ------
-    CardError
-        If the kind is unknown or the range is empty.
-    """
-
-    kind: Kind = "auto"
-    low: float = 0.0
-    high: float = 255.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise CardError(
-                f"scaling {self.kind!r} is unknown; use 'auto', 'dtype', 'percentile' or 'range'"
-            )
-        if not (_finite(self.low) and _finite(self.high) and self.low < self.high):
-            raise CardError(f"a scaling range from {self.low} to {self.high} is empty")
-
-    @classmethod
-    def parse(cls, text: str) -> Scaling:
-        """Scaling from its kind, or from ``"LOW:HIGH"``.
-
-        Raises
-        ------
-        CardError
-            If it is neither.
-        """
-        if text == "range":
-            raise CardError("scaling 'range' needs its ends; write LOW:HIGH, for instance 0:4095")
-        low, colon, high = text.partition(":")
-        if not colon:
-            return cls(text)  # type: ignore[arg-type]  # checks it
-        try:
-            ends = float(low), float(high)
-        except ValueError as error:
-            raise CardError(f"scaling {text!r} is not like 0:10000") from error
-        return cls("range", *ends)
-
-    def __str__(self) -> str:
-        return f"{self.low:.10g}:{self.high:.10g}" if self.kind == "range" else self.kind
-
-
-@dataclass(frozen=True, slots=True)
-class ValueScale:
-    """A decided scaling, with its numbers.
-
-    Attributes
-    ----------
-    low, high : tuple of float
-        Per band that is read, in the values of the file: what becomes 0 and 1. Values beyond are
-        cut.
-    fill : tuple of float or None
-        Per band that is read: a value that the file does not declare but that is no data.
-    text : str
-        The choice as one readable line.
-    """
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    fill: tuple[float | None, ...]
-    text: str
-
-    def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Scale pixels ``(bands, height, width)``; what is no number stays none."""
-        exact = np.float32 if pixels.dtype in (np.uint8, np.uint16, np.int16, np.float32) else float
-        low = np.array(self.low)[:, None, None]
-        gain = 1 / (np.array(self.high)[:, None, None] - low)
-        # An overflow or an inf - inf becomes a pixel without data.
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled = (pixels.astype(exact) - low.astype(exact)) * gain.astype(exact)
-            cut = limited(scaled)
-        return np.asarray(cut, dtype=np.float32)
-
-    def leave_out(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
-        """Mark pixels that have a fill value as invalid, in place."""
-        Fill(self.fill).leave_out(pixels, valid)
-
-    def to_json(self) -> dict[str, Any]:
-        """Numbers and text for a journal."""
-        return {
-            "low": list(self.low),
-            "high": list(self.high),
-            "fill": list(self.fill),
-            "text": self.text,
-        }
-
-    @classmethod
-    def from_json(cls, value: object) -> ValueScale:
-        """Scale from `to_json`.
-
-        Raises
-        ------
-        ValueError
-            If it is none.
-        """
-        if not isinstance(value, Mapping):
-            raise ValueError("a scaling is a table")
-        low, high, fill = (_numbers(value.get(key)) for key in ("low", "high", "fill"))
-        text = value.get("text")
-        ends = [*low, *high]
-        if (
-            not len(low) == len(high) == len(fill) > 0
-            or None in ends
-            or any(a == b for a, b in zip(low, high, strict=True))
-            or not isinstance(text, str)
-        ):
-            raise ValueError("a scaling has low, high and fill of each band, and a text")
-        known = [float(v) for v in ends if v is not None]
-        return cls(tuple(known[: len(low)]), tuple(known[len(low) :]), fill, text)
-
-
-def _numbers(value: object) -> tuple[float | None, ...]:
-    """Numbers of a list that somebody else wrote; empty if it holds anything else."""
-    if not isinstance(value, list) or not all(v is None or _finite(v) for v in value):
-        return ()
-    return tuple(None if v is None else float(v) for v in value)
-
-
 def value_scale(
-    raster: Raster, bands: Sequence[int], scaling: Scaling, names: Sequence[str] = ()
+    raster: Raster,
+    bands: Sequence[int],
+    scaling: Scaling,
+    names: Sequence[str] = (),
+    *,
+    find_fill: bool = True,
 ) -> ValueScale:
     """Decide how the values of an image are scaled.
 
@@ -223,6 +82,9 @@ def value_scale(
         What is wanted.
     names : sequence of str
         What the bands are, for instance ``("red", "green", "blue")``: colours share one range.
+    find_fill : bool
+        Leave out fill values that the file does not declare (`napari_disca.raster.fill`); False
+        takes them for data.
 
     Raises
     ------
@@ -231,19 +93,22 @@ def value_scale(
     """
     unique = sorted(set(bands))
     blocks = sample_blocks(raster, unique)
-    fill = fill_of_blocks(blocks)
+    found = fill_of_blocks(blocks)
+    fill = found if find_fill else Fill((None,) * len(unique))
     sampled = _Sampled(raster, bands, unique, blocks, fill)
     low, high, text = _decided(scaling, raster, sampled, names)
     if sampled.factors:
         text = f"{text}; {sampled.factors}"
-    if fill:
-        text = f"{text}; {fill.describe()}"
+    if found:
+        text = f"{text}; {found.describe(left_out=find_fill)}"
     scales, offsets = sampled.scales, sampled.offsets
     return ValueScale(
         tuple(float(v) for v in (low - offsets) / scales),
         tuple(float(v) for v in (high - offsets) / scales),
         tuple(fill.values[unique.index(band)] for band in bands),
         text,
+        scaling,
+        find_fill,
     )
 
 

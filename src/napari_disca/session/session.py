@@ -70,6 +70,8 @@ class Session(Painting):
         Network pixels per image pixel; by default from the ground resolutions.
     scaling : Scaling or ValueScale, optional
         How pixel values are scaled; as the card says by default.
+    find_fill : bool
+        Leave out fill values that the image does not declare.
     compute : Compute, optional
         Device and precision; the best there is by default.
     seed : int
@@ -107,6 +109,7 @@ class Session(Painting):
         bands: Sequence[int] | None = None,
         factor: float | None = None,
         scaling: Scaling | ValueScale | None = None,
+        find_fill: bool = True,
         compute: Compute | None = None,
         seed: int = 0,
         folder: Path | None = None,
@@ -114,7 +117,9 @@ class Session(Painting):
     ) -> None:
         super().__init__(raster.shape, network.card.classes)
         self.raster = raster
-        self.inputs = NetworkView(raster, network.card, bands=bands, factor=factor, scaling=scaling)
+        self.inputs = NetworkView(
+            raster, network.card, bands=bands, factor=factor, scaling=scaling, find_fill=find_fill
+        )
         self.compute = compute or Compute.choose()
         self.seed = checked_seed(seed)
         self.tiling: Tiling = tiling_for(self.inputs)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from napari.layers import Image
 from napari.utils.notifications import show_error
@@ -24,6 +25,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_disca.gui.panels.styles import EXPLAINS
+from napari_disca.gui.panels.values_panel import ValuesPanel
+
+if TYPE_CHECKING:
+    from napari_disca.inference.network_view import NetworkView
+    from napari_disca.inference.reading import Reading
 
 _LOAD = "Load…"
 
@@ -31,7 +37,7 @@ _LOAD = "Load…"
 class ImagePanel(QWidget):
     """Choose an image layer and a network.
 
-    Signals: ``chosen()`` when one of them, or the resampling by hand, changes.
+    Signals: ``chosen()`` when one of them, or how the image is read, changes.
     """
 
     chosen = Signal()
@@ -50,6 +56,40 @@ class ImagePanel(QWidget):
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             box.setMinimumContentsLength(12)
+        self.about = _explaining()
+
+        self.proposal = _explaining()
+        self.proposal.setVisible(False)
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Image", self.images)
+        form.addRow("Network", self.networks)
+        form.addRow("Read at", self._factor_row())
+        self.values = ValuesPanel()
+        form.addRow("Values", self.values)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(form)
+        layout.addWidget(self.proposal)
+        layout.addWidget(self.about)
+
+        #: Whether a network was chosen by hand; until then images propose one.
+        self._by_hand = False
+        self._proposal: Any = None
+        #: What was chosen in this window for an image layer, by the network.
+        self._readings: WeakKeyDictionary[Image, dict[str, Reading]] = WeakKeyDictionary()
+        self._fill_networks()
+        self._fill_images()
+        viewer.layers.events.inserted.connect(self._fill_images)
+        viewer.layers.events.removed.connect(self._fill_images)
+        self.images.currentIndexChanged.connect(self._changed)
+        self.networks.activated.connect(self._network_chosen)
+        self.by_hand.toggled.connect(self.factor.setEnabled)
+        self.by_hand.toggled.connect(self._changed)
+        self.factor.valueChanged.connect(self._changed)
+        self.values.changed.connect(self._changed)
+
+    def _factor_row(self) -> QHBoxLayout:
         self.by_hand = QCheckBox("by hand")
         self.by_hand.setToolTip(
             "Network pixels per image pixel. By default from the ground resolutions of the image "
@@ -62,36 +102,10 @@ class ImagePanel(QWidget):
         self.factor.setValue(1.0)
         self.factor.setPrefix("× ")
         self.factor.setEnabled(False)
-        self.about = _explaining()
-
         row = QHBoxLayout()
         row.addWidget(self.factor, 1)
         row.addWidget(self.by_hand)
-        self.proposal = _explaining()
-        self.proposal.setVisible(False)
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Image", self.images)
-        form.addRow("Network", self.networks)
-        form.addRow("Read at", row)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
-        layout.addWidget(self.proposal)
-        layout.addWidget(self.about)
-
-        #: Whether a network was chosen by hand; until then images propose one.
-        self._by_hand = False
-        self._proposal: Any = None
-        self._fill_networks()
-        self._fill_images()
-        viewer.layers.events.inserted.connect(self._fill_images)
-        viewer.layers.events.removed.connect(self._fill_images)
-        self.images.currentIndexChanged.connect(self._changed)
-        self.networks.activated.connect(self._network_chosen)
-        self.by_hand.toggled.connect(self.factor.setEnabled)
-        self.by_hand.toggled.connect(self._changed)
-        self.factor.valueChanged.connect(self._changed)
+        return row
 
     def image(self) -> Image | None:
         """The chosen layer."""
@@ -101,9 +115,30 @@ class ImagePanel(QWidget):
         """Name or file of the chosen network."""
         return self.networks.currentData() or ""
 
-    def hand_factor(self) -> float | None:
-        """The factor set by hand."""
-        return self.factor.value() if self.by_hand.isChecked() else None
+    def reading(self) -> Reading:
+        """What was chosen by hand of how the image is read.
+
+        Raises
+        ------
+        CardError
+            If what was typed makes no sense.
+        """
+        from napari_disca.inference.reading import Reading
+
+        reading = Reading(
+            factor=self.factor.value() if self.by_hand.isChecked() else None,
+            scaling=self.values.scaling(),
+            find_fill=self.values.find_fill(),
+        )
+        layer = self.image()
+        if layer is not None:
+            self._readings.setdefault(layer, {})[self.weights()] = reading
+        return reading
+
+    def reading_before(self) -> Reading | None:
+        """What was chosen for this image and network before, in this window."""
+        layer = self.image()
+        return self._readings.get(layer, {}).get(self.weights()) if layer is not None else None
 
     def show_image(self, proposal: Any, lines: Sequence[str]) -> None:
         """Choose the network that fits an image, unless one was chosen by hand; say why.
@@ -144,16 +179,26 @@ class ImagePanel(QWidget):
             tip = "\n".join(line for line in lines if line)
         self.networks.setToolTip(tip)
 
-    def show_factor(self, factor: float, about: str) -> None:
-        """Show what the network reads."""
+    def show_view(self, view: NetworkView | None, about: str = "") -> None:
+        """Show what the network reads.
+
+        Parameters
+        ----------
+        view : NetworkView or None
+            None if nothing can be read.
+        about : str
+            Why not.
+        """
         if not self.by_hand.isChecked():
             self.factor.blockSignals(True)
-            self.factor.setValue(factor)
+            self.factor.setValue(1.0 if view is None else view.factor)
             self.factor.blockSignals(False)
-        self.about.setText(about)
+        self.values.show_view(view)
+        self.about.setText(about if view is None else view.describe())
 
-    def recall_factor(self, factor: float | None) -> None:
-        """Show a factor remembered from another day, or none."""
+    def show_reading(self, reading: Reading, card: Any) -> None:
+        """Show how an image is to be read, for instance as on another day."""
+        factor = reading.factor
         for widget in (self.factor, self.by_hand):
             widget.blockSignals(True)
         self.by_hand.setChecked(factor is not None)
@@ -162,6 +207,7 @@ class ImagePanel(QWidget):
             self.factor.setValue(factor)
         for widget in (self.factor, self.by_hand):
             widget.blockSignals(False)
+        self.values.show_reading(reading, card)
 
     def _fill_networks(self) -> None:
         from napari_disca.networks import bundled_weights

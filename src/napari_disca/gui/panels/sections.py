@@ -75,6 +75,7 @@ class Section(QWidget):
         arrow = Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow
         self.heading.setArrowType(arrow)
         self.content.setVisible(opened)
+        self.updateGeometry()  # also where the window is not shown yet
         self.folded.emit(not opened)
 
 

@@ -14,15 +14,14 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal
 
 from napari_disca.core.errors import DiscaError
-from napari_disca.core.events import Job
-from napari_disca.gui.tasks.journal_controller import JournalController, factor_by_hand
-from napari_disca.gui.tasks.opening import Resumed
+from napari_disca.gui.tasks.journal_controller import JournalController
+from napari_disca.gui.tasks.opening import Resumed, new_session
 from napari_disca.gui.tasks.sources import class_names, looked_at
 from napari_disca.gui.tasks.telling import tell_error
 from napari_disca.gui.tasks.waiting import off_the_window
-from napari_disca.inference.network_view import NetworkView
-from napari_disca.networks import Card, load_network, read_card
-from napari_disca.networks.compute import Compute
+from napari_disca.inference.reading import Reading
+from napari_disca.networks import Card, read_card
+from napari_disca.networks.compute import Precision
 from napari_disca.session.preferences import recall, remember
 from napari_disca.session.session import Session
 
@@ -42,15 +41,15 @@ class Choice:
     layer : napari.layers.Image
     weights : str
         Name or file of the network.
-    factor : float or None
-        Network pixels per image pixel, where it is set by hand.
+    reading : Reading
+        How the image is read.
     precision : str
     """
 
     layer: Image
     weights: str
-    factor: float | None
-    precision: str
+    reading: Reading
+    precision: Precision
 
 
 class ImageOpening(QObject):
@@ -82,7 +81,7 @@ class ImageOpening(QObject):
         control: Control,
         image_panel: ImagePanel,
         journals: JournalController,
-        precision: Callable[[], str],
+        precision: Callable[[], Precision],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
@@ -92,6 +91,8 @@ class ImageOpening(QObject):
         self._ended = False
         #: The choice is being looked at, and was changed meanwhile.
         self._choosing = self._chosen_again = False
+        #: Image layer and network for which the panel shows how the image is read.
+        self._shown_for: tuple[Image, str] | None = None
         #: The layer that `control.chosen` reads.
         self._looked_at: Image | None = None
         #: As chosen, and as the session was made for.
@@ -153,13 +154,14 @@ class ImageOpening(QObject):
             panel.show_card(self.card)
             if layer is None or self.card is None:
                 lacks = "an image: drop a GeoTIFF on the window" if layer is None else "a network"
-                panel.show_factor(1.0, f"Open {lacks}")
+                panel.show_view(None, f"Open {lacks}")
+                self._shown_for = None
             elif unreadable is not None:
                 raise unreadable
             else:
                 self._chosen = self._read(layer, weights, self.card, before)
         except DiscaError as error:
-            panel.show_factor(1.0, str(error))
+            panel.show_view(None, str(error))
         opening = self._control.opening
         if opening is not None and opening.what != self._chosen:
             self._control.drop_opening()
@@ -172,17 +174,21 @@ class ImageOpening(QObject):
         self.changed.emit()
 
     def _read(self, layer: Image, weights: str, card: Card, before: Choice | None) -> Choice:
-        """Say how the network reads the image, at the factor that is remembered or set by hand."""
+        """Say how the network reads the image, as chosen by hand or remembered."""
         raster, panel = self._control.chosen, self._image_panel
+        if self._shown_for != (layer, weights):
+            told = panel.reading_before() or Reading(
+                factor=off_the_window(lambda: recall(raster, card))
+            )
+            panel.show_reading(told, card)
+            self._shown_for = (layer, weights)
+        reading = panel.reading()
+        view = off_the_window(lambda: reading.view(raster, card))
         same = before is not None and (before.layer, before.weights) == (layer, weights)
-        if not same:
-            panel.recall_factor(off_the_window(lambda: recall(raster, card)))
-        factor = panel.hand_factor()
-        inputs = off_the_window(lambda: NetworkView(raster, card, factor=factor))
-        if same and before.factor != factor:
-            off_the_window(lambda: remember(raster, card, factor))
-        panel.show_factor(inputs.factor, inputs.describe())
-        return Choice(layer, weights, factor, self._precision())
+        if same and before.reading.factor != reading.factor:
+            off_the_window(lambda: remember(raster, card, reading.factor))
+        panel.show_view(view)
+        return Choice(layer, weights, reading, self._precision())
 
     def _look_at(self, layer: Image | None) -> None:
         """Read from another image, which proposes a network."""
@@ -215,21 +221,18 @@ class ImageOpening(QObject):
             return
         opening = self._control.opening
         if opening is None or opening.what != choice:
-            allowed = self._image_panel.allows(choice.weights)
-            opening = self._control.begin(choice, self._new(self._control.chosen, choice, allowed))
+            job = new_session(
+                self._control.chosen,
+                choice.weights,
+                self._image_panel.allows(choice.weights),
+                choice.reading,
+                choice.precision,
+                self._journals.returned,
+            )
+            opening = self._control.begin(choice, job)
             opening.opened.connect(self._on_opened)
             opening.failed.connect(self._on_failed)
         opening.then.append(then)
-
-    def _new(self, raster: Raster, choice: Choice, allowed: bool) -> Job[Session]:
-        """Job that makes a session."""
-        network = load_network(choice.weights, allow_torchscript=allowed)
-        session = self._journals.returned(raster, network, choice.factor)
-        if session is None:
-            compute = Compute.choose(precision=choice.precision)
-            session = Session(raster, network, factor=choice.factor, compute=compute)
-        return session
-        yield
 
     def _on_opened(self, session: Session) -> None:
         opening, self._control.opening = self._control.opening, None
@@ -297,7 +300,8 @@ class ImageOpening(QObject):
         layer, session = self._chosen.layer, resumed.session
         if resumed.weights != self._image_panel.weights():
             self._image_panel.choose_network(resumed.weights)
-        self._image_panel.recall_factor(factor_by_hand(session))
+        reading = off_the_window(lambda: Reading.of(session.inputs))
+        self._image_panel.show_reading(reading, session.inputs.card)
         self.choose()
         choice = self._chosen
         if choice is None or choice.layer is not layer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QObject, Signal
@@ -14,12 +13,14 @@ from napari_disca.core.events import Job
 from napari_disca.gui.panels.resume_banner import ResumeBanner
 from napari_disca.gui.tasks.opening import Resumed
 from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.inference.reading import Reading
 from napari_disca.networks import Network, fingerprint, load_network, needs_consent
 from napari_disca.raster import Raster
 from napari_disca.session import restore
 from napari_disca.session.image_check import OtherImageError, said_of_place
 from napari_disca.session.journal import (
     DamagedLineError,
+    Header,
     Record,
     copied,
     find_journals,
@@ -82,7 +83,7 @@ class JournalController(QObject):
         told = [(said, path) for path in found[: _EARLIER + 1] if (said := self._said(path))]
         return told, holder(told[0][1]) if told else ""
 
-    def returned(self, raster: Raster, network: Network, factor: float | None) -> Session | None:
+    def returned(self, raster: Raster, network: Network, reading: Reading) -> Session | None:
         """The session of an image that was left in this window, if it fits what is chosen.
 
         May be called on another thread; where it cannot be brought back, that is told.
@@ -90,8 +91,8 @@ class JournalController(QObject):
         try:
             for path in find_journals(raster):
                 header = read_journal(path).header
-                fits = header.network == fingerprint(network) and factor in (None, header.factor)
-                if path in self._left and fits:
+                same = header.network == fingerprint(network)
+                if path in self._left and same and _reads_so(header, raster, network, reading):
                     session = restore.resume(path, raster, network)
                     self._left.discard(path)
                     return session
@@ -226,6 +227,13 @@ def _resumed(
     yield
 
 
+def _reads_so(header: Header, raster: Raster, network: Network, reading: Reading) -> bool:
+    """Whether a journal's session reads its image as is chosen."""
+    view = reading.view(raster, network.card)
+    scaled = header.scaling is None or header.scaling.same_values(view.scale)
+    return scaled and (header.bands, header.factor) == (view.bands, view.factor)
+
+
 def _network(record: Record, weights: str, allowed: Mapping[str, bool]) -> tuple[Network, str]:
     header, file = record.header, record.header.network_file
     if weights in allowed:
@@ -233,11 +241,3 @@ def _network(record: Record, weights: str, allowed: Mapping[str, bool]) -> tuple
         if fingerprint(network) == header.network:
             return network, weights
     return restore.network_of(header, allow_torchscript=allowed.get(file, False)), file
-
-
-def factor_by_hand(session: Session) -> float | None:
-    """Factor of a session, if it is not the one that would be chosen."""
-    from napari_disca.inference.network_view import NetworkView
-
-    usual: Any = NetworkView(session.raster, session.inputs.card, bands=session.inputs.bands)
-    return None if usual.factor == session.inputs.factor else session.inputs.factor

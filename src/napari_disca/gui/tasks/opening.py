@@ -11,10 +11,52 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_disca.core.events import Job
 from napari_disca.gui.tasks.worker import JobWorker
+from napari_disca.inference.reading import Reading
+from napari_disca.networks import Network, load_network
+from napari_disca.networks.compute import Compute, Precision
+from napari_disca.raster import Raster
 from napari_disca.session.session import Session
 
 #: Alive until their work is done.
 _AT_WORK: set[Opening] = set()
+
+
+def new_session(
+    raster: Raster,
+    weights: str,
+    allowed: bool,
+    reading: Reading,
+    precision: Precision,
+    returned: Callable[[Raster, Network, Reading], Session | None],
+) -> Job[Session]:
+    """Job that makes a session.
+
+    Parameters
+    ----------
+    raster : Raster
+    weights : str
+        Name or file of the network.
+    allowed : bool
+        Whether the network may be a program.
+    reading : Reading
+    precision : Precision
+    returned : callable
+        Gives a session that was left and fits, or None.
+    """
+    network = load_network(weights, allow_torchscript=allowed)
+    session = returned(raster, network, reading)
+    if session is None:
+        session = Session(
+            raster,
+            network,
+            bands=reading.bands,
+            factor=reading.factor,
+            scaling=reading.scaling,
+            find_fill=reading.find_fill,
+            compute=Compute.choose(precision=precision),
+        )
+    return session
+    yield
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,188 @@
+"""How pixel values are to be scaled, and a scaling that was decided, with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.core.errors import CardError
+from napari_disca.raster.fill import Fill
+
+#: Scaled values are cut to this range.
+LOWEST, HIGHEST = 0.0, 1.0
+Kind = Literal["auto", "dtype", "percentile", "range"]
+_LARGEST = 1e300
+
+
+def limited(values: NDArray[Any]) -> NDArray[Any]:
+    """Scaled values cut to the range that every network reads, in training and afterwards."""
+    cut: NDArray[Any] = np.clip(values, LOWEST, HIGHEST)
+    return cut
+
+
+def _finite(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) < _LARGEST  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How somebody wants pixel values to be scaled.
+
+    Parameters
+    ----------
+    kind : {"auto", "dtype", "percentile", "range"}
+        ``"auto"``: from the bulk of the values, see `napari_disca.raster.scaling`.
+        ``"dtype"``: integers over the largest value of their type (8-bit: 255, 16-bit: 65535),
+        floats as they are. ``"percentile"``: the 2nd and 98th percentile of each band become 0
+        and 1. ``"range"``: `low` and `high` become 0 and 1, in the unit that the file's scale
+        and offset give.
+    low, high : float
+        Used by ``"range"`` only.
+
+    Raises
+    ------
+    CardError
+        If the kind is unknown or the range is empty.
+    """
+
+    kind: Kind = "auto"
+    low: float = 0.0
+    high: float = 255.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise CardError(
+                f"scaling {self.kind!r} is unknown; use 'auto', 'dtype', 'percentile' or 'range'"
+            )
+        if not (_finite(self.low) and _finite(self.high) and self.low < self.high):
+            raise CardError(f"a scaling range from {self.low} to {self.high} is empty")
+
+    @classmethod
+    def parse(cls, text: str) -> Scaling:
+        """Scaling from its kind, or from ``"LOW:HIGH"``.
+
+        Raises
+        ------
+        CardError
+            If it is neither.
+        """
+        if text == "range":
+            raise CardError("scaling 'range' needs its ends; write LOW:HIGH, for instance 0:4095")
+        low, colon, high = text.partition(":")
+        if not colon:
+            return cls(text)  # type: ignore[arg-type]  # checks it
+        try:
+            ends = float(low), float(high)
+        except ValueError as error:
+            raise CardError(f"scaling {text!r} is not like 0:10000") from error
+        return cls("range", *ends)
+
+    def __str__(self) -> str:
+        return f"{self.low:.10g}:{self.high:.10g}" if self.kind == "range" else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class ValueScale:
+    """A decided scaling, with its numbers.
+
+    Attributes
+    ----------
+    low, high : tuple of float
+        Per band that is read, in the values of the file: what becomes 0 and 1. Values beyond are
+        cut.
+    fill : tuple of float or None
+        Per band that is read: a value that the file does not declare but that is no data.
+    text : str
+        The choice as one readable line.
+    wanted : Scaling or None
+        What it was decided from; None in journals that do not say.
+    find_fill : bool
+        Whether undeclared fill values were looked for.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    fill: tuple[float | None, ...]
+    text: str
+    wanted: Scaling | None = field(default=None, compare=False)
+    find_fill: bool = field(default=True, compare=False)
+
+    def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Scale pixels ``(bands, height, width)``; what is no number stays none."""
+        exact = np.float32 if pixels.dtype in (np.uint8, np.uint16, np.int16, np.float32) else float
+        low = np.array(self.low)[:, None, None]
+        gain = 1 / (np.array(self.high)[:, None, None] - low)
+        # An overflow or an inf - inf becomes a pixel without data.
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = (pixels.astype(exact) - low.astype(exact)) * gain.astype(exact)
+            cut = limited(scaled)
+        return np.asarray(cut, dtype=np.float32)
+
+    def leave_out(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
+        """Mark pixels that have a fill value as invalid, in place."""
+        Fill(self.fill).leave_out(pixels, valid)
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers and text for a journal."""
+        return {
+            "low": list(self.low),
+            "high": list(self.high),
+            "fill": list(self.fill),
+            "text": self.text,
+            "wanted": None if self.wanted is None else str(self.wanted),
+            "find_fill": self.find_fill,
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> ValueScale:
+        """Scale from `to_json`.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        if not isinstance(value, Mapping):
+            raise ValueError("a scaling is a table")
+        low, high, fill = (_numbers(value.get(key)) for key in ("low", "high", "fill"))
+        text = value.get("text")
+        ends = [*low, *high]
+        if (
+            not len(low) == len(high) == len(fill) > 0
+            or None in ends
+            or any(a == b for a, b in zip(low, high, strict=True))
+            or not isinstance(text, str)
+        ):
+            raise ValueError("a scaling has low, high and fill of each band, and a text")
+        known = [float(v) for v in ends if v is not None]
+        return cls(
+            tuple(known[: len(low)]),
+            tuple(known[len(low) :]),
+            fill,
+            text,
+            _wanted(value.get("wanted")),
+            value.get("find_fill") is not False,
+        )
+
+    def same_values(self, other: ValueScale) -> bool:
+        """Whether another scale gives every pixel the same value, whatever it was decided from."""
+        return (self.low, self.high, self.fill) == (other.low, other.high, other.fill)
+
+
+def _numbers(value: object) -> tuple[float | None, ...]:
+    """Numbers of a list that somebody else wrote; empty if it holds anything else."""
+    if not isinstance(value, list) or not all(v is None or _finite(v) for v in value):
+        return ()
+    return tuple(None if v is None else float(v) for v in value)
+
+
+def _wanted(text: object) -> Scaling | None:
+    try:
+        return Scaling.parse(text) if isinstance(text, str) else None
+    except CardError:  # a later version may know more kinds
+        return None

@@ -1,0 +1,177 @@
+"""How pixel values are scaled, chosen in the panel and kept in the journal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+from qtpy.QtCore import Qt
+
+from napari_disca.gui.plugin.reader import layer_data
+from napari_disca.raster import Scaling
+from napari_disca.session.journal import read_journal
+
+
+def choose(qtbot, box, text):
+    """Choose an entry with the keys, as a user does."""
+    box.setFocus()
+    qtbot.keyClick(box, Qt.Key.Key_Home)
+    for _ in range(box.count()):
+        if box.currentText() == text:
+            break
+        qtbot.keyClick(box, Qt.Key.Key_Down)
+    assert box.currentText() == text
+    box.activated.emit(box.currentIndex())
+
+
+@pytest.fixture
+def dark(tmp_path, scene):
+    """The scene with 12 bits, and a stripe of -9999 that nobody declares."""
+    path = tmp_path / "dark.tif"
+    with rasterio.open(scene) as file:
+        pixels, profile = file.read().astype(np.int16) * 9, file.profile
+    pixels[:, :90] = -9999
+    profile.update(dtype="int16")
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(pixels)
+    return path
+
+
+def add(panel, path):
+    data, keywords, _ = layer_data(path)
+    return panel.viewer.add_image(data, **keywords)
+
+
+def idle(qtbot, panel):
+    qtbot.wait(1)
+    qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
+
+
+def test_the_choice_is_read_so_and_explained(panel, dark, qtbot):
+    add(panel, dark)
+    image = panel.image_panel
+    values = image.values
+    assert values.how.currentText() == "Automatic"
+    assert "-9999 on 30 % of the pixels taken for no data" in image.about.text()
+    choose(qtbot, values.how, "Whole data type")
+    assert "values / 32767" in image.about.text()
+    assert values.how.toolTip().startswith("How pixel values are scaled for the network: values /")
+    choose(qtbot, values.how, "From, to…")
+    assert not values.ends.isHidden()
+    low, _, high = values.ends.text().partition(":")
+    assert 0 <= float(low) < float(high) <= 32767, "it begins with what was read before"
+    values.ends.selectAll()
+    qtbot.keyClicks(values.ends, "0:2000")
+    qtbot.keyClick(values.ends, Qt.Key.Key_Return)
+    assert "values / 2000 (given)" in image.about.text()
+    panel.segment()
+    idle(qtbot, panel)
+    assert panel.control.session.inputs.scale.wanted == Scaling("range", 0, 2000)
+
+
+@pytest.mark.parametrize("text", ["", "2000", "a:b", "9:1", "nan:1"])
+def test_ends_that_are_none_are_one_line_and_stay_to_be_corrected(panel, scene, qtbot, text):
+    add(panel, scene)
+    values = panel.image_panel.values
+    choose(qtbot, values.how, "From, to…")
+    values.ends.selectAll()
+    qtbot.keyClick(values.ends, Qt.Key.Key_Delete)
+    qtbot.keyClicks(values.ends, text)
+    qtbot.keyClick(values.ends, Qt.Key.Key_Return)
+    said = panel.image_panel.about.text()
+    assert "\n" not in said
+    assert "values" in said or "scaling" in said
+    assert not panel.opening.is_chosen
+    assert values.ends.text() == text
+    values.ends.selectAll()
+    qtbot.keyClicks(values.ends, "0:200")
+    qtbot.keyClick(values.ends, Qt.Key.Key_Return)
+    assert "values / 200 (given)" in panel.image_panel.about.text()
+
+
+def test_what_looks_like_no_data_can_be_kept(panel, dark, scene, qtbot):
+    add(panel, dark)
+    values = panel.image_panel.values
+    assert values.fill.text() == "-9999 is no data"
+    assert not values.fill.isHidden()
+    qtbot.keyClick(values.fill, Qt.Key.Key_Space)
+    assert "-9999 on 30 % of the pixels taken for data, as was chosen" in (
+        panel.image_panel.about.text()
+    )
+    assert not values.fill.isHidden(), "or nobody could switch it on again"
+    layer = add(panel, scene)
+    panel.image_panel.images.setCurrentIndex(panel.image_panel.images.findData(layer))
+    assert values.fill.isHidden()
+    assert values.fill.isChecked()
+
+
+def test_the_choice_comes_back_with_its_image(panel, dark, scene, qtbot):
+    first = add(panel, dark)
+    image = panel.image_panel
+    choose(qtbot, image.values.how, "2nd to 98th percentile")
+    panel.segment()
+    idle(qtbot, panel)
+    panel.arm(1)
+    panel.viewer.layers["Clicks"].add((150, 50))
+    idle(qtbot, panel)
+    session = panel.control.session
+    second = add(panel, scene)
+    image.images.setCurrentIndex(image.images.findData(second))
+    assert image.values.how.currentText() == "Automatic"
+    panel.segment()
+    idle(qtbot, panel)
+    image.images.setCurrentIndex(image.images.findData(first))
+    assert image.values.how.currentText() == "2nd to 98th percentile"
+    panel.segment()
+    idle(qtbot, panel)
+    assert panel.control.session is not session
+    assert panel.control.session.can_undo, "it is the session that was left"
+    choose(qtbot, image.values.how, "Automatic")
+    panel.segment()
+    idle(qtbot, panel)
+    assert panel.control.session.inputs.scale.wanted == Scaling("auto")
+
+
+@pytest.mark.parametrize("how", ["Whole data type", "0:1234", "keep"])
+def test_going_on_restores_the_choice(make_napari_viewer, panel, dark, weights, qtbot, how):
+    from napari_disca.gui.panels.widget import DiscaWidget
+
+    add(panel, dark)
+    values = panel.image_panel.values
+    if how == "keep":
+        qtbot.keyClick(values.fill, Qt.Key.Key_Space)
+    elif ":" in how:
+        choose(qtbot, values.how, "From, to…")
+        values.ends.setText(how)
+        qtbot.keyClick(values.ends, Qt.Key.Key_Return)
+    else:
+        choose(qtbot, values.how, how)
+    panel.segment()
+    idle(qtbot, panel)
+    panel.arm(1)
+    panel.viewer.layers["Clicks"].add((150, 50))
+    idle(qtbot, panel)
+    scale = panel.control.session.inputs.scale
+    panel.control.close()
+    journal = dark.with_name(dark.name + ".disca.jsonl")
+    assert read_journal(journal).header.scaling == scale
+
+    viewer = make_napari_viewer()
+    later = DiscaWidget(viewer)
+    viewer.window.add_dock_widget(later, name="Correct a map")
+    later.image_panel.choose_network(str(weights))
+    add(later, dark)
+    assert later.image_panel.values.how.currentText() == "Automatic"
+    later.offer.go_on.click()
+    idle(qtbot, later)
+    again = later.image_panel.values
+    assert later.opening.session() is not None, "what is shown is what the session was made for"
+    assert later.opening.session().inputs.scale == scale
+    if how == "keep":
+        assert not again.fill.isChecked()
+    elif ":" in how:
+        assert (again.how.currentText(), again.ends.text()) == ("From, to…", how)
+    else:
+        assert again.how.currentText() == how
+    later.control.close()
+    qtbot.waitUntil(lambda: not later.control.busy, timeout=30_000)
