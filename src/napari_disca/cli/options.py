@@ -79,9 +79,7 @@ class ReadingOptions:
         parse=parse_value_scaling,
     )
     fill: Literal["auto", "keep"] = flag(
-        "a value that looks like no data though the file does not say so: auto leaves it out, "
-        "keep takes it for data",
-        default="auto",
+        "undeclared no-data values: left out (auto) or taken for data (keep)", default="auto"
     )
 
 
@@ -274,8 +272,7 @@ class RefineOptions:
         metavar="NAME",
     )
     locks: Path | None = flag(
-        "polygons where the map with the clicks is right: they stay as they are, and are learned "
-        "from",
+        "polygons where the map is right: they stay as they are, and are learned from",
         default=None,
         metavar="AREAS.geojson",
     )
