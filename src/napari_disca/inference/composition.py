@@ -41,18 +41,22 @@ class Source:
     encoder : str
         Fingerprint of its encoder, where features of tiles without clicks shall be kept. They go
         through half precision then, found or not.
+    weights : str
+        Fingerprint of all its weights, where condensed features of tiles without clicks
+        (`Network.condensed`) shall be kept.
     """
 
     network: Network
     name: str = ""
     encoder: str = ""
+    weights: str = ""
 
 
 def source_of(network: Network, name: str = "") -> Source:
     """Source of a network as it came; features of a frozen encoder are kept."""
     frozen = isinstance(network, Network) and network.encoder_is_frozen
     encoder = encoder_fingerprint(network) if frozen else ""
-    return Source(network, name, encoder)
+    return Source(network, name, encoder, name if frozen else "")
 
 
 class Answer(NamedTuple):
@@ -77,7 +81,9 @@ class TileBatch(Protocol):
     def clicked(self) -> bool:
         """Whether they have clicks."""
 
-    def ask(self, source: Source, *, guided: bool, decode: Decode = ...) -> tuple[Tensor, ...]:
+    def ask(
+        self, source: Source, *, guided: bool, decode: Decode = ..., condensed: bool = ...
+    ) -> tuple[Tensor, ...]:
         """What a network says; a question that was asked before may be answered from memory.
 
         Parameters
@@ -87,6 +93,8 @@ class TileBatch(Protocol):
             Whether it sees the clicks.
         decode : callable, optional
             What to make of its features; its logits by default.
+        condensed : bool
+            Whether `decode` does with `Network.condensed`, as logits do.
         """
 
     def corrected_classes(self, source: Source, plain: Tensor) -> Tensor:

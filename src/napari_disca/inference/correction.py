@@ -172,7 +172,7 @@ class CorrectedAnswer:
 
     def compose(self, tiles: TileBatch) -> Answer:
         """See `AnswerComposer`."""
-        logits, change = tiles.ask(self.plain, guided=False, decode=self._decode)
+        logits, change = tiles.ask(self.plain, guided=False, decode=self._decode, condensed=True)
         if tiles.clicked:
             logits = guided_logits(tiles, self.pretrained)
         return Answer(logits.float() + change)

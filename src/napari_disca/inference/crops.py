@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,22 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.network_view import NetworkView
+from napari_disca.networks import Features
+
+
+class Seen(NamedTuple):
+    """What a network makes of a crop without clicks.
+
+    Attributes
+    ----------
+    features : Features
+        `Network.condensed`, on the CPU, in the precision of the forward pass.
+    box : Window
+        The part, counted from the crop's corner, that has logits.
+    """
+
+    features: Features
+    box: Window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +48,8 @@ class Crop:
         The crop's own clicks: pixels counted from its corner, and their classes.
     kept_rows, kept_cols, kept_labels : (pixels,) arrays
         Pixels whose class the user has checked, as well.
+    seen : Seen or None
+        What the pretrained network makes of it, where that is at hand.
     """
 
     window: Window
@@ -43,6 +62,7 @@ class Crop:
     kept_rows: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     kept_cols: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     kept_labels: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    seen: Seen | None = None
 
 
 def cut(

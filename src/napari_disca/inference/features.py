@@ -63,6 +63,11 @@ class FeatureCache:
         with self._lock:
             return key in self._held or key in self._files
 
+    @property
+    def disk(self) -> int:
+        """Bytes that it may take on disk."""
+        return self._limits[1]
+
     def get(self, key: Key) -> Features | None:
         """Features of a tile, or None."""
         with self._lock:

@@ -6,7 +6,6 @@ and on nothing else. So a map that is refreshed where clicks changed equals one 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -25,7 +24,7 @@ from napari_disca.inference.click_constraint import constrained
 from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, source_of
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tile_batch import Asked, Batch, Tools
-from napari_disca.inference.tiles import Pixels, read_pixels
+from napari_disca.inference.tiles import Pixels, read_pixels, wanted_window
 from napari_disca.inference.uncertainty import mixed, on_network, share, uncertainty
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
@@ -89,9 +88,10 @@ class Predictor:
 
     def knows(self, tile: Tile, clicks: Clicks) -> bool:
         """Whether a tile can be drawn without its pixels."""
-        encoder, features = self.answer.plain.encoder, self._tools.features
-        return bool(
-            encoder and features is not None and not clicks and (encoder, tile.index) in features
+        plain, tools = self.answer.plain, self._tools
+        kept = (plain.encoder, tools.features), (plain.weights, tools.condensed)
+        return not clicks and any(
+            name and cache is not None and (name, tile.index) in cache for name, cache in kept
         )
 
     def labels(self, tile: Tile, clicks: Clicks) -> tuple[Window, NDArray[np.uint8]]:
@@ -209,9 +209,7 @@ class Predictor:
 
     def _wanted(self, tile: Tile, clicks: Clicks) -> Window:
         """Logits that decide about the kept pixels, counted from the corner of what is read."""
-        # A pixel of the image looks at the network's pixels that it covers, and at neighbours.
-        margin = 2 + math.ceil(max(self._inputs.factors)) if self._inputs.resampled else 0
-        box = tile.keep.grown(margin) & tile.read
+        box = wanted_window(self._inputs, tile)
         # Clicks beyond it that are obeyed inside, too. Seldom, and the more there is the slower.
         beyond = box.grown(self._obeyed_within) & tile.read
         if len(clicks.inside(beyond)) > len(clicks.inside(box)):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -42,6 +42,9 @@ class Tools:
     networks : PreparedNetworks
     features : FeatureCache or None
         Where features of tiles without clicks are kept, for sources that name their encoder.
+    condensed : FeatureCache or None
+        Where condensed features of tiles without clicks are kept, for sources that name their
+        weights: a fifth of the room, and a tenth of the work that is left.
     logits : FeatureCache or None
         Where what networks say of tiles with clicks is kept, for sources that have a name. The
         next click in a tile asks some of them again, and so does a second map.
@@ -52,6 +55,7 @@ class Tools:
     inputs: NetworkView
     networks: PreparedNetworks = field(default_factory=PreparedNetworks)
     features: FeatureCache | None = None
+    condensed: FeatureCache | None = None
     logits: FeatureCache | None = None
     seen: LRUCache[tuple[int, str, int, int], int] = field(
         default_factory=lambda: LRUCache(_SEEN), repr=False, compare=False
@@ -84,33 +88,47 @@ class Batch:
     usual: bool = True
 
     def ask(
-        self, source: Source, *, guided: bool, decode: Decode = logits_of
+        self,
+        source: Source,
+        *,
+        guided: bool,
+        decode: Decode = logits_of,
+        condensed: bool = False,
     ) -> tuple[Tensor, ...]:
         """What a network says; see `TileBatch`."""
+        condensed = condensed or decode is logits_of
         if self.clicked:
-            return self._remembered(source, guided, decode)
+            return self._remembered(source, guided, decode, condensed)
         network = self.tools.networks.get(source.network, self.compute)
-        return decode(network, self._features(source, network, guided=False), self.box)
+        features = self._features(source, network, guided=False, condensed=condensed)
+        return decode(network, features, self.box)
 
-    def _features(self, source: Source, network: Network, *, guided: bool) -> Features:
+    def _features(
+        self, source: Source, network: Network, *, guided: bool, condensed: bool
+    ) -> Features:
         """Features of all tiles, from the cache where they are kept.
 
         Features that can be kept go through half precision, whether they are or not: a map does
         not depend on what was in the cache.
         """
+        if condensed and not guided and source.encoder and network.condenses:
+            return self.condensed(source)
         plain = source.encoder and (not guided or network.encoder_is_frozen)
         if not plain:
             guidance = self._guidance if guided else None
             return network.features(self._images, guidance, self.box)
-        cache = self.tools.features
-        if cache is None or not self.usual:
-            encoded = network.features(self._images, None, self.box)
-            found = tuple(
-                layer.to(self.compute.dtype) for layer in halved(encoded, self.compute.dtype)
-            )
-        else:
-            found = self._kept_features(source, cache)
+        found = self._kept(self.tools.features, source.encoder, partial(_encoded, network))
         return network.with_clicks(found, self._guidance, self.box) if guided else found
+
+    def condensed(self, source: Source) -> Features:
+        """Condensed features of all tiles without clicks; see `Network.condensed`."""
+        network = self.tools.networks.get(source.network, self.compute)
+
+        def made(part: Batch) -> Features:
+            features = part._features(source, network, guided=False, condensed=False)
+            return network.condensed(features, part.box)
+
+        return self._kept(self.tools.condensed if source.weights else None, source.weights, made)
 
     def corrected_classes(self, source: Source, plain: Tensor) -> Tensor:
         """Which classes the clicks of each tile correct the map to; see `TileBatch`.
@@ -148,7 +166,9 @@ class Batch:
             known = self.tools.seen[key] = int(logits[0, :, 0, 0].argmax())
         return known
 
-    def _remembered(self, source: Source, guided: bool, decode: Decode) -> tuple[Tensor, ...]:
+    def _remembered(
+        self, source: Source, guided: bool, decode: Decode, condensed: bool
+    ) -> tuple[Tensor, ...]:
         """What a network says of tiles with clicks, found again where all of them are known."""
         kept = self.tools.logits if source.name else None
         box = self.box
@@ -164,26 +184,31 @@ class Batch:
                 parts = zip(*known, strict=True)
                 return tuple(torch.cat(part).to(self.compute.device) for part in parts)
         network = self.tools.networks.get(source.network, self.compute)
-        features = self._features(source, network, guided=guided)
+        features = self._features(source, network, guided=guided, condensed=condensed)
         said = tuple(part[: len(self.asked)] for part in decode(network, features, box))
         if kept is not None:
             for i, key in enumerate(keys):
                 kept.put(key, tuple(part[i : i + 1].cpu() for part in said))
         return said
 
-    def _kept_features(self, source: Source, cache: FeatureCache) -> Features:
-        """Features of tiles without clicks, made only where they are not known."""
-        keys = [(source.encoder, pixels.tile.index) for pixels, _ in self.asked]
+    def _kept(
+        self, cache: FeatureCache | None, name: str, make: Callable[[Batch], Features]
+    ) -> Features:
+        """What is made of tiles without clicks, in half precision: only where it is not known."""
+        if cache is None or not self.usual:
+            found = halved(make(self), self.compute.dtype)
+            return tuple(
+                layer.to(self.compute.dtype, memory_format=torch.channels_last) for layer in found
+            )
+        keys = [(name, pixels.tile.index) for pixels, _ in self.asked]
         known = {key: features for key in keys if (features := cache.get(key)) is not None}
         unknown = [one for key, one in zip(keys, self.asked, strict=True) if key not in known]
         if unknown:
-            network = self.tools.networks.get(source.network, self.compute)
-            images = self._images_of(unknown)
-            encoded = halved(network.features(images, None, self.box), self.compute.dtype)
+            made = halved(make(replace(self, asked=unknown)), self.compute.dtype)
             for i, (pixels, _) in enumerate(unknown):
-                features = tuple(layer[i : i + 1].cpu() for layer in encoded)
-                known[source.encoder, pixels.tile.index] = features
-                cache.put((source.encoder, pixels.tile.index), features)
+                features = tuple(layer[i : i + 1].cpu() for layer in made)
+                known[name, pixels.tile.index] = features
+                cache.put((name, pixels.tile.index), features)
         one = [known[key] for key in keys]
         one += [one[-1]] * (self.compute.batch - len(one))
         # The same memory format whatever a layer went through: another may round differently.
@@ -215,6 +240,10 @@ class Batch:
             for pixels, clicks in self.asked
         ]
         return _filled(drawn, self.compute)
+
+
+def _encoded(network: Network, part: Batch) -> Features:
+    return network.features(part._images, None, part.box)
 
 
 def _filled(arrays: Sequence[NDArray[np.float32]], compute: Compute) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,13 @@ def tiling_for(inputs: NetworkView) -> Tiling:
             "corrected; cut out what matters"
         )
     return tiling
+
+
+def wanted_window(inputs: NetworkView, tile: Tile) -> Window:
+    """Logits, on the network's grid, that decide about what a tile without clicks keeps."""
+    # A pixel of the image looks at the network's pixels that it covers, and at neighbours.
+    margin = 2 + math.ceil(max(inputs.factors)) if inputs.resampled else 0
+    return tile.keep.grown(margin) & tile.read
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -53,6 +53,8 @@ _BANDS = 3
 _MATCH_REACH = 4
 #: Pixels around a click whose features stand for it.
 _MATCH_CORE = 3.0
+#: Tensors in condensed features; others have five of the image, or ten with those of the clicks.
+_CONDENSED = 3
 #: Rows at stride 4 around a wanted window that the last layers see: a cut spoils 1 row at stride
 #: 2 in each of two convolutions and 1 row at stride 4 in the interpolation before them.
 _MARGIN = 3
@@ -148,6 +150,7 @@ class LiteUNet(Network):
     encoder_modules = ("stem", "blocks")
     encoder_is_frozen = True
     clicks_only_correct = True
+    condenses = True
     #: ``(255 x - 127) / 128``, as the encoder was pretrained.
     statistics: ClassVar[tuple[float, float]] = (127 / 255, 128 / 255)
 
@@ -237,7 +240,7 @@ class LiteUNet(Network):
 
     def similarity_features(self, features: Features) -> Tensor:
         """Encoder's features at strides 8 and 16, at stride 8: ``(B, 152, H / 8, W / 8)``."""
-        fine, coarse = features[2], features[3]
+        fine, coarse = features[1:] if len(features) == _CONDENSED else features[2:4]
         return torch.cat([fine, F.interpolate(coarse, scale_factor=2, mode="bilinear")], dim=1)
 
     # ------------------------------------------------------------------ clicks
@@ -314,10 +317,20 @@ class LiteUNet(Network):
         ]
         return tuple(cut)
 
+    def condensed(self, features: Features, keep: Window) -> Features:
+        """Logits of a window at stride 2, and the features at strides 8 and 16."""
+        x, _ = self._before_head(features, keep)
+        return self.head(x), features[2], features[3]
+
     def decode_window(self, features: Features, keep: Window) -> Tensor:
         """Logits of a window: the last layers, where most of the work is, see no more."""
-        x, window = self._before_head(features, keep)
-        logits = F.interpolate(self.head(x), scale_factor=2, mode="bilinear")
+        if len(features) == _CONDENSED:
+            coarse, fine, _ = features
+            window = _in_quarters(keep, [2 * side for side in fine.shape[-2:]])
+        else:
+            x, window = self._before_head(features, keep)
+            coarse = self.head(x)
+        logits = F.interpolate(coarse, scale_factor=2, mode="bilinear")
         return logits[(..., *window.slices)]
 
     def decode_described(
@@ -336,8 +349,7 @@ class LiteUNet(Network):
         image, clicks = _apart(features)
         rows, cols = _quarters(keep, x.shape[-2:])
         x = self.levels[0](x[..., rows, cols], image[0], clicks[0])
-        top, left = keep.top - 4 * rows.start, keep.left - 4 * cols.start
-        return x, Window(top, left, keep.height, keep.width)
+        return x, _in_quarters(keep, image[1].shape[-2:])
 
 
 def _apart(features: Features) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
@@ -352,6 +364,12 @@ def _spread(x: Tensor) -> Tensor:
         x = F.avg_pool2d(x, (size, 1), 1, (_MATCH_REACH, 0), divisor_override=1)
         x = F.avg_pool2d(x, (1, size), 1, (0, _MATCH_REACH), divisor_override=1)
     return x
+
+
+def _in_quarters(keep: Window, shape: Sequence[int]) -> Window:
+    """A window, counted from the corner of the part that `_quarters` takes for it."""
+    rows, cols = _quarters(keep, shape)
+    return Window(keep.top - 4 * rows.start, keep.left - 4 * cols.start, keep.height, keep.width)
 
 
 def _quarters(keep: Window, shape: Sequence[int]) -> tuple[slice, slice]:

@@ -42,6 +42,8 @@ class Network(nn.Module):
     #: clicks an image is then looked at once more in tiles that have some; with a frozen encoder
     #: that costs the decoder alone.
     clicks_only_correct: ClassVar[bool] = False
+    #: Whether `condensed` is implemented: it pays where the encoder is frozen.
+    condenses: ClassVar[bool] = False
     #: Mean and standard deviation of each scaled band that the architecture asks for, because its
     #: encoder was trained with them elsewhere; None: those of the training images.
     statistics: ClassVar[tuple[float, float] | None] = None
@@ -124,6 +126,20 @@ class Network(nn.Module):
             On a grid that covers the padded input. By default the deepest features.
         """
         return features[-1]
+
+    def condensed(self, features: Features, keep: Window) -> Features:
+        """The least of a tile's features without clicks that still answers for a window.
+
+        `decode_window`, for the same window, and `similarity_features` take it in place of
+        features, and cost next to nothing then; `guided` and `decode_described` don't.
+
+        Parameters
+        ----------
+        features : Features
+            Of `features` without guidance, for the same window.
+        keep : Window
+        """
+        raise NotImplementedError(f"a {self.card.architecture} does not condense its features")
 
     @classmethod
     def pretrained(cls, name: str) -> dict[str, Tensor]:

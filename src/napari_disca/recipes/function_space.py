@@ -169,13 +169,15 @@ class FunctionSpace:
         samples: list[Tensor] = []
         for done, crop in enumerate(crops):
             yield Progress("looking at the image", done, len(crops))
-            valid = np.flatnonzero(crop.valid)
+            view = _View.of(ready, crop, compute)
+            inside = np.zeros_like(crop.valid)
+            inside[view.box.slices] = crop.valid[view.box.slices]
+            valid = np.flatnonzero(inside)
             if not len(valid):
                 continue
             # A tile's own numbers: the same in every session.
             rng = np.random.default_rng([seed, crop.window.top, crop.window.left])
             chosen = rng.choice(valid, min(_CELLS, len(valid)), replace=False)
-            view = _View.of(ready, crop, compute)
             seen = view.places(*np.unravel_index(chosen, crop.valid.shape), noise=1.0)
             samples.append(seen.features)
             held.append(seen.chosen(torch.arange(min(per_crop, len(seen.labels)))))
@@ -321,24 +323,29 @@ def joined(parts: Sequence[Places]) -> Places:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """What the pretrained network makes of a crop: features (d, h, w), logits (classes, H, W)."""
+    """What the pretrained network makes of a crop: features (d, h, w), logits of a box."""
 
     features: Tensor
     logits: Tensor
     stride: int
+    box: Window
 
     @classmethod
     def of(cls, ready: Network, crop: Crop, compute: Compute) -> _View:
         """View by a network that is prepared for the device."""
-        image = torch.from_numpy(crop.image)[None].to(
-            compute.device, memory_format=torch.channels_last
-        )
-        box = Window.whole((image.shape[-2], image.shape[-1]))
         with torch.inference_mode(), compute.autocast():
-            encoded = ready.features(image, None, box)
+            if crop.seen is not None:
+                box = crop.seen.box
+                encoded = tuple(layer.to(compute.device) for layer in crop.seen.features)
+            else:
+                image = torch.from_numpy(crop.image)[None].to(
+                    compute.device, memory_format=torch.channels_last
+                )
+                box = Window.whole((image.shape[-2], image.shape[-1]))
+                encoded = ready.features(image, None, box)
             logits = ready.decode_window(encoded, box)[0].float().cpu()
             features = ready.similarity_features(encoded)[0].float().cpu()
-        return cls(features, logits, ready.similarity_stride)
+        return cls(features, logits, ready.similarity_stride, box)
 
     def places(
         self,
@@ -354,7 +361,7 @@ class _View:
         told = np.zeros(len(rows), dtype=np.int64) if labels is None else labels.astype(np.int64)
         return Places(
             self.features[:, cells[0], cells[1]].T,
-            self.logits[:, there[0], there[1]].T,
+            self.logits[:, there[0] - self.box.top, there[1] - self.box.left].T,
             torch.from_numpy(told),
             torch.full((len(rows),), noise),
         )

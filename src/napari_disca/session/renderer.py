@@ -46,6 +46,8 @@ _SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
 _TRIED_TILES = 64
 #: Bytes of logits of tiles with clicks: of those that a click or two touch.
 _LOGITS_BYTES = 128 << 20
+#: Bytes of condensed features of tiles in memory: of some hundred.
+_CONDENSED_BYTES = 128 << 20
 #: Networks made ready for prediction that are kept.
 _READY_NETWORKS = 3
 
@@ -97,7 +99,14 @@ class Renderer:
     ) -> None:
         self.networks = networks
         self.features = features or FeatureCache()
-        self._tools = Tools(inputs, features=self.features, logits=FeatureCache(_LOGITS_BYTES))
+        self.condensed = FeatureCache(_CONDENSED_BYTES)
+        self.allow_disk(self.features.disk)
+        self._tools = networks.tools = Tools(
+            inputs,
+            features=self.features,
+            condensed=self.condensed,
+            logits=FeatureCache(_LOGITS_BYTES),
+        )
         #: Networks that are ready for prediction. A job and the thread that reads ahead of it, and
         #: a second job before the first has ended, ask at once.
         self._predictors: OrderedDict[str, Predictor] = OrderedDict()
@@ -112,6 +121,20 @@ class Renderer:
         self._clicks = TileClicks({})
         self._grid = TileGrid.of(inputs, tiling)
         self._indexed = self._no_locks = LockIndex.empty(self._grid)
+
+    def allow_disk(self, limit: int) -> None:
+        """Let features of tiles take so many bytes on disk.
+
+        A quarter is for condensed features. They are a fifth of the whole, and all that an
+        adaptation asks of a tile without clicks, so that they shall be the last to go.
+        """
+        self.condensed.allow_disk(limit // 4)
+        self.features.allow_disk(limit - limit // 4)
+
+    @property
+    def disk(self) -> int:
+        """Bytes that features of tiles may take on disk."""
+        return self.features.disk + self.condensed.disk
 
     def window(self, tile: Tile) -> Window:
         """What a tile keeps, on the image's grid."""

@@ -156,10 +156,9 @@ class Session(Painting):
         """
         return finish(self._renderer.network(self.adapted), self.handle)
 
-    @property
-    def features(self) -> FeatureCache:
-        """Where the encoder's features go."""
-        return self._renderer.features
+    def allow_disk(self, limit: int) -> None:
+        """Let what networks made of tiles take so many bytes on disk."""
+        self._renderer.allow_disk(limit)
 
     @property
     def maps(self) -> dict[str, LabelPyramid]:

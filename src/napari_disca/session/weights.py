@@ -22,6 +22,8 @@ from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, So
 from napari_disca.inference.correction import CorrectedAnswer, Correction
 from napari_disca.inference.crops import Crop, cut
 from napari_disca.inference.network_view import NetworkView
+from napari_disca.inference.seen_crops import seen_crops
+from napari_disca.inference.tile_batch import Tools
 from napari_disca.networks import Delta, DeltaCache, Network, encoder_fingerprint, fingerprint
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes import AdaptationResult, AnswerParts, composer_of, crops_for
@@ -89,12 +91,20 @@ class WeightsCache:
     inputs : NetworkView
     tiling : Tiling
     compute : Compute
+    tools : Tools, optional
+        What is kept of the image's tiles.
     """
 
     def __init__(
-        self, original: Network, inputs: NetworkView, tiling: Tiling, compute: Compute
+        self,
+        original: Network,
+        inputs: NetworkView,
+        tiling: Tiling,
+        compute: Compute,
+        tools: Tools | None = None,
     ) -> None:
         self.original = original
+        self.tools = tools or Tools(inputs)
         self.weights = fingerprint(original)
         #: Deltas on disk; None: what is forgotten is learned again.
         self.cache: DeltaCache | None = None
@@ -136,7 +146,7 @@ class WeightsCache:
             return NetworkAnswer(pretrained)
         network, of = learned.network, run
         if learned.correction is not None:
-            source = Source(network, name, self._encoder)
+            source = replace(pretrained, name=name, encoder=self._encoder)
             strength = 1.0 if run.strength is None else run.strength
             correction = learned.correction.with_strength(strength)
             return CorrectedAnswer(source, pretrained, correction)
@@ -273,10 +283,13 @@ class WeightsCache:
         if known is None:
             windows = recipe.anchor_windows(self._tiling)
             crops = yield from cut(self._inputs, Clicks(), [], anchors=windows)
-            known = yield from self._somewhere(
-                lambda compute: recipe.look(self.original, crops, compute=compute, seed=run.seed),
-                "looking",
-            )
+
+            def look(compute: Compute) -> Job[Any]:
+                seen = yield from self._seen(crops, compute)
+                facts = yield from recipe.look(self.original, seen, compute=compute, seed=run.seed)
+                return facts
+
+            known = yield from self._somewhere(look, "looking")
             self._facts[key] = known
         return known
 
@@ -292,15 +305,25 @@ class WeightsCache:
     ) -> Job[AdaptationResult]:
         """Let the recipe learn."""
         facts = yield from self._image_facts(run)
-        seen = {} if facts is None else {"facts": facts}
+        known = {} if facts is None else {"facts": facts}
 
         def learn(compute: Compute) -> Job[AdaptationResult]:
-            return run.recipe.adapt(
-                self.original, crops, current=current, compute=compute, seed=run.seed, **seen
+            shown = crops
+            if isinstance(run.recipe, LooksOnce):
+                shown = yield from self._seen(crops, compute)
+            result = yield from run.recipe.adapt(
+                self.original, shown, current=current, compute=compute, seed=run.seed, **known
             )
+            return result
 
         adaptation: AdaptationResult = yield from self._somewhere(learn, "learning")
         return adaptation
+
+    def _seen(self, crops: Sequence[Crop], compute: Compute) -> Job[list[Crop]]:
+        """Job that adds to crops what the pretrained network makes of them."""
+        source = source_of(self.original, self.weights)
+        found = yield from seen_crops(crops, source, self._tiling, compute, self.tools)
+        return found
 
     def _somewhere(self, work: Callable[[Compute], Job[T]], what: str) -> Job[T]:
         """Run a job on the device; on the CPU where the device's memory is full."""

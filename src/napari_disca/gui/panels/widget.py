@@ -183,7 +183,7 @@ class DiscaWidget(FittedArea):
     def _allow_disk(self) -> None:
         """Let the session's features take as much disk as is chosen."""
         if self.control.session is not None:
-            self.control.session.features.allow_disk(self.refine_panel.disk.value() << 30)
+            self.control.session.allow_disk(self.refine_panel.disk.value() << 30)
 
     # ------------------------------------------------------------------ verbs
 

@@ -1,0 +1,77 @@
+"""What the pretrained network makes of crops, taken from what was kept when the map was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Tile, Tiling, Window
+from napari_disca.inference.composition import Source
+from napari_disca.inference.crops import Crop, Seen
+from napari_disca.inference.tile_batch import Batch, Tools
+from napari_disca.inference.tiles import Pixels, wanted_window
+from napari_disca.networks.compute import Compute
+
+
+def seen_crops(
+    crops: Sequence[Crop], source: Source, tiling: Tiling, compute: Compute, tools: Tools
+) -> Job[list[Crop]]:
+    """Job that adds to crops that are tiles what a network makes of them.
+
+    Other crops stay as they are, and so do all if the network has nothing to keep
+    (`Network.condenses`). Whether something was kept changes nothing but the time it takes.
+
+    Parameters
+    ----------
+    crops : sequence of Crop
+    source : Source
+        The pretrained network.
+    tiling : Tiling
+    compute : Compute
+    tools : Tools
+
+    Yields
+    ------
+    Progress
+    """
+    found = []
+    for done, crop in enumerate(crops):
+        yield Progress("looking at the clicks", done, len(crops))
+        tile = _tile_of(crop.window, tiling)
+        if tile.read != crop.window or not source.network.condenses:
+            found.append(crop)
+            continue
+        box = wanted_window(tools.inputs, tile).relative_to(tile.read)
+        rows, cols = (
+            np.concatenate(both)
+            for both in ((crop.rows, crop.kept_rows), (crop.cols, crop.kept_cols))
+        )
+        usual = all(
+            (row, col) in box for row, col in zip(rows.tolist(), cols.tolist(), strict=True)
+        )
+        if not usual:  # a click that a neighbour keeps
+            box = Window.whole(tile.read.shape)
+        # Only its index and where it is read count: whatever is drawn of it is not asked for.
+        pixels = Pixels(tile, crop.window, np.ones((1, 1), dtype=np.bool_), crop.image)
+        with torch.inference_mode(), compute.autocast():
+            batch = Batch([(pixels, Clicks())], box, False, compute, tools, usual)
+            features = batch.condensed(source)
+        seen = Seen(tuple(layer[:1].cpu() for layer in features), box)
+        found.append(replace(crop, seen=seen))
+    return found
+
+
+def _tile_of(window: Window, tiling: Tiling) -> Tile:
+    """Tile that reads a window, if there is one; else another."""
+    sides = (window.top, window.bottom), (window.left, window.right)
+    # At the image's border a tile keeps what it reads; elsewhere it keeps its middle.
+    row, col = (
+        0 if low <= 0 else (length - 1 if high >= length else (low + high) // 2)
+        for (low, high), length in zip(sides, tiling.shape, strict=True)
+    )
+    return tiling.keeping((row, col))
