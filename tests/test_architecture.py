@@ -105,13 +105,13 @@ LARGER: dict[str, tuple[int, str]] = {
     "inference/network_view.py": (430, "bands, scaling and resampling are one view of an image"),
     "raster/pyramid.py": (430, "levels and the cache that they share"),
     "recipes/function_space.py": (430, "one recipe, which is one file"),
-    "session/renderer.py": (490, "the one way from pixels to labels"),
+    "session/renderer.py": (520, "the one way from pixels to labels"),
     "session/ripple.py": (460, "regions of a change, and the verdicts on them"),
     # Classes.
     "gui/tasks/control.py:Control": (340, "what the buttons ask of a session, verb after verb"),
     "gui/viewer/layers.py:SessionLayers": (330, "all layers of a session"),
     "raster/files.py:GeoRaster": (360, "is to be divided: reading from masks"),
-    "session/renderer.py:Renderer": (400, "the one way from pixels to labels"),
+    "session/renderer.py:Renderer": (440, "the one way from pixels to labels"),
     "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),
     # Functions.
     "evaluation/protocol.py:evaluate_image": (75, "the protocol, click after click"),
