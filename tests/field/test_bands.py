@@ -12,6 +12,7 @@ from builders import make_card
 from napari_disca.core.errors import RasterError
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import open_raster, quiet_opening
+from napari_disca.raster.bands import band_title
 
 RGBN = ("red", "green", "blue", "nir")
 
@@ -82,6 +83,25 @@ def test_wavelengths_in_tags(tmp_path: Path) -> None:
     ):
         path = described(tmp_path / f"{k}.tif", [""] * 4, [{key: value} for value in values])
         assert bands_of(path, RGBN) == (3, 2, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("names", "tags", "titles"),
+    [
+        (["B02", "B04"], None, ["1: blue (B02)", "2: red (B04)"]),
+        (["red", "NIR"], None, ["1: red", "2: nir"]),
+        (["", "x"], [{"wavelength": "665"}, {}], ["1: red (665 nm)", "2: x"]),
+        (["B4, central wavelength 665 nm", ""], None, None),
+        (["Blue-475", "height\nabove sea"], None, ["1: blue (Blue-475)", "2: height above sea"]),
+        (["y" * 99, ""], None, ["1: " + "y" * 57 + "...", "2"]),
+    ],
+)
+def test_a_band_has_a_title(
+    tmp_path: Path, names: list[str], tags: list[dict[str, str]] | None, titles: list[str] | None
+) -> None:
+    with open_raster(described(tmp_path / "a.tif", names, tags)) as raster:
+        found = [band_title(raster, band) for band in (1, 2)]
+    assert found == (titles or ["1: red (B4, central wavelength 665 nm)", "2"])
 
 
 def test_a_band_that_is_not_there_is_not_replaced_by_another(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ class RasterSubset:
         self.count, self.dtype, self.nodata = raster.count, raster.dtype, raster.nodata
         self.crs, self.color_interp = raster.crs, raster.color_interp
         self.nodatas, self.notes = raster.nodatas, raster.notes
+        self.descriptions = raster.descriptions
         self.scales, self.offsets, self.bits = raster.scales, raster.offsets, raster.bits
         self.transform: Affine | None = None
         if (t := raster.transform) is not None:

@@ -86,6 +86,7 @@ class ArrayRaster(RasterBase):
         self.rpcs: Any = None
         self.scales, self.offsets = (1.0,) * self.count, (0.0,) * self.count
         self.bits = 8 * self.dtype.itemsize
+        self.descriptions: tuple[str, ...] = ("",) * self.count
         self.notes: tuple[str, ...] = ()
         colours = ("red", "green", "blue") if self.count in (3, 4) else ("gray",)
         self.color_interp: tuple[str, ...] = (

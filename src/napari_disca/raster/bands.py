@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from napari_disca.raster.base import Raster
+
 #: Centre of each kind of band in nanometres, and the range that is taken for it.
 _WAVELENGTHS: dict[str, tuple[float, float, float]] = {
     "coastal": (443, 400, 450),
@@ -60,6 +62,45 @@ def band_kinds(
         kinds.append(by_length or by_word or by_number)
         lengths.append(length)
     return _one_each(kinds, lengths)
+
+
+def band_texts(
+    descriptions: Sequence[str | None], tags: Sequence[Mapping[str, str]] = ()
+) -> list[str]:
+    """What a file calls each band, with its wavelength, in one short line each.
+
+    Parameters
+    ----------
+    descriptions : sequence of str or None
+        Per band.
+    tags : sequence of mapping
+        Metadata per band, of which wavelengths are read.
+    """
+    lines = []
+    for k, description in enumerate(descriptions):
+        text = " ".join((description or "").split())
+        length = _length(text, tags[k] if k < len(tags) else {})
+        if length is not None and f"{length:.0f}" not in text and not _LENGTH.search(text):
+            text = f"{text}, {length:.4g} nm" if text else f"{length:.4g} nm"
+        lines.append(text if len(text) <= 60 else f"{text[:57]}...")
+    return lines
+
+
+def band_title(raster: Raster, band: int) -> str:
+    """Name of a band for its user: ``"4: red (B04, 665 nm)"``.
+
+    Parameters
+    ----------
+    raster : Raster
+    band : int
+        From 1.
+    """
+    kind, text = raster.color_interp[band - 1], raster.descriptions[band - 1]
+    if kind in ("undefined", "other") or (kind == "gray" and raster.count > 1):
+        kind = ""
+    if kind and text and kind.lower() != text.lower():
+        return f"{band}: {kind} ({text})"
+    return f"{band}: {kind or text}" if kind or text else f"{band}"
 
 
 def _by_word(text: str) -> str:

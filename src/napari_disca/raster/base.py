@@ -40,6 +40,8 @@ class Raster(Protocol):
         Per band.
     color_interp : tuple of str
         Per band: ``"red"``, ``"gray"``, ``"alpha"``, ``"undefined"``, ...
+    descriptions : tuple of str
+        Per band: what the file calls it, with its wavelength; ``""`` where it says nothing.
     scales, offsets : tuple of float
         Per band: what a value is multiplied with, and what is added then, to get it in its unit.
     bits : int
@@ -60,6 +62,7 @@ class Raster(Protocol):
     nodata: float | None
     nodatas: tuple[float | None, ...]
     color_interp: tuple[str, ...]
+    descriptions: tuple[str, ...]
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
     bits: int

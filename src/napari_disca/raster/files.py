@@ -25,7 +25,7 @@ from rasterio.io import DatasetReader
 
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
-from napari_disca.raster.bands import band_kinds
+from napari_disca.raster.bands import band_kinds, band_texts
 from napari_disca.raster.base import RasterBase, inside
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.identity import fingerprint, known_fingerprint
@@ -191,7 +191,11 @@ class GeoRaster(RasterBase):
             self.notes += (f"band {last} is 0 or the largest value everywhere: read as a mask",)
 
     def _describe_values(self, file: Any) -> None:
-        """What the values mean: scale and offset, used bits, white as 0."""
+        """What bands are called and values mean: scale and offset, used bits, white as 0."""
+        texts = band_texts(file.descriptions, [file.tags(b) for b in range(1, file.count + 1)])
+        self.descriptions: tuple[str, ...] = tuple(
+            texts[band - 1] if colour is None else "" for band, colour in self._sources
+        )
         pairs = [
             (file.scales[band - 1], file.offsets[band - 1]) if colour is None else (1.0, 0.0)
             for band, colour in self._sources

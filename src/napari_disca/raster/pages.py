@@ -109,6 +109,7 @@ class PagedRaster(RasterBase):
         self.scales = tuple(page.scales[0] for page in self._pages)
         self.offsets = tuple(page.offsets[0] for page in self._pages)
         self.bits = max(page.bits for page in self._pages)
+        self.descriptions = tuple(page.descriptions[0] for page in self._pages)
         colours = ("red", "green", "blue") if self.count in (3, 4) else ()
         self.color_interp = (*colours, *("undefined",) * (self.count - len(colours)))
         self.notes = tuple({note: None for page in self._pages for note in page.notes})

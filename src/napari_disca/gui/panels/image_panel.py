@@ -24,12 +24,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_disca.gui.panels.bands_panel import BandsPanel
 from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.panels.values_panel import ValuesPanel
 
 if TYPE_CHECKING:
     from napari_disca.inference.network_view import NetworkView
     from napari_disca.inference.reading import Reading
+    from napari_disca.networks.card import Card
+    from napari_disca.raster import Raster
 
 _LOAD = "Load…"
 
@@ -65,7 +68,8 @@ class ImagePanel(QWidget):
         form.addRow("Image", self.images)
         form.addRow("Network", self.networks)
         form.addRow("Read at", self._factor_row())
-        self.values = ValuesPanel()
+        self.bands, self.values = BandsPanel(), ValuesPanel()
+        form.addRow("Bands", self.bands)
         form.addRow("Values", self.values)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -87,6 +91,7 @@ class ImagePanel(QWidget):
         self.by_hand.toggled.connect(self.factor.setEnabled)
         self.by_hand.toggled.connect(self._changed)
         self.factor.valueChanged.connect(self._changed)
+        self.bands.changed.connect(self._changed)
         self.values.changed.connect(self._changed)
 
     def _factor_row(self) -> QHBoxLayout:
@@ -126,6 +131,7 @@ class ImagePanel(QWidget):
         from napari_disca.inference.reading import Reading
 
         reading = Reading(
+            bands=self.bands.bands(),
             factor=self.factor.value() if self.by_hand.isChecked() else None,
             scaling=self.values.scaling(),
             find_fill=self.values.find_fill(),
@@ -196,7 +202,7 @@ class ImagePanel(QWidget):
         self.values.show_view(view)
         self.about.setText(about if view is None else view.describe())
 
-    def show_reading(self, reading: Reading, card: Any) -> None:
+    def show_reading(self, reading: Reading, raster: Raster, card: Card) -> None:
         """Show how an image is to be read, for instance as on another day."""
         factor = reading.factor
         for widget in (self.factor, self.by_hand):
@@ -207,6 +213,7 @@ class ImagePanel(QWidget):
             self.factor.setValue(factor)
         for widget in (self.factor, self.by_hand):
             widget.blockSignals(False)
+        self.bands.show_reading(reading, raster, card)
         self.values.show_reading(reading, card)
 
     def _fill_networks(self) -> None:

@@ -180,7 +180,7 @@ class ImageOpening(QObject):
             told = panel.reading_before() or Reading(
                 factor=off_the_window(lambda: recall(raster, card))
             )
-            panel.show_reading(told, card)
+            panel.show_reading(told, raster, card)
             self._shown_for = (layer, weights)
         reading = panel.reading()
         view = off_the_window(lambda: reading.view(raster, card))
@@ -301,7 +301,7 @@ class ImageOpening(QObject):
         if resumed.weights != self._image_panel.weights():
             self._image_panel.choose_network(resumed.weights)
         reading = off_the_window(lambda: Reading.of(session.inputs))
-        self._image_panel.show_reading(reading, session.inputs.card)
+        self._image_panel.show_reading(reading, session.raster, session.inputs.card)
         self.choose()
         choice = self._chosen
         if choice is None or choice.layer is not layer:
