@@ -92,6 +92,27 @@ class OneAtATime(Plain):
         return self.logits(image.view(1, 3, image.size(2), image.size(3)))
 
 
+class Squeezed(Plain):
+    """Its only channel has lost its axis."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.sigmoid(self.logits(image)[:, 1])
+
+
+class CoarseFirst(Plain):
+    """Deep supervision: several sizes, the whole one last."""
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        logits = self.logits(image)
+        return [-F.avg_pool2d(logits, 4), -F.avg_pool2d(logits, 2), logits]
+
+
+class TwoHeads(Plain):
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        logits = self.logits(image)
+        return {"boundary": logits * 0, "segments": logits}
+
+
 class Double(Plain):
     def __init__(self) -> None:
         super().__init__()
@@ -153,6 +174,10 @@ def agreement(path, compute):
         (Fixed(224, 224), None, 1.0),
         (Fixed(100, 140), {"size": [100, 140]}, 1.0),
         (OneAtATime(), None, 1.0),
+        (Fixed(518, 518), None, 1.0),
+        (Squeezed(), None, 1.0),
+        (CoarseFirst(), None, 1.0),
+        (TwoHeads(), {"key": "segments"}, 1.0),
         (Double(), None, 1.0),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else str(value),
@@ -212,6 +237,50 @@ def test_whatever_a_program_does_is_one_line(answer, tmp_path):
         load_network(scripted(tmp_path, module), allow_torchscript=True)
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 400
+
+
+def test_of_two_answers_as_large_as_each_other_none_is_guessed(tmp_path):
+    with pytest.raises(CardError, match=r'boundary, segments may be the logits: .* as "key"'):
+        load_network(scripted(tmp_path, TwoHeads()), allow_torchscript=True)
+
+
+def test_an_answer_that_leaves_out_a_border_is_not_stretched(tmp_path):
+    class Cropped(Plain):
+        def forward(self, image: Tensor) -> Tensor:
+            return self.logits(image)[..., 4:-4, 4:-4]
+
+    with pytest.raises(CardError, match=r"answers \(1, 2, 56, 56\)"):
+        load_network(scripted(tmp_path, Cropped()), allow_torchscript=True)
+
+
+def test_numbers_that_are_none_are_no_class(tmp_path, compute):
+    class OfWhite(Plain):
+        def forward(self, image: Tensor) -> Tensor:
+            white = float((image > 2.3).float().mean()) > 0.05
+            return self.logits(image) * float("nan") if white else self.logits(image)
+
+    class Never(Plain):
+        def forward(self, image: Tensor) -> Tensor:
+            return self.logits(image) * float("nan")
+
+    with pytest.raises(CardError, match=r"numbers that are none \(NaN\)"):
+        load_network(scripted(tmp_path, Never()), allow_torchscript=True)
+    (tmp_path / "later").mkdir()
+    network = load_network(scripted(tmp_path / "later", OfWhite()), allow_torchscript=True)
+    session = Session(open_raster(np.full((90, 90, 3), 255, np.uint8)), network, compute=compute)
+    with pytest.raises(CardError, match=r"numbers that are none \(NaN\)"):
+        finish(session.predict(), session.handle)
+
+
+def test_why_it_failed_says_more_than_how_many_arguments_it_has(tmp_path):
+    class Picky(Plain):
+        def forward(self, image: Tensor) -> Tensor:
+            if image.size(2) != 777:
+                raise RuntimeError("expected a height of 777")
+            return self.logits(image)
+
+    with pytest.raises(CardError, match="expected a height of 777"):
+        load_network(scripted(tmp_path, Picky()), allow_torchscript=True)
 
 
 def test_a_program_that_fails_later_is_one_line_too(tmp_path, compute):

@@ -106,6 +106,8 @@ class TorchScript(Network):
         answer = run(lambda: self.interface.call(self.module, pixels, clicks))
         height, width = pixels.shape[-2:]
         logits = self.interface.logits(answer, len(self.card.classes), (height, width))
+        if torch.isnan(logits).any():
+            raise CardError("answers numbers that are none (NaN)")
         if len(logits) != len(pixels):
             raise CardError(f"answers {len(logits)} images to {len(pixels)}")
         return logits
@@ -219,12 +221,11 @@ def load_torchscript(path: Path, card: Card) -> TorchScript:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CardError(f"{path.name} is not a readable TorchScript file: {reason}") from error
     module = module.float().eval()
-    # A copy of a scripted weight that could learn would be a result, not a weight.
-    network = TorchScript(card, module, digest).eval().requires_grad_(False)
-    for name, tensor in network.state_dict().items():
+    for name, tensor in module.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise CardError(f"{path.name}: tensor {name} has values that are not finite")
-    return network
+    # A copy of a scripted weight that could learn would be a result, not a weight.
+    return TorchScript(card, module, digest).eval().requires_grad_(False)
 
 
 def save_torchscript(network: TorchScript, path: Path) -> Path:

@@ -29,7 +29,12 @@ _KEYS = ("out", "logits", "output", "pred", "main", "seg", "mask", "masks", "sem
 #: A program that works with twice and three times one of these takes every multiple of it.
 _MULTIPLES = (32, 64, 128, 256)
 #: Sides that programs are traced with.
-_FIXED = (256, 512, 224, 320, 384, 448, 640, 768, 1024, 64, 128)
+_FIXED = (
+    *(256, 512, 224, 320, 384, 448, 640, 768, 1024, 64, 128),
+    *(300, 400, 480, 500, 513, 518, 600, 1000),
+)
+#: What an interpreter says of a call with other arguments than a program has.
+_ARGUMENTS = ("expected at most", "missing value for argument", "Expected a value of type")
 #: Logits of one part in so many rows and columns are enlarged.
 _COARSEST = 32
 #: Noise this strong drives logits far beyond 0 ... 1, and a sigmoid only to its ends.
@@ -82,8 +87,11 @@ class Interface:
             If the answer is something else.
         """
         found = _tensor(answer, self.key)
+        if found.ndim == 3 and classes == 2 and found.is_floating_point():
+            found = found.unsqueeze(1)  # of the only channel people often drop the axis
         if found.ndim != 4 or not found.is_floating_point():
-            raise CardError(f"{_said(answer)}, not logits of every class and pixel")
+            hint = "" if found.is_floating_point() else "; export it without its argmax"
+            raise CardError(f"{_said(answer)}, not logits of every class and pixel{hint}")
         if found.shape[1] == 1 and classes == 2:
             found = self._of_one_channel(found)
         elif self.answer == "probabilities":
@@ -178,9 +186,10 @@ def find_interface(
             except CardError:
                 continue
         return replace(found, single=not trial.takes_two(found, sides))
-    # What it answered says more than that it cannot be called in another way.
+    # What it answered says more than why it failed, and that more than which arguments it has.
     answered = (error for error in errors if not str(error).startswith("fails"))
-    raise next(answered, errors[0])
+    inside = (error for error in errors if not any(text in str(error) for text in _ARGUMENTS))
+    raise next(answered, next(inside, errors[0]))
 
 
 class _OtherClassesError(CardError):
@@ -227,13 +236,16 @@ class _Trial:
         if interface.key is None and not isinstance(answer, Tensor):
             found = replace(found, key=_key(answer, self._classes))
         given = _tensor(answer, found.key)
+        if given.is_floating_point() and torch.isnan(given).any():
+            raise CardError("answers numbers that are none (NaN)")
         if "answer" in said:
             found = replace(found, answer=said["answer"])
         elif _are_probabilities(given):
             loud = _tensor(self._answer(interface, sides, _LOUD), found.key)
             if _are_probabilities(loud):
                 found = replace(found, answer="probabilities")
-        found.logits(answer, self._classes, sides)
+        if len(found.logits(answer, self._classes, sides)) != 1:
+            raise CardError(f"{_said(answer)} to one image")
         return found
 
     def takes_two(self, interface: Interface, sides: tuple[int, int]) -> bool:
@@ -286,13 +298,31 @@ def _tensor(answer: Any, key: str | int | None) -> Tensor:
 
 
 def _key(answer: Any, classes: int) -> str | int | None:
-    """Where in an answer the logits may be."""
+    """Where in an answer the logits are: what is called so, else the largest that may be.
+
+    Raises
+    ------
+    CardError
+        If several are as large as each other, of which nobody can tell which is meant.
+    """
     if isinstance(answer, Mapping):
-        ordered = [key for key in _KEYS if key in answer] + [k for k in answer if k not in _KEYS]
-        return next((key for key in ordered if _may_be_logits(answer[key], classes)), None)
-    if isinstance(answer, tuple | list):
-        return next((i for i, v in enumerate(answer) if _may_be_logits(v, classes)), None)
-    return None
+        pairs = list(answer.items())
+    elif isinstance(answer, tuple | list):
+        pairs = list(enumerate(answer))
+    else:
+        return None
+    sizes = {key: v.shape[-2] * v.shape[-1] for key, v in pairs if _may_be_logits(v, classes)}
+    named = next((key for key in _KEYS if key in sizes), None)
+    if named is not None or not sizes:
+        return named
+    largest = [key for key, size in sizes.items() if size == max(sizes.values())]
+    if len(largest) > 1:
+        raise CardError(
+            f"{_said(answer)}, of which {', '.join(str(k)[:20] for k in largest[:6])} may be the "
+            'logits: say which in the card\'s options, as "key"'
+        )
+    found: str | int = largest[0]
+    return found
 
 
 def _may_be_logits(value: Any, classes: int) -> bool:
@@ -302,11 +332,11 @@ def _may_be_logits(value: Any, classes: int) -> bool:
 
 
 def _are_probabilities(found: Tensor) -> bool:
-    if not found.is_floating_point() or found.ndim != 4 or not torch.isfinite(found).all():
+    if not found.is_floating_point() or found.ndim not in (3, 4) or not torch.isfinite(found).all():
         return False
     if float(found.min()) < 0 or float(found.max()) > 1:
         return False
-    if found.shape[1] == 1:
+    if found.ndim == 3 or found.shape[1] == 1:
         return True
     sums = found.sum(dim=1)
     return bool(torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
@@ -316,8 +346,9 @@ def _is_part(small: tuple[int, ...], shape: tuple[int, int]) -> bool:
     """Whether a size is a whole part of another, the same along both axes."""
     if 0 in small:
         return False
-    down, across = (-(-full // part) for full, part in zip(shape, small, strict=True))
-    return 1 < down == across <= _COARSEST
+    down, across = (round(full / part) for full, part in zip(shape, small, strict=True))
+    whole = all(s in (n // down, -(-n // down)) for n, s in zip(shape, small, strict=True) if down)
+    return 1 < down == across <= _COARSEST and whole
 
 
 def _said(answer: Any) -> str:
