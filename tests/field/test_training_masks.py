@@ -116,6 +116,42 @@ def test_black_and_white_of_16_bits(tmp_path):
     np.testing.assert_array_equal(read(path), mask)
 
 
+def test_black_and_white_of_bytes_in_16_bits(tmp_path):
+    """All of it became class 0: 255 of 65535 is dark."""
+    mask = truth()
+    path = save(tmp_path / "m.png", mask.astype(np.uint16) * 255)
+    np.testing.assert_array_equal(read(path), mask)
+    five = truth(5)
+    path = save(tmp_path / "n.png", rgb(five, GIVEN).astype(np.uint16))
+    np.testing.assert_array_equal(read(path, GIVEN), five)
+
+
+def test_where_0_is_white_it_is_not_guessed_what_counts(tmp_path):
+    path = save(tmp_path / "m.tif", 255 - truth() * 255, photometric="MINISWHITE")
+    with pytest.raises(DataError, match=r"m\.tif says that 0 is white .*; save it with 0 as black"):
+        read(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_a_mask_that_is_cut_short_is_refused(tmp_path, suffix):
+    """Of a PNG's missing rows GDAL gave what was in memory."""
+    mask = np.random.default_rng(0).integers(0, 2, (120, 160)).astype(np.uint8) * 255
+    path = save(tmp_path / f"m{suffix}", mask)
+    path.write_bytes(path.read_bytes()[: int(0.9 * path.stat().st_size)])
+    with pytest.raises(DataError, match=rf"mask m\{suffix} cannot be read"):
+        read(path, shape=(120, 160))
+
+
+def test_names_that_do_not_fit_are_shown(tmp_path):
+    save(tmp_path / "images" / "a.png", truth())
+    save(tmp_path / "masks" / "a_mask.png", truth())
+    with pytest.raises(DataError, match=r"in .*masks \(a\.png, a_mask\.png, \.\.\.\); equal"):
+        paired(tmp_path)
+    (tmp_path / "masks" / "a_mask.png").rename(tmp_path / "masks" / "a.webp")
+    with pytest.raises(DataError, match=r"masks holds no file that ends with \.tif, \.tiff"):
+        paired(tmp_path)
+
+
 def test_grey_levels_are_read_if_the_classes_have_them(tmp_path):
     mask = truth(3)
     path = save(tmp_path / "masks" / "m.png", np.array([0, 127, 254], np.uint8)[mask])

@@ -33,8 +33,9 @@ from napari_disca.raster.masks import also_measured, is_alpha, lacking, looks_li
 from napari_disca.raster.sampling import lattice
 from napari_disca.raster.signature import Signature, signature
 
-#: GDAL's default would let a VRT that came by mail fetch its pixels from the network.
-_GDAL = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}"}
+#: GDAL's defaults would let a VRT that came by mail fetch its pixels from the network, and would
+#: read a PNG that is cut short as whatever was in memory.
+GDAL_OPTIONS = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}", "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
 #: Bytes of decoded blocks that GDAL keeps; its default is 5 % of the memory. (rasterio hands on
 #: bytes; GDAL itself would take a small number for megabytes.)
 CACHE = 128 << 20
@@ -222,7 +223,7 @@ class GeoRaster(RasterBase):
             self._refuse_changed()
             file = self._idle.pop() if self._idle else None
         try:
-            with rasterio.Env(GDAL_CACHEMAX=self._cache, **_GDAL):
+            with rasterio.Env(GDAL_CACHEMAX=self._cache, **GDAL_OPTIONS):
                 if file is None:
                     file = self._open()
                 yield file

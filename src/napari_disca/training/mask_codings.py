@@ -68,10 +68,16 @@ def colours(file: MaskFile, strip: Strip) -> NDArray[np.uint8]:
     pixels = strip.pixels
     if file.palette is not None:
         return np.ascontiguousarray(file.palette[pixels[0]].transpose(2, 0, 1))
-    if pixels.dtype == np.uint16:
-        pixels = pixels // 257
+    pixels = _of_bytes(pixels)
     values = np.clip(np.nan_to_num(pixels), 0, 255)
     return np.broadcast_to(values, (3, *pixels.shape[1:])).astype(np.uint8)
+
+
+def _of_bytes(values: NDArray[Any]) -> NDArray[Any]:
+    """Brightness from 0 to 255; in 16 bits some write it as it is, others times 257."""
+    if values.dtype == np.uint16 and values.max(initial=0) > IGNORE:
+        return values // 257
+    return values
 
 
 def nearest_colour(
@@ -125,8 +131,7 @@ def _ids(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8
 
 def _binary(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
     values = _needed_greys(file, strip, "0 and 255")
-    if values.dtype == np.uint16:
-        values = values // 257
+    values = _of_bytes(values)
     # JPEG and resampled masks are not quite 0 and 255.
     low, high = values <= TOLERANCE, values >= 255 - TOLERANCE
     # Compressed masks hold 1, too, but never without other values close to it.

@@ -22,6 +22,7 @@ from scipy import ndimage
 
 from napari_disca.core.errors import DataError, RasterError, brief
 from napari_disca.raster import Raster, examine
+from napari_disca.raster.files import GDAL_OPTIONS
 from napari_disca.raster.orientation import orientation, turn
 
 _DRIVERS = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG", "BMP"]
@@ -104,6 +105,11 @@ class MaskFile:
         self.warped = grid is not None
         self._source = source
         self._resampler = None if grid is None else _Nearest(source, grid)
+        if source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
+            raise DataError(
+                f"mask {path.name} says that 0 is white (MinIsWhite): whether its values count or "
+                "what is seen is not known; save it with 0 as black"
+            )
         alpha = [
             band
             for band, kind in enumerate(source.colorinterp, start=1)
@@ -223,12 +229,12 @@ def open_mask(path: Path, grid: Grid | None = None) -> Iterator[MaskFile]:
     """
     try:
         examine(path)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), rasterio.Env(**GDAL_OPTIONS):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             file = rasterio.open(path)
     except (RasterioError, RasterError, OSError) as error:
         raise DataError(f"mask {path.name} cannot be read: {brief(error)}") from error
-    with file:
+    with rasterio.Env(**GDAL_OPTIONS), file:
         if file.driver not in _DRIVERS:
             # Above all a VRT, which may name files anywhere.
             raise DataError(

@@ -89,9 +89,14 @@ def paired(images: str | Path, masks: str | Path | None = None) -> Pairing:
     pictures, references = _by_stem(images), _by_stem(masks)
     common = sorted(pictures.keys() & references.keys())
     if not common:
+        for found, folder in ((pictures, images), (references, masks)):
+            if not found:
+                raise DataError(f"{folder} holds no file that ends with {', '.join(_SUFFIXES)}")
+        first = ", ".join(min(found.values()).name for found in (pictures, references))
         raise DataError(
             f"none of the {len(pictures)} images in {images} has a mask of the same name among "
-            f"the {len(references)} in {masks}; equal names belong together (a.jpg, a.png)"
+            f"the {len(references)} in {masks} ({first}, ...); equal names belong together "
+            "(a.jpg, a.png)"
         )
     return Pairing(
         [Pair(name, pictures[name], references[name]) for name in common],
