@@ -3,9 +3,10 @@
     python benchmarks/fuzz.py --files 10000 [--seed 0] [--workers 2] [--seeds DIR] [--keep DIR]
                               [--part 1/4]
 
-Seeds are made here: TIFFs of many layouts, compressions and types, networks with their cards,
-clicks (GeoJSON, GeoPackage, Shapefile, FlatGeobuf, CSV), locked areas, and the journal of a
-session with something of everything; --seeds adds the images of a folder.
+Seeds are made here: TIFFs of many layouts, compressions and types, images of other formats,
+reference masks of many codings, networks with their cards, TorchScript programs, clicks (GeoJSON,
+GeoPackage, Shapefile, FlatGeobuf, CSV), locked areas, and the journal of a session with something
+of everything; --seeds adds the images of a folder.
 Each file is a seed with bytes flipped, cut, doubled, swapped or overwritten,
 or with a header, a tag or a number that nobody would write. Workers, processes with limits of
 memory and time, open and use them as the program does. What may come of a file: it works (*ok*),
@@ -30,8 +31,10 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +46,14 @@ import numpy as np
 
 #: Seconds without an answer that count as a hang; bytes of address space of a worker.
 HANG, MEMORY = 120.0, 8 << 30
-KINDS = ("tiff", "weights", "clicks", "vector", "csv", "areas", "journal")
+KINDS = (
+    *("tiff", "picture", "mask", "weights", "program", "clicks", "vector", "csv", "areas"),
+    "journal",
+)
 #: Weights are few, because each is 23 MB.
 SHARE = {
-    "tiff": 0.45, "weights": 0.05, "clicks": 0.1, "vector": 0.1, "csv": 0.1, "areas": 0.05,
-    "journal": 0.15,
+    "tiff": 0.32, "picture": 0.08, "mask": 0.12, "weights": 0.03, "program": 0.03, "clicks": 0.1,
+    "vector": 0.1, "csv": 0.1, "areas": 0.04, "journal": 0.08,
 }  # fmt: skip
 #: Files without which a Shapefile cannot be read.
 SIDE_CARS = (".shx", ".dbf", ".prj", ".cpg")
@@ -63,6 +69,8 @@ def make_seeds(folder: Path, extra: Path | None) -> dict[str, list[Path]]:
     folder.mkdir(parents=True, exist_ok=True)
     image, _ = Scene((120, 150), seed=1, ground_resolution=1.0).render()
     found = {"tiff": list(_tiffs(folder, image)), "weights": list(_weights(folder))}
+    found["picture"], found["mask"] = list(_pictures(folder, image)), list(_masks(folder))
+    found["program"] = list(_programs(folder))
     found["clicks"] = list(_clicks(folder))
     found["vector"], found["csv"] = list(_vectors(folder)), list(_tables(folder))
     found["areas"] = list(_areas(folder))
@@ -156,6 +164,81 @@ def _tiffs(folder: Path, image: np.ndarray) -> Iterator[Path]:
     for name, bands in (("no-bands", 0), ("65535-bands", 65535)):
         path = folder / f"{name}.tif"
         path.write_bytes(_bare_tiff(4, 4, bands))
+        yield path
+
+
+def _pictures(folder: Path, image: np.ndarray) -> Iterator[Path]:
+    """Images of other formats than TIFF."""
+    import rasterio
+    import rasterio.shutil
+
+    rgb = image.transpose(2, 0, 1)
+    formats: dict[str, tuple[str, np.ndarray, dict[str, Any]]] = {
+        "a.png": ("PNG", rgb, {}),
+        "deep.png": ("PNG", rgb.astype(np.uint16) * 257, {}),
+        "alpha.png": ("PNG", np.concatenate([rgb, rgb[:1]]), {}),
+        "a.jpg": ("JPEG", rgb, {}),
+        "a.webp": ("WEBP", rgb, {}),
+        "a.bmp": ("BMP", rgb, {}),
+        "a.jp2": ("JP2OpenJPEG", rgb, {}),
+        "a.img": ("HFA", rgb.astype(np.int16), {"nodata": -1}),
+        "a.gif": ("GIF", rgb[:1], {}),
+    }
+    whole = folder / "none-tiled-pixel.tif"
+    for name, (driver, pixels, options) in formats.items():
+        memory = rasterio.MemoryFile()
+        with rasterio.open(whole) as file:
+            place = {"crs": file.crs, "transform": file.transform}
+        try:
+            with memory.open(
+                driver="GTiff", count=len(pixels), height=pixels.shape[1], width=pixels.shape[2],
+                dtype=pixels.dtype, **place, **options,
+            ) as file:  # fmt: skip
+                file.write(pixels)
+            rasterio.shutil.copy(memory.name, folder / name, driver=driver)
+        except rasterio.errors.RasterioError:
+            continue  # this GDAL lacks the format
+        yield folder / name
+
+
+def _masks(folder: Path) -> Iterator[Path]:
+    """Reference masks as programs code them."""
+    from PIL import Image
+
+    ids = np.kron(np.random.default_rng(0).integers(0, 2, (12, 15)), np.ones((10, 10)))
+    ids = ids.astype(np.uint8)
+    palette = Image.fromarray(ids, mode="P")
+    palette.putpalette([0xD9, 0x5F, 0x02, 0xE6, 0xD3, 0xA3])
+    pictures = {
+        "ids.png": Image.fromarray(ids),
+        "binary.png": Image.fromarray(ids * 255),
+        "deep.tif": Image.fromarray(ids.astype(np.uint16) * 65535),
+        "bit.tif": Image.fromarray(ids.astype(np.bool_)),
+        "palette.png": palette,
+        "palette.bmp": palette,
+        "grey.jpg": Image.fromarray(ids * 255),
+        "colours.png": palette.convert("RGB"),
+        "rgba.tif": Image.fromarray(np.dstack([ids, ids, ids, ids * 0 + 255])),
+    }
+    for name, picture in pictures.items():
+        path = folder / f"mask-{name}"
+        picture.save(path)
+        yield path
+
+
+def _programs(folder: Path) -> Iterator[Path]:
+    """Small TorchScript programs; their card is the same for all."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 1)).eval()
+    sigmoid = nn.Sequential(nn.Conv2d(3, 1, 3, padding=1), nn.Sigmoid()).eval()
+    for name, module in {"plain": plain, "sigmoid": sigmoid}.items():
+        path = folder / f"{name}.pt"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            torch.jit.trace(module, torch.zeros(1, 3, 64, 64)).save(str(path))
         yield path
 
 
@@ -515,6 +598,23 @@ class User:
 
         read_card(path)
         fingerprint(load_network(path))
+
+    def picture(self, path: Path) -> None:
+        self.tiff(path)
+
+    def mask(self, path: Path) -> None:
+        from napari_disca.training.mask_files import Grid
+        from napari_disca.training.masks import MaskReader
+
+        masks = MaskReader([path], self.network.card.classes)
+        masks.read(path, Grid((120, 150)))
+        assert "\n" not in masks.describe()
+
+    def program(self, path: Path) -> None:
+        from napari_disca.networks.torchscript import load_torchscript
+
+        card = replace(self.network.card, name="fuzz", architecture="torchscript", options={})
+        load_torchscript(path, card)
 
     def clicks(self, path: Path) -> None:
         from napari_disca.exports import load_clicks
