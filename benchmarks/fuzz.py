@@ -634,7 +634,7 @@ class User:
         read_locks(path, raster=self.raster)
 
     def journal(self, path: Path) -> None:
-        from napari_disca.session.journal import DamagedLineError
+        from napari_disca.session.journal_format import DamagedLineError
 
         try:
             self._done_again(path)
@@ -644,7 +644,7 @@ class User:
 
     def _done_again(self, path: Path, before: int | None = None) -> None:
         from napari_disca.core.events import finish
-        from napari_disca.session.journal import read_journal
+        from napari_disca.session.journal_format import read_journal
         from napari_disca.session.restore import restored, said
 
         record = read_journal(path, before)

@@ -96,22 +96,17 @@ MODULE, CLASS, FUNCTION = 400, 300, 60
 #: What is larger, how large it may be, and why. An entry goes when its piece has become small.
 LARGER: dict[str, tuple[int, str]] = {
     # Modules.
-    "batch/cluster.py": (600, "tasks, retries and the state on disk of one Dask run"),
     "batch/streaming.py": (430, "one stream: reading ahead, full batches, rows in order"),
     "cli/options.py": (420, "the options of every command, side by side"),
     "raster/files.py": (520, "one raster: opening, masks, reading; is to be divided"),
-    "session/journal.py": (680, "writing, reading and locking of one format; is to be divided"),
     "annotations/clicks.py": (430, "clicks and how they are drawn, with the paper's variants"),
     "inference/network_view.py": (430, "bands, scaling and resampling are one view of an image"),
     "raster/pyramid.py": (430, "levels and the cache that they share"),
     "recipes/function_space.py": (430, "one recipe, which is one file"),
-    "session/renderer.py": (520, "the one way from pixels to labels"),
-    "session/ripple.py": (460, "regions of a change, and the verdicts on them"),
     # Classes.
     "gui/tasks/control.py:Control": (340, "what the buttons ask of a session, verb after verb"),
     "gui/viewer/layers.py:SessionLayers": (330, "all layers of a session"),
     "raster/files.py:GeoRaster": (360, "is to be divided: reading from masks"),
-    "session/renderer.py:Renderer": (440, "the one way from pixels to labels"),
     "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),
     # Functions.
     "evaluation/protocol.py:evaluate_image": (75, "the protocol, click after click"),

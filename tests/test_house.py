@@ -157,7 +157,7 @@ def test_every_file_is_written_whole_or_not_at_all():
         "src/napari_disca/storage/preallocated.py": ("path.open(",),
         "src/napari_disca/storage/label_pyramid.py": ("path.open(",),
         "src/napari_disca/inference/features.py": ("save_file(",),
-        "src/napari_disca/session/journal.py": ("self._path.write_text(",),  # who holds the lock
+        "src/napari_disca/session/journal_lock.py": ("self._path.write_text(",),  # who holds it
         "src/napari_disca/networks/delta.py": ("save_file(",),  # over several lines
         "src/napari_disca/raster/probing.py": ("os.devnull",),
         "src/napari_disca/exports/geotiff.py": ("names.write_bytes", 'rasterio.open(image, "r+")'),
@@ -197,7 +197,7 @@ def test_what_other_packages_keep_to_themselves_is_used_in_one_file_each():
 
 #: Files outside `gui/` that import an extra's package, and say how to install it where it lacks.
 OPTIONAL = {
-    "batch/cluster.py",
+    "batch/scheduler.py",
     "exports/vector_process.py",
     "networks/lite_unet.py",
 }

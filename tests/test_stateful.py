@@ -36,7 +36,7 @@ from napari_disca.recipes import AdaptationResult, Automatic, Disca
 from napari_disca.session import restore
 from napari_disca.session.class_table import ClassTable
 from napari_disca.session.history import AdaptationRun, Lock
-from napari_disca.session.journal import read_journal
+from napari_disca.session.journal_format import read_journal
 from napari_disca.session.session import MAPS, Session
 from napari_disca.session.steps import Step
 from napari_disca.session.strokes import Stroke

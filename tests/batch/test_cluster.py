@@ -12,8 +12,9 @@ import pytest
 import rasterio
 
 from builders import make_card, make_network
-from napari_disca.batch import cluster
-from napari_disca.batch.cluster import Settings, _Order, draw_run, finish_map
+from napari_disca.batch import cluster, cluster_tasks
+from napari_disca.batch.cluster_tasks import MapOrder, Settings, draw_run, finish_map
+from napari_disca.batch.scheduler import scheduler_address
 from napari_disca.batch.streaming import MapStream
 from napari_disca.core.errors import DiscaError, ExportError, RasterError
 from napari_disca.core.events import finish
@@ -30,12 +31,12 @@ def small_pieces(monkeypatch):
     monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
     monkeypatch.setattr("napari_disca.batch.streaming._RUN_TILES", 2)
     yield
-    cluster._loaded_stream.cache_clear()
-    cluster._loaded_network.cache_clear()
+    cluster_tasks._loaded_stream.cache_clear()
+    cluster_tasks._loaded_network.cache_clear()
 
 
 @pytest.fixture
-def plain(tmp_path, image, compute) -> tuple[MapStream, _Order]:
+def plain(tmp_path, image, compute) -> tuple[MapStream, MapOrder]:
     """A map's stream in this process, and what a worker is told of it."""
     path = tmp_path / "image.tif"
     with rasterio.open(
@@ -52,7 +53,7 @@ def plain(tmp_path, image, compute) -> tuple[MapStream, _Order]:
     weights = save_network(make_network(), tmp_path / "small.safetensors")
     network = load_network(weights)
     stream = MapStream(NetworkView(open_raster(path), network.card), network, compute)
-    order = _Order(
+    order = MapOrder(
         str(path),
         str(tmp_path / "map.tif"),
         Settings(str(weights), "cpu", "float32"),
@@ -66,7 +67,7 @@ def plain(tmp_path, image, compute) -> tuple[MapStream, _Order]:
     return stream, order
 
 
-def drawn(order: _Order, runs) -> None:
+def drawn(order: MapOrder, runs) -> None:
     order.folder.mkdir(exist_ok=True)
     for run in runs:
         draw_run(order, run)
@@ -140,11 +141,11 @@ def test_dask_is_imported_only_when_it_is_asked_for():
 def test_the_scheduler_is_found_by_its_file(tmp_path):
     file = tmp_path / "scheduler.json"
     file.write_text('{"type": "Scheduler", "address": "tcp://10.0.0.1:8786"}')
-    assert cluster._address(str(file)) == "tcp://10.0.0.1:8786"
-    assert cluster._address("tcp://10.0.0.2:8786") == "tcp://10.0.0.2:8786"
+    assert scheduler_address(str(file)) == "tcp://10.0.0.1:8786"
+    assert scheduler_address("tcp://10.0.0.2:8786") == "tcp://10.0.0.2:8786"
     file.write_text("{}")
     with pytest.raises(DiscaError, match="not a file of a Dask scheduler"):
-        cluster._address(str(file))
+        scheduler_address(str(file))
 
 
 def test_a_map_of_another_card_is_another_map(plain, compute):

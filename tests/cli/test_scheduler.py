@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from napari_disca.batch import cluster
+from napari_disca.batch import cluster, cluster_tasks
 
 EXACT = ("--precision", "float32", "--device", "cpu")
 
@@ -156,7 +156,7 @@ def flaky(order, run, marks, times):
     if run == 0 and len(list(Path(marks).iterdir())) < times:
         (Path(marks) / os.urandom(4).hex()).touch()
         raise OSError("the storage went away")
-    return cluster.draw_run(order, run)
+    return cluster_tasks.draw_run(order, run)
 
 
 @pytest.mark.slow
@@ -171,7 +171,7 @@ def test_failed_tiles_are_tried_again(
 
     class Flaky(distributed.Client):
         def submit(self, function, *arguments, **options):
-            if function is cluster.draw_run:
+            if function is cluster_tasks.draw_run:
                 return super().submit(flaky, *arguments, str(marks), times, **options)
             return super().submit(function, *arguments, **options)
 

@@ -12,7 +12,7 @@ from builders import make_network
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.annotations.pixel_sets import PixelSet
-from napari_disca.batch import cluster
+from napari_disca.batch import cluster_tasks
 from napari_disca.batch.streaming import MapStream
 from napari_disca.cli import main
 from napari_disca.core.errors import ExportError
@@ -121,19 +121,19 @@ def test_dask(on_disk, compute, tmp_path):
     out = tmp_path / "out.plain"
     with open_raster(path) as raster:
         stream = MapStream(NetworkView(raster, network.card), network, compute)
-        order = cluster._Order(
-            str(path), str(out), cluster.Settings(str(weights), "cpu", "float32"),
+        order = cluster_tasks.MapOrder(
+            str(path), str(out), cluster_tasks.Settings(str(weights), "cpu", "float32"),
             stream.inputs.bands, 1.0, stream.inputs.scale, cluster_fingerprint(raster),
             network_fingerprint(network), stream.made_with,
         )  # fmt: skip
         order.folder.mkdir()
         for run in range(len(stream.runs)):
-            cluster.draw_run(order, run)
-        assert cluster.finish_map(order) == ()
+            cluster_tasks.draw_run(order, run)
+        assert cluster_tasks.finish_map(order) == ()
         assert made_with_of(out) == stream.made_with
     np.testing.assert_array_equal(pixels_of(out), expected_map(on_disk, compute, tmp_path))
-    cluster._loaded_stream.cache_clear()
-    cluster._loaded_network.cache_clear()
+    cluster_tasks._loaded_stream.cache_clear()
+    cluster_tasks._loaded_network.cache_clear()
 
 
 def cluster_fingerprint(raster):

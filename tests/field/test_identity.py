@@ -18,7 +18,8 @@ from napari_disca.core.errors import JournalError, RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.raster import file_fingerprint, fingerprint, open_raster
 from napari_disca.session.image_check import OtherImageError, said_of_place
-from napari_disca.session.journal import find_journals, read_journal
+from napari_disca.session.journal_format import read_journal
+from napari_disca.session.journal_paths import find_journals
 from napari_disca.session.restore import begin, restored, resume
 from napari_disca.session.session import Session
 

@@ -19,7 +19,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import Scaling, ValueScale, open_raster, quiet_opening
 from napari_disca.raster.pyramid import ImagePyramid
-from napari_disca.session.journal import Header
+from napari_disca.session.journal_format import Header
 from napari_disca.session.restore import header_of
 from napari_disca.session.session import Session
 

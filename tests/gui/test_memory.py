@@ -20,7 +20,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.gui.plugin.reader import layer_data
 from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.session import restore
-from napari_disca.session.journal import read_journal
+from napari_disca.session.journal_format import read_journal
 
 
 def labels_of(session, name):

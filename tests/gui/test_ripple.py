@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.gui.viewer.view import camera_of
-from napari_disca.session.ripple import Region
+from napari_disca.session.changed_regions import Region
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 

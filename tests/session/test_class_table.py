@@ -13,7 +13,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.raster import open_raster
 from napari_disca.session import restore
 from napari_disca.session.class_table import ClassEntry, ClassTable
-from napari_disca.session.journal import read_journal
+from napari_disca.session.journal_format import read_journal
 from napari_disca.session.restore import DamagedLineError
 from napari_disca.session.session import Session
 

@@ -17,16 +17,9 @@ import pytest
 
 from napari_disca.core.errors import JournalError
 from napari_disca.raster import open_raster
-from napari_disca.session.journal import (
-    DamagedLineError,
-    Header,
-    Journal,
-    copied,
-    find_journals,
-    journal_places,
-    new_journal,
-    read_journal,
-)
+from napari_disca.session.journal import Journal, copied, new_journal
+from napari_disca.session.journal_format import DamagedLineError, Header, read_journal
+from napari_disca.session.journal_paths import find_journals, journal_places
 
 HEADER = Header(
     image="i" * 32,
@@ -179,7 +172,7 @@ def test_before_a_damaged_line_a_journal_goes_on_and_the_damaged_one_is_kept(tmp
 
 def test_a_file_too_large_for_a_journal_is_not_read(tmp_path, monkeypatch):
     path = written(tmp_path / "j.jsonl")
-    monkeypatch.setattr("napari_disca.session.journal._LARGEST_FILE", 500)
+    monkeypatch.setattr("napari_disca.session.journal_format._LARGEST_FILE", 500)
     with pytest.raises(JournalError, match="too much for a journal"):
         read_journal(path)
 

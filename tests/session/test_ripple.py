@@ -11,8 +11,9 @@ from scipy import ndimage
 
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Tiling, Window
-from napari_disca.session import ripple
-from napari_disca.session.ripple import Ripple, RippleSoFar, areas_of, compare, mask_of
+from napari_disca.session import changed_regions, ripple
+from napari_disca.session.changed_regions import areas_of, mask_of
+from napari_disca.session.ripple import Ripple, RippleSoFar, compare
 from napari_disca.storage.label_pyramid import NO_DATA, LabelPyramid
 
 
@@ -64,7 +65,7 @@ def maps(draw):
 def test_the_list_is_what_a_labelling_of_the_whole_image_gives(both, size, min_area, strip):
     before, after = both
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ripple, "_STRIP", strip)
+        patch.setattr(changed_regions, "_STRIP", strip)
         windows = tiles_of(before.shape, size, 4)
         found = finish(compare(Labels(before), Labels(after), windows, min_area=min_area))
     wanted = by_scipy(before, after)
@@ -93,8 +94,8 @@ def test_masks_and_areas_are_the_very_pixels(both, piece, corners):
     found = finish(compare(*sources, tiles_of(before.shape)))
     whole = Window.whole(before.shape)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ripple, "_PIECE", piece)
-        patch.setattr(ripple, "_CORNERS", corners)
+        patch.setattr(changed_regions, "_PIECE", piece)
+        patch.setattr(changed_regions, "_CORNERS", corners)
         for region in found.regions[:12]:
             mask = mask_of(region, *sources, whole)
             assert mask.sum() == region.area

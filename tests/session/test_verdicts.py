@@ -18,8 +18,9 @@ from napari_disca.raster import open_raster
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.recipes import RECIPES, AdaptationResult, Disca
 from napari_disca.session import restore
-from napari_disca.session.journal import read_journal
-from napari_disca.session.ripple import Region, compare, mask_of
+from napari_disca.session.changed_regions import Region, mask_of
+from napari_disca.session.journal_format import read_journal
+from napari_disca.session.ripple import compare
 from napari_disca.session.session import Session
 
 BOLD = Disca(passes=4, rate=5e-2, crop_size=64)

@@ -73,7 +73,8 @@ def predict(options: PredictOptions) -> int:
 def _on_cluster(
     options: PredictOptions, outputs: Sequence[Path], scheduler: str, taken: str | None
 ) -> int:
-    from napari_disca.batch.cluster import MapDone, Settings, Waiting, predict_images
+    from napari_disca.batch.cluster import MapDone, Waiting, predict_images
+    from napari_disca.batch.cluster_tasks import Settings
 
     compute = options.network.compute
     check_threads(compute.threads)

@@ -18,7 +18,7 @@ from napari_disca.core.errors import JournalError
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
 from napari_disca.session.image_check import said_of_place
-from napari_disca.session.journal import DamagedLineError, Record, read_journal
+from napari_disca.session.journal_format import DamagedLineError, Record, read_journal
 from napari_disca.session.restore import compute_of, network_of, restored
 
 

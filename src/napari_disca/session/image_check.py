@@ -5,7 +5,7 @@ from __future__ import annotations
 from napari_disca.core.errors import JournalError
 from napari_disca.raster import Raster, file_fingerprint, fingerprint
 from napari_disca.raster.identity import pixel_changes, place_changes
-from napari_disca.session.journal import Header, Record
+from napari_disca.session.journal_format import Header, Record
 
 
 class OtherImageError(JournalError):

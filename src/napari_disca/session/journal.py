@@ -1,275 +1,30 @@
 """The journal of a session: one line of JSON for every event, written as it happens.
 
 The first line, the header, says which image and network the session is about; the others say
-what was done. A journal only grows: what was taken back is in it too. It is read back from a file
-that was cut anywhere: an incomplete last line is dropped. What an editor leaves (a byte-order mark,
-other line ends, blank lines) is no damage. Any other line that is wrong is named, and what is
-before it can be read.
+what was done (`journal_format`).
 
 An event is written at once, so that a killed program loses nothing; that it has reached the disk is
 waited for on another thread, so that a window never stands still. A power cut can lose the
 moments that this takes.
-
-While a session is open its journal is locked, by the operating system, so that a crash unlocks
-it; a second window is told.
 """
 
 from __future__ import annotations
 
-import glob
-import json
-import math
 import os
-import platform
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
-
-import filelock
-import platformdirs
+from typing import Any
 
 from napari_disca.core.errors import DiscaError, JournalError
-from napari_disca.raster import Raster, ValueScale, file_fingerprint, fingerprint
+from napari_disca.raster import Raster
+from napari_disca.session.journal_format import Header, Record, encoded, read_journal
+from napari_disca.session.journal_lock import JournalLock
+from napari_disca.session.journal_paths import journal_places, numbered
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.disk_sync import DiskSync
-
-_SUFFIX = ".disca.jsonl"
-_FORMAT = 1
-#: An event takes some 100 bytes. JSON made to be large in memory grows some twenty-fold.
-_LARGEST_FILE = 32 << 20
-_LONGEST_HEADER = 1 << 20
-#: With which some editors begin a text in UTF-8.
-_MARK = b"\xef\xbb\xbf"
-_MOST_NUMBERED = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a session is about, and where its map was made.
-
-    Attributes
-    ----------
-    image, image_name : str
-        Fingerprint (`raster.fingerprint`) and file name.
-    network, network_name, network_file : str
-        Fingerprint, the card's name, and what it was loaded by: a bundled name or a path.
-    classes : tuple of str
-    bands : tuple of int
-    factor : float
-    seed : int
-    device, precision : str
-    threads : int
-        On which the map is the same, pixel for pixel.
-    version, made : str
-        Of this program; the time, as ISO 8601.
-    image_facts : mapping
-        What names the changes of an image (`raster.identity.image_facts`); empty in journals of
-        version 0.1.0.
-    scaling : ValueScale or None
-        How pixel values were scaled; None in journals that do not say.
-    """
-
-    image: str
-    image_name: str
-    network: str
-    network_name: str
-    network_file: str
-    classes: tuple[str, ...]
-    bands: tuple[int, ...]
-    factor: float
-    seed: int
-    device: str
-    precision: str
-    threads: int
-    version: str
-    made: str
-    image_facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    scaling: ValueScale | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Header as the first line of a journal."""
-        told = {"napari-disca": "journal", "format": _FORMAT, **asdict(self)}
-        told["scaling"] = None if self.scaling is None else self.scaling.to_json()
-        return told
-
-    @classmethod
-    def from_json(cls, line: Mapping[str, Any]) -> Header:
-        """Header from `to_json`; what a later version adds is ignored.
-
-        Raises
-        ------
-        JournalError
-            If the line is none.
-        """
-        if line.get("napari-disca") != "journal" or type(line.get("format")) is not int:
-            raise JournalError("is no journal of napari-disca")
-        if line["format"] > _FORMAT:
-            raise JournalError("was written by a later version of napari-disca; update this one")
-        given: dict[str, Any] = {}
-        for entry in fields(cls):
-            value = line.get(entry.name)
-            if entry.name == "image_facts":
-                given[entry.name] = value if isinstance(value, dict) else {}
-                continue
-            if entry.name == "scaling":
-                given[entry.name] = _scaling(value)
-                continue
-            if entry.name in ("classes", "bands"):
-                kind = str if entry.name == "classes" else int
-                good = isinstance(value, list) and all(type(part) is kind for part in value)
-                value = tuple(value) if good else None  # type: ignore[arg-type]
-            elif entry.type == "float":
-                good = type(value) in (int, float) and 0 < float(value) < math.inf  # type: ignore[arg-type]
-                value = float(value) if good else None  # type: ignore[arg-type]
-            else:
-                good = type(value) is (int if entry.type == "int" else str)
-            if not good:
-                raise JournalError(f"has no valid {entry.name!r} in its first line")
-            given[entry.name] = value
-        return cls(**given)
-
-
-def _scaling(value: object) -> ValueScale | None:
-    if value is None:
-        return None
-    try:
-        return ValueScale.from_json(value)
-    except ValueError as error:
-        raise JournalError("has no valid 'scaling' in its first line") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A journal that was read.
-
-    Attributes
-    ----------
-    path : Path
-    header : Header
-    events : tuple of dict
-        As `Journal.append` got them, with ``at``, the time.
-    lines : tuple of int
-        Number of every event's line, from 1.
-    text : bytes
-        The lines that were read, as they are in the file, which may hold more.
-    """
-
-    path: Path
-    header: Header
-    events: tuple[dict[str, Any], ...]
-    lines: tuple[int, ...]
-    text: bytes
-
-    @property
-    def last(self) -> datetime | None:
-        """When the last event was, in local time."""
-        at = self.events[-1].get("at") if self.events else self.header.made
-        try:
-            return datetime.fromisoformat(str(at)).astimezone()
-        except (ValueError, OverflowError, OSError):
-            return None
-
-    @property
-    def counts(self) -> tuple[int, int, int]:
-        """Clicks, adaptations and locked areas in force after the last event, as it says."""
-        now = self.events[-1].get("now") if self.events else None
-        if isinstance(now, list) and len(now) == 3 and all(type(n) is int for n in now):
-            return now[0], now[1], now[2]
-        return 0, 0, 0
-
-
-class DamagedLineError(JournalError):
-    """A line of a journal is damaged; `read_journal` reads what is before it.
-
-    Attributes
-    ----------
-    line : int
-        Its number, from 2.
-    """
-
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message)
-        self.line = line
-
-
-def read_journal(path: str | os.PathLike[str], before: int | None = None) -> Record:
-    """Read a journal; an incomplete last line is left out.
-
-    Parameters
-    ----------
-    path : str or path
-    before : int, optional
-        Number of a line, from 1: only lines before it are read.
-
-    Raises
-    ------
-    DamagedLineError
-        If a line of an event is malformed.
-    JournalError
-        If the file cannot be read, is too large, or its first line is malformed.
-    """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:  # a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise JournalError(f"{path} cannot be read: {reason}") from error
-    if len(data) > _LARGEST_FILE:
-        raise JournalError(
-            f"{path.name} has more than {_LARGEST_FILE >> 20} MB, too much for a journal"
-        )
-    return _parsed(path, data, before)
-
-
-def _parsed(path: Path, data: bytes, before: int | None) -> Record:
-    found: list[tuple[int, dict[str, Any]]] = []
-    size = 0
-    for number, whole in enumerate(data.splitlines(keepends=True), start=1):
-        if before is not None and number >= before:
-            break
-        text = whole.removeprefix(_MARK) if number == 1 else whole
-        if text.strip():
-            try:
-                line = _line(path, number, text)
-            except JournalError as error:
-                if not whole.endswith((b"\n", b"\r")):
-                    break  # cut short; where only the end of the line lacks, nothing is missing
-                raise DamagedLineError(str(error), number) if found else error from None
-            found.append((number, line))
-        size += len(whole)
-    if not found and before is not None:
-        raise JournalError(f"there is nothing before line {before} of {path.name}")
-    if not found:
-        raise JournalError(f"{path.name} is cut short in its first line; there is nothing in it")
-    try:
-        header = Header.from_json(found[0][1])
-    except JournalError as error:
-        raise JournalError(f"{path.name} {error}") from None
-    numbers, events = zip(*found[1:], strict=True) if found[1:] else ((), ())
-    return Record(path, header, tuple(events), tuple(numbers), data[:size])
-
-
-def _line(path: Path, number: int, text: bytes) -> dict[str, Any]:
-    try:
-        line = json.loads(text.decode("utf-8").rstrip(), parse_constant=_refuse)
-        if not isinstance(line, dict):
-            raise ValueError("it is no object")
-    except (ValueError, RecursionError) as error:
-        reason = str(error)
-        if isinstance(error, json.JSONDecodeError):  # which counts lines, too: from here
-            reason = f"{error.msg.removesuffix(' at')} at character {error.colno}"
-        reason = " ".join(reason.split())[:80] or type(error).__name__
-        raise JournalError(f"line {number} of {path.name} is damaged: {reason}") from None
-    return line
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
 
 
 class Journal:
@@ -292,7 +47,7 @@ class Journal:
         self,
         path: Path,
         header: Header,
-        guard: _Guard,
+        guard: JournalLock,
         text: bytes = b"",
         *,
         displace: bool = False,
@@ -307,7 +62,7 @@ class Journal:
         #: The file as it was left after the last writing.
         self._left: tuple[int, ...] = ()
         #: All lines, and how many of their bytes are on disk.
-        self._text = bytearray(text or _encoded(header.to_json()))
+        self._text = bytearray(text or encoded(header.to_json()))
         self._size = 0
         #: What need not be written without an event.
         self._quiet = len(self._text)
@@ -334,7 +89,7 @@ class Journal:
         OSError
             If the folder cannot be written.
         """
-        guard = _Guard(path)
+        guard = JournalLock(path)
         if path.exists() and not displace:
             guard.release()
             raise JournalError(f"{path} is there already; choose another name, or go on with it")
@@ -358,7 +113,7 @@ class Journal:
         OSError
             If it cannot be written.
         """
-        guard = _Guard(path)
+        guard = JournalLock(path)
         try:
             record = read_journal(path, before)
             text = record.text if record.text.endswith(b"\n") else record.text + b"\n"
@@ -377,7 +132,7 @@ class Journal:
         """Go on under another header: when the next event comes, the file is set aside as it is."""
         _, _, events = bytes(self._text).partition(b"\n")
         self.header = header
-        self._text = bytearray(_encoded(header.to_json()) + events)
+        self._text = bytearray(encoded(header.to_json()) + events)
         self._let_go()
         self._displace, self._size, self._quiet = True, 0, len(self._text)
         with self._lock:
@@ -392,7 +147,7 @@ class Journal:
             `trouble`.
         """
         now = datetime.now().astimezone().isoformat(timespec="seconds")
-        self._text += _encoded({"at": now, **event})
+        self._text += encoded({"at": now, **event})
         try:
             self._write()
             self._unwritten = ""
@@ -437,7 +192,7 @@ class Journal:
 
     def _write(self) -> None:
         if self._displace and self.path.exists():
-            self.path.rename(_numbered(self.path))
+            self.path.rename(numbered(self.path))
         self._displace = False
         if self._file is not None and not self._is_in_place(self._file):
             self._let_go()
@@ -483,8 +238,8 @@ class Journal:
             self._size = len(there)
         except (FileExistsError, PermissionError):
             self._let_go()
-            path = _numbered(self.path)
-            guard = _Guard(path)
+            path = numbered(self.path)
+            guard = JournalLock(path)
             self._guard.release()
             self.path, self._guard, self._size = path, guard, 0
             with self._lock:
@@ -507,94 +262,6 @@ def _signature(file: int) -> tuple[int, ...]:
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
-class _Guard:
-    """The lock of a journal: a file beside it that only one process holds."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = self.file(path)
-        self._lock = filelock.FileLock(self._path, thread_local=False)
-        try:
-            self._lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise JournalError(
-                f"{path.name} is open in another window{_holder(self._path)}; "
-                "work on a copy, or close it there"
-            ) from None
-        except NotImplementedError:
-            return  # a file system without locks: better unguarded than not at all
-        with suppress(OSError):
-            self._path.write_text(f"process {os.getpid()} on {platform.node()}", "utf-8")
-
-    @staticmethod
-    def file(path: Path) -> Path:
-        return path.with_name(f".{path.name}.lock")
-
-    def release(self) -> None:
-        # While it is still held: whoever has opened the file meanwhile sees that it is gone.
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
-        self._lock.release(force=True)
-
-
-def _holder(lock: Path) -> str:
-    try:
-        with lock.open("rb") as file:
-            who = file.read(200).decode("utf-8", "replace")
-    except OSError:
-        return ""
-    return f" ({who})" if who.isprintable() and who else ""
-
-
-def _encoded(line: Mapping[str, Any]) -> bytes:
-    text = json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A lone surrogate, in a file name, has no UTF-8.
-    return text.encode("utf-8", "replace") + b"\n"
-
-
-# -------------------------------------------------------------------- where journals are
-
-
-def journal_places(raster: Raster) -> tuple[Path, ...]:
-    """Where the journal of an image may lie: beside it, and in the user's data folder.
-
-    Raises
-    ------
-    RasterError
-        If the image is damaged.
-    """
-    folder = Path(platformdirs.user_data_dir("napari-disca", appauthor=False)) / "journals"
-    own = folder / f"{fingerprint(raster)}{_SUFFIX}"
-    if raster.path is None:
-        return (own,)
-    return raster.path.with_name(raster.path.name + _SUFFIX), own
-
-
-def _earlier_places(raster: Raster) -> tuple[Path, ...]:
-    """Where version 0.1.0 kept the journal of an image that lies where nothing can be written."""
-    folder = Path(platformdirs.user_data_dir("napari-disca", appauthor=False)) / "journals"
-    return (folder / f"{file_fingerprint(raster)}{_SUFFIX}",)
-
-
-def find_journals(raster: Raster) -> list[Path]:
-    """Journals of an image, the latest first.
-
-    Raises
-    ------
-    RasterError
-        If the image is damaged.
-    """
-    found = []
-    for place in (*journal_places(raster), *_earlier_places(raster)):
-        stem = glob.escape(place.name.removesuffix(".jsonl"))
-        for path in (place, *place.parent.glob(f"{stem}.*.jsonl")):
-            # A session that was killed in its first line has left nothing.
-            with suppress(OSError), path.open("rb") as file:
-                if b"\n" in file.read(_LONGEST_HEADER):
-                    found.append((path.stat().st_mtime, path))
-    return [path for _, path in sorted(found, reverse=True)]
-
-
 def new_journal(raster: Raster, header: Header) -> Journal:
     """Begin another journal of an image, beside it if that is possible.
 
@@ -612,21 +279,10 @@ def new_journal(raster: Raster, header: Header) -> Journal:
             try:
                 return Journal.begin(path, header, displace=True)
             except JournalError:
-                return Journal.begin(_numbered(path), header)
+                return Journal.begin(numbered(path), header)
         except OSError as error:
             reasons.append(f"{path.parent}: {error.strerror or error}")
     raise JournalError(f"no journal can be kept ({'; '.join(reasons)})")
-
-
-def holder(path: Path) -> str:
-    """Who has a journal open, for instance ``process 123 on host``; empty if nobody has."""
-    try:
-        _Guard(path).release()
-    except JournalError:
-        return _holder(_Guard.file(path)).strip(" ()") or "another process"
-    except OSError:
-        pass  # where it cannot be locked it cannot be written
-    return ""
 
 
 def copied(path: Path, before: int | None = None) -> Path:
@@ -644,19 +300,10 @@ def copied(path: Path, before: int | None = None) -> Path:
         If it cannot be read, or the copy not be written.
     """
     record = read_journal(path, before)
-    target = _numbered(path)
+    target = numbered(path)
     try:
         with replacing(target) as temporary:
             temporary.write_bytes(record.text)
     except OSError as error:
         raise JournalError(f"{target} cannot be written: {error.strerror or error}") from error
     return target
-
-
-def _numbered(path: Path) -> Path:
-    stem = path.name.removesuffix(".jsonl")
-    for number in range(1, _MOST_NUMBERED):
-        target = path.with_name(f"{stem}.{number}.jsonl")
-        if not target.exists():
-            return target
-    raise JournalError(f"there are too many journals beside {path}; remove some")

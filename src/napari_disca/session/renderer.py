@@ -9,13 +9,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import Job, Note
 from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.features import FeatureCache
@@ -28,6 +27,7 @@ from napari_disca.inference.uncertainty import mixed, on_network, settled, share
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 from napari_disca.session.history import AdaptationRun, Held, Lock
+from napari_disca.session.judged_areas import JudgedAreas
 from napari_disca.session.lock_index import LockIndex, TileGrid
 from napari_disca.session.maps import Maps
 from napari_disca.session.near_clicks import NEAR, near_clicks
@@ -39,34 +39,12 @@ from napari_disca.storage.label_pyramid import NO_DATA
 
 #: Bytes of compressed tiles kept so that undo and redo need no network.
 _RECENT_BYTES = 64 << 20
-#: Checked pixels that a recipe learns from: of so many tiles, so many each. A crop and its
-#: forward pass come with every tile, so these are what a few more clicks would cost.
-_SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
-#: Tiles of judged areas that are drawn in search of such pixels, at most.
-_TRIED_TILES = 64
 #: Bytes of logits of tiles with clicks: of those that a click or two touch.
 _LOGITS_BYTES = 128 << 20
 #: Bytes of condensed features of tiles in memory: of some hundred.
 _CONDENSED_BYTES = 128 << 20
 #: Networks made ready for prediction that are kept.
 _READY_NETWORKS = 3
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Overlaid:
-    """Pixels of a tile that are held: (height, width) arrays of bool.
-
-    Attributes
-    ----------
-    judged, locked : array
-        By areas and verdicts; of these, by locked areas.
-    drawn : array
-        By strokes.
-    """
-
-    judged: NDArray[np.bool_]
-    locked: NDArray[np.bool_]
-    drawn: NDArray[np.bool_]
 
 
 #: What a network has just given, by tile and state.
@@ -116,11 +94,10 @@ class Renderer:
         self.tiling = tiling
         self._maps = maps
         self._compute = compute
-        #: Clicks by tile of the maps that locks were taken from.
-        self._assigned: dict[str, TileClicks] = {}
         self._clicks = TileClicks({})
         self._grid = TileGrid.of(inputs, tiling)
         self._indexed = self._no_locks = LockIndex.empty(self._grid)
+        self._judged = JudgedAreas(self)
 
     def allow_disk(self, limit: int) -> None:
         """Let features of tiles take so many bytes on disk.
@@ -306,11 +283,11 @@ class Renderer:
             if touching:
                 self.recent.put(tile.index, state, base)
         else:
-            base = yield from self._base(tile, run, target.clicks, keep=bool(touching))
+            base = yield from self.base(tile, run, target.clicks, keep=bool(touching))
         if not touching:
             return base
         labels, unsure = base.labels.copy(), base.uncertainty
-        held = yield from self._overlay(touching, labels, tile, target.clicks)
+        held = yield from self._judged.write(touching, labels, tile, target.clicks)
         locked = held.locked & (labels != NO_DATA)
         flipped = int((locked & (labels != base.labels)).sum())
         if unsure is not None:
@@ -337,35 +314,19 @@ class Renderer:
         if not locks:
             return Clicks()
         index = LockIndex.empty(self._grid).updated(locks, self._grid)
-        tiles = [self.tiling[number] for number in index.tiles]
-        rng = np.random.default_rng(seed)
-        found: list[Click] = []
-        used = 0
-        for number in rng.permutation(len(tiles))[:_TRIED_TILES]:
-            tile = tiles[number]
-            window = self.window(tile)
-            labels = np.full(window.shape, NO_DATA, dtype=np.uint8)
-            held = index.of(tile.index)
-            drawn = any(isinstance(one, Stroke) for one in held)
-            valid = self.inputs.image_valid(window) if drawn else None
-            yield from self._overlay(held, labels, tile, valid=valid)
-            rows, cols = np.nonzero(labels != NO_DATA)
-            if not len(rows):
-                continue
-            chosen = rng.choice(len(rows), min(_SAMPLED_PIXELS, len(rows)), replace=False)
-            found += [
-                Click(window.top + row, window.left + col, int(labels[row, col]))
-                for row, col in zip(rows[chosen].tolist(), cols[chosen].tolist(), strict=True)
-            ]
-            used += 1
-            if used == _SAMPLED_TILES:
-                break
-        return Clicks(tuple(found))
+        sampled: Clicks = yield from self._judged.sample(index, seed)
+        return sampled
 
-    def _base(
+    def base(
         self, tile: Tile, run: AdaptationRun | None, clicks: TileClicks, *, keep: bool
     ) -> Job[RenderedTile]:
-        """What the network says, whatever is locked."""
+        """Job that draws what a run says of a tile, whatever is locked.
+
+        Parameters
+        ----------
+        keep : bool
+            Whether it is needed again soon.
+        """
         state = self.target(run, clicks, self._no_locks).unlocked(tile.index)
         known = self.recent.get(tile.index, state)
         if known is not None:
@@ -383,114 +344,14 @@ class Renderer:
 
     def _near(self, tile: Tile, run: AdaptationRun, clicks: TileClicks) -> Job[RenderedTile]:
         """What a run says near the clicks, and DISIR elsewhere."""
-        away = yield from self._base(tile, None, clicks, keep=True)
+        away = yield from self.base(tile, None, clicks, keep=True)
         window = self.window(tile)
         near = near_clicks(clicks.of(tile), tile, window, self.inputs, min(NEAR, self.tiling.halo))
         if not near.any():
             return away
-        here = yield from self._base(tile, run, clicks, keep=True)
+        here = yield from self.base(tile, run, clicks, keep=True)
         unsure = None
         if here.uncertainty is not None and away.uncertainty is not None:
             part = share(on_network(near, window, tile.keep, self.inputs), tile.keep)
             unsure = mixed(here.uncertainty, away.uncertainty, part)
         return RenderedTile(np.where(near, here.labels, away.labels), uncertainty=unsure)
-
-    def _overlay(
-        self,
-        locks: Iterable[Held],
-        labels: NDArray[np.uint8],
-        tile: Tile,
-        clicks: TileClicks | None = None,
-        valid: NDArray[np.bool_] | None = None,
-    ) -> Job[_Overlaid]:
-        """Write the labels of judged pixels, and over them what was drawn.
-
-        Where areas meet, the one judged first counts.
-
-        Parameters
-        ----------
-        clicks : TileClicks, optional
-            Those of the map; by default those of the moment of each judgement.
-        valid : (height, width) array of bool, optional
-            Where there is data; by default where there are labels.
-        """
-        window = self.window(tile)
-        free = np.ones(window.shape, dtype=np.bool_)
-        checked = np.zeros_like(free)
-        strokes = []
-        for lock in locks:
-            if isinstance(lock, Stroke):
-                strokes.append(lock)
-                continue
-            here = lock.area.mask(window) & free
-            if here.any() and lock.changed:
-                here &= yield from self._changed(lock, tile)
-            if not here.any():
-                continue
-            now = lock_clicks = self._clicks_of(lock)
-            if lock.kind != "area" and clicks is not None:
-                now = clicks
-            if lock.kind == "rejected":
-                held = (yield from self._base(tile, None, now, keep=True)).labels
-            else:
-                held = yield from self._held(lock, tile)
-                here &= yield from self._untouched(tile, held, lock_clicks, now)
-            labels[here] = held[here]
-            free &= ~here
-            if lock.kind == "area":
-                checked |= here
-        if not strokes:
-            return _Overlaid(~free, checked, np.zeros_like(free))
-        there = (labels != NO_DATA if valid is None else valid) & ~checked
-        return _Overlaid(~free, checked, draw_over(strokes, labels, window, there))
-
-    def _changed(self, lock: Lock, tile: Tile) -> Job[NDArray[np.bool_]]:
-        """Pixels that the run of a verdict had changed when it was given."""
-        clicks = self._clicks_of(lock)
-        before = yield from self._base(tile, None, clicks, keep=True)
-        after = yield from self._base(tile, lock.run, clicks, keep=True)
-        changed: NDArray[np.bool_] = before.labels != after.labels
-        return changed
-
-    def _untouched(
-        self, tile: Tile, held: NDArray[np.uint8], then: TileClicks, now: TileClicks
-    ) -> Job[NDArray[np.bool_] | np.bool_]:
-        """Pixels that no click of `now` contradicts that was not there `then`.
-
-        One does within its reach where it says another class than what is held, or where it
-        changes what DISIR says.
-        """
-        if then.digest(tile.index) == now.digest(tile.index):
-            return np.True_
-        before = yield from self._base(tile, None, then, keep=True)
-        after = yield from self._base(tile, None, now, keep=True)
-        same: NDArray[np.bool_] = before.labels == after.labels
-        known, reach = set(then.of(tile)), self.inputs.card.guidance.reach
-        for click in now.of(tile):
-            if click not in known:
-                alone = Clicks((click,))
-                near = near_clicks(alone, tile, self.window(tile), self.inputs, reach)
-                same &= ~near | (held == click.label)
-        return same
-
-    def _clicks_of(self, lock: Lock) -> TileClicks:
-        """Clicks of the map that a lock was taken from."""
-        if lock.digest not in self._assigned:
-            self._assigned[lock.digest] = TileClicks.assign(lock.clicks, self.inputs, self.tiling)
-        return self._assigned[lock.digest]
-
-    def _held(self, lock: Lock, tile: Tile) -> Job[NDArray[np.uint8]]:
-        """What a locked area shows in a tile: the labels that it had when it was locked."""
-        name = f"#{lock.digest}"
-        known = self.recent.get(tile.index, name)
-        if known is not None:
-            return known.labels
-        run, clicks = lock.run if lock.map == "disca" else None, self._clicks_of(lock)
-        base = yield from self._base(tile, run, clicks, keep=False)
-        labels = base.labels.copy()
-        window = self.window(tile)
-        under = tuple(below for below in lock.under if below.area.window & window)
-        yield from self._overlay(under, labels, tile, clicks)
-        labels[~lock.area.mask(window)] = NO_DATA  # takes no room
-        self.recent.put(tile.index, name, RenderedTile(labels))
-        return labels

@@ -24,15 +24,9 @@ from napari_disca.raster import fingerprint as image_fingerprint
 from napari_disca.raster.identity import image_facts
 from napari_disca.session.actions import ACTIONS, Adopt
 from napari_disca.session.image_check import check_image, is_image_of
-from napari_disca.session.journal import (
-    DamagedLineError,
-    Header,
-    Journal,
-    Record,
-    new_journal,
-    read_journal,
-)
+from napari_disca.session.journal import Journal, new_journal
 from napari_disca.session.journal_fields import text_field, whole_field
+from napari_disca.session.journal_format import DamagedLineError, Header, Record, read_journal
 from napari_disca.session.session import Session
 
 #: Clicks looked at in all steps together; a session of 10 000 clicks needs so many. A journal

@@ -12,77 +12,25 @@ import heapq
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import rasterio.features
-from affine import Affine
 from numpy.typing import NDArray
 
-from napari_disca.annotations.areas import Area
 from napari_disca.core.events import Job
 from napari_disca.core.tiling import Window
+from napari_disca.session.changed_regions import LabelMap, Region, changed_codes, strips
 from napari_disca.session.label_runs import Ints, Regions, Runs, grouped
-from napari_disca.storage.label_pyramid import NO_DATA
 
 #: ``certainty(rows, cols)``: 0 to 1 for some pixels, NaN where it is not known.
 Certainty: TypeAlias = Callable[[Ints, Ints], NDArray[np.float64]]
 
-#: Pixels that are compared at once.
-_STRIP = 1 << 23
 #: Regions that are listed; of smaller ones it is said how many there are.
 _MOST = 10_000
 #: Regions of an interim list.
 _SOON = 200
 #: Seconds between two interim lists, at least.
 _PAUSE = 0.25
-#: Side of the pieces whose outlines are drawn at once.
-_PIECE = 2048
-#: Corners of one area, at most: below what an `Area` takes.
-_CORNERS = 50_000
-
-
-class LabelMap(Protocol):
-    """What is compared: a `LabelPyramid`, or a `Snapshot` of one."""
-
-    shape: tuple[int, int]
-
-    def read(self, window: Window) -> NDArray[np.uint8]:
-        """Class ids of a window; 255 where nothing is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """Connected pixels that went from one class to another.
-
-    Attributes
-    ----------
-    before, after : int
-        Class ids.
-    area : int
-        In pixels.
-    window : Window
-        Smallest that holds it.
-    pixel : (int, int)
-        Row and column of a pixel that belongs to it.
-    certainty : float or None
-        How sure the network is of the new class there, 0 to 1, on the mean; None if not known.
-    square_metres : float or None
-        None where the image has no ground resolution.
-    complete : bool
-        False while parts of it may lie where nobody has looked yet: it can be larger then, and
-        one region with another of the list.
-    """
-
-    before: int
-    after: int
-    area: int
-    window: Window
-    pixel: tuple[int, int]
-    certainty: float | None = None
-    square_metres: float | None = None
-    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +155,7 @@ class _Search:
 
     def glance(self, windows: Iterable[Window], seen: Window) -> list[Region]:
         """The regions of a window, as if there were nothing beyond."""
-        codes = self._codes(seen, windows)
+        codes = changed_codes(*self._maps, seen, windows)
         runs = Runs.of(codes, seen.top, seen.left)
         labels, count = runs.components()
         found = self._regions(runs).merged(labels, count)
@@ -218,7 +166,7 @@ class _Search:
     def look(self, top: int, bottom: int, windows: Iterable[Window]) -> None:
         """Look at the next rows: at some windows of theirs."""
         strip = Window.from_bounds(top, 0, bottom, self._maps[0].shape[1])
-        runs = Runs.of(self._codes(strip, windows), top)
+        runs = Runs.of(changed_codes(*self._maps, strip, windows), top)
         self._changed += int(runs.lengths.sum())
         if len(runs):
             self._windows.append(
@@ -280,21 +228,6 @@ class _Search:
                 heapq.heappushpop(self._kept, entry)
                 self._unlisted += 1
 
-    def _codes(self, where: Window, windows: Iterable[Window]) -> NDArray[np.uint16]:
-        """Both classes of what is different in a window, as one number; 0 elsewhere."""
-        codes = np.zeros(where.shape, dtype=np.uint16)
-        for window in windows:
-            part = window & where
-            if not part:
-                continue
-            before, after = (labels.read(part) for labels in self._maps)
-            changed = (before != after) & (before != NO_DATA) & (after != NO_DATA)
-            if changed.any():
-                target = codes[part.relative_to(where).slices]
-                np.multiply(before, 256, out=target, where=changed, dtype=np.uint16)
-                np.add(target, after, out=target, where=changed)
-        return codes
-
     def _regions(self, runs: Runs) -> Regions:
         if self._certainty is None:
             return Regions.of(runs, np.full(len(runs), np.nan))
@@ -327,115 +260,3 @@ class _Search:
 
 def _ordered(regions: Iterable[Region]) -> tuple[Region, ...]:
     return tuple(sorted(regions, key=lambda r: (-r.area, r.pixel, r.after)))
-
-
-def strips(windows: Sequence[Window], width: int) -> Iterator[tuple[int, int, list[Window]]]:
-    """Cut windows into strips of rows, from top to bottom.
-
-    Yields
-    ------
-    (int, int, list of Window)
-        First row, row after the last, and the windows' parts there, the neighbours of which are
-        joined. Rows without windows are left out.
-    """
-    tallest = max(1, _STRIP // max(1, width))
-    cuts = {edge for window in windows for edge in (window.top, window.bottom)}
-    waiting = sorted(windows, key=lambda window: -window.top)
-    reached: list[Window] = []
-    for low, high in pairwise(sorted(cuts)):
-        while waiting and waiting[-1].top <= low:
-            reached.append(waiting.pop())
-        reached = [window for window in reached if window.bottom > low]
-        if not reached:
-            continue
-        for top in range(low, high, tallest):
-            bottom = min(top + tallest, high)
-            yield top, bottom, list(_joined(top, bottom, reached))
-
-
-def _joined(top: int, bottom: int, windows: Iterable[Window]) -> Iterator[Window]:
-    """Windows of some rows, one for all that lie side by side."""
-    left = right = -1
-    for window in sorted(windows, key=lambda window: window.left):
-        if window.left != right and right > left:
-            yield Window.from_bounds(top, left, bottom, right)
-        if window.left != right:
-            left = window.left
-        right = window.right
-    if right > left:
-        yield Window.from_bounds(top, left, bottom, right)
-
-
-# -------------------------------------------------------------------- pixels of a region
-
-
-def runs_of(region: Region, before: LabelMap, after: LabelMap) -> Runs:
-    """The pixels of a complete region, as runs.
-
-    They are found again in the two maps, where nothing of the region may have changed since.
-
-    Returns
-    -------
-    Runs
-        Empty if the region is not there any more, as it was.
-    """
-    search = _Search(before, after, 1, None, None)
-    code = region.before * 256 + region.after
-    found = Runs.empty()
-    for top, bottom, there in strips([region.window], region.window.width):
-        strip = Window.from_bounds(top, region.window.left, bottom, region.window.right)
-        runs = Runs.of(search._codes(strip, there), top, region.window.left)
-        found = found.followed_by(runs[runs.codes == code])
-    labels, _ = found.components()
-    row, col = region.pixel
-    at = np.flatnonzero((found.rows == row) & (found.starts <= col) & (col < found.ends))
-    runs = found[labels == labels[at[0]]] if len(at) else Runs.empty()
-    # Where more or less belongs to it by now it is another region, which nobody has seen.
-    return runs if int(runs.lengths.sum()) == region.area else Runs.empty()
-
-
-def mask_of(region: Region, before: LabelMap, after: LabelMap, window: Window) -> NDArray[np.bool_]:
-    """Which pixels of a window a complete region holds, as an array of the window's shape."""
-    mask = np.zeros(window.shape, dtype=np.bool_)
-    if region.window & window:
-        runs_of(region, before, after).paint(mask, window.top, window.left)
-    return mask
-
-
-def areas_of(region: Region, before: LabelMap, after: LabelMap) -> tuple[Area, ...]:
-    """The very pixels of a complete region as areas.
-
-    Usually one; several where a region is so large, or so ragged, that its outline has more
-    corners than an area may. Empty if the region is not there any more.
-    """
-    runs = runs_of(region, before, after)
-    rings: list[tuple[tuple[float, float], ...]] = []
-    areas: list[Area] = []
-    corners = 0
-    for piece in _pieces(region.window):
-        mask = np.zeros(piece.shape, dtype=np.bool_)
-        runs.paint(mask, piece.top, piece.left)
-        outlines = rasterio.features.shapes(
-            mask.view(np.uint8),
-            mask=mask,
-            connectivity=4,
-            # rasterio warns of a transform that is the identity, which the shift below is not.
-            transform=Affine.translation(piece.left + 1, piece.top + 1),
-        )
-        for outline, _ in outlines:
-            one = [tuple((y - 1, x - 1) for x, y in ring) for ring in outline["coordinates"]]
-            many = sum(map(len, one))
-            if rings and corners + many > _CORNERS:
-                areas.append(Area(tuple(rings)))
-                rings, corners = [], 0
-            rings += one
-            corners += many
-    if rings:
-        areas.append(Area(tuple(rings)))
-    return tuple(areas)
-
-
-def _pieces(window: Window) -> Iterator[Window]:
-    for top in range(window.top, window.bottom, _PIECE):
-        for left in range(window.left, window.right, _PIECE):
-            yield Window(top, left, _PIECE, _PIECE) & window

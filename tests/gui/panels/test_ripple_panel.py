@@ -6,7 +6,7 @@ import pytest
 
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.ripple_panel import RipplePanel
-from napari_disca.session.ripple import Region
+from napari_disca.session.changed_regions import Region
 
 CLASSES = ("land", "building")
 #: The largest first; the window of the first covers that of the last.

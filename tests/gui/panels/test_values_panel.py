@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 
 from napari_disca.gui.plugin.reader import layer_data
 from napari_disca.raster import Scaling
-from napari_disca.session.journal import read_journal
+from napari_disca.session.journal_format import read_journal
 
 
 def choose(qtbot, box, text):

@@ -19,7 +19,7 @@ from superqt import QLabeledDoubleSlider
 
 from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.viewer.verbs import BY_NAME, Verb
-from napari_disca.session.ripple import Region
+from napari_disca.session.changed_regions import Region
 
 #: Button -> (row, column), and the verb of `viewer.verbs` that it is.
 _BUTTONS = {

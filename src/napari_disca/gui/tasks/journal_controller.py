@@ -18,15 +18,10 @@ from napari_disca.networks import Network, fingerprint, load_network, needs_cons
 from napari_disca.raster import Raster
 from napari_disca.session import restore
 from napari_disca.session.image_check import OtherImageError, said_of_place
-from napari_disca.session.journal import (
-    DamagedLineError,
-    Header,
-    Record,
-    copied,
-    find_journals,
-    holder,
-    read_journal,
-)
+from napari_disca.session.journal import copied
+from napari_disca.session.journal_format import DamagedLineError, Header, Record, read_journal
+from napari_disca.session.journal_lock import holder
+from napari_disca.session.journal_paths import find_journals
 from napari_disca.session.session import Session
 
 #: Earlier sessions of an image that are offered.

@@ -12,7 +12,8 @@ from napari_disca.gui.panels.ripple_panel import RipplePanel, area_text
 from napari_disca.gui.tasks.telling import guarded, tell_error
 from napari_disca.gui.tasks.worker import JobWorker, job_threads
 from napari_disca.raster.resolution import raster_resolution
-from napari_disca.session.ripple import Region, Ripple, RippleSoFar
+from napari_disca.session.changed_regions import Region
+from napari_disca.session.ripple import Ripple, RippleSoFar
 
 #: Smallest regions that are listed: what a thumbnail of a screen shows, in pixels.
 _LEAST = 16
