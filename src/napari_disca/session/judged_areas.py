@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from napari_disca.core.events import Job
 from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tile_clicks import TileClicks
+from napari_disca.inference.uncertainty import settled
 from napari_disca.session.history import AdaptationRun, Held, Lock
 from napari_disca.session.lock_index import LockIndex
 from napari_disca.session.near_clicks import near_clicks
@@ -158,6 +159,28 @@ class JudgedAreas:
             if used == _SAMPLED_TILES:
                 break
         return Clicks(tuple(found))
+
+    def drawn_over(self, tile: Tile, held: Iterable[Held], before: RenderedTile) -> RenderedTile:
+        """A tile after its last strokes.
+
+        Parameters
+        ----------
+        held : iterable
+            What touches it.
+        before : RenderedTile
+            Of one of `Target.before_strokes`.
+        """
+        held, window = tuple(held), self._runs.window(tile)
+        labels, unsure = before.labels.copy(), before.uncertainty
+        allowed = labels != NO_DATA
+        for lock in held:
+            if isinstance(lock, Lock) and lock.kind == "area":
+                allowed &= ~lock.area.mask(window)
+        strokes = [one for one in held if isinstance(one, Stroke)]
+        drawn = draw_over(strokes, labels, window, allowed)
+        if unsure is not None:
+            unsure = settled(unsure, drawn, window, tile.keep, self._runs.inputs)
+        return replace(before, labels=labels, uncertainty=unsure)
 
     def _changed(self, lock: Lock, tile: Tile) -> Job[NDArray[np.bool_]]:
         """Pixels that the run of a verdict had changed when it was given."""

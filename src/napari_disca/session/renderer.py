@@ -26,13 +26,12 @@ from napari_disca.inference.tiles import Pixels, read_pixels
 from napari_disca.inference.uncertainty import mixed, on_network, settled, share
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
-from napari_disca.session.history import AdaptationRun, Held, Lock
+from napari_disca.session.history import AdaptationRun, Held
 from napari_disca.session.judged_areas import JudgedAreas
 from napari_disca.session.lock_index import LockIndex, TileGrid
 from napari_disca.session.maps import Maps
 from napari_disca.session.near_clicks import NEAR, near_clicks
 from napari_disca.session.rendered_tiles import RecentTiles, RenderedTile
-from napari_disca.session.strokes import Stroke, draw_over
 from napari_disca.session.tile_versions import Target
 from napari_disca.session.weights import LearnedWeights, RunRelearned, WeightsCache
 from napari_disca.storage.label_pyramid import NO_DATA
@@ -297,17 +296,7 @@ class Renderer:
 
     def drawn_over(self, tile: Tile, target: Target, before: RenderedTile) -> RenderedTile:
         """A tile after its last strokes, of one of `Target.before_strokes`."""
-        window, held = self.window(tile), target.locks.of(tile.index)
-        labels, unsure = before.labels.copy(), before.uncertainty
-        allowed = labels != NO_DATA
-        for lock in held:
-            if isinstance(lock, Lock) and lock.kind == "area":
-                allowed &= ~lock.area.mask(window)
-        strokes = [one for one in held if isinstance(one, Stroke)]
-        drawn = draw_over(strokes, labels, window, allowed)
-        if unsure is not None:
-            unsure = settled(unsure, drawn, window, tile.keep, self.inputs)
-        return replace(before, labels=labels, uncertainty=unsure)
+        return self._judged.drawn_over(tile, target.locks.of(tile.index), before)
 
     def sample(self, locks: tuple[Held, ...], seed: int) -> Job[Clicks]:
         """Job that returns some pixels that were judged or drawn, with the labels said right."""
