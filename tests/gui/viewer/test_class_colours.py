@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_disca.gui.viewer.class_colours import ClassColours
+from napari_disca.gui.viewer.class_colours import first_colours, is_safe, warning
 from napari_disca.networks import LandClass
 
 APART = (LandClass("roof", "#d95f02"), LandClass("street", "#7570b3"))
@@ -10,25 +10,22 @@ ALIKE = (LandClass("road", "#7570b3"), LandClass("water", "#2c7fb8"))
 
 
 def test_colours_that_are_told_apart_stay_and_nothing_is_told():
-    colours = ClassColours()
-    assert colours.shown(APART) == APART
-    assert colours.warning(APART) == ""
+    assert first_colours(APART) == APART
+    assert not is_safe(APART)
+    assert warning(APART, APART) == ""
 
 
 def test_colours_that_look_alike_are_replaced_and_it_is_told():
-    colours = ClassColours()
-    shown = colours.shown(ALIKE)
+    shown = first_colours(ALIKE)
     assert [land.name for land in shown] == ["road", "water"]
     assert [land.color for land in shown] != [land.color for land in ALIKE]
-    expected = "Road and water would look alike to some eyes: safer colours"
-    assert colours.warning(ALIKE) == expected
+    assert is_safe(shown)
+    assert warning(ALIKE, shown) == "Road and water would look alike to some eyes: safer colours"
 
 
-def test_the_user_has_the_last_word_and_is_still_told():
-    colours = ClassColours()
-    said = colours.toggle(ALIKE)
-    assert said == "Classes are shown in the network's colours; files keep the network's"
-    assert colours.shown(ALIKE) == ALIKE
-    assert colours.warning(ALIKE) == "Road and water look alike to some eyes"
-    colours.toggle(ALIKE)
-    assert colours.shown(ALIKE) != ALIKE
+def test_whoever_wants_the_networks_colours_is_still_told():
+    assert warning(ALIKE, ALIKE) == "Road and water look alike to some eyes"
+
+
+def test_nothing_is_told_of_classes_that_are_one_when_saved():
+    assert warning(APART, (APART[0], APART[0])) == ""

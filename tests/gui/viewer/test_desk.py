@@ -246,12 +246,14 @@ def test_helpers_are_not_in_the_layer_list(shown, qtbot):
 
 
 def test_safer_colours_are_shown_everywhere_and_can_be_left(shown, qtbot):
-    panel, classes = shown.panel, shown.control.session.classes
+    panel, session = shown.panel, shown.control.session
+    classes = session.network.card.classes
     assert panel.classes_panel.warning.isHidden()
     shown.viewer.layers["Clicks"].add((40, 50))
     for safe in (True, False):
         shown.desk.do("colours")
-        colours = [land.color for land in shown.desk.colours.shown(classes)]
+        colours = [land.color for land in session.classes]
+        assert session.step.kind == "classes", "it can be undone"
         assert (colours != [land.color for land in classes]) is safe
         rgb = [tuple(int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)) for c in colours]
         for i, wanted in enumerate(rgb):

@@ -7,14 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from napari_disca.gui.viewer.verbs import (
-    BY_NAME,
-    GROUPS,
-    VERBS,
-    KeyConflictError,
-    keys_page,
-    with_keys,
-)
+from napari_disca.gui.viewer.key_table import KeyConflictError, keys_page, with_keys
+from napari_disca.gui.viewer.verbs import BY_NAME, GROUPS, VERBS
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -4,37 +4,67 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
-from qtpy.QtCore import QSize, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.networks import LandClass
+from napari_disca.session.class_table import ClassTable
 
 #: Blue that is read on napari's dark theme and on its light one, unlike Qt's for links.
 _LINK = "#3b82d6"
+_SIDE = 18
 
 
 class ClassesPanel(QWidget):
-    """Choose the class of the next click.
+    """Choose the class of the next click, and how classes are called and shown.
 
     Signals: ``armed(label)`` when the user chooses a class, ``other_colours()`` when it is asked
-    for others.
+    for others, ``moved(label, place)`` when a class was dragged to another place.
+
+    Attributes
+    ----------
+    menu : QMenu
+        What can be done with the class that is chosen.
     """
 
     armed = Signal(int)
     other_colours = Signal()
+    moved = Signal(int, int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.list = QListWidget()
-        self.list.setIconSize(QSize(18, 18))
+        self.list.setIconSize(QSize(_SIDE, _SIDE))
         self.list.setToolTip(
-            "Choose a class (or press its key), then click on mistakes in the image"
+            "Choose a class (or press its key), then click on mistakes in the image; drag a class "
+            "to another place, or right-click it to change its name or colour"
         )
-        self.list.itemClicked.connect(lambda item: self.armed.emit(self.list.row(item)))
+        self.list.setAccessibleName("Classes")
+        self.list.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
+        self.list.model().rowsMoved.connect(self._on_dragged)
+        self.list.itemClicked.connect(lambda item: self.armed.emit(self.label_of(item)))
+        self.menu = QMenu(self)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.list.customContextMenuRequested.connect(self._on_menu)
+        self.edit = QPushButton("Edit")
+        self.edit.setAccessibleName("Edit classes")
+        self.edit.setToolTip("Change name, colour and order of classes, hide or merge them")
+        self.edit.setMenu(self.menu)
         self.warning = QLabel()
         self.warning.setWordWrap(True)
         self.warning.setStyleSheet(EXPLAINS)
@@ -47,33 +77,64 @@ class ClassesPanel(QWidget):
             "Under the pointer: class, how far it leads the next one there, what made it so, and "
             "where it is on the map"
         )
+        below = QHBoxLayout()
+        below.addWidget(self.place, 1)
+        below.addWidget(self.edit, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list)
         layout.addWidget(self.warning)
-        layout.addWidget(self.place)
-        self._classes: Sequence[LandClass] = ()
+        layout.addLayout(below)
+        self._shown: tuple[Any, ...] = ()
 
-    def show_classes(self, classes: Sequence[LandClass], clicks: Clicks) -> None:
-        """List the classes with their clicks."""
+    @property
+    def chosen(self) -> int | None:
+        """Class that is marked in the list."""
+        item = self.list.currentItem()
+        return None if item is None else self.label_of(item)
+
+    @staticmethod
+    def label_of(item: QListWidgetItem) -> int:
+        """Class of a row."""
+        label: int = item.data(Qt.ItemDataRole.UserRole)
+        return label
+
+    def show_classes(self, classes: Sequence[LandClass], clicks: Clicks, table: ClassTable) -> None:
+        """List the classes with their clicks.
+
+        Parameters
+        ----------
+        classes : sequence of LandClass
+            By id, in the colours that are shown.
+        clicks : Clicks
+        table : ClassTable
+            In which order, and what is hidden and merged.
+        """
         counts = Counter(click.label for click in clicks)
-        if tuple(classes) != tuple(self._classes):
-            self._classes = tuple(classes)
+        if (tuple(classes), table) != self._shown:
+            chosen = self.chosen
+            self._shown = (tuple(classes), table)
             self.list.clear()
-            for land in classes:
-                swatch = QPixmap(18, 18)
-                swatch.fill(QColor(land.color))
-                icon = QIcon(swatch)
-                icon.addPixmap(swatch, QIcon.Mode.Selected)  # or it would be tinted
-                self.list.addItem(QListWidgetItem(icon, ""))
+            for entry in table.entries:
+                icon = _icon(classes[entry.id].color, entry.hidden)
+                item = QListWidgetItem(icon, "")
+                item.setData(Qt.ItemDataRole.UserRole, entry.id)
+                self.list.addItem(item)
             rows = min(max(len(classes), 1), 9)
             height = max(self.list.sizeHintForRow(0), 20)
             self.list.setFixedHeight(rows * height + 6)
-        for i, land in enumerate(classes):
-            key = f"{i + 1}" if i < 9 else " "
-            count = counts[i]
-            clicked = f"   {count} click{'s' if count != 1 else ''}" if count else ""
-            self.list.item(i).setText(f"{key}   {land.name}{clicked}")
+            if chosen is not None:
+                self.choose(chosen)
+        for row, entry in enumerate(table.entries):
+            key = f"{row + 1}" if row < 9 else " "
+            count = counts[entry.id]
+            parts = (
+                f"{key}   {entry.name}",
+                f" → {entry.group}" if entry.group else "",
+                " (hidden)" if entry.hidden else "",
+                f"   {count} click{'s' if count != 1 else ''}" if count else "",
+            )
+            self.list.item(row).setText("".join(parts))
 
     def show_warning(self, line: str, verb: str) -> None:
         """Tell about colours that look alike, and offer what helps; nothing if `line` is empty."""
@@ -87,4 +148,31 @@ class ClassesPanel(QWidget):
 
     def choose(self, label: int) -> None:
         """Mark a class as the one of the next click."""
-        self.list.setCurrentRow(label)
+        for row in range(self.list.count()):
+            if self.label_of(self.list.item(row)) == label:
+                self.list.setCurrentRow(row)
+
+    def _on_dragged(self) -> None:
+        order = [self.label_of(self.list.item(row)) for row in range(self.list.count())]
+        label = self.chosen
+        self._shown = ()  # whatever comes of it, the list is made anew
+        if label is not None:
+            self.moved.emit(label, order.index(label))
+
+    def _on_menu(self, position: Any) -> None:
+        if self.list.itemAt(position) is not None:
+            self.menu.popup(self.list.viewport().mapToGlobal(position))
+
+
+def _icon(color: str, hidden: bool) -> QIcon:
+    """A swatch; a frame of the colour where the class is hidden."""
+    swatch = QPixmap(_SIDE, _SIDE)
+    swatch.fill(Qt.GlobalColor.transparent if hidden else QColor(color))
+    if hidden:
+        painter = QPainter(swatch)
+        painter.setPen(QPen(QColor(color), 3))
+        painter.drawRect(2, 2, _SIDE - 5, _SIDE - 5)
+        painter.end()
+    icon = QIcon(swatch)
+    icon.addPixmap(swatch, QIcon.Mode.Selected)  # or it would be tinted
+    return icon

@@ -62,6 +62,29 @@ def areas_to_load(parent: QWidget, raster: Any) -> Path | None:
     return Path(file) if file else None
 
 
+def classes_file(parent: QWidget, raster: Any) -> Path | None:
+    """Where to save the table of classes."""
+    start = Path(raster.path or "classes.tif")
+    file, _ = QFileDialog.getSaveFileName(
+        parent,
+        "Save the classes",
+        str(start.with_name(f"{start.stem}_classes{_usual('classes')}")),
+        file_filter("classes"),
+    )
+    return _ending(file, _usual("classes"))
+
+
+def classes_to_load(parent: QWidget, raster: Any) -> Path | None:
+    """Which table of classes to take."""
+    from napari_disca.exports.class_files import CLASS_SUFFIXES_IN
+
+    start = str(raster.path.parent) if raster is not None and raster.path else ""
+    file, _ = QFileDialog.getOpenFileName(
+        parent, "Load classes", start, _filter("Classes", CLASS_SUFFIXES_IN)
+    )
+    return Path(file) if file else None
+
+
 def file_filter(content: Content) -> str:
     """Formats of a content as a file dialog wants them, the usual one first."""
     return ";;".join(_filter(export.title, export.suffixes) for export in exports_of(content))

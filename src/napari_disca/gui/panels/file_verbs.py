@@ -67,3 +67,15 @@ class FileVerbs:
         file = dialogs.areas_to_load(self._parent, self._control.chosen)
         if file is not None:
             self._with_session(lambda: self._control.files.load_areas(file))
+
+    def save_classes(self) -> None:
+        """Write names, colours and order of the classes."""
+        session = self._session()
+        if session is not None and (file := dialogs.classes_file(self._parent, session.raster)):
+            self._control.files.save_classes(file)
+
+    def load_classes(self) -> None:
+        """Name and colour the classes as a file says."""
+        file = dialogs.classes_to_load(self._parent, self._control.chosen)
+        if file is not None:
+            self._with_session(lambda: self._control.files.load_classes(file))

@@ -10,14 +10,20 @@ from superqt.utils import qthrottled
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.gui.panels.compare_panel import difference
+from napari_disca.gui.viewer.class_colours import (
+    first_colours,
+    is_safe,
+    shown_classes,
+    warning,
+)
 from napari_disca.gui.viewer.titles import TITLES
+from napari_disca.session.class_table import ClassTable
 
 if TYPE_CHECKING:
     from napari_disca.core.events import Progress
     from napari_disca.gui.panels.layout import Panels
     from napari_disca.gui.tasks.control import Control
     from napari_disca.gui.tasks.image_opening import ImageOpening
-    from napari_disca.gui.viewer.class_colours import ClassColours
     from napari_disca.session.session import Session
 
 _WORKING = "wait until it is done, or cancel"
@@ -35,7 +41,6 @@ class Presenter(QObject):
     panels : Panels
     control : Control
     opening : ImageOpening
-    colours : ClassColours
     parent : QObject
     """
 
@@ -44,12 +49,10 @@ class Presenter(QObject):
         panels: Panels,
         control: Control,
         opening: ImageOpening,
-        colours: ClassColours,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._panels, self._control, self._opening = panels, control, opening
-        self._colours = colours
         self._tell_progress = qthrottled(self._show_progress, timeout=_TELL, parent=self)
         control.progressed.connect(self._on_progress)
 
@@ -65,7 +68,7 @@ class Presenter(QObject):
         for name, action in self._panels.refine.saves.items():
             action.setEnabled(drawn[name] and (adapted or name != "disca"))
         self.show_status()
-        self._show_classes(clicks)
+        self._show_classes(session, clicks)
         layers = self._control.layers
         self._panels.compare.show_state(
             bool(drawn["disir"]),
@@ -110,14 +113,18 @@ class Presenter(QObject):
         counts = session.lock_counts() if there else (0, 0)
         panels.locks.show_counts(len(session.locks) if there else 0, *counts, adapted)
 
-    def _show_classes(self, clicks: Clicks) -> None:
+    def _show_classes(self, session: Session | None, clicks: Clicks) -> None:
         card = self._opening.card
         if card is None:
             return
-        classes, colours = card.classes, self._colours
-        self._panels.classes.show_classes(colours.shown(classes), clicks)
-        verb = "Network's colours" if colours.safe(classes) else "Safer colours"
-        self._panels.classes.show_warning(colours.warning(classes), verb)
+        if session is not None:
+            table, classes = session.class_table, shown_classes(session)
+        else:
+            table, classes = ClassTable.of(card.classes), first_colours(card.classes)
+        self._panels.classes.show_classes(classes, clicks, table)
+        verb = "Network's colours" if is_safe(classes) else "Safer colours"
+        distinct = [classes[e.id] for e in table.entries if table.target(e) == e.id]
+        self._panels.classes.show_warning(warning(card.classes, distinct), verb)
 
     # ------------------------------------------------------------------ progress
 

@@ -74,6 +74,7 @@ class DiscaWidget(FittedArea):
         self.set_body(panels.body(self.start_panel, self.offer))
 
     def _make_controllers(self) -> None:
+        from napari_disca.gui.panels.class_desk import ClassDesk
         from napari_disca.gui.panels.presenter import Presenter
         from napari_disca.gui.tasks.image_opening import ImageOpening
         from napari_disca.gui.tasks.journal_controller import JournalController
@@ -89,6 +90,15 @@ class DiscaWidget(FittedArea):
             precision.currentText,
             self,
         )
+        opening = self.opening
+        self._files = FileVerbs(self, control, opening.session, opening.with_session)
+        self.class_desk = ClassDesk(
+            self.classes_panel,
+            lambda: control.session,
+            opening.with_session,
+            self._files,
+            lambda line: self.desk.say(line),
+        )
         self.desk = Desk(
             self,
             self.viewer,
@@ -97,7 +107,7 @@ class DiscaWidget(FittedArea):
             self._verbs(),
             {"blink": self.ripple.release_blink},
         )
-        self.presenter = Presenter(self.panels, control, self.opening, self.desk.colours, self)
+        self.presenter = Presenter(self.panels, control, self.opening, self)
 
     def _connect(self) -> None:
         control, opening, refine, locks = (
@@ -106,7 +116,7 @@ class DiscaWidget(FittedArea):
             self.refine_panel,
             self.locks_panel,
         )
-        files = self._files = FileVerbs(self, control, opening.session, opening.with_session)
+        files = self._files
         refine.segment.connect(self.segment)
         refine.adapt.connect(control.adapt)
         refine.cancel.connect(control.cancel)
@@ -141,7 +151,8 @@ class DiscaWidget(FittedArea):
         """What verbs with buttons do: they press the button, if it can be pressed."""
         buttons = {**self.panels.buttons(), "compare": self.compare_panel.switch}
         pressed = {name: partial(self._press, button) for name, button in buttons.items()}
-        return {**pressed, "class": self.arm, "blink": self.ripple.press_blink}
+        classes = {**self.class_desk.actions, "class": self._arm_key}
+        return {**pressed, **classes, "blink": self.ripple.press_blink}
 
     def _press(self, button: QAbstractButton) -> None:
         if button.isEnabled():
@@ -155,6 +166,7 @@ class DiscaWidget(FittedArea):
         self.refine_panel.verbs = self.locks_panel.verbs = self.ripple_panel.verbs = verbs
         for name, button in self.view_buttons.items():
             button.setToolTip(verbs[name].tooltip)
+        self.class_desk.fill_menu(verbs.values())
         self._show()
         describe([*self.panels.buttons().values(), *self.view_buttons.values()])
 
@@ -194,6 +206,9 @@ class DiscaWidget(FittedArea):
     def arm(self, label: int) -> None:
         """Make the next click one of this class."""
         self.opening.with_session(lambda: self._arm(label))
+
+    def _arm_key(self, number: int) -> None:
+        self.arm(self.class_desk.at(number))
 
     def _arm(self, label: int) -> None:
         control = self.control

@@ -31,19 +31,23 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         If it cannot be written.
     """
     from napari_disca.core.events import finish
-    from napari_disca.exports import write_map
+    from napari_disca.exports import merged, write_map
+    from napari_disca.gui.viewer.class_colours import saved_classes
 
     about = meta.get("metadata", {}).get("napari_disca", {})
     finest = data[0] if meta.get("multiscale") or isinstance(data, list | tuple) else data
     if "map" in about and "session" in about:
         session = about["session"]
-        raster, classes = session.raster, session.classes
+        raster, classes = session.raster, saved_classes(session)
+        values = session.merged_values
     elif "legend" in about:
         # Without its path: a map that was opened and painted may be saved over itself.
         raster, classes = _place_of(about, finest.shape), tuple(about["legend"])
+        values = np.arange(256, dtype=np.uint8)
     else:
         return [_write_foreign(path, np.asarray(finest), meta, about)]
-    finish(write_map(LayerLabels(finest), path, raster=raster, classes=classes))
+    labels = merged(LayerLabels(finest), values)
+    finish(write_map(labels, path, raster=raster, classes=classes))
     return [str(Path(path))]
 
 

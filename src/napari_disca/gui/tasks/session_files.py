@@ -12,12 +12,15 @@ from napari_disca.exports import (
     Content,
     export_for,
     load_clicks,
+    merged,
     read_locks,
     write_map,
 )
+from napari_disca.exports.class_files import read_classes
 from napari_disca.gui.tasks.task_queue import Task
 from napari_disca.gui.tasks.telling import guarded
 from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.gui.viewer.class_colours import saved_classes, shown_table
 
 if TYPE_CHECKING:
     from napari_disca.annotations.areas import Area
@@ -47,8 +50,8 @@ class SessionFiles:
         def write() -> Job[Path]:
             nonlocal missing
             missing = 1 - session.up_to_date(name)
-            canvas, raster, classes = session.maps[name], session.raster, session.classes
-            return write_map(canvas, path, raster=raster, classes=classes)
+            labels = merged(session.maps[name], session.merged_values)
+            return write_map(labels, path, raster=session.raster, classes=saved_classes(session))
 
         # A map that is finished is saved as it is now, whatever is done before its turn comes;
         # one that is being drawn, when it is finished.
@@ -75,6 +78,25 @@ class SessionFiles:
         """Write the locked areas in the format that the file's name asks for."""
         if (session := self._control.session) is not None:
             self._save_small(session, "areas", [lock.area for lock in session.locks], path)
+
+    def save_classes(self, path: Path) -> None:
+        """Write names, colours and order of the classes, as they are seen."""
+        if (session := self._control.session) is not None:
+            self._save_small(session, "classes", shown_table(session), path)
+
+    def load_classes(self, path: Path) -> None:
+        """Name and colour the classes as a file says."""
+        session = self._control.session
+        if session is None:
+            return
+
+        def load() -> None:
+            found = off_the_window(lambda: read_classes(path, shown_table(session)))
+            session.set_classes(found.table, f"load classes of {path.name}")
+            if said := found.describe(path.name):
+                show_warning(said)
+
+        guarded(load)
 
     def _save_small(self, session: Session, content: Content, what: object, path: Path) -> None:
         """Write what takes no time to write."""

@@ -69,5 +69,5 @@ def looked_at(layer: Image) -> tuple[Any, Any, list[str]]:
 
 
 def class_names(session: Any) -> tuple[str, ...]:
-    """Names of a session's classes, in their order."""
-    return tuple(c.name for c in session.classes)
+    """Names of the classes of a session's network, in their order."""
+    return tuple(c.name for c in session.network.card.classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from napari.components.overlays import TextOverlay
@@ -27,11 +27,17 @@ class CanvasLegend:
     def __init__(self, viewer: Any) -> None:
         self._overlays = viewer.canvas.overlays
         viewer.canvas.overlay_tiling.bottom_left = "vertical"
-        self._classes: tuple[Any, ...] = ()
-        self._alone: int | None = None
+        #: What it lists, and how.
+        self._listed: tuple[Any, ...] = ()
         self.visible = True
 
-    def show(self, classes: Sequence[Any], alone: int | None = None) -> None:
+    def show(
+        self,
+        classes: Sequence[Any],
+        alone: int | None = None,
+        order: Sequence[int] | None = None,
+        hidden: Collection[int] = (),
+    ) -> None:
         """List these classes.
 
         Parameters
@@ -39,13 +45,21 @@ class CanvasLegend:
         classes : sequence of LandClass
         alone : int, optional
             The only class that the map shows.
+        order : sequence of int, optional
+            In which the classes are listed; the keys follow it.
+        hidden : collection of int
+            Classes that the map does not show.
         """
-        if (tuple(classes), alone) == (self._classes, self._alone):
+        order = tuple(range(len(classes))) if order is None else tuple(order)
+        listed = (tuple(classes), alone, order, frozenset(hidden))
+        if listed == self._listed:
             return
         self.clear()
-        self._classes, self._alone = tuple(classes), alone
+        self._listed = listed
         # The first one added is the lowest.
-        for i, land in reversed(list(enumerate(self._classes[:_MOST]))):
+        for i, label in reversed(list(enumerate(order[:_MOST]))):
+            land = classes[label]
+            seen = alone == label or (alone is None and label not in hidden)
             key = f"{i + 1}  " if i < 9 else "    "
             light = lab(rgb_of(land.color))[0] > _LIGHT
             self._overlays[f"{_NAME}{i:02}"] = TextOverlay(
@@ -55,7 +69,7 @@ class CanvasLegend:
                 box_color=land.color,
                 color="black" if light else "white",
                 font_size=9,
-                opacity=1.0 if alone in (None, i) else 0.35,
+                opacity=1.0 if seen else 0.35,
                 visible=self.visible,
             )
 
@@ -69,7 +83,7 @@ class CanvasLegend:
         """Take the legend off the canvas."""
         for name in self._names():
             del self._overlays[name]
-        self._classes, self._alone = (), None
+        self._listed = ()
 
     def _names(self) -> list[str]:
         return [name for name in self._overlays if name.startswith(_NAME)]

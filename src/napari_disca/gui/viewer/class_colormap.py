@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -13,17 +13,23 @@ if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass
 
 
-def class_colormap(classes: Iterable[LandClass], alone: int | None = None) -> DirectLabelColormap:
+def class_colormap(
+    classes: Iterable[LandClass], alone: int | None = None, hidden: Collection[int] = ()
+) -> DirectLabelColormap:
     """Colours of a map's layer, whose values are class id + 1; 0, nothing, is transparent.
 
     Parameters
     ----------
     classes : iterable of LandClass
     alone : int, optional
-        The only class that is to be seen.
+        The only class that is to be seen, also if it is hidden otherwise.
+    hidden : collection of int
+        Classes that are not to be seen.
     """
     colours: dict[int | None, str] = {
-        i + 1: c.color for i, c in enumerate(classes) if alone in (None, i)
+        i + 1: c.color
+        for i, c in enumerate(classes)
+        if alone == i or (alone is None and i not in hidden)
     }
     return DirectLabelColormap(color_dict={0: "transparent", None: "transparent", **colours})
 

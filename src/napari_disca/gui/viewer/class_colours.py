@@ -1,61 +1,101 @@
-"""The colours that classes are shown in: the network's, or safer ones where those look alike."""
+"""The colours that classes are shown in: the network's, or safer ones where those look alike.
+
+They are the network's choice until the user makes one, which is a step of the session's history.
+What is saved from the window is what is seen in it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_disca.gui.viewer.colour_vision import alike, safer
+from napari_disca.gui.viewer.colour_vision import SAFE, alike, safer
 
 if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass
+    from napari_disca.session.class_table import ClassTable
 
 
-class ClassColours:
-    """Chooses colours for display; what is saved keeps the network's.
+def first_colours(classes: Sequence[LandClass]) -> tuple[LandClass, ...]:
+    """A network's classes as they are shown until somebody chooses: safer where they look alike."""
+    return _safer(classes) if _alike(classes) else tuple(classes)
 
-    Attributes
+
+def shown_classes(session: Any) -> tuple[LandClass, ...]:
+    """Classes of a session as they are shown."""
+    classes: tuple[LandClass, ...] = session.classes
+    return classes if _is_chosen(session) else first_colours(classes)
+
+
+def saved_classes(session: Any) -> tuple[LandClass, ...]:
+    """Classes of a session as a map is saved with them: in the colours that are seen."""
+    legend: tuple[LandClass, ...] = session.legend
+    return legend if _is_chosen(session) else first_colours(legend)
+
+
+def shown_table(session: Any) -> ClassTable:
+    """The table that says what is seen; what a user changes goes on from there."""
+    table: ClassTable = session.class_table
+    return table.recoloured(
+        {
+            label: land.color
+            for label, land in enumerate(shown_classes(session))
+            if table.target(table.entry(label)) == label
+        }
+    )
+
+
+def other_colours(session: Any) -> tuple[ClassTable, str]:
+    """The table in safer colours, or in the network's if it has safer ones; and which they are."""
+    table = shown_table(session)
+    own = [label for label in table.order if table.target(table.entry(label)) == label]
+    if is_safe(shown_classes(session)):
+        network = session.network.card.classes
+        return table.recoloured({label: network[label].color for label in own}), "network's colours"
+    colours = safer([table.entry(label).color for label in own])
+    return table.recoloured(dict(zip(own, colours, strict=True))), "safer colours"
+
+
+def is_safe(classes: Sequence[LandClass]) -> bool:
+    """Whether classes have colours that all eyes tell apart."""
+    return all(land.color in SAFE for land in classes)
+
+
+def warning(network: Sequence[LandClass], shown: Sequence[LandClass]) -> str:
+    """What to tell about colours that look alike; empty where none do.
+
+    Parameters
     ----------
-    wanted : bool or None
-        Whether the user wants the safer colours; None until somebody has chosen: then they are
-        shown where the network's look alike.
+    network : sequence of LandClass
+        As its card has them.
+    shown : sequence of LandClass
+        As they are shown; what is merged counts once.
     """
+    distinct = tuple(dict.fromkeys(shown))
+    if pairs := _alike(distinct):
+        return f"{_said(distinct, pairs)} look alike to some eyes"
+    if is_safe(shown) and (pairs := _alike(network)):
+        return f"{_said(network, pairs)} would look alike to some eyes: safer colours"
+    return ""
 
-    def __init__(self) -> None:
-        self.wanted: bool | None = None
 
-    def safe(self, classes: Sequence[LandClass]) -> bool:
-        """Whether these classes are shown in the safer colours."""
-        return self.wanted if self.wanted is not None else bool(_alike(classes))
+def _is_chosen(session: Any) -> bool:
+    from napari_disca.session.class_table import ClassTable
 
-    def shown(self, classes: Sequence[LandClass]) -> tuple[LandClass, ...]:
-        """The classes with the colours that they are shown in."""
-        if not self.safe(classes):
-            return tuple(classes)
-        colours = safer([land.color for land in classes])
-        return tuple(
-            replace(land, color=colour) for land, colour in zip(classes, colours, strict=True)
-        )
+    return bool(session.step.value(ClassTable).entries)
 
-    def toggle(self, classes: Sequence[LandClass]) -> str:
-        """Show the other colours; what to tell the user."""
-        self.wanted = not self.safe(classes)
-        which = "safer colours" if self.wanted else "the network's colours"
-        return f"Classes are shown in {which}; files keep the network's"
 
-    def warning(self, classes: Sequence[LandClass]) -> str:
-        """What to tell about colours that look alike; empty where none do."""
-        pairs = _alike(classes)
-        if not pairs:
-            return ""
-        first, second, _ = pairs[0]
-        names = f"{classes[first].name} and {classes[second].name}"
-        names = names[:1].upper() + names[1:]
-        more = f" and {len(pairs) - 1} more" if len(pairs) > 1 else ""
-        if _alike(self.shown(classes)):
-            return f"{names}{more} look alike to some eyes"
-        return f"{names}{more} would look alike to some eyes: safer colours"
+def _said(classes: Sequence[LandClass], pairs: Sequence[tuple[int, int, float]]) -> str:
+    first, second, _ = pairs[0]
+    names = f"{classes[first].name} and {classes[second].name}"
+    more = f" and {len(pairs) - 1} more" if len(pairs) > 1 else ""
+    return f"{names[:1].upper()}{names[1:]}{more}"
+
+
+def _safer(classes: Sequence[LandClass]) -> tuple[LandClass, ...]:
+    colours = safer([land.color for land in classes])
+    return tuple(replace(land, color=colour) for land, colour in zip(classes, colours, strict=True))
 
 
 def _alike(classes: Sequence[LandClass]) -> list[tuple[int, int, float]]:

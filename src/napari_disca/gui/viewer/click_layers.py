@@ -82,6 +82,14 @@ class ClickLayers:
 
     # ------------------------------------------------------------------ layers
 
+    def rename(self) -> None:
+        """Call the classes of clicks what the session calls them now."""
+        names = [land.name for land in self._session.classes]
+        if names != self._names:
+            self._names = names
+            for layer in self.layers:
+                self._fill(layer)
+
     def make(self, name: str, size: float, placement: dict[str, Any]) -> Points:
         """Make one more layer; the caller puts it into the viewer, then calls `begin`."""
         return Points(

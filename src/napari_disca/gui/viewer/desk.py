@@ -11,17 +11,20 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QLabel, QWidget
 
 from napari_disca.gui.viewer.canvas_legend import CanvasLegend
-from napari_disca.gui.viewer.class_colours import ClassColours
+from napari_disca.gui.viewer.class_colormap import class_features
+from napari_disca.gui.viewer.class_colours import other_colours, shown_classes
 from napari_disca.gui.viewer.coordinates import Found
 from napari_disca.gui.viewer.cursor import Cursor, Reading
 from napari_disca.gui.viewer.go_to import GoTo, PlaceMenu, grid_of, look_at, texts
 from napari_disca.gui.viewer.helper_layers import HelperLayers, is_helper
 from napari_disca.gui.viewer.key_choices import keep_keys, read_keys
 from napari_disca.gui.viewer.key_filter import KeyFilter, main_window
+from napari_disca.gui.viewer.key_table import with_keys
 from napari_disca.gui.viewer.keys_page import KeysPage
 from napari_disca.gui.viewer.placement import WORLD
 from napari_disca.gui.viewer.see_through import SeeThrough
-from napari_disca.gui.viewer.verbs import Verb, with_keys
+from napari_disca.gui.viewer.verbs import Verb
+from napari_disca.session.class_table import ClassTable
 
 #: Milliseconds between two looks at what the view has become.
 _FOLLOW = 150
@@ -63,8 +66,7 @@ class Desk(QObject):
         self._panel, self._viewer, self._control, self._image = panel, viewer, control, image
         self._layers: Any = None
         self._told_without_crs: set[int] = set()
-        self.colours = ClassColours()
-        self.see_through = SeeThrough(self.say, self.colours)
+        self.see_through = SeeThrough(self.say)
         self.legend = CanvasLegend(viewer)
         self.cursor = Cursor(viewer, image, lambda: control.layers, self._on_reading, self)
         self.places = PlaceMenu(viewer, self.cursor.read, self.go_to, self.say, panel)
@@ -117,6 +119,9 @@ class Desk(QObject):
         self.cursor.end()
         self.places.end()
         self._helpers.end()
+        if self._layers is not None:
+            self._layers.session.value_changed.disconnect(self._on_value)
+            self._layers = None
         self.see_through.attach(None)
         self.legend.clear()
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
@@ -129,29 +134,44 @@ class Desk(QObject):
     def _on_changed(self) -> None:
         layers = self._control.layers
         if layers is not self._layers:
+            if self._layers is not None:
+                self._layers.session.value_changed.disconnect(self._on_value)
             self._layers = layers
             self.see_through.attach(layers)
+            if layers is not None:
+                layers.session.value_changed.connect(self._on_value)
             if layers is None:
                 self.legend.clear()
         self._show_legend()
 
     def _show_legend(self) -> None:
         if self._layers is not None:
-            classes = self.colours.shown(self._layers.session.classes)
-            self.legend.show(classes, self.see_through.isolated)
+            session = self._layers.session
+            table = session.class_table
+            classes, alone = shown_classes(session), self.see_through.isolated
+            self.legend.show(classes, alone, table.order, table.hidden)
+
+    def _on_value(self, value: object) -> None:
+        """Show classes as they are called and coloured now."""
+        if isinstance(value, ClassTable) and self._layers is not None:
+            self._layers.click_layers.rename()
+            for layer in self._layers.maps.values():
+                layer.features = class_features(self._layers.session.classes)
+            self.see_through.recolour()
 
     def toggle_colours(self) -> None:
         """Show classes in safer colours, or in the network's."""
         if self._layers is None:
             self.say("There is no map yet: press Segment")
             return
-        self.say(self.colours.toggle(self._layers.session.classes))
-        self.see_through.recolour()
-        self._show_legend()
-        self.verbs_changed.emit()
+        session = self._layers.session
+        table, which = other_colours(session)
+        session.set_classes(table, which)
+        self.say(f"Classes are shown and saved in {'the ' * (which[0] == 'n')}{which}")
 
-    def _isolate(self, label: int) -> None:
-        self.see_through.isolate(label)
+    def _isolate(self, number: int) -> None:
+        order = self._layers.session.class_table.order if self._layers is not None else ()
+        self.see_through.isolate(order[number] if number < len(order) else number)
         self._show_legend()
 
     def _on_inserted(self, event: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from napari_disca.core.errors import DiscaError
-from napari_disca.gui.viewer.verbs import KeyConflictError, with_keys
+from napari_disca.gui.viewer.key_table import KeyConflictError, with_keys
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, load_json
 

@@ -19,7 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_disca.gui.viewer.verbs import BY_NAME, KeyConflictError, Verb, grouped, with_keys
+from napari_disca.gui.viewer.key_table import KeyConflictError, grouped, with_keys
+from napari_disca.gui.viewer.verbs import BY_NAME, Verb
 
 _ABOUT = (
     "They work wherever the focus is in the window, but not while you type. "

@@ -9,7 +9,7 @@ from napari.layers import Labels, Points
 from qtpy.QtCore import QTimer
 
 from napari_disca.gui.viewer.class_colormap import class_colormap
-from napari_disca.gui.viewer.class_colours import ClassColours
+from napari_disca.gui.viewer.class_colours import shown_classes
 from napari_disca.gui.viewer.heat import Heat
 from napari_disca.gui.viewer.host import COPY
 
@@ -21,7 +21,7 @@ _OPACITY = {"fill": 0.5, "outline": 1.0}
 _STEP, _LEAST = 0.1, 0.1
 #: Width of an outline in pixels of the screen, and the most in pixels of the map.
 _OUTLINE, _THICKEST = 2.0, 8
-#: The class that a layer shows alone, and whether in safer colours, in its metadata.
+#: How a layer shows the classes, in its metadata.
 _SHOWN = "shown"
 
 
@@ -32,7 +32,6 @@ class SeeThrough:
     ----------
     say : callable
         Told the one line that the user should read.
-    colours : ClassColours
 
     Attributes
     ----------
@@ -43,9 +42,8 @@ class SeeThrough:
         The uncertainty.
     """
 
-    def __init__(self, say: Callable[[str], object], colours: ClassColours) -> None:
+    def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
-        self._colours = colours
         self._layers: Any = None
         self.style = "fill"
         self.isolated: int | None = None
@@ -185,7 +183,7 @@ class SeeThrough:
             self._dress_clicks(layer)
 
     def _dress_clicks(self, layer: Points) -> None:
-        classes = self._colours.shown(self._layers.session.classes)
+        classes = shown_classes(self._layers.session)
         layer.face_color_cycle = {land.name: land.color for land in classes}
 
     def _dress(self, layer: Labels) -> None:
@@ -196,12 +194,12 @@ class SeeThrough:
         if layer.contour != thickness:
             layer.contour = thickness
         # Not `show_selected_label`: with colours of its own, napari then draws nothing at all.
-        about = layer.metadata["napari_disca"]
-        classes = self._layers.session.classes
-        wanted = (self.isolated, self._colours.safe(classes))
-        if about.get(_SHOWN, (None, False)) != wanted:
+        about, session = layer.metadata["napari_disca"], self._layers.session
+        classes, hidden = shown_classes(session), session.class_table.hidden
+        wanted = (self.isolated, classes, hidden)
+        if about.get(_SHOWN) != wanted:
             about[_SHOWN] = wanted
-            layer.colormap = class_colormap(self._colours.shown(classes), self.isolated)
+            layer.colormap = class_colormap(classes, self.isolated, hidden)
 
     def _thickness(self, layer: Labels) -> int:
         """Pixels of the level on screen that are as thick as an outline."""
