@@ -87,7 +87,7 @@ class BandsPanel(QWidget):
             self.form.addRow(name, box)
             self.boxes.append(box)
         self.line.setVisible(len(usable) > 1)
-        self.line.setChecked(len(usable) > 1 and self._usual is None)
+        self.line.setChecked(len(usable) > 1 and None in bands)
         self._tell()
 
     def _tell(self) -> None:

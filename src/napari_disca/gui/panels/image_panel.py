@@ -12,19 +12,18 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QMessageBox,
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import qdebounced
 
 from napari_disca.gui.panels.bands_panel import BandsPanel
+from napari_disca.gui.panels.factor_row import FactorRow
 from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.panels.values_panel import ValuesPanel
 
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from napari_disca.raster import Raster
 
 _LOAD = "Load…"
+#: Milliseconds for which a slider has to rest until its frame is read.
+_SLIDER = 150
 
 
 class ImagePanel(QWidget):
@@ -67,7 +68,9 @@ class ImagePanel(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Image", self.images)
         form.addRow("Network", self.networks)
-        form.addRow("Read at", self._factor_row())
+        self._factor = FactorRow()
+        self.factor, self.by_hand = self._factor.factor, self._factor.by_hand
+        form.addRow("Read at", self._factor)
         self.bands, self.values = BandsPanel(), ValuesPanel()
         form.addRow("Bands", self.bands)
         form.addRow("Values", self.values)
@@ -86,35 +89,31 @@ class ImagePanel(QWidget):
         self._fill_images()
         viewer.layers.events.inserted.connect(self._fill_images)
         viewer.layers.events.removed.connect(self._fill_images)
+        self._follow = qdebounced(self._on_dims, timeout=_SLIDER, parent=self)
+        viewer.dims.events.point.connect(self._follow)
+        viewer.dims.events.order.connect(self._follow)
         self.images.currentIndexChanged.connect(self._changed)
         self.networks.activated.connect(self._network_chosen)
-        self.by_hand.toggled.connect(self.factor.setEnabled)
-        self.by_hand.toggled.connect(self._changed)
-        self.factor.valueChanged.connect(self._changed)
+        self._factor.changed.connect(self._changed)
         self.bands.changed.connect(self._changed)
         self.values.changed.connect(self._changed)
-
-    def _factor_row(self) -> QHBoxLayout:
-        self.by_hand = QCheckBox("by hand")
-        self.by_hand.setToolTip(
-            "Network pixels per image pixel. By default from the ground resolutions of the image "
-            "and the network; set it by hand where the image has no CRS"
-        )
-        self.factor = QDoubleSpinBox()
-        self.factor.setRange(0.016, 32.0)
-        self.factor.setDecimals(3)
-        self.factor.setSingleStep(0.05)
-        self.factor.setValue(1.0)
-        self.factor.setPrefix("× ")
-        self.factor.setEnabled(False)
-        row = QHBoxLayout()
-        row.addWidget(self.factor, 1)
-        row.addWidget(self.by_hand)
-        return row
 
     def image(self) -> Image | None:
         """The chosen layer."""
         return self.images.currentData()
+
+    def frame(self) -> tuple[int, ...]:
+        """Which frame of the chosen layer is shown; empty where it has no slider.
+
+        Raises
+        ------
+        RasterError
+            If its rows and columns are not what is shown.
+        """
+        from napari_disca.gui.tasks.frames import shown_frame
+
+        layer = self.image()
+        return () if layer is None else shown_frame(layer, self._viewer.dims)
 
     def weights(self) -> str:
         """Name or file of the chosen network."""
@@ -132,7 +131,7 @@ class ImagePanel(QWidget):
 
         reading = Reading(
             bands=self.bands.bands(),
-            factor=self.factor.value() if self.by_hand.isChecked() else None,
+            factor=self._factor.chosen(),
             scaling=self.values.scaling(),
             find_fill=self.values.find_fill(),
         )
@@ -195,24 +194,13 @@ class ImagePanel(QWidget):
         about : str
             Why not.
         """
-        if not self.by_hand.isChecked():
-            self.factor.blockSignals(True)
-            self.factor.setValue(1.0 if view is None else view.factor)
-            self.factor.blockSignals(False)
+        self._factor.show_found(1.0 if view is None else view.factor)
         self.values.show_view(view)
         self.about.setText(about if view is None else view.describe())
 
     def show_reading(self, reading: Reading, raster: Raster, card: Card) -> None:
         """Show how an image is to be read, for instance as on another day."""
-        factor = reading.factor
-        for widget in (self.factor, self.by_hand):
-            widget.blockSignals(True)
-        self.by_hand.setChecked(factor is not None)
-        self.factor.setEnabled(factor is not None)
-        if factor is not None:
-            self.factor.setValue(factor)
-        for widget in (self.factor, self.by_hand):
-            widget.blockSignals(False)
+        self._factor.show_chosen(reading.factor)
         self.bands.show_reading(reading, raster, card)
         self.values.show_reading(reading, card)
 
@@ -243,6 +231,12 @@ class ImagePanel(QWidget):
         if self.image() is not now:
             self._changed()
 
+    def _on_dims(self, _event: Any = None) -> None:
+        """Another frame is another image, once the slider rests."""
+        layer = self.image()
+        if layer is not None and layer.ndim > 2:
+            self._changed()
+
     def _rename(self, event: Any) -> None:
         index = self.images.findData(event.source)
         if index >= 0:
@@ -252,6 +246,9 @@ class ImagePanel(QWidget):
         """Hear no more of the viewer."""
         self._viewer.layers.events.inserted.disconnect(self._fill_images)
         self._viewer.layers.events.removed.disconnect(self._fill_images)
+        self._viewer.dims.events.point.disconnect(self._follow)
+        self._viewer.dims.events.order.disconnect(self._follow)
+        self._follow.cancel()
         for index in range(self.images.count()):
             self.images.itemData(index).events.name.disconnect(self._rename)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal
 
 from napari_disca.core.errors import DiscaError
+from napari_disca.gui.tasks.frames import bands_of_frame, frame_of_raster
 from napari_disca.gui.tasks.journal_controller import JournalController
 from napari_disca.gui.tasks.opening import Resumed, new_session
 from napari_disca.gui.tasks.sources import class_names, looked_at
@@ -44,12 +45,20 @@ class Choice:
     reading : Reading
         How the image is read.
     precision : str
+    frame : tuple of int
+        Of a layer with a slider what is read of it; another frame is another image.
     """
 
     layer: Image
     weights: str
     reading: Reading
     precision: Precision
+    frame: tuple[int, ...] = ()
+
+    @property
+    def image(self) -> tuple[Image, tuple[int, ...]]:
+        """What clicks and journals belong to."""
+        return self.layer, self.frame
 
 
 class ImageOpening(QObject):
@@ -93,13 +102,15 @@ class ImageOpening(QObject):
         self._choosing = self._chosen_again = False
         #: Image layer and network for which the panel shows how the image is read.
         self._shown_for: tuple[Image, str] | None = None
-        #: The layer that `control.chosen` reads.
-        self._looked_at: Image | None = None
+        #: The layer that `control.chosen` reads, and which of its frames.
+        self._looked_at: tuple[Image | None, tuple[int, ...]] = (None, ())
+        #: Bands that were read because a slider stood there.
+        self._frame_bands: tuple[int, ...] | None = None
         #: As chosen, and as the session was made for.
         self._chosen: Choice | None = None
         self._opened: Choice | None = None
-        #: Clicks of images that were left for another, by the names of the classes.
-        self._left: WeakKeyDictionary[Image, dict[tuple[str, ...], Clicks]] = WeakKeyDictionary()
+        #: Clicks of images that were left for another, by frame and the names of the classes.
+        self._left: WeakKeyDictionary[Image, dict[object, Clicks]] = WeakKeyDictionary()
         control.changed.connect(self._on_changed)
         journals.wanted.connect(self.go_on)
 
@@ -143,8 +154,9 @@ class ImageOpening(QObject):
         before, self._chosen = self._chosen, None
         unreadable: DiscaError | None = None
         try:
-            if layer is not self._looked_at:
-                self._look_at(layer)
+            frame = panel.frame()
+            if (layer, frame_of_raster(layer, frame) if frame else ()) != self._looked_at:
+                self._look_at(layer, frame)
         except DiscaError as error:
             unreadable = error
         weights = panel.weights()
@@ -167,37 +179,45 @@ class ImageOpening(QObject):
             self._control.drop_opening()
         # While the image is being corrected, its journal is this window's.
         here = self._opened is not None and self._control.session is not None
-        at_work = here and self._opened.layer is layer
+        chosen = self._chosen
+        at_work = here and chosen is not None and self._opened.image == chosen.image
         looked_at = None if at_work or self._chosen is None else self._control.chosen
-        if looked_at is None or before is None or before.layer is not layer:
+        if looked_at is None or before is None or before.image != chosen.image:
             self._journals.look(looked_at)
         self.changed.emit()
 
     def _read(self, layer: Image, weights: str, card: Card, before: Choice | None) -> Choice:
         """Say how the network reads the image, as chosen by hand or remembered."""
         raster, panel = self._control.chosen, self._image_panel
+        bands = bands_of_frame(layer, raster, card, panel.frame())
         if self._shown_for != (layer, weights):
             told = panel.reading_before() or Reading(
-                factor=off_the_window(lambda: recall(raster, card))
+                bands=bands, factor=off_the_window(lambda: recall(raster, card))
             )
             panel.show_reading(told, raster, card)
             self._shown_for = (layer, weights)
+        elif bands != self._frame_bands and panel.bands.bands() == self._frame_bands:
+            panel.show_reading(replace(panel.reading(), bands=bands), raster, card)
+        self._frame_bands = bands
         reading = panel.reading()
         view = off_the_window(lambda: reading.view(raster, card))
         same = before is not None and (before.layer, before.weights) == (layer, weights)
         if same and before.reading.factor != reading.factor:
             off_the_window(lambda: remember(raster, card, reading.factor))
         panel.show_view(view)
-        return Choice(layer, weights, reading, self._precision())
+        frame = self._looked_at[1]
+        if bands is not None and reading.bands == bands:
+            frame = bands
+        return Choice(layer, weights, reading, self._precision(), frame)
 
-    def _look_at(self, layer: Image | None) -> None:
+    def _look_at(self, layer: Image | None, frame: tuple[int, ...]) -> None:
         """Read from another image, which proposes a network."""
-        self._looked_at = None
+        self._looked_at = (None, ())
         self._image_panel.show_image(None, ())
         if layer is not None:
-            raster, proposal, lines = off_the_window(lambda: looked_at(layer))
+            raster, proposal, lines = off_the_window(lambda: looked_at(layer, frame))
             self._take_raster(raster)
-            self._looked_at = layer
+            self._looked_at = (layer, frame_of_raster(layer, frame))
             self._image_panel.show_image(proposal, lines)
 
     def _take_raster(self, raster: Raster) -> None:
@@ -241,7 +261,7 @@ class ImageOpening(QObject):
         assert choice is not None
         self._open(session, choice, choice.weights)
         left = self._left.get(choice.layer, {})
-        if (kept := left.get(class_names(session))) and not session.can_undo:
+        if (kept := left.get((choice.frame, class_names(session)))) and not session.can_undo:
             session.set_clicks(kept, "take over the clicks")
         self.changed.emit()
         for then in opening.then:
@@ -258,8 +278,8 @@ class ImageOpening(QObject):
         before = control.session
         if before is not None and opened is not None:
             left = self._left.setdefault(opened.layer, {})
-            left[class_names(before)] = before.clicks
-            if opened.layer is not choice.layer:
+            left[opened.frame, class_names(before)] = before.clicks
+            if opened.image != choice.image:
                 self._journals.leave(before)
         control.open(choice.layer, session)
         if before is not None and before.raster is not session.raster:
@@ -278,7 +298,7 @@ class ImageOpening(QObject):
         if choice is None:
             return
         control, journals = self._control, self._journals
-        looked = control.session if self._opened and self._opened.layer is choice.layer else None
+        looked = control.session if self._opened and self._opened.image == choice.image else None
         if looked is not None:
             looked.close()  # opened to have a look; its journal makes room
         job = journals.resuming(journal, control.chosen, choice.weights, self._image_panel.agreed)

@@ -9,13 +9,20 @@ from napari.layers import Image
 
 from napari_disca.core.errors import RasterError
 from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
+from napari_disca.gui.tasks.frames import raster_of_frames
 
 #: What `open_raster` reads as the same pixels as napari's own readers.
 _FILES = (*RASTER_SUFFIXES, ".jpg", ".jpeg", ".png")
 
 
-def raster_of(layer: Image) -> Any:
+def raster_of(layer: Image, frame: tuple[int, ...] = ()) -> Any:
     """Raster of an image layer: its file where it has one, else its array.
+
+    Parameters
+    ----------
+    layer : Image
+    frame : tuple of int
+        Of a layer with a slider the frame that is shown; see `frames.shown_frame`.
 
     Raises
     ------
@@ -24,6 +31,8 @@ def raster_of(layer: Image) -> Any:
     """
     from napari_disca.raster import open_raster
 
+    if layer.ndim > 2:
+        return raster_of_frames(layer, frame)
     data = layer.data[0] if layer.multiscale else layer.data
     about = layer.metadata.get("napari_disca", {})
     path = about.get("path") or layer.source.path
@@ -41,7 +50,7 @@ def raster_of(layer: Image) -> Any:
     return open_raster(data)
 
 
-def looked_at(layer: Image) -> tuple[Any, Any, list[str]]:
+def looked_at(layer: Image, frame: tuple[int, ...] = ()) -> tuple[Any, Any, list[str]]:
     """Raster of an image layer, the `Proposal` of a network, and how it would be read.
 
     Raises
@@ -55,7 +64,7 @@ def looked_at(layer: Image) -> tuple[Any, Any, list[str]]:
     from napari_disca.raster.report import reading_lines
     from napari_disca.raster.resolution import raster_resolution
 
-    raster = raster_of(layer)
+    raster = raster_of(layer, frame)
     try:
         proposal = propose_network(raster_resolution(raster), bundled_sizes())
         try:
