@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 from affine import Affine
 from rasterio.enums import Resampling
 
@@ -16,7 +17,7 @@ from builders import make_tiny_network
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import JournalError, RasterError
 from napari_disca.core.tiling import Window
-from napari_disca.raster import file_fingerprint, fingerprint, open_raster
+from napari_disca.raster import file_fingerprint, fingerprint, open_raster, quiet_opening
 from napari_disca.session.image_check import OtherImageError, said_of_place
 from napari_disca.session.journal_format import read_journal
 from napari_disca.session.journal_paths import find_journals
@@ -218,3 +219,34 @@ def test_a_journal_of_version_0_1_0_is_still_of_its_image(worked_on, pixels, com
             read_journal(journal), raster, make_tiny_network(), compute=compute, other_image=True
         )
         assert found.clicks == CLICKS
+
+
+@pytest.mark.parametrize("change", ["touched", "tagged", "compressed", "copied"])
+def test_pages_that_are_the_same_pixels_are_read_on(change, tmp_path, pixels):
+    """Each page looked only at its file, and a touched file ended the session."""
+    path = tmp_path / "pages.tif"
+    tifffile.imwrite(path, pixels, photometric="minisblack")
+    window = Window(20, 30, 50, 60)
+    with open_raster(path) as raster:
+        fingerprint(raster)
+        if change == "tagged":
+            with quiet_opening():
+                add_tags(path, pixels)
+        elif change == "compressed":
+            tifffile.imwrite(path, pixels, photometric="minisblack", compression="zlib")
+        else:
+            {"touched": touch_it, "copied": copy_it}[change](path, pixels)
+        np.testing.assert_array_equal(raster.read(window), pixels[:, 20:70, 30:90])
+        assert raster.valid(window).all()
+
+
+def test_pages_with_other_pixels_are_refused(tmp_path, pixels):
+    path = tmp_path / "pages.tif"
+    tifffile.imwrite(path, pixels, photometric="minisblack")
+    with open_raster(path) as raster:
+        fingerprint(raster)
+        pixels[1] ^= 1
+        tifffile.imwrite(path, pixels, photometric="minisblack", compression="zlib")
+        raster.read(Window(0, 0, 9, 9), (1,))  # whose page is as it was
+        with pytest.raises(RasterError, match="has changed on the disk since it was opened"):
+            raster.read(Window(0, 0, 9, 9), (2,))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rasterio
 from affine import Affine
+from rasterio.control import GroundControlPoint
 
-from napari_disca.raster import open_raster
+from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.raster.report import reading_lines
 
 
@@ -39,6 +41,46 @@ def test_the_lines_say_what_is_decided(tmp_path: Path) -> None:
     assert "EPSG:32645" in text
     assert "scaling: " in text
     assert "odd" not in text
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        (
+            {
+                "crs": "EPSG:32633",
+                "gcps": [
+                    GroundControlPoint(row, col, 5e5 + col, 5e6 - row)
+                    for row, col in ((0, 0), (0, 60), (40, 0))
+                ],
+            },
+            "georeference: EPSG:32633, 3 ground control points",
+        ),
+        (
+            {"crs": "EPSG:32633", "transform": Affine(0, 0, 5e5, 0, 0, 5e6)},
+            "georeference: EPSG:32633, without a transform that says where its pixels lie",
+        ),
+        (
+            {"transform": Affine(2, 0, 5e5, 0, -2, 5e6)},
+            "georeference: coordinates without a CRS",
+        ),
+        ({}, "georeference: none"),
+    ],
+    ids=["points", "nowhere", "no CRS", "none"],
+)
+def test_where_it_lies_is_told_as_it_is(
+    tmp_path: Path, place: dict[str, object], line: str
+) -> None:
+    path = tmp_path / "a.tif"
+    with (
+        quiet_opening(),
+        rasterio.open(
+            path, "w", driver="GTiff", height=40, width=60, count=3, dtype="uint8", **place
+        ) as file,
+    ):
+        file.write(np.random.default_rng(0).integers(1, 255, (3, 40, 60), dtype=np.uint8))
+    with open_raster(path) as raster:
+        assert line in reading_lines(raster)
 
 
 def test_what_looks_odd_is_said() -> None:

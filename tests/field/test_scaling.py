@@ -171,6 +171,18 @@ def test_where_0_is_white_values_are_inverted_and_it_is_said(
     assert "MinIsWhite" in view.describe()
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_where_the_least_is_white_signed_and_real_numbers_are_inverted(
+    field: Field, tmp_path: Path, kind: type
+) -> None:
+    grey = field.image.mean(axis=2)[None] * 14
+    upright, _ = field.predict(grey.astype(np.int16))
+    values = (-grey).astype(kind)
+    white, view = field.predict(tif(tmp_path / "a.tif", values, photometric="MINISWHITE"))
+    assert field.agreement(white) == pytest.approx(field.agreement(upright), abs=0.02)
+    assert "MinIsWhite" in view.describe()
+
+
 def test_hot_pixels_do_not_decide(field: Field) -> None:
     byte = np.moveaxis(field.image, -1, 0)
     hot = byte.astype(np.uint16) * 8

@@ -90,6 +90,22 @@ def test_alpha_is_a_mask_wherever_it_stands(
     np.testing.assert_array_equal(known(path), KNOWN)
 
 
+@pytest.mark.parametrize(
+    ("kind", "opaque"),
+    [
+        *((np.uint8, 1), (np.uint16, 1), (np.uint16, 255), (np.uint16, 65535), (np.int16, 1)),
+        *((np.float32, 1), (np.float32, 255)),
+    ],
+)
+def test_a_mask_in_the_last_band_whatever_its_type(tmp_path: Path, kind: type, opaque: int) -> None:
+    mask = (KNOWN * opaque).astype(kind)[None]
+    interp = (*RGB, ColorInterp.undefined)
+    path = write(tmp_path / "a.tif", np.concatenate([COLOURS.astype(kind), mask]), interp)
+    np.testing.assert_array_equal(known(path), KNOWN)
+    if kind is not np.uint8:  # which GDAL calls alpha by itself
+        assert "band 4 is 0 or one other value everywhere" in view_of(path).describe()
+
+
 def test_alpha_with_many_grey_levels_is_a_band_and_it_is_said(tmp_path: Path) -> None:
     """As in NAIP images whose near infrared is tagged as alpha."""
     path = write(tmp_path / "a.tif", np.concatenate([COLOURS, NIR]), (*RGB, ColorInterp.alpha))

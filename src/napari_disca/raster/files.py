@@ -189,7 +189,7 @@ class GeoRaster(RasterBase):
         unnamed = not file.descriptions[-1] and file.colorinterp[-1] == ColorInterp.undefined
         if not tagged and last in (2, 4, 5) and unnamed and looks_like_mask(_glance(file, last)):
             self._alphas.append(last)
-            self.notes += (f"band {last} is 0 or the largest value everywhere: read as a mask",)
+            self.notes += (f"band {last} is 0 or one other value everywhere: read as a mask",)
 
     def _describe_values(self, file: Any) -> None:
         """What bands are called and values mean: scale and offset, used bits, white as 0."""
@@ -209,9 +209,11 @@ class GeoRaster(RasterBase):
         used = [int(t["NBITS"]) for t in tags if t.get("NBITS", "").isdigit()]
         self.bits = max(used) if len(used) == file.count else 8 * self.dtype.itemsize
         structure = file.tags(ns="IMAGE_STRUCTURE")
-        self._white = 0
-        if structure.get("MINISWHITE") == "YES" and self.dtype.kind == "u" and not self._palettes:
-            self._white = 2 ** min(self.bits, 8 * self.dtype.itemsize) - 1
+        #: What the values are taken from where 0 is white; signed and real numbers have no top.
+        self._white: int | None = None
+        if structure.get("MINISWHITE") == "YES" and not self._palettes:
+            top = 2 ** min(self.bits, 8 * self.dtype.itemsize) - 1
+            self._white = {"u": top, "i": -1, "f": 0}[self.dtype.kind]
             self.notes += ("0 is white in this file (MinIsWhite): its values are inverted",)
 
     @contextmanager
@@ -297,7 +299,7 @@ class GeoRaster(RasterBase):
             stored = file.read(
                 files, window=_to_rasterio(window), out_shape=shape, resampling=resampling
             )
-        if self._white:
+        if self._white is not None:
             stored = (self._white - stored).astype(self.dtype)
         if files == [band for band, _ in sources] and not self._palettes:
             return np.asarray(stored).astype(self.dtype, copy=False)

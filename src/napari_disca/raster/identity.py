@@ -141,6 +141,9 @@ def _sampled(raster: Raster) -> tuple[str, tuple[str, ...]]:
     found = f"p-{digest.hexdigest()}", tuple(samples)
     if raster.path is not None:
         _known[raster] = found
+        # Each page looks for itself whether the file still is the same.
+        for part in getattr(raster, "parts", ()):
+            _sampled(part)
     return found
 
 

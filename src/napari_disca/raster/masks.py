@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 #: An alpha band has few values, or is fully opaque or transparent on this share of the image.
 _FEW_LEVELS, _EXTREME_SHARE = 16, 0.5
+#: What a mask holds where there is data, whatever its type.
+_OPAQUE = (1, 255, 65535)
 #: Values that lie beside their like on at least this share are an area, not dark pixels.
 _AREA = 0.8
 #: A no-data value this share of the values' span away from all others is no measurement.
@@ -32,18 +34,19 @@ def is_alpha(values: NDArray[np.generic]) -> bool:
 
 
 def looks_like_mask(values: NDArray[np.generic]) -> bool:
-    """Whether a band of unknown meaning is a mask: integers that are 0 or the largest, no other.
+    """Whether a band of unknown meaning is a mask: 0 and one other value that programs write.
 
     Parameters
     ----------
     values : array
-        A sample of the band. One that is the largest everywhere is an opaque mask; one that is
-        0 everywhere is not taken for a mask.
+        A sample of the band. One that is the largest of its type everywhere is an opaque mask; one
+        that is 0 everywhere is not taken for a mask.
     """
-    if values.size == 0 or values.dtype.kind not in "ui":
-        return False
-    opaque = _integer_limits(values)[1]
-    return bool((values == opaque).any() and ((values == 0) | (values == opaque)).all())
+    found = np.unique(values) if values.size else values
+    if values.dtype.kind in "ui" and found.size and found[-1] == _integer_limits(values)[1]:
+        return bool(found.size == 1 or (found.size == 2 and found[0] == 0))
+    # No sensor's band has two values only.
+    return bool(found.size == 2 and found[0] == 0 and found[1] in _OPAQUE)
 
 
 def _integer_limits(values: NDArray[Any]) -> tuple[int, int]:

@@ -116,6 +116,11 @@ class PagedRaster(RasterBase):
         self.notes += (f"its {self.count} pages are read as bands",)
 
     @property
+    def parts(self) -> tuple[GeoRaster, ...]:
+        """The pages that it is made of, and their masks."""
+        return tuple(self._every())
+
+    @property
     def overviews(self) -> tuple[int, ...]:
         """Factors at which reduced reading is cheap: none."""
         return ()

@@ -60,10 +60,18 @@ def reading_lines(raster: Raster) -> list[str]:
 
 
 def _place(raster: Raster) -> str:
-    if raster.crs is None:
-        return "none" if raster.transform is None else "coordinates without a CRS"
-    code = raster.crs.to_epsg()
-    name = f"EPSG:{code}" if code else "a CRS without a code"
+    crs = raster.crs
+    told = []
     if raster.transform is None and raster.gcps is not None:
-        return f"{name}, {len(raster.gcps[0])} ground control points"
-    return name
+        points, crs = raster.gcps
+        told.append(f"{len(points)} ground control points")
+    if raster.transform is None and raster.rpcs is not None:
+        told.append("a sensor's rational polynomial coefficients, which are kept and not applied")
+    if crs is not None:
+        code = crs.to_epsg()
+        told.insert(0, f"EPSG:{code}" if code else "a CRS without a code")
+    if len(told) == 1 and crs is not None and raster.transform is None:
+        told.append("without a transform that says where its pixels lie")
+    if crs is None and raster.transform is not None:
+        return "coordinates without a CRS"
+    return ", ".join(told) or "none"
