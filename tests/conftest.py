@@ -6,17 +6,55 @@ import os
 
 # Before torch: waiting OpenMP threads must not spin while another test needs the core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # As many processes as cores: threads of each would only wait for those of the other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import screens
 from builders import make_network
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    screens.use(config)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(screens.Screens(), "screens")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """As many processes as cores, two to four; one where files are named, since each has to import.
+
+    Every process takes up to 2 GB.
+    """
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # pytest-xdist reads it
+    if not all(Path(argument).is_dir() for argument in config.args):
+        return 0
+    return max(2, min(4, os.cpu_count() or 1))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not hasattr(config, "workerinput") or screens.use(config):
+        return
+    for item in items:
+        if screens.WINDOWS & {*getattr(item, "fixturenames", ())}:
+            item.add_marker(pytest.mark.xdist_group(screens.ONE_SCREEN))
+
+
+@pytest.hookimpl(tryfirst=True)  # before the fixtures, which would end the process
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if screens.WINDOWS & {*getattr(item, "fixturenames", ())} and not screens.is_there():
+        pytest.skip("there is no screen; install Xvfb or run under xvfb-run")
 
 
 @pytest.fixture

@@ -196,25 +196,25 @@ def test_what_a_job_has_to_say_is_said(opened):
     assert opened.said == ["going on on the CPU"]
 
 
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
+def test_what_the_machine_lacks_is_one_line(opened, monkeypatch):
+    errors = (
         (MemoryError(), "the memory is full"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "the memory is full"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "memory is"),
         (OSError(28, "No space left on device", "/tmp/x"), "/tmp/x: No space left on device"),
-    ],
-)
-def test_what_the_machine_lacks_is_one_line(opened, monkeypatch, error, line):
-    def fail(*_: object) -> None:
-        raise error
+    )
+    for number, (error, line) in enumerate(errors):
 
-    with monkeypatch.context() as patch:
-        patch.setattr("napari_disca.inference.predict.Predictor.batch", fail)
-        opened.control.session.click(40, 50, 1)
+        def fail(*_: object, error: Exception = error) -> None:
+            raise error
+
+        opened.said.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr("napari_disca.inference.predict.Predictor.batch", fail)
+            opened.control.session.click(40 + number, 50, 1)
+            opened.idle()
+        assert len(opened.said) == 1, line
+        assert line in opened.said[0]
+        opened.control.segment()
         opened.idle()
-    assert len(opened.said) == 1
-    assert line in opened.said[0]
-    opened.control.segment()
-    opened.idle()
-    assert opened.control.session.up_to_date("disir") == 1
+        assert opened.control.session.up_to_date("disir") == 1

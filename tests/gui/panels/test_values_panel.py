@@ -69,20 +69,20 @@ def test_the_choice_is_read_so_and_explained(panel, dark, qtbot):
     assert panel.control.session.inputs.scale.wanted == Scaling("range", 0, 2000)
 
 
-@pytest.mark.parametrize("text", ["", "2000", "a:b", "9:1", "nan:1"])
-def test_ends_that_are_none_are_one_line_and_stay_to_be_corrected(panel, scene, qtbot, text):
+def test_ends_that_are_none_are_one_line_and_stay_to_be_corrected(panel, scene, qtbot):
     add(panel, scene)
     values = panel.image_panel.values
     choose(qtbot, values.how, "From, to…")
-    values.ends.selectAll()
-    qtbot.keyClick(values.ends, Qt.Key.Key_Delete)
-    qtbot.keyClicks(values.ends, text)
-    qtbot.keyClick(values.ends, Qt.Key.Key_Return)
-    said = panel.image_panel.about.text()
-    assert "\n" not in said
-    assert "values" in said or "scaling" in said
-    assert not panel.opening.is_chosen
-    assert values.ends.text() == text
+    for text in ("", "2000", "a:b", "9:1", "nan:1"):
+        values.ends.selectAll()
+        qtbot.keyClick(values.ends, Qt.Key.Key_Delete)
+        qtbot.keyClicks(values.ends, text)
+        qtbot.keyClick(values.ends, Qt.Key.Key_Return)
+        said = panel.image_panel.about.text()
+        assert "\n" not in said
+        assert "values" in said or "scaling" in said
+        assert not panel.opening.is_chosen
+        assert values.ends.text() == text
     values.ends.selectAll()
     qtbot.keyClicks(values.ends, "0:200")
     qtbot.keyClick(values.ends, Qt.Key.Key_Return)

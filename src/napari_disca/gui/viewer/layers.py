@@ -357,6 +357,8 @@ class SessionLayers(QObject):
             comparison, self._comparison = self._comparison, None
             comparison.end()
         self.detach()
-        for layer in self._own():
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+        # Together: napari tidies up after every layer, for a quarter of a second each.
+        with self.viewer.layers.batched_update():
+            for layer in self._own():
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
