@@ -13,7 +13,7 @@ from rasterio.warp import transform as reproject
 
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import ClickError
-from napari_disca.exports import load_clicks, write_clicks
+from napari_disca.exports import class_columns, load_clicks, write_clicks
 from napari_disca.networks import LandClass
 from napari_disca.raster.arrays import ArrayRaster
 
@@ -128,6 +128,30 @@ def test_which_column_is_meant_is_asked_rather_than_guessed(tmp_path):
         load_clicks(path, raster=raster(), classes=CLASSES)
     with pytest.raises(ClickError, match="has no column 'when'; its columns are before, after"):
         load_clicks(path, raster=raster(), classes=CLASSES, column="when")
+
+
+@pytest.mark.parametrize(
+    ("properties", "columns", "usual"),
+    [
+        ({"before": "Road", "after": "Water"}, ("before", "after"), None),
+        ({"fid": 3, "Kind": "Road"}, ("fid", "Kind"), "Kind"),
+        ({"when": "now", "Class": "Road"}, ("when", "Class"), "Class"),
+        ({"height": 3.5, "when": "now"}, ("height", "when"), None),
+    ],
+)
+def test_columns_that_may_say_the_class(properties, columns, usual, tmp_path):
+    path = tmp_path / "c.geojson"
+    path.write_text(collection([point(places()[0], **properties)]))
+    found = class_columns(path, raster=raster(), classes=CLASSES)
+    assert (found.columns, found.usual, found.ours) == (columns, usual, False)
+
+
+def test_our_own_files_leave_nothing_to_choose(tmp_path):
+    path = write_clicks(WANTED, tmp_path / "c.geojson", raster=raster(), classes=CLASSES)
+    assert class_columns(path, raster=raster(), classes=CLASSES).ours
+    path.write_text("no clicks")
+    with pytest.raises(ClickError, match=r"c\.geojson"):
+        class_columns(path, raster=raster(), classes=CLASSES)
 
 
 # ------------------------------------------------------------------ vector files of a GIS

@@ -5,7 +5,14 @@ To add a format, write one module here and add one line to `EXPORTS` in ``table.
 
 from __future__ import annotations
 
-from napari_disca.exports.clicks import LoadedClicks, load_clicks, read_clicks, write_clicks
+from napari_disca.exports.clicks import (
+    ClassColumns,
+    LoadedClicks,
+    class_columns,
+    load_clicks,
+    read_clicks,
+    write_clicks,
+)
 from napari_disca.exports.geotiff import (
     check_output,
     read_legend,
@@ -29,12 +36,14 @@ from napari_disca.exports.table import (
 __all__ = [
     "CLICK_SUFFIXES",
     "EXPORTS",
+    "ClassColumns",
     "Content",
     "Export",
     "GrowingLabels",
     "Labels",
     "LoadedClicks",
     "check_output",
+    "class_columns",
     "export_for",
     "exports_of",
     "in_memory",

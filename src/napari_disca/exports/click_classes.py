@@ -71,6 +71,13 @@ class ClassReader:
             return reader
         return cls(classes, _guessed(reader, usable, columns))
 
+    def usual_column(self, columns: Sequence[str]) -> str | None:
+        """Name of the column that is read first, of those that a file has."""
+        if self.column is not None:
+            return self.column
+        lower = {name.strip().lower(): name for name in columns}
+        return next((lower[name] for name in (*_ID, *_NAMES) if name in lower), None)
+
     def label(self, feature: PointFeature) -> int:
         """Class of a feature.
 

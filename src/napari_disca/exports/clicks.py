@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass
 
 
+#: Columns of the files that are written here.
+_OURS = {"class_id", "class", "row", "col", "order"}
+
+
 def write_clicks(
     clicks: Clicks,
     path: str | os.PathLike[str],
@@ -171,6 +175,59 @@ def load_clicks(
         raise ClickError(f"{path.name}: {error}") from error
     except RecursionError as error:
         raise ClickError(f"{path.name} is nested too deeply for GeoJSON") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ClassColumns:
+    """Columns of a file of clicks that may say the class.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        In the order of the file.
+    usual : str or None
+        The one that is taken where nobody chooses; None if several could be meant, or none.
+    ours : bool
+        Whether the file was written by `write_clicks`, so that there is nothing to choose.
+    """
+
+    columns: tuple[str, ...]
+    usual: str | None
+    ours: bool
+
+
+def class_columns(
+    path: str | os.PathLike[str], *, raster: Raster, classes: Sequence[LandClass]
+) -> ClassColumns:
+    """Look which columns of a file of clicks may say the class.
+
+    Parameters
+    ----------
+    path : str or path
+    raster : Raster
+        The image they belong to.
+    classes : sequence of LandClass
+        Classes to choose from.
+
+    Raises
+    ------
+    ClickError
+        If the file cannot be read.
+    """
+    path = Path(path)
+    try:
+        found = read_points(path, referenced=Frame.of(raster).transform is not None)
+    except ClickError as error:
+        raise ClickError(f"{path.name}: {error}") from error
+    except RecursionError as error:
+        raise ClickError(f"{path.name} is nested too deeply for GeoJSON") from error
+    usable = [feature.properties for feature in found.features if not feature.problem]
+    columns = tuple(dict.fromkeys(name for properties in usable for name in properties))
+    try:
+        usual = ClassReader.choose(found.features, classes).usual_column(columns)
+    except ClickError:
+        usual = None
+    return ClassColumns(columns, usual, {*columns} == _OURS)
 
 
 def read_clicks(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QWidget
 
-from napari_disca.exports import CLICK_SUFFIXES, Content, exports_of
+from napari_disca.exports import CLICK_SUFFIXES, ClassColumns, Content, exports_of
 
 
 def labels_file(parent: QWidget, raster: Any, name: str) -> Path | None:
@@ -41,6 +41,20 @@ def clicks_to_load(parent: QWidget, raster: Any) -> Path | None:
         parent, "Load clicks", start, _filter("Clicks", CLICK_SUFFIXES)
     )
     return Path(file) if file else None
+
+
+def class_column(parent: QWidget, file: Path, found: ClassColumns) -> str | None:
+    """Which column of a file of clicks says the class; None if the user thinks better of it."""
+    at = found.columns.index(found.usual) if found.usual in found.columns else 0
+    chosen, agreed = QInputDialog.getItem(
+        parent,
+        "Load clicks",
+        f"Column of {file.name} that says the class, by name or by number:",
+        list(found.columns),
+        at,
+        False,
+    )
+    return chosen if agreed else None
 
 
 def areas_file(parent: QWidget, raster: Any) -> Path | None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_disca.core.errors import ClickError
+from napari_disca.exports import class_columns
 from napari_disca.gui.panels import dialogs
+from napari_disca.gui.tasks.telling import tell_error
+from napari_disca.gui.tasks.waiting import off_the_window
 
 if TYPE_CHECKING:
     from napari_disca.session.session import Session
@@ -54,7 +59,28 @@ class FileVerbs:
         """Add the clicks of a file."""
         file = dialogs.clicks_to_load(self._parent, self._control.chosen)
         if file is not None:
-            self._with_session(lambda: self._control.files.load_clicks(file))
+            self._with_session(lambda: self._load_clicks(file))
+
+    def _load_clicks(self, file: Path) -> None:
+        """Ask which column says the class, where that is not plain, and add the clicks."""
+        session = self._session()
+        if session is None:
+            return
+        try:
+            found = off_the_window(
+                lambda: class_columns(file, raster=session.raster, classes=session.classes)
+            )
+        except ClickError as error:
+            tell_error(error)
+            return
+        column = None
+        if len(found.columns) > 1 and not found.ours:
+            column = dialogs.class_column(self._parent, file, found)
+            if column is None:
+                return
+            if column == found.usual:
+                column = None  # read as without a choice, with all that is checked then
+        self._control.files.load_clicks(file, column)
 
     def save_areas(self) -> None:
         """Write the locked areas."""

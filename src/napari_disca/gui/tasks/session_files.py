@@ -111,15 +111,24 @@ class SessionFiles:
             session.exported(content, str(path))
             show_info(f"Saved {path}")
 
-    def load_clicks(self, path: Path) -> None:
-        """Add the clicks of a file: GeoJSON, a vector file of a GIS, or CSV."""
+    def load_clicks(self, path: Path, column: str | None = None) -> None:
+        """Add the clicks of a file: GeoJSON, a vector file of a GIS, or CSV.
+
+        Parameters
+        ----------
+        path : Path
+        column : str, optional
+            Which column says the class, by name or by id.
+        """
         session = self._control.session
         if session is None:
             return
 
         def load() -> None:
             found = off_the_window(
-                lambda: load_clicks(path, raster=session.raster, classes=session.classes)
+                lambda: load_clicks(
+                    path, raster=session.raster, classes=session.classes, column=column
+                )
             )
             clicks = found.clicks
             session.set_clicks(session.clicks.added(*clicks), f"load {len(clicks)} clicks")
