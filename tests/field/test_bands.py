@@ -17,12 +17,17 @@ from napari_disca.raster.bands import band_title
 RGBN = ("red", "green", "blue", "nir")
 
 
-def described(path: Path, names: list[str], tags: list[dict[str, str]] | None = None) -> Path:
-    pixels = np.random.default_rng(0).integers(1, 255, (len(names), 20, 30), dtype=np.uint8)
+def described(
+    path: Path,
+    names: list[str],
+    tags: list[dict[str, str]] | None = None,
+    kind: str = "uint8",
+) -> Path:
+    pixels = np.random.default_rng(0).integers(1, 255, (len(names), 20, 30)).astype(kind)
     with (
         quiet_opening(),
         rasterio.open(
-            path, "w", driver="GTiff", height=20, width=30, count=len(names), dtype="uint8"
+            path, "w", driver="GTiff", height=20, width=30, count=len(names), dtype=kind
         ) as file,
     ):
         file.write(pixels)
@@ -64,6 +69,10 @@ def bands_of(path: Path, names: tuple[str, ...]) -> tuple[int, ...]:
             (3, 2, 1, 4),
         ),
         (["Near infrared", "Red band", "Green band", "Blue band"], (2, 3, 4, 1)),
+        (["Blau", "Grün", "Rot", "NIR"], (3, 2, 1, 4)),
+        (["bleu", "vert", "rouge", "pir"], (3, 2, 1, 4)),
+        (["B02", "B03", "B04", "B8A"], (3, 2, 1, 4)),
+        ([f"sur_refl_b0{k}" for k in range(1, 8)], (1, 4, 3, 2)),
     ],
 )
 def test_bands_are_found_by_what_the_file_says(
@@ -72,6 +81,28 @@ def test_bands_are_found_by_what_the_file_says(
     path = described(tmp_path / "a.tif", names)
     assert bands_of(path, RGBN) == expected
     assert bands_of(path, RGBN[:3]) == expected[:3]
+
+
+@pytest.mark.parametrize("names", [["blue", *[""] * 11], ["B01", "B02", "B3N", "B04"]])
+def test_colours_of_which_nothing_is_said_are_not_guessed(tmp_path: Path, names: list[str]) -> None:
+    path = described(tmp_path / "a.tif", names)
+    with pytest.raises(RasterError, match=r"there is no .*choose the bands"):
+        bands_of(path, RGBN[:3])
+
+
+def test_names_of_which_no_colour_is_known_are_told(tmp_path: Path) -> None:
+    """Radar, or heights: the network expects colours."""
+    card = make_card(bands=RGBN[:3], mean=(0.4,) * 3, std=(0.25,) * 3)
+    for names, told in (
+        (["VV", "VH", "VV/VH"], True),
+        (["Band 1", "Layer_2", "3"], False),
+        (["red", "green", "blue"], False),
+        (["", "", ""], False),
+    ):
+        # Any three bands of 8 bits are red, green and blue to GDAL.
+        path = described(tmp_path / f"{names[0][:2]}.tif", names, kind="uint16")
+        line = NetworkView(open_raster(path), card).describe()
+        assert ("its bands are called VV, VH, VV/VH, of which no colour is known" in line) == told
 
 
 def test_wavelengths_in_tags(tmp_path: Path) -> None:

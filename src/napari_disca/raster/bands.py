@@ -26,12 +26,23 @@ _SENTINEL = {1: "coastal", 2: "blue", 3: "green", 4: "red", 5: "red edge", 6: "r
 }
 _LANDSAT = {1: "coastal", 2: "blue", 3: "green", 4: "red", 5: "nir", 6: "swir 1", 7: "swir 2"}
 _OLD_LANDSAT = {1: "blue", 2: "green", 3: "red", 4: "nir", 5: "swir 1", 7: "swir 2"}
+_MODIS = {1: "red", 2: "nir", 3: "blue", 4: "green", 5: "other", 6: "swir 1", 7: "swir 2"}
+_ASTER = {1: "green", 2: "red"}
+#: Colours as files of other countries call them.
+_ELSEWHERE = {
+    **dict.fromkeys(("rot", "rouge", "rojo", "rosso", "vermelho", "rood"), "red"),
+    **dict.fromkeys(("grün", "gruen", "vert", "verde", "groen"), "green"),
+    **dict.fromkeys(("blau", "bleu", "azul", "blu", "blauw"), "blue"),
+    **dict.fromkeys(("pir", "infrarot", "infrarouge", "infrarrojo", "infrarosso"), "nir"),
+}
 _LETTERS = {"r": "red", "g": "green", "b": "blue", "n": "nir", "nir": "nir", "re": "red edge"}
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _LENGTH = re.compile(_NUMBER + r"\s*(nm|nanomet\w*|um|µm|μm|micromet\w*|microns?)\b", re.I)
 #: "Red-668", as MicaSense writes.
 _WORD_LENGTH = re.compile(r"[a-z]\s*[-_ ](\d{3,4})\b", re.I)
 _SENSOR_BAND = re.compile(r"(?:^|[^a-z0-9])(?:SR_)?B(\d{1,2})(A?)(?![a-z0-9])", re.I)
+#: Names that only count.
+_COUNTED = re.compile(r"(band|layer|channel|page|b)?[ _-]?\d*", re.I)
 _TAGS = ("wavelength", "central_wavelength", "center_wavelength", "centre_wavelength")
 
 
@@ -103,8 +114,50 @@ def band_title(raster: Raster, band: int) -> str:
     return f"{band}: {kind or text}" if kind or text else f"{band}"
 
 
+def band_names(kinds: Sequence[str], colours: Sequence[str]) -> list[str]:
+    """Name of each band: its kind, else the colour that the file's format gives it.
+
+    Writers call any three bands red, green and blue: where a kind says otherwise, none of these
+    colours counts.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        See `band_kinds`.
+    colours : sequence of str
+        GDAL's colour interpretation.
+    """
+    three = {"red", "green", "blue"}
+    doubtful = any(
+        kind in three and colour in three - {kind}
+        for kind, colour in zip(kinds, colours, strict=True)
+    )
+    return [
+        kind or ("undefined" if colour == "alpha" or doubtful else colour)
+        for kind, colour in zip(kinds, colours, strict=True)
+    ]
+
+
+def foreign_names(descriptions: Sequence[str | None], kinds: Sequence[str]) -> tuple[str, ...]:
+    """What to tell of bands that have names, none of which says what the band is.
+
+    Parameters
+    ----------
+    descriptions : sequence of str or None
+        Per band of the file.
+    kinds : sequence of str
+        What the bands were taken for.
+    """
+    named = [text for text in descriptions if text and not _COUNTED.fullmatch(text.strip())]
+    if len(named) < 2 or not {*kinds} <= {"gray", "undefined", "alpha", "other"}:
+        return ()
+    shown = ", ".join(" ".join(text.split())[:30] for text in named[:6])
+    return (f"its bands are called {shown}, of which no colour is known: taken as they come",)
+
+
 def _by_word(text: str) -> str:
-    words = re.findall(r"[a-z]+", text.lower().replace("rededge", "red edge"))
+    words = re.findall(r"[^\W\d_]+", text.lower().replace("rededge", "red edge"))
+    words = [_ELSEWHERE.get(word, word) for word in words]
     joined = " ".join(words)
     if "edge" in words:
         return "red edge"
@@ -151,6 +204,10 @@ def _sensor(told: Sequence[str], numbers: Sequence[tuple[int, str]]) -> Mapping[
     """Which band numbers a file means: Landsat and Sentinel-2 call other bands B5."""
     text = " ".join(told)
     found = {number for number, _ in numbers}
+    if re.search(r"sur_refl_b", text, re.I):
+        return _MODIS
+    if re.search(r"(?<![a-z0-9])B0?3[NB]\b", text):
+        return _ASTER
     if re.search(r"\bSR_B", text, re.I):
         # Landsat 4, 5 and 7 have no SR_B6; their first is blue.
         return _OLD_LANDSAT if 1 in found and 6 not in found and 5 in found else _LANDSAT

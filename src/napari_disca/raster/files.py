@@ -25,7 +25,7 @@ from rasterio.io import DatasetReader
 
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
-from napari_disca.raster.bands import band_kinds, band_texts
+from napari_disca.raster.bands import band_kinds, band_names, band_texts, foreign_names
 from napari_disca.raster.base import RasterBase, inside
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.identity import fingerprint, known_fingerprint
@@ -125,7 +125,8 @@ class GeoRaster(RasterBase):
         self._sources: list[tuple[int, int | None]] = []
         self._palettes: dict[int, NDArray[np.uint8]] = {}
         names: list[str] = []
-        kinds = band_kinds(file.descriptions, [file.tags(b) for b in range(1, file.count + 1)])
+        said = band_kinds(file.descriptions, [file.tags(b) for b in range(1, file.count + 1)])
+        kinds = band_names(said, [interp.name for interp in file.colorinterp])
         for band, interp in enumerate(file.colorinterp, start=1):
             if interp == ColorInterp.palette and types[band - 1].kind == "u":
                 self._palettes[band] = _palette(file.colormap(band))
@@ -135,9 +136,9 @@ class GeoRaster(RasterBase):
             else:
                 self._sources.append((band, None))
                 is_alpha_band = band in self._alphas
-                name = "undefined" if interp == ColorInterp.alpha else interp.name
-                names.append("alpha" if is_alpha_band else kinds[band - 1] or name)
+                names.append("alpha" if is_alpha_band else kinds[band - 1])
         self.color_interp: tuple[str, ...] = tuple(names)
+        self.notes += foreign_names(file.descriptions, names)
         self.count = len(names)
         self.dtype: np.dtype[Any] = np.result_type(*types)
         self.nodata: float | None = file.nodata

@@ -41,10 +41,13 @@ def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tup
     if len(set(names)) == wanted and colours and known:
         # A band of which nothing is said may be what is missing: the fourth of red, green, blue.
         found = {name: lookup[name] for name in colours if name in lookup}
+        if "nir" in colours and "nir" not in found and "nir narrow" in lookup:
+            found["nir"] = lookup["nir narrow"]  # Sentinel-2's B8A
         others = [b for b in usable if b not in found.values()]
         silent = [b for b in others if raster.color_interp[b - 1] in ("gray", "undefined")]
         missing = [name for name in colours if name not in found]
-        if len(missing) > len(silent):
+        guessed = len(silent) > len(missing) and {*missing} & {"red", "green", "blue"}
+        if len(missing) > len(silent) or guessed:
             raise RasterError(
                 f"{raster.name} has bands {', '.join(raster.color_interp)}, but the network reads "
                 f"{', '.join(names)}: there is no {' and no '.join(missing)}; choose the bands, "
