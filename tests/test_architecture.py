@@ -96,12 +96,10 @@ MODULE, CLASS, FUNCTION = 400, 300, 60
 #: What is larger, how large it may be, and why. An entry goes when its piece has become small.
 LARGER: dict[str, tuple[int, str]] = {
     # Modules.
-    "batch/streaming.py": (430, "one stream: reading ahead, full batches, rows in order"),
     "cli/options.py": (420, "the options of every command, side by side"),
     "raster/files.py": (520, "one raster: opening, masks, reading; is to be divided"),
     "annotations/clicks.py": (430, "clicks and how they are drawn, with the paper's variants"),
     "inference/network_view.py": (430, "bands, scaling and resampling are one view of an image"),
-    "raster/pyramid.py": (430, "levels and the cache that they share"),
     "recipes/function_space.py": (430, "one recipe, which is one file"),
     # Classes.
     "gui/tasks/control.py:Control": (340, "what the buttons ask of a session, verb after verb"),

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platformdirs
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from napari_disca.core.errors import DiscaError
 from napari_disca.networks.files import fingerprint
 from napari_disca.networks.network import Network
-from napari_disca.storage.atomic import replacing
+from napari_disca.storage.cache_folder import CacheFolder
 
 #: The largest change becomes 2**15: half precision ends at 65504.
 _TOP = 15
@@ -135,9 +131,7 @@ class DeltaCache:
     """
 
     def __init__(self, folder: Path | None = None, limit: int = _CACHE_LIMIT) -> None:
-        default = Path(platformdirs.user_cache_dir("napari-disca", appauthor=False)) / "weights"
-        self._folder = folder or default
-        self._limit = limit
+        self._files = CacheFolder("weights", _SUFFIX, limit, folder)
 
     def network(
         self, weights: str, original: Network
@@ -146,9 +140,8 @@ class DeltaCache:
 
         With it, what was learned beside its weights.
         """
-        path = self._file(weights)
         try:
-            with safe_open(path, framework="pt") as file:
+            with safe_open(self._files.file(weights), framework="pt") as file:
                 header = json.loads((file.metadata() or {})[_HEADER_KEY])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             exponents = {str(name): int(power) for name, power in header["exponents"].items()}
@@ -163,8 +156,7 @@ class DeltaCache:
             if not delta.fits(original):
                 return None
             network = delta.applied(original)
-            with suppress(OSError):
-                os.utime(path)
+            self._files.used(weights)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
             return None
         # Damage, or a file that somebody exchanged, would otherwise change the map in silence.
@@ -172,38 +164,17 @@ class DeltaCache:
 
     def put(self, weights: str, delta: Delta) -> bool:
         """Write a delta; whether it is there now."""
-        if delta.nbytes > self._limit:
-            return False
+        if self._files.file(weights).exists():
+            self._files.used(weights)
+            return True
         header = {_HEADER_KEY: json.dumps({"exponents": dict(delta.exponents)})}
-        path = self._file(weights)
+        beside = {_BESIDE + name: tensor for name, tensor in delta.beside.items()}
+        tensors = {name: t.contiguous() for name, t in {**delta.tensors, **beside}.items()}
         try:
-            if not path.exists():
-                with replacing(path) as temporary:
-                    save_file(
-                        {
-                            name: tensor.contiguous()
-                            for name, tensor in (
-                                *delta.tensors.items(),
-                                *((_BESIDE + name, t) for name, t in delta.beside.items()),
-                            )
-                        },
-                        temporary,
-                        metadata=header,
-                    )
-        except (DiscaError, OSError, SafetensorError):
+            return self._files.put(
+                weights,
+                delta.nbytes,
+                lambda temporary: save_file(tensors, temporary, metadata=header),
+            )
+        except SafetensorError:
             return False
-        self._prune(path)
-        return True
-
-    def _file(self, weights: str) -> Path:
-        return self._folder / f"{weights}{_SUFFIX}"
-
-    def _prune(self, keep: Path) -> None:
-        with suppress(OSError):
-            found = [(p.stat(), p) for p in self._folder.glob("*" + _SUFFIX)]
-            room = self._limit
-            for facts, path in sorted(found, key=lambda f: (f[1] != keep, -f[0].st_mtime)):
-                room -= facts.st_size
-                if room < 0 and path != keep:
-                    with suppress(OSError):
-                        path.unlink()

@@ -8,26 +8,21 @@ cheap is read when it is looked at. A large file without overviews gets its coar
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import DTypeLike, NDArray
 
-from napari_disca.core.errors import DiscaError, RasterError
+from napari_disca.core.errors import RasterError
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.raster import Raster, default_bands, file_fingerprint
+from napari_disca.raster.level_cache import LevelCache
 from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
-from napari_disca.storage.atomic import replacing
-from napari_disca.storage.jsonfile import parse_json
 
 _COARSEST = 1024
 #: Images up to this many pixels need no help: reading them whole takes well under a second.
@@ -37,8 +32,6 @@ _FINEST_STORED = 4
 _STORED_BYTES = 256 << 20
 _STRIP = 16 << 20
 _CACHE_LIMIT = 2 << 30
-_HEADER = 4096
-_SUFFIX = ".levels"
 
 
 class ImageLevel:
@@ -165,7 +158,7 @@ class ImagePyramid:
         self._scaling = scaling
         self.rgb = len(self.bands) == 3
         self.dtype: np.dtype[Any] = np.dtype(np.uint8) if self.rgb else raster.dtype
-        self._cache = _Cache(cache, cache_limit)
+        self._cache = LevelCache(cache, cache_limit)
         self._key = ""
         self.report: Callable[[str], object] | None = None
         self._reported = ""
@@ -320,63 +313,6 @@ class ImagePyramid:
             level.stored = array
         self._coarsest.stored = np.array(kept[-1])
         return self._coarsest.stored
-
-
-class _Cache:
-    """Files of finished levels in a folder of limited size; whatever fails, it only forgets."""
-
-    def __init__(self, folder: Path | None, limit: int) -> None:
-        self._folder = folder or Path(platformdirs.user_cache_dir("napari-disca")) / "levels"
-        self._limit = limit
-
-    def get(
-        self, key: str, wanted: Sequence[tuple[tuple[int, ...], np.dtype[Any]]]
-    ) -> list[NDArray[Any]] | None:
-        """Levels of these shapes and types, mapped read-only; None if they are not there."""
-        path = self._folder / (key + _SUFFIX)
-        sizes = [int(np.prod(shape)) * dtype.itemsize for shape, dtype in wanted]
-        try:
-            with path.open("rb") as file:
-                header = parse_json(file.read(_HEADER))
-            expected = _description(wanted)
-            if header != expected or path.stat().st_size != _HEADER + sum(sizes):
-                return None
-            os.utime(path)
-            offsets = _HEADER + np.cumsum([0, *sizes[:-1]])
-            return [
-                np.memmap(path, dtype=dtype, mode="r", offset=int(offset), shape=shape)
-                for (shape, dtype), offset in zip(wanted, offsets, strict=True)
-            ]
-        except (OSError, ValueError):
-            return None
-
-    def put(self, key: str, levels: Sequence[NDArray[Any]]) -> None:
-        """Write levels, and remove the oldest others above the limit."""
-        if sum(level.nbytes for level in levels) > self._limit:
-            return
-        path = self._folder / (key + _SUFFIX)
-        header = json.dumps(_description([(a.shape, a.dtype) for a in levels])).encode()
-        # A cache that cannot be written is a cache that forgets.
-        with suppress(DiscaError, OSError), replacing(path) as temporary, temporary.open("wb") as f:
-            f.write(header.ljust(_HEADER))
-            for level in levels:
-                f.write(np.ascontiguousarray(level).data)
-        self._prune(path)
-
-    def _prune(self, keep: Path) -> None:
-        with suppress(OSError):
-            found = [(p.stat(), p) for p in self._folder.glob("*" + _SUFFIX)]
-            room = self._limit
-            for facts, path in sorted(found, key=lambda f: (f[1] != keep, -f[0].st_mtime)):
-                room -= facts.st_size
-                if room < 0 and path != keep:
-                    # Windows keeps a file that is in use.
-                    with suppress(OSError):
-                        path.unlink()
-
-
-def _description(levels: Sequence[tuple[tuple[int, ...], np.dtype[Any]]]) -> dict[str, Any]:
-    return {"version": 1, "levels": [[list(shape), dtype.str] for shape, dtype in levels]}
 
 
 def _shown_bands(raster: Raster, bands: Sequence[int] | None) -> tuple[int, ...]:
