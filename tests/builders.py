@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from napari_disca.annotations.clicks import Guidance
+from napari_disca.annotations.guidance import Guidance
 from napari_disca.networks import ARCHITECTURES, Card, LandClass, Network, build_network
 
 COLOURS = ("#d73027", "#fee090", "#7570b3", "#1b9e3e", "#2c7fb8")

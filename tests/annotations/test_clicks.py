@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_disca.annotations.clicks import Click, Clicks, Guidance
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.annotations.guidance import Guidance
 from napari_disca.core.errors import ClickError
 from napari_disca.core.tiling import Window
 

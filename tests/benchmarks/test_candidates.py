@@ -21,7 +21,8 @@ from candidates import (
 from problem import Problem
 
 from builders import make_card, make_tiny_network
-from napari_disca.annotations.clicks import Click, Clicks, Guidance
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.annotations.guidance import Guidance
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import finish
 from napari_disca.inference.network_view import NetworkView

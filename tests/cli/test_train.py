@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from builders import Tiny
-from napari_disca.annotations.clicks import Guidance
+from napari_disca.annotations.guidance import Guidance
 from napari_disca.cli.console import LineDisplay
 from napari_disca.cli.train import parse_classes, parse_scaling
 from napari_disca.core.errors import CardError, DataError

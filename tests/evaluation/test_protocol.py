@@ -12,7 +12,7 @@ import tifffile
 import torch
 
 from builders import make_card, make_network
-from napari_disca.annotations.clicks import Guidance
+from napari_disca.annotations.guidance import Guidance
 from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError, NotFiniteError, RecipeError
 from napari_disca.core.events import Progress, finish

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import make_card, make_network
-from napari_disca.annotations.clicks import Click, Clicks, Guidance
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.annotations.guidance import Guidance
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.composition import ClicksByPretrained, NetworkAnswer, Source

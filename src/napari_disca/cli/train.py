@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_disca.annotations.clicks import Guidance
+from napari_disca.annotations.guidance import Guidance
 from napari_disca.cli.console import display, note, run_job, say, say_table
 from napari_disca.cli.engine import compute_of
 from napari_disca.cli.evaluate import pairs_of

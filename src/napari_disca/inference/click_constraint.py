@@ -17,7 +17,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from napari_disca.annotations.clicks import Click, Clicks, cone
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.annotations.guidance import cone
 from napari_disca.core.tiling import Window
 
 #: How far the clicked class is above the others, so that resampling to the image keeps it there.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from napari_disca.annotations.clicks import Guidance
+from napari_disca.annotations.guidance import Guidance
 from napari_disca.core.errors import CardError, ClickError
 from napari_disca.raster.scaling import Scaling
 from napari_disca.storage.jsonfile import JsonError, parse_json

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_disca.annotations.clicks import Click, Clicks, Guidance
+from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.annotations.guidance import Guidance
 from napari_disca.annotations.simulated_annotator import IGNORE, error_clicks, random_clicks
 from napari_disca.core.errors import DataError
 from napari_disca.core.tiling import Window
