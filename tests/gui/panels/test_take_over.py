@@ -8,7 +8,7 @@ import rasterio
 from qtpy.QtCore import Qt
 
 from napari_disca.gui.plugin.reader import layer_data
-from napari_disca.session.journal import read_journal
+from napari_disca.session.journal_format import read_journal
 
 
 @pytest.fixture
