@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from napari_disca.core.errors import RasterError
 
@@ -15,14 +15,22 @@ if TYPE_CHECKING:
     from napari_disca.networks.card import Card
     from napari_disca.raster import Raster
 
+_ON_SCREEN = (
+    ("Show the image as it was opened", "image"),
+    ("Show what the network reads", "network"),
+    ("Show bands of your choice…", "bands"),
+)
+
 
 class BandsPanel(QWidget):
     """A line that says which bands are read, and a row for each of the network's to choose.
 
-    Signals: ``changed()`` when another band is chosen.
+    Signals: ``changed()`` when another band is chosen; ``shown()`` when something else is to be
+    seen on the screen.
     """
 
     changed = Signal()
+    shown = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,15 +42,35 @@ class BandsPanel(QWidget):
         self.line.setToolTip("Choose which bands of the image the network reads")
         self.line.setAccessibleName("Bands that the network reads")
         self.rows = QWidget()
-        self.form = QFormLayout(self.rows)
-        self.form.setContentsMargins(12, 0, 0, 0)
+        below = QVBoxLayout(self.rows)
+        below.setContentsMargins(12, 0, 0, 0)
+        below.setSpacing(2)
+        self.form = QFormLayout()
         self.form.setSpacing(2)
+        below.addLayout(self.form)
         self.rows.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.line)
         layout.addWidget(self.rows)
+        self.on_screen = QComboBox()
+        for text, what in _ON_SCREEN:
+            self.on_screen.addItem(text, what)
+        self.on_screen.setAccessibleName("What is shown of the image")
+        self.on_screen.setToolTip("What is shown of the image; the network reads the bands above")
+        self.composite = QLineEdit()
+        self.composite.setPlaceholderText("5, 3, 2")
+        self.composite.setToolTip(
+            "One band, or three for red, green and blue; stretched from the 2nd to the 98th "
+            "percentile"
+        )
+        self.composite.setAccessibleName("Bands on the screen")
+        self.composite.setVisible(False)
+        below.addWidget(self.on_screen)
+        below.addWidget(self.composite)
+        self.on_screen.activated.connect(self._on_screen)
+        self.composite.editingFinished.connect(self.shown)
         #: A box for each band of the network.
         self.boxes: list[QComboBox] = []
         self._names: tuple[str, ...] = ()
@@ -55,6 +83,26 @@ class BandsPanel(QWidget):
         if not chosen or None in chosen or tuple(chosen) == self._usual:
             return None
         return tuple(chosen)
+
+    def is_as_opened(self) -> bool:
+        """Whether the image's own layer is to be seen, and no other bands."""
+        return self.on_screen.currentData() == "image"
+
+    def bands_on_screen(self) -> tuple[int, ...] | None:
+        """Bands to be seen; None for those that the network reads.
+
+        Raises
+        ------
+        RasterError
+            If what was typed are no bands.
+        """
+        if self.on_screen.currentData() != "bands":
+            return None
+        text = self.composite.text()
+        parts = text.replace(",", " ").split()
+        if len(parts) not in (1, 3) or not all(part.isascii() and part.isdigit() for part in parts):
+            raise RasterError(f"bands on the screen are one or three, like 5, 3, 2; not {text!r}")
+        return tuple(int(part) for part in parts)
 
     def show_reading(self, reading: Reading, raster: Raster, card: Card) -> None:
         """Show what was chosen, and what could be."""
@@ -98,6 +146,14 @@ class BandsPanel(QWidget):
         pairs = [f"{name} {band}" for name, band in zip(self._names, chosen, strict=True)]
         text = ", ".join(pairs) if len(pairs) <= 4 else ", ".join(map(str, chosen))
         self.line.setText(text)
+
+    def _on_screen(self) -> None:
+        by_hand = self.on_screen.currentData() == "bands"
+        self.composite.setVisible(by_hand)
+        if by_hand and not self.composite.text():
+            chosen = [box.currentData() for box in self.boxes][:3]
+            self.composite.setText(", ".join(map(str, chosen)) if len(chosen) == 3 else "1")
+        self.shown.emit()
 
     def _on_box(self) -> None:
         self._tell()

@@ -9,6 +9,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QAbstractButton, QPushButton
 
+from napari_disca.core.errors import DiscaError
 from napari_disca.core.threads import keep_cores_free, leave_a_core
 from napari_disca.gui.panels.file_verbs import FileVerbs
 from napari_disca.gui.panels.fitted_area import FittedArea
@@ -79,6 +80,7 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.tasks.image_opening import ImageOpening
         from napari_disca.gui.tasks.journal_controller import JournalController
         from napari_disca.gui.tasks.ripple_controller import RippleController
+        from napari_disca.gui.viewer.composite import Composite
         from napari_disca.gui.viewer.desk import Desk
 
         control, precision = self.control, self.refine_panel.precision
@@ -108,6 +110,7 @@ class DiscaWidget(FittedArea):
             {"blink": self.ripple.release_blink},
         )
         self.presenter = Presenter(self.panels, control, self.opening, self)
+        self.composite = Composite(self.viewer)
 
     def _connect(self) -> None:
         control, opening, refine, locks = (
@@ -141,6 +144,8 @@ class DiscaWidget(FittedArea):
         self.classes_panel.other_colours.connect(self.desk.toggle_colours)
         self.compare_panel.switched.connect(self._compare)
         opening.changed.connect(self._show)
+        opening.changed.connect(self._follow_composite)
+        self.image_panel.bands.shown.connect(self._choose_composite)
         opening.opened.connect(self._on_opened)
         control.changed.connect(self._show)
         self.destroyed.connect(control.shut_down)
@@ -220,6 +225,23 @@ class DiscaWidget(FittedArea):
     def _draw_area(self) -> None:
         self.opening.with_session(lambda: self.control.layers.locked.draw())
 
+    def _choose_composite(self) -> None:
+        """Show the bands that are to be seen; what cannot be shown is told, once."""
+        self.composite.clear()
+        self._guarded(self._show_composite)
+
+    def _follow_composite(self) -> None:
+        """Show what is to be seen of what is chosen now."""
+        try:
+            self._show_composite()
+        except DiscaError:
+            self.composite.clear()
+
+    def _show_composite(self) -> None:
+        bands = self.image_panel.bands
+        image = None if bands.is_as_opened() else self.image_panel.image()
+        self.composite.show(image, self.opening.view, bands.bands_on_screen())
+
     def _compare(self, on: bool) -> None:
         if self.control.layers is not None:
             self.control.layers.compare(on)
@@ -243,6 +265,7 @@ class DiscaWidget(FittedArea):
         if not self._left_viewer:
             self._left_viewer = True
             self.opening.end()
+            self.composite.end()
             self.desk.end()
             self.start_panel.detach()
             self.ripple.end()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_disca.annotations.clicks import Clicks
     from napari_disca.gui.panels.image_panel import ImagePanel
     from napari_disca.gui.tasks.control import Control
+    from napari_disca.inference.network_view import NetworkView
     from napari_disca.raster import Raster
 
 
@@ -80,6 +81,8 @@ class ImageOpening(QObject):
     ----------
     card : Card or None
         Of the network that is chosen.
+    view : NetworkView or None
+        What that network reads of the image that is chosen.
     """
 
     changed = Signal()
@@ -97,6 +100,7 @@ class ImageOpening(QObject):
         self._control, self._image_panel, self._journals = control, image_panel, journals
         self._precision = precision
         self.card: Card | None = None
+        self.view: NetworkView | None = None
         self._ended = False
         #: The choice is being looked at, and was changed meanwhile.
         self._choosing = self._chosen_again = False
@@ -152,6 +156,7 @@ class ImageOpening(QObject):
         panel = self._image_panel
         layer = panel.image()
         before, self._chosen = self._chosen, None
+        self.view = None
         unreadable: DiscaError | None = None
         try:
             frame = panel.frame()
@@ -205,6 +210,7 @@ class ImageOpening(QObject):
         if same and before.reading.factor != reading.factor:
             off_the_window(lambda: remember(raster, card, reading.factor))
         panel.show_view(view)
+        self.view = view
         frame = self._looked_at[1]
         if bands is not None and reading.bands == bands:
             frame = bands
