@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
@@ -474,6 +475,36 @@ def test_closing_a_job_ends_its_reading_thread(session):
     next(job)
     job.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("napari-disca-read")]
+
+
+def test_a_predictor_that_another_thread_lets_go_of_meanwhile(session, monkeypatch):
+    """A job and the thread that reads ahead of it ask for predictors at once."""
+    session.click(30, 40, 1)
+    run(session, session.adapt(QUICK))
+    renderer, looked, gone = session._renderer, threading.Event(), threading.Event()
+
+    class Slow(OrderedDict):
+        def get(self, name):
+            found = super().get(name)
+            if threading.current_thread() is threading.main_thread():
+                looked.set()
+                gone.wait(1)  # what must not happen does, if nothing keeps it from it
+            return found
+
+    def other():
+        assert looked.wait(30)
+        finish(renderer.ready(session.adapted))
+        gone.set()
+
+    monkeypatch.setattr("napari_disca.session.renderer._READY_NETWORKS", 1)
+    renderer._predictors = Slow()
+    first = finish(renderer.ready(None))
+    looked.clear()
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert renderer._predictor(renderer.networks.name(None)) is first
+    thread.join(30)
+    assert list(renderer._predictors) == [renderer.networks.name(session.adapted)]
 
 
 def test_a_newer_click_keeps_the_tiles_that_are_still_valid(session, monkeypatch):
