@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from napari_disca.core.errors import RasterError
 from napari_disca.raster.base import Raster
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.raster.sampling import sample_blocks
-from napari_disca.raster.scaling import Scaling, value_scale
+from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
 from napari_disca.raster.summary import default_bands
 
 _COLOURS = ("red", "green", "blue")
 
 
-def reading_lines(raster: Raster) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """How an image is read by a network that is chosen.
+
+    Attributes
+    ----------
+    bands : tuple of int
+    names : tuple of str
+        What the network calls them.
+    scale : ValueScale
+    """
+
+    bands: tuple[int, ...]
+    names: tuple[str, ...]
+    scale: ValueScale
+
+
+def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
     """Bands, scaling, mask, resolution, georeference, and what looks odd.
 
     Parameters
     ----------
     raster : Raster
+    chosen : Chosen, optional
+        How it is read; by default as a network of red, green and blue would.
 
     Raises
     ------
@@ -27,13 +49,13 @@ def reading_lines(raster: Raster) -> list[str]:
         If the file is damaged.
     """
     odd = list(raster.notes)
-    usable = [b for b, name in enumerate(raster.color_interp, start=1) if name != "alpha"]
-    try:
-        bands = default_bands(raster, 3, _COLOURS)
-        chosen = f"bands {', '.join(map(str, bands))} as {', '.join(_COLOURS)}"
-    except RasterError as error:
-        bands, chosen = tuple(usable[:1]), "no bands for a network of colours"
-        odd.append(str(error))
+    if chosen is None:
+        bands, read, problem = _of_colours(raster)
+        odd += [problem] if problem else []
+        scale = value_scale(raster, bands, Scaling(), _COLOURS)
+    else:
+        bands, scale = chosen.bands, chosen.scale
+        read = _read(bands, chosen.names)
     valid = float(np.mean([block.valid.mean() for block in sample_blocks(raster, bands)]))
     if valid == 0:
         odd.append("not one of the pixels that were looked at has data in all these bands")
@@ -49,14 +71,28 @@ def reading_lines(raster: Raster) -> list[str]:
     lines = [
         f"size: {raster.shape[0]} x {raster.shape[1]} pixels, {raster.count} bands of "
         f"{raster.dtype} ({', '.join(raster.color_interp)})",
-        f"read: {chosen}",
-        f"scaling: {value_scale(raster, bands, Scaling(), _COLOURS).text}",
+        f"read: {read}",
+        f"scaling: {scale.text}",
         f"data: {100 * valid:.0f} % of the pixels that were looked at"
         + (f" ({', '.join(mask)})" if mask else ""),
         f"resolution: {resolution:.4g} m" if resolution is not None else "resolution: not known",
         f"georeference: {_place(raster)}",
     ]
     return [*lines, *(f"odd: {line}" for line in odd)]
+
+
+def _of_colours(raster: Raster) -> tuple[tuple[int, ...], str, str]:
+    """Bands for a network of colours, that in words, and why there are none."""
+    try:
+        bands = default_bands(raster, 3, _COLOURS)
+    except RasterError as error:
+        usable = [b for b, name in enumerate(raster.color_interp, start=1) if name != "alpha"]
+        return tuple(usable[:1]), "no bands for a network of colours", str(error)
+    return bands, _read(bands, _COLOURS), ""
+
+
+def _read(bands: Sequence[int], names: Sequence[str]) -> str:
+    return f"bands {', '.join(map(str, bands))} as {', '.join(names)}"
 
 
 def _place(raster: Raster) -> str:

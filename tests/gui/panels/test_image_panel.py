@@ -83,12 +83,28 @@ def test_the_tooltip_tells_what_info_prints(fresh, scene):
     assert about.toolTip() == ""
 
 
+def test_the_tooltip_tells_what_was_chosen(fresh, scene):
+    add(fresh.viewer, scene)
+    panel = fresh.image_panel
+    lines = panel.about.accessibleDescription().splitlines()
+    assert "read: bands 1, 2, 3 as red, green, blue" in lines
+    box = panel.bands.boxes[0]
+    box.setCurrentIndex(box.findData(3))
+    box.activated.emit(box.currentIndex())
+    how = panel.values.how
+    how.setCurrentIndex(how.findText("2nd to 98th percentile"))
+    how.activated.emit(how.currentIndex())
+    lines = panel.about.accessibleDescription().splitlines()
+    assert "read: bands 3, 2, 3 as red, green, blue" in lines
+    assert any(line.startswith("scaling: stretched from the 2nd to") for line in lines)
+
+
 def test_the_tooltip_is_made_off_the_windows_thread(fresh, scene, monkeypatch):
     from napari_disca.raster import report
 
     threads = []
 
-    def noted(raster):
+    def noted(raster, chosen=None):
         threads.append(threading.current_thread())
         return ["size: <b>"]
 

@@ -155,15 +155,19 @@ class ImagePanel(QWidget):
         lines : sequence of str
             How the image would be read, for the tooltip and for those who hear the window.
         """
-        # Names in a file are shown as they are, whatever they contain.
-        self.about.setToolTip("<br>".join(map(escape, lines)))
-        self.about.setAccessibleDescription("\n".join(lines))
+        self.show_lines(lines)
         index = -1 if proposal is None else self.networks.findData(proposal.name)
         if index >= 0 and not self._by_hand:
             self.networks.setCurrentIndex(index)  # emits nothing: nobody has activated it
             self._last = index
         self._proposal = proposal
         self._show_proposal()
+
+    def show_lines(self, lines: Sequence[str]) -> None:
+        """Tell how the image is read, under the pointer."""
+        # Names in a file are shown as they are, whatever they contain.
+        self.about.setToolTip("<br>".join(map(escape, lines)))
+        self.about.setAccessibleDescription("\n".join(lines))
 
     def _show_proposal(self) -> None:
         text = "" if self._proposal is None else self._proposal.against(self.weights())

@@ -17,7 +17,7 @@ from napari_disca.core.errors import DiscaError
 from napari_disca.gui.tasks.frames import bands_of_frame, frame_of_raster
 from napari_disca.gui.tasks.journal_controller import JournalController
 from napari_disca.gui.tasks.opening import Resumed, new_session
-from napari_disca.gui.tasks.sources import class_names, looked_at
+from napari_disca.gui.tasks.sources import class_names, lines_of_view, looked_at
 from napari_disca.gui.tasks.telling import tell_error
 from napari_disca.gui.tasks.waiting import off_the_window
 from napari_disca.inference.reading import Reading
@@ -210,6 +210,7 @@ class ImageOpening(QObject):
         if same and before.reading.factor != reading.factor:
             off_the_window(lambda: remember(raster, card, reading.factor))
         panel.show_view(view)
+        panel.show_lines(off_the_window(lambda: lines_of_view(view)))
         self.view = view
         frame = self._looked_at[1]
         if bands is not None and reading.bands == bands:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
 from napari_disca.core.errors import RasterError
 from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
 from napari_disca.gui.tasks.frames import raster_of_frames
+
+if TYPE_CHECKING:
+    from napari_disca.inference.network_view import NetworkView
 
 #: What `open_raster` reads as the same pixels as napari's own readers.
 _FILES = (*RASTER_SUFFIXES, ".jpg", ".jpeg", ".png")
@@ -75,6 +78,19 @@ def looked_at(layer: Image, frame: tuple[int, ...] = ()) -> tuple[Any, Any, list
         raster.close()
         raise
     return raster, proposal, lines
+
+
+def lines_of_view(view: NetworkView) -> list[str]:
+    """How an image is read by the network that is chosen, in lines for its user.
+
+    Raises
+    ------
+    RasterError
+        If the file is damaged.
+    """
+    from napari_disca.raster.report import Chosen, reading_lines
+
+    return reading_lines(view.raster, Chosen(view.bands, view.card.bands, view.scale))
 
 
 def class_names(session: Any) -> tuple[str, ...]:
