@@ -79,6 +79,7 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.panels.presenter import Presenter
         from napari_disca.gui.tasks.image_opening import ImageOpening
         from napari_disca.gui.tasks.journal_controller import JournalController
+        from napari_disca.gui.tasks.long_work import LongWork
         from napari_disca.gui.tasks.ripple_controller import RippleController
         from napari_disca.gui.viewer.composite import Composite
         from napari_disca.gui.viewer.desk import Desk
@@ -109,6 +110,7 @@ class DiscaWidget(FittedArea):
             self._verbs(),
             {"blink": self.ripple.release_blink},
         )
+        self.long_work = LongWork(control, self)
         self.presenter = Presenter(self.panels, control, self.opening, self)
         self.composite = Composite(self.viewer)
 

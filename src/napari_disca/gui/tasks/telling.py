@@ -8,6 +8,7 @@ from collections.abc import Callable
 from napari.utils.notifications import show_error
 
 from napari_disca.core.errors import explained
+from napari_disca.gui.tasks.bug_report import tell_bug
 from napari_disca.gui.tasks.waiting import off_the_window
 
 _log = logging.getLogger(__name__)
@@ -21,9 +22,10 @@ def tell_error(error: Exception) -> None:
     else:
         _log.error("a job failed", exc_info=error)
         line = (str(error).splitlines() or [""])[0]
-        show_error(
+        tell_bug(
+            error,
             f"Something went wrong ({type(error).__name__}: {line}); the clicks are kept. "
-            "The log tells more"
+            "The report tells whoever can mend it",
         )
 
 

@@ -1,0 +1,46 @@
+"""What whoever mends a bug needs to know, to be copied from the message about it."""
+
+from __future__ import annotations
+
+import platform
+import traceback
+from importlib import metadata
+from typing import Any
+
+from napari.utils.notifications import (
+    Notification,
+    NotificationSeverity,
+    notification_manager,
+)
+from qtpy import API_NAME, QT_VERSION
+from qtpy.QtWidgets import QApplication
+
+_PACKAGES = ("napari-disca", "napari", "torch", "numpy", "rasterio", "npe2")
+
+
+def report(error: BaseException) -> str:
+    """Versions, system and traceback, as text; nothing of the image, but names of files may be."""
+    lines = [f"{name} {_version(name)}" for name in _PACKAGES]
+    lines += [f"{API_NAME}, Qt {QT_VERSION}", f"Python {platform.python_version()}"]
+    lines += [platform.platform(), ""]
+    return "\n".join(lines) + "\n" + "".join(traceback.format_exception(error))
+
+
+def tell_bug(error: BaseException, line: str) -> None:
+    """Tell of a bug in one line, and offer to copy the report."""
+
+    def copy(_dialog: Any = None) -> None:
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(report(error))
+
+    notification_manager.dispatch(
+        Notification(line, NotificationSeverity.ERROR, actions=(("Copy report", copy),))
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "is not installed"

@@ -1,0 +1,48 @@
+"""Telling that long work has ended, to somebody who does something else meanwhile."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QApplication, QWidget
+
+#: Seconds of work for which nobody waits.
+_LONG = 20.0
+
+
+class LongWork(QObject):
+    """Asks for attention when work that took long ends while no window of ours is active.
+
+    Parameters
+    ----------
+    control : Control
+    panel : QWidget
+        In the window that asks for attention.
+    """
+
+    def __init__(self, control: Any, panel: QWidget) -> None:
+        super().__init__(panel)
+        self._control, self._panel = control, panel
+        self._since: float | None = None
+        control.changed.connect(self._on_changed)
+
+    def _on_changed(self) -> None:
+        if self._control.busy:
+            self._since = time.monotonic() if self._since is None else self._since
+            return
+        since, self._since = self._since, None
+        if since is None or time.monotonic() - since < _LONG or self._is_looked_at():
+            return
+        QApplication.alert(self._panel.window())  # its entry in the task bar
+        show_info(f"Finished after {_duration(time.monotonic() - since)}")
+
+    def _is_looked_at(self) -> bool:
+        return QApplication.activeWindow() is not None
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole} s" if whole < 120 else f"{whole // 60} min {whole % 60} s"
