@@ -21,7 +21,8 @@ def open_window(
     ----------
     images : sequence of Path
     demo : bool
-        Open the sample scene and draw its first map.
+        Open the sample scene and draw its map, with some clicks and an adaptation if the usual
+        network is taken.
     weights : str, optional
         Name or file of the network to choose.
     allow_torchscript : bool
@@ -38,6 +39,7 @@ def open_window(
 
     from napari_disca.gui.panels.widget import DiscaWidget
     from napari_disca.gui.plugin.reader import layer_data
+    from napari_disca.gui.plugin.sample_work import begin_sample
     from napari_disca.gui.plugin.samples import scene_file
 
     viewer = napari.Viewer(title="napari-disca")
@@ -49,7 +51,9 @@ def open_window(
     viewer.window.add_dock_widget(panel, name="Correct a map", area="right")
     if weights is not None:
         panel.image_panel.choose_network(weights, allow_torchscript=allow_torchscript)
-    if demo:
+    if demo and weights is None:
+        begin_sample(panel)
+    elif demo:
         panel.segment()
     # The canvas has its size only once the window is laid out.
     QTimer.singleShot(300, viewer.reset_view)
