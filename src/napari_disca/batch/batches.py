@@ -1,4 +1,4 @@
-"""Tiles put together to full passes."""
+"""Group tiles into full batches for the network."""
 
 from __future__ import annotations
 

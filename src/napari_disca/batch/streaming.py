@@ -1,4 +1,4 @@
-"""Maps made while they are written: windows in, windows out.
+"""Write the label map of an image window by window, while it is computed.
 
 For runs without a window. Nothing is held but the rows of the map that are being made: threads
 read ahead of the network, tile row by tile row, and finished rows go into the file. Every tile is

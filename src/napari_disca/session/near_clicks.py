@@ -1,4 +1,4 @@
-"""What is near the clicks: where *Only here* leaves an adaptation in force."""
+"""Masks of the pixels near clicks, where *Only here* keeps an adaptation."""
 
 from __future__ import annotations
 

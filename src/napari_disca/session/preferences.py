@@ -1,4 +1,4 @@
-"""What the user set by hand for an image, kept for another day."""
+"""Settings that the user chose for an image, saved for later sessions."""
 
 from __future__ import annotations
 

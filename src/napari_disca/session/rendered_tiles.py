@@ -1,4 +1,4 @@
-"""Tiles as they are drawn, and those that were drawn lately, for undo and redo."""
+"""Rendered tiles, and a cache of recent ones for undo and redo."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RenderedTile:
     locked : int
         How many of its pixels are locked.
     flipped : int
-        How many of these would be others, were they not.
+        How many of the locked pixels the network labels differently.
     uncertainty : (rows, cols) array of uint8, or None
         Of its cells; what is locked counts as sure. None if it is not known.
     """

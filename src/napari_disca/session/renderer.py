@@ -1,4 +1,4 @@
-"""Tiles of one image drawn for the runs of its history: what a run says, and over it the locks.
+"""Draw tiles of one image: the labels of an adaptation run, and the locked areas over them.
 
 A run whose weights are not at hand is learned again here, since that needs other runs: the one that
 it goes on from, and those that locked areas were drawn with.

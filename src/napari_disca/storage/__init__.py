@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, asked for room before, and the label pyramid on disk."""
+"""Files on disk: atomic writes, reserved space, caches, and the label pyramid."""

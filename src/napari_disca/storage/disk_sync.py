@@ -1,4 +1,4 @@
-"""Files put on disk in the background."""
+"""Flush files to disk (fsync) on another thread."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 class DiskSync:
-    """Waits on a thread of its own until what was written to a file is on disk.
+    """Flushes a file to disk on a thread of its own.
 
-    What a program has written survives that the program is killed; that it is on disk lets it
-    survive a power cut, and may take seconds. Requests are met in their order; one that is still
-    waiting is met by the next, which covers what was written before it, too.
+    What a program has written survives when the program is killed. To survive a power cut it has
+    to be flushed to disk, which may take seconds. Requests are handled in order. A new request
+    replaces one that has not begun, since a flush covers everything written before it.
 
     Parameters
     ----------
     done : callable
-        Called on that thread with the number of the request that was met last, and with None or
-        the `OSError` that kept it from the disk.
+        Called on that thread with the number of the last request, and with None or the `OSError`
+        of the flush.
     """
 
     def __init__(self, done: Callable[[int, OSError | None], object]) -> None:
@@ -30,7 +30,7 @@ class DiskSync:
         self._waiting: tuple[int, int] | None = None
 
     def ask(self, number: int, file: int) -> None:
-        """Ask for a file's content to be put on disk; the file may be closed meanwhile.
+        """Request a flush of a file, which may be closed meanwhile.
 
         Raises
         ------
@@ -48,12 +48,12 @@ class DiskSync:
             self._thread.submit(self._sync)
 
     def wait(self) -> None:
-        """Wait until all that was asked for is done."""
+        """Wait until all requests are handled."""
         if self._thread is not None:
             self._thread.submit(int).result()
 
     def close(self) -> None:
-        """Ask for no more; what was asked for is still done."""
+        """Accept no more requests; those that were made are still handled."""
         with self._lock:
             if self._thread is not None:
                 self._thread.shutdown(wait=False)

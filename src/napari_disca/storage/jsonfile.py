@@ -1,4 +1,4 @@
-"""JSON that others have written: read with limits, refused with one line."""
+"""Read JSON files from unknown sources, with limits and one-line errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The growing label map: a pyramid of uint8 arrays, painted patch by patch.
+"""A label map as a pyramid of uint8 arrays, which is painted patch by patch.
 
 Stored values are *class id + 1*, and 0 where nothing is painted: that is what napari shows as
 transparent, and a file of zeros takes no room on disk until it is painted. `LabelPyramid.read`

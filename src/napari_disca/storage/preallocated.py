@@ -1,7 +1,8 @@
-"""Files whose room on the disk is asked for before they are mapped and written.
+"""Mapped files that reserve their disk space before it is written to.
 
-Pages of a mapped file get their room when they are first touched. Where there is none left, the
-system ends the program (SIGBUS), which nothing can catch. Asking first makes of it an `OSError`.
+The system gives a page of a mapped file its disk space when it is first touched. On a full disk
+it ends the program (SIGBUS), which cannot be caught. A file that reserves the space first raises
+an `OSError` instead.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-#: Bytes that are asked for at once.
+#: Bytes that are reserved at once.
 _PIECE = 1 << 20
 
 
 class PreallocatedFile:
-    """A file of zeros whose room is asked for piece by piece, as it is about to be written.
+    """A file of zeros that reserves disk space piece by piece, before a piece is written.
 
-    A piece that was not asked for takes no room, but on file systems in memory, where merely to
-    look at it does: there all is asked for at once. Systems without a call for it (macOS, Windows)
-    give the file its length and no more.
+    A piece that is not reserved takes no space. File systems in memory are the exception: there a
+    piece takes space when it is read, so the whole file is reserved at once. Systems that cannot
+    reserve space (macOS, Windows) only set the length of the file.
 
     Parameters
     ----------
@@ -30,14 +31,14 @@ class PreallocatedFile:
     size : int
         Bytes.
     whole : bool
-        Ask for everything now.
+        Reserve all of it now.
     keep : bool
-        The file is there, of this size, and stays what it is.
+        Open an existing file of this size and leave its content alone.
 
     Raises
     ------
     OSError
-        If there is no room; the file is removed then.
+        If the disk is full; the file is removed then.
     """
 
     def __init__(self, path: Path, size: int, *, whole: bool = False, keep: bool = False) -> None:
@@ -57,7 +58,7 @@ class PreallocatedFile:
             raise
 
     def ask(self, start: int, stop: int) -> None:
-        """Take room for the bytes ``start ... stop - 1``.
+        """Reserve space for the bytes ``start ... stop - 1``.
 
         Raises
         ------

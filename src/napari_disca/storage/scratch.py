@@ -1,4 +1,4 @@
-"""Temporary folders on disk that go again, also those of programs that were killed."""
+"""Temporary folders, removed when a program ends or, if it was killed, by the next one."""
 
 from __future__ import annotations
 
