@@ -83,6 +83,14 @@ def test_where_it_lies_is_told_as_it_is(
         assert line in reading_lines(raster)
 
 
+def test_a_dark_image_is_told() -> None:
+    """8-bit values are divided by 255 even where they end at 60."""
+    bright = np.random.default_rng(0).integers(0, 255, (3, 40, 50), dtype=np.uint8)
+    for pixels, dark in ((bright, False), (bright // 5, True), (bright[:1] * 0, True)):
+        text = "\n".join(reading_lines(open_raster(pixels)))
+        assert ("odd: the image is dark" in text) == dark
+
+
 def test_what_looks_odd_is_said() -> None:
     stack = np.random.default_rng(0).integers(0, 255, (7, 20, 30), dtype=np.uint8)
     text = "\n".join(reading_lines(open_raster(stack)))

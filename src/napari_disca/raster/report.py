@@ -15,6 +15,8 @@ from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
 from napari_disca.raster.summary import default_bands
 
 _COLOURS = ("red", "green", "blue")
+#: Photographs are brighter than this, of 1.
+_DARK = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,16 @@ def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
     else:
         bands, scale = chosen.bands, chosen.scale
         read = _read(bands, chosen.names)
-    valid = float(np.mean([block.valid.mean() for block in sample_blocks(raster, bands)]))
+    blocks = sample_blocks(raster, bands)
+    valid = float(np.mean([block.valid.mean() for block in blocks]))
     if valid == 0:
         odd.append("not one of the pixels that were looked at has data in all these bands")
+    values = np.concatenate([scale(block.pixels)[:, block.valid] for block in blocks], axis=1)
+    if values.size and np.nanpercentile(values, 90) < _DARK:
+        odd.append(
+            "the image is dark: nine tenths of what the network reads are less than a quarter of "
+            "full brightness; if it should not be, choose --scaling percentile"
+        )
     nodatas = sorted({value for value in raster.nodatas if value is not None})
     alpha = [b for b, name in enumerate(raster.color_interp, start=1) if name == "alpha"]
     mask = [
