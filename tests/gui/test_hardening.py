@@ -48,7 +48,7 @@ def answers(monkeypatch, scripted):
         asked.append(text)
         return given[0]
 
-    monkeypatch.setattr("napari_disca.gui.panels.image_panel.QMessageBox.question", question)
+    monkeypatch.setattr("napari_disca.gui.panels.consent.QMessageBox.question", question)
     monkeypatch.setattr(
         "napari_disca.gui.panels.image_panel.QFileDialog.getOpenFileName",
         lambda *_: (str(scripted), ""),

@@ -12,17 +12,18 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFileDialog,
     QFormLayout,
     QLabel,
-    QMessageBox,
     QVBoxLayout,
     QWidget,
 )
 from superqt.utils import qdebounced
 
 from napari_disca.gui.panels.bands_panel import BandsPanel
+from napari_disca.gui.panels.consent import Consent
 from napari_disca.gui.panels.factor_row import FactorRow
 from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.panels.values_panel import ValuesPanel
@@ -49,8 +50,8 @@ class ImagePanel(QWidget):
     def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        #: TorchScript files that the user agreed to run, as they were then; for this window only.
-        self._consent: dict[str, Any] = {}
+        consent = self._consent = Consent(self)
+        self.allows, self.agreed = consent.allows, consent.agreed
         self.images = QComboBox()
         self.images.setToolTip("The image layer to segment")
         self.networks = QComboBox()
@@ -67,6 +68,9 @@ class ImagePanel(QWidget):
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Image", self.images)
+        self.together = QCheckBox()
+        self.together.setVisible(False)
+        form.addRow(self.together)
         form.addRow("Network", self.networks)
         self._factor = FactorRow()
         self.factor, self.by_hand = self._factor.factor, self._factor.by_hand
@@ -94,6 +98,7 @@ class ImagePanel(QWidget):
         viewer.dims.events.order.connect(self._follow)
         self.images.currentIndexChanged.connect(self._changed)
         self.networks.activated.connect(self._network_chosen)
+        self.together.toggled.connect(self._changed)
         self._factor.changed.connect(self._changed)
         self.bands.changed.connect(self._changed)
         self.values.changed.connect(self._changed)
@@ -101,6 +106,26 @@ class ImagePanel(QWidget):
     def image(self) -> Image | None:
         """The chosen layer."""
         return self.images.currentData()
+
+    def parts(self) -> tuple[Image, ...]:
+        """Layers of one band that are read as one image, by name; none if one layer is."""
+        found = self._single_bands()
+        return found if len(found) > 1 and self.together.isChecked() else ()
+
+    def _single_bands(self) -> tuple[Image, ...]:
+        """All layers of one band, if the chosen one is such a layer."""
+        items = [self.images.itemData(k) for k in range(self.images.count())]
+        single = [layer for layer in items if not layer.rgb and layer.ndim == 2]
+        if self.image() not in single:
+            return ()
+        return tuple(sorted(single, key=lambda layer: layer.name))
+
+    def _offer_together(self) -> None:
+        """Offer to read layers of one band as one image where there are several."""
+        layers = self._single_bands()
+        self.together.setVisible(len(layers) > 1)
+        self.together.setText(f"read the {len(layers)} one-band layers as one image")
+        self.together.setToolTip("Bands: " + ", ".join(layer.name for layer in layers))
 
     def frame(self) -> tuple[int, ...]:
         """Which frame of the chosen layer is shown; empty where it has no slider.
@@ -222,7 +247,7 @@ class ImagePanel(QWidget):
         self.networks.addItem(_LOAD, None)
 
     def _fill_images(self, _event: Any = None) -> None:
-        now = self.image()
+        now, parts = self.image(), self.parts()
         self.images.blockSignals(True)
         self.images.clear()
         for layer in reversed(self._viewer.layers):
@@ -232,8 +257,9 @@ class ImagePanel(QWidget):
         kept = self.images.findData(now)
         self.images.setCurrentIndex(max(0, kept))
         self.images.blockSignals(False)
-        if self.image() is not now:
+        if self.image() is not now or self.parts() != parts:
             self._changed()
+        self._offer_together()
 
     def _on_dims(self, _event: Any = None) -> None:
         """Another frame is another image, once the slider rests."""
@@ -271,35 +297,10 @@ class ImagePanel(QWidget):
         self._last = self.networks.currentIndex()
         self._chosen_by_hand()
 
-    def allows(self, weights: str) -> bool:
-        """Whether the user has agreed to run this very TorchScript file."""
-        agreed = self._consent.get(weights)
-        return agreed is not None and agreed == _signed(weights)
-
-    def agreed(self, name_or_file: str) -> bool:
-        """Ask before a TorchScript file is run; other networks run nothing."""
-        from napari_disca.networks import needs_consent
-
-        if not needs_consent(name_or_file) or self.allows(name_or_file):
-            return True
-        file = Path(name_or_file)
-        answer = QMessageBox.question(
-            self,
-            "Run a program?",
-            f"{file.name} is a TorchScript network: a program that can also read and write files "
-            "on this computer.\n\nDo you trust who made it, and want to run it?",
-            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No,
-            QMessageBox.StandardButton.No,
-        )
-        if answer != QMessageBox.StandardButton.Yes:
-            return False
-        self._consent[name_or_file] = _signed(name_or_file)
-        return True
-
     def choose_network(self, name_or_file: str, *, allow_torchscript: bool = False) -> None:
         """Choose a bundled network by name, or add and choose a file."""
         if allow_torchscript:
-            self._consent[name_or_file] = _signed(name_or_file)
+            self._consent.give(name_or_file)
         index = self.networks.findData(name_or_file)
         if index >= 0:
             self.networks.setCurrentIndex(index)
@@ -329,6 +330,7 @@ class ImagePanel(QWidget):
         self._last = 0
 
     def _changed(self, *_: Any) -> None:
+        self._offer_together()
         self.chosen.emit()
 
 
@@ -339,15 +341,6 @@ def _explaining() -> QLabel:
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setStyleSheet(EXPLAINS)
     return label
-
-
-def _signed(file: str) -> Any:
-    from napari_disca.raster.signature import signature
-
-    try:
-        return signature(Path(file))
-    except (OSError, ValueError):
-        return None
 
 
 def _is_copy(layer: Image) -> bool:

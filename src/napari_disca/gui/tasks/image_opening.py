@@ -46,18 +46,19 @@ class Choice:
     reading : Reading
         How the image is read.
     precision : str
-    frame : tuple of int
-        Of a layer with a slider what is read of it; another frame is another image.
+    frame : tuple of int or str
+        Of a layer with a slider what is read of it, or the layers that are its bands; another
+        one is another image.
     """
 
     layer: Image
     weights: str
     reading: Reading
     precision: Precision
-    frame: tuple[int, ...] = ()
+    frame: tuple[int | str, ...] = ()
 
     @property
-    def image(self) -> tuple[Image, tuple[int, ...]]:
+    def image(self) -> tuple[Image, tuple[int | str, ...]]:
         """What clicks and journals belong to."""
         return self.layer, self.frame
 
@@ -107,7 +108,7 @@ class ImageOpening(QObject):
         #: Image layer and network for which the panel shows how the image is read.
         self._shown_for: tuple[Image, str] | None = None
         #: The layer that `control.chosen` reads, and which of its frames.
-        self._looked_at: tuple[Image | None, tuple[int, ...]] = (None, ())
+        self._looked_at: tuple[Image | None, tuple[int | str, ...]] = (None, ())
         #: Bands that were read because a slider stood there.
         self._frame_bands: tuple[int, ...] | None = None
         #: As chosen, and as the session was made for.
@@ -159,9 +160,14 @@ class ImageOpening(QObject):
         self.view = None
         unreadable: DiscaError | None = None
         try:
-            frame = panel.frame()
-            if (layer, frame_of_raster(layer, frame) if frame else ()) != self._looked_at:
-                self._look_at(layer, frame)
+            frame, parts = panel.frame(), panel.parts()
+            of_raster: tuple[int | str, ...] = tuple(part.name for part in parts)
+            if frame and layer is not None:
+                of_raster = frame_of_raster(layer, frame)
+            if (layer, of_raster) != self._looked_at:
+                self._look_at(layer, frame, parts)
+                self._looked_at = (layer, of_raster)
+                self._shown_for = None
         except DiscaError as error:
             unreadable = error
         weights = panel.weights()
@@ -217,14 +223,15 @@ class ImageOpening(QObject):
             frame = bands
         return Choice(layer, weights, reading, self._precision(), frame)
 
-    def _look_at(self, layer: Image | None, frame: tuple[int, ...]) -> None:
+    def _look_at(
+        self, layer: Image | None, frame: tuple[int, ...], parts: tuple[Image, ...]
+    ) -> None:
         """Read from another image, which proposes a network."""
         self._looked_at = (None, ())
         self._image_panel.show_image(None, ())
         if layer is not None:
-            raster, proposal, lines = off_the_window(lambda: looked_at(layer, frame))
+            raster, proposal, lines = off_the_window(lambda: looked_at(layer, frame, parts))
             self._take_raster(raster)
-            self._looked_at = (layer, frame_of_raster(layer, frame))
             self._image_panel.show_image(proposal, lines)
 
     def _take_raster(self, raster: Raster) -> None:

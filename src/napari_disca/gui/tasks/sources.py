@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image
 
 from napari_disca.core.errors import RasterError
@@ -53,7 +55,41 @@ def raster_of(layer: Image, frame: tuple[int, ...] = ()) -> Any:
     return open_raster(data)
 
 
-def looked_at(layer: Image, frame: tuple[int, ...] = ()) -> tuple[Any, Any, list[str]]:
+def stack_of(layers: Sequence[Image]) -> Any:
+    """Raster of several layers of one band each, as one image.
+
+    Raises
+    ------
+    RasterError
+        If they do not lie on one grid; the layer is named.
+    """
+    from napari_disca.raster.stack import BandStack
+
+    first = layers[0]
+    for layer in layers:
+        if not np.allclose(_grid(layer), _grid(first)):
+            raise RasterError(
+                f"{layer.name!r} is shown elsewhere than {first.name!r}; bands of one image lie "
+                "on one grid"
+            )
+    rasters: list[Any] = []
+    try:
+        rasters.extend(map(raster_of, layers))
+        return BandStack(rasters, [layer.name for layer in layers])
+    except BaseException:
+        for raster in rasters:
+            raster.close()
+        raise
+
+
+def _grid(layer: Image) -> Any:
+    corners = np.array([(0, 0), (1, 0), (0, 1)])
+    return np.array([layer.data_to_world(corner) for corner in corners])
+
+
+def looked_at(
+    layer: Image, frame: tuple[int, ...] = (), parts: Sequence[Image] = ()
+) -> tuple[Any, Any, list[str]]:
     """Raster of an image layer, the `Proposal` of a network, and how it would be read.
 
     Raises
@@ -67,7 +103,7 @@ def looked_at(layer: Image, frame: tuple[int, ...] = ()) -> tuple[Any, Any, list
     from napari_disca.raster.report import reading_lines
     from napari_disca.raster.resolution import raster_resolution
 
-    raster = raster_of(layer, frame)
+    raster = stack_of(parts) if parts else raster_of(layer, frame)
     try:
         proposal = propose_network(raster_resolution(raster), bundled_sizes())
         try:

@@ -1,0 +1,60 @@
+"""Whether the user lets a network run that is a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QMessageBox, QWidget
+
+
+class Consent:
+    """TorchScript files that the user agreed to run, as they were then; for one window only.
+
+    Parameters
+    ----------
+    parent : QWidget
+        Of the question.
+    """
+
+    def __init__(self, parent: QWidget) -> None:
+        self._parent = parent
+        self._given: dict[str, Any] = {}
+
+    def give(self, weights: str) -> None:
+        """Note that the user has agreed elsewhere."""
+        self._given[weights] = _signed(weights)
+
+    def allows(self, weights: str) -> bool:
+        """Whether the user has agreed to run this very TorchScript file."""
+        agreed = self._given.get(weights)
+        return agreed is not None and agreed == _signed(weights)
+
+    def agreed(self, name_or_file: str) -> bool:
+        """Ask before a TorchScript file is run; other networks run nothing."""
+        from napari_disca.networks import needs_consent
+
+        if not needs_consent(name_or_file) or self.allows(name_or_file):
+            return True
+        file = Path(name_or_file)
+        answer = QMessageBox.question(
+            self._parent,
+            "Run a program?",
+            f"{file.name} is a TorchScript network: a program that can also read and write files "
+            "on this computer.\n\nDo you trust who made it, and want to run it?",
+            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No,
+            QMessageBox.StandardButton.No,
+        )
+        if answer != QMessageBox.StandardButton.Yes:
+            return False
+        self.give(name_or_file)
+        return True
+
+
+def _signed(file: str) -> Any:
+    from napari_disca.raster.signature import signature
+
+    try:
+        return signature(Path(file))
+    except (OSError, ValueError):
+        return None
