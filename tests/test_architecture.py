@@ -98,7 +98,6 @@ LARGER: dict[str, tuple[int, str]] = {
     # Modules.
     "cli/options.py": (420, "the options of every command, side by side"),
     "raster/files.py": (520, "one raster: opening, masks, reading; is to be divided"),
-    "inference/network_view.py": (430, "bands, scaling and resampling are one view of an image"),
     "recipes/function_space.py": (430, "one recipe, which is one file"),
     # Classes.
     "gui/tasks/control.py:Control": (340, "what the buttons ask of a session, verb after verb"),
