@@ -11,6 +11,7 @@ import torch
 
 from builders import make_tiny_network
 from napari_disca.annotations.areas import Area
+from napari_disca.annotations.clicks import Click
 from napari_disca.annotations.strokes import BrushPath
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
@@ -45,6 +46,7 @@ def state_of(session: Session) -> tuple[Any, ...]:
         session.position,
         tuple(lock.digest for lock in session.step.locks),
         session.adapted.answer if session.adapted is not None else "",
+        session.marks,
         tuple(land.name for land in session.classes),
     )
 
@@ -136,8 +138,15 @@ def work(folder: str, seed: int, pipe: Any) -> None:
             session.set_classes(
                 session.class_table.renamed(rng.randrange(3), f"land {rng.randrange(9)}")
             )
-        elif verb < 0.9:
+        elif verb < 0.89:
             draw(session, rng)
+        elif verb < 0.9:
+            window = Window(*pixel(), 20, 20)
+            if rng.random() < 0.5:
+                click = Click(*pixel(), rng.randrange(3))
+                session.review(window, "wrong", click=click)
+            else:
+                session.review(window, rng.choice(("seen", "unsure")), note="a hedge")
         elif verb < 0.93:
             finish(session.adapt(rng.choice(RECIPES)), session.handle)
         else:

@@ -39,6 +39,7 @@ STEPS = (
     "strength",
     "classes",
     "stroke",
+    "review",
 )
 
 

@@ -100,6 +100,8 @@ class Model:
     locks: tuple[Locked, ...] = ()
     #: Of which maps know nothing.
     classes: ClassTable = field(default=ClassTable(), compare=False)
+    #: How many verdicts on places; they change no map but for what is locked.
+    marks: int = field(default=0, compare=False)
 
     def edited(self, gone):
         """Clicks -> what became of them, None if they were removed."""
@@ -293,6 +295,19 @@ class Machine(RuleBasedStateMachine):
         stroke = Locked(self.areas_made, window, Model(), "drawn", label=label, teaches=teaches)
         self.did(replace(self.now, locks=(*self.now.locks, stroke)))
 
+    @precondition(lambda self: len(self.now.locks) < 4)
+    @rule(window=_window, verdict=st.sampled_from(("seen", "unsure", "right")))
+    def review(self, window, verdict):
+        if verdict == "right":
+            finish(self.session.refine(), self.session.handle)
+        self.session.review(window, verdict)
+        model = self.now
+        if verdict == "right":
+            self.areas_made += 1
+            cut = window & Window(0, 0, HEIGHT, WIDTH)
+            model = replace(model, locks=(*model.locks, Locked(self.areas_made, cut, self.now)))
+        self.did(replace(model, marks=model.marks + 1))
+
     @precondition(lambda self: self.now.learned is not None)
     @rule()
     def only_near(self):
@@ -362,6 +377,7 @@ class Machine(RuleBasedStateMachine):
         assert self.session.clicks == Clicks(self.now.clicks)
         assert len(self.session.history) == len(self.past)
         assert self.session.position == self.at
+        assert len(self.session.marks) == self.now.marks
         assert [(n.number, n.kind) for n in self.session.step.locks] == [
             (n.number, n.kind) for n in self.now.locks
         ]

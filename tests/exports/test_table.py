@@ -31,6 +31,7 @@ from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import save_network
 from napari_disca.raster import open_raster
 from napari_disca.session.class_table import ClassTable
+from napari_disca.session.review_marks import Mark
 from napari_disca.session.strokes import Stroke
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.label_pyramid import LabelPyramid
@@ -169,6 +170,7 @@ def test_every_format_writes_what_it_says(tmp_path, image):
         "clicks": Clicks((Click(3, 4, 1),)),
         "areas": (Area.rectangle(Window(3, 4, 20, 20)),),
         "classes": ClassTable.of(classes),
+        "review": (Mark(Window(3, 4, 20, 20), "note", "a hedge"),),
         "strokes": (Stroke(1, PixelSet.from_json([3, 4, 20]), 1, "brush"),),
     }
     for name, export in EXPORTS.items():

@@ -28,6 +28,7 @@ from napari_disca.session.weights import RunRelearned
 
 QUICK = Disca(passes=2, rate=3e-3, crop_size=64)
 STROKE = {"do": "stroke", "title": "", "tool": "brush", "label": 1, "teaches": True}
+PLACE = {"do": "review", "window": [0, 0, 9, 9], "verdict": "seen", "map": "disir"}
 ONWARD = Disca(
     parameters="all", optimiser="sgd", rate=1e-4, passes=1, start="current", anchor="guided"
 )
@@ -93,6 +94,7 @@ def assert_same(first, second):
     assert first.step.locks == second.step.locks or first.adapted is not None
     assert [lock.digest for lock in first.step.locks] == [lock.digest for lock in second.step.locks]
     assert first.strokes == second.strokes
+    assert first.marks == second.marks
     assert (first.adapted is None) == (second.adapted is None)
     if first.adapted is not None:
         assert first.adapted.key == second.adapted.key
@@ -119,6 +121,10 @@ def story(session):
     (lock,) = session.lock(Area((((80, 80), (80, 140), (140, 80)),)))
     session.unlock(lock)
     session.remove(first)
+    run(session, session.refine())
+    session.review(Window(100, 100, 20, 20), "right")
+    session.review(Window(30, 90, 20, 20), "wrong", click=Click(35, 95, 2), note="a shed")
+    session.review(Window(60, 90, 20, 20), "note", note="ask the owner")
     session.draw(BrushPath(((12.34567, 20), (110.5, 140.25)), 7.77), 2)
     session.draw(Area((((80, 80), (80, 140), (140, 80)),)), 1, tool="lasso", only=(0, 2))
     session.draw(BrushPath(((50, 60),), 12), None, teaches=False)
@@ -245,6 +251,12 @@ def test_another_image_network_or_a_changed_one_is_refused(session, image_file, 
         ({**STROKE, "path": [], "radius": 4}, "places"),
         ({**STROKE, "rings": [[[0, 0], [9, 0]]]}, "encloses"),
         (STROKE, "lacks"),
+        ({**PLACE, "window": [0, 0, 500, 9]}, "not in the image"),
+        ({**PLACE, "window": [0, 0, 9]}, "unpack"),
+        ({**PLACE, "verdict": "good"}, "good"),
+        ({**PLACE, "verdict": "wrong"}, "corrected by a click"),
+        ({**PLACE, "verdict": "note"}, "empty"),
+        ({**PLACE, "verdict": "wrong", "click": [0, 0, 77]}, "77"),
         ({"do": "adapt", "recipe": {"kind": "os.system"}, "seed": 0, "weights": ""}, "no recipe"),
         (
             {"do": "adapt", "recipe": {"kind": "disca", "passes": "x"}, "seed": 0, "weights": ""},

@@ -12,7 +12,7 @@ from builders import make_tiny_network
 from napari_disca.annotations.clicks import Click
 from napari_disca.core.errors import DiscaError
 from napari_disca.raster import open_raster
-from napari_disca.session.actions import ACTIONS
+from napari_disca.session.action_table import ACTIONS
 from napari_disca.session.document import Document
 from napari_disca.session.journal import Journal
 from napari_disca.session.restore import DamagedLineError, header_of, replay

@@ -22,6 +22,7 @@ from napari_disca.exports.geotiff import (
 from napari_disca.exports.labels import GrowingLabels, Labels, in_memory, merged
 from napari_disca.exports.locks import read_locks, write_locks
 from napari_disca.exports.point_files import CLICK_SUFFIXES
+from napari_disca.exports.review import write_review
 from napari_disca.exports.strokes import write_strokes
 from napari_disca.exports.table import (
     EXPORTS,
@@ -58,5 +59,6 @@ __all__ = [
     "write_geotiff",
     "write_locks",
     "write_map",
+    "write_review",
     "write_strokes",
 ]

@@ -17,6 +17,7 @@ from napari_disca.exports.clicks import write_clicks
 from napari_disca.exports.geotiff import check_output, read_made_with, write_geotiff
 from napari_disca.exports.labels import ChangingLabels, Labels
 from napari_disca.exports.locks import write_locks
+from napari_disca.exports.review import write_review
 from napari_disca.exports.strokes import write_strokes
 from napari_disca.raster import Raster
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from napari_disca.session.class_table import ClassTable
 
 #: What a format holds: a label map, the clicks that made it, the areas that were checked, how the
-#: classes are named, coloured and merged, or what was drawn by hand.
-Content: TypeAlias = Literal["labels", "clicks", "areas", "classes", "strokes"]
+#: classes are named, coloured and merged, what was drawn by hand, or the review.
+Content: TypeAlias = Literal["labels", "clicks", "areas", "classes", "strokes", "review"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Export:
     ----------
     title : str
         What a file dialog calls it.
-    content : {"labels", "clicks", "areas", "classes", "strokes"}
+    content : {"labels", "clicks", "areas", "classes", "strokes", "review"}
         What it holds.
     suffixes : tuple of str
         Endings of its file names, lower case, the usual one first.
@@ -88,6 +89,9 @@ EXPORTS: dict[str, Export] = {
     "qgis classes": Export("QGIS style of the map", "classes", (".qml",), _classes),
     "clr classes": Export("Colour map, without names", "classes", (".clr",), _classes),
     "json classes": Export("JSON, as in a network's card", "classes", (".json",), _classes),
+    "geojson review": Export(
+        "GeoJSON review", "review", (".geojson", ".json"), _at_once(write_review)
+    ),
     "geojson strokes": Export(
         "GeoJSON strokes", "strokes", (".geojson", ".json"), _at_once(write_strokes)
     ),

@@ -1,4 +1,4 @@
-"""What users do in one step, one class each, and the table that the journal is read by."""
+"""What users do in one step, one class each: clicks, adaptations, locks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import AreaError, JournalError
 from napari_disca.recipes import AdaptationResult, recipe_of_fields
-from napari_disca.session.class_table import SetClasses
-from napari_disca.session.drawing import Draw
 from napari_disca.session.history import (
     AdaptationRun,
     Edit,
@@ -30,9 +28,8 @@ from napari_disca.session.journal_fields import (
     text_field,
     whole_field,
 )
-from napari_disca.session.steps import Action, ImageFacts, Step
+from napari_disca.session.steps import ImageFacts, Step
 from napari_disca.session.strokes import Stroke
-from napari_disca.session.verdicts import Judge, KeepNear, SetStrength
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,21 +236,3 @@ class Unlock:
 
 def _by_number(step: Step) -> dict[int, Held]:
     return {lock.number: lock for lock in step.locks}
-
-
-#: What the journal calls a step -> its class.
-ACTIONS: dict[str, type[Action]] = {
-    action.kind: action
-    for action in (
-        ChangeClicks,
-        Adopt,
-        ResetNetwork,
-        LockAreas,
-        Unlock,
-        Judge,
-        KeepNear,
-        SetStrength,
-        SetClasses,
-        Draw,
-    )
-}

@@ -22,7 +22,8 @@ from napari_disca.networks.compute import Compute, DeviceName, Precision
 from napari_disca.raster import Raster
 from napari_disca.raster import fingerprint as image_fingerprint
 from napari_disca.raster.identity import image_facts
-from napari_disca.session.actions import ACTIONS, Adopt
+from napari_disca.session.action_table import ACTIONS
+from napari_disca.session.actions import Adopt
 from napari_disca.session.image_check import check_image, is_image_of
 from napari_disca.session.journal import Journal, new_journal
 from napari_disca.session.journal_fields import text_field, whole_field

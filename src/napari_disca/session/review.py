@@ -95,6 +95,10 @@ class Review:
         )
         self._seen[cells.slices] |= uncertainty[cells.slices] != UNKNOWN
 
+    def leave_out(self, cells: NDArray[np.uint8]) -> None:
+        """Leave out what was judged before; see `review_marks.review_cells`."""
+        self._seen |= cells > 0
+
     def next(self, uncertainty: NDArray[np.uint8], clicks: Clicks) -> tuple[ReviewStop, int] | None:
         """Go to the next stop: it counts as looked at from now on.
 

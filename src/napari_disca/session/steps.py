@@ -1,7 +1,7 @@
 """A session's history: steps that are values, and the actions that lead from one to the next.
 
 To add a kind of step (a verdict, a stroke, a change of the classes), write an `Action` and add one
-line to `napari_disca.session.actions.ACTIONS`: from there it is journaled, done again from the
+line to `napari_disca.session.action_table.ACTIONS`: from there it is journaled, done again from the
 journal, and taken back. What it has to remember goes into `Step.values` as a frozen dataclass.
 """
 

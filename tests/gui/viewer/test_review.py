@@ -108,3 +108,61 @@ def test_while_the_map_is_being_drawn(doubtful, monkeypatch):
     for _ in range(3):
         doubtful.control.next_doubtful()
     assert status(doubtful) == "Nothing doubtful is left in what is drawn so far"
+
+
+def test_verdicts_are_one_key_each_and_one_step(doubtful, qtbot):
+    session, panel = doubtful.control.session, doubtful.panel
+    listed, bar = panel.history_panel.list, panel.panels.review
+    large, small = doubtful.places
+    assert not panel.reviewing.has_place
+    qtbot.keyClick(listed, Qt.Key.Key_0)  # means nothing where no place is outlined
+    assert not session.marks
+    qtbot.keyClick(listed, Qt.Key.Key_N)
+    assert doubtful.control.review.place == large
+    assert panel.drawing.tool._place == large
+    qtbot.keyClick(listed, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    (click,) = session.clicks.items
+    assert click.label == 1
+    assert click.pixel in large
+    doubtful.idle()
+    session.undo()
+    assert not session.clicks.items
+    assert not session.marks
+    session.redo()
+    doubtful.idle()
+    for map_ in session.uncertainty.values():
+        map_[:] = SURE
+        map_[10:12, 10:12] = 200
+    qtbot.keyClick(listed, Qt.Key.Key_N)
+    assert [mark.verdict for mark in session.marks] == ["wrong", "seen"]
+    assert doubtful.control.review.place == small
+    qtbot.keyClick(listed, Qt.Key.Key_Return)
+    doubtful.idle()
+    assert session.marks[-1].verdict == "right"
+    assert session.locked_at(*(int(at) for at in small.centre))
+    assert not panel.reviewing.has_place  # there is nothing left to go on to
+    seen, checked = session.reviewed()
+    assert 0 < checked <= seen < 1
+    assert bar.words.text().startswith(f"{int(100 * seen)} % seen")
+
+
+def test_tile_by_tile(doubtful, qtbot, monkeypatch, tmp_path):
+    session, panel = doubtful.control.session, doubtful.panel
+    panel.panels.review.buttons["next_tile"].click()
+    first = doubtful.control.review.place
+    assert (first.top, first.left) == (0, 0)
+    qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_0)
+    assert [mark.verdict for mark in session.marks] == ["unsure"]
+    assert doubtful.control.review.place not in (None, first)
+    monkeypatch.setattr(
+        "napari_disca.gui.tasks.review_controller.QInputDialog.getText",
+        lambda *_arguments: ("ask the owner", True),
+    )
+    qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_K)
+    assert session.marks[-1].note == "ask the owner"
+    assert "1 note" in panel.panels.review.words.text()
+    path = tmp_path / "review.geojson"
+    doubtful.control.files.save_review(path)
+    assert "ask the owner" in path.read_text()
+    qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_Escape)
+    assert not panel.reviewing.has_place

@@ -69,6 +69,30 @@ def areas_file(parent: QWidget, raster: Any) -> Path | None:
     return _ending(file, _usual("areas"))
 
 
+def strokes_file(parent: QWidget, raster: Any) -> Path | None:
+    """Where to save what was drawn."""
+    start = Path(raster.path or "strokes.tif")
+    file, _ = QFileDialog.getSaveFileName(
+        parent,
+        "Save the strokes",
+        str(start.with_name(f"{start.stem}_strokes{_usual('strokes')}")),
+        file_filter("strokes"),
+    )
+    return _ending(file, _usual("strokes"))
+
+
+def review_file(parent: QWidget, raster: Any) -> Path | None:
+    """Where to save what was seen and judged."""
+    start = Path(raster.path or "review.tif")
+    file, _ = QFileDialog.getSaveFileName(
+        parent,
+        "Save the review",
+        str(start.with_name(f"{start.stem}_review{_usual('review')}")),
+        file_filter("review"),
+    )
+    return _ending(file, _usual("review"))
+
+
 def areas_to_load(parent: QWidget, raster: Any) -> Path | None:
     """Which areas to lock."""
     start = str(raster.path.parent) if raster is not None and raster.path else ""

@@ -88,6 +88,18 @@ class FileVerbs:
         if session is not None and (file := dialogs.areas_file(self._parent, session.raster)):
             self._control.files.save_areas(file)
 
+    def save_strokes(self) -> None:
+        """Write what was drawn."""
+        session = self._session()
+        if session is not None and (file := dialogs.strokes_file(self._parent, session.raster)):
+            self._control.files.save_strokes(file)
+
+    def save_review(self) -> None:
+        """Write what was seen and judged."""
+        session = self._session()
+        if session is not None and (file := dialogs.review_file(self._parent, session.raster)):
+            self._control.files.save_review(file)
+
     def load_areas(self) -> None:
         """Lock the areas of a file."""
         file = dialogs.areas_to_load(self._parent, self._control.chosen)

@@ -8,9 +8,11 @@ from qtpy.QtWidgets import QAbstractButton, QPushButton, QVBoxLayout, QWidget
 
 from napari_disca.gui.panels.classes_panel import ClassesPanel
 from napari_disca.gui.panels.compare_panel import ComparePanel
+from napari_disca.gui.panels.draw_panel import DrawPanel
 from napari_disca.gui.panels.history_panel import HistoryPanel
 from napari_disca.gui.panels.locks_panel import LocksPanel
 from napari_disca.gui.panels.refine_panel import RefinePanel
+from napari_disca.gui.panels.review_bar import ReviewBar
 from napari_disca.gui.panels.ripple_panel import RipplePanel
 from napari_disca.gui.panels.sections import Section
 from napari_disca.gui.viewer.verbs import GROUPS
@@ -34,10 +36,12 @@ class Panels:
     def __init__(self, image_panel: QWidget, view_buttons: Mapping[str, QPushButton]) -> None:
         self.classes = ClassesPanel()
         self.refine = RefinePanel()
+        self.draw = DrawPanel()
         self.compare = ComparePanel()
         self.ripple = RipplePanel()
         self.history = HistoryPanel()
         self.locks = LocksPanel()
+        self.review = ReviewBar()
         self.sections = {name: Section(name) for name in GROUPS if name != "Help"}
         parts, refine, locks = self.sections, self.refine, self.locks
         parts["Image"].add(image_panel)
@@ -45,24 +49,32 @@ class Panels:
             [refine.buttons["segment"], refine.buttons["cancel"], *view_buttons.values()]
         )
         parts["Map"].add(self.compare)
-        parts["Correct"].add(self.classes)
+        parts["Correct"].add(self.classes, self.draw)
         parts["Correct"].add_buttons([refine.buttons[n] for n in ("adapt", "undo", "redo")])
         parts["Correct"].add(self.ripple, refine, self.history)
         parts["Review"].add_buttons(
-            [refine.buttons["doubtful"], *(locks.buttons[n] for n in ("draw", "view", "unlock"))]
+            [
+                refine.buttons["doubtful"],
+                self.review.buttons["next_tile"],
+                *(locks.buttons[n] for n in ("draw", "view", "unlock")),
+            ]
         )
-        parts["Review"].add(locks)
+        parts["Review"].add(self.review, locks)
         parts["Deliver"].add_buttons(
             [
                 *(refine.buttons[n] for n in ("save_labels", "save_clicks", "load_clicks")),
                 *(locks.buttons[n] for n in ("save", "load")),
+                self.draw.save_button,
+                self.review.buttons["save_review"],
                 refine.buttons["reset"],
             ]
         )
 
     def buttons(self) -> dict[str, QAbstractButton]:
         """Buttons of verbs, by the names of the verbs."""
-        return {**self.refine.buttons, **self.locks.verb_buttons(), **self.ripple.buttons}
+        drawing, locks = self.draw.verb_buttons(), self.locks.verb_buttons()
+        review = self.review.buttons
+        return {**self.refine.buttons, **drawing, **locks, **review, **self.ripple.buttons}
 
     def body(self, start: QWidget, offer: QWidget) -> QWidget:
         """Put all below each other: image, map, correct, review, deliver.

@@ -72,20 +72,27 @@ class DiscaWidget(FittedArea):
         self.classes_panel, self.refine_panel = panels.classes, panels.refine
         self.compare_panel, self.ripple_panel = panels.compare, panels.ripple
         self.history_panel, self.locks_panel = panels.history, panels.locks
+        self.draw_panel = panels.draw
         self.set_body(panels.body(self.start_panel, self.offer))
 
     def _make_controllers(self) -> None:
         from napari_disca.gui.panels.class_desk import ClassDesk
         from napari_disca.gui.panels.presenter import Presenter
+        from napari_disca.gui.tasks.draw_controller import DrawController
         from napari_disca.gui.tasks.image_opening import ImageOpening
         from napari_disca.gui.tasks.journal_controller import JournalController
         from napari_disca.gui.tasks.long_work import LongWork
+        from napari_disca.gui.tasks.review_controller import ReviewController
         from napari_disca.gui.tasks.ripple_controller import RippleController
         from napari_disca.gui.viewer.composite import Composite
         from napari_disca.gui.viewer.desk import Desk
+        from napari_disca.gui.viewer.draw_tool import DrawTool
 
         control, precision = self.control, self.refine_panel.precision
         self.ripple = RippleController(self.ripple_panel, control, self)
+        tool = DrawTool(self, self.viewer, lambda: control.layers, self._colour)
+        self.drawing = DrawController(self.draw_panel, tool, control, self._say, self)
+        self.reviewing = ReviewController(self.panels.review, control, tool.outline, self)
         self.opening = ImageOpening(
             control,
             self.image_panel,
@@ -109,6 +116,7 @@ class DiscaWidget(FittedArea):
             self.image_panel.image,
             self._verbs(),
             {"blink": self.ripple.release_blink},
+            self._when(),
         )
         self.long_work = LongWork(control, self)
         self.presenter = Presenter(self.panels, control, self.opening, self)
@@ -141,6 +149,8 @@ class DiscaWidget(FittedArea):
         locks.unlock.connect(control.unlock_selected)
         locks.save.connect(files.save_areas)
         locks.load.connect(files.load_areas)
+        self.draw_panel.save.connect(files.save_strokes)
+        self.panels.review.save_review.connect(files.save_review)
         self.image_panel.chosen.connect(opening.choose)
         self.classes_panel.armed.connect(self.arm)
         self.classes_panel.other_colours.connect(self.desk.toggle_colours)
@@ -158,8 +168,36 @@ class DiscaWidget(FittedArea):
         """What verbs with buttons do: they press the button, if it can be pressed."""
         buttons = {**self.panels.buttons(), "compare": self.compare_panel.switch}
         pressed = {name: partial(self._press, button) for name, button in buttons.items()}
+        both = {"confirm": self._confirm, "leave_tool": self._leave, "wrong": self._wrong}
+        own = {**self.drawing.verbs(), **self.reviewing.verbs(), **both}
         classes = {**self.class_desk.actions, "class": self._arm_key}
-        return {**pressed, **classes, "blink": self.ripple.press_blink}
+        return {**pressed, **own, **classes, "blink": self.ripple.press_blink}
+
+    def _when(self) -> dict[str, Callable[[], bool]]:
+        """When keys are ours that others use at other times."""
+        tool, review = self.drawing.tool, self.reviewing
+        return {
+            **self.drawing.when(),
+            "confirm": lambda: tool.has_corners or review.has_place,
+            "leave_tool": lambda: tool.is_active or review.has_place,
+            "wrong": lambda: review.has_place,
+            "unsure": lambda: review.has_place,
+        }
+
+    def _confirm(self) -> None:
+        if self.drawing.tool.has_corners:
+            self.drawing.tool.close_outline()
+        else:
+            self.reviewing.judge("right")
+
+    def _wrong(self, number: int) -> None:
+        self.reviewing.wrong(self.class_desk.at(number))
+
+    def _leave(self) -> None:
+        if self.drawing.tool.is_active:
+            self.drawing.tool.leave()
+        else:
+            self.reviewing.leave()
 
     def _press(self, button: QAbstractButton) -> None:
         if button.isEnabled():
@@ -170,12 +208,24 @@ class DiscaWidget(FittedArea):
     def _on_verbs(self) -> None:
         """Tell the keys in the tooltips."""
         verbs = {verb.name: verb for verb in self.desk.verbs()}
-        self.refine_panel.verbs = self.locks_panel.verbs = self.ripple_panel.verbs = verbs
+        panels = self.panels
+        for panel in (panels.refine, panels.locks, panels.ripple, panels.draw, panels.review):
+            panel.verbs = verbs
         for name, button in self.view_buttons.items():
             button.setToolTip(verbs[name].tooltip)
         self.class_desk.fill_menu(verbs.values())
         self._show()
         describe([*self.panels.buttons().values(), *self.view_buttons.values()])
+
+    def _say(self, line: str) -> None:
+        self.desk.say(line)
+
+    def _colour(self) -> str:
+        """Colour of the class that is drawn."""
+        from napari_disca.gui.viewer.class_colours import shown_classes
+
+        layers = self.control.layers
+        return str(shown_classes(layers.session)[layers.label].color)
 
     def _do(self, name: str) -> None:
         self.desk.do(name)
@@ -271,5 +321,6 @@ class DiscaWidget(FittedArea):
             self.desk.end()
             self.start_panel.detach()
             self.ripple.end()
+            self.drawing.end()
             self.control.shut_down()
             self.image_panel.detach()

@@ -311,6 +311,8 @@ class Control(QObject):
         last = clicks.items[-1:]
         if self.session is not None and any(self.session.locked_at(*c.pixel) for c in last):
             self.status = "That pixel is locked: it stays as it is until its area is unlocked"
+        elif self.session is not None and any(self.session.drawn_at(*c.pixel) for c in last):
+            self.status = "That pixel is drawn and stays so; the brush erases with the right button"
         self._refine()
 
     def _on_adapted(self, adapted: AdaptationRun | None) -> None:

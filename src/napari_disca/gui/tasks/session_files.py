@@ -98,6 +98,16 @@ class SessionFiles:
 
         guarded(load)
 
+    def save_strokes(self, path: Path) -> None:
+        """Write what was drawn in the format that the file's name asks for."""
+        if (session := self._control.session) is not None:
+            self._save_small(session, "strokes", session.strokes, path)
+
+    def save_review(self, path: Path) -> None:
+        """Write what was seen and judged in the format that the file's name asks for."""
+        if (session := self._control.session) is not None:
+            self._save_small(session, "review", session.marks, path)
+
     def _save_small(self, session: Session, content: Content, what: object, path: Path) -> None:
         """Write what takes no time to write."""
         if guarded(

@@ -168,6 +168,8 @@ def _origin(session: Any, shown: str, row: int, col: int, value: int) -> str:
     """What has made a pixel's class so."""
     if session.locked_at(row, col):
         return "checked"
+    if shown != "initial" and session.drawn_at(row, col):
+        return "drawn"
     if shown == "initial" or any(click.pixel == (row, col) for click in session.clicks):
         return "network's map" if shown == "initial" else "your click"
     first = int(session.maps["initial"].levels[0][row, col])

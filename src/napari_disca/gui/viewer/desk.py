@@ -48,6 +48,8 @@ class Desk(QObject):
         The panel's own verbs by name.
     released : mapping of str to callable
         What to do when their keys are let go.
+    when : mapping of str to callable
+        Whether the keys of some verbs count now.
     """
 
     verbs_changed = Signal()
@@ -61,6 +63,7 @@ class Desk(QObject):
         image: Callable[[], Any],
         actions: Mapping[str, Callable[..., object]],
         released: Mapping[str, Callable[[float], object]] | None = None,
+        when: Mapping[str, Callable[[], bool]] | None = None,
     ) -> None:
         super().__init__(panel)
         self._panel, self._viewer, self._control, self._image = panel, viewer, control, image
@@ -90,7 +93,7 @@ class Desk(QObject):
         }
         self._chosen = read_keys()
         self._keys = KeyFilter(
-            panel, self.verbs(), self.actions, {"hide": see.release_hide, **(released or {})}
+            panel, self.verbs(), self.actions, {"hide": see.release_hide, **(released or {})}, when
         )
         viewer.layers.events.inserted.connect(self._on_inserted)
         control.changed.connect(self._on_changed)

@@ -66,6 +66,8 @@ class KeyFilter(QObject):
         several. A verb without an action has no key.
     released : mapping of str to callable
         Called when the key of a verb is let go, with the seconds for which it was held.
+    when : mapping of str to callable
+        Whether the key of a verb is ours now; at other times it belongs to others.
     """
 
     def __init__(
@@ -74,9 +76,11 @@ class KeyFilter(QObject):
         verbs: Iterable[Verb],
         actions: Mapping[str, Callable[..., object]],
         released: Mapping[str, Callable[[float], object]] | None = None,
+        when: Mapping[str, Callable[[], bool]] | None = None,
     ) -> None:
         super().__init__(panel)
         self._panel = panel
+        self._when = when or {}
         self._actions = actions
         self._released = released or {}
         #: Verbs that wait for their key to be let go, by its code, and since when they do.
@@ -121,6 +125,8 @@ class KeyFilter(QObject):
             return False
         typed = text_of(event)
         found = self._keys.get(typed)
+        if found is not None and not self._when.get(found[0].name, lambda: True)():
+            found = None
         if found is None or belongs_to(watched, event, typed):
             self._leave_number(watched, event)
             return False

@@ -265,11 +265,11 @@ class SessionLayers(QObject):
         window = Window.from_bounds(int(top), int(left), int(bottom) + 1, int(right) + 1)
         return window & Window.whole(self.session.raster.shape) or None
 
-    def go_to(self, window: Window) -> None:
-        """Move the camera so that a window of the image fills about a third of the view."""
+    def go_to(self, window: Window, part: float = 1 / 3) -> None:
+        """Move the camera so that a window of the image fills a part of the view."""
         camera = camera_of(self.viewer)
         sides = zip(view_size(self.viewer), window.shape, strict=True)
-        zoom = min(_CLOSEST, *(screen / (3 * pixels) for screen, pixels in sides))
+        zoom = min(_CLOSEST, *(part * screen / pixels for screen, pixels in sides))
         middle = np.zeros(self.image.ndim)
         middle[-2:] = window.centre
         camera.center = tuple(self.image.data_to_world(middle)[-2:])

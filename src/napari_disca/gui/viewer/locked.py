@@ -52,7 +52,10 @@ class LockedAreas:
     def show(self) -> None:
         """Add the layer if there is something to show and it is not there."""
         if self.layer is None and self._layers.session.locks:
+            selection = self._layers.viewer.layers.selection
+            active = selection.active
             self._add()
+            selection.active = active  # the next click is still one
 
     def draw(self) -> None:
         """Let the user draw the outline of an area."""

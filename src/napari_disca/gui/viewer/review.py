@@ -5,10 +5,13 @@ from __future__ import annotations
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.layers import SessionLayers
 from napari_disca.session.review import Review
+from napari_disca.session.review_marks import review_cells
 from napari_disca.session.session import Session
 
 #: Pixels of the screen that show a pixel of the network's grid, from which on it can be judged.
 _JUDGED = 2
+#: Part of the view that a doubtful place takes, with what is around it; and a tile.
+_PART, _FILLS = 1 / 3, 0.9
 #: Calls of `ReviewCamera.follow` for which the camera must rest: a second. Who pans by has not
 #: looked.
 _CALM = 7
@@ -21,6 +24,13 @@ class ReviewCamera:
     ----------
     session : Session
     layers : SessionLayers
+
+    Attributes
+    ----------
+    place : Window or None
+        The place that is outlined, in pixels of the image.
+    middle : (int, int)
+        Row and column of its most doubtful pixel.
     """
 
     def __init__(self, session: Session, layers: SessionLayers) -> None:
@@ -29,6 +39,41 @@ class ReviewCamera:
         self._tour = Review(session.inputs)
         self._view: Window | None = None
         self._calm = 0
+        self.place: Window | None = None
+        self.middle = (0, 0)
+        self._by_tiles = False
+
+    def go_on(self) -> str:
+        """Move to the next place, in the order of the last one."""
+        return self.next_tile() if self._by_tiles else self.next()
+
+    def next_tile(self) -> str:
+        """Move the camera to the next tile that was not seen.
+
+        Returns
+        -------
+        str
+            What to tell the user.
+        """
+        self._pass()
+        tile = next(self._session.unseen_tiles(), None)
+        if tile is None:
+            return "All of the map that is drawn was seen"
+        self._by_tiles = True
+        self._go(tile, (tile.top + tile.height // 2, tile.left + tile.width // 2), _FILLS)
+        return "Tile: Enter if it is right, 0 if nobody can tell, T for the next one"
+
+    def _go(self, window: Window, middle: tuple[int, int], fills: float) -> None:
+        self.place, self.middle = window, middle
+        self._layers.go_to(window, fills)
+
+    def _pass(self) -> None:
+        """Who goes on without a verdict has seen the place."""
+        place, self.place = self.place, None
+        session = self._session
+        # Not where it would cost the steps that were taken back.
+        if place is not None and not session.can_redo:
+            session.review(place, "seen")
 
     def next(self) -> str:
         """Move the camera to the next doubtful place.
@@ -43,10 +88,13 @@ class ReviewCamera:
         uncertainty = session.uncertainty[name]
         if not uncertainty.any():
             return "There is no map yet; press Segment"
+        self._pass()
+        self._by_tiles = False
+        tour.leave_out(review_cells(session.marks, session.inputs))
         found = tour.next(uncertainty, session.clicks)
         if found is not None:
             stop, left = found
-            self._layers.go_to(stop.window)
+            self._go(stop.window, stop.pixel, _PART)
             return f"Doubtful place {tour.visited} of {tour.visited + left}"
         if session.up_to_date(name) < 1:
             return "Nothing doubtful is left in what is drawn so far"

@@ -1,0 +1,76 @@
+"""A review as GeoJSON polygons in map coordinates: which places were seen, and what was said."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_disca.annotations.areas import Area
+from napari_disca.exports.geojson import georeference_members
+from napari_disca.raster import Raster
+from napari_disca.raster.georeference import Frame
+from napari_disca.storage.atomic import replacing
+
+if TYPE_CHECKING:
+    # Which costs torch.
+    from napari_disca.networks.card import LandClass
+    from napari_disca.session.review_marks import Mark
+
+
+def write_review(
+    marks: Sequence[Mark],
+    path: str | os.PathLike[str],
+    *,
+    raster: Raster,
+    classes: Sequence[LandClass],
+) -> Path:
+    """Write verdicts on places as a GeoJSON collection of polygons.
+
+    Parameters
+    ----------
+    marks : sequence of Mark
+        Oldest first.
+    path : str or path
+        Where to write; the file appears when it is complete.
+    raster : Raster
+        The image.
+    classes : sequence of LandClass
+        Not written: a correction is among the clicks.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    frame = Frame.of(raster)
+    features = []
+    for order, mark in enumerate(marks):
+        (ring,) = Area.rectangle(mark.window).rings
+        # A position is that of a pixel's centre, a corner lies half a pixel before it.
+        outline = frame.outline([(r - 0.5, c - 0.5) for r, c in (*ring, ring[0])])
+        features.append(
+            {
+                "type": "Feature",
+                "properties": {
+                    "verdict": mark.verdict,
+                    "checked": mark.is_checked,
+                    "note": mark.note,
+                    "order": order,
+                },
+                "geometry": {"type": "Polygon", "coordinates": [outline]},
+            }
+        )
+    collection = {"type": "FeatureCollection", "name": "review", **georeference_members(frame)}
+    text = json.dumps({**collection, "features": features}, ensure_ascii=False, allow_nan=False)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="replace")
+    return path

@@ -1,0 +1,79 @@
+"""How much of the map was seen and checked, as a thin bar and in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QColor, QPainter, QPaintEvent
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_disca.gui.panels.styles import EXPLAINS
+from napari_disca.gui.viewer.verbs import BY_NAME, Verb
+
+#: Of what was checked, only seen, and the rest; they differ in brightness, too.
+_CHECKED, _SEEN, _REST = "#3ddc97", "#7d8794", "#3a404a"
+_HEIGHT = 6
+
+
+class ReviewBar(QWidget):
+    """A thin bar, what it says below it, and the verbs of a review that have buttons.
+
+    Signals: ``next_tile()``, ``save_review()``.
+    """
+
+    next_tile = Signal()
+    save_review = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.verbs: Mapping[str, Verb] = BY_NAME
+        self.buttons: dict[str, QPushButton] = {}
+        for name in ("next_tile", "save_review"):
+            button = self.buttons[name] = QPushButton(self.verbs[name].title)
+            button.clicked.connect(getattr(self, name).emit)
+        self.bar = _Bar()
+        self.words = QLabel()
+        self.words.setStyleSheet(EXPLAINS)
+        self.words.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 2, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.words)
+        self.setToolTip(
+            "Of the map that is drawn: bright is checked (said to be right or wrong), grey was "
+            "only looked at"
+        )
+        self.show_shares(0.0, 0.0, 0)
+
+    def enable(self, mapless: str, unmarked: str) -> None:
+        """Enable the buttons, or disable them for a reason, which the tooltip then tells."""
+        for name, reason in (("next_tile", mapless), ("save_review", unmarked)):
+            tip = self.verbs[name].tooltip
+            self.buttons[name].setEnabled(not reason)
+            self.buttons[name].setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
+
+    def show_shares(self, seen: float, checked: float, notes: int) -> None:
+        """Show shares of 0 to 1, and the number of notes."""
+        self.bar.seen, self.bar.checked = seen, checked
+        self.bar.update()
+        text = f"{math.floor(100 * seen)} % seen, {math.floor(100 * checked)} % checked"
+        if notes:
+            text += f", {notes} note{'s' * (notes != 1)}"
+        self.words.setText(text)
+        self.bar.setAccessibleName(text)
+
+
+class _Bar(QWidget):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = self.checked = 0.0
+        self.setFixedHeight(_HEIGHT)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self)
+        for share, colour in ((1.0, _REST), (self.seen, _SEEN), (self.checked, _CHECKED)):
+            painter.fillRect(0, 0, round(share * self.width()), _HEIGHT, QColor(colour))
+        painter.end()

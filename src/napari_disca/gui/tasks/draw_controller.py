@@ -1,0 +1,186 @@
+"""Between the tools that draw and the session: what was drawn becomes a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject
+
+from napari_disca.annotations.pixel_sets import PixelSet
+from napari_disca.core.events import finish
+from napari_disca.gui.panels.draw_panel import DrawPanel
+from napari_disca.gui.tasks.telling import guarded
+from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.gui.viewer.draw_tool import HINTS, DrawTool
+from napari_disca.session.strokes import Stroke
+
+#: Modes of napari's label layers that would write into a map, and what does so here.
+_OF_NAPARI = {"paint": "brush", "erase": "brush", "polygon": "polygon", "fill": "click"}
+#: Pixels of a stroke among which locked ones are counted.
+_COUNTED = 1 << 22
+
+
+class DrawController(QObject):
+    """Draws what the tools have drawn.
+
+    Parameters
+    ----------
+    panel : DrawPanel
+    tool : DrawTool
+    control : Control
+    say : callable
+        Told small things.
+    parent : QObject
+    """
+
+    def __init__(
+        self,
+        panel: DrawPanel,
+        tool: DrawTool,
+        control: Any,
+        say: Callable[[str], object],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self.panel, self.tool, self._control, self._say = panel, tool, control, say
+        #: Map layers whose own tools are watched.
+        self._guarded: list[Any] = []
+        tool.drawn.connect(self._on_drawn)
+        tool.patch.connect(self.fill)
+        tool.changed.connect(self._on_tool)
+        tool.refused.connect(say)
+        panel.chosen.connect(tool.choose)
+        panel.sized.connect(tool.set_radius)
+        control.changed.connect(self._on_changed)
+        self._on_changed()
+
+    def verbs(self) -> dict[str, Callable[..., object]]:
+        """What the keys do; the buttons' verbs are not among them."""
+        tool = self.tool
+        return {
+            "next_tool": self._next,
+            "smaller_brush": lambda: tool.grow(-1),
+            "larger_brush": lambda: tool.grow(1),
+            "corner_back": tool.take_corner_back,
+            "fill_patch": self.fill_under_pointer,
+        }
+
+    def when(self) -> dict[str, Callable[[], bool]]:
+        """When the keys of some verbs are ours: at other times they belong to others."""
+        tool = self.tool
+        return {
+            "smaller_brush": lambda: tool.tool == "brush",
+            "larger_brush": lambda: tool.tool == "brush",
+            "corner_back": lambda: tool.has_corners,
+        }
+
+    def end(self) -> None:
+        """Let go of the canvas and the layers."""
+        self.tool.end()
+        self._guard([])
+
+    # ------------------------------------------------------------------ drawing
+
+    def _next(self) -> None:
+        if self._session() is None:
+            self._say("There is no map yet: press Segment")
+        else:
+            self.tool.choose_next()
+
+    def _session(self) -> Any:
+        """The session, if its map is drawn."""
+        session = self._control.session
+        there = session is not None and bool(session.maps["disir"].levels[-1].any())
+        return session if there else None
+
+    def _on_drawn(self, drawn: Any, tool: str, erases: bool) -> None:
+        session = self._session()
+        if session is None:
+            return
+        label = None if erases else self._control.layers.label
+        only = () if erases else self.panel.only
+        teaches = self.panel.teaches.isChecked()
+        self._draw(lambda: session.draw(drawn, label, tool=tool, only=only, teaches=teaches))
+
+    def fill_under_pointer(self) -> None:
+        """Give the patch under the pointer the class that is chosen."""
+        place = self.tool.pixel()
+        if self._session() is None or place is None:
+            self._say("Move the pointer over a patch of the map first")
+        else:
+            self.fill(*place)
+
+    def fill(self, row: int, col: int) -> None:
+        """Give the patch at a pixel the class that is chosen."""
+        session = self._session()
+        if session is None:
+            return
+        label, teaches = self._control.layers.label, self.panel.teaches.isChecked()
+
+        def draw() -> Stroke | None:
+            # A patch may be as large as the image.
+            found: PixelSet = off_the_window(lambda: finish(session.patch(row, col)))
+            if session is not self._control.session:
+                return None
+            stroke: Stroke = session.draw(found, label, tool="patch", teaches=teaches)
+            return stroke
+
+        self._draw(draw)
+
+    def _draw(self, draw: Callable[[], Stroke | None]) -> None:
+        made: list[Stroke | None] = []
+        if guarded(lambda: made.append(draw())) and made[0] is not None:
+            self._control.status = self._told(made[0])
+            self._control.changed.emit()
+
+    def _told(self, stroke: Stroke) -> str:
+        session = self._control.session
+        count = len(stroke.area)
+        if stroke.label is None:
+            return f"Erased what was drawn there: {count:,} pixels show the network's map"
+        text = f"Drew {count:,} pixels of {session.classes[stroke.label].name}"
+        if any(stroke.area.window & lock.area.window for lock in session.locks):
+            text += "; what is locked stays as it was"
+        return text
+
+    # ------------------------------------------------------------------ following
+
+    def _on_tool(self) -> None:
+        tool = self.tool
+        self.panel.show_tool(tool.tool, tool.radius)
+        self._say(HINTS[tool.tool])
+
+    def _on_changed(self) -> None:
+        session = self._session()
+        self.panel.enable(
+            "" if session is not None else "there is no map yet: press Segment",
+            "" if session is not None and session.strokes else "nothing was drawn",
+        )
+        if session is None and self.tool.is_active:
+            self.tool.choose("click")
+        if session is not None:
+            self.panel.show_classes(session.classes)
+            self.tool.watch()
+        layers = self._control.layers
+        self._guard(list(layers.maps.values()) if layers is not None else [])
+
+    def _guard(self, maps: list[Any]) -> None:
+        """Watch napari's own tools on the maps: they would write what no history knows."""
+        for layer in self._guarded:
+            if layer not in maps:
+                layer.events.mode.disconnect(self._on_mode)
+        for layer in maps:
+            if layer not in self._guarded:
+                layer.events.mode.connect(self._on_mode)
+        self._guarded = maps
+
+    def _on_mode(self, event: Any) -> None:
+        layer = event.source
+        ours = _OF_NAPARI.get(str(layer.mode))
+        if ours is None:
+            return
+        layer.mode = "pan_zoom"
+        self.tool.choose(ours)
+        if ours == "click":
+            self._say("Shift+click gives a whole patch the class that is chosen")

@@ -1,0 +1,120 @@
+"""A review in the window: verdicts on the place that is outlined, one key each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QInputDialog, QWidget
+
+from napari_disca.annotations.clicks import Click
+from napari_disca.core.tiling import Window
+from napari_disca.gui.panels.review_bar import ReviewBar
+from napari_disca.gui.tasks.telling import guarded
+from napari_disca.session.review_marks import Verdict
+
+_NO_PLACE = "No place is outlined: press N for a doubtful place, or T for the next tile"
+
+
+class ReviewController(QObject):
+    """Between keys, bar, outline and session.
+
+    Parameters
+    ----------
+    bar : ReviewBar
+    control : Control
+    outline : callable
+        Shows the outline of a window of the image; of None, nothing.
+    parent : QWidget
+    """
+
+    def __init__(
+        self,
+        bar: ReviewBar,
+        control: Any,
+        outline: Callable[[Window | None], object],
+        parent: QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self._bar, self._control, self._outline, self._parent = bar, control, outline, parent
+        self._shown: Any = None
+        control.changed.connect(self._on_changed)
+        bar.next_tile.connect(self.next_tile)
+        self._on_changed()
+
+    def verbs(self) -> dict[str, Callable[..., object]]:
+        """What the keys do."""
+        return {
+            "unsure": lambda: self.judge("unsure"),
+            "note": self.note,
+        }
+
+    @property
+    def has_place(self) -> bool:
+        """Whether a place is outlined."""
+        return self._control.review is not None and self._control.review.place is not None
+
+    def next_tile(self) -> None:
+        """Go to the next tile that was not seen."""
+        if self._control.review is not None:
+            self._tell(self._control.review.next_tile())
+
+    def leave(self) -> None:
+        """Outline no place any more."""
+        if self.has_place:
+            self._control.review.place = None
+            self._control.changed.emit()
+
+    def judge(
+        self, verdict: Verdict, *, click: Click | None = None, note: str = "", go_on: bool = True
+    ) -> None:
+        """Say what is at the place that is outlined, and go to the next one."""
+        if not self.has_place:
+            self._tell(_NO_PLACE)
+            return
+        review, session = self._control.review, self._control.session
+        place = review.place
+        if guarded(lambda: session.review(place, verdict, click=click, note=note)) and go_on:
+            review.place = None  # it is judged
+            self._tell(review.go_on())
+
+    def wrong(self, label: int) -> None:
+        """Say that the place is of another class: it is clicked in its middle."""
+        session = self._control.session
+        if not self.has_place:
+            self._tell(_NO_PLACE)
+        elif label < len(session.classes):
+            row, col = self._control.review.middle
+            self.judge("wrong", click=Click(row, col, label), go_on=False)
+
+    def note(self) -> None:
+        """Ask for a note about the place, and keep it."""
+        if not self.has_place:
+            self._tell(_NO_PLACE)
+            return
+        text, kept = QInputDialog.getText(self._parent, "Note", "What is to be remembered here?")
+        if kept and text.strip():
+            self.judge("note", note=text.strip(), go_on=False)
+
+    def _tell(self, line: str) -> None:
+        self._control.status = line
+        self._control.changed.emit()
+
+    def _on_changed(self) -> None:
+        session, review = self._control.session, self._control.review
+        self._outline(review.place if review is not None else None)
+        drawn = session is not None and bool(session.maps["disir"].levels[-1].any())
+        marked = session is not None and bool(session.marks)
+        self._bar.enable(
+            "" if drawn else "there is no map yet: press Segment",
+            "" if marked else "nothing was reviewed",
+        )
+        if session is None:
+            shares, notes = (0.0, 0.0), 0
+        else:
+            shares = session.reviewed()
+            notes = sum(bool(mark.note) for mark in session.marks)
+        if self._shown != (shares, notes):
+            self._shown = shares, notes
+            self._bar.show_shares(*shares, notes)

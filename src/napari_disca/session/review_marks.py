@@ -1,0 +1,151 @@
+"""What was looked at and judged, place by place: steps of the history, like clicks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.annotations.areas import Area
+from napari_disca.annotations.clicks import Click
+from napari_disca.core.errors import AreaError
+from napari_disca.core.tiling import Window
+from napari_disca.inference.network_view import NetworkView
+from napari_disca.inference.uncertainty import CELL, cells_of
+from napari_disca.session.actions import ChangeClicks, LockAreas
+from napari_disca.session.history import Guided
+from napari_disca.session.journal_fields import text_field, whole_field
+from napari_disca.session.steps import ImageFacts, Step
+
+#: Of a place: looked at; right as it is; wrong, and clicked; nobody can tell; a note.
+Verdict: TypeAlias = Literal["seen", "right", "wrong", "unsure", "note"]
+VERDICTS: tuple[Verdict, ...] = ("seen", "right", "wrong", "unsure", "note")
+#: Those that say what is there.
+_CHECKED = frozenset(("right", "wrong"))
+#: States of a cell, as `review_cells` has them.
+UNSEEN, SEEN, CHECKED = 0, 1, 2
+_MOST_TEXT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A verdict on a place.
+
+    Attributes
+    ----------
+    window : Window
+        The place, in pixels of the image.
+    verdict : str
+        Of `VERDICTS`.
+    note : str
+    """
+
+    window: Window
+    verdict: Verdict
+    note: str = ""
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether it says what is there."""
+        return self.verdict in _CHECKED
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """All verdicts on places, oldest first."""
+
+    items: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPlace:
+    """Say what a look at a place has shown.
+
+    Attributes
+    ----------
+    mark : Mark
+        What is *right* is locked.
+    map : "disca" or "disir"
+        Which map was looked at.
+    click : Click or None
+        The correction where it is *wrong*.
+    """
+
+    mark: Mark
+    map: Guided = "disca"
+    click: Click | None = None
+    kind: ClassVar[str] = "review"
+
+    def applied(self, step: Step, facts: ImageFacts) -> Step:
+        """See `Action`."""
+        mark = self.mark
+        if mark.verdict not in VERDICTS:
+            raise AreaError(f"a verdict is one of {', '.join(VERDICTS)}, not {mark.verdict!r}")
+        if not mark.window or mark.window & Window.whole(facts.shape) != mark.window:
+            raise AreaError("the place is not in the image; choose another")
+        if (self.click is not None) != (mark.verdict == "wrong"):
+            raise AreaError("what is wrong, and only that, is corrected by a click")
+        if mark.verdict == "note" and not mark.note.strip():
+            raise AreaError("the note is empty; write what is to be remembered")
+        if len(mark.note) > _MOST_TEXT:
+            raise AreaError(f"a note has at most {_MOST_TEXT} characters; shorten it")
+        after = step
+        if mark.verdict == "right":
+            after = LockAreas((Area.rectangle(mark.window),), self.map).applied(step, facts)
+        if self.click is not None:
+            after = ChangeClicks(step.clicks.added(self.click), "").applied(step, facts)
+        marks = step.value(Marks)
+        return replace(
+            after.with_value(Marks((*marks.items, mark))), title=f"review: {mark.verdict}"
+        )
+
+    def fields(self, before: Step, after: Step) -> Mapping[str, Any]:
+        """See `Action`."""
+        mark, window = self.mark, self.mark.window
+        told: dict[str, Any] = {
+            "window": [window.top, window.left, window.height, window.width],
+            "verdict": mark.verdict,
+            "map": self.map,
+        }
+        if mark.note:
+            told["note"] = mark.note
+        if self.click is not None:
+            told["click"] = [self.click.row, self.click.col, self.click.label]
+        return told
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any], step: Step) -> Self:
+        """See `Action`."""
+        top, left, height, width = (whole_field(number) for number in fields["window"])
+        note = text_field(fields, "note") if "note" in fields else ""
+        click = None
+        if "click" in fields:
+            click = Click(*(whole_field(number) for number in fields["click"]))
+        verdict, name = text_field(fields, "verdict"), text_field(fields, "map")
+        mark = Mark(Window(top, left, height, width), verdict, note)  # type: ignore[arg-type]
+        return cls(mark, name, click)  # type: ignore[arg-type]
+
+
+def review_cells(marks: Iterable[Mark], inputs: NetworkView) -> NDArray[np.uint8]:
+    """State of the cells of the network's grid: `UNSEEN`, `SEEN` or `CHECKED`.
+
+    A cell belongs to a place that holds its middle.
+    """
+    cells = np.zeros(cells_of(Window.whole(inputs.shape)).shape, dtype=np.uint8)
+    (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
+    for mark in marks:
+        window = mark.window
+        part = cells[
+            _first(window.top, height, rows) : _first(window.bottom, height, rows),
+            _first(window.left, width, cols) : _first(window.right, width, cols),
+        ]
+        np.maximum(part, CHECKED if mark.is_checked else SEEN, out=part)
+    return cells
+
+
+def _first(position: int, image: int, network: int) -> int:
+    """The first cell whose middle does not lie before a pixel of the image."""
+    return max(0, -(-(position * network - image * CELL // 2) // (image * CELL)))
