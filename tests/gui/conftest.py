@@ -30,6 +30,8 @@ def _own_folders(tmp_path, monkeypatch):
     """State and caches of a test stay in its folder."""
     for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
+    # However slow the machine is, what was opened is there; `test_slow_files` looks at the other.
+    monkeypatch.setattr("napari_disca.gui.tasks.look.PATIENCE", 60.0)
     monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 128)
     monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
 

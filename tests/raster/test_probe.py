@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -211,3 +212,22 @@ def test_windows_cover_a_small_image_and_spread_over_a_large_one():
     tall = list(_windows((1 << 30, 1)))
     assert all(w.top >= 0 and w.bottom <= 1 << 30 and w.width == 1 for w in tall)
     assert len(tall) > 1000
+
+
+def test_a_look_can_be_given_up(trouble, tmp_path, monkeypatch):
+    monkeypatch.setattr(probe, "HANG", 300.0)
+    path, errors = image(tmp_path / "hang.tif"), []
+
+    def look():
+        try:
+            probe.examine(path)
+        except RasterError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    while thread.is_alive():
+        probe.stop_examining(path)
+        thread.join(0.05)
+    assert errors == [f"{path} was not opened: that was cancelled"]
+    probe.examine(image(tmp_path / "good.tif"))

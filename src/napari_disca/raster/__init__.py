@@ -11,7 +11,7 @@ from napari_disca.raster.files import GeoRaster, quiet_opening
 from napari_disca.raster.identity import file_fingerprint, fingerprint
 from napari_disca.raster.opening import open_raster
 from napari_disca.raster.probe import end as end_probe
-from napari_disca.raster.probe import examine, warm
+from napari_disca.raster.probe import examine, stop_examining, warm
 from napari_disca.raster.sampling import sample
 from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
 from napari_disca.raster.summary import default_bands
@@ -30,6 +30,7 @@ __all__ = [
     "open_raster",
     "quiet_opening",
     "sample",
+    "stop_examining",
     "value_scale",
     "warm",
 ]

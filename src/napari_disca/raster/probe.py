@@ -67,6 +67,14 @@ def examine(path: Path) -> None:
     _PROBE.examine(path)
 
 
+def stop_examining(path: Path) -> None:
+    """End the other process if it is looking at a file, which is then refused.
+
+    For whoever waits for `examine` on another thread and does not want to any more.
+    """
+    _PROBE.stop(path)
+
+
 def warm() -> None:
     """Start the other process and return at once; worth it where a file will be opened soon."""
     _PROBE.warm()
@@ -145,6 +153,11 @@ class _Process:
             raise _EndedError
         return answer
 
+    def kill(self) -> None:
+        """End it at once; whoever waits for an answer gets none."""
+        with suppress(OSError):
+            self._process.kill()
+
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -171,6 +184,9 @@ class _Probe:
         self._process: _Process | None = None
         self._owner = os.getpid()
         self._passed: OrderedDict[str, Signature] = OrderedDict()
+        #: The file that is being looked at, and whether nobody waits for it any more.
+        self._at: Path | None = None
+        self._stopped = False
         # In a bundled application there is no interpreter to start, only the application again.
         self._possible = bool(sys.executable) and not getattr(sys, "frozen", False)
 
@@ -183,7 +199,11 @@ class _Probe:
         with self._lock:
             if self._passed.get(str(path)) == now or not self._started():
                 return
-            wrong = self._asked(path)
+            self._stopped, self._at = False, path
+            try:
+                wrong = self._asked(path)
+            finally:
+                self._at = None
             if wrong is not None:
                 raise RasterError(wrong)
             self._passed[str(path)] = now
@@ -194,17 +214,29 @@ class _Probe:
         # Twice, because a process can also end by an accident that the file has no part in.
         for _ in range(2):
             if not self._started():
-                return None
+                break
             assert self._process is not None
             try:
                 return self._process.ask(path)
             except _EndedError:
                 self._process.end()
                 self._process = None
+            if self._stopped:
+                break
+        if self._stopped:
+            return f"{path} was not opened: that was cancelled"
+        if not self._possible:
+            return None
         return (
             f"{path} is unreadable: it ends or hangs the program that opens it; "
             "the file is damaged, get it again"
         )
+
+    def stop(self, path: Path) -> None:
+        process = self._process
+        if self._at == path.absolute() and process is not None:
+            self._stopped = True
+            process.kill()
 
     def warm(self) -> None:
         if self._lock.acquire(blocking=False):
@@ -233,7 +265,8 @@ class _Probe:
         if not self._process.wait_ready():
             self._process.end()
             self._process = None
-            self._give_up("it does not start")
+            if not self._stopped:
+                self._give_up("it does not start")
         return self._process is not None
 
     def _give_up(self, reason: str) -> None:

@@ -25,7 +25,7 @@ def pixels(panel):
 
 
 def as_read(panel):
-    view = panel.opening.view
+    view = panel.choice.view
     assert not view.resampled
     read = view.read(Window.whole(view.shape))
     return np.moveaxis(np.rint(read * 255), 0, -1).astype(np.uint8)
@@ -67,7 +67,7 @@ def test_bands_of_ones_own_are_seen_and_not_read(panel, qtbot, monkeypatch):
     field.setText("4 2 1")
     field.editingFinished.emit()
     assert composite(panel)[0].name == "Bands 4, 2, 1"
-    assert panel.opening.view.bands == (1, 2, 3)
+    assert panel.choice.view.bands == (1, 2, 3)
     for shown, plane in zip(pixels(panel).reshape(-1, 3).T, (3, 1, 0), strict=True):
         assert (shown.min(), shown.max()) == (0, 255), "stretched"
         darkest_first = np.argsort(PLANES[plane].ravel(), kind="stable")

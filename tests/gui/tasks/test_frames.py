@@ -20,7 +20,7 @@ def slide(panel, qtbot, *steps):
 def read(panel):
     """Pixels as the network reads them."""
     reading = panel.image_panel.reading()
-    view = reading.view(panel.control.chosen, panel.opening.card)
+    view = reading.view(panel.control.chosen, panel.choice.card)
     return np.rint(view.read(Window.whole(SHAPE)) * 255).astype(np.uint8)
 
 

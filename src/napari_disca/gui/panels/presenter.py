@@ -20,10 +20,12 @@ from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.session.class_table import ClassTable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_disca.core.events import Progress
     from napari_disca.gui.panels.layout import Panels
     from napari_disca.gui.tasks.control import Control
-    from napari_disca.gui.tasks.image_opening import ImageOpening
+    from napari_disca.gui.tasks.image_choice import ImageChoice
     from napari_disca.session.session import Session
 
 _WORKING = "wait until it is done, or cancel"
@@ -40,7 +42,9 @@ class Presenter(QObject):
     ----------
     panels : Panels
     control : Control
-    opening : ImageOpening
+    choice : ImageChoice
+    session_of_choice : callable
+        The session of what is chosen, or None.
     parent : QObject
     """
 
@@ -48,17 +52,19 @@ class Presenter(QObject):
         self,
         panels: Panels,
         control: Control,
-        opening: ImageOpening,
+        choice: ImageChoice,
+        session_of_choice: Callable[[], Session | None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._panels, self._control, self._opening = panels, control, opening
+        self._panels, self._control, self._choice = panels, control, choice
+        self._session = session_of_choice
         self._tell_progress = qthrottled(self._show_progress, timeout=_TELL, parent=self)
         control.progressed.connect(self._on_progress)
 
     def show(self) -> None:
         """Make the panels show the state."""
-        session = self._opening.session()
+        session = self._session()
         clicks = session.clicks if session is not None else Clicks()
         maps = session.maps if session is not None else {}
         drawn = {name: name in maps and bool(maps[name].levels[-1].any()) for name in TITLES}
@@ -80,7 +86,7 @@ class Presenter(QObject):
         """Let those buttons be pressed that can do something; the others say why not."""
         control = self._control
         there = session is not None
-        nothing = "" if self._opening.is_chosen else "open an image and choose a network"
+        nothing = "" if self._choice.may_be_opened else "open an image and choose a network"
         clickless = nothing or ("" if len(clicks) else "there are no clicks")
         mapless = nothing or ("" if drawn["disir"] else _MAPLESS)
         self._panels.refine.enable(
@@ -114,7 +120,7 @@ class Presenter(QObject):
         panels.locks.show_counts(len(session.locks) if there else 0, *counts, adapted)
 
     def _show_classes(self, session: Session | None, clicks: Clicks) -> None:
-        card = self._opening.card
+        card = self._choice.card
         if card is None:
             return
         if session is not None:
@@ -143,11 +149,15 @@ class Presenter(QObject):
 
     def status(self) -> str:
         """How far the maps are, and what was done last."""
-        session, control = self._opening.session(), self._control
+        session, control = self._session(), self._control
+        if names := control.files_opening():
+            return f"Examining {', '.join(names)}; Cancel stops it"
+        if control.look is not None:
+            return f"Examining {self._choice.name}; Cancel stops it"
         if control.opening is not None:
             return "Making the network ready"
         if session is None:
-            return "Press Segment to draw the first map" if self._opening.is_chosen else ""
+            return "Press Segment to draw the first map" if self._choice.may_be_opened else ""
         if session.must_learn and not control.busy:
             text = "What was adapted to has changed; press Segment to learn it again"
             return f"{control.status}\n{text}" if control.status else text

@@ -54,7 +54,7 @@ class DiscaWidget(FittedArea):
         self._make_controllers()
         self._connect()
         self._on_verbs()
-        self.opening.choose()
+        self.choice.choose()
 
     def _make_panels(self) -> None:
         from napari_disca.gui.panels.image_panel import ImagePanel
@@ -79,6 +79,7 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.panels.class_desk import ClassDesk
         from napari_disca.gui.panels.presenter import Presenter
         from napari_disca.gui.tasks.draw_controller import DrawController
+        from napari_disca.gui.tasks.image_choice import ImageChoice
         from napari_disca.gui.tasks.image_opening import ImageOpening
         from napari_disca.gui.tasks.journal_controller import JournalController
         from napari_disca.gui.tasks.long_work import LongWork
@@ -93,13 +94,10 @@ class DiscaWidget(FittedArea):
         tool = DrawTool(self, self.viewer, lambda: control.layers, self._colour)
         self.drawing = DrawController(self.draw_panel, tool, control, self._say, self)
         self.reviewing = ReviewController(self.panels.review, control, tool.outline, self)
-        self.opening = ImageOpening(
-            control,
-            self.image_panel,
-            JournalController(self.offer, self),
-            precision.currentText,
-            self,
-        )
+        journals = JournalController(self.offer, self)
+        image_panel = self.image_panel
+        self.choice = ImageChoice(control, image_panel, precision.currentText, journals.found, self)
+        self.opening = ImageOpening(control, image_panel, journals, self.choice, self)
         opening = self.opening
         self._files = FileVerbs(self, control, opening.session, opening.with_session)
         self.class_desk = ClassDesk(
@@ -119,7 +117,7 @@ class DiscaWidget(FittedArea):
             self._when(),
         )
         self.long_work = LongWork(control, self)
-        self.presenter = Presenter(self.panels, control, self.opening, self)
+        self.presenter = Presenter(self.panels, control, self.choice, self.opening.session, self)
         self.composite = Composite(self.viewer)
 
     def _connect(self) -> None:
@@ -141,7 +139,7 @@ class DiscaWidget(FittedArea):
         refine.load_clicks.connect(files.load_clicks)
         refine.doubtful.connect(control.next_doubtful)
         refine.refused.connect(show_error)
-        refine.precision_chosen.connect(opening.choose)
+        refine.precision_chosen.connect(self.choice.choose)
         refine.disk_chosen.connect(self._allow_disk)
         self.history_panel.went.connect(control.go)
         locks.draw.connect(self._draw_area)
@@ -151,7 +149,7 @@ class DiscaWidget(FittedArea):
         locks.load.connect(files.load_areas)
         self.draw_panel.save.connect(files.save_strokes)
         self.panels.review.save_review.connect(files.save_review)
-        self.image_panel.chosen.connect(opening.choose)
+        self.image_panel.chosen.connect(self.choice.choose)
         self.classes_panel.armed.connect(self.arm)
         self.classes_panel.other_colours.connect(self.desk.toggle_colours)
         self.compare_panel.switched.connect(self._compare)
@@ -292,7 +290,7 @@ class DiscaWidget(FittedArea):
     def _show_composite(self) -> None:
         bands = self.image_panel.bands
         image = None if bands.is_as_opened() else self.image_panel.image()
-        self.composite.show(image, self.opening.view, bands.bands_on_screen())
+        self.composite.show(image, self.choice.view, bands.bands_on_screen())
 
     def _compare(self, on: bool) -> None:
         if self.control.layers is not None:

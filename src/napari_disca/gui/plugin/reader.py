@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from napari_disca.gui.plugin.file_content import FileContent, read_file
 from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_disca.gui.viewer.placement import Place
+    from napari_disca.networks import LandClass
+    from napari_disca.raster import Raster
+    from napari_disca.raster.pyramid import ImagePyramid
+    from napari_disca.storage.label_pyramid import LabelPyramid
+
+#: Data, keywords and kind of a layer, as npe2 wants them.
+LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
@@ -24,25 +34,34 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
 def read(path: str | Sequence[str]) -> list[Any]:
     """Layer data of some files.
 
+    In answer to a click or a drop on the window nobody waits for what this returns; a file that
+    takes long is then read on while the window is used, and its layer is added when it is there.
+
     Raises
     ------
     RasterError
         If a file cannot be read as an image.
     """
-    paths = [path] if isinstance(path, str) else list(path)
-    return [layer_data(Path(p)) for p in paths]
+    paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
+    if _asked_by_the_window():
+        from napari_disca.gui.plugin.file_opening import FileOpening
+
+        return FileOpening(paths).start()
+    return [layer_data(p) for p in paths]
 
 
-def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
+def layer_data(path: Path) -> LayerData:
     """Layer data of one file: a lazy pyramid whose metadata carries the georeference."""
-    from napari_disca.exports import read_legend
-    from napari_disca.exports.plain_labels import read_plain_labels
     from napari_disca.gui.tasks.waiting import off_the_window
-    from napari_disca.gui.viewer.placement import WORLD
-    from napari_disca.raster import open_raster
-    from napari_disca.raster.pyramid import ImagePyramid
 
-    raster = off_the_window(lambda: open_raster(path))
+    return layer_of(off_the_window(lambda: read_file(path)))
+
+
+def layer_of(content: FileContent) -> LayerData:
+    """Layer data of what was read of a file; to be called on the window's thread."""
+    from napari_disca.gui.viewer.placement import WORLD
+
+    raster, path = content.raster, content.path
     about = {
         "path": str(path),
         "shape": raster.shape,
@@ -54,14 +73,19 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
     }
     where = _place(raster)
     about[WORLD] = where.world
-    legend = read_legend(path)
-    if legend:
-        return _labels(raster, legend, path, about, where.keywords)
-    plain = read_plain_labels(path) if path.suffix.lower() in (".tif", ".tiff") else None
-    if plain is not None:
-        placed = where.keywords if raster.transform is not None and plain[0].ndim == 2 else {}
-        return _plain_labels(*plain, path, about, placed)
-    pyramid = ImagePyramid(raster)
+    if content.legend is not None and content.canvas is not None:
+        return _labels(content.canvas, content.legend, path, about, where.keywords)
+    if content.plain is not None:
+        flat = content.plain[0].ndim == 2
+        placed = where.keywords if raster.transform is not None and flat else {}
+        return _plain_labels(*content.plain, path, about, placed)
+    assert content.pyramid is not None
+    return _image(content.pyramid, path, about, where.keywords)
+
+
+def _image(
+    pyramid: ImagePyramid, path: Path, about: dict[str, Any], placed: dict[str, Any]
+) -> LayerData:
     pyramid.report = _report
     levels = pyramid.levels
     keywords: dict[str, Any] = {
@@ -69,7 +93,7 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
         "rgb": pyramid.rgb,
         "multiscale": len(levels) > 1,
         "metadata": {"napari_disca": {**about, "pyramid": pyramid}},
-        **where.keywords,
+        **placed,
     }
     if not pyramid.rgb:
         keywords["contrast_limits"] = pyramid.contrast_limits
@@ -80,7 +104,16 @@ def layer_data(path: Path) -> tuple[Any, dict[str, Any], str]:
     return (levels if len(levels) > 1 else levels[0]), keywords, "image"
 
 
-def _place(raster: Any) -> Place:
+def _asked_by_the_window() -> bool:
+    """Whether this runs in answer to an event of the window, rather than in a script."""
+    from qtpy.QtCore import QCoreApplication, QThread
+
+    app = QCoreApplication.instance()
+    thread = QThread.currentThread()
+    return app is not None and thread is app.thread() and thread.loopLevel() > 0
+
+
+def _place(raster: Raster) -> Place:
     """Where an image lies among those that are in the window already."""
     import napari
     from napari.utils.notifications import show_warning
@@ -107,8 +140,12 @@ def _report(line: str) -> None:
 
 
 def _plain_labels(
-    values: Any, shown: dict[str, Any], path: Path, about: dict[str, Any], placed: Any
-) -> Any:
+    values: NDArray[Any],
+    shown: dict[str, Any],
+    path: Path,
+    about: dict[str, Any],
+    placed: dict[str, Any],
+) -> LayerData:
     """Labels of another program that our writer has saved, as they were."""
     import numpy as np
     from napari.utils.colormaps import DirectLabelColormap
@@ -124,37 +161,18 @@ def _plain_labels(
     return values, keywords, "labels"
 
 
-def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any], where: Any) -> Any:
-    """A saved label map: class id + 1, so that class 0 is visible and no-data is not."""
-    import rasterio
-    from rasterio.errors import RasterioError
-    from rasterio.windows import Window as RasterioWindow
-
-    from napari_disca.core.errors import RasterError, brief
-    from napari_disca.core.tiling import Tiling
+def _labels(
+    canvas: LabelPyramid,
+    legend: Sequence[LandClass],
+    path: Path,
+    about: dict[str, Any],
+    placed: dict[str, Any],
+) -> LayerData:
+    """A saved label map, with the classes that it names."""
     from napari_disca.gui.plugin.writer_order import offer_our_writer_first
-    from napari_disca.gui.tasks.waiting import off_the_window
     from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
-    from napari_disca.raster import quiet_opening
-    from napari_disca.storage.label_pyramid import LabelPyramid
 
     offer_our_writer_first()
-    canvas = LabelPyramid(raster.shape)
-
-    def read_all() -> None:
-        # Not through the raster, which gives a palette's colours rather than the ids.
-        try:
-            with quiet_opening(), rasterio.open(path) as file:
-                for tile in Tiling(raster.shape, size=2048, halo=0):
-                    box = tile.keep
-                    place = RasterioWindow(box.left, box.top, box.width, box.height)
-                    canvas.paint(box, file.read(1, window=place))
-        except RasterioError as error:
-            raise RasterError(
-                f"{path} is damaged or cut short: {brief(error)}; get it again"
-            ) from error
-
-    off_the_window(read_all)
     keywords = {
         "name": path.stem,
         "multiscale": len(canvas.levels) > 1,
@@ -162,7 +180,7 @@ def _labels(raster: Any, legend: Any, path: Path, about: dict[str, Any], where: 
         "colormap": class_colormap(legend),
         "features": class_features(legend),
         "metadata": {"napari_disca": {**about, "canvas": canvas, "legend": legend}},
-        **where,
+        **placed,
     }
     levels = list(canvas.levels)
     return (levels if len(levels) > 1 else levels[0]), keywords, "labels"

@@ -15,6 +15,8 @@ from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import explained
 from napari_disca.core.events import Job, Note, Progress
+from napari_disca.gui.plugin.file_opening import opening_files
+from napari_disca.gui.tasks.look import Look
 from napari_disca.gui.tasks.opening import Opening, Resumed
 from napari_disca.gui.tasks.session_files import SessionFiles
 from napari_disca.gui.tasks.task_queue import Task, TaskQueue
@@ -34,11 +36,13 @@ class Control(QObject):
     """One image being corrected in one viewer.
 
     Signals: ``changed`` when anything that the panels show has changed; ``progressed`` with a
-    `Progress` (its total is 0 when nothing runs).
+    `Progress` (its total is 0 when nothing runs); ``cancelled`` when the user wants no more of what
+    is being done.
     """
 
     changed = Signal()
     progressed = Signal(object)
+    cancelled = Signal()
     #: From the thread on which the journal reaches the disk.
     _journal_failed = Signal()
 
@@ -53,6 +57,8 @@ class Control(QObject):
         self.status = ""
         #: A session that is being made.
         self.opening: Opening | None = None
+        #: An image that is being looked at.
+        self.look: Look | None = None
         self._threads = job_threads()
         self._tasks = TaskQueue(self._threads, self)
         self._tasks.changed.connect(self.changed)
@@ -63,6 +69,7 @@ class Control(QObject):
         self.files = SessionFiles(self)
         self._journal_failed.connect(self._check_journal)
         viewer.layers.events.removed.connect(self._on_layer_removed)
+        opening_files().changed.connect(self.changed)
         self._view_timer = QTimer(self)
         self._view_timer.setInterval(150)
         self._view_timer.timeout.connect(self._follow_view)
@@ -73,7 +80,12 @@ class Control(QObject):
     @property
     def busy(self) -> bool:
         """Whether something runs or waits."""
-        return self._tasks.busy or self.opening is not None
+        making = self.opening is not None or self.look is not None
+        return self._tasks.busy or making or bool(self.files_opening())
+
+    def files_opening(self) -> list[str]:
+        """Names of files that are being examined before they are shown in this window."""
+        return opening_files().names(self.viewer)
 
     @property
     def learning(self) -> bool:
@@ -94,6 +106,12 @@ class Control(QObject):
         opening, self.opening = self.opening, None
         if opening is not None:
             opening.drop()
+
+    def drop_look(self) -> None:
+        """Want no more of the image that is being looked at."""
+        look, self.look = self.look, None
+        if look is not None:
+            look.drop()
 
     def open(self, image: Image, session: Session) -> None:
         """Start correcting an image; what was corrected before is closed."""
@@ -132,6 +150,10 @@ class Control(QObject):
         end_probe()
         if layers is not None:
             layers.detach()
+        self.drop_look()
+        opening_files().cancel(self.viewer)
+        with suppress(TypeError, RuntimeError):  # it is not connected any more
+            opening_files().changed.disconnect(self.changed)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
         for raster in rasters - {None}:
             raster.close()
@@ -175,8 +197,12 @@ class Control(QObject):
     def cancel(self) -> None:
         """Stop what runs, at once."""
         self._tasks.cancel()
-        if self.opening is not None:
-            self.drop_opening()
+        making = self.opening is not None or self.look is not None or bool(self.files_opening())
+        self.drop_opening()
+        self.drop_look()
+        opening_files().cancel(self.viewer)
+        self.cancelled.emit()
+        if making:
             self._say("Cancelled")
 
     def undo(self) -> None:

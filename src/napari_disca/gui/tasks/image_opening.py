@@ -1,9 +1,8 @@
-"""From an image layer and a network that are chosen to a session that is open."""
+"""From what is chosen to a session that is open: made anew, or brought back from a journal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,57 +13,23 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal
 
 from napari_disca.core.errors import DiscaError
-from napari_disca.gui.tasks.frames import bands_of_frame, frame_of_raster
+from napari_disca.gui.tasks.image_choice import Choice, ImageChoice, Stage
 from napari_disca.gui.tasks.journal_controller import JournalController
-from napari_disca.gui.tasks.opening import Resumed, new_session
-from napari_disca.gui.tasks.sources import class_names, lines_of_view, looked_at
+from napari_disca.gui.tasks.opening import Opening, Resumed, new_session
+from napari_disca.gui.tasks.sources import class_names
 from napari_disca.gui.tasks.telling import tell_error
 from napari_disca.gui.tasks.waiting import off_the_window
 from napari_disca.inference.reading import Reading
-from napari_disca.networks import Card, read_card
-from napari_disca.networks.compute import Precision
-from napari_disca.session.preferences import recall, remember
 from napari_disca.session.session import Session
 
 if TYPE_CHECKING:
     from napari_disca.annotations.clicks import Clicks
     from napari_disca.gui.panels.image_panel import ImagePanel
     from napari_disca.gui.tasks.control import Control
-    from napari_disca.inference.network_view import NetworkView
-    from napari_disca.raster import Raster
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What a session is made for.
-
-    Attributes
-    ----------
-    layer : napari.layers.Image
-    weights : str
-        Name or file of the network.
-    reading : Reading
-        How the image is read.
-    precision : str
-    frame : tuple of int or str
-        Of a layer with a slider what is read of it, or the layers that are its bands; another
-        one is another image.
-    """
-
-    layer: Image
-    weights: str
-    reading: Reading
-    precision: Precision
-    frame: tuple[int | str, ...] = ()
-
-    @property
-    def image(self) -> tuple[Image, tuple[int | str, ...]]:
-        """What clicks and journals belong to."""
-        return self.layer, self.frame
 
 
 class ImageOpening(QObject):
-    """Looks at what is chosen, makes its session when one is wanted, and brings journals back.
+    """Makes the session of what is chosen when one is wanted, and brings journals back.
 
     Signals: ``changed()`` when the choice or its session is another; ``opened()`` when a session
     is shown.
@@ -74,16 +39,9 @@ class ImageOpening(QObject):
     control : Control
     image_panel : ImagePanel
     journals : JournalController
-    precision : callable
-        The number format that is chosen.
+    choice : ImageChoice
+        What needs a session waits until it is settled.
     parent : QObject
-
-    Attributes
-    ----------
-    card : Card or None
-        Of the network that is chosen.
-    view : NetworkView or None
-        What that network reads of the image that is chosen.
     """
 
     changed = Signal()
@@ -94,39 +52,30 @@ class ImageOpening(QObject):
         control: Control,
         image_panel: ImagePanel,
         journals: JournalController,
-        precision: Callable[[], Precision],
+        choice: ImageChoice,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._control, self._image_panel, self._journals = control, image_panel, journals
-        self._precision = precision
-        self.card: Card | None = None
-        self.view: NetworkView | None = None
+        self._choice = choice
         self._ended = False
-        #: The choice is being looked at, and was changed meanwhile.
-        self._choosing = self._chosen_again = False
-        #: Image layer and network for which the panel shows how the image is read.
-        self._shown_for: tuple[Image, str] | None = None
-        #: The layer that `control.chosen` reads, and which of its frames.
-        self._looked_at: tuple[Image | None, tuple[int | str, ...]] = (None, ())
-        #: Bands that were read because a slider stood there.
-        self._frame_bands: tuple[int, ...] | None = None
-        #: As chosen, and as the session was made for.
-        self._chosen: Choice | None = None
+        #: What the session was made for.
         self._opened: Choice | None = None
+        #: What the user wants to do with the session of what is being looked at, and its image.
+        self._then: list[Callable[[], object]] = []
+        self._then_of: Image | None = None
+        #: What is to be done as soon as nothing is looked at any more.
+        self._afterwards: Callable[[], object] | None = None
         #: Clicks of images that were left for another, by frame and the names of the classes.
         self._left: WeakKeyDictionary[Image, dict[object, Clicks]] = WeakKeyDictionary()
         control.changed.connect(self._on_changed)
+        choice.waiting.connect(self.changed)
+        choice.settled.connect(self._on_settled)
         journals.wanted.connect(self.go_on)
-
-    @property
-    def is_chosen(self) -> bool:
-        """Whether there are an image that can be read and a network."""
-        return self._chosen is not None
 
     def session(self) -> Session | None:
         """The session of what is chosen, if it is there."""
-        return self._control.session if self._opened == self._chosen else None
+        return self._control.session if self._opened == self._choice.chosen else None
 
     def end(self) -> None:
         """Offer nothing any more: the panel goes."""
@@ -137,116 +86,39 @@ class ImageOpening(QObject):
         if session is not None and session.can_undo:
             self._journals.look(None)  # the user has begun anew
 
-    # ------------------------------------------------------------------ choosing
-
-    def choose(self) -> None:
-        """Read the card and the image's place, and say how the network reads it."""
-        if self._choosing:
-            self._chosen_again = True  # what is chosen meanwhile is looked at afterwards
-            return
-        self._choosing = True
-        try:
-            self._choose()
-            while self._chosen_again:
-                self._chosen_again = False
-                self._choose()
-        finally:
-            self._choosing = False
-
-    def _choose(self) -> None:
-        panel = self._image_panel
-        layer = panel.image()
-        before, self._chosen = self._chosen, None
-        self.view = None
-        unreadable: DiscaError | None = None
-        try:
-            frame, parts = panel.frame(), panel.parts()
-            of_raster: tuple[int | str, ...] = tuple(part.name for part in parts)
-            if frame and layer is not None:
-                of_raster = frame_of_raster(layer, frame)
-            if (layer, of_raster) != self._looked_at:
-                self._look_at(layer, frame, parts)
-                self._looked_at = (layer, of_raster)
-                self._shown_for = None
-        except DiscaError as error:
-            unreadable = error
-        weights = panel.weights()
-        try:
-            if before is None or before.weights != weights:
-                self.card = off_the_window(lambda: read_card(weights)) if weights else None
-            panel.show_card(self.card)
-            if layer is None or self.card is None:
-                lacks = "an image: drop a GeoTIFF on the window" if layer is None else "a network"
-                panel.show_view(None, f"Open {lacks}")
-                self._shown_for = None
-            elif unreadable is not None:
-                raise unreadable
-            else:
-                self._chosen = self._read(layer, weights, self.card, before)
-        except DiscaError as error:
-            panel.show_view(None, str(error))
-        opening = self._control.opening
-        if opening is not None and opening.what != self._chosen:
-            self._control.drop_opening()
+    def _on_settled(self) -> None:
+        """Offer the journals of what is chosen, and do what has waited for it."""
+        control, opened, chosen = self._control, self._opened, self._choice.chosen
+        if control.opening is not None and control.opening.what != chosen:
+            control.drop_opening()
         # While the image is being corrected, its journal is this window's.
-        here = self._opened is not None and self._control.session is not None
-        chosen = self._chosen
-        at_work = here and chosen is not None and self._opened.image == chosen.image
-        looked_at = None if at_work or self._chosen is None else self._control.chosen
-        if looked_at is None or before is None or before.image != chosen.image:
-            self._journals.look(looked_at)
+        at_work = opened is not None and control.session is not None
+        if chosen is None or (at_work and opened.image == chosen.image):
+            self._journals.look(None)
+        elif self._choice.journals is not None:
+            self._journals.show(self._choice.journals)
         self.changed.emit()
-
-    def _read(self, layer: Image, weights: str, card: Card, before: Choice | None) -> Choice:
-        """Say how the network reads the image, as chosen by hand or remembered."""
-        raster, panel = self._control.chosen, self._image_panel
-        bands = bands_of_frame(layer, raster, card, panel.frame())
-        if self._shown_for != (layer, weights):
-            told = panel.reading_before() or Reading(
-                bands=bands, factor=off_the_window(lambda: recall(raster, card))
-            )
-            panel.show_reading(told, raster, card)
-            self._shown_for = (layer, weights)
-        elif bands != self._frame_bands and panel.bands.bands() == self._frame_bands:
-            panel.show_reading(replace(panel.reading(), bands=bands), raster, card)
-        self._frame_bands = bands
-        reading = panel.reading()
-        view = off_the_window(lambda: reading.view(raster, card))
-        same = before is not None and (before.layer, before.weights) == (layer, weights)
-        if same and before.reading.factor != reading.factor:
-            off_the_window(lambda: remember(raster, card, reading.factor))
-        panel.show_view(view)
-        panel.show_lines(off_the_window(lambda: lines_of_view(view)))
-        self.view = view
-        frame = self._looked_at[1]
-        if bands is not None and reading.bands == bands:
-            frame = bands
-        return Choice(layer, weights, reading, self._precision(), frame)
-
-    def _look_at(
-        self, layer: Image | None, frame: tuple[int, ...], parts: tuple[Image, ...]
-    ) -> None:
-        """Read from another image, which proposes a network."""
-        self._looked_at = (None, ())
-        self._image_panel.show_image(None, ())
-        if layer is not None:
-            raster, proposal, lines = off_the_window(lambda: looked_at(layer, frame, parts))
-            self._take_raster(raster)
-            self._image_panel.show_image(proposal, lines)
-
-    def _take_raster(self, raster: Raster) -> None:
-        """Read from another image; the one before is closed, unless its session is open."""
-        # The control has it: it is told when the window goes, unlike this object.
-        before, self._control.chosen = self._control.chosen, raster
-        session = self._control.session
-        if before is not None and (session is None or session.raster is not before):
-            before.close()
+        action, self._afterwards = self._afterwards, None
+        if action is not None:
+            action()
+        then, self._then = self._then, []
+        if chosen is not None and self._then_of is chosen.layer:
+            for action in then:
+                self.with_session(action)
 
     # ------------------------------------------------------------------ a new session
 
     def with_session(self, then: Callable[[], object]) -> None:
         """Do something with the session of what is chosen, which is made first if need be."""
-        choice = self._chosen
+        if self._choice.is_looking or self._choice.stage is Stage.CANCELLED:
+            if self._then_of is not self._choice.layer:
+                self._then.clear()
+            self._then_of = self._choice.layer
+            self._then.append(then)
+            if not self._choice.is_looking:
+                self._choice.choose()
+            return
+        choice = self._choice.chosen
         if choice is None:
             show_error("Open an image and choose a network first")
             return
@@ -270,7 +142,7 @@ class ImageOpening(QObject):
 
     def _on_opened(self, session: Session) -> None:
         opening, self._control.opening = self._control.opening, None
-        choice = self._chosen
+        choice = self._choice.chosen
         assert opening is not None
         assert choice is not None
         self._open(session, choice, choice.weights)
@@ -308,7 +180,7 @@ class ImageOpening(QObject):
 
     def go_on(self, journal: Path) -> None:
         """Go on with a session where its journal ends."""
-        choice = self._chosen
+        choice = self._choice.chosen
         if choice is None:
             return
         control, journals = self._control, self._journals
@@ -330,18 +202,22 @@ class ImageOpening(QObject):
     def _on_resumed(self, resumed: Resumed) -> None:
         opening, self._control.opening = self._control.opening, None
         assert opening is not None
-        assert self._chosen is not None
-        layer, session = self._chosen.layer, resumed.session
+        assert self._choice.chosen is not None
+        layer, session = self._choice.chosen.layer, resumed.session
         if resumed.weights != self._image_panel.weights():
             self._image_panel.choose_network(resumed.weights)
         reading = off_the_window(lambda: Reading.of(session.inputs))
         self._image_panel.show_reading(reading, session.raster, session.inputs.card)
-        self.choose()
-        choice = self._chosen
+        self._afterwards = partial(self._show_resumed, resumed, layer, opening)
+        self._choice.choose()
+
+    def _show_resumed(self, resumed: Resumed, layer: Image, opening: Opening) -> None:
+        """Show a session of another day, unless another image was chosen meanwhile."""
+        choice = self._choice.chosen
         if choice is None or choice.layer is not layer:
-            session.close()
+            resumed.close()
             return
-        self._open(session, choice, resumed.weights)
+        self._open(resumed.session, choice, resumed.weights)
         self._journals.look(None)
         self._control.segment()
         self.changed.emit()
@@ -361,5 +237,5 @@ class ImageOpening(QObject):
         """Offer a journal again that was not waited for."""
         idle = self._control.opening is None and self._control.session is None
         if idle and not self._ended:
-            self.choose()
-            self._journals.look(self._control.chosen if self._chosen is not None else None)
+            self._choice.choose()
+            self._journals.look(self._control.chosen if self._choice.chosen is not None else None)

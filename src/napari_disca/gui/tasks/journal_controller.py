@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QObject, Signal
@@ -23,6 +24,9 @@ from napari_disca.session.journal_format import DamagedLineError, Header, Record
 from napari_disca.session.journal_lock import holder
 from napari_disca.session.journal_paths import find_journals
 from napari_disca.session.session import Session
+
+#: What each journal holds and its file, the latest first; and who has the latest open.
+Found: TypeAlias = tuple[list[tuple[str, Path]], str]
 
 #: Earlier sessions of an image that are offered.
 _EARLIER = 8
@@ -50,15 +54,27 @@ class JournalController(QObject):
 
     def look(self, raster: Raster | None) -> None:
         """Offer to go on if the image has a journal; None withdraws the offer."""
-        self._offer.withdraw()
-        self._damaged.clear()
-        self._others.clear()
         if raster is None:
-            return
+            self.show(([], ""))
+            self._damaged.clear()
+        else:
+            self.show(off_the_window(lambda: self.found(raster)))
+
+    def found(self, raster: Raster) -> Found:
+        """What the journals of an image hold, the latest first; may be called on any thread."""
+        self._damaged.clear()
         try:
-            told, who = off_the_window(lambda: self._found(raster))
+            paths = [path for path in find_journals(raster) if path not in self._left]
+            told = [(said, path) for path in paths[: _EARLIER + 1] if (said := self._said(path))]
+            return told, holder(told[0][1]) if told else ""
         except DiscaError:
-            return  # the image's own error is told elsewhere
+            return [], ""  # the image's own error is told elsewhere
+
+    def show(self, found: Found) -> None:
+        """Offer to go on with what was found."""
+        self._offer.withdraw()
+        self._others.clear()
+        told, who = found
         if not told:
             return
         (said, path), earlier = told[0], told[1:]
@@ -71,12 +87,6 @@ class JournalController(QObject):
             self._offer.make(f"What was done before cannot be read: {said}", None, "", earlier)
         else:
             self._offer.make(f"Continue where you left off ({said})", path, "Continue", earlier)
-
-    def _found(self, raster: Raster) -> tuple[list[tuple[str, Path]], str]:
-        """What the journals of an image hold, the latest first; and who has the latest open."""
-        found = [path for path in find_journals(raster) if path not in self._left]
-        told = [(said, path) for path in found[: _EARLIER + 1] if (said := self._said(path))]
-        return told, holder(told[0][1]) if told else ""
 
     def returned(self, raster: Raster, network: Network, reading: Reading) -> Session | None:
         """The session of an image that was left in this window, if it fits what is chosen.

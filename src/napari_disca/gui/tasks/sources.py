@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _FILES = (*RASTER_SUFFIXES, ".jpg", ".jpeg", ".png")
 
 
+def path_of(layer: Image) -> str | None:
+    """File of an image layer, as far as it is known."""
+    path = layer.metadata.get("napari_disca", {}).get("path") or layer.source.path
+    return str(path) if path else None
+
+
 def raster_of(layer: Image, frame: tuple[int, ...] = ()) -> Any:
     """Raster of an image layer: its file where it has one, else its array.
 
@@ -40,7 +46,7 @@ def raster_of(layer: Image, frame: tuple[int, ...] = ()) -> Any:
         return raster_of_frames(layer, frame)
     data = layer.data[0] if layer.multiscale else layer.data
     about = layer.metadata.get("napari_disca", {})
-    path = about.get("path") or layer.source.path
+    path = path_of(layer)
     if path and Path(path).suffix.lower() in _FILES:
         try:
             raster = open_raster(path)

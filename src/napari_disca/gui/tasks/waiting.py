@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -13,6 +15,8 @@ T = TypeVar("T")
 
 #: Seconds for which the window may stand still: most of what is waited for takes less.
 _AT_ONCE = 0.03
+#: Seconds between two looks in that time.
+_PAUSE = 0.001
 #: Milliseconds between two looks at whether it is there.
 _LOOK = 15
 
@@ -35,15 +39,33 @@ def off_the_window(function: Callable[[], T]) -> T:
     threading.Thread(
         target=_run, args=(future, function), name="napari-disca-file", daemon=True
     ).start()
-    if not _done(future, _AT_ONCE):
-        loop, timer = QEventLoop(), QTimer()
-        timer.timeout.connect(lambda: loop.quit() if future.done() else None)
-        timer.start(_LOOK)
-        try:
-            loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
-        finally:
-            timer.stop()
+    wait_for(future.done)
     return future.result()
+
+
+def wait_for(done: Callable[[], bool], seconds: float = math.inf) -> None:
+    """Wait while the window draws itself; what the user types and clicks waits.
+
+    Parameters
+    ----------
+    done : callable
+        Whether it is there.
+    seconds : float
+        For so long at most.
+    """
+    until = time.monotonic() + seconds
+    at_once = min(until, time.monotonic() + _AT_ONCE)
+    while not done() and time.monotonic() < at_once:
+        time.sleep(_PAUSE)
+    if done() or time.monotonic() >= until:
+        return
+    loop, timer = QEventLoop(), QTimer()
+    timer.timeout.connect(lambda: loop.quit() if done() or time.monotonic() >= until else None)
+    timer.start(_LOOK)
+    try:
+        loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+    finally:
+        timer.stop()
 
 
 def _run(future: Future[T], function: Callable[[], T]) -> None:
@@ -51,9 +73,3 @@ def _run(future: Future[T], function: Callable[[], T]) -> None:
         future.set_result(function())
     except BaseException as error:
         future.set_exception(error)
-
-
-def _done(future: Future[T], seconds: float) -> bool:
-    ended = threading.Event()
-    future.add_done_callback(lambda _: ended.set())
-    return ended.wait(seconds)

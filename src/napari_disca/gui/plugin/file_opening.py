@@ -1,0 +1,187 @@
+"""Files that are opened while the window is used: examined on a thread, and cancelled."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import napari
+from napari.layers import Layer
+from napari.utils.notifications import Notification, NotificationSeverity, notification_manager
+from qtpy.QtCore import QObject, Signal
+
+from napari_disca.gui.plugin.file_content import FileContent, read_file
+from napari_disca.gui.tasks.look import Look
+from napari_disca.gui.tasks.telling import tell_error
+from napari_disca.gui.viewer.windows import is_open, unwrapped
+from napari_disca.raster import stop_examining
+
+#: What a reader returns where there is no layer (yet); npe2 knows it.
+_NO_LAYER: list[Any] = [(None,)]
+
+
+class Stage(Enum):
+    """How far the opening of files is."""
+
+    EXAMINING = "examining"
+    ADDED = "added"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class OpeningFiles(QObject):
+    """The files that are being examined in this program.
+
+    Signals: ``changed()`` when there are others.
+    """
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._openings: list[FileOpening] = []
+
+    def names(self, viewer: napari.Viewer) -> list[str]:
+        """Names of the files that are being examined for a window."""
+        return [path.name for opening in self._of(viewer) for path in opening.paths]
+
+    def cancel(self, viewer: napari.Viewer) -> None:
+        """Open none of the files that are being examined for a window."""
+        for opening in self._of(viewer):
+            opening.cancel()
+
+    def add(self, opening: FileOpening) -> None:
+        """Count an opening among them."""
+        self._openings.append(opening)
+        self.changed.emit()
+
+    def remove(self, opening: FileOpening) -> None:
+        """Forget an opening that has ended."""
+        if opening in self._openings:
+            self._openings.remove(opening)
+            self.changed.emit()
+
+    def _of(self, viewer: napari.Viewer) -> list[FileOpening]:
+        viewer = unwrapped(viewer)
+        return [opening for opening in self._openings if opening.viewer() is viewer]
+
+
+_OPENING_FILES: list[OpeningFiles] = []
+
+
+def opening_files() -> OpeningFiles:
+    """The files that are being examined in this program."""
+    if not _OPENING_FILES:
+        _OPENING_FILES.append(OpeningFiles())
+    return _OPENING_FILES[0]
+
+
+class FileOpening:
+    """Opens files for the window in front; what takes long is added to it later.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+
+    Attributes
+    ----------
+    stage : Stage
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = tuple(paths)
+        self.stage = Stage.EXAMINING
+        viewer = napari.current_viewer()
+        self._viewer = weakref.ref(unwrapped(viewer)) if viewer is not None else None
+        self._returned = False
+        self._layers: list[Any] = []
+        self._error: Exception | None = None
+        self._look = Look(self._read, self._on_read, self._on_failed, _close)
+
+    def viewer(self) -> napari.Viewer | None:
+        """The window that gets the layers, while there is one."""
+        return self._viewer() if self._viewer is not None else None
+
+    def start(self) -> list[Any]:
+        """Begin.
+
+        Returns
+        -------
+        list
+            Layer data of the files, if they could be read at once; else that of no layer.
+
+        Raises
+        ------
+        RasterError
+            If it is known at once that a file cannot be read as an image.
+        """
+        self._look.start()
+        self._returned = True
+        if self._error is not None:
+            raise self._error
+        if self.stage is Stage.ADDED:
+            return self._layers
+        opening_files().add(self)
+        names = ", ".join(path.name for path in self.paths)
+        notification_manager.dispatch(
+            Notification(
+                f"Examining {names}; it is shown when it is there",
+                NotificationSeverity.INFO,
+                actions=[("Cancel", lambda _: self.cancel())],
+            )
+        )
+        return _NO_LAYER
+
+    def cancel(self) -> None:
+        """Open nothing; what is open already is closed."""
+        if self.stage is Stage.EXAMINING:
+            self._end(Stage.CANCELLED)
+            self._look.drop()
+            for path in self.paths:
+                stop_examining(path)
+
+    def _read(self) -> list[FileContent]:
+        found: list[FileContent] = []
+        try:
+            for path in self.paths:
+                found.append(read_file(path))
+        except BaseException:
+            _close(found)
+            raise
+        return found
+
+    def _on_read(self, contents: list[FileContent]) -> None:
+        from napari_disca.gui.plugin.reader import layer_of
+
+        viewer = self.viewer()
+        if self._returned and (viewer is None or not is_open(viewer)):
+            self._end(Stage.CANCELLED)
+            _close(contents)
+            return
+        self._end(Stage.ADDED)
+        layers = [layer_of(content) for content in contents]
+        if not self._returned:
+            self._layers = layers
+            return
+        assert viewer is not None
+        for data, keywords, kind in layers:
+            viewer.add_layer(Layer.create(data, keywords, kind))
+
+    def _on_failed(self, error: Exception) -> None:
+        self._end(Stage.FAILED)
+        if self._returned:
+            tell_error(error)
+        else:
+            self._error = error
+
+    def _end(self, stage: Stage) -> None:
+        self.stage = stage
+        opening_files().remove(self)
+
+
+def _close(contents: list[FileContent]) -> None:
+    for content in contents:
+        content.close()

@@ -1,0 +1,350 @@
+"""What is chosen in the panel: an image layer and a network, and how it reads the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from qtpy.QtCore import QObject, Signal
+
+from napari_disca.core.errors import DiscaError
+from napari_disca.gui.tasks.frames import bands_of_frame, frame_of_raster
+from napari_disca.gui.tasks.look import Look
+from napari_disca.gui.tasks.sources import lines_of_view, looked_at, path_of
+from napari_disca.inference.network_view import NetworkView
+from napari_disca.inference.reading import Reading
+from napari_disca.networks import Card, read_card
+from napari_disca.networks.compute import Precision
+from napari_disca.raster import stop_examining
+from napari_disca.session.preferences import recall, remember
+
+if TYPE_CHECKING:
+    from napari_disca.gui.panels.image_panel import ImagePanel
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.gui.tasks.journal_controller import Found
+    from napari_disca.networks.proposal import Proposal
+    from napari_disca.raster import Raster
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a session is made for.
+
+    Attributes
+    ----------
+    layer : napari.layers.Image
+    weights : str
+        Name or file of the network.
+    reading : Reading
+        How the image is read.
+    precision : str
+    frame : tuple of int or str
+        Of a layer with a slider what is read of it, or the layers that are its bands; another
+        one is another image.
+    """
+
+    layer: Image
+    weights: str
+    reading: Reading
+    precision: Precision
+    frame: tuple[int | str, ...] = ()
+
+    @property
+    def image(self) -> tuple[Image, tuple[int | str, ...]]:
+        """What clicks and journals belong to."""
+        return self.layer, self.frame
+
+
+class Stage(Enum):
+    """How far the way from a choice to its session is."""
+
+    #: There is no image, or no network.
+    NOTHING = "nothing"
+    #: The image's file is being examined.
+    EXAMINING = "examining"
+    #: How the network reads the image is being found out.
+    READING = "reading"
+    #: A session can be made, or is there.
+    READY = "ready"
+    #: The image or the network cannot be read, and that was told.
+    FAILED = "failed"
+    #: The user did not want to wait; what is asked for next begins anew.
+    CANCELLED = "cancelled"
+
+
+class ImageChoice(QObject):
+    """Finds out about what is chosen, in stages, so that a session can be made for it.
+
+    Files are looked at on a thread, and what the user types and clicks is not held back.
+
+    Signals: ``waiting()`` when something takes long; ``settled()`` when nothing more is to be found
+    out, in whichever stage that has ended.
+
+    Parameters
+    ----------
+    control : Control
+        It has the image that is chosen, and its *Cancel* ends the look at it.
+    image_panel : ImagePanel
+    precision : callable
+        The number format that is chosen.
+    journals_of : callable
+        Finds the journals of an image, on a thread.
+    parent : QObject
+
+    Attributes
+    ----------
+    stage : Stage
+    chosen : Choice or None
+        None while it is looked at, and where no session can be made for it.
+    before : Choice or None
+        What was chosen before.
+    layer : napari.layers.Image or None
+        The layer that is chosen or looked at.
+    card : Card or None
+        Of the network that is chosen.
+    view : NetworkView or None
+        What that network reads of the image that is chosen.
+    journals : Found or None
+        Of another image that is chosen, as soon as that is settled.
+    """
+
+    waiting = Signal()
+    settled = Signal()
+
+    def __init__(
+        self,
+        control: Control,
+        image_panel: ImagePanel,
+        precision: Callable[[], Precision],
+        journals_of: Callable[[Raster], Found],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._control, self._image_panel = control, image_panel
+        self._precision, self._journals_of = precision, journals_of
+        self.stage = Stage.NOTHING
+        self.chosen: Choice | None = None
+        self.before: Choice | None = None
+        self.layer: Image | None = None
+        self.card: Card | None = None
+        self.view: NetworkView | None = None
+        self.journals: Found | None = None
+        #: Whether something else was chosen for the layer that is being looked at.
+        self._again = False
+        #: The frame of the layer that is shown, where it has a slider.
+        self._frame: tuple[int, ...] = ()
+        #: Layer and frame of the raster that is looked at, and of the one that is `control.chosen`.
+        self._place: tuple[Image | None, tuple[int | str, ...]] = (None, ())
+        self._looked_at: tuple[Image | None, tuple[int | str, ...]] = (None, ())
+        #: Why the image cannot be read.
+        self._unreadable: DiscaError | None = None
+        #: Image layer and network for which the panel shows how the image is read.
+        self._shown_for: tuple[Image, str] | None = None
+        #: Bands that were read because a slider stood there.
+        self._frame_bands: tuple[int, ...] | None = None
+        #: The network of `card`.
+        self._weights: str | None = None
+        control.cancelled.connect(self._on_cancelled)
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether something is still to be found out."""
+        return self.stage in (Stage.EXAMINING, Stage.READING)
+
+    @property
+    def may_be_opened(self) -> bool:
+        """Whether what is chosen has a session, or may get one as far as is known."""
+        return self.stage not in (Stage.NOTHING, Stage.FAILED)
+
+    @property
+    def name(self) -> str:
+        """Name of the image that is chosen or looked at."""
+        return str(self.layer.name) if self.layer is not None else ""
+
+    def choose(self) -> None:
+        """Read the card and the image's place, and say how the network reads it."""
+        layer, unreadable, frame = self._image_panel.image(), None, ()
+        parts: tuple[Image, ...] = ()
+        try:
+            frame, parts = self._image_panel.frame(), self._image_panel.parts()
+        except DiscaError as error:
+            unreadable = error
+        of_raster: tuple[int | str, ...] = tuple(part.name for part in parts)
+        if frame and layer is not None:
+            of_raster = frame_of_raster(layer, frame)
+        place = (layer, of_raster)
+        if self._control.look is not None:
+            if place == self._place:
+                self._again = True  # what is chosen meanwhile is looked at afterwards
+                return
+            self._stop_look()
+        self.layer, self._frame, self._place, self._again = layer, frame, place, False
+        self._unreadable = unreadable
+        self.chosen = self.view = self.journals = None
+        if unreadable is None and place == self._looked_at:
+            self._read()
+            return
+        self._looked_at = (None, ())
+        self._image_panel.show_image(None, ())
+        if layer is None or unreadable is not None:
+            self._read()
+        else:
+            examine = partial(looked_at, layer, frame, parts)
+            self._look(Stage.EXAMINING, examine, self._on_examined, _close)
+
+    def _look(
+        self,
+        stage: Stage,
+        function: Callable[[], object],
+        found: Callable[[Any], object],
+        unwanted: Callable[[Any], object] | None = None,
+    ) -> None:
+        """Find something out on another thread, and go on when it is there."""
+
+        def went_on(result: Any) -> None:
+            self._control.look = None
+            found(result)
+
+        self.stage = stage
+        look = self._control.look = Look(function, went_on, self._on_look_failed, unwanted)
+        look.start()
+        if look is self._control.look:  # it takes long
+            if stage is Stage.EXAMINING:
+                self._image_panel.show_view(None, f"Examining {self.name}…")
+            self.waiting.emit()
+
+    def _stop_look(self) -> None:
+        """Drop the look; the process that examines the file is ended."""
+        path = path_of(self.layer) if self.layer is not None else None
+        self._control.drop_look()
+        if path is not None and self.stage is Stage.EXAMINING:
+            stop_examining(Path(path))
+
+    def _on_cancelled(self) -> None:
+        """What was being looked at is not wanted any more."""
+        if self.is_looking:
+            self._stop_look()
+            told = "Not examined: that was cancelled. Segment begins anew"
+            self._image_panel.show_view(None, told)
+            self._again = False
+            self._finish(Stage.CANCELLED)
+
+    def _on_look_failed(self, error: Exception) -> None:
+        self._control.look = None
+        examining = self.stage is Stage.EXAMINING
+        if not isinstance(error, DiscaError):
+            self._finish(Stage.FAILED)
+            raise error  # a bug, which napari shows
+        if examining:
+            self._unreadable = error
+            self._read()  # the network is told all the same
+        else:
+            self._image_panel.show_view(None, str(error))
+            self._finish(Stage.FAILED)
+
+    def _on_examined(self, looked: tuple[Raster, Proposal, list[str]]) -> None:
+        """Read from another image, which proposes a network."""
+        raster, proposal, lines = looked
+        # The control has it: it is told when the window goes, unlike this object.
+        before, self._control.chosen = self._control.chosen, raster
+        session = self._control.session
+        if before is not None and (session is None or session.raster is not before):
+            before.close()
+        self._looked_at, self._shown_for = self._place, None
+        self._image_panel.show_image(proposal, lines)
+        self._read()
+
+    def _read(self) -> None:
+        """Read the network's card, and the factor that is remembered of it with this image."""
+        panel, weights, known = self._image_panel, self._image_panel.weights(), self.card
+        raster = self._control.chosen if self._looked_at[0] is not None else None
+        same_card = self.before is not None and weights == self._weights
+        shown = self._shown_for == (self.layer, weights) or panel.reading_before() is not None
+
+        def read() -> tuple[str, Card | None, float | None]:
+            card = known if same_card else read_card(weights) if weights else None
+            recalls = not shown and raster is not None and card is not None
+            return weights, card, recall(raster, card) if recalls else None
+
+        self._look(Stage.READING, read, self._on_card)
+
+    def _on_card(self, found: tuple[str, Card | None, float | None]) -> None:
+        self._weights, self.card, factor = found
+        panel, layer, card = self._image_panel, self.layer, self.card
+        panel.show_card(card)
+        if layer is None or card is None:
+            lacks = "an image: drop a GeoTIFF on the window" if layer is None else "a network"
+            panel.show_view(None, f"Open {lacks}")
+            self._shown_for = None
+            self._finish(Stage.NOTHING)
+            return
+        try:
+            if self._unreadable is not None:
+                raise self._unreadable
+            choice = self._as_shown(layer, card, factor)
+        except DiscaError as error:
+            panel.show_view(None, str(error))
+            self._finish(Stage.FAILED)
+            return
+        self._view(choice, card)
+
+    def _as_shown(self, layer: Image, card: Card, factor: float | None) -> Choice:
+        """What is chosen; the panel shows how the image was read before, or the slider's frame."""
+        panel, raster = self._image_panel, self._control.chosen
+        assert raster is not None
+        assert self._weights is not None
+        bands = bands_of_frame(layer, raster, card, self._frame)
+        if self._shown_for != (layer, self._weights):
+            told = panel.reading_before() or Reading(bands=bands, factor=factor)
+            panel.show_reading(told, raster, card)
+            self._shown_for = (layer, self._weights)
+        elif bands != self._frame_bands and panel.bands.bands() == self._frame_bands:
+            panel.show_reading(replace(panel.reading(), bands=bands), raster, card)
+        self._frame_bands = bands
+        reading = panel.reading()
+        frame = bands if bands is not None and reading.bands == bands else self._place[1]
+        return Choice(layer, self._weights, reading, self._precision(), frame)
+
+    def _view(self, choice: Choice, card: Card) -> None:
+        """Find out how the network reads the image, and what journals the image has."""
+        raster, before, journals_of = self._control.chosen, self.before, self._journals_of
+        factor = choice.reading.factor
+        other_image = before is None or before.image != choice.image
+        other_factor = (
+            before is not None
+            and (before.layer, before.weights) == (choice.layer, choice.weights)
+            and before.reading.factor != factor
+        )
+
+        def view() -> tuple[Choice, NetworkView, list[str], Found | None]:
+            found = choice.reading.view(raster, card)
+            if other_factor:
+                remember(raster, card, factor)
+            journals = journals_of(raster) if other_image else None
+            return choice, found, lines_of_view(found), journals
+
+        self._look(Stage.READING, view, self._on_view)
+
+    def _on_view(self, result: tuple[Choice, NetworkView, list[str], Found | None]) -> None:
+        self.chosen, self.view, lines, self.journals = result
+        self._image_panel.show_view(self.view)
+        self._image_panel.show_lines(lines)
+        self._finish(Stage.READY)
+
+    def _finish(self, stage: Stage) -> None:
+        """Nothing more is to be found out about what is chosen."""
+        self.stage = stage
+        if self._again:
+            self.choose()
+        else:
+            self.before = self.chosen
+            self.settled.emit()
+
+
+def _close(looked: tuple[Raster, Proposal, list[str]]) -> None:
+    looked[0].close()
