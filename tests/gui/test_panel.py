@@ -472,16 +472,16 @@ def test_the_panel_is_measured_once_for_all_that_changes_in_it(panel, qtbot, mon
 def loading(panel, scene, monkeypatch):
     """An image that is being opened: where its network is loaded, and what lets that end."""
     from napari_disca.gui.plugin.reader import layer_data
-    from napari_disca.gui.tasks import image_opening
+    from napari_disca.gui.tasks import opening
 
-    load, threads, go = image_opening.load_network, [], threading.Event()
+    load, threads, go = opening.load_network, [], threading.Event()
 
     def slow(*arguments, **options):
         threads.append(threading.current_thread())
         assert go.wait(60)
         return load(*arguments, **options)
 
-    monkeypatch.setattr(image_opening, "load_network", slow)
+    monkeypatch.setattr(opening, "load_network", slow)
     data, keywords, _ = layer_data(scene)
     panel.viewer.add_image(data, **keywords)
     panel.segment()
