@@ -46,7 +46,7 @@ def test_a_drone_image_gets_the_network_for_its_pixels(fresh, tmp_path, scene):
         "buildings is for 0.15 m; this image has 0.13 m; landcover-5 is for 1 m"
     )
     assert not panel.proposal.isHidden()
-    assert fresh._card.name == "buildings"
+    assert fresh.choice.card.name == "buildings"
     panel.images.setCurrentIndex(panel.images.findText("drone"))
     add(fresh.viewer, scene)
     panel.images.setCurrentIndex(panel.images.findText("scene"))

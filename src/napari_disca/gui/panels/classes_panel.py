@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.gui.panels.styles import EXPLAINS
+from napari_disca.gui.viewer.present import present
 from napari_disca.networks import LandClass
 from napari_disca.session.class_table import ClassTable
 
@@ -134,7 +135,7 @@ class ClassesPanel(QWidget):
                 " (hidden)" if entry.hidden else "",
                 f"   {count} click{'s' if count != 1 else ''}" if count else "",
             )
-            self.list.item(row).setText("".join(parts))
+            present(self.list.item(row)).setText("".join(parts))
 
     def show_warning(self, line: str, verb: str) -> None:
         """Tell about colours that look alike, and offer what helps; nothing if `line` is empty."""

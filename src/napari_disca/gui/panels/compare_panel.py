@@ -73,6 +73,6 @@ def _said(disir: Any, disca: Any, names: Sequence[str]) -> str:
         return "They are the same everywhere"
     total = int(known.sum())
     text = f"They differ in {pairs.sum() / total:.1%} of the pixels"
-    before, after = np.unravel_index(int(pairs.argmax()), pairs.shape)
+    before, after = divmod(int(pairs.argmax()), count)
     share = pairs[before, after] / total
     return f"{text}, most of all {names[before - 1]} → {names[after - 1]} ({share:.1%})"

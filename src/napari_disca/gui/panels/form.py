@@ -6,11 +6,12 @@ from dataclasses import fields, replace
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from magicgui.widgets import ComboBox, Container, LineEdit, SpinBox
+from magicgui.widgets.bases import ValueWidget
 
 T = TypeVar("T")
 
 
-def form_of(value: Any) -> Container:
+def form_of(value: Any) -> Container[ValueWidget[Any]]:
     """Form with a row for every field of a dataclass instance.
 
     Floats are text in scientific notation: a spin box would turn 2e-7 into 0.
@@ -21,7 +22,7 @@ def form_of(value: Any) -> Container:
         ``metadata`` of its fields may hold ``tooltip``, ``min`` and ``max``.
     """
     hints = get_type_hints(type(value))
-    rows = []
+    rows: list[ValueWidget[Any]] = []
     for field in fields(value):
         kind, now, about = hints[field.name], getattr(value, field.name), field.metadata
         options: dict[str, Any] = {
@@ -40,7 +41,7 @@ def form_of(value: Any) -> Container:
     return Container(widgets=rows, labels=False)
 
 
-def read_form(form: Container, value: T) -> T:
+def read_form(form: Container[ValueWidget[Any]], value: T) -> T:
     """Value with the fields of its form; the dataclass checks them.
 
     Raises

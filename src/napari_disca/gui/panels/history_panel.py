@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QVBoxLayout, QWidget
 
+from napari_disca.gui.viewer.present import present
 from napari_disca.session.steps import Step
 
 _ROWS = 5
@@ -51,7 +52,7 @@ class HistoryPanel(QWidget):
             self.list.addItem(step.title[:1].upper() + step.title[1:])
         first = same if self._position < 0 else min(same, self._position, position)
         for row in range(max(0, first), self.list.count()):
-            item = self.list.item(row)
+            item = present(self.list.item(row))
             font = item.font()
             font.setBold(row == position)
             font.setItalic(row > position)

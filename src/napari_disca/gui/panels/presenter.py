@@ -85,39 +85,42 @@ class Presenter(QObject):
     def _enable(self, session: Session | None, clicks: Clicks, drawn: dict[str, bool]) -> None:
         """Let those buttons be pressed that can do something; the others say why not."""
         control = self._control
-        there = session is not None
+        adapted = session is not None and session.adapted is not None
         nothing = "" if self._choice.may_be_opened else "open an image and choose a network"
         clickless = nothing or ("" if len(clicks) else "there are no clicks")
         mapless = nothing or ("" if drawn["disir"] else _MAPLESS)
         self._panels.refine.enable(
-            segment=nothing or ("the network is learning" if there and control.learning else ""),
+            segment=nothing or ("the network is learning" if session and control.learning else ""),
             adapt=clickless or (_WORKING if control.learning else ""),
             cancel="" if control.busy else "nothing runs",
-            undo="" if there and session.can_undo else "nothing was done yet",
-            redo="" if there and session.can_redo else "nothing was taken back",
-            reset="" if there and session.adapted is not None else "it was not adapted",
+            undo="" if session is not None and session.can_undo else "nothing was done yet",
+            redo="" if session is not None and session.can_redo else "nothing was taken back",
+            reset="" if adapted else "it was not adapted",
             save_labels=("" if any(drawn.values()) else _MAPLESS)
             or (_WORKING if control.busy else ""),
             save_clicks=clickless,
             load_clicks=nothing,
             doubtful=mapless,
         )
-        locked = "" if there and session.locks else "nothing is locked"
+        locked = "" if session is not None and session.locks else "nothing is locked"
         self._panels.locks.enable(
             draw=mapless, view=mapless, unlock=locked, save=locked, load=mapless
         )
 
     def _show_session(self, session: Session | None) -> None:
         """Show history and locks."""
-        panels, there = self._panels, session is not None
-        panels.history.show_steps(
-            session.history if there else (), session.position if there else 0
-        )
-        panels.history.setVisible(there)
-        adapted = there and session.adapted is not None
+        panels = self._panels
+        panels.history.setVisible(session is not None)
+        if session is None:
+            panels.history.show_steps((), 0)
+            panels.ripple.setVisible(False)
+            panels.locks.show_counts(0, 0, 0, False)
+            return
+        panels.history.show_steps(session.history, session.position)
+        adapted = session.adapted is not None
         panels.ripple.setVisible(adapted)
-        counts = session.lock_counts() if there else (0, 0)
-        panels.locks.show_counts(len(session.locks) if there else 0, *counts, adapted)
+        locked, flipped = session.lock_counts()
+        panels.locks.show_counts(len(session.locks), locked, flipped, adapted)
 
     def _show_classes(self, session: Session | None, clicks: Clicks) -> None:
         card = self._choice.card

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -25,8 +25,10 @@ from qtpy.QtWidgets import (
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Progress
 from napari_disca.gui.panels.form import form_of, read_form
+from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.gui.viewer.verbs import BY_NAME, Verb
+from napari_disca.networks.compute import Precision
 from napari_disca.recipes import RECIPES, Recipe
 
 #: Verbs of `viewer.verbs` that have a button here; `widget` puts them into its sections.
@@ -76,7 +78,9 @@ class RefinePanel(QWidget):
                 button.clicked.connect(getattr(self, name).emit)
         self.buttons["adapt"].clicked.connect(self._adapt)
         self._maps = QMenu(self)
-        self.saves = {name: self._maps.addAction(f"{TITLES[name]}…") for name in reversed(TITLES)}
+        self.saves = {
+            name: present(self._maps.addAction(f"{TITLES[name]}…")) for name in reversed(TITLES)
+        }
         for name, action in self.saves.items():
             action.setData(name)
         self._maps.triggered.connect(lambda action: self.save_labels.emit(action.data()))
@@ -153,6 +157,10 @@ class RefinePanel(QWidget):
         """
         return read_form(self._form, RECIPES[self.recipes.currentText()])
 
+    def number_format(self) -> Precision:
+        """The number format that is chosen for the network."""
+        return cast("Precision", self.precision.currentText())
+
     def enable(self, **reasons: str) -> None:
         """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""
         for name, reason in reasons.items():
@@ -206,7 +214,7 @@ class RefinePanel(QWidget):
         for setting in (self.precision, self.disk):
             setting.setParent(None)  # not to go with the rows
         while self._holder_layout.count():
-            old = self._holder_layout.takeAt(0).widget()
+            old = present(present(self._holder_layout.takeAt(0)).widget())
             old.setParent(None)
             old.deleteLater()
         self.recipes.setToolTip(f"How Adapt learns from the clicks: {_summary(RECIPES[name])}")

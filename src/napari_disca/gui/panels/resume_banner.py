@@ -7,6 +7,8 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from napari_disca.gui.viewer.present import present
+
 
 class ResumeBanner(QFrame):
     """A bar in the panel, so that nobody has to answer before looking at the image.
@@ -69,7 +71,7 @@ class ResumeBanner(QFrame):
         if earlier is not None:
             self._menu.clear()
             for said, other in earlier:
-                self._menu.addAction(said).setData(other)
+                present(self._menu.addAction(said)).setData(other)
             self.earlier.setVisible(bool(earlier))
         self.setVisible(True)
 

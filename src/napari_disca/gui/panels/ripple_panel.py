@@ -82,7 +82,7 @@ class RipplePanel(QWidget):
             button.clicked.connect(getattr(self, name).emit)
         self.slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0.0, _STRONGEST)
-        self.slider.setSingleStep(0.1)
+        self.slider.setSingleStep(0.1)  # type: ignore[arg-type]  # it takes floats
         self.slider.setDecimals(1)
         self.slider.setAccessibleName("Strength of the adaptation")
         self.slider.setToolTip(

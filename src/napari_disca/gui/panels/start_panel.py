@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_disca.core.errors import DiscaError
+from napari_disca.gui.viewer.present import present
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, load_json
 
@@ -55,7 +57,7 @@ class StartPanel(QWidget):
         self.recent.setToolTip("Open one of the images that were opened last")
         samples = QMenu(self)
         for key, title in _SAMPLES.items():
-            samples.addAction(title).setData(key)
+            present(samples.addAction(title)).setData(key)
         samples.triggered.connect(lambda action: self.open_sample(action.data()))
         self.sample.setMenu(samples)
         self._recent = QMenu(self)
@@ -82,7 +84,7 @@ class StartPanel(QWidget):
     def open_files(self, files: list[str]) -> None:
         """Open images with the plugin's own reader."""
         for file in files:
-            self._guarded(lambda file=file: self._viewer.open(file, plugin=_PLUGIN))
+            self._guarded(partial(self._viewer.open, file, plugin=_PLUGIN))
 
     def open_sample(self, key: str) -> None:
         """Open a generated scene."""
@@ -101,7 +103,7 @@ class StartPanel(QWidget):
                 remember(path)
         self._recent.clear()
         for path in recent():
-            self._recent.addAction(Path(path).name).setData(path)
+            present(self._recent.addAction(Path(path).name)).setData(path)
         self.recent.setEnabled(not self._recent.isEmpty())
 
 

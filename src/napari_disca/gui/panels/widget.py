@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent
+from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QAbstractButton, QPushButton
 
 from napari_disca.core.errors import DiscaError
@@ -16,6 +17,7 @@ from napari_disca.gui.panels.fitted_area import FittedArea
 from napari_disca.gui.panels.sections import describe
 from napari_disca.gui.panels.start_panel import StartPanel
 from napari_disca.gui.tasks.telling import tell_error
+from napari_disca.gui.viewer.present import present
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,14 +91,16 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.viewer.desk import Desk
         from napari_disca.gui.viewer.draw_tool import DrawTool
 
-        control, precision = self.control, self.refine_panel.precision
+        control = self.control
         self.ripple = RippleController(self.ripple_panel, control, self)
         tool = DrawTool(self, self.viewer, lambda: control.layers, self._colour)
         self.drawing = DrawController(self.draw_panel, tool, control, self._say, self)
         self.reviewing = ReviewController(self.panels.review, control, tool.outline, self)
         journals = JournalController(self.offer, self)
         image_panel = self.image_panel
-        self.choice = ImageChoice(control, image_panel, precision.currentText, journals.found, self)
+        self.choice = ImageChoice(
+            control, image_panel, self.refine_panel.number_format, journals.found, self
+        )
         self.opening = ImageOpening(control, image_panel, journals, self.choice, self)
         opening = self.opening
         self._files = FileVerbs(self, control, opening.session, opening.with_session)
@@ -243,7 +247,7 @@ class DiscaWidget(FittedArea):
     def _on_opened(self) -> None:
         """What was chosen makes room for the work where the screen is low, once."""
         self._allow_disk()
-        if not self._folded and self.height() < self.widget().sizeHint().height():
+        if not self._folded and self.height() < present(self.widget()).sizeHint().height():
             self._folded = True
             self.sections["Image"].fold(True)
 
@@ -266,14 +270,20 @@ class DiscaWidget(FittedArea):
         self.arm(self.class_desk.at(number))
 
     def _arm(self, label: int) -> None:
-        control = self.control
-        clicks = control.layers.click_layers
-        if label < len(control.session.classes) and not clicks.relabel_selected(label):
-            control.layers.arm(label)
+        layers = self.control.layers
+        if layers is None or label >= len(layers.session.classes):
+            return
+        if not layers.click_layers.relabel_selected(label):
+            layers.arm(label)
             self.classes_panel.choose(label)
 
     def _draw_area(self) -> None:
-        self.opening.with_session(lambda: self.control.layers.locked.draw())
+        self.opening.with_session(self._draw_on_map)
+
+    def _draw_on_map(self) -> None:
+        layers = self.control.layers
+        if layers is not None and layers.locked is not None:
+            layers.locked.draw()
 
     def _choose_composite(self) -> None:
         """Show the bands that are to be seen; what cannot be shown is told, once."""
@@ -299,13 +309,13 @@ class DiscaWidget(FittedArea):
 
     # ------------------------------------------------------------------ leaving
 
-    def event(self, event: QEvent) -> bool:
+    def event(self, event: QEvent | None) -> bool:
         """Let go of the viewer when napari takes the panel out of its dock."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+        if present(event).type() == QEvent.Type.ParentChange and self.parent() is None:
             self.shut_down()
         return super().event(event)
 
-    def closeEvent(self, event: QEvent) -> None:  # noqa: N802
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """Let go of the viewer when the panel is closed."""
         self.shut_down()
         super().closeEvent(event)

@@ -110,7 +110,9 @@ def _asked_by_the_window() -> bool:
 
     app = QCoreApplication.instance()
     thread = QThread.currentThread()
-    return app is not None and thread is app.thread() and thread.loopLevel() > 0
+    if app is None or thread is None or thread is not app.thread():
+        return False
+    return thread.loopLevel() > 0
 
 
 def _place(raster: Raster) -> Place:

@@ -27,8 +27,8 @@ from napari_disca.gui.viewer.layers import SessionLayers
 from napari_disca.gui.viewer.locked import AREAS, LockedAreas
 from napari_disca.gui.viewer.review import ReviewCamera
 from napari_disca.raster import end_probe
-from napari_disca.session.history import Lock
-from napari_disca.session.session import AdaptationRun, Session
+from napari_disca.session.history import AdaptationRun, Lock
+from napari_disca.session.session import Session
 from napari_disca.session.weights import RunRelearned
 
 

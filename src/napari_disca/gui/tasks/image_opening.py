@@ -92,8 +92,8 @@ class ImageOpening(QObject):
         if control.opening is not None and control.opening.what != chosen:
             control.drop_opening()
         # While the image is being corrected, its journal is this window's.
-        at_work = opened is not None and control.session is not None
-        if chosen is None or (at_work and opened.image == chosen.image):
+        at_work = opened.image if opened is not None and control.session is not None else None
+        if chosen is None or at_work == chosen.image:
             self._journals.look(None)
         elif self._choice.journals is not None:
             self._journals.show(self._choice.journals)
@@ -173,7 +173,8 @@ class ImageOpening(QObject):
         if session.journal is None:
             self._journals.keep(session, weights)
         self._opened = choice
-        control.layers.show()
+        if control.layers is not None:
+            control.layers.show()
         self.opened.emit()
 
     # ------------------------------------------------------------------ a session of another day

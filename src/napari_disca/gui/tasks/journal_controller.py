@@ -228,8 +228,8 @@ def _resumed(
 ) -> Job[Resumed]:
     network, weights = _network(record, weights, allowed)
     session = restore.resume(path, raster, network, before=before, other_image=other_image)
+    yield from ()  # a job, though it has nothing to tell meanwhile
     return Resumed(session, weights)
-    yield
 
 
 def _reads_so(header: Header, raster: Raster, network: Network, reading: Reading) -> bool:

@@ -22,6 +22,7 @@ from napari_disca.gui.viewer.key_filter import KeyFilter, main_window
 from napari_disca.gui.viewer.key_table import with_keys
 from napari_disca.gui.viewer.keys_page import KeysPage
 from napari_disca.gui.viewer.placement import WORLD
+from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.see_through import SeeThrough
 from napari_disca.gui.viewer.verbs import Verb
 from napari_disca.session.class_table import ClassTable
@@ -207,7 +208,7 @@ class Desk(QObject):
             self._status_label.setAccessibleName("Under the pointer")
             window = main_window(self._panel)
             if window is not None:
-                window.statusBar().addPermanentWidget(self._status_label)
+                present(window.statusBar()).addPermanentWidget(self._status_label)
         return self._status_label
 
     # ------------------------------------------------------------------ places

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication, QDialog, QLabel, QLineEdit, QMenu, QVBo
 
 from napari_disca.gui.viewer.coordinates import CoordinateError, Found, Grid, find
 from napari_disca.gui.viewer.cursor import Reading, world_at
+from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.view import camera_of
 
 #: Pixels of the screen that show a pixel of the image, at least, once the view went to it.
@@ -71,7 +72,7 @@ class GoTo(QDialog):
         layout.addWidget(self.text)
         layout.addWidget(self.said)
         self.text.returnPressed.connect(self._go)
-        pasted = QApplication.clipboard().text().strip()
+        pasted = present(QApplication.clipboard()).text().strip()
         if len(pasted) < 80 and self._finds(pasted):
             self.text.setText(pasted)
             self.text.selectAll()
@@ -147,7 +148,7 @@ class PlaceMenu:
 
     def copy(self, text: str) -> None:
         """Put a text into the clipboard."""
-        QApplication.clipboard().setText(text)
+        present(QApplication.clipboard()).setText(text)
         self._say(f"Copied {text}")
 
 

@@ -8,6 +8,7 @@ from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QListView, QMainWindow
 
 from napari_disca.gui.viewer.key_filter import main_window
+from napari_disca.gui.viewer.present import present
 
 #: What marks a helper in ``layer.metadata["napari_disca"]``: the hatching, second views, the
 #: uncertainty.
@@ -49,7 +50,7 @@ class HelperLayers(QObject):
         if view is None:
             return
         helpers = {layer.name for layer in self._viewer.layers if is_helper(layer)}
-        model = view.model()
+        model = present(view.model())
         for row in range(model.rowCount()):
             hidden = model.index(row, 0).data() in helpers
             if view.isRowHidden(row) != hidden:

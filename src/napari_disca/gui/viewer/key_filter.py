@@ -26,6 +26,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.verbs import Verb
 
 _MODIFIERS = (
@@ -105,9 +106,9 @@ class KeyFilter(QObject):
             application.removeEventFilter(self)
         self._held.clear()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Take the keys of verbs before anybody else; leave all other events alone."""
-        kind = event.type()
+        kind = present(event).type()
         if kind in (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress):
             return self._on_pressed(watched, event)
         if kind == QEvent.Type.KeyRelease:
@@ -119,7 +120,7 @@ class KeyFilter(QObject):
                 self._released[name](math.inf)
         return False
 
-    def _on_pressed(self, watched: QObject, event: Any) -> bool:
+    def _on_pressed(self, watched: QObject | None, event: Any) -> bool:
         # A window hands its events on to the widget that has the focus, which is asked then.
         if not isinstance(watched, QWidget) or not self._in_window(watched):
             return False
@@ -185,9 +186,8 @@ def text_of(event: QKeyEvent) -> str:
     text = event.text()
     if not modifiers & _COMMAND and len(text) == 1 and text.isprintable() and not text.isalpha():
         return text
-    return QKeySequence(modifiers.value | event.key()).toString(
-        QKeySequence.SequenceFormat.PortableText
-    )
+    code: Any = modifiers.value  # an integer, whatever PyQt's types say
+    return QKeySequence(code | event.key()).toString(QKeySequence.SequenceFormat.PortableText)
 
 
 def number_field(widget: QWidget) -> QAbstractSpinBox | None:

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_disca.gui.viewer.key_table import KeyConflictError, grouped, with_keys
+from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.verbs import BY_NAME, Verb
 
 _ABOUT = (
@@ -92,7 +93,7 @@ class KeysPage(QDialog):
                 item.setToolTip(2, verb.does)
                 heading.addChild(item)
             heading.setExpanded(True)
-        header = self.tree.header()
+        header = present(self.tree.header())
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
 

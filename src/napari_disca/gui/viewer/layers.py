@@ -238,7 +238,7 @@ class SessionLayers(QObject):
     def screen_pixels(self, count: float) -> float:
         """Pixels of the image that so many pixels of the screen show."""
         zoom = camera_of(self.viewer).zoom * pixel_size(self.image)
-        return count / max(zoom, 1e-6)
+        return count / max(float(zoom), 1e-6)
 
     def _click_size(self) -> float:
         # napari can hold sizes on screen by itself, but then draws borders half as wide as discs.
