@@ -98,7 +98,23 @@ class RippleController(QObject):
                 self.panel.show_regions((), (), "")
             elif not self._look.isActive():
                 self._look.start(_SOON)
+        self._look_at_the_last_tiles()
         self._show()
+
+    def _look_at_the_last_tiles(self) -> None:
+        """Look again as soon as the maps are complete, if the last look was taken before that."""
+        lacks = self._ripple is not None and self._ripple.missing > 0
+        if lacks and self._worker is None and self._is_complete():
+            left = self._look.remainingTime()
+            if not 0 <= left <= _SOON:
+                self._look.start(_SOON)
+
+    def _is_complete(self) -> bool:
+        """Whether both maps are drawn as a whole."""
+        session = self._session
+        return session is not None and all(
+            session.up_to_date(name) == 1.0 for name in ("disir", "disca")
+        )
 
     def _attach(self, session: Any) -> None:
         if self._session is not None:
@@ -151,7 +167,10 @@ class RippleController(QObject):
         self._worker = None
         if self._news:
             took = 1000 * (time.monotonic() - self._began)
-            self._look.start(int(max(_SOON, _REST * took)))
+            rest = 0 if self._is_complete() else _REST * took
+            self._look.start(int(max(_SOON, rest)))
+        else:
+            self._look_at_the_last_tiles()
 
     def _list(self, regions: tuple[Region, ...], told: str, *, interim: bool = False) -> None:
         names = [land.name for land in self._session.classes]
