@@ -107,7 +107,7 @@ def measure_window(image: np.ndarray, weights: str) -> None:
         "click": lambda: session.click(row, col, 0),
         "class": lambda: session.relabel(session.clicks.items[-1], 1),
         "adapt": lambda: control.adapt(Disca(passes=2)),
-        "lock": lambda: control.lock(Area.rectangle(view)),
+        "lock": lambda: control.locking.lock(Area.rectangle(view)),
     }
     print(f"{len(session.tiling)} tiles, view of {view.height} x {view.width} pixels")
     frames: list[float] = []

@@ -101,7 +101,6 @@ LARGER: dict[str, tuple[int, str]] = {
     "raster/files.py": (520, "one raster: opening, masks, reading; is to be divided"),
     "recipes/function_space.py": (430, "one recipe, which is one file"),
     # Classes.
-    "gui/tasks/control.py:Control": (360, "what the buttons ask of a session, verb after verb"),
     "gui/viewer/layers.py:SessionLayers": (330, "all layers of a session"),
     "raster/files.py:GeoRaster": (360, "is to be divided: reading from masks"),
     "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),

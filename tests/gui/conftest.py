@@ -18,6 +18,7 @@ from napari_disca.scenes import Scene, write_scene
 _TELLING = (
     "control",
     "image_opening",
+    "locking",
     "session_files",
     "task_queue",
     "telling",

@@ -483,7 +483,7 @@ def test_what_is_not_drawn_yet_cannot_be_locked(opened):
     session = opened.control.session
     for tile in session.tiling:
         session._maps.versions.put("disir", tile.index, "")
-    opened.control.lock_view()
+    opened.control.locking.lock_view()
     assert not opened.control.session.locks
     assert "not finished" in opened.said[-1]
 

@@ -53,7 +53,7 @@ def in_an_event(action):
 def drop(panel, path, qtbot):
     """Open a file as the window does, and see it being examined."""
     in_an_event(lambda: panel.viewer.open(str(path), plugin="napari-disca"))
-    qtbot.waitUntil(lambda: panel.control.files_opening() == [path.name], timeout=30_000)
+    qtbot.waitUntil(lambda: panel.control.pending.files() == [path.name], timeout=30_000)
 
 
 def closed(raster):
@@ -73,7 +73,7 @@ def test_a_file_that_is_dropped_is_examined_while_the_window_is_used(panel, scen
     slow.go.set()
     qtbot.waitUntil(lambda: "scene" in panel.viewer.layers, timeout=30_000)
     qtbot.waitUntil(lambda: panel.choice.stage is Stage.READY, timeout=30_000)
-    assert panel.control.files_opening() == []
+    assert panel.control.pending.files() == []
 
 
 def test_a_file_that_is_given_up_leaves_nothing_open(panel, scene, slow, qtbot):

@@ -315,7 +315,7 @@ def test_the_origin_of_a_class_is_told(shown, qtbot):
     reading = shown.desk.cursor.read(image.data_to_world((120, 80)))
     assert "your click" in reading.details
     assert reading.label == session.classes[0].name
-    shown.control.lock_view()
+    shown.control.locking.lock_view()
     shown.idle()
     assert "checked" in shown.desk.cursor.read(image.data_to_world((10, 10))).details
 

@@ -153,11 +153,11 @@ class Presenter(QObject):
     def status(self) -> str:
         """How far the maps are, and what was done last."""
         session, control = self._session(), self._control
-        if names := control.files_opening():
+        if names := control.pending.files():
             return f"Examining {', '.join(names)}; Cancel stops it"
-        if control.look is not None:
+        if control.pending.look is not None:
             return f"Examining {self._choice.name}; Cancel stops it"
-        if control.opening is not None:
+        if control.pending.opening is not None:
             return "Making the network ready"
         if session is None:
             return "Press Segment to draw the first map" if self._choice.may_be_opened else ""

@@ -7,26 +7,26 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from napari.layers import Image
+from napari.layers import Image, Layer
 from napari.utils.notifications import show_error, show_warning
+from psygnal import SignalInstance
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import explained
-from napari_disca.core.events import Job, Note, Progress
-from napari_disca.gui.plugin.file_opening import opening_files
-from napari_disca.gui.tasks.look import Look
-from napari_disca.gui.tasks.opening import Opening, Resumed
+from napari_disca.core.events import Note, Progress
+from napari_disca.gui.tasks.locking import Locking
+from napari_disca.gui.tasks.pending import Pending
 from napari_disca.gui.tasks.session_files import SessionFiles
 from napari_disca.gui.tasks.task_queue import Task, TaskQueue
-from napari_disca.gui.tasks.telling import guarded, tell_error
+from napari_disca.gui.tasks.telling import tell_error
 from napari_disca.gui.tasks.unreadable import UnreadableTiles
 from napari_disca.gui.tasks.worker import job_threads
 from napari_disca.gui.viewer.layers import SessionLayers
-from napari_disca.gui.viewer.locked import AREAS, LockedAreas
+from napari_disca.gui.viewer.locked import LockedAreas
 from napari_disca.gui.viewer.review import ReviewCamera
-from napari_disca.raster import end_probe
+from napari_disca.raster import Raster, end_probe
+from napari_disca.recipes import Recipe
 from napari_disca.session.history import AdaptationRun, Lock
 from napari_disca.session.session import Session
 from napari_disca.session.weights import RunRelearned
@@ -53,13 +53,11 @@ class Control(QObject):
         self.layers: SessionLayers | None = None
         self.review: ReviewCamera | None = None
         #: The image that is chosen in the panel, whether it has a session or not.
-        self.chosen: Any = None
+        self.chosen: Raster | None = None
         self.status = ""
-        #: A session that is being made.
-        self.opening: Opening | None = None
-        #: An image that is being looked at.
-        self.look: Look | None = None
         self._threads = job_threads()
+        self.pending = Pending(viewer, self._threads, self)
+        self.pending.changed.connect(self.changed)
         self._tasks = TaskQueue(self._threads, self)
         self._tasks.changed.connect(self.changed)
         self._tasks.progressed.connect(self._on_event)
@@ -67,9 +65,9 @@ class Control(QObject):
         self._tasks.ended.connect(self._on_ended)
         self._tasks.emptied.connect(self._on_emptied)
         self.files = SessionFiles(self)
+        self.locking = Locking(self)
         self._journal_failed.connect(self._check_journal)
         viewer.layers.events.removed.connect(self._on_layer_removed)
-        opening_files().changed.connect(self.changed)
         self._view_timer = QTimer(self)
         self._view_timer.setInterval(150)
         self._view_timer.timeout.connect(self._follow_view)
@@ -80,12 +78,7 @@ class Control(QObject):
     @property
     def busy(self) -> bool:
         """Whether something runs or waits."""
-        making = self.opening is not None or self.look is not None
-        return self._tasks.busy or making or bool(self.files_opening())
-
-    def files_opening(self) -> list[str]:
-        """Names of files that are being examined before they are shown in this window."""
-        return opening_files().names(self.viewer)
+        return self._tasks.busy or bool(self.pending)
 
     @property
     def learning(self) -> bool:
@@ -93,39 +86,16 @@ class Control(QObject):
         running = self._tasks.running
         return running is not None and running.kind == "learn"
 
-    def begin(self, what: object, job: Job[Session | Resumed]) -> Opening:
-        """Let a job make a session; one that is being made is dropped."""
-        self.drop_opening()
-        self.opening = Opening(what, job, self._threads)
-        self.opening.start()
-        self.changed.emit()
-        return self.opening
-
-    def drop_opening(self) -> None:
-        """Want no more of the session that is being made."""
-        opening, self.opening = self.opening, None
-        if opening is not None:
-            opening.drop()
-
-    def drop_look(self) -> None:
-        """Want no more of the image that is being looked at."""
-        look, self.look = self.look, None
-        if look is not None:
-            look.drop()
-
     def open(self, image: Image, session: Session) -> None:
         """Start correcting an image; what was corrected before is closed."""
         self.close()
         self.session = session
-        self.layers = SessionLayers(self.viewer, session, image, show_warning, self)
-        self.layers.locked = LockedAreas(self.layers, self.lock, self.unlock, show_warning)
-        self.review = ReviewCamera(session, self.layers)
-        session.clicks_changed.connect(self._on_clicks)
-        session.history_changed.connect(self._on_history)
-        session.adapted_changed.connect(self._on_adapted)
-        session.locks_changed.connect(self._on_locks)
-        session.troubled.connect(self._on_trouble)
-        session.journal_failed.connect(self._on_journal_failed)
+        self.layers = layers = SessionLayers(self.viewer, session, image, show_warning, self)
+        locking = self.locking
+        layers.locked = LockedAreas(layers, locking.lock, locking.unlock, show_warning)
+        self.review = ReviewCamera(session, layers)
+        for signal, react in self._reactions(session):
+            signal.connect(react)
         self._view_timer.start()
         self.changed.emit()
 
@@ -150,18 +120,16 @@ class Control(QObject):
         end_probe()
         if layers is not None:
             layers.detach()
-        self.drop_look()
-        opening_files().cancel(self.viewer)
-        with suppress(TypeError, RuntimeError):  # it is not connected any more
-            opening_files().changed.disconnect(self.changed)
+        self.pending.end()
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
-        for raster in rasters - {None}:
-            raster.close()
+        for raster in rasters:
+            if raster is not None:
+                raster.close()
         for layer in self.viewer.layers:
             _rest(layer)
 
     def _let_go(self) -> SessionLayers | None:
-        self.drop_opening()
+        self.pending.drop_opening()
         self._tasks.drop()
         with suppress(RuntimeError):  # Qt has deleted it already where the window goes
             self._view_timer.stop()
@@ -169,14 +137,21 @@ class Control(QObject):
         layers, self.layers, self.review = self.layers, None, None
         session, self.session = self.session, None
         if session is not None:
-            session.clicks_changed.disconnect(self._on_clicks)
-            session.history_changed.disconnect(self._on_history)
-            session.adapted_changed.disconnect(self._on_adapted)
-            session.locks_changed.disconnect(self._on_locks)
-            session.troubled.disconnect(self._on_trouble)
-            session.journal_failed.disconnect(self._on_journal_failed)
+            for signal, react in self._reactions(session):
+                signal.disconnect(react)
             session.close()
         return layers
+
+    def _reactions(self, session: Session) -> list[tuple[SignalInstance, Callable[..., None]]]:
+        """Signals of a session, and what is done about them."""
+        return [
+            (session.clicks_changed, self._on_clicks),
+            (session.history_changed, self._on_history),
+            (session.adapted_changed, self._on_adapted),
+            (session.locks_changed, self._on_locks),
+            (session.troubled, self._on_trouble),
+            (session.journal_failed, self._on_journal_failed),
+        ]
 
     # ------------------------------------------------------------------ verbs
 
@@ -186,7 +161,7 @@ class Control(QObject):
             self.layers.show()
             self._refine()
 
-    def adapt(self, recipe: Any) -> None:
+    def adapt(self, recipe: Recipe) -> None:
         """Learn from the clicks, then redo the map."""
         session = self.session
         if session is not None:
@@ -197,13 +172,11 @@ class Control(QObject):
     def cancel(self) -> None:
         """Stop what runs, at once."""
         self._tasks.cancel()
-        making = self.opening is not None or self.look is not None or bool(self.files_opening())
-        self.drop_opening()
-        self.drop_look()
-        opening_files().cancel(self.viewer)
+        making = bool(self.pending)
+        self.pending.cancel()
         self.cancelled.emit()
         if making:
-            self._say("Cancelled")
+            self.say("Cancelled")
 
     def undo(self) -> None:
         """Take back the last step."""
@@ -225,39 +198,7 @@ class Control(QObject):
     def next_doubtful(self) -> None:
         """Show the next place where the map is doubtful."""
         if self.review is not None:
-            self._say(self.review.next())
-
-    def lock(self, *areas: Area) -> None:
-        """Lock areas as the map shows them now."""
-        session = self.session
-        if session is None:
-            return
-        if any(session.stale(session.corrected, area.window) for area in areas):
-            show_warning("The map is not finished there; lock it when it is")
-            return
-        if guarded(lambda: session.lock(*areas)):
-            self._say("Locked; it stays as it is, and the next Adapt learns from it")
-
-    def lock_view(self) -> None:
-        """Lock all that is in view."""
-        view = self.layers.view() if self.layers is not None else None
-        if view is not None:
-            self.lock(Area.rectangle(view))
-
-    def unlock(self, *locks: Lock) -> None:
-        """Let areas change again."""
-        session = self.session
-        if session is not None and locks:
-            guarded(lambda: session.unlock(*locks))
-
-    def unlock_selected(self) -> None:
-        """Let the areas that are selected change again."""
-        if self.layers is None or self.layers.locked is None:
-            return
-        if locks := self.layers.locked.selected():
-            self.unlock(*locks)
-        else:
-            show_warning(f"Select areas in the layer '{AREAS}' first (its tool with the arrow)")
+            self.say(self.review.next())
 
     def reset_network(self) -> None:
         """Forget what was adapted."""
@@ -277,7 +218,7 @@ class Control(QObject):
             self._refine()  # otherwise the clicks have asked for it
         if self.layers is not None:
             self.layers.hatch_view()
-        self._say(said)
+        self.say(said)
 
     # ------------------------------------------------------------------ work
 
@@ -322,7 +263,7 @@ class Control(QObject):
 
     def _on_ended(self, cancelled: bool) -> None:
         if cancelled:
-            self._say("Cancelled; what is finished stays")
+            self.say("Cancelled; what is finished stays")
 
     def _on_emptied(self) -> None:
         self.unreadable.look(self.session)
@@ -345,7 +286,7 @@ class Control(QObject):
         if self.layers is not None:
             self.layers.show_adapted(adapted is not None)
 
-    def _on_locks(self, _locks: Any) -> None:
+    def _on_locks(self, _locks: tuple[Lock, ...]) -> None:
         self._refine()
 
     def _on_journal_failed(self) -> None:
@@ -380,12 +321,13 @@ class Control(QObject):
         if self.review is not None:
             self.review.follow()
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Tell in the panel what was done."""
         self.status = text
         self.changed.emit()
 
 
-def _rest(layer: Any) -> None:
+def _rest(layer: Layer) -> None:
     """Give back the file that a layer shows, until it is looked at again."""
     pyramid = layer.metadata.get("napari_disca", {}).get("pyramid")
     if pyramid is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,8 @@ class Choice:
     reading : Reading
         How the image is read.
     precision : str
+    raster : Raster
+        Of the layer; it makes no other choice.
     frame : tuple of int or str
         Of a layer with a slider what is read of it, or the layers that are its bands; another
         one is another image.
@@ -52,6 +54,7 @@ class Choice:
     weights: str
     reading: Reading
     precision: Precision
+    raster: Raster = field(compare=False)
     frame: tuple[int | str, ...] = ()
 
     @property
@@ -178,7 +181,7 @@ class ImageChoice(QObject):
         if frame and layer is not None:
             of_raster = frame_of_raster(layer, frame)
         place = (layer, of_raster)
-        if self._control.look is not None:
+        if self._control.pending.look is not None:
             if place == self._place:
                 self._again = True  # what is chosen meanwhile is looked at afterwards
                 return
@@ -207,13 +210,13 @@ class ImageChoice(QObject):
         """Find something out on another thread, and go on when it is there."""
 
         def went_on(result: Any) -> None:
-            self._control.look = None
+            self._control.pending.look = None
             found(result)
 
         self.stage = stage
-        look = self._control.look = Look(function, went_on, self._on_look_failed, unwanted)
+        look = self._control.pending.look = Look(function, went_on, self._on_look_failed, unwanted)
         look.start()
-        if look is self._control.look:  # it takes long
+        if look is self._control.pending.look:  # it takes long
             if stage is Stage.EXAMINING:
                 self._image_panel.show_view(None, f"Examining {self.name}…")
             self.waiting.emit()
@@ -221,7 +224,7 @@ class ImageChoice(QObject):
     def _stop_look(self) -> None:
         """Drop the look; the process that examines the file is ended."""
         path = path_of(self.layer) if self.layer is not None else None
-        self._control.drop_look()
+        self._control.pending.drop_look()
         if path is not None and self.stage is Stage.EXAMINING:
             stop_examining(Path(path))
 
@@ -235,7 +238,7 @@ class ImageChoice(QObject):
             self._finish(Stage.CANCELLED)
 
     def _on_look_failed(self, error: Exception) -> None:
-        self._control.look = None
+        self._control.pending.look = None
         examining = self.stage is Stage.EXAMINING
         if not isinstance(error, DiscaError):
             self._finish(Stage.FAILED)
@@ -308,11 +311,11 @@ class ImageChoice(QObject):
         self._frame_bands = bands
         reading = panel.reading()
         frame = bands if bands is not None and reading.bands == bands else self._place[1]
-        return Choice(layer, self._weights, reading, self._precision(), frame)
+        return Choice(layer, self._weights, reading, self._precision(), raster, frame)
 
     def _view(self, choice: Choice, card: Card) -> None:
         """Find out how the network reads the image, and what journals the image has."""
-        raster, before, journals_of = self._control.chosen, self.before, self._journals_of
+        raster, before, journals_of = choice.raster, self.before, self._journals_of
         factor = choice.reading.factor
         other_image = before is None or before.image != choice.image
         other_factor = (

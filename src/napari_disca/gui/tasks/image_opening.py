@@ -89,8 +89,8 @@ class ImageOpening(QObject):
     def _on_settled(self) -> None:
         """Offer the journals of what is chosen, and do what has waited for it."""
         control, opened, chosen = self._control, self._opened, self._choice.chosen
-        if control.opening is not None and control.opening.what != chosen:
-            control.drop_opening()
+        if control.pending.opening is not None and control.pending.opening.what != chosen:
+            control.pending.drop_opening()
         # While the image is being corrected, its journal is this window's.
         at_work = opened.image if opened is not None and control.session is not None else None
         if chosen is None or at_work == chosen.image:
@@ -125,25 +125,24 @@ class ImageOpening(QObject):
         if self.session() is not None:
             then()
             return
-        opening = self._control.opening
+        opening = self._control.pending.opening
         if opening is None or opening.what != choice:
             job = new_session(
-                self._control.chosen,
+                choice.raster,
                 choice.weights,
                 self._image_panel.allows(choice.weights),
                 choice.reading,
                 choice.precision,
                 self._journals.returned,
             )
-            opening = self._control.begin(choice, job)
+            opening = self._control.pending.begin(choice, job)
             opening.opened.connect(self._on_opened)
             opening.failed.connect(self._on_failed)
         opening.then.append(then)
 
     def _on_opened(self, session: Session) -> None:
-        opening, self._control.opening = self._control.opening, None
+        opening = self._control.pending.take_opening()
         choice = self._choice.chosen
-        assert opening is not None
         assert choice is not None
         self._open(session, choice, choice.weights)
         left = self._left.get(choice.layer, {})
@@ -154,7 +153,7 @@ class ImageOpening(QObject):
             then()
 
     def _on_failed(self, error: Exception) -> None:
-        self._control.opening = None
+        self._control.pending.opening = None
         tell_error(error)
         self.changed.emit()
 
@@ -188,21 +187,20 @@ class ImageOpening(QObject):
         looked = control.session if self._opened and self._opened.image == choice.image else None
         if looked is not None:
             looked.close()  # opened to have a look; its journal makes room
-        job = journals.resuming(journal, control.chosen, choice.weights, self._image_panel.agreed)
+        job = journals.resuming(journal, choice.raster, choice.weights, self._image_panel.agreed)
         if job is None:
             if looked is not None:
                 journals.keep(looked, choice.weights)
             return
         if looked is not None:
             control.close()  # a click on it now would be lost
-        opening = control.begin(choice, job)
+        opening = control.pending.begin(choice, job)
         opening.opened.connect(self._on_resumed)
         opening.failed.connect(partial(self._on_not_resumed, journal))
         opening.dropped.connect(self._on_left)
 
     def _on_resumed(self, resumed: Resumed) -> None:
-        opening, self._control.opening = self._control.opening, None
-        assert opening is not None
+        opening = self._control.pending.take_opening()
         assert self._choice.chosen is not None
         layer, session = self._choice.chosen.layer, resumed.session
         if resumed.weights != self._image_panel.weights():
@@ -226,17 +224,22 @@ class ImageOpening(QObject):
             then()
 
     def _on_not_resumed(self, journal: Path, error: Exception) -> None:
-        if isinstance(error, DiscaError):
-            self._control.opening = None
+        raster = self._control.chosen
+        if isinstance(error, DiscaError) and raster is not None:
+            self._control.pending.opening = None
             self.changed.emit()
-            self._journals.failed(journal, self._control.chosen, error)
+            self._journals.failed(journal, raster, error)
         else:
             self._on_failed(error)
-            self._journals.look(self._control.chosen)
+            self._journals.look(raster)
 
     def _on_left(self) -> None:
         """Offer a journal again that was not waited for."""
-        idle = self._control.opening is None and self._control.session is None
+        idle = self._control.pending.opening is None and self._control.session is None
         if idle and not self._ended:
+            self._afterwards = self._offer_again
             self._choice.choose()
-            self._journals.look(self._control.chosen if self._choice.chosen is not None else None)
+
+    def _offer_again(self) -> None:
+        chosen = self._choice.chosen
+        self._journals.look(chosen.raster if chosen is not None else None)

@@ -154,4 +154,4 @@ class SessionFiles:
             return
         found: list[Area] = []
         if guarded(lambda: found.extend(read_locks(path, raster=session.raster)), file=True):
-            self._control.lock(*found)
+            self._control.locking.lock(*found)

@@ -1,0 +1,90 @@
+"""What is being made ready for a window: files, the image that is chosen, its session."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from contextlib import suppress
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_disca.core.events import Job
+from napari_disca.gui.plugin.file_opening import opening_files
+from napari_disca.gui.tasks.look import Look
+from napari_disca.gui.tasks.opening import Opening, Resumed
+from napari_disca.session.session import Session
+
+
+class Pending(QObject):
+    """Files that are examined, a look at the image that is chosen, a session that is made.
+
+    Signals: ``changed()``.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    threads : Executor
+        What `job_threads` gives; sessions are made there.
+    parent : QObject
+
+    Attributes
+    ----------
+    opening : Opening or None
+        A session that is being made.
+    look : Look or None
+        At the image that is chosen.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: Any, threads: Executor, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer, self._threads = viewer, threads
+        self.opening: Opening | None = None
+        self.look: Look | None = None
+        opening_files().changed.connect(self.changed)
+
+    def __bool__(self) -> bool:
+        return self.opening is not None or self.look is not None or bool(self.files())
+
+    def files(self) -> list[str]:
+        """Names of files that are examined before they are shown in this window."""
+        return opening_files().names(self._viewer)
+
+    def begin(self, what: object, job: Job[Session | Resumed]) -> Opening:
+        """Let a job make a session; one that is being made is dropped."""
+        self.drop_opening()
+        self.opening = Opening(what, job, self._threads)
+        self.opening.start()
+        self.changed.emit()
+        return self.opening
+
+    def take_opening(self) -> Opening:
+        """The opening that has ended: nothing is made any more."""
+        opening, self.opening = self.opening, None
+        assert opening is not None
+        return opening
+
+    def drop_opening(self) -> None:
+        """Want no more of the session that is being made."""
+        opening, self.opening = self.opening, None
+        if opening is not None:
+            opening.drop()
+
+    def drop_look(self) -> None:
+        """Want no more of the look at the image."""
+        look, self.look = self.look, None
+        if look is not None:
+            look.drop()
+
+    def cancel(self) -> None:
+        """Want none of it."""
+        self.drop_opening()
+        self.drop_look()
+        opening_files().cancel(self._viewer)
+
+    def end(self) -> None:
+        """Want none of it and hear of no other files: the window goes."""
+        self.cancel()
+        with suppress(TypeError, RuntimeError):  # it is not connected any more
+            opening_files().changed.disconnect(self.changed)
