@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_disca.gui.panels import dialogs
+from napari_disca.gui.panels import dialogs, file_verbs
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def load(opened, monkeypatch, path, answer):
         asked.append((text, items, items[at]))
         return (answer or items[at], answer != "")
 
-    monkeypatch.setattr(dialogs, "clicks_to_load", lambda *_: path)
+    monkeypatch.setattr(file_verbs, "file_to_load", lambda *_: path)
     monkeypatch.setattr(dialogs.QInputDialog, "getItem", item)
     opened.panel.refine_panel.buttons["load_clicks"].click()
     opened.idle()

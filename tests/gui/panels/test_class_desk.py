@@ -10,7 +10,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QInputDialog
 
 from napari_disca.exports import read_legend
-from napari_disca.gui.panels import dialogs
+from napari_disca.gui.panels import file_verbs
 from napari_disca.gui.viewer.key_filter import main_window
 
 
@@ -153,10 +153,10 @@ def test_what_is_saved_is_what_is_seen(desk, monkeypatch, tmp_path):
 
 def test_a_table_goes_out_and_comes_in(desk, monkeypatch, tmp_path):
     path = tmp_path / "classes.qml"
-    monkeypatch.setattr(dialogs, "classes_file", lambda *a: path)
+    monkeypatch.setattr(file_verbs, "file_to_save", lambda *a: path)
     menu(desk, "save_classes")
     path.write_text(path.read_text().replace("street", "roads").replace("#7570b3", "#0000ff"))
-    monkeypatch.setattr(dialogs, "classes_to_load", lambda *a: path)
+    monkeypatch.setattr(file_verbs, "file_to_load", lambda *a: path)
     menu(desk, "load_classes")
     assert listed(desk)[1] == "2 roads 1 click"
     assert desk.control.session.classes[1].color == "#0000ff"

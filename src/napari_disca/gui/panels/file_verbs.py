@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QWidget
 
 from napari_disca.core.errors import ClickError
-from napari_disca.exports import class_columns
-from napari_disca.gui.panels import dialogs
+from napari_disca.exports import CLICK_SUFFIXES, Content, class_columns
+from napari_disca.gui.panels.dialogs import class_column, file_to_load, file_to_save
 from napari_disca.gui.tasks.telling import tell_error
 from napari_disca.gui.tasks.waiting import off_the_window
 
 if TYPE_CHECKING:
+    from napari_disca.gui.tasks.control import Control
     from napari_disca.session.session import Session
 
 
@@ -32,8 +36,8 @@ class FileVerbs:
 
     def __init__(
         self,
-        parent: Any,
-        control: Any,
+        parent: QWidget,
+        control: Control,
         session: Callable[[], Session | None],
         with_session: Callable[[Callable[[], object]], object],
     ) -> None:
@@ -42,24 +46,50 @@ class FileVerbs:
 
     def save_labels(self, name: str) -> None:
         """Write one of the maps."""
-        session = self._session()
         title = "initial" if name == "initial" else name.upper()
-        if session is not None and (
-            file := dialogs.labels_file(self._parent, session.raster, title)
-        ):
+        if file := self._to_save("labels", name, f"Save the {title} map"):
             self._control.files.save_labels(name, file)
 
     def save_clicks(self) -> None:
         """Write the clicks."""
-        session = self._session()
-        if session is not None and (file := dialogs.clicks_file(self._parent, session.raster)):
+        if file := self._to_save("clicks", "clicks", "Save the clicks"):
             self._control.files.save_clicks(file)
+
+    def save_areas(self) -> None:
+        """Write the locked areas."""
+        if file := self._to_save("areas", "areas", "Save the areas"):
+            self._control.files.save_areas(file)
+
+    def save_classes(self) -> None:
+        """Write names, colours and order of the classes."""
+        if file := self._to_save("classes", "classes", "Save the classes"):
+            self._control.files.save_classes(file)
+
+    def save_strokes(self) -> None:
+        """Write what was drawn."""
+        if file := self._to_save("strokes", "strokes", "Save the strokes"):
+            self._control.files.save_strokes(file)
+
+    def save_review(self) -> None:
+        """Write what was seen and judged."""
+        if file := self._to_save("review", "review", "Save the review"):
+            self._control.files.save_review(file)
 
     def load_clicks(self) -> None:
         """Add the clicks of a file."""
-        file = dialogs.clicks_to_load(self._parent, self._control.chosen)
-        if file is not None:
-            self._with_session(lambda: self._load_clicks(file))
+        self._load("Load clicks", "Clicks", CLICK_SUFFIXES, self._load_clicks)
+
+    def load_areas(self) -> None:
+        """Lock the areas of a file."""
+        suffixes = (".geojson", ".json")
+        self._load("Load areas", "GeoJSON", suffixes, self._control.files.load_areas)
+
+    def load_classes(self) -> None:
+        """Name and colour the classes as a file says."""
+        from napari_disca.exports.class_files import CLASS_SUFFIXES_IN
+
+        load = self._control.files.load_classes
+        self._load("Load classes", "Classes", CLASS_SUFFIXES_IN, load)
 
     def _load_clicks(self, file: Path) -> None:
         """Ask which column says the class, where that is not plain, and add the clicks."""
@@ -75,45 +105,22 @@ class FileVerbs:
             return
         column = None
         if len(found.columns) > 1 and not found.ours:
-            column = dialogs.class_column(self._parent, file, found)
+            column = class_column(self._parent, file, found)
             if column is None:
                 return
             if column == found.usual:
                 column = None  # read as without a choice, with all that is checked then
         self._control.files.load_clicks(file, column)
 
-    def save_areas(self) -> None:
-        """Write the locked areas."""
+    def _to_save(self, content: Content, which: str, title: str) -> Path | None:
         session = self._session()
-        if session is not None and (file := dialogs.areas_file(self._parent, session.raster)):
-            self._control.files.save_areas(file)
+        if session is None:
+            return None
+        return file_to_save(self._parent, session.raster, content, which, title)
 
-    def save_strokes(self) -> None:
-        """Write what was drawn."""
-        session = self._session()
-        if session is not None and (file := dialogs.strokes_file(self._parent, session.raster)):
-            self._control.files.save_strokes(file)
-
-    def save_review(self) -> None:
-        """Write what was seen and judged."""
-        session = self._session()
-        if session is not None and (file := dialogs.review_file(self._parent, session.raster)):
-            self._control.files.save_review(file)
-
-    def load_areas(self) -> None:
-        """Lock the areas of a file."""
-        file = dialogs.areas_to_load(self._parent, self._control.chosen)
+    def _load(
+        self, title: str, formats: str, suffixes: Sequence[str], load: Callable[[Path], object]
+    ) -> None:
+        file = file_to_load(self._parent, self._control.chosen, title, formats, suffixes)
         if file is not None:
-            self._with_session(lambda: self._control.files.load_areas(file))
-
-    def save_classes(self) -> None:
-        """Write names, colours and order of the classes."""
-        session = self._session()
-        if session is not None and (file := dialogs.classes_file(self._parent, session.raster)):
-            self._control.files.save_classes(file)
-
-    def load_classes(self) -> None:
-        """Name and colour the classes as a file says."""
-        file = dialogs.classes_to_load(self._parent, self._control.chosen)
-        if file is not None:
-            self._with_session(lambda: self._control.files.load_classes(file))
+            self._with_session(partial(load, file))
