@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QColor
@@ -11,10 +11,12 @@ from qtpy.QtWidgets import QColorDialog, QInputDialog, QMenu
 
 from napari_disca.gui.tasks.telling import guarded
 from napari_disca.gui.viewer.class_colours import shown_table
+from napari_disca.gui.viewer.present import present
 from napari_disca.session.class_table import ClassTable
 
 if TYPE_CHECKING:
     from napari_disca.gui.panels.classes_panel import ClassesPanel
+    from napari_disca.gui.panels.file_verbs import FileVerbs
     from napari_disca.gui.viewer.verbs import Verb
     from napari_disca.session.session import Session
 
@@ -55,7 +57,7 @@ class ClassDesk(QObject):
         panel: ClassesPanel,
         session: Callable[[], Session],
         with_session: Callable[[Callable[[], object]], object],
-        files: Any,
+        files: FileVerbs,
         say: Callable[[str], object],
     ) -> None:
         super().__init__(panel)
@@ -86,7 +88,8 @@ class ClassDesk(QObject):
                 menu.addSeparator()
                 continue
             verb = known[name]
-            action = menu.addAction(f"{verb.title}\t{verb.key}" if verb.key else verb.title)
+            title = f"{verb.title}\t{verb.key}" if verb.key else verb.title
+            action = present(menu.addAction(title))
             action.setToolTip(verb.does)
             action.setObjectName(name)
             action.triggered.connect(lambda *_, name=name: self.actions[name]())
@@ -94,7 +97,7 @@ class ClassDesk(QObject):
     def at(self, number: int) -> int:
         """Class of a key, from 0."""
         rows = self._panel.list
-        return self._panel.label_of(rows.item(number)) if number < rows.count() else number
+        return self._panel.label_of(present(rows.item(number))) if number < rows.count() else number
 
     # ------------------------------------------------------------------ verbs
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QPoint, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -57,7 +57,7 @@ class ClassesPanel(QWidget):
         )
         self.list.setAccessibleName("Classes")
         self.list.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
-        self.list.model().rowsMoved.connect(self._on_dragged)
+        present(self.list.model()).rowsMoved.connect(self._on_dragged)
         self.list.itemClicked.connect(lambda item: self.armed.emit(self.label_of(item)))
         self.menu = QMenu(self)
         self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -150,19 +150,19 @@ class ClassesPanel(QWidget):
     def choose(self, label: int) -> None:
         """Mark a class as the one of the next click."""
         for row in range(self.list.count()):
-            if self.label_of(self.list.item(row)) == label:
+            if self.label_of(present(self.list.item(row))) == label:
                 self.list.setCurrentRow(row)
 
     def _on_dragged(self) -> None:
-        order = [self.label_of(self.list.item(row)) for row in range(self.list.count())]
+        order = [self.label_of(present(self.list.item(row))) for row in range(self.list.count())]
         label = self.chosen
         self._shown = ()  # whatever comes of it, the list is made anew
         if label is not None:
             self.moved.emit(label, order.index(label))
 
-    def _on_menu(self, position: Any) -> None:
+    def _on_menu(self, position: QPoint) -> None:
         if self.list.itemAt(position) is not None:
-            self.menu.popup(self.list.viewport().mapToGlobal(position))
+            self.menu.popup(present(self.list.viewport()).mapToGlobal(position))
 
 
 def _icon(color: str, hidden: bool) -> QIcon:

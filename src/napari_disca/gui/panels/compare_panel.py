@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
 from napari_disca.gui.panels.styles import EXPLAINS
+
+if TYPE_CHECKING:
+    from napari_disca.session.session import Session
 
 
 class ComparePanel(QWidget):
@@ -48,7 +51,7 @@ class ComparePanel(QWidget):
         self.figure.setVisible(bool(difference))
 
 
-def difference(session: Any) -> str:
+def difference(session: Session) -> str:
     """How DISIR and DISCA differ, counted on their coarsest level.
 
     Parameters

@@ -29,9 +29,12 @@ from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.panels.values_panel import ValuesPanel
 
 if TYPE_CHECKING:
+    from napari import Viewer
+
     from napari_disca.inference.network_view import NetworkView
     from napari_disca.inference.reading import Reading
     from napari_disca.networks.card import Card
+    from napari_disca.networks.proposal import Proposal
     from napari_disca.raster import Raster
 
 _LOAD = "Load…"
@@ -47,7 +50,7 @@ class ImagePanel(QWidget):
 
     chosen = Signal()
 
-    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
         consent = self._consent = Consent(self)
@@ -86,7 +89,7 @@ class ImagePanel(QWidget):
 
         #: Whether a network was chosen by hand; until then images propose one.
         self._by_hand = False
-        self._proposal: Any = None
+        self._proposal: Proposal | None = None
         #: What was chosen in this window for an image layer, by the network.
         self._readings: WeakKeyDictionary[Image, dict[str, Reading]] = WeakKeyDictionary()
         self._fill_networks()
@@ -170,7 +173,7 @@ class ImagePanel(QWidget):
         layer = self.image()
         return self._readings.get(layer, {}).get(self.weights()) if layer is not None else None
 
-    def show_image(self, proposal: Any, lines: Sequence[str]) -> None:
+    def show_image(self, proposal: Proposal | None, lines: Sequence[str]) -> None:
         """Choose the network that fits an image, unless one was chosen by hand; say why.
 
         Parameters
@@ -199,7 +202,7 @@ class ImagePanel(QWidget):
         self.proposal.setText(text)
         self.proposal.setVisible(bool(text))
 
-    def show_card(self, card: Any) -> None:
+    def show_card(self, card: Card | None) -> None:
         """Tell about the chosen network under the pointer."""
         tip = "A bundled network, or a .safetensors or TorchScript file of your own"
         if card is not None:

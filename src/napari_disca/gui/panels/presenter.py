@@ -79,7 +79,7 @@ class Presenter(QObject):
         self._panels.compare.show_state(
             bool(drawn["disir"]),
             session is not None and layers is not None and layers.comparing,
-            difference(session) if drawn["disir"] else "",
+            difference(session) if session is not None and drawn["disir"] else "",
         )
 
     def _enable(self, session: Session | None, clicks: Clicks, drawn: dict[str, bool]) -> None:

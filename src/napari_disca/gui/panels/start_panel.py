@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 from napari.layers import Image
@@ -24,6 +24,9 @@ from napari_disca.core.errors import DiscaError
 from napari_disca.gui.viewer.present import present
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, load_json
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 _PLUGIN = "napari-disca"
 #: Images remembered.
@@ -43,7 +46,10 @@ class StartPanel(QWidget):
     """
 
     def __init__(
-        self, viewer: Any, guarded: Callable[[Callable[[], object]], object], parent: Any = None
+        self,
+        viewer: Viewer,
+        guarded: Callable[[Callable[[], object]], object],
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._viewer, self._guarded = viewer, guarded

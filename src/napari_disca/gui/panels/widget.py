@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent
@@ -22,6 +22,10 @@ from napari_disca.gui.viewer.present import present
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari import Viewer
+
+    from napari_disca.session.session import Session
+
 #: Verbs about the view that have a button, and its text.
 _LOOKS = {
     "go_to": "Go to…",
@@ -39,7 +43,7 @@ class DiscaWidget(FittedArea):
     napari_viewer : napari.Viewer
     """
 
-    def __init__(self, napari_viewer: Any) -> None:
+    def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         keep_cores_free()  # before torch is imported, if it is not yet
         from napari_disca.gui.plugin.writer_order import offer_our_writer_first
@@ -106,7 +110,7 @@ class DiscaWidget(FittedArea):
         self._files = FileVerbs(self, control, opening.session, opening.with_session)
         self.class_desk = ClassDesk(
             self.classes_panel,
-            lambda: control.session,
+            self._open_session,
             opening.with_session,
             self._files,
             lambda line: self.desk.say(line),
@@ -243,6 +247,12 @@ class DiscaWidget(FittedArea):
         self.presenter.show()
 
     # ------------------------------------------------------------------ a session
+
+    def _open_session(self) -> Session:
+        """The session, where one is open."""
+        session = self.control.session
+        assert session is not None
+        return session
 
     def _on_opened(self) -> None:
         """What was chosen makes room for the work where the screen is low, once."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 
 def open_window(
@@ -14,7 +17,7 @@ def open_window(
     weights: str | None = None,
     allow_torchscript: bool = False,
     block: bool = True,
-) -> Any:
+) -> Viewer:
     """Open napari with images and the panel docked.
 
     Parameters

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from napari_disca.gui.viewer.verbs import BY_NAME
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_disca.gui.panels.widget import DiscaWidget
 
 _PLUGIN, _WIDGET = "napari-disca", "Correct a map"
 
@@ -36,12 +41,13 @@ def do(name: str) -> None:
     panel_of(viewer).desk.do(name)
 
 
-def panel_of(viewer: Any) -> Any:
+def panel_of(viewer: Viewer) -> DiscaWidget:
     """The panel of a window, which is docked if it isn't there yet."""
     from napari_disca.gui.panels.widget import DiscaWidget
 
     for widget in viewer.window.dock_widgets.values():
         if isinstance(widget, DiscaWidget):
             return widget
-    _, panel = viewer.window.add_plugin_dock_widget(_PLUGIN, _WIDGET)
+    _, docked = viewer.window.add_plugin_dock_widget(_PLUGIN, _WIDGET)
+    panel: DiscaWidget = docked
     return panel

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_disca.raster import ArrayRaster
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -114,7 +117,7 @@ class LayerLabels:
         return (stored.astype(np.int64) - 1).astype(np.uint8)
 
 
-def _place_of(about: dict[str, Any], shape: tuple[int, ...]) -> Any:
+def _place_of(about: dict[str, Any], shape: tuple[int, ...]) -> ArrayRaster:
     """A raster that knows where a layer lies and nothing else."""
     from affine import Affine
     from rasterio.crs import CRS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_error, show_warning
@@ -31,6 +31,9 @@ from napari_disca.session.history import AdaptationRun, Lock
 from napari_disca.session.session import Session
 from napari_disca.session.weights import RunRelearned
 
+if TYPE_CHECKING:
+    from napari import Viewer
+
 
 class Control(QObject):
     """One image being corrected in one viewer.
@@ -46,7 +49,7 @@ class Control(QObject):
     #: From the thread on which the journal reaches the disk.
     _journal_failed = Signal()
 
-    def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
+    def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.viewer = viewer
         self.session: Session | None = None

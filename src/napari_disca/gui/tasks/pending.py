@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
@@ -13,6 +13,9 @@ from napari_disca.gui.plugin.file_opening import opening_files
 from napari_disca.gui.tasks.look import Look
 from napari_disca.gui.tasks.opening import Opening, Resumed
 from napari_disca.session.session import Session
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 
 class Pending(QObject):
@@ -37,7 +40,7 @@ class Pending(QObject):
 
     changed = Signal()
 
-    def __init__(self, viewer: Any, threads: Executor, parent: QObject) -> None:
+    def __init__(self, viewer: Viewer, threads: Executor, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer, self._threads = viewer, threads
         self.opening: Opening | None = None

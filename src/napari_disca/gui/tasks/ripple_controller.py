@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_disca.core.events import Patch
 from napari_disca.gui.panels.ripple_panel import RipplePanel, area_text
 from napari_disca.gui.tasks.telling import guarded, tell_error
 from napari_disca.gui.tasks.worker import JobWorker, job_threads
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.session.changed_regions import Region
 from napari_disca.session.ripple import Ripple, RippleSoFar
+
+if TYPE_CHECKING:
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.raster import Raster
+    from napari_disca.session.session import Session
+    from napari_disca.session.steps import Step
 
 #: Smallest regions that are listed: what a thumbnail of a screen shows, in pixels.
 _LEAST = 16
@@ -42,17 +49,17 @@ class RippleController(QObject):
 
     changed = Signal()
 
-    def __init__(self, panel: RipplePanel, control: Any, parent: QObject) -> None:
+    def __init__(self, panel: RipplePanel, control: Control, parent: QObject) -> None:
         super().__init__(parent)
         self.panel, self._control = panel, control
-        self._session: Any = None
+        self._session: Session | None = None
         self._threads = job_threads()
         self._worker: JobWorker | None = None
         self._ripple: Ripple | None = None
         self._began = 0.0
         #: Whether something was painted since the last look.
         self._news = False
-        self._step: Any = None
+        self._step: Step | None = None
         #: A strength that is tried out while the slider is held: one step of history.
         self._trying = False
         self._look = self._timer(_SOON, self._start)
@@ -116,7 +123,7 @@ class RippleController(QObject):
             session.up_to_date(name) == 1.0 for name in ("disir", "disca")
         )
 
-    def _attach(self, session: Any) -> None:
+    def _attach(self, session: Session | None) -> None:
         if self._session is not None:
             self._session.painted.disconnect(self._on_painted)
         for timer in (self._look, self._settle, self._blink):
@@ -132,9 +139,9 @@ class RippleController(QObject):
         if session is not None:
             session.painted.connect(self._on_painted)
 
-    def _on_painted(self, patch: Any) -> None:
+    def _on_painted(self, patch: Patch) -> None:
         session = self._session
-        if session.adapted is None or patch.map == "initial":
+        if session is None or session.adapted is None or patch.map == "initial":
             return
         self._news = True
         if self._worker is None and not self._look.isActive():
@@ -156,12 +163,12 @@ class RippleController(QObject):
 
     def _on_progress(self, event: Any) -> None:
         if isinstance(event, RippleSoFar) and self._ripple is None and self._session is not None:
-            self._list(event.regions, "Comparing the maps…", interim=True)
+            self._list(self._session, event.regions, "Comparing the maps…", interim=True)
 
     def _on_ripple(self, found: Any) -> None:
         if isinstance(found, Ripple) and self._session is not None:
             self._ripple = found
-            self._list(found.regions, self._told(found))
+            self._list(self._session, found.regions, _told(found, self._session.raster))
 
     def _on_finished(self) -> None:
         self._worker = None
@@ -172,26 +179,12 @@ class RippleController(QObject):
         else:
             self._look_at_the_last_tiles()
 
-    def _list(self, regions: tuple[Region, ...], told: str, *, interim: bool = False) -> None:
-        names = [land.name for land in self._session.classes]
+    def _list(
+        self, session: Session, regions: tuple[Region, ...], told: str, *, interim: bool = False
+    ) -> None:
+        names = [land.name for land in session.classes]
         self.panel.show_regions(regions, names, told, follow=True, interim=interim)
         self._show()
-
-    def _told(self, found: Ripple) -> str:
-        if not found.changed:
-            text = "Away from the clicks the adaptation has changed nothing"
-            return text if not found.missing else "Waiting for the map"
-        resolution = raster_resolution(self._session.raster)
-        size = f"{found.changed:,} pixels"
-        if resolution is not None:
-            size = area_text(found.changed * resolution**2)
-        count = len(found.regions)
-        text = f"The adaptation has changed {size}: {count:,} region{'s' * (count != 1)}"
-        if found.unlisted:
-            text += f", and {found.unlisted:,} smaller ones"
-        if found.missing:
-            text += "; the map is still being drawn"
-        return text
 
     # ------------------------------------------------------------------ deciding
 
@@ -206,31 +199,28 @@ class RippleController(QObject):
         )
 
     def _judge_selected(self, verb: str, said: str) -> None:
-        region, session = self.panel.selected, self._session
-        if region is not None and session is not None:
+        region = self.panel.selected
+        if region is not None and self._session is not None:
             self.panel.leave_judged()
-            self._do(lambda: getattr(session, verb)([region]), said)
+            self._do(lambda session: getattr(session, verb)([region]), said)
 
     def accept_all(self) -> None:
         """Accept all that was changed."""
-        session = self._session
         self._do(
-            lambda: session.accept(ripple=self._ripple),
+            lambda session: session.accept(ripple=self._ripple),
             "Accepted; it stays, and later clicks still count",
         )
 
     def reject_all(self) -> None:
         """Reject all that was changed."""
-        session = self._session
         self._do(
-            lambda: session.reject(ripple=self._ripple),
+            lambda session: session.reject(ripple=self._ripple),
             "Rejected; the map is as it was but for the clicks, and the next Adapt knows it",
         )
 
     def only_near(self) -> None:
         """Keep what is near the clicks."""
-        session = self._session
-        self._do(session.only_near, "Only what is near the clicks was kept")
+        self._do(lambda session: session.only_near(), "Only what is near the clicks was kept")
 
     def _set_strength(self) -> None:
         session, value = self._session, self.panel.slider.value()
@@ -239,17 +229,17 @@ class RippleController(QObject):
         if self._trying and session.step.kind == "strength":
             session.undo()
         self._trying = self.panel.slider.isSliderDown()
-        self._do(lambda: session.set_strength(round(value, 2)), f"Strength {value:.1f}")
+        self._do(lambda session: session.set_strength(round(value, 2)), f"Strength {value:.1f}")
 
     def _on_settled(self) -> None:
         self._settle.stop()
         self._set_strength()
         self._trying = False
 
-    def _do(self, action: Callable[[], object], said: str) -> None:
-        control = self._control
-        if self._session is not None:
-            guarded(lambda: control.travel(action, said))
+    def _do(self, action: Callable[[Session], object], said: str) -> None:
+        control, session = self._control, self._session
+        if session is not None:
+            guarded(lambda: control.travel(lambda: action(session), said))
 
     # ------------------------------------------------------------------ seeing
 
@@ -284,9 +274,8 @@ class RippleController(QObject):
         chosen = nothing or ("" if panel.selected is not None else "choose a region in the list")
         if panel.selected is not None and not panel.selected.complete:
             chosen = "the map is still being drawn there"
-        judged = nothing or (
-            "" if adapted and session.proposal is not None else "that was decided already"
-        )
+        open_still = session is not None and session.proposal is not None
+        judged = nothing or ("" if open_still else "that was decided already")
         panel.enable(
             accept=chosen,
             reject=chosen,
@@ -297,3 +286,21 @@ class RippleController(QObject):
         )
         panel.show_strength(session.strength if session is not None else None)
         self.changed.emit()
+
+
+def _told(found: Ripple, raster: Raster) -> str:
+    """How much an adaptation has changed, in one line."""
+    if not found.changed:
+        text = "Away from the clicks the adaptation has changed nothing"
+        return text if not found.missing else "Waiting for the map"
+    resolution = raster_resolution(raster)
+    size = f"{found.changed:,} pixels"
+    if resolution is not None:
+        size = area_text(found.changed * resolution**2)
+    count = len(found.regions)
+    text = f"The adaptation has changed {size}: {count:,} region{'s' * (count != 1)}"
+    if found.unlisted:
+        text += f", and {found.unlisted:,} smaller ones"
+    if found.missing:
+        text += "; the map is still being drawn"
+    return text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image
+from numpy.typing import NDArray
 
 from napari_disca.core.errors import RasterError
 from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
@@ -15,6 +16,9 @@ from napari_disca.gui.tasks.frames import raster_of_frames
 
 if TYPE_CHECKING:
     from napari_disca.inference.network_view import NetworkView
+    from napari_disca.networks.proposal import Proposal
+    from napari_disca.raster import Raster
+    from napari_disca.session.session import Session
 
 #: What `open_raster` reads as the same pixels as napari's own readers.
 _FILES = (*RASTER_SUFFIXES, ".jpg", ".jpeg", ".png")
@@ -26,7 +30,7 @@ def path_of(layer: Image) -> str | None:
     return str(path) if path else None
 
 
-def raster_of(layer: Image, frame: tuple[int, ...] = ()) -> Any:
+def raster_of(layer: Image, frame: tuple[int, ...] = ()) -> Raster:
     """Raster of an image layer: its file where it has one, else its array.
 
     Parameters
@@ -61,7 +65,7 @@ def raster_of(layer: Image, frame: tuple[int, ...] = ()) -> Any:
     return open_raster(data)
 
 
-def stack_of(layers: Sequence[Image]) -> Any:
+def stack_of(layers: Sequence[Image]) -> Raster:
     """Raster of several layers of one band each, as one image.
 
     Raises
@@ -78,7 +82,7 @@ def stack_of(layers: Sequence[Image]) -> Any:
                 f"{layer.name!r} is shown elsewhere than {first.name!r}; bands of one image lie "
                 "on one grid"
             )
-    rasters: list[Any] = []
+    rasters: list[Raster] = []
     try:
         rasters.extend(map(raster_of, layers))
         return BandStack(rasters, [layer.name for layer in layers])
@@ -88,14 +92,14 @@ def stack_of(layers: Sequence[Image]) -> Any:
         raise
 
 
-def _grid(layer: Image) -> Any:
+def _grid(layer: Image) -> NDArray[np.float64]:
     corners = np.array([(0, 0), (1, 0), (0, 1)])
     return np.array([layer.data_to_world(corner) for corner in corners])
 
 
 def looked_at(
     layer: Image, frame: tuple[int, ...] = (), parts: Sequence[Image] = ()
-) -> tuple[Any, Any, list[str]]:
+) -> tuple[Raster, Proposal, list[str]]:
     """Raster of an image layer, the `Proposal` of a network, and how it would be read.
 
     Raises
@@ -135,6 +139,6 @@ def lines_of_view(view: NetworkView) -> list[str]:
     return reading_lines(view.raster, Chosen(view.bands, view.card.bands, view.scale))
 
 
-def class_names(session: Any) -> tuple[str, ...]:
+def class_names(session: Session) -> tuple[str, ...]:
     """Names of the classes of a session's network, in their order."""
     return tuple(c.name for c in session.network.card.classes)

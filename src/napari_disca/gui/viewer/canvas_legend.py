@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.components.overlays import TextOverlay
 
 from napari_disca.gui.viewer.colour_vision import lab, rgb_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 _NAME = "napari_disca_legend_"
 #: More lines would cover the image.
@@ -24,7 +27,7 @@ class CanvasLegend:
     viewer : napari.Viewer
     """
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         self._overlays = viewer.canvas.overlays
         viewer.canvas.overlay_tiling.bottom_left = "vertical"
         #: What it lists, and how.

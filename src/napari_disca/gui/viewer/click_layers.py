@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,9 @@ from napari_disca.core.errors import DiscaError
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.host import COPY
 from napari_disca.session.session import Session
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
 
 #: Column of the layer's features that holds the class.
 CLASS = "class"
@@ -114,7 +117,7 @@ class ClickLayers:
         layer.events.features.connect(self._on_changed)
         layer.events.set_data.connect(self._on_changed)
 
-    def forget(self, layer: Any) -> None:
+    def forget(self, layer: Layer) -> None:
         """Listen no more to a layer that was removed from the viewer."""
         if layer in self.layers:
             self.layers.remove(layer)

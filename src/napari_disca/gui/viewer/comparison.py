@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Layer
 from qtpy.QtCore import QTimer
 
 from napari_disca.gui.viewer.host import COPY, LayerHost
 from napari_disca.gui.viewer.view import camera_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 
 class Comparison:
@@ -98,5 +101,5 @@ class Comparison:
             camera.center, camera.zoom = self._camera
 
 
-def _grid(viewer: Any) -> Any:
+def _grid(viewer: Viewer) -> Any:
     return viewer.canvas.grid

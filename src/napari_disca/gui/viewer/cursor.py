@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
@@ -14,6 +14,13 @@ from napari_disca.gui.viewer.coordinates import degrees, degrees_text, map_text
 from napari_disca.gui.viewer.heat import certainty
 from napari_disca.gui.viewer.placement import WORLD, World, world_of
 from napari_disca.inference.uncertainty import CELL
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+
+    from napari_disca.gui.viewer.host import LayerHost
+    from napari_disca.session.session import Session
 
 #: Milliseconds after which a move of the pointer is answered: several moves cost one look.
 _WAIT = 40
@@ -76,9 +83,9 @@ class Cursor(QObject):
 
     def __init__(
         self,
-        viewer: Any,
-        image: Callable[[], Any],
-        layers: Callable[[], Any],
+        viewer: Viewer,
+        image: Callable[[], Image | None],
+        layers: Callable[[], LayerHost | None],
         tell: Callable[[Reading], object],
         parent: QObject | None = None,
     ) -> None:
@@ -126,7 +133,7 @@ class Cursor(QObject):
         return Reading((row, col), label, details, on_map, on_globe)
 
 
-def world_at(image: Any, viewer: Any) -> World | None:
+def world_at(image: Image | None, viewer: Viewer) -> World | None:
     """The world that an image layer lies in."""
     if image is not None:
         world = image.metadata.get("napari_disca", {}).get(WORLD)
@@ -144,7 +151,7 @@ def _coordinates(world: World | None, position: Any) -> tuple[str, str]:
     return on_map, "" if on_globe == on_map else on_globe
 
 
-def _class_at(layers: Any, row: int, col: int) -> tuple[str, str]:
+def _class_at(layers: LayerHost, row: int, col: int) -> tuple[str, str]:
     """Name of the class on top at a pixel, and what is known about it."""
     session = layers.session
     shown = next((n for n in reversed(layers.maps) if layers.maps[n].visible), session.corrected)
@@ -164,7 +171,7 @@ def _class_at(layers: Any, row: int, col: int) -> tuple[str, str]:
     return session.classes[value - 1].name, ", ".join(parts)
 
 
-def _origin(session: Any, shown: str, row: int, col: int, value: int) -> str:
+def _origin(session: Session, shown: str, row: int, col: int, value: int) -> str:
     """What has made a pixel's class so."""
     if session.locked_at(row, col):
         return "checked"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image
+from napari.layers import Image, Layer
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QLabel, QWidget
@@ -26,6 +26,12 @@ from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.see_through import SeeThrough
 from napari_disca.gui.viewer.verbs import Verb
 from napari_disca.session.class_table import ClassTable
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.gui.viewer.layers import SessionLayers
 
 #: Milliseconds between two looks at what the view has become.
 _FOLLOW = 150
@@ -59,16 +65,16 @@ class Desk(QObject):
     def __init__(
         self,
         panel: QWidget,
-        viewer: Any,
-        control: Any,
-        image: Callable[[], Any],
+        viewer: Viewer,
+        control: Control,
+        image: Callable[[], Image | None],
         actions: Mapping[str, Callable[..., object]],
         released: Mapping[str, Callable[[float], object]] | None = None,
         when: Mapping[str, Callable[[], bool]] | None = None,
     ) -> None:
         super().__init__(panel)
         self._panel, self._viewer, self._control, self._image = panel, viewer, control, image
-        self._layers: Any = None
+        self._layers: SessionLayers | None = None
         self._told_without_crs: set[int] = set()
         self.see_through = SeeThrough(self.say)
         self.legend = CanvasLegend(viewer)
@@ -181,7 +187,7 @@ class Desk(QObject):
     def _on_inserted(self, event: Any) -> None:
         self._look_at(event.value)
 
-    def _look_at(self, layer: Any) -> None:
+    def _look_at(self, layer: Layer) -> None:
         """Show a scale where there are metres; say once where there are none."""
         if not isinstance(layer, Image) or is_helper(layer):
             return
@@ -234,7 +240,7 @@ class Desk(QObject):
         else:
             self.say("Move the pointer over the image first")
 
-    def _place_image(self) -> Any:
+    def _place_image(self) -> Image | None:
         layers = self._control.layers
         return layers.image if layers is not None else self._image()
 

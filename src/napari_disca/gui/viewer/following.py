@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Layer
 from qtpy.QtCore import QTimer
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
 
 #: What makes up where a layer lies, in the order in which it is set.
 _PARTS = ("units", "scale", "rotate", "shear", "translate", "affine")
@@ -59,7 +62,7 @@ class Following:
         for part in _PARTS:
             getattr(layer.events, part).connect(self._on_own)
 
-    def forget(self, layer: Any) -> None:
+    def forget(self, layer: Layer) -> None:
         """Let a layer be where it is."""
         if self._layers.pop(layer, None) is not None:
             for part in _PARTS:

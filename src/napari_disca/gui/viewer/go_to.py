@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QPoint
 from qtpy.QtGui import QCursor
@@ -14,6 +14,10 @@ from napari_disca.gui.viewer.cursor import Reading, world_at
 from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.view import camera_of
 
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+
 #: Pixels of the screen that show a pixel of the image, at least, once the view went to it.
 _CLOSE = 2.0
 _HINT = (
@@ -22,7 +26,7 @@ _HINT = (
 )
 
 
-def grid_of(image: Any, viewer: Any) -> Grid:
+def grid_of(image: Image, viewer: Viewer) -> Grid:
     """What `find` knows of an image layer."""
     data = image.data[0] if image.multiscale else image.data
     height, width = data.shape[:2] if image.rgb else data.shape[-2:]
@@ -37,7 +41,7 @@ def grid_of(image: Any, viewer: Any) -> Grid:
     return Grid((height, width), world.crs, pixel)
 
 
-def look_at(viewer: Any, image: Any, row: float, col: float) -> None:
+def look_at(viewer: Viewer, image: Image, row: float, col: float) -> None:
     """Move the view to a pixel of an image, close enough to see it."""
     camera = camera_of(viewer)
     place = [0.0] * (image.ndim - 2) + [row, col]
@@ -112,7 +116,7 @@ class PlaceMenu:
 
     def __init__(
         self,
-        viewer: Any,
+        viewer: Viewer,
         read: Callable[[Any], Reading],
         go_to: Callable[[], object],
         say: Callable[[str], object],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
@@ -10,6 +10,9 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_disca.gui.viewer.placement import on_cells
+
+if TYPE_CHECKING:
+    from napari_disca.session.session import Session
 
 #: Cells of the hatching along a tile: few enough to cost nothing, enough for stripes.
 _CELLS = 32
@@ -28,7 +31,7 @@ class Hatch:
     session : Session
     """
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
         height, width = session.raster.shape
         self._rows = self._ends(0)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
 from napari.utils.colormaps import Colormap
+from numpy.typing import NDArray
 
 from napari_disca.gui.viewer.placement import on_cells
 from napari_disca.inference.uncertainty import CELL, SURE, TORN
+
+if TYPE_CHECKING:
+    from napari_disca.gui.viewer.host import LayerHost
 
 TITLE = "Uncertainty"
 #: From nothing over orange to bright yellow: lightness tells it to every eye, and no other thing on
@@ -32,11 +36,11 @@ class Heat:
     """
 
     def __init__(self) -> None:
-        self._layers: Any = None
+        self._layers: LayerHost | None = None
         self.layer: Image | None = None
         self._dirty = False
 
-    def attach(self, layers: Any) -> None:
+    def attach(self, layers: LayerHost | None) -> None:
         """Show the session of other layers, or none."""
         if self._layers is not None:
             self._layers.session.painted.disconnect(self._on_painted)
@@ -51,32 +55,29 @@ class Heat:
 
     def toggle(self) -> str:
         """Show it, or hide it; what to tell the user."""
-        if self._layers is None or not self._values().any():
+        layers = self._layers
+        if layers is None or not _values(layers).any():
             return "There is no map yet: press Segment"
-        if self._layers.comparing:
+        if layers.comparing:
             return "Uncertainty is not shown side by side; end the comparison first"
         if self.layer is None:
-            self._add()
+            self._add(layers)
         elif self.layer.visible:
             self.layer.visible = False
             return "Uncertainty is hidden"
         else:
             self.layer.visible = True
-            self._update()
+            self._update(layers)
         return "Uncertainty: the brighter, the less sure the network is"
 
     def follow(self) -> None:
         """Show what was painted since the last time."""
-        if self._dirty and self.layer is not None and self.layer.visible:
-            self._update()
+        shown = self.layer is not None and self.layer.visible
+        if self._dirty and shown and self._layers is not None:
+            self._update(self._layers)
 
-    def _values(self) -> Any:
-        session = self._layers.session
-        return session.uncertainty[session.corrected]
-
-    def _add(self) -> None:
-        layers, viewer = self._layers, self._layers.viewer
-        session, values = layers.session, self._values()
+    def _add(self, layers: LayerHost) -> None:
+        viewer, session, values = layers.viewer, layers.session, _values(layers)
         sides = zip(session.raster.shape, session.inputs.shape, strict=True)
         cell = [CELL * image / network for image, network in sides]
         self.layer = Image(
@@ -97,9 +98,9 @@ class Heat:
             )
         viewer.layers.selection.active = active  # the next click is still one
 
-    def _update(self) -> None:
+    def _update(self, layers: LayerHost) -> None:
         assert self.layer is not None
-        values = self._values()
+        values = _values(layers)
         if self.layer.data is not values:
             self.layer.data = values
         else:
@@ -112,6 +113,11 @@ class Heat:
     def _on_removed(self, event: Any) -> None:
         if event.value is self.layer:
             self.layer = None
+
+
+def _values(layers: LayerHost) -> NDArray[np.uint8]:
+    session = layers.session
+    return session.uncertainty[session.corrected]
 
 
 def certainty(value: int) -> float | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer
-from qtpy.QtWidgets import QListView, QMainWindow
+from qtpy.QtWidgets import QListView, QMainWindow, QWidget
 
 from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.gui.viewer.present import present
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
 
 #: What marks a helper in ``layer.metadata["napari_disca"]``: the hatching, second views, the
 #: uncertainty.
@@ -25,7 +29,7 @@ class HelperLayers(QObject):
         Docked in the viewer's window.
     """
 
-    def __init__(self, viewer: Any, panel: Any) -> None:
+    def __init__(self, viewer: Viewer, panel: QWidget) -> None:
         super().__init__(panel)
         self._viewer, self._panel = viewer, panel
         self._timer = QTimer(self)
@@ -57,7 +61,7 @@ class HelperLayers(QObject):
                 view.setRowHidden(row, hidden)
 
 
-def is_helper(layer: Any) -> bool:
+def is_helper(layer: Layer) -> bool:
     """Whether a layer is one of ours that nobody corrects."""
     about = layer.metadata.get("napari_disca", {})
     return any(about.get(mark) for mark in _MARKS)

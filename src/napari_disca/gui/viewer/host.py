@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from napari.layers import Image, Labels, Layer, Points
 
 from napari_disca.gui.viewer.following import Following
 from napari_disca.session.session import Session
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 #: Marks a second view of something in a layer's metadata.
 COPY = "copy"
@@ -16,10 +19,11 @@ COPY = "copy"
 class LayerHost(Protocol):
     """The layers of a session, as their parts see them."""
 
-    viewer: Any
+    viewer: Viewer
     session: Session
     image: Image
     maps: dict[str, Labels]
+    stale: Labels | None
     following: Following
 
     @property

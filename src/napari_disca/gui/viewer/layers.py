@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points
@@ -27,6 +27,9 @@ from napari_disca.gui.viewer.locked import LockedAreas
 from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.gui.viewer.view import camera_of, view_size
 from napari_disca.session.session import Session
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 CLICKS = "Clicks"
 #: Milliseconds between two redraws of a map that is being painted.
@@ -64,7 +67,7 @@ class SessionLayers(QObject):
 
     def __init__(
         self,
-        viewer: Any,
+        viewer: Viewer,
         session: Session,
         image: Image,
         report: Callable[[str], None],

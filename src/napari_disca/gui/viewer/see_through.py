@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels, Points
 from qtpy.QtCore import QTimer
@@ -12,6 +12,9 @@ from napari_disca.gui.viewer.class_colormap import class_colormap
 from napari_disca.gui.viewer.class_colours import shown_classes
 from napari_disca.gui.viewer.heat import Heat
 from napari_disca.gui.viewer.host import COPY
+
+if TYPE_CHECKING:
+    from napari_disca.gui.viewer.host import LayerHost
 
 #: A key that is held longer than this only peeks, in seconds.
 _TAP = 0.3
@@ -44,7 +47,7 @@ class SeeThrough:
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
-        self._layers: Any = None
+        self._layers: LayerHost | None = None
         self.style = "fill"
         self.isolated: int | None = None
         self.heat = Heat()
@@ -53,7 +56,7 @@ class SeeThrough:
         self._hidden: list[Any] = []
         self._blank = False
 
-    def attach(self, layers: Any) -> None:
+    def attach(self, layers: LayerHost | None) -> None:
         """Work on the layers of another session, or on none."""
         if self._layers is not None:
             self._layers.viewer.layers.events.inserted.disconnect(self._on_inserted)
@@ -99,7 +102,7 @@ class SeeThrough:
             self._hide()
 
     def _hide(self) -> None:
-        layers = self._layers
+        layers = self._attached()
         if layers.comparing:
             # A hidden layer would lose its place in the grid.
             self._blank = True
@@ -111,7 +114,7 @@ class SeeThrough:
             layer.visible = False
 
     def _show(self) -> None:
-        layers = self._layers
+        layers = self._attached()
         if self._blank:
             self._blank = False
             self.apply()
@@ -183,7 +186,7 @@ class SeeThrough:
             self._dress_clicks(layer)
 
     def _dress_clicks(self, layer: Points) -> None:
-        classes = shown_classes(self._layers.session)
+        classes = shown_classes(self._attached().session)
         layer.face_color_cycle = {land.name: land.color for land in classes}
 
     def _dress(self, layer: Labels) -> None:
@@ -194,7 +197,7 @@ class SeeThrough:
         if layer.contour != thickness:
             layer.contour = thickness
         # Not `show_selected_label`: with colours of its own, napari then draws nothing at all.
-        about, session = layer.metadata["napari_disca"], self._layers.session
+        about, session = layer.metadata["napari_disca"], self._attached().session
         classes, hidden = shown_classes(session), session.class_table.hidden
         wanted = (self.isolated, classes, hidden)
         if about.get(_SHOWN) != wanted:
@@ -203,7 +206,7 @@ class SeeThrough:
 
     def _thickness(self, layer: Labels) -> int:
         """Pixels of the level on screen that are as thick as an outline."""
-        per_pixel = self._layers.screen_pixels(_OUTLINE)
+        per_pixel = self._attached().screen_pixels(_OUTLINE)
         if layer.multiscale:
             per_pixel /= float(layer.downsample_factors[layer.data_level][-1])
         return int(min(_THICKEST, max(1, round(per_pixel))))
@@ -220,6 +223,11 @@ class SeeThrough:
         if self.style == "outline" and not self.hidden:
             self.apply()
         self.heat.follow()
+
+    def _attached(self) -> LayerHost:
+        """The layers; to be called where there are some."""
+        assert self._layers is not None
+        return self._layers
 
     def _maps(self) -> list[Labels]:
         return list(self._layers.maps.values()) if self._layers is not None else []
