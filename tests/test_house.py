@@ -179,6 +179,7 @@ def test_every_file_is_written_whole_or_not_at_all():
 PRIVATE = {
     r"\brasterio\._\w+": "raster/gdal_errors.py",
     r"\bnapari\._\w+|\._instances\b|\._qt_viewer\b": "gui/viewer/windows.py",
+    r"\._contrib\b": "gui/plugin/writer_order.py",
     r"\b(?:torch|numpy|scipy|npe2|magicgui|superqt|typer|rich|psygnal|pyproj|qtpy)\._[a-z]\w*": "",
 }
 
@@ -193,6 +194,26 @@ def test_what_other_packages_keep_to_themselves_is_used_in_one_file_each():
         if re.search(pattern, line) and name != fence
     ]
     assert not found, "\n".join(found)
+
+
+def test_positions_of_napari_stay_in_its_viewer():
+    converting = re.compile(r"\b(?:world_to_data|data_to_world|corner_pixels)\b")
+    found = [
+        name
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for name in [file.relative_to(PACKAGE).as_posix()]
+        if converting.search(file.read_text(encoding="utf-8"))
+    ]
+    assert found
+    assert all(name.startswith("gui/viewer/") for name in found)
+
+
+def test_no_part_of_the_package_is_left_out_of_mypy_strict():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+    assert config["strict"]
+    for override in config["overrides"]:
+        assert not [name for name in override["module"] if name.startswith("napari_disca")]
+        assert "ignore_errors" not in override
 
 
 #: Files outside `gui/` that import an extra's package, and say how to install it where it lacks.

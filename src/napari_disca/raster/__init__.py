@@ -1,7 +1,7 @@
 """The image: windowed reading of files and arrays, where there is data, and where on Earth it is.
 
 Bands count from 1, as in every geographic tool. A palette image is read as the red, green and
-blue it stands for. Only this package and `napari_disca.gui.viewer.layers` know
+blue it stands for. Only this package and `napari_disca.gui.viewer` know
 conventions other than integer ``(row, col)`` pixel indices.
 """
 

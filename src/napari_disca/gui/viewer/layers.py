@@ -1,9 +1,4 @@
-"""The session in the viewer: its layers, and nothing else of the viewer's layers.
-
-The only module that touches ``viewer.layers`` (with its part `comparison`), and the only one that
-converts between napari's positions (floats, an integer is a pixel's centre) and the engine's
-(integer pixel indices).
-"""
+"""The session in the viewer: its layers, and nothing else of the viewer's layers."""
 
 from __future__ import annotations
 
