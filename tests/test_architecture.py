@@ -101,12 +101,10 @@ LARGER: dict[str, tuple[int, str]] = {
     "raster/files.py": (520, "one raster: opening, masks, reading; is to be divided"),
     "recipes/function_space.py": (430, "one recipe, which is one file"),
     # Classes.
-    "gui/viewer/layers.py:SessionLayers": (330, "all layers of a session"),
     "raster/files.py:GeoRaster": (360, "is to be divided: reading from masks"),
     "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),
     # Functions.
     "evaluation/protocol.py:evaluate_image": (75, "the protocol, click after click"),
-    "gui/panels/refine_panel.py:RefinePanel.__init__": (85, "a list of widgets"),
     "inference/crops.py:cut": (65, "its docstring is half of it"),
     "recipes/automatic.py:Automatic.adapt": (70, "the halves of the clicks, one after the other"),
     "recipes/disca.py:Disca.adapt": (110, "the paper's loop, to be read from top to bottom"),

@@ -44,6 +44,16 @@ _BUTTONS = (
     "load_clicks",
     "doubtful",
 )
+_PRECISION = (
+    "Number format of the network. bfloat16 is about twice as fast where the processor has "
+    "it, and may give another class in up to 0.5 % of the pixels than float32; auto takes "
+    "it where it pays. The map is drawn anew"
+)
+_DISK = (
+    "Disk that features of the image may take while it is corrected. A recipe that leaves "
+    "the encoder alone (decoder) then redoes even a large map from them, which is faster; "
+    "512 MB are kept in memory anyway. A tile of 512 x 512 pixels takes some 15 MB"
+)
 
 
 class RefinePanel(QWidget):
@@ -86,42 +96,16 @@ class RefinePanel(QWidget):
         self._maps.triggered.connect(lambda action: self.save_labels.emit(action.data()))
         self.buttons["save_labels"].clicked.connect(self._offer_maps)
 
-        self.recipes = QComboBox()
-        for name, recipe in RECIPES.items():
-            if recipe.learns:
-                self.recipes.addItem(name, name)
-                self.recipes.setItemData(
-                    self.recipes.count() - 1, _summary(recipe), Qt.ItemDataRole.ToolTipRole
-                )
-        self.recipes.setCurrentText("default")
-        self.advanced = QToolButton()
-        self.advanced.setText("Advanced")
-        self.advanced.setToolTip("The settings of the recipe, precision and disk")
-        self.advanced.setCheckable(True)
-        self.advanced.setArrowType(Qt.ArrowType.RightArrow)
-        self.advanced.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.advanced.setAutoRaise(True)
+        self.recipes = _recipe_box()
+        self.advanced = _fold_button()
         self.precision = QComboBox()
         self.precision.addItems(("auto", "float32", "bfloat16"))
-        self.precision.setToolTip(
-            "Number format of the network. bfloat16 is about twice as fast where the processor has "
-            "it, and may give another class in up to 0.5 % of the pixels than float32; auto takes "
-            "it where it pays. The map is drawn anew"
-        )
+        self.precision.setToolTip(_PRECISION)
         self.disk = QSpinBox()
         self.disk.setRange(0, 1000)
         self.disk.setSuffix(" GB")
         self.disk.setSpecialValueText("none")
-        self.disk.setToolTip(
-            "Disk that features of the image may take while it is corrected. A recipe that leaves "
-            "the encoder alone (decoder) then redoes even a large map from them, which is faster; "
-            "512 MB are kept in memory anyway. A tile of 512 x 512 pixels takes some 15 MB"
-        )
-        self._holder = QWidget()
-        self._holder.setVisible(False)
-        self._holder_layout = QVBoxLayout(self._holder)
-        self._holder_layout.setContentsMargins(0, 0, 0, 0)
-        self._holder_layout.setSpacing(0)
+        self.disk.setToolTip(_DISK)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
@@ -130,7 +114,21 @@ class RefinePanel(QWidget):
         for label in (self.stage, self.status):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._lay_out()
 
+        self.precision.currentIndexChanged.connect(self.precision_chosen)
+        self.disk.valueChanged.connect(lambda _: self.disk_chosen.emit())
+        self.advanced.toggled.connect(self._unfold)
+        self.recipes.currentTextChanged.connect(self._show_form)
+        self._show_form(self.recipes.currentText())
+        self._began: tuple[str, float, int] = ("", 0.0, 0)
+
+    def _lay_out(self) -> None:
+        self._holder = QWidget()
+        self._holder.setVisible(False)
+        self._holder_layout = QVBoxLayout(self._holder)
+        self._holder_layout.setContentsMargins(0, 0, 0, 0)
+        self._holder_layout.setSpacing(0)
         form = QHBoxLayout()
         form.addWidget(QLabel("Recipe"))
         form.addWidget(self.recipes, 1)
@@ -139,13 +137,6 @@ class RefinePanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(form)
         layout.addWidget(self._holder)
-
-        self.precision.currentIndexChanged.connect(self.precision_chosen)
-        self.disk.valueChanged.connect(lambda _: self.disk_chosen.emit())
-        self.advanced.toggled.connect(self._unfold)
-        self.recipes.currentTextChanged.connect(self._show_form)
-        self._show_form(self.recipes.currentText())
-        self._began: tuple[str, float, int] = ("", 0.0, 0)
 
     def recipe(self) -> Recipe:
         """The recipe as the form has it.
@@ -232,6 +223,28 @@ class RefinePanel(QWidget):
             label.setToolTip(setting.toolTip())
             aligned.addRow(label, setting)
         self._holder_layout.addWidget(rows)
+
+
+def _recipe_box() -> QComboBox:
+    """The recipes that learn, with their settings under the pointer."""
+    box = QComboBox()
+    for name, recipe in RECIPES.items():
+        if recipe.learns:
+            box.addItem(name, name)
+            box.setItemData(box.count() - 1, _summary(recipe), Qt.ItemDataRole.ToolTipRole)
+    box.setCurrentText("default")
+    return box
+
+
+def _fold_button() -> QToolButton:
+    button = QToolButton()
+    button.setText("Advanced")
+    button.setToolTip("The settings of the recipe, precision and disk")
+    button.setCheckable(True)
+    button.setArrowType(Qt.ArrowType.RightArrow)
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    button.setAutoRaise(True)
+    return button
 
 
 def _summary(recipe: Recipe) -> str:

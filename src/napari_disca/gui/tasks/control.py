@@ -220,7 +220,7 @@ class Control(QObject):
         if session.clicks is before:
             self._refine()  # otherwise the clicks have asked for it
         if self.layers is not None:
-            self.layers.hatch_view()
+            self.layers.stale_layer.look()
         self.say(said)
 
     # ------------------------------------------------------------------ work

@@ -23,8 +23,11 @@ class LayerHost(Protocol):
     session: Session
     image: Image
     maps: dict[str, Labels]
-    stale: Labels | None
     following: Following
+
+    @property
+    def stale(self) -> Labels | None:
+        """The hatching over what is out of date; None once the user has removed it."""
 
     @property
     def clicks(self) -> list[Points]:

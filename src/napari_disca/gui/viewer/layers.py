@@ -17,8 +17,8 @@ from napari_disca.gui.viewer.class_colormap import class_colormap, class_feature
 from napari_disca.gui.viewer.click_layers import ClickLayers
 from napari_disca.gui.viewer.comparison import Comparison
 from napari_disca.gui.viewer.following import Following, pixel_size
-from napari_disca.gui.viewer.hatch import Hatch
 from napari_disca.gui.viewer.locked import LockedAreas
+from napari_disca.gui.viewer.stale_layer import StaleLayer
 from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.gui.viewer.view import camera_of, view_size
 from napari_disca.session.session import Session
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 CLICKS = "Clicks"
 #: Milliseconds between two redraws of a map that is being painted.
 _REDRAW = 60
-#: Milliseconds for which something is out of date before it is hatched: a click's tiles are not.
-_HATCH = 400
 #: Pixels of the screen that show a pixel of the image, at most, where the camera goes by itself.
 _CLOSEST = 8
 #: Diameter of a click in pixels of the screen, at any zoom.
@@ -56,8 +54,8 @@ class SessionLayers(QObject):
         The clicks, once in each view.
     following : Following
         Keeps the session's layers where the image lies.
-    stale : Labels or None
-        The hatching over what is out of date; None once the user has removed it.
+    stale_layer : StaleLayer
+        The hatching over what is out of date.
     """
 
     def __init__(
@@ -75,8 +73,7 @@ class SessionLayers(QObject):
         self.maps: dict[str, Labels] = {}
         self.click_layers = ClickLayers(session, report)
         self.following = Following(image, report)
-        self.stale: Labels | None = None
-        self._hatch: Hatch | None = Hatch(session)
+        self.stale_layer = StaleLayer(self, self)
         self.locked: LockedAreas | None = None
         self._report = report
         self._comparison: Comparison | None = None
@@ -84,11 +81,7 @@ class SessionLayers(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_REDRAW)
         self._timer.timeout.connect(self.redraw)
-        self._hatch_timer = QTimer(self)
-        self._hatch_timer.setInterval(_HATCH)
-        self._hatch_timer.timeout.connect(self._redraw_hatch)
         session.painted.connect(self._on_painted)
-        session.history_changed.connect(self._on_history)
         session.clicks_changed.connect(self._on_session_clicks)
         viewer.layers.events.removed.connect(self._on_removed)
 
@@ -102,8 +95,7 @@ class SessionLayers(QObject):
         if self.locked is not None:
             self.locked.show()
         # Here, not when something is first out of date: that a layer is added stalls the window.
-        if self.stale is None and self._hatch is not None:
-            self._add_hatch(self._hatch)
+        self.stale_layer.show()
         self._show_clicks()
 
     def placement(self) -> dict[str, Any]:
@@ -147,6 +139,11 @@ class SessionLayers(QObject):
         return layer
 
     @property
+    def stale(self) -> Labels | None:
+        """The hatching over what is out of date; None once the user has removed it."""
+        return self.stale_layer.layer
+
+    @property
     def clicks(self) -> list[Points]:
         """The clicks, once in each view."""
         return self.click_layers.layers
@@ -178,42 +175,6 @@ class SessionLayers(QObject):
             if not self._timer.isActive():
                 self._timer.start()
 
-    def _on_history(self) -> None:
-        if not self._hatch_timer.isActive():
-            self._hatch_timer.start()
-
-    def hatch_view(self) -> None:
-        """Hatch at once, if something in view is of before: it will take a while to be drawn."""
-        shown = self._shown()
-        if shown is not None and self.session.stale(shown, self.session.viewport.window):
-            self._redraw_hatch()
-
-    def _shown(self) -> str | None:
-        """The map on top."""
-        return next((n for n in reversed(self.maps) if self.maps[n].visible), None)
-
-    def _redraw_hatch(self) -> None:
-        """Hatch what the map on top shows of the clicks and weights before; until nothing is."""
-        shown = self._shown()
-        if shown is None or self._hatch is None:
-            self._hatch_timer.stop()
-            return
-        outdated = self.session.outdated(shown)
-        changed = self._hatch.show(outdated)
-        if not outdated.any():
-            self._hatch_timer.stop()
-        if changed and self.stale is not None and self.stale.visible:
-            self.stale.refresh(extent=False, thumbnail=False, highlight=False)
-
-    def _add_hatch(self, hatch: Hatch) -> None:
-        layers, active = self.viewer.layers, self.viewer.layers.selection.active
-        self.stale = hatch.layer(self.placement())
-        self.viewer.add_layer(self.stale)
-        self.following.add(self.stale, hatch.placement)
-        if self.clicks and self.clicks[0] in layers:
-            layers.move(layers.index(self.stale), layers.index(self.clicks[0]))
-        layers.selection.active = active  # the next click is still one
-
     def redraw(self) -> None:
         """Show what was painted since the last time; a timer, so that patches do not queue up."""
         if not self._dirty:
@@ -227,7 +188,7 @@ class SessionLayers(QObject):
 
     def settle(self) -> None:
         """Bring everything up to date, thumbnails too, when a run has ended."""
-        self._redraw_hatch()
+        self.stale_layer.redraw()
         self._timer.stop()
         self._dirty.clear()
         for layer in self.maps.values():
@@ -328,8 +289,7 @@ class SessionLayers(QObject):
         self.maps = {name: kept for name, kept in self.maps.items() if kept is not layer}
         self.click_layers.forget(layer)
         self.following.forget(layer)
-        if layer is self.stale:
-            self.stale = self._hatch = None  # whoever removes it does not want it
+        self.stale_layer.forget(layer)
         if self.locked is not None and self.locked.layer is layer:
             self.locked.removed()
         if self._comparison is not None:
@@ -339,8 +299,7 @@ class SessionLayers(QObject):
         """Let go of the viewer; the layers stay in it as they are."""
         with suppress(RuntimeError):  # Qt has deleted it already where the window goes
             self._timer.stop()
-        self._hatch_timer.stop()
-        self.session.history_changed.disconnect(self._on_history)
+        self.stale_layer.end()
         self.session.painted.disconnect(self._on_painted)
         self.session.clicks_changed.disconnect(self._on_session_clicks)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
