@@ -171,7 +171,9 @@ class ImageChoice(QObject):
 
     def choose(self) -> None:
         """Read the card and the image's place, and say how the network reads it."""
-        layer, unreadable, frame = self._image_panel.image(), None, ()
+        layer = self._image_panel.image()
+        unreadable: DiscaError | None = None
+        frame: tuple[int, ...] = ()
         parts: tuple[Image, ...] = ()
         try:
             frame, parts = self._image_panel.frame(), self._image_panel.parts()
@@ -271,8 +273,9 @@ class ImageChoice(QObject):
 
         def read() -> tuple[str, Card | None, float | None]:
             card = known if same_card else read_card(weights) if weights else None
-            recalls = not shown and raster is not None and card is not None
-            return weights, card, recall(raster, card) if recalls else None
+            if shown or raster is None or card is None:
+                return weights, card, None
+            return weights, card, recall(raster, card)
 
         self._look(Stage.READING, read, self._on_card)
 
