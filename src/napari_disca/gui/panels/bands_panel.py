@@ -86,7 +86,7 @@ class BandsPanel(QWidget):
 
     def is_as_opened(self) -> bool:
         """Whether the image's own layer is to be seen, and no other bands."""
-        return self.on_screen.currentData() == "image"
+        return bool(self.on_screen.currentData() == "image")
 
     def bands_on_screen(self) -> tuple[int, ...] | None:
         """Bands to be seen; None for those that the network reads.
