@@ -90,13 +90,13 @@ def test_a_stack_of_unknown_planes_asks_for_its_bands(panel, tmp_path, qtbot):
     add(panel, path)
     bands = panel.image_panel.bands
     assert "7 planes" in panel.image_panel.about.text()
-    assert not panel.opening.is_chosen
+    assert panel.choice.chosen is None
     assert not bands.rows.isHidden(), "what is needed is not folded away"
     assert bands.line.text() == "choose the bands"
     for box, band in zip(bands.boxes, (4, 2, 7), strict=True):
         choose(qtbot, box, band)
     assert bands.line.text() == "red 4, green 2, blue 7"
-    assert panel.opening.is_chosen
+    assert panel.choice.chosen is not None
 
 
 def test_an_image_of_one_band_has_nothing_to_choose(panel):

@@ -81,7 +81,7 @@ def test_ends_that_are_none_are_one_line_and_stay_to_be_corrected(panel, scene, 
         said = panel.image_panel.about.text()
         assert "\n" not in said
         assert "values" in said or "scaling" in said
-        assert not panel.opening.is_chosen
+        assert panel.choice.chosen is None
         assert values.ends.text() == text
     values.ends.selectAll()
     qtbot.keyClicks(values.ends, "0:200")

@@ -66,7 +66,7 @@ def test_axes(panel, qtbot, data, rgb, step, right, said):
 def test_bands_that_are_shown_as_columns_are_refused_by_name(panel):
     panel.viewer.add_image(np.moveaxis(PLANES[:4], 0, -1), rgb=False, name="scene")
     assert about(panel).startswith("'scene' has its 4 bands in the last axis")
-    assert not panel.opening.is_chosen
+    assert panel.choice.chosen is None
 
 
 def test_other_axes_on_the_screen_are_refused_by_name(panel, qtbot):

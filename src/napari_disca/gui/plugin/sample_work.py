@@ -27,6 +27,10 @@ def begin_sample(panel: Any) -> None:
     panel : DiscaWidget
         In which the sample is chosen.
     """
+    panel.choice.when_settled(lambda: _begin_settled(panel))
+
+
+def _begin_settled(panel: Any) -> None:
     from napari_disca.core.errors import DiscaError
     from napari_disca.session.journal_paths import find_journals
 

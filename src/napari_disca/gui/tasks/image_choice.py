@@ -137,6 +137,7 @@ class ImageChoice(QObject):
         self.card: Card | None = None
         self.view: NetworkView | None = None
         self.journals: Found | None = None
+        self._when_settled: list[Callable[[], object]] = []
         #: Whether something else was chosen for the layer that is being looked at.
         self._again = False
         #: The frame of the layer that is shown, where it has a slider.
@@ -153,6 +154,13 @@ class ImageChoice(QObject):
         #: The network of `card`.
         self._weights: str | None = None
         control.cancelled.connect(self._on_cancelled)
+
+    def when_settled(self, action: Callable[[], object]) -> None:
+        """Do something as soon as nothing more is to be found out; at once, if that is so now."""
+        if self.is_looking:
+            self._when_settled.append(action)
+        else:
+            action()
 
     @property
     def is_looking(self) -> bool:
@@ -350,6 +358,9 @@ class ImageChoice(QObject):
         else:
             self.before = self.chosen
             self.settled.emit()
+            actions, self._when_settled = self._when_settled, []
+            for action in actions:
+                action()
 
 
 def _close(looked: tuple[Raster, Proposal, list[str]]) -> None:
