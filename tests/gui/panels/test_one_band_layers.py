@@ -39,6 +39,6 @@ def test_a_layer_on_another_grid_is_refused_by_name(panel, qtbot):
     panel.viewer.add_image(PLANES[1], name="green", translate=(0, 9))
     qtbot.keyClick(image.together, Qt.Key.Key_Space)
     assert image.about.text().startswith("'green' is shown elsewhere than 'blue'")
-    assert not panel.opening.is_chosen
+    assert panel.choice.chosen is None
     panel.viewer.layers.remove("green")
-    assert panel.opening.is_chosen
+    assert panel.choice.chosen is not None
