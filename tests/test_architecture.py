@@ -101,6 +101,7 @@ LARGER: dict[str, tuple[int, str]] = {
     "raster/files.py": (520, "one raster: opening, masks, reading; is to be divided"),
     "recipes/function_space.py": (430, "one recipe, which is one file"),
     # Classes.
+    "gui/panels/widget.py:DiscaWidget": (310, "makes the panels and ties them together"),
     "raster/files.py:GeoRaster": (360, "is to be divided: reading from masks"),
     "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),
     # Functions.
