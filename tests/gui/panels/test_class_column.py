@@ -18,7 +18,9 @@ def table(tmp_path):
             (20, 30, ("roof", "green", "1")),
             (40, 50, ("street", "roof", "2")),
         ):
-            x, y = raster.transform * (col + 0.5, row + 0.5)
+            # By hand: affine's `*` is deprecated, and its `@` is younger than our lower bound.
+            place = raster.transform
+            x, y = place.c + place.a * (col + 0.5), place.f + place.e * (row + 0.5)
             rows.append(",".join([f"{x}", f"{y}", *values[: len(columns)]]))
         path.write_text("\n".join(rows) + "\n")
         return path
