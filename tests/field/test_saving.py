@@ -14,6 +14,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from rasterio.control import GroundControlPoint
 
 import napari_disca
+from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import ExportError
 from napari_disca.core.events import finish
 from napari_disca.exports import EXPORTS, Export, in_memory, read_legend, write_geotiff
@@ -23,6 +24,8 @@ from napari_disca.gui.plugin.writer_order import offer_our_writer_first
 from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
 from napari_disca.networks import LandClass
 from napari_disca.raster import open_raster, quiet_opening
+from napari_disca.session.class_table import ClassTable
+from napari_disca.session.steps import Step
 
 CLASSES = (
     LandClass("roof", "#d95f02"),
@@ -37,7 +40,9 @@ class Session:
     """What a map's layer carries of its session."""
 
     def __init__(self, raster):
-        self.raster, self.classes = raster, CLASSES
+        self.raster, self.step = raster, Step("opened", Clicks(), None)
+        self.classes = self.legend = CLASSES
+        self.merged_values = self.step.value(ClassTable).values
 
 
 @pytest.fixture
