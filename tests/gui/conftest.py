@@ -100,6 +100,9 @@ def opened(panel, scene, qtbot, monkeypatch):
         for name in ("show_error", "show_warning", "show_info"):
             with suppress(AttributeError):  # not each of them says everything
                 monkeypatch.setattr(f"napari_disca.gui.tasks.{module}.{name}", said.append)
+    monkeypatch.setattr(
+        "napari_disca.gui.tasks.telling.tell_bug", lambda _error, line: said.append(line)
+    )
     ((data, keywords, _),) = get_reader(str(scene))(str(scene))
     panel.viewer.add_image(data, **keywords)
     panel.refine_panel.buttons["segment"].click()
