@@ -82,7 +82,7 @@ def test_five_classes_can_be_judged_on_two(run, files, tmp_path, class_map):
 
 MISTAKES = {
     "no folder": ("--images {t}/none --masks {m}", "not a folder"),
-    "no pairs": ("--images {i} --masks {t}", "mask of the same name"),
+    "no pairs": ("--images {i} --masks {t}", "holds no file that ends with"),
     "no masks": ("--images {i}", "name the folder of the masks"),
     "none of that name": ("--images {i} --masks {m} --only west", "west"),
     "none to hold out": ("--images {i} --masks {m} --hold-out west", "west"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from napari_disca.core.tiling import Window
@@ -95,3 +97,24 @@ def test_it_goes_with_the_panel(panel):
     show(panel, "Show what the network reads")
     panel.shut_down()
     assert composite(panel) == []
+
+
+def test_asked_again_while_the_image_is_read_they_are_shown_once(panel, monkeypatch):
+    from qtpy.QtCore import QTimer
+
+    from napari_disca.gui.viewer import composite as module
+
+    again = []
+    original = module.ImagePyramid
+
+    def read(*arguments, **options):
+        while not again:  # until the window has asked a second time
+            time.sleep(0.01)
+        return original(*arguments, **options)
+
+    panel.viewer.add_image(PLANES, name="four")
+    monkeypatch.setattr(module, "ImagePyramid", read)
+    QTimer.singleShot(50, lambda: (panel._follow_composite(), again.append(True)))
+    show(panel, "Show what the network reads")
+    assert again
+    assert len(composite(panel)) == 1

@@ -65,7 +65,16 @@ class Composite:
         scaling: Scaling | ValueScale = Scaling("percentile")
         if bands is None:
             bands, scaling = _of_network(view)
-        pyramid = off_the_window(lambda: ImagePyramid(view.raster, bands, scaling=scaling))
+        # While it waits for the image the window asks again, for the same bands or for others.
+        self._shown = wanted
+        try:
+            pyramid = off_the_window(lambda: ImagePyramid(view.raster, bands, scaling=scaling))
+        except BaseException:
+            if self._shown is wanted:
+                self._shown = None
+            raise
+        if self._shown is not wanted:
+            return
         pyramid.report = lambda _line: None  # the image's own layer tells it
         self._following = Following(image, show_info)
         keywords: dict[str, Any] = {} if pyramid.rgb else {"contrast_limits": _limits(pyramid)}
@@ -78,9 +87,9 @@ class Composite:
             **keywords,
             **self._following.placement(),
         )
+        self._layer = layer
         self._add(layer, image)
         self._following.add(layer)
-        self._layer, self._shown = layer, wanted
         if not pyramid.complete:
             from napari_disca.gui.tasks.pyramid_builder import prepare
 
