@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 
 from builders import make_card, make_network
+from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import finish
-from napari_disca.gui.plugin import sample_work
+from napari_disca.gui.plugin import sample_work, samples
 from napari_disca.gui.plugin.reader import get_reader
-from napari_disca.networks import LandClass, save_network
+from napari_disca.inference.network_view import NetworkView
+from napari_disca.inference.predict import Predictor
+from napari_disca.inference.tiles import tiling_for
+from napari_disca.networks import LandClass, load_network, save_network
+from napari_disca.networks.compute import Compute
+from napari_disca.raster import open_raster
 from napari_disca.scenes import Scene, write_scene
 
 
@@ -67,3 +73,22 @@ def test_a_network_of_other_classes_gets_no_clicks(panel, scene, qtbot):
     qtbot.waitUntil(lambda: control.session is not None and not control.busy, timeout=120_000)
     assert len(control.session.clicks) == 0
     assert control.session.up_to_date("disir") == 1.0
+
+
+def test_the_sample_is_clicked_where_the_shipped_network_is_wrong():
+    scene = Scene((samples.SIDE, samples.SIDE), seed=0, region="temperate", ground_resolution=1.0)
+    picture, truth = scene.render()
+    network = load_network("landcover-5")
+    names = [land.name for land in network.card.classes]
+    predictor = Predictor(
+        network,
+        NetworkView(open_raster(picture), network.card, factor=1.0),
+        Compute.choose("cpu", "float32"),
+    )
+    tiling = tiling_for(predictor._inputs)
+    for row, col, name in sample_work.CLICKS:
+        assert names[truth[row, col]] == name
+        tile = tiling.keeping((row, col))
+        window, labels = predictor.labels(tile, Clicks())
+        said = labels[row - window.top, col - window.left]
+        assert names[said] != name, (row, col)
