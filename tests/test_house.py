@@ -208,17 +208,10 @@ def test_positions_of_napari_stay_in_the_plugin():
     assert all(name.startswith("gui/") for name in found)
 
 
-def test_hardly_a_part_of_the_package_is_left_out_of_mypy_strict():
+def test_no_part_of_the_package_is_left_out_of_mypy_strict():
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
     assert config["strict"]
-    spared = [
-        name
-        for override in config["overrides"]
-        if "ignore_errors" in override
-        for name in override["module"]
-    ]
-    assert len(spared) <= 7
-    assert not [name for name in spared if "*" in name]
+    assert not [override for override in config["overrides"] if "ignore_errors" in override]
 
 
 #: Files outside `gui/` that import an extra's package, and say how to install it where it lacks.

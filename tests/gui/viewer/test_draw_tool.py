@@ -119,13 +119,13 @@ def test_keys_change_the_size_of_the_brush_only(desk, qtbot):
         desk.key(Qt.Key.Key_BracketLeft, widget=widget)
         desk.key(Qt.Key.Key_BracketLeft, widget=widget)
         assert desk.tool.radius == 8
-        assert desk.panel.draw_panel.size.value() == 8
+        assert desk.panel.draw_panel.radius.value() == 8
         desk.key(Qt.Key.Key_Escape, widget=widget)
         assert desk.tool.tool == "click"
         desk.key(Qt.Key.Key_BracketLeft, widget=widget)
         assert desk.tool.radius == 8
     desk.tool.choose("brush")
-    desk.panel.draw_panel.size.setValue(1)
+    desk.panel.draw_panel.radius.setValue(1)
     desk.key(Qt.Key.Key_BracketLeft)
     assert desk.tool.radius == 1
 

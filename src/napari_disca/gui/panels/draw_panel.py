@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_disca.annotations.strokes import LARGEST
+from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.verbs import BY_NAME, Verb
 from napari_disca.networks import LandClass
 
@@ -51,14 +52,14 @@ class DrawPanel(QWidget):
             button.clicked.connect(lambda _, name=name: self.chosen.emit(name))
             row.addWidget(button)
         self.tools["click"].setChecked(True)
-        self.size = QSpinBox()
-        self.size.setRange(0, int(LARGEST))
-        self.size.setPrefix("radius ")
-        self.size.setSuffix(" px")
-        self.size.setSpecialValueText("radius")
-        self.size.setKeyboardTracking(False)
-        self.size.setAccessibleName("Radius of the brush in pixels of the image")
-        self.size.valueChanged.connect(self.sized)
+        self.radius = QSpinBox()
+        self.radius.setRange(0, int(LARGEST))
+        self.radius.setPrefix("radius ")
+        self.radius.setSuffix(" px")
+        self.radius.setSpecialValueText("radius")
+        self.radius.setKeyboardTracking(False)
+        self.radius.setAccessibleName("Radius of the brush in pixels of the image")
+        self.radius.valueChanged.connect(self.sized)
         self.over = QToolButton()
         self.over.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.over.setText(_ALL)
@@ -78,7 +79,7 @@ class DrawPanel(QWidget):
         grid = QGridLayout(self.details)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(4)
-        grid.addWidget(self.size, 0, 0)
+        grid.addWidget(self.radius, 0, 0)
         grid.addWidget(self.over, 0, 1)
         grid.addWidget(self.teaches, 1, 0, 1, 2)
         layout = QVBoxLayout(self)
@@ -106,10 +107,10 @@ class DrawPanel(QWidget):
         """Show which tool is chosen, and the size of the brush."""
         self.tools[tool].setChecked(True)
         self.details.setVisible(tool != "click")
-        self.size.setEnabled(tool == "brush")
-        self.size.blockSignals(True)
-        self.size.setValue(round(radius))
-        self.size.blockSignals(False)
+        self.radius.setEnabled(tool == "brush")
+        self.radius.blockSignals(True)
+        self.radius.setValue(round(radius))
+        self.radius.blockSignals(False)
 
     def show_classes(self, classes: Sequence[LandClass]) -> None:
         """Offer these classes to be drawn over."""
@@ -120,7 +121,7 @@ class DrawPanel(QWidget):
         self._classes = tuple(classes)
         self._menu.clear()
         for i, land in enumerate(classes):
-            action = self._menu.addAction(land.name)
+            action = present(self._menu.addAction(land.name))
             action.setCheckable(True)
             action.setChecked(ticked[i] if same else True)
             action.toggled.connect(self._on_ticked)

@@ -72,7 +72,7 @@ class _Bar(QWidget):
         self.seen = self.checked = 0.0
         self.setFixedHeight(_HEIGHT)
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
         painter = QPainter(self)
         for share, colour in ((1.0, _REST), (self.seen, _SEEN), (self.checked, _CHECKED)):
             painter.fillRect(0, 0, round(share * self.width()), _HEIGHT, QColor(colour))

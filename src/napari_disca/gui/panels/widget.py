@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from napari import Viewer
 
     from napari_disca.session.session import Session
+
+    #: What verbs do, by name.
+    _Verbs: TypeAlias = dict[str, Callable[..., object]]
 
 #: Verbs about the view that have a button, and its text.
 _LOOKS = {
@@ -170,13 +173,13 @@ class DiscaWidget(FittedArea):
         self.desk.told.connect(lambda reading: self.classes_panel.show_place(reading.short))
         self.desk.verbs_changed.connect(self._on_verbs)
 
-    def _verbs(self) -> dict[str, Callable[..., object]]:
+    def _verbs(self) -> _Verbs:
         """What verbs with buttons do: they press the button, if it can be pressed."""
         buttons = {**self.panels.buttons(), "compare": self.compare_panel.switch}
         pressed = {name: partial(self._press, button) for name, button in buttons.items()}
-        both = {"confirm": self._confirm, "leave_tool": self._leave, "wrong": self._wrong}
-        own = {**self.drawing.verbs(), **self.reviewing.verbs(), **both}
-        classes = {**self.class_desk.actions, "class": self._arm_key}
+        both: _Verbs = {"confirm": self._confirm, "leave_tool": self._leave, "wrong": self._wrong}
+        own: _Verbs = {**self.drawing.verbs(), **self.reviewing.verbs(), **both}
+        classes: _Verbs = {**self.class_desk.actions, "class": self._arm_key}
         return {**pressed, **own, **classes, "blink": self.ripple.press_blink}
 
     def _when(self) -> dict[str, Callable[[], bool]]:
@@ -230,7 +233,7 @@ class DiscaWidget(FittedArea):
         """Colour of the class that is drawn."""
         from napari_disca.gui.viewer.class_colours import shown_classes
 
-        layers = self.control.layers
+        layers = present(self.control.layers)
         return str(shown_classes(layers.session)[layers.label].color)
 
     def _do(self, name: str) -> None:

@@ -12,11 +12,16 @@ from napari_disca.core.events import finish
 from napari_disca.gui.panels.draw_panel import DrawPanel
 from napari_disca.gui.tasks.telling import guarded
 from napari_disca.gui.tasks.waiting import off_the_window
-from napari_disca.gui.viewer.draw_tool import HINTS, DrawTool
+from napari_disca.gui.viewer.draw_tool import HINTS, DrawTool, ToolName
 from napari_disca.session.strokes import Stroke
 
 #: Modes of napari's label layers that would write into a map, and what does so here.
-_OF_NAPARI = {"paint": "brush", "erase": "brush", "polygon": "polygon", "fill": "click"}
+_OF_NAPARI: dict[str, ToolName] = {
+    "paint": "brush",
+    "erase": "brush",
+    "polygon": "polygon",
+    "fill": "click",
+}
 #: Pixels of a stroke among which locked ones are counted.
 _COUNTED = 1 << 22
 

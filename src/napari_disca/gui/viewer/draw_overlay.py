@@ -65,7 +65,7 @@ class DrawOverlay(QWidget):
         self.setVisible(bool(sketch.way or sketch.place) or sketch.pointer is not None)
         self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
         """Paint the sketch."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QWidget
 
@@ -16,6 +17,7 @@ from napari_disca.core.errors import AreaError
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.draw_overlay import DrawOverlay, Sketch
 from napari_disca.gui.viewer.key_filter import main_window
+from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.screen_grid import ScreenGrid
 from napari_disca.gui.viewer.view import camera_of
 
@@ -180,19 +182,21 @@ class DrawTool(QObject):
         window = main_window(self._panel)
         if self._canvas is not None or window is None or window.centralWidget() is None:
             return
-        canvases = window.centralWidget().findChildren(QOpenGLWidget)
+        canvases = present(window.centralWidget()).findChildren(QOpenGLWidget)
         if canvases:
             self._canvas = canvases[0]
             self._canvas.installEventFilter(self)
             self._canvas.setMouseTracking(True)
             self._overlay = DrawOverlay(self._canvas)
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Take what belongs to the tool; napari gets the rest."""
-        kind = event.type()
+        kind = present(event).type()
         if kind == QEvent.Type.Resize and self._overlay is not None:
-            self._overlay.resize(self._canvas.size())
-        elif kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+            self._overlay.resize(present(self._canvas).size())
+        elif isinstance(event, QKeyEvent):
+            if kind == QEvent.Type.ShortcutOverride:
+                return False
             if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
                 self._pans = kind == QEvent.Type.KeyPress
         elif kind == QEvent.Type.Leave:
@@ -226,13 +230,13 @@ class DrawTool(QObject):
             return True
         if self.tool != "polygon":
             self._button = button
-            self._way = [grid.to_image(*self._pointer)]
+            self._way = [grid.to_image(*present(self._pointer))]
         elif button == _RIGHT:
             self.take_corner_back()
         elif len(self._way) >= 3 and self._is_at_first(grid):
             self._finish(erases=False)
         else:
-            self._way.append(grid.to_image(*self._pointer))
+            self._way.append(grid.to_image(*present(self._pointer)))
         self._show()
         return True
 
@@ -242,7 +246,7 @@ class DrawTool(QObject):
         if grid is None or not self.is_active:
             return False
         if self._button is not None:
-            place = grid.to_image(*self._pointer)
+            place = grid.to_image(*present(self._pointer))
             if place != self._way[-1]:
                 self._way.append(place)
         self._show()

@@ -36,7 +36,7 @@ class ScreenGrid:
         self._steps: Floats = np.stack(
             [(corners[1] - corners[0]) / height, (corners[2] - corners[0]) / width], axis=1
         )
-        self._back: Floats = np.linalg.inv(self._steps)
+        self._back: Floats = np.linalg.inv(self._steps).astype(np.float64)
 
     def to_image(self, x: float, y: float) -> tuple[float, float]:
         """Row and column of a place on the canvas; pixel (0, 0) reaches from 0 to 1."""
