@@ -83,9 +83,11 @@ def test_the_list_is_made_anew_when_the_maps_are_complete(shown, qtbot):
     session.draw()
     shown.control.changed.emit()
     qtbot.waitUntil(lambda: "still being drawn" in figure.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: shown.controller._worker is None, timeout=60_000)
     session.go.clear()
     session.draw()  # asks for another look, which lasts
     qtbot.waitUntil(lambda: session.looks == [3, 2], timeout=60_000)
+    qtbot.wait(20)  # the rest is a multiple of what the look takes
     session.draw()
     session.go.set()
     qtbot.waitUntil(lambda: shown.controller._worker is None, timeout=60_000)
