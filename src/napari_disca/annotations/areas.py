@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -122,3 +123,23 @@ class Area:
             f"the area holds no pixel of the image of {shape[0]} x {shape[1]} pixels; "
             "draw it larger, or inside the image"
         )
+
+
+def mask_outlines(mask: NDArray[np.bool_], top: int, left: int) -> Iterator[list[Ring]]:
+    """Outlines of the pixels of a mask, each with its holes: closed rings of pixels' corners.
+
+    Parameters
+    ----------
+    mask : (height, width) array of bool
+    top, left : int
+        Where its first pixel lies in the image.
+    """
+    found = rasterio.features.shapes(
+        mask.view(np.uint8),
+        mask=mask,
+        connectivity=4,
+        # rasterio warns of a transform that is the identity, which the shift below is not.
+        transform=Affine.translation(left + 1, top + 1),
+    )
+    for outline, _ in found:
+        yield [tuple((y - 1, x - 1) for x, y in ring) for ring in outline["coordinates"]]

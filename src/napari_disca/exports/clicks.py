@@ -8,11 +8,11 @@ the coordinates are ``x = column + 0.5, y = row + 0.5``, and the member ``napari
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import ClickError
 from napari_disca.exports.click_classes import ClassReader
-from napari_disca.exports.geojson import georeference_members
+from napari_disca.exports.geojson import write_collection
 from napari_disca.exports.placing import to_pixels
 from napari_disca.exports.point import PointFeature
 from napari_disca.exports.point_files import PointFile, read_points
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
-from napari_disca.storage.atomic import replacing
 
 if TYPE_CHECKING:
     # `networks` costs torch, which a reader of clicks should not pay for.
@@ -69,7 +68,6 @@ def write_clicks(
     ExportError
         If the file cannot be written.
     """
-    path = Path(path)
     clicks.checked(raster.shape, len(classes))
     frame = Frame.of(raster)
     features = [
@@ -86,12 +84,7 @@ def write_clicks(
         }
         for order, click in enumerate(clicks)
     ]
-    collection = {"type": "FeatureCollection", "name": "clicks", **georeference_members(frame)}
-    text = json.dumps({**collection, "features": features}, ensure_ascii=False, allow_nan=False)
-    with replacing(path) as temporary:
-        # A lone surrogate in a class name has no UTF-8.
-        temporary.write_text(text, encoding="utf-8", errors="replace")
-    return path
+    return write_collection(path, "clicks", features, frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +161,9 @@ def load_clicks(
     """
     path = Path(path)
     frame = Frame.of(raster)
-    try:
+    with _named(path):
         found = read_points(path, referenced=frame.transform is not None)
         return _placed(found, frame, classes, column)
-    except ClickError as error:
-        raise ClickError(f"{path.name}: {error}") from error
-    except RecursionError as error:
-        raise ClickError(f"{path.name} is nested too deeply for GeoJSON") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +204,8 @@ def class_columns(
         If the file cannot be read.
     """
     path = Path(path)
-    try:
+    with _named(path):
         found = read_points(path, referenced=Frame.of(raster).transform is not None)
-    except ClickError as error:
-        raise ClickError(f"{path.name}: {error}") from error
-    except RecursionError as error:
-        raise ClickError(f"{path.name} is nested too deeply for GeoJSON") from error
     usable = [feature.properties for feature in found.features if not feature.problem]
     columns = tuple(dict.fromkeys(name for properties in usable for name in properties))
     try:
@@ -228,6 +213,17 @@ def class_columns(
     except ClickError:
         usual = None
     return ClassColumns(columns, usual, {*columns} == _OURS)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file in what is wrong with it."""
+    try:
+        yield
+    except ClickError as error:
+        raise ClickError(f"{path.name}: {error}") from error
+    except RecursionError as error:
+        raise ClickError(f"{path.name} is nested too deeply for GeoJSON") from error
 
 
 def read_clicks(

@@ -1,17 +1,20 @@
-"""What GeoJSON files of clicks and of areas have in common."""
+"""What GeoJSON files of clicks, areas, strokes and reviews have in common."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_disca.annotations.areas import Ring
 from napari_disca.core.errors import ClickError
 from napari_disca.exports.placing import Source
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.georeference import Frame, crs_name, crs_named
+from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, load_json
 
 #: A click takes some 200 bytes. JSON made to be large in memory grows some twenty-fold.
@@ -27,6 +30,45 @@ def georeference_members(frame: Frame) -> dict[str, Any]:
     if frame.crs is not None:
         crs = {"type": "name", "properties": {"name": crs_name(frame.crs)}}
     return {"crs": crs} | ({"napari_disca": _PIXELS} if frame.transform is None else {})
+
+
+def corner_positions(ring: Ring, frame: Frame) -> list[Any]:
+    """Positions of the corners of a closed ring, in map coordinates."""
+    # A position is that of a pixel's centre, a corner lies half a pixel before it.
+    return frame.outline([(row - 0.5, col - 0.5) for row, col in ring])
+
+
+def write_collection(
+    path: str | os.PathLike[str], name: str, features: Sequence[Mapping[str, Any]], frame: Frame
+) -> Path:
+    """Write features as a collection; the file appears when it is complete.
+
+    Parameters
+    ----------
+    path : str or path
+    name : str
+        What a GIS calls the layer.
+    features : sequence of mapping
+        GeoJSON features in the coordinates of `frame`.
+    frame : Frame
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    collection = {"type": "FeatureCollection", "name": name, **georeference_members(frame)}
+    text = json.dumps({**collection, "features": features}, ensure_ascii=False, allow_nan=False)
+    with replacing(path) as temporary:
+        # A lone surrogate in a class name has no UTF-8.
+        temporary.write_text(text, encoding="utf-8", errors="replace")
+    return path
 
 
 def load_collection(path: Path, what: str, shapes: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ y = row`` of a pixel's corner, and the member ``napari_disca`` says so.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,15 +16,15 @@ from napari_disca.core.errors import AreaError, ClickError
 from napari_disca.exports.geojson import (
     as_list,
     collection_source,
-    georeference_members,
+    corner_positions,
     load_collection,
     position_of,
     shown,
+    write_collection,
 )
 from napari_disca.exports.placing import to_pixels
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
-from napari_disca.storage.atomic import replacing
 
 if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass
@@ -63,7 +62,6 @@ def write_locks(
     ExportError
         If the file cannot be written.
     """
-    path = Path(path)
     frame = Frame.of(raster)
     features = [
         {
@@ -71,24 +69,12 @@ def write_locks(
             "properties": {"checked": True, "order": order},
             "geometry": {
                 "type": "Polygon",
-                # A position is that of a pixel's centre, a corner lies half a pixel before it.
-                "coordinates": [
-                    frame.outline([(r - 0.5, c - 0.5) for r, c in (*ring, ring[0])])
-                    for ring in area.rings
-                ],
+                "coordinates": [corner_positions((*ring, ring[0]), frame) for ring in area.rings],
             },
         }
         for order, area in enumerate(areas)
     ]
-    collection = {
-        "type": "FeatureCollection",
-        "name": "checked areas",
-        **georeference_members(frame),
-    }
-    text = json.dumps({**collection, "features": features}, ensure_ascii=False, allow_nan=False)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="replace")
-    return path
+    return write_collection(path, "checked areas", features, frame)
 
 
 def read_locks(path: str | os.PathLike[str], *, raster: Raster) -> tuple[Area, ...]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_disca.annotations.areas import Area
-from napari_disca.exports.geojson import georeference_members
+from napari_disca.exports.geojson import corner_positions, write_collection
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
-from napari_disca.storage.atomic import replacing
 
 if TYPE_CHECKING:
     # Which costs torch.
@@ -50,13 +48,11 @@ def write_review(
     ExportError
         If the file cannot be written.
     """
-    path = Path(path)
     frame = Frame.of(raster)
     features = []
     for order, mark in enumerate(marks):
         (ring,) = Area.rectangle(mark.window).rings
-        # A position is that of a pixel's centre, a corner lies half a pixel before it.
-        outline = frame.outline([(r - 0.5, c - 0.5) for r, c in (*ring, ring[0])])
+        outline = corner_positions((*ring, ring[0]), frame)
         features.append(
             {
                 "type": "Feature",
@@ -69,8 +65,4 @@ def write_review(
                 "geometry": {"type": "Polygon", "coordinates": [outline]},
             }
         )
-    collection = {"type": "FeatureCollection", "name": "review", **georeference_members(frame)}
-    text = json.dumps({**collection, "features": features}, ensure_ascii=False, allow_nan=False)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="replace")
-    return path
+    return write_collection(path, "review", features, frame)

@@ -8,11 +8,9 @@ from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
-import rasterio.features
-from affine import Affine
 from numpy.typing import NDArray
 
-from napari_disca.annotations.areas import Area
+from napari_disca.annotations.areas import Area, Ring, mask_outlines
 from napari_disca.core.tiling import Window
 from napari_disca.session.label_runs import Runs
 from napari_disca.storage.label_pyramid import NO_DATA
@@ -172,21 +170,13 @@ def areas_of(region: Region, before: LabelMap, after: LabelMap) -> tuple[Area, .
     corners than an area may. Empty if the region is not there any more.
     """
     runs = runs_of(region, before, after)
-    rings: list[tuple[tuple[float, float], ...]] = []
+    rings: list[Ring] = []
     areas: list[Area] = []
     corners = 0
     for piece in _pieces(region.window):
         mask = np.zeros(piece.shape, dtype=np.bool_)
         runs.paint(mask, piece.top, piece.left)
-        outlines = rasterio.features.shapes(
-            mask.view(np.uint8),
-            mask=mask,
-            connectivity=4,
-            # rasterio warns of a transform that is the identity, which the shift below is not.
-            transform=Affine.translation(piece.left + 1, piece.top + 1),
-        )
-        for outline, _ in outlines:
-            one = [tuple((y - 1, x - 1) for x, y in ring) for ring in outline["coordinates"]]
+        for one in mask_outlines(mask, piece.top, piece.left):
             many = sum(map(len, one))
             if rings and corners + many > _CORNERS:
                 areas.append(Area(tuple(rings)))
