@@ -1,4 +1,4 @@
-"""What the pretrained network makes of crops, taken from what was kept when the map was drawn."""
+"""The pretrained network's condensed features of crops, kept since the map was drawn."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from napari_disca.networks.compute import Compute
 def seen_crops(
     crops: Sequence[Crop], source: Source, tiling: Tiling, compute: Compute, tools: Tools
 ) -> Job[list[Crop]]:
-    """Job that adds to crops that are tiles what a network makes of them.
+    """Job that adds a network's condensed features to those crops that are whole tiles.
 
-    Other crops stay as they are, and so do all if the network has nothing to keep
-    (`Network.condenses`). Whether something was kept changes nothing but the time it takes.
+    Other crops are returned as they are; so are all crops if the network has no condensed features
+    (`Network.condenses`). Features that were kept before are not computed again; the result is the
+    same.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ class Tools:
         Where features of tiles without clicks are kept, for sources that name their encoder.
     condensed : FeatureCache or None
         Where condensed features of tiles without clicks are kept, for sources that name their
-        weights: a fifth of the room, and a tenth of the work that is left.
+        weights. They take a fifth of the room that features take.
     logits : FeatureCache or None
         Where what networks say of tiles with clicks is kept, for sources that have a name. The
         next click in a tile asks some of them again, and so does a second map.

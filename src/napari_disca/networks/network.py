@@ -128,10 +128,11 @@ class Network(nn.Module):
         return features[-1]
 
     def condensed(self, features: Features, keep: Window) -> Features:
-        """The least of a tile's features without clicks that still answers for a window.
+        """Small tensors from which a window's logits and the similarity features are computed.
 
-        `decode_window`, for the same window, and `similarity_features` take it in place of
-        features, and cost next to nothing then; `guided` and `decode_described` don't.
+        `decode_window`, for the same window, and `similarity_features` accept them instead of a
+        tile's features, and cost almost nothing then. `guided` and `decode_described` need the
+        features themselves.
 
         Parameters
         ----------
