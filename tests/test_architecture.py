@@ -98,11 +98,9 @@ LARGER: dict[str, tuple[int, str]] = {
     # Modules.
     "gui/viewer/verbs.py": (470, "one table of all that a user can do"),
     "cli/options.py": (420, "the options of every command, side by side"),
-    "raster/files.py": (520, "one raster: opening, masks, reading; is to be divided"),
     "recipes/function_space.py": (430, "one recipe, which is one file"),
     # Classes.
     "gui/panels/widget.py:DiscaWidget": (310, "makes the panels and ties them together"),
-    "raster/files.py:GeoRaster": (360, "is to be divided: reading from masks"),
     "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),
     # Functions.
     "evaluation/protocol.py:evaluate_image": (75, "the protocol, click after click"),

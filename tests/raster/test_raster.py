@@ -323,7 +323,7 @@ def test_a_closed_file_says_so(tmp_path: Path, pixels: np.ndarray) -> None:
 def test_tifffile_takes_over_what_gdal_cannot_read(
     tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_disca.raster.files._local_drivers", lambda: ["PNG"])
+    monkeypatch.setattr("napari_disca.raster.local_files._local_drivers", lambda: ["PNG"])
     planar, mixed = tmp_path / "p.tif", tmp_path / "m.tif"
     tifffile.imwrite(planar, pixels, photometric="rgb", planarconfig="separate")
     tifffile.imwrite(mixed, np.moveaxis(pixels, 0, -1), photometric="rgb")
@@ -363,7 +363,7 @@ def test_threads_read_at_the_same_time(tmp_path: Path) -> None:
         list(pool.map(lambda _: gate.wait(), range(4)))
         for window, read in zip(windows, pool.map(raster.read, windows), strict=True):
             np.testing.assert_array_equal(read, array[(slice(None), *window.slices)])
-    assert not raster._idle
+    assert not raster._handles._idle
 
 
 # --- arrays -------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ conventions other than integer ``(row, col)`` pixel indices.
 
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
-from napari_disca.raster.files import GeoRaster, quiet_opening
+from napari_disca.raster.files import GeoRaster
 from napari_disca.raster.identity import file_fingerprint, fingerprint
+from napari_disca.raster.local_files import quiet_opening
 from napari_disca.raster.opening import open_raster
 from napari_disca.raster.probe import end as end_probe
 from napari_disca.raster.probe import examine, stop_examining, warm

@@ -1,4 +1,4 @@
-"""What rasterio raises when GDAL fails."""
+"""What rasterio raises when GDAL fails, and what GDAL said."""
 
 from __future__ import annotations
 
@@ -8,3 +8,10 @@ from rasterio.errors import RasterioError
 
 #: For `except`: rasterio's own errors, and those of GDAL that it hands through.
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
+
+
+def reason(error: BaseException) -> str:
+    """What GDAL said first, as one line: the cause says more than "Read failed"."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

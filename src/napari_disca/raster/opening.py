@@ -12,7 +12,9 @@ import numpy as np
 from napari_disca.core.errors import RasterError, brief, is_unicode
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
-from napari_disca.raster.files import CACHE, GdalError, GeoRaster, refuse_remote
+from napari_disca.raster.file_handles import CACHE
+from napari_disca.raster.files import GeoRaster
+from napari_disca.raster.local_files import GdalError, refuse_remote
 from napari_disca.raster.orientation import orientation_notes
 from napari_disca.raster.pages import PagedRaster, pages_of
 from napari_disca.raster.probe import examine

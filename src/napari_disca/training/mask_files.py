@@ -22,7 +22,7 @@ from scipy import ndimage
 
 from napari_disca.core.errors import DataError, RasterError, brief
 from napari_disca.raster import Raster, examine
-from napari_disca.raster.files import GDAL_OPTIONS
+from napari_disca.raster.local_files import GDAL_OPTIONS
 from napari_disca.raster.orientation import orientation, turn
 
 _DRIVERS = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG", "BMP"]

@@ -1,0 +1,124 @@
+"""GDAL's handles to one file: one for each thread that reads at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+from napari_disca.core.errors import RasterError
+from napari_disca.raster.gdal_errors import GDAL_ERRORS, reason
+from napari_disca.raster.local_files import GDAL_OPTIONS, open_local
+from napari_disca.raster.signature import Signature, signature
+
+#: Bytes of decoded blocks that GDAL keeps; its default is 5 % of the memory. (rasterio hands on
+#: bytes; GDAL itself would take a small number for megabytes.)
+CACHE = 128 << 20
+
+
+class FileHandles:
+    """Lends each reading thread a handle of its own, so that a viewer never waits for a prediction.
+
+    Parameters
+    ----------
+    path : Path
+    cache : int
+        Bytes of decoded blocks that GDAL keeps, of all files together, from now on.
+    page : int or None
+        Of a TIFF file, from 1; None for what GDAL shows.
+
+    Raises
+    ------
+    RasterError
+        If there is no such file.
+    """
+
+    def __init__(self, path: Path, cache: int, page: int | None) -> None:
+        self._path, self._cache, self._page = path, cache, page
+        self._idle: list[Any] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._signature = _signed(path)
+
+    @contextmanager
+    def lend(self, is_same_image: Callable[[], bool]) -> Iterator[Any]:
+        """Lend a handle to the file that no other thread uses; GDAL's errors become ours.
+
+        Parameters
+        ----------
+        is_same_image : callable
+            Asked where the file was written since it was opened: whether it still holds the same
+            pixels.
+
+        Yields
+        ------
+        rasterio.io.DatasetReader
+
+        Raises
+        ------
+        RasterError
+            If the file was closed, has changed, cannot be opened, or is damaged.
+        """
+        with self._lock:
+            if self._closed:
+                raise RasterError(f"{self._path.name} was closed")
+            self._refuse_changed(is_same_image)
+            file = self._idle.pop() if self._idle else None
+        try:
+            with rasterio.Env(GDAL_CACHEMAX=self._cache, **GDAL_OPTIONS):
+                if file is None:
+                    file = open_local(self._path, self._page)
+                yield file
+        except GDAL_ERRORS as error:
+            raise RasterError(
+                f"{self._path} is damaged or cut short: {reason(error)}; get the file again"
+            ) from error
+        finally:
+            if file is not None:
+                with self._lock:
+                    keep = not self._closed
+                    if keep:
+                        self._idle.append(file)
+                if not keep:
+                    file.close()
+
+    def _refuse_changed(self, is_same_image: Callable[[], bool]) -> None:
+        """Refuse to mix the pixels of two files that had the same name."""
+        if (now := _signed(self._path)) == self._signature:
+            return
+        # Touched, tagged, given overviews or compressed anew, it still is the same image.
+        if not is_same_image():
+            raise RasterError(
+                f"{self._path} has changed on the disk since it was opened; open it again"
+            )
+        while self._idle:
+            self._idle.pop().close()
+        self._signature = now
+
+    def rest(self) -> None:
+        """Give the file back until something is read again."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for file in idle:
+            file.close()
+
+    def close(self) -> None:
+        """Give the file back; a read that is under way still ends well."""
+        with self._lock:
+            self._closed = True
+        self.rest()
+
+
+def _signed(path: Path) -> Signature:
+    try:
+        return signature(path)
+    except FileNotFoundError as error:
+        raise RasterError(
+            f"{path} is not there any more; put it back, or open it where it is now"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise RasterError(f"{path} cannot be read: {error}") from error
