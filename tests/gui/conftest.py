@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import napari.settings
 import pytest
 
 from builders import make_card, make_network
@@ -31,6 +32,10 @@ def _own_folders(tmp_path, monkeypatch):
     """State and caches of a test stay in its folder."""
     for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
+    # So do settings, which napari keeps beside its own.
+    napari.settings._clear_plugin_settings_cache()
+    monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    monkeypatch.setattr("napari_disca.gui.viewer.class_colours._preferred", ["automatic"])
     # However slow the machine is, what was opened is there; `test_slow_files` looks at the other.
     monkeypatch.setattr("napari_disca.gui.tasks.look.PATIENCE", 60.0)
     monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 128)

@@ -109,3 +109,11 @@ def test_half_precision_of_large_values_stays_finite():
     assert torch.isfinite(half).all()
     (same_format,) = halved((torch.ones(3, dtype=torch.bfloat16),), torch.bfloat16)
     assert same_format.dtype == torch.bfloat16
+
+
+def test_less_memory_forgets_what_was_used_longest_ago(tmp_path):
+    cache = FeatureCache(memory=3 * SIZE, folder=tmp_path)
+    for tile in range(3):
+        cache.put(("a", tile), features(tile))
+    cache.allow_memory(SIZE)
+    assert [("a", tile) in cache for tile in range(3)] == [False, False, True]

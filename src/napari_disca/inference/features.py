@@ -125,6 +125,14 @@ class FeatureCache:
             self._file_bytes += size
             self._trim_files()
 
+    def allow_memory(self, limit: int) -> None:
+        """Let it hold so many bytes in memory from now on; what is above them is forgotten."""
+        with self._lock:
+            self._limits = limit, self._limits[1]
+            while self._bytes > limit:
+                _, layers = self._held.popitem(last=False)
+                self._bytes -= sum(layer.nbytes for layer in layers)
+
     def allow_disk(self, limit: int) -> None:
         """Let it take so many bytes on disk from now on; what is there above them goes."""
         with self._lock, suppress(OSError):

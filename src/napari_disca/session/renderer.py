@@ -98,14 +98,16 @@ class Renderer:
         self._indexed = self._no_locks = LockIndex.empty(self._grid)
         self._judged = JudgedAreas(self)
 
-    def allow_disk(self, limit: int) -> None:
-        """Let features of tiles take so many bytes on disk.
+    def allow_disk(self, limit: int, memory: int | None = None) -> None:
+        """Let features of tiles take so many bytes on disk, and so many of memory.
 
         A quarter is for condensed features. They are a fifth of the whole, and all that an
         adaptation asks of a tile without clicks, so that they shall be the last to go.
         """
         self.condensed.allow_disk(limit // 4)
         self.features.allow_disk(limit - limit // 4)
+        if memory is not None:
+            self.features.allow_memory(memory)
 
     @property
     def disk(self) -> int:

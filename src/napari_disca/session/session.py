@@ -156,9 +156,9 @@ class Session(Reviewing):
         """
         return finish(self._renderer.network(self.adapted), self.handle)
 
-    def allow_disk(self, limit: int) -> None:
-        """Let what networks made of tiles take so many bytes on disk."""
-        self._renderer.allow_disk(limit)
+    def allow_disk(self, limit: int, memory: int = 512 << 20) -> None:
+        """Let what networks made of tiles take so many bytes on disk, and so many of memory."""
+        self._renderer.allow_disk(limit, memory)
 
     @property
     def maps(self) -> dict[str, LabelPyramid]:

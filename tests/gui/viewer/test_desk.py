@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QApplication, QLineEdit, QTreeWidgetItem, QWidget
 
 from napari_disca.gui.viewer.go_to import GoTo
 from napari_disca.gui.viewer.helper_layers import is_helper, layer_list
+from napari_disca.gui.viewer.key_choices import keys_of
 from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.gui.viewer.keys_page import KeysPage
 
@@ -377,9 +378,17 @@ def test_keys_are_changed_on_their_page_and_kept(shown, qtbot, make_napari_viewe
     assert shown.maps["disir"].visible
     qtbot.keyClick(canvas(shown), Qt.Key.Key_M)
     assert not shown.maps["disir"].visible
-    from napari_disca.gui.viewer.key_choices import read_keys
+    from napari.settings import get_plugin_settings
 
-    assert read_keys() == {"hide": "M"}
+    kept = get_plugin_settings("napari-disca")
+    assert keys_of(kept.work.keys) == {"hide": "M"}
+    assert "hide" in kept.config_path.read_text(encoding="utf-8")
+    # A verb whose key was changed says so, and the keys come back.
+    assert "(M)" in shown.panel.view_buttons["hide"].toolTip()
+    shown.desk.keys_chosen.emit({})
+    qtbot.keyClick(canvas(shown), Qt.Key.Key_H)
+    assert shown.maps["disir"].visible
+    assert "(H)" in shown.panel.view_buttons["hide"].toolTip()
 
 
 def test_the_page_lists_all_verbs(shown, qtbot):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from qtpy.QtWidgets import QAbstractButton, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractButton, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_disca.gui.panels.classes_panel import ClassesPanel
 from napari_disca.gui.panels.compare_panel import ComparePanel
@@ -15,7 +15,7 @@ from napari_disca.gui.panels.refine_panel import RefinePanel
 from napari_disca.gui.panels.review_bar import ReviewBar
 from napari_disca.gui.panels.ripple_panel import RipplePanel
 from napari_disca.gui.panels.sections import Section
-from napari_disca.gui.viewer.verbs import GROUPS
+from napari_disca.gui.viewer.verbs import BY_NAME, GROUPS
 
 
 class Panels:
@@ -26,7 +26,7 @@ class Panels:
     image_panel : QWidget
         What is chosen: an image and a network.
     view_buttons : mapping of str to QPushButton
-        Buttons of verbs about the view.
+        Buttons of verbs about the view; those of help stand at the foot.
 
     Attributes
     ----------
@@ -43,11 +43,11 @@ class Panels:
         self.locks = LocksPanel()
         self.review = ReviewBar()
         self.sections = {name: Section(name) for name in GROUPS if name != "Help"}
+        self._foot = [b for name, b in view_buttons.items() if BY_NAME[name].group == "Help"]
+        view = [b for b in view_buttons.values() if b not in self._foot]
         parts, refine, locks = self.sections, self.refine, self.locks
         parts["Image"].add(image_panel)
-        parts["Map"].add_buttons(
-            [refine.buttons["segment"], refine.buttons["cancel"], *view_buttons.values()]
-        )
+        parts["Map"].add_buttons([refine.buttons["segment"], refine.buttons["cancel"], *view])
         parts["Map"].add(self.compare)
         parts["Correct"].add(self.classes, self.draw)
         parts["Correct"].add_buttons([refine.buttons[n] for n in ("adapt", "undo", "redo")])
@@ -91,11 +91,12 @@ class Panels:
         parts = self.sections
         return _column(
             [start, parts["Image"], offer, parts["Map"], *progress]
-            + [parts[name] for name in ("Correct", "Review", "Deliver")]
+            + [parts[name] for name in ("Correct", "Review", "Deliver")],
+            self._foot,
         )
 
 
-def _column(widgets: Sequence[QWidget]) -> QWidget:
+def _column(widgets: Sequence[QWidget], foot: Sequence[QPushButton]) -> QWidget:
     body = QWidget()
     layout = QVBoxLayout(body)
     layout.setContentsMargins(6, 4, 6, 4)
@@ -103,4 +104,10 @@ def _column(widgets: Sequence[QWidget]) -> QWidget:
     for widget in widgets:
         layout.addWidget(widget)
     layout.addStretch(1)
+    row = QHBoxLayout()
+    row.addStretch(1)
+    for button in foot:
+        button.setFlat(True)
+        row.addWidget(button)
+    layout.addLayout(row)
     return body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -28,7 +28,6 @@ from napari_disca.gui.panels.form import form_of, read_form
 from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.gui.viewer.verbs import BY_NAME, Verb
-from napari_disca.networks.compute import Precision
 from napari_disca.recipes import RECIPES, Recipe
 
 #: Verbs of `viewer.verbs` that have a button here; `widget` puts them into its sections.
@@ -59,8 +58,8 @@ _DISK = (
 class RefinePanel(QWidget):
     """The verbs of a session as buttons.
 
-    Signals are named after the verbs; ``save_labels`` tells which map. ``precision_chosen()`` when
-    another number format is chosen, ``disk_chosen()`` when features may take more or less disk.
+    Signals are named after the verbs; ``save_labels`` tells which map. ``precision`` and ``disk``
+    show settings of the user's.
     """
 
     segment = Signal()
@@ -74,8 +73,6 @@ class RefinePanel(QWidget):
     load_clicks = Signal()
     doubtful = Signal()
     refused = Signal(str)
-    precision_chosen = Signal()
-    disk_chosen = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -116,8 +113,6 @@ class RefinePanel(QWidget):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._lay_out()
 
-        self.precision.currentIndexChanged.connect(self.precision_chosen)
-        self.disk.valueChanged.connect(lambda _: self.disk_chosen.emit())
         self.advanced.toggled.connect(self._unfold)
         self.recipes.currentTextChanged.connect(self._show_form)
         self._show_form(self.recipes.currentText())
@@ -147,10 +142,6 @@ class RefinePanel(QWidget):
             If a field is impossible.
         """
         return read_form(self._form, RECIPES[self.recipes.currentText()])
-
-    def number_format(self) -> Precision:
-        """The number format that is chosen for the network."""
-        return cast("Precision", self.precision.currentText())
 
     def enable(self, **reasons: str) -> None:
         """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""

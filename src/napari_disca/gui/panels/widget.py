@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     #: What verbs do, by name.
     _Verbs: TypeAlias = dict[str, Callable[..., object]]
 
-#: Verbs about the view that have a button, and its text.
+#: Verbs about the view, and of help, that have a button, and its text.
 _LOOKS = {
     "go_to": "Go to…",
     "hide": "Hide map",
     "style": "Outline",
     "uncertainty": "Uncertainty",
+    "keys": "Keys",
+    "settings": "Settings…",
 }
 
 
@@ -87,6 +89,8 @@ class DiscaWidget(FittedArea):
     def _make_controllers(self) -> None:
         from napari_disca.gui.panels.class_desk import ClassDesk
         from napari_disca.gui.panels.presenter import Presenter
+        from napari_disca.gui.panels.settings_desk import SettingsDesk
+        from napari_disca.gui.plugin.kept_settings import KeptSettings
         from napari_disca.gui.tasks.draw_controller import DrawController
         from napari_disca.gui.tasks.image_choice import ImageChoice
         from napari_disca.gui.tasks.image_opening import ImageOpening
@@ -104,10 +108,8 @@ class DiscaWidget(FittedArea):
         self.drawing = DrawController(self.draw_panel, tool, control, self._say, self)
         self.reviewing = ReviewController(self.panels.review, control, tool.outline, self)
         journals = JournalController(self.offer, self)
-        image_panel = self.image_panel
-        self.choice = ImageChoice(
-            control, image_panel, self.refine_panel.number_format, journals.found, self
-        )
+        image_panel, settings = self.image_panel, KeptSettings(self)
+        self.choice = ImageChoice(control, image_panel, settings.computing, journals.found, self)
         self.opening = ImageOpening(control, image_panel, journals, self.choice, self)
         opening = self.opening
         self._files = FileVerbs(self, control, opening.session, opening.with_session)
@@ -128,6 +130,9 @@ class DiscaWidget(FittedArea):
             self._when(),
         )
         self.long_work = LongWork(control, self)
+        self.settings = SettingsDesk(
+            settings, self.desk, self.refine_panel, self.choice, self.long_work, control, self
+        )
         self.presenter = Presenter(self.panels, control, self.choice, self.opening.session, self)
         self.composite = Composite(self.viewer)
 
@@ -150,8 +155,6 @@ class DiscaWidget(FittedArea):
         refine.load_clicks.connect(files.load_clicks)
         refine.doubtful.connect(control.next_doubtful)
         refine.refused.connect(show_error)
-        refine.precision_chosen.connect(self.choice.choose)
-        refine.disk_chosen.connect(self._allow_disk)
         self.history_panel.went.connect(control.go)
         locks.draw.connect(self._draw_area)
         locks.view.connect(control.locking.lock_view)
@@ -180,7 +183,8 @@ class DiscaWidget(FittedArea):
         both: _Verbs = {"confirm": self._confirm, "leave_tool": self._leave, "wrong": self._wrong}
         own: _Verbs = {**self.drawing.verbs(), **self.reviewing.verbs(), **both}
         classes: _Verbs = {**self.class_desk.actions, "class": self._arm_key}
-        return {**pressed, **own, **classes, "blink": self.ripple.press_blink}
+        shown: _Verbs = {"blink": self.ripple.press_blink, "settings": self._show_settings}
+        return {**pressed, **own, **classes, **shown}
 
     def _when(self) -> dict[str, Callable[[], bool]]:
         """When keys are ours that others use at other times."""
@@ -192,6 +196,9 @@ class DiscaWidget(FittedArea):
             "wrong": lambda: review.has_place,
             "unsure": lambda: review.has_place,
         }
+
+    def _show_settings(self) -> None:
+        self.settings.show()
 
     def _confirm(self) -> None:
         if self.drawing.tool.has_corners:
@@ -259,15 +266,10 @@ class DiscaWidget(FittedArea):
 
     def _on_opened(self) -> None:
         """What was chosen makes room for the work where the screen is low, once."""
-        self._allow_disk()
+        self.settings.give_room()
         if not self._folded and self.height() < present(self.widget()).sizeHint().height():
             self._folded = True
             self.sections["Image"].fold(True)
-
-    def _allow_disk(self) -> None:
-        """Let the session's features take as much disk as is chosen."""
-        if self.control.session is not None:
-            self.control.session.allow_disk(self.refine_panel.disk.value() << 30)
 
     # ------------------------------------------------------------------ verbs
 
@@ -340,6 +342,7 @@ class DiscaWidget(FittedArea):
             self.opening.end()
             self.composite.end()
             self.desk.end()
+            self.settings.end()
             self.start_panel.detach()
             self.ripple.end()
             self.drawing.end()

@@ -19,7 +19,7 @@ from napari_disca.gui.tasks.sources import lines_of_view, looked_at, path_of
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.reading import Reading
 from napari_disca.networks import Card, read_card
-from napari_disca.networks.compute import Precision
+from napari_disca.networks.compute import DeviceName, Precision
 from napari_disca.raster import stop_examining
 from napari_disca.session.preferences import recall, remember
 
@@ -42,7 +42,8 @@ class Choice:
         Name or file of the network.
     reading : Reading
         How the image is read.
-    precision : str
+    device, precision : str
+        Where and in which number format the network runs.
     raster : Raster
         Of the layer; it makes no other choice.
     frame : tuple of int or str
@@ -53,6 +54,7 @@ class Choice:
     layer: Image
     weights: str
     reading: Reading
+    device: DeviceName
     precision: Precision
     raster: Raster = field(compare=False)
     frame: tuple[int | str, ...] = ()
@@ -93,8 +95,8 @@ class ImageChoice(QObject):
     control : Control
         It has the image that is chosen, and its *Cancel* ends the look at it.
     image_panel : ImagePanel
-    precision : callable
-        The number format that is chosen.
+    computing : callable
+        Gives device and number format that are chosen.
     journals_of : callable
         Finds the journals of an image, on a thread.
     parent : QObject
@@ -123,13 +125,13 @@ class ImageChoice(QObject):
         self,
         control: Control,
         image_panel: ImagePanel,
-        precision: Callable[[], Precision],
+        computing: Callable[[], tuple[DeviceName, Precision]],
         journals_of: Callable[[Raster], Found],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._control, self._image_panel = control, image_panel
-        self._precision, self._journals_of = precision, journals_of
+        self._computing, self._journals_of = computing, journals_of
         self.stage = Stage.NOTHING
         self.chosen: Choice | None = None
         self.before: Choice | None = None
@@ -322,7 +324,7 @@ class ImageChoice(QObject):
         self._frame_bands = bands
         reading = panel.reading()
         frame = bands if bands is not None and reading.bands == bands else self._place[1]
-        return Choice(layer, self._weights, reading, self._precision(), raster, frame)
+        return Choice(layer, self._weights, reading, *self._computing(), raster, frame)
 
     def _view(self, choice: Choice, card: Card) -> None:
         """Find out how the network reads the image, and what journals the image has."""

@@ -20,6 +20,7 @@ from napari_disca.gui.tasks.sources import class_names
 from napari_disca.gui.tasks.telling import tell_error
 from napari_disca.gui.tasks.waiting import off_the_window
 from napari_disca.inference.reading import Reading
+from napari_disca.networks.compute import Compute
 from napari_disca.session.session import Session
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class ImageOpening(QObject):
                 choice.weights,
                 self._image_panel.allows(choice.weights),
                 choice.reading,
-                choice.precision,
+                partial(Compute.choose, choice.device, choice.precision),
                 self._journals.returned,
             )
             opening = self._control.pending.begin(choice, job)

@@ -9,7 +9,7 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication, QWidget
 
-#: Seconds of work for which nobody waits.
+#: Seconds of work for which nobody waits, unless the settings say otherwise.
 _LONG = 20.0
 
 
@@ -21,12 +21,18 @@ class LongWork(QObject):
     control : Control
     panel : QWidget
         In the window that asks for attention.
+
+    Attributes
+    ----------
+    seconds : float
+        Work that took less is not told; 0: none is.
     """
 
     def __init__(self, control: Any, panel: QWidget) -> None:
         super().__init__(panel)
         self._control, self._panel = control, panel
         self._since: float | None = None
+        self.seconds = _LONG
         control.changed.connect(self._on_changed)
 
     def _on_changed(self) -> None:
@@ -34,7 +40,9 @@ class LongWork(QObject):
             self._since = time.monotonic() if self._since is None else self._since
             return
         since, self._since = self._since, None
-        if since is None or time.monotonic() - since < _LONG or self._is_looked_at():
+        if since is None or not self.seconds or time.monotonic() - since < self.seconds:
+            return
+        if self._is_looked_at():
             return
         QApplication.alert(self._panel.window())  # its entry in the task bar
         show_info(f"Finished after {_duration(time.monotonic() - since)}")

@@ -13,7 +13,7 @@ from napari_disca.core.events import Job
 from napari_disca.gui.tasks.worker import JobWorker
 from napari_disca.inference.reading import Reading
 from napari_disca.networks import Network, load_network
-from napari_disca.networks.compute import Compute, Precision
+from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster
 from napari_disca.session.session import Session
 
@@ -26,7 +26,7 @@ def new_session(
     weights: str,
     allowed: bool,
     reading: Reading,
-    precision: Precision,
+    compute: Callable[[], Compute],
     returned: Callable[[Raster, Network, Reading], Session | None],
 ) -> Job[Session]:
     """Job that makes a session.
@@ -39,7 +39,8 @@ def new_session(
     allowed : bool
         Whether the network may be a program.
     reading : Reading
-    precision : Precision
+    compute : callable
+        Gives where and how the network runs, or raises why it cannot run there.
     returned : callable
         Gives a session that was left and fits, or None.
     """
@@ -53,7 +54,7 @@ def new_session(
             factor=reading.factor,
             scaling=reading.scaling,
             find_fill=reading.find_fill,
-            compute=Compute.choose(precision=precision),
+            compute=compute(),
         )
     yield from ()  # a job, though it has nothing to tell meanwhile
     return session

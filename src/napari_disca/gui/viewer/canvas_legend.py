@@ -78,7 +78,11 @@ class CanvasLegend:
 
     def toggle(self) -> None:
         """Show the legend, or hide it."""
-        self.visible = not self.visible
+        self.set_visible(not self.visible)
+
+    def set_visible(self, visible: bool) -> None:
+        """Show the legend or not, now and for other classes."""
+        self.visible = visible
         for name in self._names():
             self._overlays[name].visible = self.visible
 

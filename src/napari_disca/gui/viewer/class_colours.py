@@ -17,9 +17,25 @@ if TYPE_CHECKING:
     from napari_disca.session.class_table import ClassTable
 
 
+#: What the settings say of colours that nobody has chosen: they are of the user, not of a window.
+_preferred = ["automatic"]
+
+
+def prefer_colours(which: str) -> None:
+    """Show classes whose colours nobody has chosen in these, in all windows.
+
+    Parameters
+    ----------
+    which : "automatic", "network" or "safer"
+        Automatic: safer ones where those of the network look alike.
+    """
+    _preferred[0] = which
+
+
 def first_colours(classes: Sequence[LandClass]) -> tuple[LandClass, ...]:
-    """A network's classes as they are shown until somebody chooses: safer where they look alike."""
-    return _safer(classes) if _alike(classes) else tuple(classes)
+    """A network's classes as they are shown until somebody chooses: as the settings say."""
+    safe = _preferred[0] == "safer" or (_preferred[0] == "automatic" and _alike(classes))
+    return _safer(classes) if safe else tuple(classes)
 
 
 def shown_classes(session: Any) -> tuple[LandClass, ...]:

@@ -17,7 +17,6 @@ from napari_disca.gui.viewer.coordinates import Found
 from napari_disca.gui.viewer.cursor import Cursor, Reading
 from napari_disca.gui.viewer.go_to import GoTo, PlaceMenu, grid_of, look_at, texts
 from napari_disca.gui.viewer.helper_layers import HelperLayers, is_helper
-from napari_disca.gui.viewer.key_choices import keep_keys, read_keys
 from napari_disca.gui.viewer.key_filter import KeyFilter, main_window
 from napari_disca.gui.viewer.key_table import with_keys
 from napari_disca.gui.viewer.keys_page import KeysPage
@@ -41,7 +40,8 @@ class Desk(QObject):
     """What a user does with the viewer, beside the panel's buttons.
 
     Signals: ``verbs_changed()`` when keys or colours are others; ``told(Reading)`` with what is
-    under the pointer.
+    under the pointer; ``keys_chosen(mapping)`` when the user has given keys to verbs, and
+    ``legend_toggled(bool)`` when the user has shown or hidden the legend, which are settings.
 
     Parameters
     ----------
@@ -61,6 +61,8 @@ class Desk(QObject):
 
     verbs_changed = Signal()
     told = Signal(object)
+    keys_chosen = Signal(object)
+    legend_toggled = Signal(bool)
 
     def __init__(
         self,
@@ -93,12 +95,12 @@ class Desk(QObject):
             "stronger": lambda: see.change_opacity(1),
             "uncertainty": see.toggle_heat,
             "isolate": self._isolate,
-            "legend": self.legend.toggle,
+            "legend": self._toggle_legend,
             "colours": self.toggle_colours,
             "keys": self.show_keys,
             **actions,
         }
-        self._chosen = read_keys()
+        self._chosen: dict[str, str] = {}
         self._keys = KeyFilter(
             panel, self.verbs(), self.actions, {"hide": see.release_hide, **(released or {})}, when
         )
@@ -162,12 +164,21 @@ class Desk(QObject):
             self.legend.show(classes, alone, table.order, table.hidden)
 
     def _on_value(self, value: object) -> None:
+        if isinstance(value, ClassTable):
+            self.show_classes()
+
+    def show_classes(self) -> None:
         """Show classes as they are called and coloured now."""
-        if isinstance(value, ClassTable) and self._layers is not None:
+        if self._layers is not None:
             self._layers.click_layers.rename()
             for layer in self._layers.maps.values():
                 layer.features = class_features(self._layers.session.classes)
             self.see_through.recolour()
+            self._show_legend()
+
+    def _toggle_legend(self) -> None:
+        self.legend.toggle()
+        self.legend_toggled.emit(self.legend.visible)
 
     def toggle_colours(self) -> None:
         """Show classes in safer colours, or in the network's."""
@@ -252,11 +263,11 @@ class Desk(QObject):
             self._page.raise_()
             return
         self._page = KeysPage(self._chosen, QApplication.activeWindow() or self._panel)
-        self._page.changed.connect(self._on_keys)
+        self._page.changed.connect(self.keys_chosen)
         self._page.show()
 
-    def _on_keys(self, chosen: dict[str, str]) -> None:
+    def use_keys(self, chosen: dict[str, str]) -> None:
+        """Use these keys from now on, by the names of verbs; the others have the table's."""
         self._chosen = chosen
-        keep_keys(chosen)
         self._keys.set_verbs(self.verbs())
         self.verbs_changed.emit()

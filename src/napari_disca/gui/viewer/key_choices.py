@@ -1,27 +1,21 @@
-"""The keys that the user has changed, kept for all windows and days."""
+"""The keys that the user has changed, as the settings keep them: one text."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
-import platformdirs
-
-from napari_disca.core.errors import DiscaError
 from napari_disca.gui.viewer.key_table import KeyConflictError, with_keys
-from napari_disca.storage.atomic import replacing
-from napari_disca.storage.jsonfile import JsonError, load_json
 
 
-def read_keys() -> dict[str, str]:
+def keys_of(text: str) -> dict[str, str]:
     """Keys that differ from the table's, by the verb's name.
 
-    A file that is damaged, or of another version with other verbs, changes nothing.
+    A text that is damaged, or of another version with other verbs, changes nothing.
     """
     try:
-        kept = load_json(_file(), most_bytes=1 << 16)
-    except JsonError:
+        kept = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(kept, dict):
         return {}
@@ -33,14 +27,6 @@ def read_keys() -> dict[str, str]:
     return chosen
 
 
-def keep_keys(chosen: Mapping[str, str]) -> None:
-    """Keep them; that the folder cannot be written is no reason to stop the work."""
-    try:
-        with replacing(_file()) as temporary:
-            temporary.write_text(json.dumps(dict(chosen), indent=1), "utf-8")
-    except (DiscaError, OSError):
-        pass
-
-
-def _file() -> Path:
-    return Path(platformdirs.user_state_dir("napari-disca", appauthor=False)) / "keys.json"
+def text_of_keys(chosen: Mapping[str, str]) -> str:
+    """The text that `keys_of` reads; empty where no key was changed."""
+    return json.dumps(dict(chosen), sort_keys=True, ensure_ascii=False) if chosen else ""

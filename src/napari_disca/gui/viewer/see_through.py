@@ -56,6 +56,12 @@ class SeeThrough:
         self._hidden: list[Any] = []
         self._blank = False
 
+    def begin_with(self, style: str, opacity: float) -> None:
+        """Show maps so, now and when another image is opened: areas so opaque, or outlines."""
+        self.style = style
+        self._opacity["fill"] = opacity
+        self.apply()
+
     def attach(self, layers: LayerHost | None) -> None:
         """Work on the layers of another session, or on none."""
         if self._layers is not None:

@@ -451,6 +451,13 @@ VERBS: tuple[Verb, ...] = (
         "Lock the areas of a GeoJSON file as the map shows them now",
         "Deliver",
     ),
+    Verb(
+        "settings",
+        "Settings…",
+        "Set once for all images: device, memory, looks of the map, hints, notices",
+        "Help",
+        ("Ctrl+,",),
+    ),
     Verb("keys", "Keys", "Show this page", "Help", ("?",)),
 )
 

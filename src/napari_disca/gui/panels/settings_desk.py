@@ -1,0 +1,118 @@
+"""What settings do to a window: looks, machine, hints and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_disca.gui.panels.settings_dialog import SettingsDialog
+from napari_disca.gui.viewer.class_colours import prefer_colours
+from napari_disca.gui.viewer.key_choices import keys_of, text_of_keys
+
+if TYPE_CHECKING:
+    from napari_disca.gui.panels.refine_panel import RefinePanel
+    from napari_disca.gui.plugin.kept_settings import KeptSettings
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.gui.tasks.image_choice import ImageChoice
+    from napari_disca.gui.tasks.long_work import LongWork
+    from napari_disca.gui.viewer.desk import Desk
+
+
+class SettingsDesk(QObject):
+    """Makes a window follow the settings, and keeps as settings what is changed in the window.
+
+    Parameters
+    ----------
+    settings : KeptSettings
+    desk : Desk
+    refine : RefinePanel
+        It shows precision and disk.
+    choice : ImageChoice
+        Another device or precision is another session.
+    long_work : LongWork
+    control : Control
+    panel : QWidget
+    """
+
+    def __init__(
+        self,
+        settings: KeptSettings,
+        desk: Desk,
+        refine: RefinePanel,
+        choice: ImageChoice,
+        long_work: LongWork,
+        control: Control,
+        panel: QWidget,
+    ) -> None:
+        super().__init__(panel)
+        self._settings, self._desk, self._refine = settings, desk, refine
+        self._choice, self._long_work, self._control = choice, long_work, control
+        self._panel = panel
+        self.dialog: SettingsDialog | None = None
+        self._effects: dict[str, Callable[[], object]] = {
+            "style": self._show_style,
+            "opacity": self._show_style,
+            "colours": self._show_colours,
+            "legend": lambda: desk.legend.set_visible(settings["legend"]),
+            "device": choice.choose,
+            "precision": self._show_precision,
+            "memory": self.give_room,
+            "disk": self._show_disk,
+            "notice": self._tell_after,
+            "keys": lambda: desk.use_keys(keys_of(settings["keys"])),
+        }
+        refine.precision.setCurrentText(settings["precision"])
+        refine.disk.setValue(settings["disk"])
+        for name in ("style", "colours", "legend", "notice", "keys"):
+            self._effects[name]()
+        settings.changed.connect(self._on_changed)
+        refine.precision.currentTextChanged.connect(lambda text: settings.set("precision", text))
+        refine.disk.valueChanged.connect(lambda number: settings.set("disk", number))
+        desk.keys_chosen.connect(lambda chosen: settings.set("keys", text_of_keys(chosen)))
+        desk.legend_toggled.connect(lambda on: settings.set("legend", on))
+
+    def show(self) -> None:
+        """Show the page of settings."""
+        if self.dialog is not None and self.dialog.isVisible():
+            self.dialog.raise_()
+            return
+        self.dialog = SettingsDialog(self._settings, QApplication.activeWindow() or self._panel)
+        self.dialog.keys_wanted.connect(self._desk.show_keys)
+        self.dialog.show()
+
+    def give_room(self) -> None:
+        """Let the session's features take as much memory and disk as is set."""
+        if self._control.session is not None:
+            disk, memory = self._settings["disk"] << 30, self._settings["memory"] << 20
+            self._control.session.allow_disk(disk, memory)
+
+    def end(self) -> None:
+        """Follow the settings no more."""
+        self._settings.end()
+
+    def _on_changed(self, name: str) -> None:
+        effect = self._effects.get(name)
+        if effect is not None:
+            effect()
+
+    def _show_style(self) -> None:
+        self._desk.see_through.begin_with(self._settings["style"], self._settings["opacity"])
+
+    def _show_colours(self) -> None:
+        prefer_colours(self._settings["colours"])
+        self._desk.show_classes()
+        self._control.changed.emit()
+
+    def _show_precision(self) -> None:
+        self._refine.precision.setCurrentText(self._settings["precision"])
+        self._choice.choose()
+
+    def _show_disk(self) -> None:
+        self._refine.disk.setValue(self._settings["disk"])
+        self.give_room()
+
+    def _tell_after(self) -> None:
+        self._long_work.seconds = float(self._settings["notice"])

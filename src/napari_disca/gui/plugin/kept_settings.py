@@ -1,0 +1,93 @@
+"""The settings of `viewer.settings_table` as napari keeps them for its plugins."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_disca.gui.viewer.settings_table import BY_SETTING, Value
+
+if TYPE_CHECKING:
+    from napari_disca.networks.compute import DeviceName, Precision
+
+_PLUGIN = "napari-disca"
+#: Values where napari knows nothing of the plugin: they last as long as the program.
+_unkept: dict[str, Value] = {}
+
+
+class KeptSettings(QObject):
+    """Settings of all windows, by name.
+
+    napari shows them among its preferences, and keeps them in a file; whoever changes them there,
+    changes them here.
+
+    Signals: ``changed(name)``.
+    """
+
+    changed = Signal(str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._model = _model()
+        if self._model is not None:
+            self._model.events.changed.connect(self._on_changed)
+
+    def __getitem__(self, name: str) -> Any:
+        setting = BY_SETTING[name]
+        if self._model is None:
+            return _unkept.get(name, setting.default)
+        value = getattr(getattr(self._model, setting.section), name)
+        # The file may come from another version, whose manifest allowed more.
+        return value if setting.accepts(value) else setting.default
+
+    def set(self, name: str, value: Value) -> None:
+        """Give a setting another value, and keep it.
+
+        Raises
+        ------
+        ValueError
+            If it cannot have that value.
+        """
+        setting = BY_SETTING[name]
+        if not setting.accepts(value):
+            raise ValueError(f"{setting.title} = {value!r} is not allowed")
+        if value == self[name]:
+            return
+        if self._model is None:
+            _unkept[name] = value
+            self.changed.emit(name)
+            return
+        with suppress(OSError):  # that it cannot be written is no reason to stop the work
+            setattr(getattr(self._model, setting.section), name, value)
+
+    def computing(self) -> tuple[DeviceName, Precision]:
+        """Device and number format for networks."""
+        return self["device"], self["precision"]
+
+    def reset(self) -> None:
+        """Give all their first values; keys stay, which have a page of their own."""
+        for name, setting in BY_SETTING.items():
+            if not setting.own_page:
+                self.set(name, setting.default)
+
+    def end(self) -> None:
+        """Hear no more of changes."""
+        if self._model is not None:
+            self._model.events.changed.disconnect(self._on_changed)
+
+    def _on_changed(self, event: Any) -> None:
+        section, _, name = event.key.partition(".")
+        if name in BY_SETTING and BY_SETTING[name].section == section:
+            self.changed.emit(name)
+
+
+def _model() -> Any:
+    """Settings of this plugin as napari keeps them; None where it is not installed as one."""
+    from napari.settings import get_plugin_settings
+
+    try:
+        return get_plugin_settings(_PLUGIN)
+    except KeyError:
+        return None
