@@ -98,7 +98,6 @@ LARGER: dict[str, tuple[int, str]] = {
     # Modules.
     "gui/viewer/verbs.py": (470, "one table of all that a user can do"),
     "cli/options.py": (420, "the options of every command, side by side"),
-    "recipes/function_space.py": (430, "one recipe, which is one file"),
     # Classes.
     "gui/panels/widget.py:DiscaWidget": (310, "makes the panels and ties them together"),
     "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),

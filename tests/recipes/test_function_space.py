@@ -13,13 +13,8 @@ from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.inference.crops import Crop
 from napari_disca.networks import Network
-from napari_disca.recipes.function_space import (
-    _CLICK_NOISE,
-    FunctionSpace,
-    Places,
-    _targets,
-    thinned,
-)
+from napari_disca.recipes.function_space import _CLICK_NOISE, FunctionSpace, _targets
+from napari_disca.recipes.places import Places, thinned
 
 SIDE = 128
 #: Colours of what is seen: grass, roof, bare ground.
@@ -220,9 +215,9 @@ def test_a_target_lifts_the_class_by_what_it_lacks():
 
 def test_of_very_many_places_the_most_different_are_kept(monkeypatch):
     from napari_disca.inference.correction import FeatureSpace
-    from napari_disca.recipes import function_space
+    from napari_disca.recipes import places
 
-    monkeypatch.setattr(function_space, "_MOST_POINTS", 8)
+    monkeypatch.setattr(places, "_MOST_POINTS", 8)
     rng = torch.Generator().manual_seed(0)
     kinds = torch.eye(4).repeat_interleave(25, dim=0) + 0.01 * torch.rand(100, 4, generator=rng)
     told = Places(

@@ -37,7 +37,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_disca.annotations.clicks import Clicks
@@ -50,6 +49,7 @@ from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes.answers import AnswerParts, clicks_by_pretrained
 from napari_disca.recipes.automatic import Automatic
+from napari_disca.recipes.places import CropView, ImageFacts, Places, joined, thinned, unit_features
 from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields
 
 #: Tiles from which anchors are taken, at most; each costs a pass of the encoder, once.
@@ -65,8 +65,6 @@ _SHARPENING, _SHARPEST = 0.1, 3.0
 #: By how much a margin grows where there is one click; with `_MANY` clicks it is as given. Few
 #: clicks are carried too timidly otherwise: they are held down by all anchors together.
 _BOLDER, _MANY = 0.5, 10
-#: Clicks and checked pixels that are solved for; of more, those that tell most are chosen.
-_MOST_POINTS = 512
 
 
 #: Why weights are learned after all.
@@ -169,7 +167,7 @@ class FunctionSpace:
         samples: list[Tensor] = []
         for done, crop in enumerate(crops):
             yield Progress("looking at the image", done, len(crops))
-            view = _View.of(ready, crop, compute)
+            view = CropView.of(ready, crop, compute)
             inside = np.zeros_like(crop.valid)
             inside[view.box.slices] = crop.valid[view.box.slices]
             valid = np.flatnonzero(inside)
@@ -214,7 +212,7 @@ class FunctionSpace:
         told: list[Places] = []
         for done, crop in enumerate(crops):
             yield Progress("looking at the clicks", done, len(crops))
-            view = _View.of(ready, crop, compute)
+            view = CropView.of(ready, crop, compute)
             told.append(view.places(crop.rows, crop.cols, crop.labels, noise=_CLICK_NOISE))
             checked = crop.kept_rows, crop.kept_cols, crop.kept_labels
             told.append(view.places(*checked, noise=_CHECKED_NOISE))
@@ -242,7 +240,9 @@ class FunctionSpace:
         sharpness = min(self.sharpness * (1 + _SHARPENING * count), _SHARPEST * self.sharpness)
         confidence = facts.anchors.logits.softmax(dim=1).amax(dim=1)
         held = self.hold / math.sqrt(count) / confidence**_CONFIDENCE
-        points = torch.cat([_unit(told.features, space), _unit(facts.anchors.features, space)])
+        points = torch.cat(
+            [unit_features(told.features, space), unit_features(facts.anchors.features, space)]
+        )
         noise = torch.cat([told.noise, held]).double()
         asked = torch.cat([targets, targets.new_zeros(len(held), classes)]).double()
         matrix = kernel(points, points, sharpness).double() + torch.diag(noise)
@@ -260,111 +260,11 @@ class FunctionSpace:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Places:
-    """Places of an image, and what is known of them.
-
-    Attributes
-    ----------
-    features : (n, d) tensor of float32
-        Of `Network.similarity_features`.
-    logits : (n, classes) tensor of float32
-        Of the pretrained network, without clicks.
-    labels : (n,) tensor of int64
-        What the user said.
-    noise : (n,) tensor of float32
-        Variance of that.
-    """
-
-    features: Tensor
-    logits: Tensor
-    labels: Tensor
-    noise: Tensor
-
-    def chosen(self, index: Tensor) -> Places:
-        """Some of them."""
-        return Places(
-            self.features[index], self.logits[index], self.labels[index], self.noise[index]
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ImageFacts:
-    """What is asked of an image once.
-
-    Attributes
-    ----------
-    anchors : Places
-        Their labels mean nothing.
-    sample : (n, d) tensor of float32
-        Features spread over the image.
-    """
-
-    anchors: Places
-    sample: Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Solved:
     correction: Correction
     right_before: int
     right_after: int
     note: str
-
-
-def joined(parts: Sequence[Places]) -> Places:
-    """All places of some."""
-    return Places(
-        torch.cat([part.features for part in parts]),
-        torch.cat([part.logits for part in parts]),
-        torch.cat([part.labels for part in parts]),
-        torch.cat([part.noise for part in parts]),
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _View:
-    """What the pretrained network makes of a crop: features (d, h, w), logits of a box."""
-
-    features: Tensor
-    logits: Tensor
-    stride: int
-    box: Window
-
-    @classmethod
-    def of(cls, ready: Network, crop: Crop, compute: Compute) -> _View:
-        """View by a network that is prepared for the device."""
-        with torch.inference_mode(), compute.autocast():
-            if crop.seen is not None:
-                box = crop.seen.box
-                encoded = tuple(layer.to(compute.device) for layer in crop.seen.features)
-            else:
-                image = torch.from_numpy(crop.image)[None].to(
-                    compute.device, memory_format=torch.channels_last
-                )
-                box = Window.whole((image.shape[-2], image.shape[-1]))
-                encoded = ready.features(image, None, box)
-            logits = ready.decode_window(encoded, box)[0].float().cpu()
-            features = ready.similarity_features(encoded)[0].float().cpu()
-        return cls(features, logits, ready.similarity_stride, box)
-
-    def places(
-        self,
-        rows: NDArray[np.intp],
-        cols: NDArray[np.intp],
-        labels: NDArray[np.intp] | None = None,
-        *,
-        noise: float,
-    ) -> Places:
-        """Places at some pixels of the crop."""
-        there = torch.from_numpy(rows), torch.from_numpy(cols)
-        cells = there[0] // self.stride, there[1] // self.stride
-        told = np.zeros(len(rows), dtype=np.int64) if labels is None else labels.astype(np.int64)
-        return Places(
-            self.features[:, cells[0], cells[1]].T,
-            self.logits[:, there[0] - self.box.top, there[1] - self.box.left].T,
-            torch.from_numpy(told),
-            torch.full((len(rows),), noise),
-        )
 
 
 def _targets(told: Places, margin: float) -> tuple[Tensor, Tensor]:
@@ -385,27 +285,6 @@ def _targets(told: Places, margin: float) -> tuple[Tensor, Tensor]:
     wrong = best >= own
     transitions[rival[wrong], told.labels[wrong]] = True
     return targets, transitions
-
-
-def thinned(told: Places, space: FeatureSpace) -> Places:
-    """At most `_MOST_POINTS` places: the farthest from those chosen before, in feature space."""
-    if len(told.labels) <= _MOST_POINTS:
-        return told
-    unit = _unit(told.features, space)
-    chosen = [0]
-    nearest = unit @ unit[0]
-    # A place tells the more the less it looks like what was chosen; noisy ones come last.
-    penalty = told.noise
-    for _ in range(_MOST_POINTS - 1):
-        score = nearest + penalty
-        score[chosen] = math.inf
-        chosen.append(int(score.argmin()))
-        nearest = torch.maximum(nearest, unit @ unit[chosen[-1]])
-    return told.chosen(torch.tensor(sorted(chosen)))
-
-
-def _unit(features: Tensor, space: FeatureSpace) -> Tensor:
-    return space.unit(features.T[None, :, :, None])[0, :, :, 0].T.contiguous()
 
 
 def _note(correction: Correction, before: Tensor, after: Tensor, network: Network) -> str:
