@@ -96,7 +96,6 @@ MODULE, CLASS, FUNCTION = 400, 300, 60
 #: What is larger, how large it may be, and why. An entry goes when its piece has become small.
 LARGER: dict[str, tuple[int, str]] = {
     # Modules.
-    "gui/viewer/verbs.py": (470, "one table of all that a user can do"),
     "cli/options.py": (420, "the options of every command, side by side"),
     # Classes.
     "gui/panels/widget.py:DiscaWidget": (310, "makes the panels and ties them together"),

@@ -406,6 +406,6 @@ def test_the_page_lists_all_verbs(shown, qtbot):
 
 
 def _place(verb):
-    from napari_disca.gui.viewer.verbs import GROUPS
+    from napari_disca.gui.viewer.verb import GROUPS
 
     return GROUPS.index(verb.group)

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from napari_disca.gui.viewer.key_table import KeyConflictError, keys_page, with_keys
-from napari_disca.gui.viewer.verbs import BY_NAME, GROUPS, VERBS
+from napari_disca.gui.viewer.verb import GROUPS
+from napari_disca.gui.viewer.verbs import BY_NAME, VERBS
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -17,7 +17,7 @@ from napari_disca.session.class_table import ClassTable
 if TYPE_CHECKING:
     from napari_disca.gui.panels.classes_panel import ClassesPanel
     from napari_disca.gui.panels.file_verbs import FileVerbs
-    from napari_disca.gui.viewer.verbs import Verb
+    from napari_disca.gui.viewer.verb import Verb
     from napari_disca.session.session import Session
 
 #: Verbs of the menu, None for a line between them.

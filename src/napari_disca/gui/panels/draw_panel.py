@@ -20,7 +20,8 @@ from qtpy.QtWidgets import (
 
 from napari_disca.annotations.strokes import LARGEST
 from napari_disca.gui.viewer.present import present
-from napari_disca.gui.viewer.verbs import BY_NAME, Verb
+from napari_disca.gui.viewer.verb import Verb
+from napari_disca.gui.viewer.verbs import BY_NAME
 from napari_disca.networks import LandClass
 
 _TOOLS = {"click": "Click", "brush": "Brush", "polygon": "Polygon", "lasso": "Lasso"}

@@ -15,7 +15,8 @@ from napari_disca.gui.panels.refine_panel import RefinePanel
 from napari_disca.gui.panels.review_bar import ReviewBar
 from napari_disca.gui.panels.ripple_panel import RipplePanel
 from napari_disca.gui.panels.sections import Section
-from napari_disca.gui.viewer.verbs import BY_NAME, GROUPS
+from napari_disca.gui.viewer.verb import GROUPS
+from napari_disca.gui.viewer.verbs import BY_NAME
 
 
 class Panels:

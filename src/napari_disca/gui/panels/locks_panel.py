@@ -8,7 +8,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_disca.gui.panels.styles import EXPLAINS
-from napari_disca.gui.viewer.verbs import BY_NAME, Verb
+from napari_disca.gui.viewer.verb import Verb
+from napari_disca.gui.viewer.verbs import BY_NAME
 
 #: Button -> the verb of `viewer.verbs` that it is; `widget` puts them into its sections.
 _VERBS = {

@@ -27,7 +27,8 @@ from napari_disca.core.events import Progress
 from napari_disca.gui.panels.form import form_of, read_form
 from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.titles import TITLES
-from napari_disca.gui.viewer.verbs import BY_NAME, Verb
+from napari_disca.gui.viewer.verb import Verb
+from napari_disca.gui.viewer.verbs import BY_NAME
 from napari_disca.recipes import RECIPES, Recipe
 
 #: Verbs of `viewer.verbs` that have a button here; `widget` puts them into its sections.

@@ -10,7 +10,8 @@ from qtpy.QtGui import QColor, QPainter, QPaintEvent
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_disca.gui.panels.styles import EXPLAINS
-from napari_disca.gui.viewer.verbs import BY_NAME, Verb
+from napari_disca.gui.viewer.verb import Verb
+from napari_disca.gui.viewer.verbs import BY_NAME
 
 #: Of what was checked, only seen, and the rest; they differ in brightness, too.
 _CHECKED, _SEEN, _REST = "#3ddc97", "#7d8794", "#3a404a"

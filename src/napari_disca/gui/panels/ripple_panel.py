@@ -18,7 +18,8 @@ from qtpy.QtWidgets import (
 from superqt import QLabeledDoubleSlider
 
 from napari_disca.gui.panels.styles import EXPLAINS
-from napari_disca.gui.viewer.verbs import BY_NAME, Verb
+from napari_disca.gui.viewer.verb import Verb
+from napari_disca.gui.viewer.verbs import BY_NAME
 from napari_disca.session.changed_regions import Region
 
 #: Button -> (row, column), and the verb of `viewer.verbs` that it is.

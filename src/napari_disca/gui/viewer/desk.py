@@ -23,7 +23,7 @@ from napari_disca.gui.viewer.keys_page import KeysPage
 from napari_disca.gui.viewer.placement import WORLD
 from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.see_through import SeeThrough
-from napari_disca.gui.viewer.verbs import Verb
+from napari_disca.gui.viewer.verb import Verb
 from napari_disca.session.class_table import ClassTable
 
 if TYPE_CHECKING:

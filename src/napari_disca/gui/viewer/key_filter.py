@@ -27,7 +27,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_disca.gui.viewer.present import present
-from napari_disca.gui.viewer.verbs import Verb
+from napari_disca.gui.viewer.verb import Verb
 
 _MODIFIERS = (
     Qt.KeyboardModifier.ControlModifier

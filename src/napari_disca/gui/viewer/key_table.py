@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from napari_disca.core.errors import DiscaError
-from napari_disca.gui.viewer.verbs import GROUPS, VERBS, Verb
+from napari_disca.gui.viewer.verb import GROUPS, Verb
+from napari_disca.gui.viewer.verbs import VERBS
 
 
 class KeyConflictError(DiscaError):

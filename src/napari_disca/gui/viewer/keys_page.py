@@ -21,7 +21,8 @@ from qtpy.QtWidgets import (
 
 from napari_disca.gui.viewer.key_table import KeyConflictError, grouped, with_keys
 from napari_disca.gui.viewer.present import present
-from napari_disca.gui.viewer.verbs import BY_NAME, Verb
+from napari_disca.gui.viewer.verb import Verb
+from napari_disca.gui.viewer.verbs import BY_NAME
 
 _ABOUT = (
     "They work wherever the focus is in the window, but not while you type. "
