@@ -96,7 +96,6 @@ MODULE, CLASS, FUNCTION = 400, 300, 60
 #: What is larger, how large it may be, and why. An entry goes when its piece has become small.
 LARGER: dict[str, tuple[int, str]] = {
     # Modules.
-    "cli/options.py": (420, "the options of every command, side by side"),
     # Classes.
     "gui/panels/widget.py:DiscaWidget": (310, "makes the panels and ties them together"),
     "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from napari_disca.cli import app, options
+from napari_disca.cli import app, engine_fields, options
 from napari_disca.cli.app import COMMANDS, UsageError
 from napari_disca.cli.engine import recipes_of
 from napari_disca.cli.flags import FieldsOf, argument, fields_of, flag
@@ -82,7 +83,7 @@ def test_every_field_of_the_training_plan_has_a_flag_and_a_help(capsys):
 def test_the_evaluations_settings_come_from_their_dataclass(parse):
     told = parse(*EVALUATE, "--clicks", "3", "--scale", "0.5", "--mode", "one-shot")
     assert told.settings == {"clicks": 3, "factor": 0.5, "mode": "one-shot"}
-    assert set(options.SETTINGS) <= {f.name for f in fields(Settings)}
+    assert set(engine_fields.SETTINGS) <= {f.name for f in fields(Settings)}
     told = parse(*EVALUATE, "--crop", "100", "--max-images", "2")
     assert told.settings == {"crop": 100, "max_images": 2}
 
@@ -90,7 +91,7 @@ def test_the_evaluations_settings_come_from_their_dataclass(parse):
 def test_what_a_card_says_comes_from_its_dataclass(parse):
     told = parse(*TRAIN, "--name", "x", "--data", "mine", "--ground-resolution", "0.5")
     assert told.card == {"name": "x", "training_data": "mine", "ground_resolution": 0.5}
-    assert set(options.CARD) <= {f.name for f in fields(Card)}
+    assert set(engine_fields.CARD) <= {f.name for f in fields(Card)}
 
 
 def test_options_of_an_architecture_are_pairs(parse):
@@ -101,7 +102,7 @@ def test_options_of_an_architecture_are_pairs(parse):
 
 def test_nothing_given_is_the_dataclasses_default(parse):
     assert parse("predict", "a.tif", "-o", "o.tif") == options.PredictOptions(
-        images=(options.Path("a.tif"),), output="o.tif"
+        images=(Path("a.tif"),), output="o.tif"
     )
 
 

@@ -12,8 +12,8 @@ import torch
 
 from napari_disca.batch.streaming import STREAM_CACHE, MapStream
 from napari_disca.cli.console import note, run_job, say
-from napari_disca.cli.options import ComputeOptions, NetworkOptions, ReadingOptions
 from napari_disca.cli.outputs import spare_sources
+from napari_disca.cli.shared_options import ComputeOptions, NetworkOptions, ReadingOptions
 from napari_disca.core.errors import DiscaError, RasterError, RecipeError
 from napari_disca.exports import merged, write_map
 from napari_disca.exports.class_files import read_classes

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from napari_disca.cli.console import note, run_job, say_table
 from napari_disca.cli.engine import compute_of, network_of, recipes_of
-from napari_disca.cli.options import EvaluateOptions, FolderOptions
+from napari_disca.cli.options import EvaluateOptions
 from napari_disca.cli.outputs import writable
+from napari_disca.cli.shared_options import FolderOptions
 from napari_disca.core.errors import DataError
 from napari_disca.evaluation import ClassMap, Settings, summary, summary_rows, write_json
 from napari_disca.evaluation import evaluate as measure

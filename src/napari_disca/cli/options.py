@@ -5,211 +5,33 @@ Nothing here imports torch or GDAL, so that ``--help`` is there at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
-from napari_disca.cli.flags import About, FieldsOf, argument, fields_of, flag
-from napari_disca.cli.values import (
-    parse_bands,
-    parse_factor,
-    parse_option,
-    parse_seed,
-    parse_value_scaling,
+from napari_disca.cli.engine_fields import (
+    AUGMENTATION_FIELDS,
+    CARD_FIELDS,
+    CLICKING_FIELDS,
+    PLAN_FIELDS,
+    RECIPE_FIELDS,
+    SETTINGS_FIELDS,
+    architecture_names,
+    recipe_names,
 )
-
-Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
-Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
-#: Network pixels per image pixel; ``"auto"`` forgets what was remembered for the image.
-Factor: TypeAlias = "float | Literal['auto'] | None"
-
-
-# ---------------------------------------------------------------- what several commands share
-
-
-@dataclass(frozen=True, slots=True)
-class ComputeOptions:
-    """Where the network runs."""
-
-    device: Device = flag("where the network runs", default="auto")
-    precision: Precision = flag(
-        "of the forward pass; auto: the fastest the device has natively", default="auto"
-    )
-    threads: int | None = flag("CPU threads (all cores)", default=None, metavar="N")
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkOptions:
-    """Which network, and where it runs."""
-
-    weights: str | None = flag(
-        "a bundled network, a .safetensors or a TorchScript file (landcover-5; predict: the "
-        "bundled one that fits the image's ground resolution)",
-        default=None,
-        metavar="NAME_OR_FILE",
-    )
-    allow_torchscript: bool = flag(
-        "run a TorchScript network, which is a program: only if you trust who made it",
-        default=False,
-    )
-    compute: ComputeOptions = field(default_factory=ComputeOptions)
-    seed: int = flag("of what is drawn", default=0, metavar="N", parse=parse_seed)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingOptions:
-    """How an image is read."""
-
-    bands: tuple[int, ...] | None = flag(
-        "image bands to read", default=None, metavar="1,2,3", parse=parse_bands
-    )
-    factor: Factor = flag(
-        "network pixels per image pixel, remembered for the image; 'auto' forgets it (from the "
-        "ground resolutions)",
-        default=None,
-        metavar="X",
-        parse=parse_factor,
-    )
-    scaling: Any = flag(
-        "how pixel values become 0 to 1: auto, dtype, percentile, or LOW:HIGH (as the network's "
-        "card says)",
-        default=None,
-        metavar="auto|LOW:HIGH",
-        parse=parse_value_scaling,
-    )
-    fill: Literal["auto", "keep"] = flag(
-        "undeclared no-data values: left out (auto) or taken for data (keep)", default="auto"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class FolderOptions:
-    """Images and their masks."""
-
-    images: Path = flag("folder of the images", metavar="DIR")
-    masks: Path | None = flag(
-        "masks with the images' names; without it --images holds imgs/ and gts/",
-        default=None,
-        metavar="DIR",
-    )
-    # As `training.masks.Coding`, which imports NumPy.
-    mask_coding: Literal["auto", "ids", "binary255", "colours", "potsdam", "potsdam-buildings"] = (
-        flag("how masks are written; auto: told from what they hold", default="auto")
-    )
-    only: tuple[str, ...] = flag(
-        "only images whose name contains this; repeatable", default=(), metavar="TEXT"
-    )
-    hold_out: tuple[str, ...] = flag(
-        "leave out images whose name contains this (train: measure on them); repeatable",
-        default=(),
-        metavar="TEXT",
-    )
-
+from napari_disca.cli.flags import argument, fields_of, flag
+from napari_disca.cli.shared_options import (
+    Device,
+    FolderOptions,
+    NetworkOptions,
+    Precision,
+    ReadingOptions,
+)
+from napari_disca.cli.values import parse_bands, parse_option
 
 _WORKERS = "threads that read ahead of the network"
 _CLASSES = "names, colours and merged classes of the map: .csv, .json, .qml, .clr or a network"
-
-
-# ---------------------------------------------------------------- flags of the engine's dataclasses
-
-
-def _recipe_kinds() -> Iterable[type]:
-    from napari_disca.recipes import RECIPES
-
-    return [type(RECIPES["default"]), *map(type, RECIPES.values())]
-
-
-def _recipe_names() -> str:
-    from napari_disca.recipes import RECIPES
-
-    return ", ".join(RECIPES)
-
-
-def _plan_kinds() -> Iterable[type]:
-    from napari_disca.training.plan import TrainingPlan
-
-    return [TrainingPlan]
-
-
-def _click_kinds() -> Iterable[type]:
-    from napari_disca.training.clicking import Clicking
-
-    return [Clicking]
-
-
-def _augmentation_kinds() -> Iterable[type]:
-    from napari_disca.training.augment import Augmentation
-
-    return [Augmentation]
-
-
-def _settings_kinds() -> Iterable[type]:
-    from napari_disca.evaluation import Settings
-
-    return [Settings]
-
-
-def _settings_told() -> Mapping[str, About | None]:
-    return SETTINGS
-
-
-def _card_kinds() -> Iterable[type]:
-    from napari_disca.networks import Card
-
-    return [Card]
-
-
-def _architecture_names() -> str:
-    from napari_disca.networks import ARCHITECTURES
-
-    return ", ".join(ARCHITECTURES)
-
-
-def _card_told() -> Mapping[str, About | None]:
-    return CARD
-
-
-#: What the flags of the evaluation's `Settings` say; the others are flags of the command.
-SETTINGS: Mapping[str, About | None] = {
-    "clicks": {"tooltip": "Clicks an image gets at most", "metavar": "N"},
-    "verdicts": {
-        "tooltip": "Regions of what an adaptation changed that the annotator accepts or rejects "
-        "after each one, the largest first; they count as gestures, as clicks do",
-        "metavar": "K",
-    },
-    "mode": {"tooltip": "Clicks one by one on the newest map, or all at once on the first"},
-    "factor": {
-        "tooltip": "network pixels per image pixel (from the ground resolutions)",
-        "names": ("--scale",),
-        "metavar": "X",
-    },
-    "coding": None,
-    "crop": {"tooltip": "Cut images into N x N parts", "metavar": "N"},
-    "max_images": {"tooltip": "Measure at most so many", "metavar": "N"},
-    "seed": None,
-}
-
-#: What the flags of a `Card` say; the others are flags of the command.
-CARD: Mapping[str, About | None] = {
-    "name": {"tooltip": "The network's name (that of the file)", "metavar": "NAME"},
-    "architecture": None,
-    "ground_resolution": {
-        "tooltip": "Metres per pixel to train at; images with a CRS are resampled to it",
-        "metavar": "M",
-    },
-    "training_data": {
-        "tooltip": "Training data, for the card",
-        "names": ("--data",),
-        "metavar": "TEXT",
-    },
-    "licence": {"tooltip": "Terms, for the card", "metavar": "TEXT"},
-}
-
-_RECIPE_FIELDS = FieldsOf(_recipe_kinds, "Fields of the recipe")
-
-
-# ---------------------------------------------------------------- the commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,11 +101,11 @@ class RefineOptions:
     journal: Path | None = flag(
         "write down what was done, for 'replay'", default=None, metavar="NEW.jsonl"
     )
-    recipe: str = flag(_recipe_names, default="default", metavar="NAME")
+    recipe: str = flag(recipe_names, default="default", metavar="NAME")
     network: NetworkOptions = field(default_factory=NetworkOptions)
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     workers: int = flag(_WORKERS, default=2, metavar="N")
-    fields: Mapping[str, Any] = fields_of(_RECIPE_FIELDS)
+    fields: Mapping[str, Any] = fields_of(RECIPE_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,13 +151,11 @@ class EvaluateOptions:
 
     folders: FolderOptions
     recipe: tuple[str, ...] = flag(
-        lambda: f"{_recipe_names()}; repeatable (disir and default)",
+        lambda: f"{recipe_names()}; repeatable (disir and default)",
         default=(),
         metavar="NAME",
     )
-    settings: Mapping[str, Any] = fields_of(
-        FieldsOf(_settings_kinds, "Settings of the evaluation", _settings_told)
-    )
+    settings: Mapping[str, Any] = fields_of(SETTINGS_FIELDS)
     class_map: str | None = flag(
         "network classes, by name or id, onto mask ids: 'building=1,*=0' or '0:1,1:0'",
         default=None,
@@ -346,7 +166,7 @@ class EvaluateOptions:
     bands: tuple[int, ...] | None = flag(
         "image bands to read", default=None, metavar="1,2,3", parse=parse_bands
     )
-    fields: Mapping[str, Any] = fields_of(_RECIPE_FIELDS)
+    fields: Mapping[str, Any] = fields_of(RECIPE_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +187,7 @@ class TrainOptions:
         default=None,
         metavar="NAME_OR_FILE",
     )
-    architecture: str = flag(_architecture_names, default="linknet", metavar="NAME")
+    architecture: str = flag(architecture_names, default="linknet", metavar="NAME")
     option: tuple[tuple[str, Any], ...] = flag(
         "option of the architecture, for instance encoder=resnet34; repeatable",
         default=(),
@@ -381,7 +201,7 @@ class TrainOptions:
         default=None,
         metavar="NAME",
     )
-    card: Mapping[str, Any] = fields_of(FieldsOf(_card_kinds, "Card", _card_told))
+    card: Mapping[str, Any] = fields_of(CARD_FIELDS)
     scaling: str = flag(
         "how pixel values become 0 to 1: auto, dtype, percentile, or LOW:HIGH",
         default="auto",
@@ -400,9 +220,9 @@ class TrainOptions:
     bands: tuple[int, ...] | None = flag(
         "image bands to read", default=None, metavar="1,2,3", parse=parse_bands
     )
-    plan: Mapping[str, Any] = fields_of(FieldsOf(_plan_kinds, "Training plan"))
-    clicking: Mapping[str, Any] = fields_of(FieldsOf(_click_kinds, "Clicks on crops"))
-    augmentation: Mapping[str, Any] = fields_of(FieldsOf(_augmentation_kinds, "How crops vary"))
+    plan: Mapping[str, Any] = fields_of(PLAN_FIELDS)
+    clicking: Mapping[str, Any] = fields_of(CLICKING_FIELDS)
+    augmentation: Mapping[str, Any] = fields_of(AUGMENTATION_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

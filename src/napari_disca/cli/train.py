@@ -18,8 +18,9 @@ from napari_disca.annotations.guidance import Guidance
 from napari_disca.cli.console import display, note, run_job, say, say_table
 from napari_disca.cli.engine import compute_of
 from napari_disca.cli.evaluate import pairs_of
-from napari_disca.cli.options import ComputeOptions, TrainOptions
+from napari_disca.cli.options import TrainOptions
 from napari_disca.cli.outputs import writable
+from napari_disca.cli.shared_options import ComputeOptions
 from napari_disca.core.errors import CardError, DataError, DiscaError
 from napari_disca.core.events import Job, Progress, finish
 from napari_disca.evaluation import Settings, evaluate, summary, summary_rows
