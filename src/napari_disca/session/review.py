@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.uncertainty import CELL, SURE, TORN, UNKNOWN, cells_of
+from napari_disca.session.review_marks import Mark, review_cells
 
 #: Cells at least as uncertain as this are doubtful: on average the best class leads the second
 #: by less than half.
@@ -132,6 +134,39 @@ class Review:
         """
         regions = self._regions(uncertainty, clicks)
         return [regions.stop(place, self._inputs) for place in range(len(regions.order))]
+
+    def to_come(
+        self, uncertainty: NDArray[np.uint8], clicks: Clicks, most: int
+    ) -> Job[tuple[list[ReviewStop], int]]:
+        """Job that finds the next stops, from copies: it may run on another thread.
+
+        Parameters
+        ----------
+        uncertainty, clicks
+            As for `stops`.
+        most : int
+            How many stops to give.
+
+        Returns
+        -------
+        (list of ReviewStop, int)
+            The most rewarding ones, and how many there are in all.
+        """
+        frozen = Review(self._inputs)
+        frozen._seen = self._seen.copy()
+        return frozen._found(uncertainty.copy(), clicks, most)
+
+    def _found(
+        self, uncertainty: NDArray[np.uint8], clicks: Clicks, most: int
+    ) -> Job[tuple[list[ReviewStop], int]]:
+        yield Progress("looking for doubtful places", 0, 1)
+        regions = self._regions(uncertainty, clicks)
+        count = len(regions.order)
+        return [regions.stop(place, self._inputs) for place in range(min(most, count))], count
+
+    def visit(self, window: Window) -> None:
+        """Note that a place of the list was chosen: it is no stop any more."""
+        self._seen |= review_cells([Mark(window, "seen")], self._inputs) > 0
 
     def _regions(self, uncertainty: NDArray[np.uint8], clicks: Clicks) -> _Regions:
         doubtful = (uncertainty >= _DOUBTFUL) & ~self._seen

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPointF, Qt
 
 from napari_disca.core.tiling import Window
+from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.gui.viewer.view import view_size
 from napari_disca.inference.uncertainty import SURE
 
@@ -134,7 +135,7 @@ def test_verdicts_are_one_key_each_and_one_step(doubtful, qtbot):
         map_[:] = SURE
         map_[10:12, 10:12] = 200
     qtbot.keyClick(listed, Qt.Key.Key_N)
-    assert [mark.verdict for mark in session.marks] == ["wrong", "seen"]
+    assert [mark.verdict for mark in session.marks] == ["wrong"]
     assert doubtful.control.review.place == small
     qtbot.keyClick(listed, Qt.Key.Key_Return)
     doubtful.idle()
@@ -166,3 +167,112 @@ def test_tile_by_tile(doubtful, qtbot, monkeypatch, tmp_path):
     assert "ask the owner" in path.read_text()
     qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_Escape)
     assert not panel.reviewing.has_place
+
+
+# -------------------------------------------------------------------- the list and the minimap
+
+
+@pytest.fixture
+def queue(doubtful, qtbot):
+    """The list of places, on screen, with the two doubtful ones."""
+    window = main_window(doubtful.panel)
+    window.resize(1280, 800)
+    window.show()
+    qtbot.waitExposed(window)
+    panels = doubtful.panel.panels
+    qtbot.waitUntil(lambda: len(panels.queue.places) == 2, timeout=10_000)
+    return doubtful
+
+
+def lines(queue):
+    listed = queue.panel.panels.queue.list
+    return [listed.item(row).text() for row in range(listed.count())]
+
+
+def test_all_places_are_in_one_list_with_what_was_said_of_them(queue, qtbot, monkeypatch):
+    session, panels = queue.control.session, queue.panel.panels
+    listed = panels.queue.list
+    assert [line[0] for line in lines(queue)] == ["○", "○"]
+    assert lines(queue)[0].endswith("? 48 × 64 m")
+    assert panels.queue.title.text() == "2 doubtful places left"
+    # A click on a row goes there, and its keys judge it wherever the focus is.
+    row = listed.visualItemRect(listed.item(1)).center()
+    qtbot.mouseClick(listed.viewport(), Qt.MouseButton.LeftButton, pos=row)
+    assert queue.control.review.place == queue.places[1]
+    image = queue.viewer.layers["scene"]
+    centre = image.data_to_world(queue.places[1].centre)[-2:]
+    np.testing.assert_allclose(queue.viewer.scene.camera.center[-2:], centre, rtol=1e-6)
+    monkeypatch.setattr(
+        "napari_disca.gui.tasks.review_controller.QInputDialog.getText",
+        lambda *_arguments: ("ask the owner", True),
+    )
+    qtbot.keyClick(listed, Qt.Key.Key_K)
+    qtbot.keyClick(listed, Qt.Key.Key_0)
+    assert [mark.verdict for mark in session.marks] == ["note", "unsure"]
+    # What was judged stands above what is to come, and the first of that is outlined.
+    qtbot.waitUntil(lambda: lines(queue)[0] == "?✎ not sure, ask the owner", timeout=10_000)
+    assert queue.control.review.place == queue.places[0]
+    assert listed.currentRow() == 1
+    qtbot.keyClick(listed, Qt.Key.Key_Up)  # back to the first one
+    assert queue.control.review.place == queue.places[1]
+    assert [mark.verdict for mark in session.marks] == ["note", "unsure", "seen"]
+
+
+def test_the_list_follows_tiles_and_undo(queue, qtbot):
+    session, panels = queue.control.session, queue.panel.panels
+    qtbot.keyClick(queue.panel.classes_panel.list, Qt.Key.Key_T)
+    tiles = len(session.tiling)
+    qtbot.waitUntil(lambda: panels.queue.title.text() == f"{tiles} tiles left", timeout=10_000)
+    qtbot.keyClick(panels.queue.minimap, Qt.Key.Key_Return)
+    queue.idle()
+    qtbot.waitUntil(lambda: lines(queue)[0][0] == "✓", timeout=10_000)
+    assert panels.queue.title.text() == f"{tiles - 1} tiles left"
+    qtbot.keyClick(panels.queue.minimap, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    queue.idle()
+    qtbot.waitUntil(lambda: lines(queue)[0][0] == "○", timeout=10_000)
+
+
+def test_while_a_place_is_outlined_the_window_tells_how_to_judge_it(queue, qtbot):
+    panel, viewer = queue.panel, queue.viewer
+    viewer.layers.selection.active = viewer.layers["Clicks"]
+    assert viewer.help
+    assert not panel.guide.line
+    qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_N)
+    how = "Enter right · Ctrl+1…3 wrong, it is that class · 0 not sure · K note · N next · Esc end"
+    assert panel.guide.line == panel.panels.review.how.text() == how
+    assert not viewer.help  # napari would tell how to click
+    viewer.layers["Clicks"].mode = "select"
+    assert not viewer.help
+    qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_T)
+    assert "T next" in panel.guide.line
+    qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_Escape)
+    assert not panel.guide.line
+    assert panel.panels.review.how.isHidden()
+    assert viewer.help
+
+
+def test_the_minimap_shows_and_moves_the_view(queue, qtbot):
+    minimap, control = queue.panel.panels.queue.minimap, queue.control
+    qtbot.waitUntil(lambda: minimap._picture is not None, timeout=10_000)
+    image = queue.viewer.layers["scene"]
+    control.layers.go_to(queue.places[0])
+
+    def middle():
+        return np.asarray(image.world_to_data(queue.viewer.scene.camera.center[-2:]))
+
+    area = minimap._area()
+    height, width = control.session.raster.shape
+    target = QPointF(area.left() + 0.75 * area.width(), area.top() + 0.25 * area.height())
+    qtbot.mouseClick(minimap, Qt.MouseButton.LeftButton, pos=target.toPoint())
+    np.testing.assert_allclose(middle(), (0.25 * height, 0.75 * width), atol=3)
+    qtbot.waitUntil(lambda: minimap.view is not None, timeout=10_000)
+    before, view = middle(), minimap.view
+    qtbot.keyClick(minimap, Qt.Key.Key_Down)
+    assert middle()[0] == pytest.approx(before[0] + view.height / 2, abs=view.height / 4)
+    # What was judged is marked in its colour.
+    qtbot.keyClick(minimap, Qt.Key.Key_N)
+    place = control.review.place
+    qtbot.keyClick(minimap, Qt.Key.Key_Return)
+    queue.idle()
+    qtbot.keyClick(minimap, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: (place, "right") in minimap._marks, timeout=10_000)

@@ -13,6 +13,7 @@ from napari_disca.gui.panels.history_panel import HistoryPanel
 from napari_disca.gui.panels.locks_panel import LocksPanel
 from napari_disca.gui.panels.refine_panel import RefinePanel
 from napari_disca.gui.panels.review_bar import ReviewBar
+from napari_disca.gui.panels.review_queue import ReviewQueue
 from napari_disca.gui.panels.ripple_panel import RipplePanel
 from napari_disca.gui.panels.sections import Section
 from napari_disca.gui.viewer.verb import GROUPS
@@ -43,6 +44,7 @@ class Panels:
         self.history = HistoryPanel()
         self.locks = LocksPanel()
         self.review = ReviewBar()
+        self.queue = ReviewQueue()
         self.sections = {name: Section(name) for name in GROUPS if name != "Help"}
         self._foot = [b for name, b in view_buttons.items() if BY_NAME[name].group == "Help"]
         view = [b for b in view_buttons.values() if b not in self._foot]
@@ -60,7 +62,7 @@ class Panels:
                 *(locks.buttons[n] for n in ("draw", "view", "unlock")),
             ]
         )
-        parts["Review"].add(self.review, locks)
+        parts["Review"].add(self.review, self.queue, locks)
         parts["Deliver"].add_buttons(
             [
                 *(refine.buttons[n] for n in ("save_labels", "save_clicks", "load_clicks")),

@@ -9,17 +9,16 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor, QPainter, QPaintEvent
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_disca.gui.panels.styles import EXPLAINS
+from napari_disca.gui.panels.styles import CHECKED, EXPLAINS, SEEN
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
 
-#: Of what was checked, only seen, and the rest; they differ in brightness, too.
-_CHECKED, _SEEN, _REST = "#3ddc97", "#7d8794", "#3a404a"
-_HEIGHT = 6
+#: Of what was not looked at.
+_REST = "#3a404a"
 
 
 class ReviewBar(QWidget):
-    """A thin bar, what it says below it, and the verbs of a review that have buttons.
+    """A thin bar, what it says below it, how a place is judged, and the buttons of a review.
 
     Signals: ``next_tile()``, ``save_review()``.
     """
@@ -38,11 +37,15 @@ class ReviewBar(QWidget):
         self.words = QLabel()
         self.words.setStyleSheet(EXPLAINS)
         self.words.setWordWrap(True)
+        self.how = QLabel()
+        self.how.setWordWrap(True)
+        self.how.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 2, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.bar)
         layout.addWidget(self.words)
+        layout.addWidget(self.how)
         self.setToolTip(
             "Of the map that is drawn: bright is checked (said to be right or wrong), grey was "
             "only looked at"
@@ -55,6 +58,11 @@ class ReviewBar(QWidget):
             tip = self.verbs[name].tooltip
             self.buttons[name].setEnabled(not reason)
             self.buttons[name].setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
+
+    def show_how(self, line: str) -> None:
+        """Tell how the place that is outlined is judged; nothing if none is."""
+        self.how.setText(line)
+        self.how.setVisible(bool(line))
 
     def show_shares(self, seen: float, checked: float, notes: int) -> None:
         """Show shares of 0 to 1, and the number of notes."""
@@ -71,10 +79,10 @@ class _Bar(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.seen = self.checked = 0.0
-        self.setFixedHeight(_HEIGHT)
+        self.setFixedHeight(self.fontMetrics().height() // 3 + 1)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
         painter = QPainter(self)
-        for share, colour in ((1.0, _REST), (self.seen, _SEEN), (self.checked, _CHECKED)):
-            painter.fillRect(0, 0, round(share * self.width()), _HEIGHT, QColor(colour))
+        for share, colour in ((1.0, _REST), (self.seen, SEEN), (self.checked, CHECKED)):
+            painter.fillRect(0, 0, round(share * self.width()), self.height(), QColor(colour))
         painter.end()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QAbstractButton, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_disca.core.errors import DiscaError
 from napari_disca.core.threads import keep_cores_free, leave_a_core
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from napari import Viewer
 
     from napari_disca.session.session import Session
-
-    #: What verbs do, by name.
-    _Verbs: TypeAlias = dict[str, Callable[..., object]]
 
 #: Verbs about the view, and of help, that have a button, and its text.
 _LOOKS = {
@@ -89,7 +86,9 @@ class DiscaWidget(FittedArea):
     def _make_controllers(self) -> None:
         from napari_disca.gui.panels.class_desk import ClassDesk
         from napari_disca.gui.panels.presenter import Presenter
+        from napari_disca.gui.panels.review_guide import ReviewGuide
         from napari_disca.gui.panels.settings_desk import SettingsDesk
+        from napari_disca.gui.panels.verb_actions import VerbActions
         from napari_disca.gui.plugin.kept_settings import KeptSettings
         from napari_disca.gui.tasks.draw_controller import DrawController
         from napari_disca.gui.tasks.image_choice import ImageChoice
@@ -97,6 +96,7 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.tasks.journal_controller import JournalController
         from napari_disca.gui.tasks.long_work import LongWork
         from napari_disca.gui.tasks.review_controller import ReviewController
+        from napari_disca.gui.tasks.review_places import ReviewPlaces
         from napari_disca.gui.tasks.ripple_controller import RippleController
         from napari_disca.gui.viewer.composite import Composite
         from napari_disca.gui.viewer.desk import Desk
@@ -106,7 +106,11 @@ class DiscaWidget(FittedArea):
         self.ripple = RippleController(self.ripple_panel, control, self)
         tool = DrawTool(self, self.viewer, lambda: control.layers, self._colour)
         self.drawing = DrawController(self.draw_panel, tool, control, self._say, self)
-        self.reviewing = ReviewController(self.panels.review, control, tool.outline, self)
+        self.guide = ReviewGuide(self, self.panels, self.viewer)
+        self.reviewing = ReviewController(
+            self.panels.review, control, tool.outline, self.guide.tell, self
+        )
+        self.review_places = ReviewPlaces(self.panels.queue, control, self)
         journals = JournalController(self.offer, self)
         image_panel, settings = self.image_panel, KeptSettings(self)
         self.choice = ImageChoice(control, image_panel, settings.computing, journals.found, self)
@@ -120,14 +124,15 @@ class DiscaWidget(FittedArea):
             self._files,
             lambda line: self.desk.say(line),
         )
+        verbs = VerbActions(self)
         self.desk = Desk(
             self,
             self.viewer,
             control,
             self.image_panel.image,
-            self._verbs(),
+            verbs.actions(),
             {"blink": self.ripple.release_blink},
-            self._when(),
+            verbs.when(),
         )
         self.long_work = LongWork(control, self)
         self.settings = SettingsDesk(
@@ -175,51 +180,6 @@ class DiscaWidget(FittedArea):
         self.destroyed.connect(control.shut_down)
         self.desk.told.connect(lambda reading: self.classes_panel.show_place(reading.short))
         self.desk.verbs_changed.connect(self._on_verbs)
-
-    def _verbs(self) -> _Verbs:
-        """What verbs with buttons do: they press the button, if it can be pressed."""
-        buttons = {**self.panels.buttons(), "compare": self.compare_panel.switch}
-        pressed = {name: partial(self._press, button) for name, button in buttons.items()}
-        both: _Verbs = {"confirm": self._confirm, "leave_tool": self._leave, "wrong": self._wrong}
-        own: _Verbs = {**self.drawing.verbs(), **self.reviewing.verbs(), **both}
-        classes: _Verbs = {**self.class_desk.actions, "class": self._arm_key}
-        shown: _Verbs = {"blink": self.ripple.press_blink, "settings": self._show_settings}
-        return {**pressed, **own, **classes, **shown}
-
-    def _when(self) -> dict[str, Callable[[], bool]]:
-        """When keys are ours that others use at other times."""
-        tool, review = self.drawing.tool, self.reviewing
-        return {
-            **self.drawing.when(),
-            "confirm": lambda: tool.has_corners or review.has_place,
-            "leave_tool": lambda: tool.is_active or review.has_place,
-            "wrong": lambda: review.has_place,
-            "unsure": lambda: review.has_place,
-        }
-
-    def _show_settings(self) -> None:
-        self.settings.show()
-
-    def _confirm(self) -> None:
-        if self.drawing.tool.has_corners:
-            self.drawing.tool.close_outline()
-        else:
-            self.reviewing.judge("right")
-
-    def _wrong(self, number: int) -> None:
-        self.reviewing.wrong(self.class_desk.at(number))
-
-    def _leave(self) -> None:
-        if self.drawing.tool.is_active:
-            self.drawing.tool.leave()
-        else:
-            self.reviewing.leave()
-
-    def _press(self, button: QAbstractButton) -> None:
-        if button.isEnabled():
-            button.click()
-        else:
-            self.desk.say(f"{button.text()}: {button.toolTip().rpartition('Not now: ')[2]}")
 
     def _on_verbs(self) -> None:
         """Tell the keys in the tooltips."""
@@ -280,9 +240,6 @@ class DiscaWidget(FittedArea):
     def arm(self, label: int) -> None:
         """Make the next click one of this class."""
         self.opening.with_session(lambda: self._arm(label))
-
-    def _arm_key(self, number: int) -> None:
-        self.arm(self.class_desk.at(number))
 
     def _arm(self, label: int) -> None:
         layers = self.control.layers
@@ -345,6 +302,8 @@ class DiscaWidget(FittedArea):
             self.settings.end()
             self.start_panel.detach()
             self.ripple.end()
+            self.review_places.end()
+            self.guide.end()
             self.drawing.end()
             self.control.shut_down()
             self.image_panel.detach()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from qtpy.QtCore import QObject
@@ -12,9 +12,19 @@ from napari_disca.annotations.clicks import Click
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.review_bar import ReviewBar
 from napari_disca.gui.tasks.telling import guarded
+from napari_disca.gui.viewer.verb import Verb
 from napari_disca.session.review_marks import Verdict
 
 _NO_PLACE = "No place is outlined: press N for a doubtful place, or T for the next tile"
+#: What is said of the keys of a review, by their verbs.
+_JUDGE = {
+    "confirm": "right",
+    "wrong": "wrong, it is that class",
+    "unsure": "not sure",
+    "note": "note",
+    "doubtful": "next",
+    "leave_tool": "end",
+}
 
 
 class ReviewController(QObject):
@@ -26,6 +36,8 @@ class ReviewController(QObject):
     control : Control
     outline : callable
         Shows the outline of a window of the image; of None, nothing.
+    guide : callable
+        Told how to judge the place that is outlined, and that none is (the empty line).
     parent : QWidget
     """
 
@@ -34,10 +46,12 @@ class ReviewController(QObject):
         bar: ReviewBar,
         control: Any,
         outline: Callable[[Window | None], object],
+        guide: Callable[[str], object],
         parent: QWidget,
     ) -> None:
         super().__init__(parent)
         self._bar, self._control, self._outline, self._parent = bar, control, outline, parent
+        self._guide, self._guided = guide, ""
         self._shown: Any = None
         control.changed.connect(self._on_changed)
         bar.next_tile.connect(self.next_tile)
@@ -104,6 +118,13 @@ class ReviewController(QObject):
     def _on_changed(self) -> None:
         session, review = self._control.session, self._control.review
         self._outline(review.place if review is not None else None)
+        guided = ""
+        if self.has_place:
+            guided = how_to_judge(self._bar.verbs, len(session.classes), tiles=review.by_tiles)
+        if guided != self._guided:
+            self._guided = guided
+            self._bar.show_how(guided)
+            self._guide(guided)
         drawn = session is not None and bool(session.maps["disir"].levels[-1].any())
         marked = session is not None and bool(session.marks)
         self._bar.enable(
@@ -118,3 +139,14 @@ class ReviewController(QObject):
         if self._shown != (shares, notes):
             self._shown = shares, notes
             self._bar.show_shares(*shares, notes)
+
+
+def how_to_judge(verbs: Mapping[str, Verb], classes: int, *, tiles: bool = False) -> str:
+    """The keys of a review of doubtful places, or of tiles, in one line."""
+    numbers = verbs["wrong"].keys[: max(1, classes)]
+    keys = {
+        name: verbs["next_tile" if tiles and name == "doubtful" else name].key for name in _JUDGE
+    }
+    keys["wrong"] = numbers[0] + (f"…{numbers[-1][-1]}" if len(numbers) > 1 else "")
+    keys["confirm"] = keys["confirm"].replace("Return", "Enter")
+    return " · ".join(f"{keys[name]} {what}" for name, what in _JUDGE.items() if keys[name])

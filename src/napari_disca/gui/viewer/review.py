@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from napari_disca.core.events import Job
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.layers import SessionLayers
-from napari_disca.session.review import Review
+from napari_disca.session.review import Review, ReviewStop
 from napari_disca.session.review_marks import review_cells
 from napari_disca.session.session import Session
 
@@ -61,7 +62,25 @@ class ReviewCamera:
             return "All of the map that is drawn was seen"
         self._by_tiles = True
         self._go(tile, (tile.top + tile.height // 2, tile.left + tile.width // 2), _FILLS)
-        return "Tile: Enter if it is right, 0 if nobody can tell, T for the next one"
+        return "The next tile is outlined"
+
+    @property
+    def by_tiles(self) -> bool:
+        """Whether the next place is the next tile, not the next doubtful place."""
+        return self._by_tiles
+
+    def visit(self, window: Window, middle: tuple[int, int]) -> None:
+        """Move the camera to a place that was chosen in the list."""
+        if window != self.place:
+            self._pass()
+        self._tour.visit(window)
+        self._go(window, middle, _FILLS if self._by_tiles else _PART)
+
+    def to_come(self, most: int) -> Job[tuple[list[ReviewStop], int]]:
+        """Job that finds the next doubtful places, and how many there are."""
+        session, tour = self._session, self._tour
+        tour.leave_out(review_cells(session.marks, session.inputs))
+        return tour.to_come(session.uncertainty[session.corrected], session.clicks, most)
 
     def _go(self, window: Window, middle: tuple[int, int], fills: float) -> None:
         self.place, self.middle = window, middle
@@ -72,7 +91,8 @@ class ReviewCamera:
         place, self.place = self.place, None
         session = self._session
         # Not where it would cost the steps that were taken back.
-        if place is not None and not session.can_redo:
+        judged = any(mark.window == place for mark in session.marks)
+        if place is not None and not judged and not session.can_redo:
             session.review(place, "seen")
 
     def next(self) -> str:

@@ -1,0 +1,77 @@
+"""What the panel's verbs do, whoever asks for them: a key, a menu, or the palette."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from qtpy.QtWidgets import QAbstractButton
+
+if TYPE_CHECKING:
+    from napari_disca.gui.panels.widget import DiscaWidget
+
+    #: What verbs do, by name.
+    Verbs: TypeAlias = dict[str, Callable[..., object]]
+
+
+class VerbActions:
+    """The verbs of one panel.
+
+    Parameters
+    ----------
+    panel : DiscaWidget
+    """
+
+    def __init__(self, panel: DiscaWidget) -> None:
+        self._panel = panel
+
+    def actions(self) -> Verbs:
+        """What verbs do; those with buttons press the button, if it can be pressed."""
+        panel = self._panel
+        buttons = {**panel.panels.buttons(), "compare": panel.compare_panel.switch}
+        pressed = {name: partial(self._press, button) for name, button in buttons.items()}
+        both: Verbs = {"confirm": self._confirm, "leave_tool": self._leave, "wrong": self._wrong}
+        own: Verbs = {**panel.drawing.verbs(), **panel.reviewing.verbs(), **both}
+        classes: Verbs = {**panel.class_desk.actions, "class": self._arm}
+        shown: Verbs = {"blink": panel.ripple.press_blink, "settings": self._show_settings}
+        return {**pressed, **own, **classes, **shown}
+
+    def when(self) -> dict[str, Callable[[], bool]]:
+        """When keys are ours that others use at other times."""
+        tool, review = self._panel.drawing.tool, self._panel.reviewing
+        return {
+            **self._panel.drawing.when(),
+            "confirm": lambda: tool.has_corners or review.has_place,
+            "leave_tool": lambda: tool.is_active or review.has_place,
+            "wrong": lambda: review.has_place,
+            "unsure": lambda: review.has_place,
+        }
+
+    def _show_settings(self) -> None:
+        self._panel.settings.show()
+
+    def _confirm(self) -> None:
+        if self._panel.drawing.tool.has_corners:
+            self._panel.drawing.tool.close_outline()
+        else:
+            self._panel.reviewing.judge("right")
+
+    def _wrong(self, number: int) -> None:
+        self._panel.reviewing.wrong(self._panel.class_desk.at(number))
+
+    def _leave(self) -> None:
+        if self._panel.drawing.tool.is_active:
+            self._panel.drawing.tool.leave()
+        else:
+            self._panel.reviewing.leave()
+
+    def _arm(self, number: int) -> None:
+        self._panel.arm(self._panel.class_desk.at(number))
+
+    def _press(self, button: QAbstractButton) -> None:
+        if button.isEnabled():
+            button.click()
+        else:
+            reason = button.toolTip().rpartition("Not now: ")[2]
+            self._panel.desk.say(f"{button.text()}: {reason}")

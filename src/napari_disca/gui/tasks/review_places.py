@@ -1,0 +1,265 @@
+"""Keeps the list of places and the minimap of a review as things are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer
+
+from napari_disca.core.errors import DiscaError
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Window
+from napari_disca.gui.panels.review_queue import QueuePlace, ReviewQueue
+from napari_disca.gui.tasks.telling import tell_error
+from napari_disca.gui.tasks.worker import JobWorker, job_threads
+from napari_disca.gui.viewer.view import camera_of
+from napari_disca.raster.resolution import raster_resolution
+from napari_disca.session.review_marks import Mark
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_disca.session.review import ReviewStop
+    from napari_disca.session.session import Session
+
+#: Milliseconds between two looks at where the view is, and from a change to the list of it.
+_FOLLOW, _SOON = 150, 200
+#: Places to come that are listed, and judged ones.
+_TO_COME, _JUDGED = 60, 200
+#: Pixels of the minimap's picture, at most, along a side.
+_PICTURE = 256
+
+
+class ReviewPlaces(QObject):
+    """Finds on a thread what is to come, and shows it while the list can be seen.
+
+    Parameters
+    ----------
+    panel : ReviewQueue
+    control : Control
+    parent : QObject
+    """
+
+    def __init__(self, panel: ReviewQueue, control: Any, parent: QObject) -> None:
+        super().__init__(parent)
+        self._panel, self._control = panel, control
+        self._session: Session | None = None
+        self._threads = job_threads()
+        self._worker: JobWorker | None = None
+        self._stops: list[ReviewStop] = []
+        self._count = 0
+        #: What the stops were found for.
+        self._known: Any = None
+        #: What is painted by now, as a number that grows.
+        self._painted = 0
+        #: Of the verdicts that there were at the last look: for the minimap, and as rows.
+        self._marks: tuple[Mark, ...] | None = None
+        self._marked: list[tuple[Window, str]] = []
+        self._judged: list[QueuePlace] = []
+        self._resolution: float | None = None
+        self._picture_of: Any = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(_FOLLOW)
+        self._timer.timeout.connect(self.follow)
+        self._timer.start()
+        self._look = QTimer(self)
+        self._look.setSingleShot(True)
+        self._look.setInterval(_SOON)
+        self._look.timeout.connect(self._find)
+        control.changed.connect(self._on_changed)
+        panel.visited.connect(self._visit)
+        panel.minimap.chosen.connect(self._move_view)
+        self._on_changed()
+
+    def end(self) -> None:
+        """Look at nothing any more."""
+        self._timer.stop()
+        self._look.stop()
+        self._attach(None)
+        self._threads.shutdown(wait=False)
+
+    def _attach(self, session: Session | None) -> None:
+        if self._session is not None:
+            self._session.painted.disconnect(self._on_painted)
+        if self._worker is not None:
+            self._worker.returned.disconnect(self._on_found)
+            self._worker.abandon()
+            self._worker = None
+        self._session, self._stops, self._count, self._known = session, [], 0, None
+        self._marks = None
+        if session is not None:
+            session.painted.connect(self._on_painted)
+            self._resolution = raster_resolution(session.raster)
+            self._panel.minimap.show_image(session.raster.shape, None)
+            self._picture_of = None
+
+    def _on_painted(self, _patch: Any) -> None:
+        self._painted += 1
+
+    def _on_changed(self) -> None:
+        if self._control.session is not self._session:
+            self._attach(self._control.session)
+        session = self._session
+        self._panel.setVisible(
+            session is not None and bool(session.maps[session.corrected].levels[-1].any())
+        )
+        if self._panel.isVisible():
+            self._list()
+
+    def follow(self) -> None:
+        """Show where the view is; find anew what is to come if something has changed."""
+        layers, session = self._control.layers, self._session
+        if layers is None or session is None or not self._panel.isVisible():
+            return
+        place = self._control.review.place
+        self._look_at_marks(session)
+        self._panel.minimap.show_state(layers.view(), place, self._marked)
+        if self._picture_of is not layers.image and self._worker is None:
+            self._draw_picture(layers.image)
+        elif self._state(session) != self._known and not self._look.isActive():
+            self._look.start()
+
+    def _state(self, session: Session) -> Any:
+        return session.step, self._painted, self._control.review.by_tiles
+
+    def _look_at_marks(self, session: Session) -> None:
+        if self._marks is not session.marks:
+            self._marks = session.marks
+            self._marked = [(mark.window, mark.verdict) for mark in session.marks]
+            self._judged = _judged(session.marks, self._resolution)
+
+    # ------------------------------------------------------------------ the list
+
+    def _find(self) -> None:
+        session, review = self._session, self._control.review
+        if session is None or review is None or self._worker is not None:
+            return
+        self._known = self._state(session)
+        self._run(review.to_come(_TO_COME), self._on_found)
+
+    def _run(self, job: Job[Any], done: Callable[[Any], None]) -> None:
+        worker = JobWorker(job, self._threads)
+        worker.returned.connect(done)
+        worker.errored.connect(tell_error)
+        worker.finished.connect(self._on_finished)
+        self._worker = worker
+        worker.start()
+
+    def _on_finished(self) -> None:
+        self._worker = None
+
+    def _on_found(self, found: Any) -> None:
+        self._stops, self._count = found
+        self._list()
+
+    def _list(self) -> None:
+        session, review = self._session, self._control.review
+        if session is None or review is None:
+            return
+        self._look_at_marks(session)
+        judged = self._judged
+        windows = {place.window for place in judged}
+        by_tiles = review.by_tiles
+        coming, count = self._tiles(session) if by_tiles else self._doubtful(session)
+        if review.place is not None and review.place not in windows:
+            here = self._open(session, review.place, review.middle)
+            coming = [here, *(place for place in coming if place.window != here.window)]
+        coming = [place for place in coming if place.window not in windows]
+        more = max(0, count - _TO_COME)
+        kind = "tile" if by_tiles else "doubtful place"
+        left = len(coming) + more
+        told = f"{left:,} {kind}{'s' * (left != 1)} left" if left else f"no {kind} is left"
+        self._panel.show_places([*judged, *coming], review.place, told, more)
+
+    def _doubtful(self, session: Session) -> tuple[list[QueuePlace], int]:
+        places = [self._open(session, stop.window, stop.pixel) for stop in self._stops]
+        return places, self._count
+
+    def _tiles(self, session: Session) -> tuple[list[QueuePlace], int]:
+        tiles = list(session.unseen_tiles())
+        places = [self._open(session, tile, _middle(tile)) for tile in tiles[:_TO_COME]]
+        return places, len(tiles)
+
+    def _open(self, session: Session, window: Window, middle: tuple[int, int]) -> QueuePlace:
+        value = int(session.maps[session.corrected].levels[0][middle])
+        classes = session.classes
+        name = f"{classes[value - 1].name}? " if 0 < value <= len(classes) else ""
+        return QueuePlace(window, middle, "open", f"{name}{_size(window, self._resolution)}")
+
+    def _visit(self, place: QueuePlace) -> None:
+        review = self._control.review
+        if review is not None and place.window != review.place:
+            review.visit(place.window, place.middle)
+            self._control.say("The place is outlined")
+
+    # ------------------------------------------------------------------ the minimap
+
+    def _move_view(self, row: float, col: float) -> None:
+        layers = self._control.layers
+        if layers is not None:
+            middle = np.zeros(layers.image.ndim)
+            middle[-2:] = row, col
+            camera = camera_of(layers.viewer)
+            camera.center = tuple(layers.image.data_to_world(middle)[-2:])
+            self.follow()
+
+    def _draw_picture(self, image: Image) -> None:
+        pyramid = image.metadata.get("napari_disca", {}).get("pyramid")
+        if pyramid is None or pyramid.complete:  # otherwise it takes a look at the whole file
+            self._picture_of = image
+            step = self._control.viewer.dims.current_step[: image.ndim - 2]
+            self._run(_picture(image, step), self._on_picture)
+
+    def _on_picture(self, picture: Any) -> None:
+        if self._session is not None and picture is not None:
+            self._panel.minimap.show_image(self._session.raster.shape, picture)
+
+
+def _picture(image: Image, step: tuple[int, ...]) -> Job[NDArray[np.uint8] | None]:
+    """Job that reads a small picture of an image layer, in the colours it is shown in."""
+    level = image.data[-1] if image.multiscale else image.data
+    low, high = image.contrast_limits
+    colormap, rgb = image.colormap, image.rgb
+    yield Progress("reading the overview", 0, 1)
+    sides = level.shape[-3:-1] if rgb else level.shape[-2:]
+    every = max(1, -(-max(sides) // _PICTURE))
+    try:
+        values = np.asarray(level[tuple(step) + (slice(None, None, every),) * 2])
+    except DiscaError:  # whoever draws the map tells it
+        return None
+    if rgb:
+        values = values[..., :3]
+        if values.dtype == np.uint8:
+            return np.asarray(values, dtype=np.uint8)
+    scaled = np.clip((values.astype(np.float32) - low) / max(high - low, 1e-9), 0, 1)
+    if not rgb:
+        scaled = colormap.map(scaled.ravel())[:, :3].reshape(*scaled.shape, 3)
+    return np.asarray(np.nan_to_num(scaled) * 255, dtype=np.uint8)
+
+
+def _judged(marks: Sequence[Mark], resolution: float | None) -> list[QueuePlace]:
+    """The places that were judged, each once, in the order of the last word about it."""
+    found: dict[Window, QueuePlace] = {}
+    for mark in marks:
+        before = found.pop(mark.window, None)
+        state: str = mark.verdict
+        note = mark.note or (before.note if before else "")
+        if before is not None and before.state != "seen" and state in ("note", "seen"):
+            state = before.state  # a note takes no verdict back
+        words = note.splitlines()[0] if note else _size(mark.window, resolution)
+        found[mark.window] = QueuePlace(mark.window, _middle(mark.window), state, words, note)
+    return list(found.values())[-_JUDGED:]
+
+
+def _middle(window: Window) -> tuple[int, int]:
+    return window.top + window.height // 2, window.left + window.width // 2
+
+
+def _size(window: Window, resolution: float | None) -> str:
+    """Sides of a place as one would say them: in metres, or in pixels without a scale."""
+    if resolution is None:
+        return f"{window.height} × {window.width} pixels"
+    return f"{window.height * resolution:.0f} × {window.width * resolution:.0f} m"
