@@ -30,6 +30,8 @@ class FileHandles:
         Bytes of decoded blocks that GDAL keeps, of all files together, from now on.
     page : int or None
         Of a TIFF file, from 1; None for what GDAL shows.
+    wrapped : callable, optional
+        Makes of the file that GDAL has opened what is lent.
 
     Raises
     ------
@@ -37,8 +39,15 @@ class FileHandles:
         If there is no such file.
     """
 
-    def __init__(self, path: Path, cache: int, page: int | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        cache: int,
+        page: int | None,
+        wrapped: Callable[[Any], Any] | None = None,
+    ) -> None:
         self._path, self._cache, self._page = path, cache, page
+        self._wrapped = wrapped
         self._idle: list[Any] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -72,6 +81,8 @@ class FileHandles:
             with rasterio.Env(GDAL_CACHEMAX=self._cache, **GDAL_OPTIONS):
                 if file is None:
                     file = open_local(self._path, self._page)
+                    if self._wrapped is not None:
+                        file = self._wrapped(file)
                 yield file
         except GDAL_ERRORS as error:
             raise RasterError(

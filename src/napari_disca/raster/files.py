@@ -59,7 +59,7 @@ class GeoRaster(RasterBase):
         self.name = path.name
         self._file, self._cache, self._page = path, cache, page
         refuse_remote_sources(path)
-        self._handles = FileHandles(path, cache, page)
+        self._handles = FileHandles(path, cache, page, self._wrapped)
         with self._handle() as file:
             check_is_image(file, path)
             self._masks: FileMasks = file_masks(file)
@@ -95,6 +95,10 @@ class GeoRaster(RasterBase):
         self.sequential: bool = file.driver in SEQUENTIAL
         self.pages: int = max(1, len(file.subdatasets))
         self.description: str = file.tags().get("TIFFTAG_IMAGEDESCRIPTION", "")
+
+    def _wrapped(self, file: Any) -> Any:
+        """What is read instead of the open file."""
+        return file
 
     def _handle(self) -> AbstractContextManager[Any]:
         return self._handles.lend(self._is_still_the_same)
@@ -144,6 +148,18 @@ class GeoRaster(RasterBase):
                 layer = self._bands.palettes[band][:, colour].take(layer, mode="clip")
             pixels[k] = layer
         return pixels
+
+    def stored(self, window: Window, band: int = 1) -> NDArray[Any]:
+        """Values ``(height, width)`` of a band of the file as they are, not a palette's colours.
+
+        Raises
+        ------
+        RasterError
+            If the window is outside the image, or the file is damaged.
+        """
+        inside(window, self.shape)
+        with self._handle() as file:
+            return np.asarray(file.read(band, window=to_rasterio(window)))
 
     def valid(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """Where these bands (all by default) have data.

@@ -27,6 +27,7 @@ from napari_disca.gui.panels.consent import Consent
 from napari_disca.gui.panels.factor_row import FactorRow
 from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.panels.values_panel import ValuesPanel
+from napari_disca.gui.viewer.placement import WARPED
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -254,7 +255,7 @@ class ImagePanel(QWidget):
         self.images.blockSignals(True)
         self.images.clear()
         for layer in reversed(self._viewer.layers):
-            if isinstance(layer, Image) and not _is_copy(layer):
+            if isinstance(layer, Image) and not _is_only_looked_at(layer):
                 self.images.addItem(layer.name, layer)
                 layer.events.name.connect(self._rename)  # once, however often it is asked
         kept = self.images.findData(now)
@@ -346,6 +347,6 @@ def _explaining() -> QLabel:
     return label
 
 
-def _is_copy(layer: Image) -> bool:
+def _is_only_looked_at(layer: Image) -> bool:
     about = layer.metadata.get("napari_disca", {})
-    return bool(about.get("copy") or about.get("helper"))
+    return bool(about.get("copy") or about.get("helper") or about.get(WARPED))

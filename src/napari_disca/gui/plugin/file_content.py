@@ -11,10 +11,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_disca.gui.viewer.placement import World
     from napari_disca.networks import LandClass
     from napari_disca.raster import Raster
     from napari_disca.raster.pyramid import ImagePyramid
     from napari_disca.storage.label_pyramid import LabelPyramid
+
+
+#: Pixels by which an image of another CRS may lie beside its place before it is resampled.
+_RIGHT = 0.5
+
+
+#: What the label pyramid has where there is no class.
+_NO_CLASS = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +40,8 @@ class FileContent:
         Of a label map.
     plain : tuple or None
         Values and what is known of them, of labels of another program.
+    warped : bool
+        Whether it is resampled into the CRS of the images that are there already.
     """
 
     path: Path
@@ -39,14 +50,22 @@ class FileContent:
     legend: Sequence[LandClass] | None = None
     canvas: LabelPyramid | None = None
     plain: tuple[NDArray[Any], dict[str, Any]] | None = None
+    warped: bool = False
 
     def close(self) -> None:
         """Give the file back."""
         self.raster.close()
 
 
-def read_file(path: Path) -> FileContent:
+def read_file(path: Path, world: World | None = None) -> FileContent:
     """Open a file and read what its layer needs at once.
+
+    Parameters
+    ----------
+    path : Path
+    world : World, optional
+        Of the images that are there already. What cannot lie right among them without being
+        resampled, because its CRS is another one, is resampled where it is looked at.
 
     Raises
     ------
@@ -62,37 +81,54 @@ def read_file(path: Path) -> FileContent:
     try:
         legend = read_legend(path)
         if legend:
-            return FileContent(path, raster, legend=legend, canvas=_label_map(raster, path))
+            found = _among(raster, path, world, categorical=True)
+            warped, raster = found is not raster, found
+            canvas = _label_map(raster, path, warped)
+            return FileContent(path, raster, legend=legend, canvas=canvas, warped=warped)
         plain = read_plain_labels(path) if path.suffix.lower() in (".tif", ".tiff") else None
         if plain is not None:
             return FileContent(path, raster, plain=plain)
-        return FileContent(path, raster, ImagePyramid(raster))
+        found = _among(raster, path, world, categorical=False)
+        warped, raster = found is not raster, found
+        return FileContent(path, raster, ImagePyramid(raster), warped=warped)
     except BaseException:
         raster.close()
         raise
 
 
-def _label_map(raster: Raster, path: Path) -> LabelPyramid:
-    """A saved label map: class id + 1, so that class 0 is visible and no-data is not."""
-    import rasterio
-    from rasterio.errors import RasterioError
-    from rasterio.windows import Window as RasterioWindow
+def _among(raster: Raster, path: Path, world: World | None, *, categorical: bool) -> Raster:
+    """The image as it lies right among others: itself, or resampled into their CRS."""
+    from rasterio.crs import CRS
 
-    from napari_disca.core.errors import RasterError, brief
+    from napari_disca.gui.viewer.placement import place
+    from napari_disca.raster import GeoRaster
+    from napari_disca.raster.georeference import Frame
+    from napari_disca.raster.warped import WarpedRaster
+
+    # Of pages and decoded arrays GDAL has no file to resample.
+    if world is None or type(raster) is not GeoRaster:
+        return raster
+    frame = Frame.of(raster)
+    crs = frame.crs.to_wkt() if frame.crs else None
+    if place(crs, frame.transform, raster.shape, world).error <= _RIGHT:
+        return raster
+    warped = WarpedRaster(path, CRS.from_wkt(world.crs), categorical)
+    raster.close()
+    return warped
+
+
+def _label_map(raster: Raster, path: Path, warped: bool) -> LabelPyramid:
+    """A saved label map: class id + 1, so that class 0 is visible and no-data is not."""
     from napari_disca.core.tiling import Tiling
-    from napari_disca.raster import quiet_opening
+    from napari_disca.raster import GeoRaster
     from napari_disca.storage.label_pyramid import LabelPyramid
 
+    raster = raster if isinstance(raster, GeoRaster) else GeoRaster(path)
     canvas = LabelPyramid(raster.shape)
-    # Not through the raster, which gives a palette's colours rather than the ids.
-    try:
-        with quiet_opening(), rasterio.open(path) as file:
-            for tile in Tiling(raster.shape, size=2048, halo=0):
-                box = tile.keep
-                place = RasterioWindow(box.left, box.top, box.width, box.height)
-                canvas.paint(box, file.read(1, window=place))
-    except RasterioError as error:
-        raise RasterError(
-            f"{path} is damaged or cut short: {brief(error)}; get it again"
-        ) from error
+    # Not by `read`, which gives a palette's colours rather than the ids.
+    for tile in Tiling(raster.shape, size=2048, halo=0):
+        ids = raster.stored(tile.keep)
+        if warped:
+            ids[~raster.valid(tile.keep)] = _NO_CLASS
+        canvas.paint(tile.keep, ids)
     return canvas

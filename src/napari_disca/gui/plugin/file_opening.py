@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_disca.gui.plugin.file_content import FileContent, read_file
 from napari_disca.gui.tasks.look import Look
 from napari_disca.gui.tasks.telling import tell_error
+from napari_disca.gui.viewer.placement import world_of
 from napari_disca.gui.viewer.windows import is_open, unwrapped
 from napari_disca.raster import stop_examining
 
@@ -96,6 +97,7 @@ class FileOpening:
         self.stage = Stage.EXAMINING
         viewer = napari.current_viewer()
         self._viewer = weakref.ref(unwrapped(viewer)) if viewer is not None else None
+        self._world = world_of(viewer.layers) if viewer is not None else None
         self._returned = False
         self._layers: list[Any] = []
         self._error: Exception | None = None
@@ -147,7 +149,7 @@ class FileOpening:
         found: list[FileContent] = []
         try:
             for path in self.paths:
-                found.append(read_file(path))
+                found.append(read_file(path, self._world))
         except BaseException:
             _close(found)
             raise

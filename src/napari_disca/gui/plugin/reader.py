@@ -13,7 +13,7 @@ from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_disca.gui.viewer.placement import Place
+    from napari_disca.gui.viewer.placement import Place, World
     from napari_disca.networks import LandClass
     from napari_disca.raster import Raster
     from napari_disca.raster.pyramid import ImagePyramid
@@ -54,12 +54,23 @@ def layer_data(path: Path) -> LayerData:
     """Layer data of one file: a lazy pyramid whose metadata carries the georeference."""
     from napari_disca.gui.tasks.waiting import off_the_window
 
-    return layer_of(off_the_window(lambda: read_file(path)))
+    world = world_now()
+    return layer_of(off_the_window(lambda: read_file(path, world)))
+
+
+def world_now() -> World | None:
+    """The world of the images in the window in front; to be called on the window's thread."""
+    import napari
+
+    from napari_disca.gui.viewer.placement import world_of
+
+    viewer = napari.current_viewer()
+    return world_of(viewer.layers) if viewer is not None else None
 
 
 def layer_of(content: FileContent) -> LayerData:
     """Layer data of what was read of a file; to be called on the window's thread."""
-    from napari_disca.gui.viewer.placement import WORLD
+    from napari_disca.gui.viewer.placement import WARPED, WORLD
 
     raster, path = content.raster, content.path
     about = {
@@ -73,6 +84,9 @@ def layer_of(content: FileContent) -> LayerData:
     }
     where = _place(raster)
     about[WORLD] = where.world
+    if content.warped:
+        about[WARPED] = True
+        _tell_warped(raster)
     if content.legend is not None and content.canvas is not None:
         return _labels(content.canvas, content.legend, path, about, where.keywords)
     if content.plain is not None:
@@ -117,22 +131,29 @@ def _asked_by_the_window() -> bool:
 
 def _place(raster: Raster) -> Place:
     """Where an image lies among those that are in the window already."""
-    import napari
     from napari.utils.notifications import show_warning
 
-    from napari_disca.gui.viewer.placement import place, world_of
+    from napari_disca.gui.viewer.placement import place
     from napari_disca.raster.georeference import Frame
 
-    viewer = napari.current_viewer()
     frame = Frame.of(raster)
     crs = frame.crs.to_wkt() if frame.crs else None
-    found = place(crs, frame.transform, raster.shape, world_of(viewer.layers) if viewer else None)
+    found = place(crs, frame.transform, raster.shape, world_now())
     if found.error > 1:
         show_warning(
             f"{raster.name} has another CRS than the image before; parts of it are shown up to "
             f"{found.error:.0f} of its pixels beside their places"
         )
     return found
+
+
+def _tell_warped(raster: Raster) -> None:
+    from napari.utils.notifications import show_info
+
+    show_info(
+        f"{raster.name} has another CRS than the image before: it is resampled to lie where it "
+        "belongs, to look at. To correct it, open it first, in a window of its own"
+    )
 
 
 def _report(line: str) -> None:

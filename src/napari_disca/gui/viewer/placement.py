@@ -20,6 +20,8 @@ from pyproj.exceptions import ProjError
 
 #: Key of a layer's `World` in ``layer.metadata["napari_disca"]``.
 WORLD = "world"
+#: Key there of whether a layer shows its file resampled into another CRS; it is only looked at.
+WARPED = "warped"
 #: Points a side of the grid by which an image of another CRS is placed.
 _FIT = 9
 _METRES = ("m", "m")
