@@ -10,7 +10,7 @@ import pytest
 import rasterio
 
 from field_scene import Field
-from napari_disca.cli.app import run
+from napari_disca.cli.app import UsageError, run
 from napari_disca.core.tiling import Window
 from napari_disca.inference.reading import Reading
 from napari_disca.raster import open_raster
@@ -53,6 +53,19 @@ def test_the_command_line_keeps_it(tmp_path: Path, field: Field, capsys) -> None
         said = capsys.readouterr()
         assert ("taken for no data" in said.out + said.err) == empty
         assert ("taken for data, as was chosen" in said.out + said.err) != empty
+
+
+def test_the_command_line_is_told_values(tmp_path: Path, field: Field, capsys) -> None:
+    path = holed(field, tmp_path / "a.tif", -9999)
+    out = tmp_path / "b.tif"
+    flags = ["--fill", "-9999,31000", "--threads", "1"]
+    assert run(["predict", str(path), "-o", str(out), *flags]) == 0
+    with rasterio.open(out) as file:
+        assert not (file.dataset_mask()[:76] > 0).any()
+    said = capsys.readouterr()
+    assert "-9999 and 31000 on 30 % of the pixels taken for no data" in said.out + said.err
+    with pytest.raises(UsageError, match="'black' are not like 'auto', 'keep' or '0,255'"):
+        run(["predict", str(path), "-o", str(out), "--fill", "black"])
 
 
 def test_the_journal_says_which(tmp_path: Path, field: Field, compute) -> None:

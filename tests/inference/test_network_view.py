@@ -18,6 +18,7 @@ from napari_disca.inference import network_view as inputs_module
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.resampling import axis_weights
 from napari_disca.raster import ArrayRaster, Scaling, ValueScale, open_raster
+from napari_disca.raster.fill import Fill
 
 RNG = np.random.default_rng(0)
 GRAY = {"bands": ("pan",), "mean": (0.5,), "std": (0.25,)}
@@ -143,7 +144,7 @@ def test_all_no_data_is_the_mean() -> None:
             raster = ArrayRaster(array, nodata=0)
             with pytest.raises(RasterError, match="has no pixel with data in band 1"):
                 NetworkView(raster, make_card(**GRAY), factor=factor)
-            decided = ValueScale((0.0,), (1.0,), (None,), "decided before")
+            decided = ValueScale((0.0,), (1.0,), Fill.none(1), "decided before")
             there = NetworkView(raster, make_card(**GRAY), factor=factor, scaling=decided)
             window = Window.whole(there.shape)
             np.testing.assert_allclose(there.read(window), 0.5)

@@ -20,6 +20,7 @@ from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import ValueScale, open_raster
+from napari_disca.raster.fill import Fill
 from napari_disca.storage.label_pyramid import NO_DATA
 
 NO_CLICKS = Clicks()
@@ -86,7 +87,7 @@ def test_all_no_data_needs_no_network(compute):
             raise AssertionError("asked for a tile without data")
 
     raster = open_raster(np.full((60, 70, 3), np.nan, np.float32))
-    decided = ValueScale((0.0,) * 3, (1.0,) * 3, (None,) * 3, "decided before")
+    decided = ValueScale((0.0,) * 3, (1.0,) * 3, Fill.none(3), "decided before")
     assert (whole_map(Exploding(), raster, compute, scaling=decided) == NO_DATA).all()
 
 

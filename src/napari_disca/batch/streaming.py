@@ -145,7 +145,7 @@ class MapStream:
             self.learned,
             inputs.bands,
             float(inputs.factor),
-            (inputs.scale.low, inputs.scale.high, inputs.scale.fill),
+            inputs.scale.facts,
             str(self.compute.dtype),
             (self.runs[0][0].read.shape, len(tiling_for(inputs))),
             tuple((click.row, click.col, click.label) for click in self.clicks),

@@ -156,7 +156,7 @@ def opened_view(
             bands=options.bands,
             factor=factor,
             scaling=options.scaling,
-            find_fill=options.fill == "auto",
+            find_fill=options.fill,
         )
         _remember(raster, card, options)
         yield view
@@ -180,7 +180,7 @@ def opened_session(
             bands=options.bands,
             factor=_factor(raster, network.card, options),
             scaling=options.scaling,
-            find_fill=options.fill == "auto",
+            find_fill=options.fill,
             compute=compute,
             seed=seed,
         )

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from napari_disca.cli.flags import flag
-from napari_disca.cli.values import parse_bands, parse_factor, parse_seed, parse_value_scaling
+from napari_disca.cli.values import (
+    parse_bands,
+    parse_factor,
+    parse_fill,
+    parse_seed,
+    parse_value_scaling,
+)
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
@@ -68,10 +74,13 @@ class ReadingOptions:
         metavar="auto|LOW:HIGH",
         parse=parse_value_scaling,
     )
-    fill: Literal["auto", "keep"] = flag(
-        "undeclared no-data values: left out (auto) or taken for data (keep)", default="auto"
+    fill: Any = flag(
+        "no-data values that a file does not declare: found and left out (auto), taken for data "
+        "(keep), or these",
+        default=True,
+        metavar="auto|keep|0,255",
+        parse=parse_fill,
     )
-
 
 @dataclass(frozen=True, slots=True)
 class FolderOptions:

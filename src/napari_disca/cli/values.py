@@ -31,6 +31,17 @@ def parse_value_scaling(text: str) -> Scaling:
         raise typer.BadParameter(str(error)) from None
 
 
+def parse_fill(text: str) -> bool | tuple[float, ...]:
+    """Parse ``auto``, ``keep`` or values that are no data."""
+    from napari_disca.core.errors import CardError
+    from napari_disca.raster.value_scale import fill_choice
+
+    try:
+        return fill_choice(text)
+    except CardError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def parse_seed(text: str) -> int:
     """Parse a number that every generator takes."""
     # What takes a seed needs torch anyway.

@@ -22,6 +22,7 @@ from napari_disca.networks.card import Card
 from napari_disca.raster import Raster, Scaling, ValueScale, default_bands, value_scale
 from napari_disca.raster.emptiness import refuse_empty
 from napari_disca.raster.resolution import network_factor, pixel_aspect, raster_resolution
+from napari_disca.raster.value_scale import FillChoice
 
 _LEAST_FACTOR, _MOST_FACTOR = 1 / 64, 32.0
 
@@ -51,8 +52,8 @@ class NetworkView:
     scaling : Scaling or ValueScale, optional
         How pixel values are scaled, instead of the card's; a `ValueScale` that was decided
         before, for instance by a journal's session, is used as it is.
-    find_fill : bool
-        Leave out fill values that the file does not declare; see `value_scale`.
+    find_fill : bool or tuple of float
+        Leave out fill values that the file does not declare, or these; see `value_scale`.
 
     Attributes
     ----------
@@ -82,7 +83,7 @@ class NetworkView:
         bands: Sequence[int] | None = None,
         factor: float | None = None,
         scaling: Scaling | ValueScale | None = None,
-        find_fill: bool = True,
+        find_fill: FillChoice = True,
     ) -> None:
         self.raster = raster
         self.card = card
@@ -160,8 +161,8 @@ class NetworkView:
             If the window is outside the image, or the file is damaged.
         """
         valid = self.raster.valid(window, self.bands)
-        if any(value is not None for value in self.scale.fill):
-            self.scale.leave_out(self.raster.read(window, self.bands), valid)
+        if self.scale.fill:
+            self.scale.leave_out(self.raster.read(window, self.bands), valid, window)
         return valid
 
     def network_clicks(self, clicks: Clicks) -> Clicks:
@@ -253,7 +254,7 @@ class NetworkView:
         stored = self.raster.read(source, self.bands)
         pixels = self.scale(stored)
         valid = self.raster.valid(source, self.bands) & np.isfinite(pixels).all(axis=0)
-        self.scale.leave_out(stored, valid)
+        self.scale.leave_out(stored, valid, source)
         np.copyto(pixels, 0.0, where=~valid)
         return pixels, valid
 

@@ -8,6 +8,7 @@ from napari_disca.core.errors import RasterError
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks.card import Card
 from napari_disca.raster import Raster, Scaling, ValueScale
+from napari_disca.raster.value_scale import FillChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +23,14 @@ class Reading:
         Network pixels per image pixel.
     scaling : Scaling or ValueScale, optional
         How pixel values are scaled; a `ValueScale` is one that was decided before.
-    find_fill : bool
-        Leave out fill values that the image does not declare.
+    find_fill : bool or tuple of float
+        Leave out fill values that the image does not declare, or these.
     """
 
     bands: tuple[int, ...] | None = None
     factor: float | None = None
     scaling: Scaling | ValueScale | None = None
-    find_fill: bool = True
+    find_fill: FillChoice = True
 
     def view(self, raster: Raster, card: Card) -> NetworkView:
         """What a network reads of an image.

@@ -1,176 +1,253 @@
-"""Fill values that a file does not declare, found by what they do to its histogram.
+"""Values that a file does not declare as "no data" and that are none, as they are left out.
 
-Programs write -9999, 0, 65535 or -3.4e38 where there is no data and often forget to say so. Such a
-value is one exact number at an end of the histogram, on more than a percent of the pixels and far
-from all others. Saturated pixels are exact and extreme as well, but not far from the rest, or they
-have the value at which a sensor or a product saturates.
+`napari_disca.raster.fill_search` finds them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import base64
+import binascii
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.raster.base import Raster
-from napari_disca.raster.sampling import Block, sample_blocks
+from napari_disca.raster.masks import equals
 
-#: Least share of the pixels, of any fill value and of one that no image holds.
-_SHARE, _ABSURD_SHARE = 0.01, 0.001
-_ABSURD = 1e9
-#: A joint fill in the range of the data: share, share of neighbours that are filled as well, and
-#: how rare values just beside it must be compared with it.
-_JOINT_SHARE, _CONTIGUOUS, _BESIDE = 0.02, 0.95, 0.05
-#: Values at which sensors and products saturate; a cloud holds them rightly.
-_SATURATED = frozenset({1.0, 100.0, 255.0, 1023.0, 2047.0, 4095.0, 10000.0, 16383.0, 43636.0})
-#: High values that programs write for "no data".
-_WRITTEN = frozenset({9999.0, 32767.0, 65535.0, 99999.0, 2.0**31 - 1, 2.0**32 - 1})
-#: Distance from the rest, in spans of the rest, from which a value is a fill value: negative ones,
-#: others at the low end, written ones at the high end, and any.
-_NEGATIVE, _LOW, _HIGH_WRITTEN, _HIGH = 0.5, 0.25, 3.0, 8.0
-#: Fewer different values are a mask or a drawing, in which extremes mean something.
-_LEAST_LEVELS = 16
+#: Most rows and columns of the grid on which a border lies.
+BORDER_CELLS = 256
+_LARGEST = 1e300
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """An area without data of one colour at the edge of an image.
+
+    Pixels of that colour elsewhere, for instance saturated roofs, are data.
+
+    Parameters
+    ----------
+    colour : tuple of float
+        Per band that is read.
+    shape : (int, int)
+        Height and width of the image.
+    grid : (int, int)
+        Rows and columns of cells that the image is divided into.
+    cells : bytes
+        Bits, row by row: 1 for the cells in which pixels of that colour are the border.
+    """
+
+    colour: tuple[float, ...]
+    shape: tuple[int, int]
+    grid: tuple[int, int]
+    cells: bytes
+
+    @classmethod
+    def of_cells(
+        cls, colour: Sequence[float], shape: tuple[int, int], cells: NDArray[np.bool_]
+    ) -> Self:
+        """Border in these cells, ``(rows, columns)``, of a grid over the whole image."""
+        rows, cols = cells.shape
+        return cls(tuple(colour), shape, (rows, cols), np.packbits(cells).tobytes())
+
+    def near(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether pixels of the image lie in the border's cells, ``(len(rows), len(cols))``."""
+        bits = np.unpackbits(np.frombuffer(self.cells, np.uint8), count=self.grid[0] * self.grid[1])
+        flags = bits.reshape(self.grid).astype(np.bool_)
+        down = np.clip(rows * self.grid[0] // self.shape[0], 0, self.grid[0] - 1)
+        across = np.clip(cols * self.grid[1] // self.shape[1], 0, self.grid[1] - 1)
+        near: NDArray[np.bool_] = flags[np.ix_(down, across)]
+        return near
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers for a journal."""
+        packed = base64.b64encode(zlib.compress(self.cells, 9)).decode()
+        told = {"shape": [*self.shape], "grid": [*self.grid], "cells": packed}
+        return {"colour": [*self.colour], **told}
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Border from `to_json`.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        if not isinstance(value, Mapping):
+            raise ValueError("the border of a scaling is a table")
+        sides = [*_numbers(value.get("shape")), *_numbers(value.get("grid"))]
+        packed, colour = value.get("cells"), _numbers(value.get("colour"))
+        if len(sides) != 4 or min(sides) < 1 or max(sides[2:]) > BORDER_CELLS or not colour:
+            raise ValueError("the border of a scaling has a colour, a shape and a grid")
+        height, width, rows, cols = (int(side) for side in sides)
+        size = -(-rows * cols // 8)
+        try:
+            raw = base64.b64decode(packed if isinstance(packed, str) else "", validate=True)
+            cells = zlib.decompressobj().decompress(raw, size + 1)
+        except (binascii.Error, zlib.error, ValueError) as error:
+            raise ValueError("the border of a scaling has cells") from error
+        if len(cells) != size:
+            raise ValueError("the border of a scaling has a cell for each part of its grid")
+        return cls(colour, (height, width), (rows, cols), cells)
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Undeclared fill values of the bands that are read.
+    """Undeclared values without data, of the bands that are read.
 
     Attributes
     ----------
-    values : tuple of float or None
-        Per band; None where there is none.
+    values : tuple of tuple of float
+        Per band. A pixel has no data where one of its bands has one of the band's values.
+    joint : tuple of tuple of float
+        Colours, with a value for each band. A pixel has no data where all bands have theirs.
+    borders : tuple of Border
+        Areas at the image's edge.
     share : float
         Share of the image's pixels that is left out because of them.
     """
 
-    values: tuple[float | None, ...]
-    share: float = 0.0
+    values: tuple[tuple[float, ...], ...]
+    joint: tuple[tuple[float, ...], ...] = ()
+    borders: tuple[Border, ...] = ()
+    share: float = field(default=0.0, compare=False)
+
+    @classmethod
+    def none(cls, bands: int) -> Self:
+        """Nothing to leave out of so many bands."""
+        return cls(((),) * bands)
 
     def __bool__(self) -> bool:
-        return any(value is not None for value in self.values)
+        return any(self.values) or bool(self.joint or self.borders)
+
+    @property
+    def named(self) -> tuple[float, ...]:
+        """All values, each once, from the lowest."""
+        colours = (*self.values, *self.joint, *(border.colour for border in self.borders))
+        return tuple(sorted({value for colour in colours for value in colour}))
+
+    def of_bands(self, indices: Sequence[int]) -> Self:
+        """The same for some of these bands, or in another order."""
+
+        def chosen(colour: Sequence[float]) -> tuple[float, ...]:
+            return tuple(colour[k] for k in indices)
+
+        return replace(
+            self,
+            values=tuple(self.values[k] for k in indices),
+            joint=tuple(chosen(colour) for colour in self.joint),
+            borders=tuple(replace(b, colour=chosen(b.colour)) for b in self.borders),
+        )
 
     def describe(self, *, left_out: bool = True) -> str:
         """What is left out, or would be, in words; empty if nothing."""
         if not self:
             return ""
-        named = sorted({value for value in self.values if value is not None})
-        values = " and ".join(f"{value:.6g}" for value in named)
+        values = and_list([value_text(value) for value in self.named])
         taken = "no data" if left_out else "data, as was chosen"
-        return f"{values} on {100 * self.share:.0f} % of the pixels taken for {taken}"
+        elsewhere = {v for colour in (*self.values, *self.joint) for v in colour}
+        edge = [value_text(v) for v in self.named if v not in elsewhere]
+        where = f" ({and_list(edge)} only at the image's edge)" if edge else ""
+        return f"{values} on {100 * self.share:.0f} % of the pixels taken for {taken}{where}"
 
-    def leave_out(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
-        """Mark pixels as invalid where one of their bands has its fill value, in place.
+    def leave_out(
+        self,
+        pixels: NDArray[np.generic],
+        valid: NDArray[np.bool_],
+        rows: NDArray[np.intp],
+        cols: NDArray[np.intp],
+    ) -> None:
+        """Mark pixels that have no data as invalid, in place.
 
         Parameters
         ----------
         pixels : (bands, height, width) array
             In the image's own type.
         valid : (height, width) array of bool
+        rows, cols : (height,) array, (width,) array
+            Which of the image's rows and columns they are.
         """
-        for band, value in zip(pixels, self.values, strict=True):
-            if value is not None:
-                valid &= band != np.asarray(value).astype(band.dtype)
+        for band, values in zip(pixels, self.values, strict=True):
+            for value in values:
+                valid &= ~equals(band, value)
+        for colour in self.joint:
+            valid &= ~_all_equal(pixels, colour)
+        for border in self.borders:
+            near = border.near(rows, cols)
+            if near.any():
+                valid &= ~(near & _all_equal(pixels, border.colour))
+
+    def to_json(self) -> dict[str, Any]:
+        """Members of a journal's table: a value, several or None per band, and the areas."""
+        told: dict[str, Any] = {
+            "fill": [v[0] if len(v) == 1 else [*v] or None for v in self.values]
+        }
+        if self.joint:
+            told["joint_fill"] = [[*colour] for colour in self.joint]
+        if self.borders:
+            told["borders"] = [border.to_json() for border in self.borders]
+        return told
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any]) -> Self:
+        """Fill from a table that holds the members of `to_json`; journals of 0.1 do, too.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        bands, colours = table.get("fill"), table.get("joint_fill", [])
+        borders = table.get("borders", [])
+        if not all(isinstance(part, list) for part in (bands, colours, borders)):
+            raise ValueError("a scaling has lists of fill values")
+        found = cls(
+            tuple(
+                () if v is None else _numbers(v if isinstance(v, list) else [v])
+                for v in bands  # type: ignore[union-attr]  # checked above
+            ),
+            tuple(_numbers(colour) for colour in colours),
+            tuple(Border.from_json(border) for border in borders),
+        )
+        areas = (*found.joint, *(border.colour for border in found.borders))
+        if any(len(colour) != len(found.values) for colour in areas):
+            raise ValueError("the fill colours of a scaling have a value for each band")
+        return found
 
 
-def undeclared_fill(raster: Raster, bands: Sequence[int]) -> Fill:
-    """Look for fill values that the file does not declare.
+def value_text(value: float) -> str:
+    """A pixel value for its user: integers as they are, others with six digits."""
+    return f"{value:.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.6g}"
 
-    Parameters
-    ----------
-    raster : Raster
-    bands : sequence of int
-        From 1.
+
+def and_list(texts: Sequence[str]) -> str:
+    """Texts as a list in words: ``"a, b and c"``."""
+    return " and ".join([text for text in (", ".join(texts[:-1]), *texts[-1:]) if text])
+
+
+def _all_equal(pixels: NDArray[np.generic], colour: Sequence[float]) -> NDArray[np.bool_]:
+    same = np.ones(pixels.shape[1:], dtype=np.bool_)
+    for band, value in zip(pixels, colour, strict=True):
+        same &= equals(band, value)
+    return same
+
+
+def _numbers(value: object) -> tuple[float, ...]:
+    """Finite numbers of a list that somebody else wrote.
 
     Raises
     ------
-    RasterError
-        If a band is outside the image, or the file is damaged.
+    ValueError
+        If it holds anything else, or nothing.
     """
-    unique = sorted(set(bands))
-    found = fill_of_blocks(sample_blocks(raster, unique))
-    return Fill(tuple(found.values[unique.index(band)] for band in bands), found.share)
-
-
-def fill_of_blocks(blocks: Sequence[Block]) -> Fill:
-    """Fill values of sampled pixels; see `undeclared_fill`."""
-    count = blocks[0].pixels.shape[0]
-    values: list[float | None] = [None] * count
-    pixels = np.concatenate([b.pixels[:, b.valid] for b in blocks], axis=1)
-    if pixels.shape[1] == 0:
-        return Fill(tuple(values))
-    for band in range(count):
-        values[band] = _far_extreme(pixels[band])
-    if not any(value is not None for value in values):
-        joint = _joint_extreme(blocks, pixels)
-        values = [joint] * count
-    left_out = np.zeros(pixels.shape[1], dtype=np.bool_)
-    for band, value in enumerate(values):
-        if value is not None:
-            left_out |= pixels[band] == value
-    # Everything cannot be fill: then it is the image.
-    if left_out.all():
-        return Fill((None,) * count)
-    return Fill(tuple(values), float(left_out.mean()))
-
-
-def _far_extreme(pixels: NDArray[np.generic]) -> float | None:
-    """Exact smallest or largest value of a band that is frequent and far from all others."""
-    values = pixels[np.isfinite(pixels)]
-    if values.size == 0:
-        return None
-    for extreme in (values.min(), values.max()):
-        is_extreme = values == extreme
-        share = float(is_extreme.mean())
-        value = float(extreme)
-        if share < (_ABSURD_SHARE if abs(value) >= _ABSURD else _SHARE):
-            continue
-        rest = values[~is_extreme]
-        if rest.size and _is_far(value, rest.astype(np.float64)):
-            return value
-    return None
-
-
-def _is_far(value: float, rest: NDArray[np.float64]) -> bool:
-    percentiles = np.percentile(rest, (1, 0.5, 99, 99.5))
-    low, nearest_low, high, nearest_high = (float(v) for v in percentiles)
-    span = high - low
-    if span <= 0 or np.unique(rest[:: max(1, rest.size // 4096)]).size < _LEAST_LEVELS:
-        return False
-    if value < nearest_low:
-        return (nearest_low - value) / span >= (_NEGATIVE if value < 0 else _LOW)
-    distance = (value - nearest_high) / span
-    if value in _SATURATED:
-        return False
-    return distance >= (_HIGH_WRITTEN if value in _WRITTEN or value >= _ABSURD else _HIGH)
-
-
-def _joint_extreme(blocks: Sequence[Block], pixels: NDArray[np.generic]) -> float | None:
-    """Smallest value where all bands have it at once, in areas, and hardly any pixel lies near.
-
-    This finds black holes in images whose shadows are nearly as dark.
-    """
-    finite = np.isfinite(pixels).all(axis=0)
-    if not finite.any():
-        return None
-    known = pixels[:, finite].astype(np.float64)
-    value = float(known.min())
-    filled = (known == value).all(axis=0)
-    share = float(filled.mean())
-    if not _JOINT_SHARE <= share < 1 or value < 0:
-        return None
-    rest = known[:, ~filled]
-    span = float(np.subtract(*np.percentile(rest, (99, 1))))
-    beside = (rest.max(axis=0) <= value + 0.02 * span).mean() * (1 - share)
-    if span <= 0 or np.unique(rest[0][:4096]).size < _LEAST_LEVELS or beside > _BESIDE * share:
-        return None
-    inner = total = 0
-    for block in blocks:
-        hole = (block.pixels == value).all(axis=0) & block.valid
-        total += 2 * int(hole[:-1, :-1].sum())
-        inner += int(
-            (hole[:-1, :-1] & hole[1:, :-1]).sum() + (hole[:-1, :-1] & hole[:-1, 1:]).sum()
-        )
-    return value if total and inner / total >= _CONTIGUOUS else None
+    if not isinstance(value, list) or not value:
+        raise ValueError("the fill of a scaling is made of lists of numbers")
+    for number in value:
+        known = isinstance(number, int | float) and not isinstance(number, bool)
+        if not known or not abs(number) < _LARGEST:
+            raise ValueError("the fill of a scaling is made of numbers")
+    return tuple(float(number) for number in value)

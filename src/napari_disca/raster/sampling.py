@@ -27,10 +27,14 @@ class Block:
         In the image's own type.
     valid : (height, width) array of bool
         Where the image has data.
+    rows, cols : (height,) array, (width,) array
+        Which of the image's rows and columns they are.
     """
 
     pixels: NDArray[Any]
     valid: NDArray[np.bool_]
+    rows: NDArray[np.intp]
+    cols: NDArray[np.intp]
 
 
 def sample_blocks(raster: Raster, bands: Sequence[int], max_side: int = _SIDE) -> list[Block]:
@@ -57,10 +61,31 @@ def sample_blocks(raster: Raster, bands: Sequence[int], max_side: int = _SIDE) -
         masks = [raster.valid(window, bands) for window in windows]
         if np.mean([mask.mean() for mask in masks]) >= 0.01:
             return [
-                Block(raster.read(window, bands), mask)
+                Block(raster.read(window, bands), mask, *places(window))
                 for window, mask in zip(windows, masks, strict=True)
             ]
-    return [Block(*raster.overview(max_side, bands))]
+    return [overview_block(raster, bands, max_side)]
+
+
+def overview_block(raster: Raster, bands: Sequence[int], max_side: int = _SIDE) -> Block:
+    """Every so-many-th pixel of the whole image.
+
+    Raises
+    ------
+    RasterError
+        If a band is outside the image, or the file is damaged.
+    """
+    pixels, valid = raster.overview(max_side, bands)
+    rows, cols = (
+        (2 * np.arange(count) + 1) * side // (2 * count)
+        for count, side in zip(valid.shape, raster.shape, strict=True)
+    )
+    return Block(pixels, valid, rows, cols)
+
+
+def places(window: Window) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of a window."""
+    return np.arange(window.top, window.bottom), np.arange(window.left, window.right)
 
 
 def sample(

@@ -21,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.raster.base import Raster
-from napari_disca.raster.fill import Fill, fill_of_blocks
+from napari_disca.raster.fill import Fill
+from napari_disca.raster.fill_search import given_fill, search_fill
 from napari_disca.raster.sampling import Block, sample_blocks
 from napari_disca.raster.value_scale import HIGHEST as HIGHEST
 from napari_disca.raster.value_scale import LOWEST as LOWEST
+from napari_disca.raster.value_scale import FillChoice as FillChoice
 from napari_disca.raster.value_scale import Scaling as Scaling
 from napari_disca.raster.value_scale import ValueScale as ValueScale
 from napari_disca.raster.value_scale import limited as limited
@@ -69,7 +71,7 @@ def value_scale(
     scaling: Scaling,
     names: Sequence[str] = (),
     *,
-    find_fill: bool = True,
+    find_fill: FillChoice = True,
 ) -> ValueScale:
     """Decide how the values of an image are scaled.
 
@@ -82,9 +84,9 @@ def value_scale(
         What is wanted.
     names : sequence of str
         What the bands are, for instance ``("red", "green", "blue")``: colours share one range.
-    find_fill : bool
-        Leave out fill values that the file does not declare (`napari_disca.raster.fill`); False
-        takes them for data.
+    find_fill : bool or tuple of float
+        Leave out fill values that the file does not declare (`napari_disca.raster.fill_search`);
+        False takes them for data. Values that are given are left out, and no others.
 
     Raises
     ------
@@ -93,19 +95,22 @@ def value_scale(
     """
     unique = sorted(set(bands))
     blocks = sample_blocks(raster, unique)
-    found = fill_of_blocks(blocks)
-    fill = found if find_fill else Fill((None,) * len(unique))
+    if isinstance(find_fill, tuple):
+        found = given_fill(find_fill, blocks)
+    else:
+        found = search_fill(raster, unique, blocks)
+    fill = found if find_fill else Fill.none(len(unique))
     sampled = _Sampled(raster, bands, unique, blocks, fill)
     low, high, text = _decided(scaling, raster, sampled, names)
     if sampled.factors:
         text = f"{text}; {sampled.factors}"
     if found:
-        text = f"{text}; {found.describe(left_out=find_fill)}"
+        text = f"{text}; {found.describe(left_out=bool(find_fill))}"
     scales, offsets = sampled.scales, sampled.offsets
     return ValueScale(
         tuple(float(v) for v in (low - offsets) / scales),
         tuple(float(v) for v in (high - offsets) / scales),
-        tuple(fill.values[unique.index(band)] for band in bands),
+        fill.of_bands([unique.index(band) for band in bands]),
         text,
         scaling,
         find_fill,
@@ -130,7 +135,7 @@ class _Sampled:
         pieces = []
         for block in blocks:
             valid = block.valid & np.isfinite(block.pixels).all(axis=0)
-            fill.leave_out(block.pixels, valid)
+            fill.leave_out(block.pixels, valid, block.rows, block.cols)
             pieces.append(block.pixels[:, valid])
         values = np.concatenate(pieces, axis=1).astype(np.float64)
         order = [list(unique).index(band) for band in bands]

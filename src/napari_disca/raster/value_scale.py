@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.core.errors import CardError
+from napari_disca.core.tiling import Window
 from napari_disca.raster.fill import Fill
+from napari_disca.raster.sampling import places
 
 #: Scaled values are cut to this range.
 LOWEST, HIGHEST = 0.0, 1.0
 Kind = Literal["auto", "dtype", "percentile", "range"]
+#: Look for undeclared fill values (True), take all values for data (False), or these values.
+FillChoice = bool | tuple[float, ...]
 _LARGEST = 1e300
 
 
@@ -22,6 +26,34 @@ def limited(values: NDArray[Any]) -> NDArray[Any]:
     """Scaled values cut to the range that every network reads, in training and afterwards."""
     cut: NDArray[Any] = np.clip(values, LOWEST, HIGHEST)
     return cut
+
+
+def fill_choice(text: str) -> FillChoice:
+    """Choice of fill values from ``"auto"``, ``"keep"`` or values such as ``"0,255"``.
+
+    Raises
+    ------
+    CardError
+        If it is none.
+    """
+    if text in ("auto", "keep"):
+        return text == "auto"
+    try:
+        values = tuple(dict.fromkeys(float(part) for part in text.split(",")))
+    except ValueError:
+        values = ()
+    if not values or not all(_finite(value) for value in values):
+        raise CardError(
+            f"undeclared no-data values {text[:40]!r} are not like 'auto', 'keep' or '0,255'"
+        )
+    return values
+
+
+def fill_text(choice: FillChoice) -> str:
+    """Choice as `fill_choice` reads it."""
+    if isinstance(choice, tuple):
+        return ",".join(f"{value:.17g}" for value in choice)
+    return "auto" if choice else "keep"
 
 
 def _finite(value: object) -> bool:
@@ -95,22 +127,22 @@ class ValueScale:
     low, high : tuple of float
         Per band that is read, in the values of the file: what becomes 0 and 1. Values beyond are
         cut.
-    fill : tuple of float or None
-        Per band that is read: a value that the file does not declare but that is no data.
+    fill : Fill
+        Values that the file does not declare but that are no data.
     text : str
         The choice as one readable line.
     wanted : Scaling or None
         What it was decided from; None in journals that do not say.
-    find_fill : bool
-        Whether undeclared fill values were looked for.
+    find_fill : bool or tuple of float
+        Whether undeclared fill values were looked for, or those that were given.
     """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
-    fill: tuple[float | None, ...]
+    fill: Fill
     text: str
     wanted: Scaling | None = field(default=None, compare=False)
-    find_fill: bool = field(default=True, compare=False)
+    find_fill: FillChoice = field(default=True, compare=False)
 
     def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
         """Scale pixels ``(bands, height, width)``; what is no number stays none."""
@@ -123,19 +155,29 @@ class ValueScale:
             cut = limited(scaled)
         return np.asarray(cut, dtype=np.float32)
 
-    def leave_out(self, pixels: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
-        """Mark pixels that have a fill value as invalid, in place."""
-        Fill(self.fill).leave_out(pixels, valid)
+    def leave_out(
+        self, pixels: NDArray[np.generic], valid: NDArray[np.bool_], window: Window
+    ) -> None:
+        """Mark pixels of a window of the image that have a fill value as invalid, in place."""
+        if self.fill:
+            self.fill.leave_out(pixels, valid, *places(window))
+
+    def of_bands(self, count: int) -> ValueScale:
+        """The same for the first bands only."""
+        fill = self.fill.of_bands(range(count))
+        return replace(self, low=self.low[:count], high=self.high[:count], fill=fill)
 
     def to_json(self) -> dict[str, Any]:
         """Numbers and text for a journal."""
         return {
             "low": list(self.low),
             "high": list(self.high),
-            "fill": list(self.fill),
+            **self.fill.to_json(),
             "text": self.text,
             "wanted": None if self.wanted is None else str(self.wanted),
-            "find_fill": self.find_fill,
+            "find_fill": list(self.find_fill)
+            if isinstance(self.find_fill, tuple)
+            else self.find_fill,
         }
 
     @classmethod
@@ -149,36 +191,34 @@ class ValueScale:
         """
         if not isinstance(value, Mapping):
             raise ValueError("a scaling is a table")
-        low, high, fill = (_numbers(value.get(key)) for key in ("low", "high", "fill"))
+        low, high = (_numbers(value.get(key)) for key in ("low", "high"))
+        fill = Fill.from_json(value)
         text = value.get("text")
-        ends = [*low, *high]
         if (
-            not len(low) == len(high) == len(fill) > 0
-            or None in ends
+            not len(low) == len(high) == len(fill.values) > 0
             or any(a == b for a, b in zip(low, high, strict=True))
             or not isinstance(text, str)
         ):
             raise ValueError("a scaling has low, high and fill of each band, and a text")
-        known = [float(v) for v in ends if v is not None]
-        return cls(
-            tuple(known[: len(low)]),
-            tuple(known[len(low) :]),
-            fill,
-            text,
-            _wanted(value.get("wanted")),
-            value.get("find_fill") is not False,
-        )
+        wanted, find = _wanted(value.get("wanted")), value.get("find_fill")
+        given = _numbers(find)
+        return cls(low, high, fill, text, wanted, given if given else find is not False)
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """All that scaled values depend on, for fingerprints."""
+        return self.low, self.high, self.fill.to_json()
 
     def same_values(self, other: ValueScale) -> bool:
         """Whether another scale gives every pixel the same value, whatever it was decided from."""
         return (self.low, self.high, self.fill) == (other.low, other.high, other.fill)
 
 
-def _numbers(value: object) -> tuple[float | None, ...]:
+def _numbers(value: object) -> tuple[float, ...]:
     """Numbers of a list that somebody else wrote; empty if it holds anything else."""
-    if not isinstance(value, list) or not all(v is None or _finite(v) for v in value):
+    if not isinstance(value, list) or not all(_finite(v) for v in value):
         return ()
-    return tuple(None if v is None else float(v) for v in value)
+    return tuple(float(v) for v in value)
 
 
 def _wanted(text: object) -> Scaling | None:

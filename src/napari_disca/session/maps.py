@@ -169,7 +169,7 @@ def _about(inputs: NetworkView, tiling: Tiling, compute: Compute) -> str:
         fingerprint(inputs.raster),
         inputs.bands,
         inputs.factor,
-        (inputs.scale.low, inputs.scale.high, inputs.scale.fill),
+        inputs.scale.facts,
         (tiling.shape, tiling.size, tiling.halo),
         str(compute),
         compute.batch,

@@ -31,6 +31,7 @@ from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks import DeltaCache, Network
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, Scaling, ValueScale
+from napari_disca.raster.value_scale import FillChoice
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
 from napari_disca.session.actions import Adopt
 from napari_disca.session.history import AdaptationRun, Guided, base_of, teaching
@@ -70,8 +71,8 @@ class Session(Reviewing):
         Network pixels per image pixel; by default from the ground resolutions.
     scaling : Scaling or ValueScale, optional
         How pixel values are scaled; as the card says by default.
-    find_fill : bool
-        Leave out fill values that the image does not declare.
+    find_fill : bool or tuple of float
+        Leave out fill values that the image does not declare, or these.
     compute : Compute, optional
         Device and precision; the best there is by default.
     seed : int
@@ -109,7 +110,7 @@ class Session(Reviewing):
         bands: Sequence[int] | None = None,
         factor: float | None = None,
         scaling: Scaling | ValueScale | None = None,
-        find_fill: bool = True,
+        find_fill: FillChoice = True,
         compute: Compute | None = None,
         seed: int = 0,
         folder: Path | None = None,

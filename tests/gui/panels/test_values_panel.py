@@ -105,6 +105,24 @@ def test_what_looks_like_no_data_can_be_kept(panel, dark, scene, qtbot):
     assert values.fill.isChecked()
 
 
+def test_no_data_values_can_be_typed(panel, dark, qtbot):
+    add(panel, dark)
+    values, about = panel.image_panel.values, panel.image_panel.about
+    qtbot.keyClicks(values.no_data, "-9999, 1234")
+    qtbot.keyClick(values.no_data, Qt.Key.Key_Return)
+    assert "-9999 and 1234 on 30 % of the pixels taken for no data" in about.text()
+    assert values.fill.isHidden(), "what is typed counts"
+    values.no_data.selectAll()
+    qtbot.keyClicks(values.no_data, "black")
+    qtbot.keyClick(values.no_data, Qt.Key.Key_Return)
+    assert "'black' are not like 'auto', 'keep' or '0,255'" in about.text()
+    assert panel.choice.chosen is None
+    values.no_data.clear()
+    values.no_data.editingFinished.emit()
+    assert "-9999 on 30 % of the pixels taken for no data" in about.text()
+    assert not values.fill.isHidden()
+
+
 def test_the_choice_comes_back_with_its_image(panel, dark, scene, qtbot):
     first = add(panel, dark)
     image = panel.image_panel

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_disca.inference.reading import Reading
     from napari_disca.networks.card import Card
     from napari_disca.raster import Scaling, ValueScale
+    from napari_disca.raster.value_scale import FillChoice
 
 #: What is chosen where the two ends are typed.
 _RANGE = "range"
@@ -48,6 +49,13 @@ class ValuesPanel(QWidget):
         )
         self.fill.setChecked(True)
         self.fill.setVisible(False)
+        self.no_data = QLineEdit()
+        self.no_data.setPlaceholderText("no data: as found")
+        self.no_data.setToolTip(
+            "Values that are no data though the file does not declare them, for instance 0, 255; "
+            "empty: those that are found"
+        )
+        self.no_data.setAccessibleName("Values that are no data")
         row = QHBoxLayout()
         row.addWidget(self.how, 3)
         row.addWidget(self.ends, 2)
@@ -55,11 +63,15 @@ class ValuesPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(row)
+        layout.addWidget(self.no_data)
         layout.addWidget(self.fill)
         #: Ends of the scale that was shown last.
         self._shown = "0:255"
         self.how.activated.connect(self._on_how)
-        self.ends.editingFinished.connect(self._on_ends)
+        # Also told when the focus goes, with nothing changed.
+        self._typed = ("", "")
+        self.ends.editingFinished.connect(self._on_typed)
+        self.no_data.editingFinished.connect(self._on_typed)
         self.fill.toggled.connect(lambda _: self.changed.emit())
 
     def scaling(self) -> Scaling | ValueScale | None:
@@ -80,13 +92,24 @@ class ValuesPanel(QWidget):
             raise CardError(f"values from and to are written like 0:4095, not {text[:40]!r}")
         return Scaling.parse(text)
 
-    def find_fill(self) -> bool:
-        """Whether undeclared fill values are left out."""
+    def find_fill(self) -> FillChoice:
+        """Whether undeclared fill values are left out, or which.
+
+        Raises
+        ------
+        CardError
+            If what was typed are no values.
+        """
+        from napari_disca.raster.value_scale import fill_choice
+
+        if text := self.no_data.text().strip():
+            return fill_choice(text)
         return self.fill.isChecked()
 
     def show_reading(self, reading: Reading, card: Card) -> None:
         """Show what was chosen, for a network."""
         from napari_disca.raster import Scaling, ValueScale
+        from napari_disca.raster.value_scale import fill_text
 
         trained = card.scaling.kind == "auto"
         entries: list[tuple[str, object]] = [("Automatic" if trained else "As in training", None)]
@@ -111,15 +134,18 @@ class ValuesPanel(QWidget):
         self.how.setCurrentIndex(index)
         self.ends.setVisible(is_range)
         self.ends.setText(str(scaling) if is_range else "")
-        self._last = self.ends.text()
+        given = isinstance(reading.find_fill, tuple)
+        self.no_data.setText(fill_text(reading.find_fill) if given else "")
+        self._typed = (self.ends.text(), self.no_data.text())
         self.fill.blockSignals(True)
-        self.fill.setChecked(reading.find_fill)
+        self.fill.setChecked(bool(reading.find_fill))
         self.fill.setText(_FILL)
         self.fill.blockSignals(False)
 
     def show_view(self, view: NetworkView | None) -> None:
         """Show what came of it; None if nothing can be read."""
-        self.fill.setVisible(not self.find_fill())
+        given = bool(self.no_data.text().strip())
+        self.fill.setVisible(not given and not self.fill.isChecked())
         self.how.setToolTip("How pixel values are scaled for the network")
         if view is None:
             return
@@ -131,9 +157,11 @@ class ValuesPanel(QWidget):
             for end, band in zip(ends, view.bands, strict=True)
         ]
         self._shown = f"{min(in_unit):.6g}:{max(in_unit):.6g}"
-        found = sorted({value for value in scale.fill if value is not None})
-        if found:
-            values = " and ".join(f"{value:.6g}" for value in found)
+        from napari_disca.raster.fill import and_list, value_text
+
+        found = scale.fill.named
+        if found and not given:
+            values = and_list([value_text(value) for value in found])
             self.fill.setText(f"{values} {'is' if len(found) == 1 else 'are'} no data")
             self.fill.setVisible(True)
 
@@ -141,12 +169,12 @@ class ValuesPanel(QWidget):
         is_range = self.how.currentData() == _RANGE
         if is_range and not self.ends.text():
             self.ends.setText(self._shown)
-        self._last = self.ends.text()
+        self._typed = (self.ends.text(), self.no_data.text())
         self.ends.setVisible(is_range)
         self.changed.emit()
 
-    def _on_ends(self) -> None:
-        # Also told when the focus goes, with nothing changed.
-        if self.ends.text() != self._last:
-            self._last = self.ends.text()
+    def _on_typed(self) -> None:
+        typed = (self.ends.text(), self.no_data.text())
+        if typed != self._typed:
+            self._typed = typed
             self.changed.emit()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Layer
@@ -125,9 +124,7 @@ class Composite:
 def _of_network(view: NetworkView) -> tuple[tuple[int, ...], ValueScale]:
     """Bands that the network reads, as many as a picture has, and how it scales them."""
     count = _COLOURS if len(view.bands) >= _COLOURS else 1
-    scale = view.scale
-    cut = replace(scale, low=scale.low[:count], high=scale.high[:count], fill=scale.fill[:count])
-    return view.bands[:count], cut
+    return view.bands[:count], view.scale.of_bands(count)
 
 
 def _limits(pyramid: ImagePyramid) -> tuple[float, float]:
