@@ -158,7 +158,7 @@ def main() -> int:
     befores = []
     told = False
     masks = masks_of(found, network, settings)
-    items, _ = chosen_items(found, classes, masks, settings)
+    items, _ = chosen_items(found, network.card, classes, masks, settings)
     for pair, window in items:
         with opened(pair, window, masks) as (part, reference):
             session = Session(part, network, factor=arguments.scale, compute=compute)

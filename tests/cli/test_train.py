@@ -12,7 +12,7 @@ import torch
 from builders import Tiny
 from napari_disca.annotations.guidance import Guidance
 from napari_disca.cli.console import LineDisplay
-from napari_disca.cli.train import parse_classes, parse_scaling
+from napari_disca.cli.train import parse_classes
 from napari_disca.core.errors import CardError, DataError
 from napari_disca.core.events import Progress
 from napari_disca.networks import ARCHITECTURES, Scaling, load_network, read_card, save_network
@@ -271,14 +271,6 @@ def test_classes_and_colours():
         parse_classes("a")
     with pytest.raises(CardError, match="colour"):
         parse_classes("a:red,b")
-
-
-def test_scalings():
-    assert parse_scaling("percentile") == Scaling("percentile")
-    assert parse_scaling("-1:2.5") == Scaling("range", -1.0, 2.5)
-    for wrong in ("range", "log", "0:", "5:1", "0:nan"):
-        with pytest.raises(CardError):
-            parse_scaling(wrong)
 
 
 MISTAKES = {

@@ -11,10 +11,12 @@ import rasterio
 
 from field_scene import Field
 from napari_disca.cli.app import UsageError, run
+from napari_disca.core.errors import DataError
 from napari_disca.core.tiling import Window
 from napari_disca.inference.reading import Reading
-from napari_disca.raster import open_raster
+from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.session.session import Session
+from napari_disca.training.checkpoint import checkpoint_path
 
 
 def holed(field: Field, path: Path, fill: int) -> Path:
@@ -78,3 +80,50 @@ def test_the_journal_says_which(tmp_path: Path, field: Field, compute) -> None:
         assert told["fill"] == [None, None, None]
         assert told["wanted"] == "auto"
         session.close()
+
+
+@pytest.fixture
+def folders(tmp_path: Path, field: Field) -> list[str]:
+    """Flags that name two images with a stripe of -9999, and their masks."""
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for name in ("a", "b"):
+        holed(field, tmp_path / "images" / f"{name}.tif", -9999)
+        with quiet_opening(), rasterio.open(
+            tmp_path / "masks" / f"{name}.tif", "w", driver="GTiff", height=256, width=256,
+            count=1, dtype="uint8",
+        ) as file:  # fmt: skip
+            file.write(field.truth[None])
+    return ["--images", str(tmp_path / "images"), "--masks", str(tmp_path / "masks")]
+
+
+def test_training_is_told_how_images_are_read(tmp_path: Path, folders: list[str], capsys) -> None:
+    out = tmp_path / "net.safetensors"
+    classes = "building,land,road,vegetation,water"
+    command = [
+        *("train", *folders, "-o", str(out), "--classes", classes, "--steps", "2", "--batch", "1"),
+        *("--size", "64", "--threads", "1", "--no-bfloat16", "--save-every", "1"),
+    ]
+    assert run(command) == 0
+    said = capsys.readouterr().err
+    assert "in 2: -9999 taken for no data" in said
+    assert "not known 29.7 %" in said
+    # Stopped after its first step, it goes on with the same choice only.
+    checkpoint = checkpoint_path(out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        assert run([*command, "--fill", "keep"]) == 0
+    assert "not known 29.7 %" not in capsys.readouterr().err
+    assert checkpoint.exists()
+    with pytest.raises(DataError, match='--fill was "keep", now "auto"'):
+        run(command)
+    with pytest.raises(DataError, match='--scaling was "auto", now "0:3000"'):
+        run([*command, "--fill", "keep", "--scaling", "0:3000"])
+
+
+def test_evaluation_is_told_how_images_are_read(folders: list[str], capsys) -> None:
+    command = ["evaluate", *folders, "--clicks", "1", "--recipe", "disir", "--threads", "1"]
+    assert run([*command, "--only", "a"]) == 0
+    assert "-9999 taken for no data" in capsys.readouterr().err
+    assert run([*command, "--only", "a", "--fill", "keep", "--scaling", "0:2550"]) == 0
+    assert "taken for no data" not in capsys.readouterr().err

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from field_scene import Field
 from napari_disca.core.tiling import Window
+from napari_disca.evaluation.raster_subset import RasterSubset
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.reading import Reading
 from napari_disca.raster import ArrayRaster, ValueScale, open_raster
@@ -137,6 +138,16 @@ def test_the_border_of_a_large_image(field: Field) -> None:
     np.testing.assert_array_equal(view.image_valid(window), expected)
 
 
+def test_the_border_of_a_part_that_is_measured(field: Field) -> None:
+    pixels = scene(field, 1, 0, np.uint8)
+    pixels[:, :, :70] = 255
+    pixels[:, 120:140, 100:130] = 255
+    part = RasterSubset(ArrayRaster(pixels, bands_axis="first"), Window(64, 50, 96, 96))
+    view = NetworkView(part, field.network.card)
+    expected = np.broadcast_to(np.arange(50, 146) >= 70, (96, 96))
+    np.testing.assert_array_equal(view.image_valid(Window(0, 0, 96, 96)), expected)
+
+
 def test_values_that_are_given_are_no_data_and_no_others(field: Field) -> None:
     pixels = scene(field, 12, 300, np.int32)
     pixels[:, TOP[0]], pixels[:, HOLE[0], HOLE[1]] = -9999, 1234
@@ -169,7 +180,7 @@ def test_a_journal_of_one_value_per_band_is_read() -> None:
     pixels = np.full((2, 4, 4), -9999, np.int16)
     pixels[1, :2] = 5
     valid = np.ones((4, 4), dtype=np.bool_)
-    scale.leave_out(pixels, valid, Window(0, 0, 4, 4))
+    scale.leave_out(pixels, valid, Window(0, 0, 4, 4), ArrayRaster(pixels, bands_axis="first"))
     assert valid[:2].all()
     assert not valid[2:].any()
 

@@ -23,6 +23,8 @@ from napari_disca.session.journal_format import Header
 from napari_disca.session.restore import header_of
 from napari_disca.session.session import Session
 
+#: Shares of clouds, which saturate the sensor.
+CLOUDS = (0.0, 0.003, 0.03, 0.3)
 HOLE = (slice(0, 154), slice(0, 128))
 KNOWN = np.ones((256, 256), dtype=np.bool_)
 KNOWN[HOLE] = False
@@ -70,7 +72,7 @@ def of_bytes(field: Field) -> dict[float, float]:
     byte = STORAGES["uint8"][0]
     return {
         cloud: field.agreement(field.predict(stored(field.image, byte, cloud, None))[0])
-        for cloud in (0.0, 0.003, 0.03)
+        for cloud in CLOUDS
     }
 
 
@@ -87,7 +89,7 @@ def test_the_map_is_the_same_in_every_storage(
     field: Field, of_bytes: dict[float, float], name: str
 ) -> None:
     assert of_bytes[0.0] > 0.75
-    for cloud in (0.0, 0.003, 0.03):
+    for cloud in CLOUDS:
         labels, view = field.predict(stored(field.image, STORAGES[name][0], cloud, None))
         assert field.agreement(labels) == pytest.approx(of_bytes[cloud], abs=0.02), (
             cloud,
@@ -211,6 +213,20 @@ def test_water_alone_stays_dark(field: Field) -> None:
     water = (0.02 + 0.01 * rng.random((3, 64, 64))).astype(np.float32)
     read = NetworkView(open_raster(water), field.network.card).read(Window(0, 0, 64, 64))
     assert read.max() < 0.2
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_a_third_of_clouds_changes_no_other_value(field: Field, noise: float) -> None:
+    """Be they exactly saturated, or compressed or resampled since."""
+    for name in ("reflectance x 10 000", "Landsat C2", "reflectance 0 to 0.35", "linear decibel"):
+        store = STORAGES[name][0]
+        clear = NetworkView(open_raster(stored(field.image, store, 0, None)), field.network.card)
+        values = stored(field.image, store, 0.35, None)
+        clouded = stored(field.image, lambda x: x, 0.35, None) >= 1
+        grain = np.random.default_rng(0).normal(0, noise, values.shape)
+        values = np.where(clouded, values * (1 - np.abs(grain)), values).astype(values.dtype)
+        view = NetworkView(open_raster(values), field.network.card)
+        np.testing.assert_allclose(view.scale.high, clear.scale.high, rtol=0.02, err_msg=name)
 
 
 def test_saturated_clouds_are_no_fill_value(field: Field) -> None:

@@ -78,6 +78,8 @@ SETTINGS: Mapping[str, About | None] = {
     "crop": {"tooltip": "Cut images into N x N parts", "metavar": "N"},
     "max_images": {"tooltip": "Measure at most so many", "metavar": "N"},
     "seed": None,
+    "scaling": None,
+    "find_fill": None,
 }
 
 #: What the flags of a `Card` say; the others are flags of the command.

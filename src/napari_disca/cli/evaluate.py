@@ -30,7 +30,9 @@ def evaluate(options: EvaluateOptions) -> int:
     settings = Settings(
         class_map=class_map,
         coding=options.folders.mask_coding,
-        bands=options.bands,
+        bands=options.reading.bands,
+        scaling=options.reading.scaling,
+        find_fill=options.reading.fill,
         seed=options.network.seed,
         **options.settings,
     )

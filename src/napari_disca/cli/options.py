@@ -25,10 +25,11 @@ from napari_disca.cli.shared_options import (
     Device,
     FolderOptions,
     NetworkOptions,
+    PixelOptions,
     Precision,
     ReadingOptions,
 )
-from napari_disca.cli.values import parse_bands, parse_option
+from napari_disca.cli.values import parse_option
 
 _WORKERS = "threads that read ahead of the network"
 _CLASSES = "names, colours and merged classes of the map: .csv, .json, .qml, .clr or a network"
@@ -163,9 +164,7 @@ class EvaluateOptions:
     )
     json: Path | None = flag("write all figures there too", default=None, metavar="FILE")
     network: NetworkOptions = field(default_factory=NetworkOptions)
-    bands: tuple[int, ...] | None = flag(
-        "image bands to read", default=None, metavar="1,2,3", parse=parse_bands
-    )
+    reading: PixelOptions = field(default_factory=PixelOptions)
     fields: Mapping[str, Any] = fields_of(RECIPE_FIELDS)
 
 
@@ -202,11 +201,6 @@ class TrainOptions:
         metavar="NAME",
     )
     card: Mapping[str, Any] = fields_of(CARD_FIELDS)
-    scaling: str = flag(
-        "how pixel values become 0 to 1: auto, dtype, percentile, or LOW:HIGH",
-        default="auto",
-        metavar="HOW",
-    )
     guidance: Literal["cone", "authors"] = flag(
         "how clicks are drawn: cones, or as in the paper's code", default="cone"
     )
@@ -217,9 +211,7 @@ class TrainOptions:
     save_every: int = flag("steps between checkpoints", default=200, metavar="N")
     device: Device = flag("where the network is trained", default="auto")
     threads: int | None = flag("CPU threads (all cores)", default=None, metavar="N")
-    bands: tuple[int, ...] | None = flag(
-        "image bands to read", default=None, metavar="1,2,3", parse=parse_bands
-    )
+    reading: PixelOptions = field(default_factory=PixelOptions)
     plan: Mapping[str, Any] = fields_of(PLAN_FIELDS)
     clicking: Mapping[str, Any] = fields_of(CLICKING_FIELDS)
     augmentation: Mapping[str, Any] = fields_of(AUGMENTATION_FIELDS)

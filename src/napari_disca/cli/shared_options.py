@@ -54,22 +54,15 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingOptions:
-    """How an image is read."""
+class PixelOptions:
+    """Which values of an image are read, and how: of all commands that read pixels."""
 
     bands: tuple[int, ...] | None = flag(
         "image bands to read", default=None, metavar="1,2,3", parse=parse_bands
     )
-    factor: Factor = flag(
-        "network pixels per image pixel, remembered for the image; 'auto' forgets it (from the "
-        "ground resolutions)",
-        default=None,
-        metavar="X",
-        parse=parse_factor,
-    )
     scaling: Any = flag(
         "how pixel values become 0 to 1: auto, dtype, percentile, or LOW:HIGH (as the network's "
-        "card says)",
+        "card says; train: auto)",
         default=None,
         metavar="auto|LOW:HIGH",
         parse=parse_value_scaling,
@@ -81,6 +74,20 @@ class ReadingOptions:
         metavar="auto|keep|0,255",
         parse=parse_fill,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions(PixelOptions):
+    """How an image is read."""
+
+    factor: Factor = flag(
+        "network pixels per image pixel, remembered for the image; 'auto' forgets it (from the "
+        "ground resolutions)",
+        default=None,
+        metavar="X",
+        parse=parse_factor,
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class FolderOptions:

@@ -20,7 +20,7 @@ from napari_disca.cli.engine import compute_of
 from napari_disca.cli.evaluate import pairs_of
 from napari_disca.cli.options import TrainOptions
 from napari_disca.cli.outputs import writable
-from napari_disca.cli.shared_options import ComputeOptions
+from napari_disca.cli.shared_options import ComputeOptions, PixelOptions
 from napari_disca.core.errors import CardError, DataError, DiscaError
 from napari_disca.core.events import Job, Progress, finish
 from napari_disca.evaluation import Settings, evaluate, summary, summary_rows
@@ -36,6 +36,7 @@ from napari_disca.networks import (
 )
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
+from napari_disca.raster.value_scale import fill_text
 from napari_disca.scenes import LAND_COVER, REGIONS, Scene
 from napari_disca.training.augment import Augmentation
 from napari_disca.training.checkpoint import checkpoint_path
@@ -72,7 +73,15 @@ def train(options: TrainOptions) -> int:
     # A wrong architecture, option or start is told before all images are read.
     start = _start(options.start, options.encoder_weights, card, plan.seed)
     coding = options.folders.mask_coding
-    card, images = run_job(training_set(learned, card, bands=options.bands, coding=coding))
+    card, images = run_job(
+        training_set(
+            learned,
+            card,
+            bands=options.reading.bands,
+            find_fill=options.reading.fill,
+            coding=coding,
+        )
+    )
     if start is not None and options.start:
         # Its weights know pixels and clicks as its own card standardises and draws them.
         told = start.card
@@ -83,6 +92,7 @@ def train(options: TrainOptions) -> int:
         images,
         card,
         plan,
+        reading=_told(options.reading),
         start=start,
         device=compute.device,
         checkpoint=checkpoint,
@@ -109,7 +119,7 @@ def train(options: TrainOptions) -> int:
 
 def _card(options: TrainOptions, image: Path) -> Card:
     """Card of the network to train; `image` is one of those it learns from."""
-    bands = _band_names(options.bands, image)
+    bands = _band_names(options.reading.bands, image)
     given = dict(options.card)
     sources = _sources(given.pop("training_data", ""), options.encoder_weights)
     return Card(
@@ -118,7 +128,7 @@ def _card(options: TrainOptions, image: Path) -> Card:
         options=dict(options.option),
         classes=_classes(options),
         bands=bands,
-        scaling=parse_scaling(options.scaling),
+        scaling=options.reading.scaling or Scaling(),
         mean=(0.0,) * len(bands),
         std=(1.0,) * len(bands),
         guidance=Guidance(options.guidance, options.guidance_radius),
@@ -188,6 +198,15 @@ def _drawn(card: Card) -> str:
     return f"{card.guidance.drawing} of radius {card.guidance.radius}"
 
 
+def _told(reading: PixelOptions) -> dict[str, str]:
+    """Flags that say how images are read, for the checkpoint."""
+    return {
+        "--bands": ",".join(map(str, reading.bands or ())),
+        "--scaling": str(reading.scaling or Scaling()),
+        "--fill": fill_text(reading.fill),
+    }
+
+
 def _listed(value: object) -> str:
     return ", ".join(value) if isinstance(value, list | tuple) else str(value)
 
@@ -229,27 +248,6 @@ def _band_names(bands: Sequence[int] | None, image: Path) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         return tuple(f"band {band}" for band in bands)
     return tuple(n if n in known else f"band {b}" for n, b in zip(names, bands, strict=True))
-
-
-def parse_scaling(text: str) -> Scaling:
-    """Scaling from its kind, or from ``"LOW:HIGH"``.
-
-    Raises
-    ------
-    CardError
-        If it is neither.
-    """
-    low, colon, high = text.partition(":")
-    if not colon:
-        if text == "range":
-            raise CardError("--scaling range needs its ends; write --scaling LOW:HIGH")
-        return Scaling(text)  # type: ignore[arg-type]  # checks it
-    try:
-        return Scaling("range", float(low), float(high))
-    except ValueError as error:
-        if isinstance(error, CardError):
-            raise
-        raise CardError(f"--scaling {text!r} is not like 0:10000") from error
 
 
 def parse_classes(text: str) -> tuple[LandClass, ...]:
@@ -331,7 +329,11 @@ def _measured(
 ) -> Network:
     """Write validation figures into the card."""
     settings = Settings(
-        coding=options.folders.mask_coding, crop=512, max_images=_MEASURED, bands=options.bands
+        coding=options.folders.mask_coding,
+        crop=512,
+        max_images=_MEASURED,
+        bands=options.reading.bands,
+        find_fill=options.reading.fill,
     )
     job = evaluate(network, held, ["disir"], settings, compute=compute)
     records = run_job(job, outer="images")

@@ -78,6 +78,8 @@ def evaluate_image(
             network,
             bands=settings.bands,
             factor=settings.factor,
+            scaling=settings.scaling,
+            find_fill=settings.find_fill,
             compute=compute,
             seed=settings.seed,
         )

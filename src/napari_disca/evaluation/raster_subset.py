@@ -39,6 +39,8 @@ class RasterSubset:
         self._raster, self._window = raster, window
         self.name = f"{raster.name}@{window.top},{window.left}"
         self.shape = window.shape
+        self.overview_shape = raster.overview_shape
+        self.origin = raster.origin[0] + window.top, raster.origin[1] + window.left
         self.count, self.dtype, self.nodata = raster.count, raster.dtype, raster.nodata
         self.crs, self.color_interp = raster.crs, raster.color_interp
         self.nodatas, self.notes = raster.nodatas, raster.notes

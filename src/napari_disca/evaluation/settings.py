@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from napari_disca.core.errors import DataError
 from napari_disca.evaluation.class_map import ClassMap
 from napari_disca.evaluation.records import Mode
+from napari_disca.inference.reading import Reading
 from napari_disca.networks import Network
+from napari_disca.raster import Scaling
+from napari_disca.raster.value_scale import FillChoice
 from napari_disca.recipes import checked_seed
 from napari_disca.training.mask_codings import Coding
 
@@ -40,6 +43,10 @@ class Settings:
         Measure at most as many images or parts, drawn with `seed`; the fewer are among the more.
     bands : sequence of int or None
         1-based image bands; None: those the card names.
+    scaling : Scaling or None
+        How pixel values are scaled; None: as the card says.
+    find_fill : bool or tuple of float
+        Leave out fill values that the images do not declare, or these.
     seed : int
     """
 
@@ -52,6 +59,8 @@ class Settings:
     crop: int | None = None
     max_images: int | None = None
     bands: Sequence[int] | None = None
+    scaling: Scaling | None = None
+    find_fill: FillChoice = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,6 +71,12 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise DataError(f"{name} = {value} is too small; give {least} or more")
+
+    @property
+    def reading(self) -> Reading:
+        """How images are read."""
+        bands = None if self.bands is None else tuple(self.bands)
+        return Reading(bands, self.factor, self.scaling, self.find_fill)
 
     def classes_of(self, network: Network) -> ClassMap:
         """How this network's classes translate into mask ids."""

@@ -17,7 +17,7 @@ from napari_disca.evaluation.protocol import chosen_recipes, evaluate_image
 from napari_disca.evaluation.raster_subset import RasterSubset, parts_worth_clicking
 from napari_disca.evaluation.records import Record
 from napari_disca.evaluation.settings import Settings
-from napari_disca.networks import Network
+from napari_disca.networks import Card, Network
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, open_raster
 from napari_disca.recipes import Recipe
@@ -64,7 +64,7 @@ def evaluate(
     settings = settings or Settings()
     classes = settings.classes_of(network)
     masks = masks_of(pairs, network, settings)
-    items, lines = chosen_items(pairs, classes, masks, settings)
+    items, lines = chosen_items(pairs, network.card, classes, masks, settings)
     for line in lines:
         yield Note(line)
     chosen = chosen_recipes(recipes)
@@ -109,7 +109,11 @@ def masks_of(pairs: Sequence[Pair], network: Network, settings: Settings) -> Mas
 
 
 def chosen_items(
-    pairs: Sequence[Pair], classes: ClassMap, masks: MaskReader, settings: Settings
+    pairs: Sequence[Pair],
+    card: Card,
+    classes: ClassMap,
+    masks: MaskReader,
+    settings: Settings,
 ) -> tuple[list[tuple[Pair, Window | None]], list[str]]:
     """What is measured: whole images, or parts of them; and lines that say what they are.
 
@@ -123,7 +127,8 @@ def chosen_items(
     notes: Counter[str] = Counter()
     for pair, _ in found:
         with opened(pair, None, masks) as (raster, reference):
-            notes.update(raster.notes)
+            fill = settings.reading.view(raster, card).scale.fill
+            notes.update([*raster.notes, *filter(None, [fill.note])])
             classes.checked(reference, pair.mask.name)
             counts += np.bincount(reference.ravel(), minlength=256)
             shapes.append(reference.shape)

@@ -162,7 +162,8 @@ class NetworkView:
         """
         valid = self.raster.valid(window, self.bands)
         if self.scale.fill:
-            self.scale.leave_out(self.raster.read(window, self.bands), valid, window)
+            pixels = self.raster.read(window, self.bands)
+            self.scale.leave_out(pixels, valid, window, self.raster)
         return valid
 
     def network_clicks(self, clicks: Clicks) -> Clicks:
@@ -254,7 +255,7 @@ class NetworkView:
         stored = self.raster.read(source, self.bands)
         pixels = self.scale(stored)
         valid = self.raster.valid(source, self.bands) & np.isfinite(pixels).all(axis=0)
-        self.scale.leave_out(stored, valid, source)
+        self.scale.leave_out(stored, valid, source, self.raster)
         np.copyto(pixels, 0.0, where=~valid)
         return pixels, valid
 

@@ -217,6 +217,19 @@ def _sensor(told: Sequence[str], numbers: Sequence[tuple[int, str]]) -> Mapping[
     return _LANDSAT
 
 
+def are_sentinel_bands(descriptions: Sequence[str]) -> bool:
+    """Whether bands are called as Sentinel-2's are: ``B02``, ``B8A``, ``B11``.
+
+    Parameters
+    ----------
+    descriptions : sequence of str
+        Per band.
+    """
+    found = [m for text in descriptions if (m := _SENSOR_BAND.search(text)) is not None]
+    numbers = [(int(m[1]), m[2].upper()) for m in found]
+    return bool(numbers) and _sensor(descriptions, numbers) is _SENTINEL
+
+
 def _one_each(kinds: Sequence[str], lengths: Sequence[float | None]) -> list[str]:
     """Let one band of a kind keep its name: the one in the middle of the kind's range."""
     chosen: dict[str, int] = {}

@@ -46,6 +46,11 @@ class Raster(Protocol):
         Per band: what a value is multiplied with, and what is added then, to get it in its unit.
     bits : int
         How many bits of an integer are used.
+    overview_shape : (int, int)
+        Height and width of the image that `overview` shows; another than `shape` where this is a
+        part of an image.
+    origin : (int, int)
+        Row and column of the first pixel in that image.
     notes : tuple of str
         What was decided about this image that its user may want to know, one line each.
     """
@@ -67,6 +72,14 @@ class Raster(Protocol):
     offsets: tuple[float, ...]
     bits: int
     notes: tuple[str, ...]
+
+    @property
+    def overview_shape(self) -> tuple[int, int]:
+        """Height and width of the image that `overview` shows."""
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """Row and column of the first pixel in that image."""
 
     def read(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:
         """Pixels ``(bands, height, width)`` of a window, in the image's own type."""
@@ -101,6 +114,16 @@ class RasterBase:
     name: str
     shape: tuple[int, int]
     count: int
+
+    @property
+    def overview_shape(self) -> tuple[int, int]:
+        """Height and width of the image that `overview` shows."""
+        return self.shape
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """Row and column of the first pixel in that image."""
+        return 0, 0
 
     def _chosen(self, bands: Sequence[int] | None) -> tuple[int, ...]:
         chosen = tuple(range(1, self.count + 1)) if bands is None else tuple(bands)

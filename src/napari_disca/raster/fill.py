@@ -149,10 +149,19 @@ class Fill:
             return ""
         values = and_list([value_text(value) for value in self.named])
         taken = "no data" if left_out else "data, as was chosen"
+        return f"{values} on {100 * self.share:.0f} % of the pixels taken for {taken}{self._where}"
+
+    @property
+    def note(self) -> str:
+        """What is left out, without its share, which is another one in each image."""
+        values = and_list([value_text(value) for value in self.named])
+        return f"{values} taken for no data{self._where}" if self else ""
+
+    @property
+    def _where(self) -> str:
         elsewhere = {v for colour in (*self.values, *self.joint) for v in colour}
         edge = [value_text(v) for v in self.named if v not in elsewhere]
-        where = f" ({and_list(edge)} only at the image's edge)" if edge else ""
-        return f"{values} on {100 * self.share:.0f} % of the pixels taken for {taken}{where}"
+        return f" ({and_list(edge)} only at the image's edge)" if edge else ""
 
     def leave_out(
         self,

@@ -287,7 +287,7 @@ def _borders(
             if not overview:  # decodes much of a large file, so only where a corner looks like it
                 overview.append(overview_block(raster, bands))
             block = overview[0]
-        border = _border(raster.shape, block, colour)
+        border = _border(raster.overview_shape, block, colour)
         if border is not None:
             found.append(border)
     return Fill(nothing.values, borders=tuple(found))
@@ -299,8 +299,8 @@ def _corner_colours(raster: Raster, blocks: Sequence[Block]) -> list[NDArray[Any
     for row in (0, -1):
         for col in (0, -1):
             edges = [
-                abs(b.rows[row] - (0, raster.shape[0] - 1)[row])
-                + abs(b.cols[col] - (0, raster.shape[1] - 1)[col])
+                abs(b.rows[row] - (0, raster.overview_shape[0] - 1)[row])
+                + abs(b.cols[col] - (0, raster.overview_shape[1] - 1)[col])
                 for b in blocks
             ]
             block = blocks[int(np.argmin(edges))]

@@ -12,6 +12,7 @@ from napari_disca.raster.base import Raster
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.raster.sampling import sample_blocks
 from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
+from napari_disca.raster.sentinel import begins_at_offset
 from napari_disca.raster.summary import default_bands
 
 _COLOURS = ("red", "green", "blue")
@@ -67,6 +68,13 @@ def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
         odd.append(
             "the image is dark: nine tenths of what the network reads are less than a quarter of "
             "full brightness; if it should not be, choose --scaling percentile"
+        )
+    stored = np.concatenate([b.pixels[:, b.valid] for b in blocks], axis=1).astype(np.float64)
+    if "minus 1000" not in scale.text and begins_at_offset(raster, stored):
+        ends = f"1000:{round(max(scale.high))}"
+        odd.append(
+            "values begin near 1000: of Sentinel-2 since processing baseline 04.00 that is 0, then "
+            f"call its bands B02, B03, ... or choose --scaling {ends}"
         )
     nodatas = sorted({value for value in raster.nodatas if value is not None})
     alpha = [b for b, name in enumerate(raster.color_interp, start=1) if name == "alpha"]

@@ -28,7 +28,7 @@ class Block:
     valid : (height, width) array of bool
         Where the image has data.
     rows, cols : (height,) array, (width,) array
-        Which of the image's rows and columns they are.
+        Which rows and columns they are of the image that the overview shows.
     """
 
     pixels: NDArray[Any]
@@ -61,7 +61,7 @@ def sample_blocks(raster: Raster, bands: Sequence[int], max_side: int = _SIDE) -
         masks = [raster.valid(window, bands) for window in windows]
         if np.mean([mask.mean() for mask in masks]) >= 0.01:
             return [
-                Block(raster.read(window, bands), mask, *places(window))
+                Block(raster.read(window, bands), mask, *places(window, raster))
                 for window, mask in zip(windows, masks, strict=True)
             ]
     return [overview_block(raster, bands, max_side)]
@@ -78,14 +78,16 @@ def overview_block(raster: Raster, bands: Sequence[int], max_side: int = _SIDE) 
     pixels, valid = raster.overview(max_side, bands)
     rows, cols = (
         (2 * np.arange(count) + 1) * side // (2 * count)
-        for count, side in zip(valid.shape, raster.shape, strict=True)
+        for count, side in zip(valid.shape, raster.overview_shape, strict=True)
     )
     return Block(pixels, valid, rows, cols)
 
 
-def places(window: Window) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of a window."""
-    return np.arange(window.top, window.bottom), np.arange(window.left, window.right)
+def places(window: Window, raster: Raster) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of a window in the image that the overview shows."""
+    down, across = raster.origin
+    rows = np.arange(window.top, window.bottom) + down
+    return rows, np.arange(window.left, window.right) + across
 
 
 def sample(

@@ -10,7 +10,8 @@ neither a type's largest value nor clouds, broken pixels and fill values decide:
 3. Else the 90th percentile becomes 0.75, where aerial photographs have it; 0 stays 0, or the
    values' own low end takes its place where they do not begin near 0.
 
-The colours share one range, so that they keep their balance.
+The colours share one range, so that they keep their balance. Saturated pixels are left out before,
+however many there are, and Sentinel-2's offset since processing baseline 04.00 is taken off.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from napari_disca.raster.base import Raster
 from napari_disca.raster.fill import Fill
 from napari_disca.raster.fill_search import given_fill, search_fill
 from napari_disca.raster.sampling import Block, sample_blocks
+from napari_disca.raster.sentinel import sentinel_offset
 from napari_disca.raster.value_scale import HIGHEST as HIGHEST
 from napari_disca.raster.value_scale import LOWEST as LOWEST
 from napari_disca.raster.value_scale import FillChoice as FillChoice
@@ -63,6 +65,9 @@ _REFLECTANCE = (0.2, 0.6)
 #: Bands whose bulk differs by more than this factor do not share a range.
 _UNLIKE = 4.0
 _COLOURS = ("red", "green", "blue")
+#: Saturated: at least this share of the pixels at the upper end (of a width in spans of the rest),
+#: more often than several times the values below it (of a width in spans), while enough are left.
+_PEAK, _PEAK_WIDTH, _ABOVE_SLOPE, _SLOPE_WIDTH, _LEAST_REST = 0.002, 0.02, 3.0, 0.08, 0.1
 
 
 def value_scale(
@@ -143,6 +148,15 @@ class _Sampled:
             values[order] * self.scales[:, None] + self.offsets[:, None]
         )
 
+    def take_off(self, offset: float) -> None:
+        """Take off what Sentinel-2's products add to reflectance times 10 000; 0: nothing."""
+        if offset:
+            self.values -= offset
+            self.offsets -= offset
+            self.factors = (
+                f"minus {offset:.0f}, which Sentinel-2's files hold since processing baseline 04.00"
+            )
+
     def _factors(self) -> str:
         """The file's scale and offset as text."""
         if (self.scales == self.scales[0]).all() and (self.offsets == self.offsets[0]).all():
@@ -166,6 +180,8 @@ def _decided(
     if sampled.values.shape[1] == 0:
         text = f"values / {stored[1][0]:.10g} (no valid pixel says more)"
         return by_type[0], by_type[1], text
+    if scaling.kind == "auto":
+        sampled.take_off(sentinel_offset(raster, sampled.values))
     if scaling.kind == "percentile":
         low, high = np.percentile(sampled.values, (2, 98), axis=1)
         high = _spread(low, high)
@@ -183,7 +199,7 @@ def largest_value(raster: Raster) -> float:
 def _automatic(
     raster: Raster, sampled: _Sampled, names: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
-    values = sampled.values
+    values = unsaturated(sampled.values)
     count = len(values)
     groups = _groups(values, names)
     known = _known_range(raster, sampled, values[groups[0]])
@@ -195,6 +211,31 @@ def _automatic(
         lows[group], highs[group] = _bulk_range(values[group])
     highs = _spread(lows, highs)
     return lows, highs, f"from the bulk of the values: {_limits(lows, highs)}"
+
+
+def unsaturated(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pixels without those that are saturated, which clouds are: a peak at a band's upper end.
+
+    Parameters
+    ----------
+    values : (bands, n) array
+
+    Returns
+    -------
+    (bands, m) array
+        All of them where too few would be left to tell anything.
+    """
+    peaked = np.zeros(values.shape[1], dtype=np.bool_)
+    for band in values:
+        low, top = np.percentile(band, (1, 99.95))
+        peak = band >= top - _PEAK_WIDTH * (top - low)
+        slope = band >= top - (_PEAK_WIDTH + _SLOPE_WIDTH) * (top - low)
+        below = slope.mean() - peak.mean()
+        if peak.mean() >= max(_PEAK, _ABOVE_SLOPE * below):
+            peaked |= peak
+    rest = values[:, ~peaked]
+    few = rest.shape[1] < _LEAST_REST * values.shape[1] or rest.shape[1] == 0
+    return values if few else rest
 
 
 def _groups(values: NDArray[np.float64], names: Sequence[str]) -> list[list[int]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_disca.core.errors import CardError
 from napari_disca.core.tiling import Window
+from napari_disca.raster.base import Raster
 from napari_disca.raster.fill import Fill
 from napari_disca.raster.sampling import places
 
@@ -156,11 +157,15 @@ class ValueScale:
         return np.asarray(cut, dtype=np.float32)
 
     def leave_out(
-        self, pixels: NDArray[np.generic], valid: NDArray[np.bool_], window: Window
+        self,
+        pixels: NDArray[np.generic],
+        valid: NDArray[np.bool_],
+        window: Window,
+        raster: Raster,
     ) -> None:
         """Mark pixels of a window of the image that have a fill value as invalid, in place."""
         if self.fill:
-            self.fill.leave_out(pixels, valid, *places(window))
+            self.fill.leave_out(pixels, valid, *places(window, raster))
 
     def of_bands(self, count: int) -> ValueScale:
         """The same for the first bands only."""

@@ -44,20 +44,30 @@ class Told:
         JSON.
     data : str
         JSON: fingerprint of each image and its labels by its name.
+    reading : str
+        JSON: flags that say how images are read.
     """
 
     plan: str
     card: str
     data: str
+    reading: str = "{}"
 
     @classmethod
-    def of(cls, images: Sequence[LabelledImage], card: Card, plan: TrainingPlan) -> Told:
+    def of(
+        cls,
+        images: Sequence[LabelledImage],
+        card: Card,
+        plan: TrainingPlan,
+        reading: Mapping[str, str] | None = None,
+    ) -> Told:
         """Describe a training."""
         data: dict[str, str] = {}
         for index, item in enumerate(images):
             name = item.name or f"image {index}"
             data[name if name not in data else f"{name} ({index})"] = _fingerprint(item)
-        return cls(json.dumps(asdict(plan)), card.to_json(), json.dumps(data))
+        told = json.dumps(dict(reading or {}))
+        return cls(json.dumps(asdict(plan)), card.to_json(), json.dumps(data), told)
 
     def difference(self, then: Mapping[str, str]) -> str:
         """What of a checkpoint's header is not as it is now; empty if all is.
@@ -67,6 +77,11 @@ class Told:
         then : mapping of str to str
             The header.
         """
+        before, now = _table(then.get("reading")), _table(self.reading)
+        # First, since pixels and labels follow from it. Checkpoints of 0.1 do not say.
+        if before and before != now:
+            flags = "; ".join(_changed(before, now))
+            return f"was trained with images read otherwise: {flags}; {_HINT}"
         before, now = _table(then.get("data")), _table(self.data)
         if before != now:
             return f"was trained with other images: {_images_changed(before, now)}; {_HINT}"

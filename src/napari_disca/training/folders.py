@@ -20,6 +20,7 @@ from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Card, architecture_of
 from napari_disca.raster import Raster, open_raster
+from napari_disca.raster.value_scale import FillChoice
 from napari_disca.storage.preallocated import PreallocatedFile
 from napari_disca.training.mask_codings import Coding
 from napari_disca.training.mask_files import Grid
@@ -38,6 +39,7 @@ def statistics(
     *,
     bands: Sequence[int] | None = None,
     factor: float | None = None,
+    find_fill: FillChoice = True,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each band, scaled as the card says.
 
@@ -48,7 +50,7 @@ def statistics(
     found : sequence of Pair
     card : Card
         Its own mean and deviation are not used.
-    bands, factor : optional
+    bands, factor, find_fill : optional
         See `NetworkView`.
 
     Raises
@@ -59,7 +61,7 @@ def statistics(
     moments: list[NDArray[np.float64]] = []
     for pair in found:
         with open_raster(pair.image) as raster:
-            inputs = NetworkView(raster, card, bands=bands, factor=factor)
+            inputs = NetworkView(raster, card, bands=bands, factor=factor, find_fill=find_fill)
             tiles = list(Tiling(inputs.shape, 256, 0))
             step = max(1, -(-len(tiles) * 256 * 256 // _SAMPLE))
             pieces = [inputs.read(tile.read)[:, inputs.valid(tile.read)] for tile in tiles[::step]]
@@ -79,6 +81,7 @@ def training_set(
     *,
     bands: Sequence[int] | None = None,
     factor: float | None = None,
+    find_fill: FillChoice = True,
     coding: Coding = "auto",
     memory: int = 2 << 30,
 ) -> Job[tuple[Card, list[LabelledImage]]]:
@@ -92,10 +95,8 @@ def training_set(
     found : sequence of Pair
     card : Card
         Mean and deviation become what its architecture asks for, or else `statistics`.
-    bands : sequence of int, optional
-        1-based; by default those the card names.
-    factor : float, optional
-        Network pixels per image pixel; by default from the ground resolutions.
+    bands, factor, find_fill : optional
+        See `NetworkView`.
     coding : str
         See `MaskReader`.
     memory : int
@@ -120,28 +121,32 @@ def training_set(
         raise DataError("there are no images to learn from; check the folders")
     masks = MaskReader([pair.mask for pair in found], card.classes, coding)
     yield Progress("reading images", 0, len(found))
-    card = _with_statistics(card, found, bands, factor)
+    card = _with_statistics(card, found, bands, factor, find_fill)
     store, notes = _Store(memory), Counter[str]()
     images = []
     for done, pair in enumerate(found, start=1):
         with open_raster(pair.image) as raster:
             mask = masks.read(pair.mask, Grid.of(raster))
             _refuse_unknown(mask, pair, card)
-            inputs = NetworkView(raster, card, bands=bands, factor=factor)
+            inputs = NetworkView(raster, card, bands=bands, factor=factor, find_fill=find_fill)
             images.append(_labelled(pair.name, raster, inputs, mask, store))
-            notes.update(raster.notes)
+            notes.update([*raster.notes, *filter(None, [inputs.scale.fill.note])])
         yield Progress("reading images", done, len(found))
     yield from map(Note, understood(images, masks, [c.name for c in card.classes], notes))
     return card, images
 
 
 def _with_statistics(
-    card: Card, found: Sequence[Pair], bands: Sequence[int] | None, factor: float | None
+    card: Card,
+    found: Sequence[Pair],
+    bands: Sequence[int] | None,
+    factor: float | None,
+    find_fill: FillChoice,
 ) -> Card:
     """Card with the statistics that its architecture asks for, or else those of the images."""
     fixed = architecture_of(card).statistics
     if fixed is None:
-        mean, std = statistics(found, card, bands=bands, factor=factor)
+        mean, std = statistics(found, card, bands=bands, factor=factor, find_fill=find_fill)
     else:
         mean, std = ((round(value, 6),) * len(card.bands) for value in fixed)
     return replace(card, mean=mean, std=std)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,7 @@ def train(
     card: Card,
     plan: TrainingPlan,
     *,
+    reading: Mapping[str, str] | None = None,
     start: Network | None = None,
     device: torch.device | None = None,
     checkpoint: Path | None = None,
@@ -58,8 +59,9 @@ def train(
     ----------
     images : sequence of LabelledImage
     card : Card
-        What to build.
     plan : TrainingPlan
+    reading : mapping of str to str, optional
+        What was said of how images are read; a checkpoint goes on with the same only.
     start : Network, optional
         First weights; random ones by default. Left as it was.
     device : torch.device, optional
@@ -84,13 +86,11 @@ def train(
     DataError
         If there is nothing to learn from, or the checkpoint is of another training.
     """
-    if not images or not any((item.labels != IGNORE).any() for item in images):
-        raise DataError("there is not one labelled pixel to learn from; check the masks folder")
-    run = _Run(images, card, plan, start, device or torch.device("cpu"))
+    _refuse_unlabelled(images)
+    run = _Run(images, card, plan, Told.of(images, card, plan, reading), start, device)
     first = run.restore(checkpoint) if checkpoint else 0
     yield Progress("training", first, plan.steps)
-    losses: list[float] = []
-    since = time.perf_counter()
+    losses, since = list[float](), time.perf_counter()
     for done, loss in run.steps(CropSampler(images, card, plan), first):
         losses.append(loss)
         yield Progress("training", done, plan.steps)
@@ -103,6 +103,11 @@ def train(
     return run.result()
 
 
+def _refuse_unlabelled(images: Sequence[LabelledImage]) -> None:
+    if not images or not any((item.labels != IGNORE).any() for item in images):
+        raise DataError("there is not one labelled pixel to learn from; check the masks folder")
+
+
 class _Run:
     """The state of a training: network, average and optimiser."""
 
@@ -111,11 +116,13 @@ class _Run:
         images: Sequence[LabelledImage],
         card: Card,
         plan: TrainingPlan,
+        told: Told,
         start: Network | None,
-        device: torch.device,
+        device: torch.device | None,
     ) -> None:
+        device = device or torch.device("cpu")
         self._plan, self._device = plan, device
-        self._told = Told.of(images, card, plan)
+        self._told = told
         torch.manual_seed(plan.seed)
         network = build_network(card)
         if start is not None:

@@ -1,0 +1,66 @@
+"""Sentinel-2's offset, of which most files made from its products say nothing.
+
+Since processing baseline 04.00 (January 2022) products hold reflectance times 10 000 plus 1000. It
+stands in the product's metadata only (BOA_ADD_OFFSET), which stacks and exports leave behind;
+"harmonized" collections take it off.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.raster.bands import are_sentinel_bands
+from napari_disca.raster.base import Raster
+
+_OFFSET = 1000.0
+#: Where the darkest pixels of a scene with the offset lie: reflectances of -0.01 to 0.035.
+_FLOOR = (0.9 * _OFFSET, 1.35 * _OFFSET)
+#: Reflectances above 1.5 are no surface's.
+_MOST = 16_000.0
+_PRODUCT = re.compile(r"S2[A-D]_MSIL[12][AC]|T\d\d[A-Z]{3}_\d{8}T\d{6}_B\d|sentinel.?2", re.I)
+_BASELINE = re.compile(r"_N(\d{4})_")
+
+
+def sentinel_offset(raster: Raster, values: NDArray[np.float64]) -> float:
+    """What to take off the values of an image of Sentinel-2 to get reflectance times 10 000.
+
+    Parameters
+    ----------
+    raster : Raster
+    values : (bands, n) array of float
+        Sampled valid pixels.
+
+    Returns
+    -------
+    float
+        1000 where the image's bands or name are Sentinel-2's and its values begin there, or its
+        name tells a processing baseline from 04.00 on; else 0.
+    """
+    if not begins_at_offset(raster, values):
+        return 0.0
+    name = f"{raster.name} {raster.path or ''}"
+    if baseline := _BASELINE.search(name):
+        return _OFFSET if int(baseline[1]) >= 400 else 0.0
+    known = are_sentinel_bands(raster.descriptions) or _PRODUCT.search(name)
+    return _OFFSET if known else 0.0
+
+
+def begins_at_offset(raster: Raster, values: NDArray[np.float64]) -> bool:
+    """Whether values are as those of Sentinel-2 with its offset, whatever their bands are called.
+
+    Parameters
+    ----------
+    raster : Raster
+    values : (bands, n) array of float
+        Sampled valid pixels.
+    """
+    plain = {*raster.scales} == {1.0} and {*raster.offsets} == {0.0}
+    wide = raster.dtype.kind in "uif" and raster.dtype != np.uint8
+    if not (plain and wide and values.size):
+        return False
+    floor = float(np.percentile(values, 0.1, axis=1).min())
+    bright = float(np.percentile(values, 75))
+    return _FLOOR[0] <= floor <= _FLOOR[1] and floor < bright <= _MOST
