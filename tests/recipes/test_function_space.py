@@ -13,7 +13,7 @@ from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.inference.crops import Crop
 from napari_disca.networks import Network
-from napari_disca.recipes.function_space import _CLICK_NOISE, FunctionSpace, _targets
+from napari_disca.recipes.function_space import _CLICK_NOISE, FunctionSpace, _sharpening, _targets
 from napari_disca.recipes.places import Places, thinned
 
 SIDE = 128
@@ -226,3 +226,14 @@ def test_of_very_many_places_the_most_different_are_kept(monkeypatch):
     chosen = thinned(told, FeatureSpace.of(kinds, ()))
     assert len(chosen.labels) == 8
     assert set(chosen.features.argmax(dim=1).tolist()) == {0, 1, 2, 3}
+
+
+def test_where_the_network_is_sure_a_place_must_look_more_like_a_click():
+    unsure, usual, sure = (torch.full((5,), p) for p in (0.5, 0.86, 0.99))
+    assert _sharpening(1, unsure) == pytest.approx(1.1)
+    assert _sharpening(1, usual) == pytest.approx(1.1)
+    assert _sharpening(1, sure) == pytest.approx(2.2)
+    assert _sharpening(10, torch.full((5,), 0.9)) == pytest.approx(2 * 1.4)
+    # At most three times as sharp, however many clicks there are, and however sure it is.
+    assert _sharpening(100, sure) == _sharpening(20, usual) == 3.0
+    assert _sharpening(1, torch.empty(0)) == pytest.approx(1.1)

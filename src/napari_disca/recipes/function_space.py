@@ -18,7 +18,8 @@ With K the kernel between all of them and R what they ask for::
 a few hundred rows: milliseconds, no step size, no order, nothing to drift. As Eq. 1 takes the mean
 over the clicks, an anchor weighs more the more clicks there are: sigma_a^2 = hold / sqrt(clicks);
 the more clicks there are, the closer a place must look like one: beta = sharpness times
-(1 + clicks / 10), at most three times the sharpness; and few clicks ask for up to half as much
+(1 + clicks / 10), at most three times the sharpness; the surer the network is of the image, the
+fewer errors there are to find, and the sharper again; and few clicks ask for up to half as much
 again. These rules were chosen on images that the network in use had not seen (docs/recipes.md).
 
 Every click's answer from the others, the *leave-one-out* residual, comes with the inverse
@@ -62,6 +63,9 @@ _CLICK_NOISE, _CHECKED_NOISE = 0.01, 0.3
 _CONFIDENCE = 4
 #: Share by which the kernel sharpens with every click, and its largest value.
 _SHARPENING, _SHARPEST = 0.1, 3.0
+#: Mean 1 - p of the anchors at which the sharpness is as given, and by how much it grows at most
+#: where the network is surer. In an image it knows, most of what resembles an error is right.
+_USUAL_DOUBT, _SURER = 0.14, 2.0
 #: By how much a margin grows where there is one click; with `_MANY` clicks it is as given. Few
 #: clicks are carried too timidly otherwise: they are held down by all anchors together.
 _BOLDER, _MANY = 0.5, 10
@@ -109,7 +113,7 @@ class FunctionSpace:
             "min": 0.1,
             "max": 20.0,
             "tooltip": "How much a place must look like a click to follow it; grows by a tenth "
-            "with every click",
+            "with every click, and where the network is sure of the image",
         },
     )
     margin: float = field(
@@ -237,8 +241,8 @@ class FunctionSpace:
         bolder = 1 + _BOLDER * max(0, _MANY - count) / (_MANY - 1)
         targets, transitions = _targets(told, self.margin)
         targets *= bolder
-        sharpness = min(self.sharpness * (1 + _SHARPENING * count), _SHARPEST * self.sharpness)
         confidence = facts.anchors.logits.softmax(dim=1).amax(dim=1)
+        sharpness = self.sharpness * _sharpening(count, confidence)
         held = self.hold / math.sqrt(count) / confidence**_CONFIDENCE
         points = torch.cat(
             [unit_features(told.features, space), unit_features(facts.anchors.features, space)]
@@ -265,6 +269,13 @@ class _Solved:
     right_before: int
     right_after: int
     note: str
+
+
+def _sharpening(clicks: int, confidence: Tensor) -> float:
+    """Factor of the sharpness for some clicks on an image with anchors that sure, 1 to 3."""
+    doubt = float((1 - confidence).mean()) if len(confidence) else _USUAL_DOUBT
+    surer = min(max(_USUAL_DOUBT / max(doubt, 1e-6), 1.0), _SURER)
+    return min((1 + _SHARPENING * clicks) * surer, _SHARPEST)
 
 
 def _targets(told: Places, margin: float) -> tuple[Tensor, Tensor]:
