@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch import nn
 
@@ -25,6 +26,7 @@ from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, so
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tile_batch import Asked, Batch, Tools
 from napari_disca.inference.tiles import Pixels, read_pixels, wanted_window
+from napari_disca.inference.two_best import TwoBest
 from napari_disca.inference.uncertainty import mixed, on_network, share, uncertainty
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
@@ -34,6 +36,8 @@ T = TypeVar("T")
 
 #: Pixels of the network's grid around a click that follow it if the network does not.
 OBEYED_WITHIN = 8
+#: Pixels whose class is remembered while one tile is ranked.
+_FEW = 256
 #: Labels of the fallback network, by tile.
 Known = Mapping[int, "Predicted"]
 
@@ -279,6 +283,36 @@ class Predictor:
             if clicks:
                 logits = self._obeyed(logits, [(pixels, clicks)], box)
         return logits[0].float().cpu()
+
+    def two_best(self, pixels: Pixels, clicks: Clicks) -> TwoBest | None:
+        """The two best classes of a tile's pixels; None if it has no data.
+
+        May be called while another thread asks for labels.
+
+        Parameters
+        ----------
+        pixels, clicks
+            As `batch` takes them.
+        """
+        form = self.form(pixels, clicks)
+        return None if form is None else self._surely(partial(self._ranked, pixels, clicks, form))
+
+    @torch.inference_mode()
+    def _ranked(self, pixels: Pixels, clicks: Clicks, form: tuple[bool, Window]) -> TwoBest:
+        clicked, box = form
+        # What was seen of single pixels is not for two threads at once.
+        tools = replace(self._tools, seen=LRUCache(_FEW))
+        asked, usual = [(pixels, clicks)], box == self._wanted(pixels.tile, Clicks())
+        with self._compute.autocast():
+            batch = Batch(asked, box, clicked, self._compute, tools, usual)
+            logits, counts = self.answer.compose(batch)
+            if clicked:
+                logits = self._obeyed(logits, asked, box)
+            elif counts is not None and self.answer.fallback is not None:
+                other, _ = NetworkAnswer(self.answer.fallback).compose(batch)
+                logits = torch.where(counts, logits, other)
+        tile = pixels.tile
+        return TwoBest.of(_kept(logits[0], tile, box), tile.keep)
 
     def _surely(self, work: Callable[[], T]) -> T:
         """Do it again with fewer tiles at once, and at last on the CPU, where memory is full."""

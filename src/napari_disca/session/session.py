@@ -38,6 +38,7 @@ from napari_disca.session.history import AdaptationRun, Guided, base_of, teachin
 from napari_disca.session.journal import Journal
 from napari_disca.session.maps import MAPS as MAPS
 from napari_disca.session.maps import Maps
+from napari_disca.session.ranking import Ranking
 from napari_disca.session.refresh import (
     RefreshRequest,
     Studio,
@@ -47,13 +48,12 @@ from napari_disca.session.refresh import (
     refresh,
 )
 from napari_disca.session.renderer import Renderer
-from napari_disca.session.reviewing import Reviewing
 from napari_disca.session.tile_versions import Target
 from napari_disca.session.weights import RunRelearned, WeightsCache
 from napari_disca.storage.label_pyramid import LabelPyramid
 
 
-class Session(Reviewing):
+class Session(Ranking):
     """One image being corrected.
 
     Only one thread, its owner, may call its verbs and `handle`; the jobs they return may run on

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import rasterio
@@ -13,6 +15,7 @@ from napari_disca.gui.viewer.helper_layers import is_helper, layer_list
 from napari_disca.gui.viewer.key_choices import keys_of
 from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.gui.viewer.keys_page import KeysPage
+from napari_disca.inference.predict import Predictor
 
 ALT, CONTROL = Qt.KeyboardModifier.AltModifier, Qt.KeyboardModifier.ControlModifier
 NONE = Qt.KeyboardModifier.NoModifier
@@ -306,6 +309,44 @@ def test_what_is_under_the_pointer_is_told_whatever_layer_is_active(shown, qtbot
         .statusBar()
         .findChildren(type(shown.panel.classes_panel.place))
     )
+
+
+def test_the_second_class_is_told_without_the_windows_thread(shown, qtbot, monkeypatch):
+    asked = []
+    ask = Predictor.two_best
+
+    def noted(self, pixels, clicks):
+        asked.append(threading.current_thread() is threading.main_thread())
+        return ask(self, pixels, clicks)
+
+    monkeypatch.setattr(Predictor, "two_best", noted)
+    session, cursor = shown.control.session, shown.desk.cursor
+    for layer in (shown.viewer.layers["scene"], shown.viewer.layers["Clicks"]):
+        shown.viewer.layers.selection.active = layer
+        pointer(shown, qtbot, 120, 80)
+        qtbot.waitUntil(lambda: ", then " in cursor.reading.details, timeout=20_000)
+        first, second = cursor.reading.details.split(",")[:2]
+        best, less = (float(part.split()[-1].rstrip("%")) for part in (first, second))
+        assert best >= less
+        names = {land.name for land in session.classes} - {cursor.reading.label}
+        assert second.split()[1] in names
+    assert asked == [False], "a tile is asked for once"
+    # A click changes what the network says: it is asked again.
+    image = shown.control.layers.image
+    here = cursor.reading.pixel
+    shown.viewer.layers["Clicks"].add(here)
+    shown.idle()
+    qtbot.waitUntil(
+        lambda: "your click" in cursor.read(image.data_to_world(here)).details, timeout=20_000
+    )
+    qtbot.waitUntil(
+        lambda: (
+            "%" in cursor.read(image.data_to_world(here)).details
+            and "sure" not in cursor.read(image.data_to_world(here)).details
+        ),
+        timeout=20_000,
+    )
+    assert asked == [False, False]
 
 
 def test_the_origin_of_a_class_is_told(shown, qtbot):

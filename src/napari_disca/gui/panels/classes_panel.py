@@ -75,8 +75,8 @@ class ClassesPanel(QWidget):
         self.place.setWordWrap(True)
         self.place.setStyleSheet(EXPLAINS)
         self.place.setToolTip(
-            "Under the pointer: class, how far it leads the next one there, what made it so, and "
-            "where it is on the map"
+            "Under the pointer: class, how likely the network finds it and the next one, what made "
+            "it so, and where it is on the map"
         )
         below = QHBoxLayout()
         below.addWidget(self.place, 1)

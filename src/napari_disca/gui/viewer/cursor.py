@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_disca.gui.viewer.coordinates import degrees, degrees_text, map_text
 from napari_disca.gui.viewer.heat import certainty
 from napari_disca.gui.viewer.placement import WORLD, World, world_of
+from napari_disca.gui.viewer.second_class import SecondClass
 from napari_disca.inference.uncertainty import CELL
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_disca.gui.viewer.host import LayerHost
+    from napari_disca.inference.two_best import Ranked
+    from napari_disca.networks import LandClass
     from napari_disca.session.session import Session
 
 #: Milliseconds after which a move of the pointer is answered: several moves cost one look.
@@ -79,6 +82,8 @@ class Cursor(QObject):
         Gives the `SessionLayers`, or None.
     tell : callable
         Told each new `Reading`.
+    busy : callable
+        Whether something runs that the user waits for; the second class is asked for later then.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class Cursor(QObject):
         image: Callable[[], Image | None],
         layers: Callable[[], LayerHost | None],
         tell: Callable[[Reading], object],
+        busy: Callable[[], bool],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -97,11 +103,13 @@ class Cursor(QObject):
         self._timer.setInterval(_WAIT)
         self._timer.timeout.connect(self.refresh)
         self.reading = Reading()
+        self._second = SecondClass(busy, self.refresh, self)
         viewer.mouse_move_callbacks.append(self._on_moved)
 
     def end(self) -> None:
         """Follow no more."""
         self._timer.stop()
+        self._second.end()
         if self._on_moved in self._viewer.mouse_move_callbacks:
             self._viewer.mouse_move_callbacks.remove(self._on_moved)
 
@@ -129,8 +137,24 @@ class Cursor(QObject):
         height, width = data.shape[:2] if image.rgb else data.shape[-2:]
         if not (0 <= row < height and 0 <= col < width):
             return Reading(None, "", "", on_map, on_globe)
-        label, details = _class_at(layers, row, col) if layers is not None else ("", "")
+        label, details = self._class_at(layers, row, col) if layers is not None else ("", "")
         return Reading((row, col), label, details, on_map, on_globe)
+
+    def _class_at(self, layers: LayerHost, row: int, col: int) -> tuple[str, str]:
+        """Name of the class on top at a pixel, and what is known about it."""
+        session = layers.session
+        shown = next((n for n in reversed(layers.maps) if layers.maps[n].visible), "")
+        shown = shown or session.corrected
+        value = int(session.maps[shown].levels[0][row, col]) - 1
+        if not 0 <= value < len(session.classes):
+            return "", ""
+        ranked = self._second.at(session, shown, row, col)
+        if ranked is not None:
+            sure = likely(ranked, value, session.classes)
+        else:
+            sure = _sure(session, shown, row, col)
+        origin = _origin(session, shown, row, col, value + 1)
+        return session.classes[value].name, ", ".join(filter(None, (sure, origin)))
 
 
 def world_at(image: Image | None, viewer: Viewer) -> World | None:
@@ -151,24 +175,25 @@ def _coordinates(world: World | None, position: Any) -> tuple[str, str]:
     return on_map, "" if on_globe == on_map else on_globe
 
 
-def _class_at(layers: LayerHost, row: int, col: int) -> tuple[str, str]:
-    """Name of the class on top at a pixel, and what is known about it."""
-    session = layers.session
-    shown = next((n for n in reversed(layers.maps) if layers.maps[n].visible), session.corrected)
-    value = int(session.maps[shown].levels[0][row, col])
-    if not 0 < value <= len(session.classes):
-        return "", ""
-    parts = []
+def _sure(session: Session, shown: str, row: int, col: int) -> str:
+    """How far the best class leads the next one around a pixel, from what was drawn."""
     cells = session.uncertainty.get(shown)
-    if cells is not None:
-        sides = zip((row, col), session.raster.shape, session.inputs.shape, strict=True)
-        place = [at * network // (image * CELL) for at, image, network in sides]
-        place = [min(at, length - 1) for at, length in zip(place, cells.shape, strict=True)]
-        sure = certainty(int(np.asarray(cells)[tuple(place)]))
-        if sure is not None:
-            parts.append(f"{sure:.0%} sure")
-    parts.append(_origin(session, shown, row, col, value))
-    return session.classes[value - 1].name, ", ".join(parts)
+    if cells is None:
+        return ""
+    sides = zip((row, col), session.raster.shape, session.inputs.shape, strict=True)
+    place = [at * network // (image * CELL) for at, image, network in sides]
+    place = [min(at, length - 1) for at, length in zip(place, cells.shape, strict=True)]
+    sure = certainty(int(np.asarray(cells)[tuple(place)]))
+    return "" if sure is None else f"{sure:.0%} sure"
+
+
+def likely(ranked: tuple[Ranked, Ranked], value: int, classes: Sequence[LandClass]) -> str:
+    """The best and the second class as one would say them of a pixel that is shown as `value`."""
+    (first, most), (second, less) = ranked
+    if first == value:
+        return f"{most:.0%}, then {classes[second].name} {less:.0%}"
+    names = f"{classes[first].name} {most:.0%}, {classes[second].name} {less:.0%}"
+    return f"the network says {names}"
 
 
 def _origin(session: Session, shown: str, row: int, col: int, value: int) -> str:

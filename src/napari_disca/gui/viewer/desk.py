@@ -80,7 +80,9 @@ class Desk(QObject):
         self._told_without_crs: set[int] = set()
         self.see_through = SeeThrough(self.say)
         self.legend = CanvasLegend(viewer)
-        self.cursor = Cursor(viewer, image, lambda: control.layers, self._on_reading, self)
+        self.cursor = Cursor(
+            viewer, image, lambda: control.layers, self._on_reading, lambda: control.busy, self
+        )
         self.places = PlaceMenu(viewer, self.cursor.read, self.go_to, self.say, panel)
         self._helpers = HelperLayers(viewer, panel)
         self._status_label: QLabel | None = None

@@ -1,0 +1,105 @@
+"""The second class under the pointer: found on a thread where the pointer rests, then kept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_disca.gui.tasks.worker import JobWorker, job_threads
+from napari_disca.inference.two_best import Ranked, TwoBest
+
+if TYPE_CHECKING:
+    from napari_disca.session.ranking import RankingKey, TileRanking
+    from napari_disca.session.session import Session
+
+#: Milliseconds for which the pointer rests on a tile before the network is asked.
+_REST = 250
+#: Tiles that are remembered; each takes a megabyte.
+_KEPT = 24
+
+
+class SecondClass(QObject):
+    """What the network says beside its first choice.
+
+    A look at a place costs a look into an array. Where nothing is known, the tile is asked for on a
+    thread as soon as the pointer rests and nothing else is being done.
+
+    Parameters
+    ----------
+    busy : callable
+        Whether something runs that the user waits for.
+    found : callable
+        Called when more is known than before.
+    """
+
+    def __init__(
+        self, busy: Callable[[], bool], found: Callable[[], object], parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._busy, self._found = busy, found
+        self._session: Session | None = None
+        self._threads = job_threads()
+        self._worker: JobWorker | None = None
+        self._tiles: OrderedDict[RankingKey, TwoBest | None] = OrderedDict()
+        #: What was asked for last, and what is being answered.
+        self._wanted: TileRanking | None = None
+        self._asked: TileRanking | None = None
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST)
+        self._rest.timeout.connect(self._ask)
+
+    def end(self) -> None:
+        """Ask no more."""
+        self._rest.stop()
+        self._drop()
+        self._threads.shutdown(wait=False)
+
+    def at(self, session: Session, name: str, row: int, col: int) -> tuple[Ranked, Ranked] | None:
+        """The best and the second class of a pixel of a map; None while that is not known."""
+        if session is not self._session:
+            self._drop()
+            self._session = session
+        wanted = session.ranking(name, row, col)
+        if wanted.key in self._tiles:
+            self._tiles.move_to_end(wanted.key)
+            known = self._tiles[wanted.key]
+            return None if known is None else known.at(*wanted.place)
+        if self._wanted is None or self._wanted.key != wanted.key:
+            self._rest.start()
+        self._wanted = wanted
+        return None
+
+    def _drop(self) -> None:
+        self._tiles.clear()
+        self._wanted = self._asked = None
+        if self._worker is not None:
+            self._worker.returned.disconnect(self._on_returned)
+            self._worker.abandon()
+            self._worker = None
+
+    def _ask(self) -> None:
+        if self._wanted is None or self._wanted.key in self._tiles:
+            return
+        if self._worker is not None or self._busy():
+            self._rest.start()  # later
+        elif self._wanted.ready:
+            self._asked = self._wanted
+            worker = JobWorker(self._asked.job(), self._threads)
+            worker.returned.connect(self._on_returned)
+            worker.finished.connect(self._on_finished)
+            self._worker = worker
+            worker.start()
+
+    def _on_returned(self, two_best: Any) -> None:
+        if self._asked is not None:
+            self._tiles[self._asked.key] = two_best
+            while len(self._tiles) > _KEPT:
+                self._tiles.popitem(last=False)
+            self._found()
+
+    def _on_finished(self) -> None:
+        self._worker = None

@@ -1,0 +1,109 @@
+"""What a network says of single places beside its first choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from napari_disca.core.errors import RasterError
+from napari_disca.core.events import Job, Progress
+from napari_disca.core.tiling import Tile
+from napari_disca.inference.tiles import read_pixels
+from napari_disca.inference.two_best import TwoBest
+from napari_disca.inference.uncertainty import on_network
+from napari_disca.session.near_clicks import NEAR, near_clicks
+from napari_disca.session.reviewing import Reviewing
+
+if TYPE_CHECKING:
+    from napari_disca.inference.tile_clicks import TileClicks
+    from napari_disca.session.history import AdaptationRun
+    from napari_disca.session.refresh import Wanted
+    from napari_disca.session.renderer import Renderer
+
+#: A map, a tile, and what its labels depend on but for locks.
+RankingKey: TypeAlias = tuple[str, int, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileRanking:
+    """A question about a tile, as things are; and the place that it was asked for.
+
+    Attributes
+    ----------
+    key : (str, int, str)
+        The same for all places of a tile, until clicks or weights are others.
+    place : (int, int)
+        Row and column on the network's grid.
+    ready : bool
+        Whether the network that answers is at hand.
+    """
+
+    key: RankingKey
+    place: tuple[int, int]
+    ready: bool
+    _tile: Tile
+    _run: AdaptationRun | None
+    _clicks: TileClicks
+    _renderer: Renderer
+
+    def job(self) -> Job[TwoBest | None]:
+        """Job that finds the two best classes of the tile; None if it cannot be read."""
+        yield Progress("asking for the second class", 0, 1)
+        try:
+            run = self._run
+            if run is None or not run.near_only:
+                return (yield from self._of(run))
+            here = yield from self._of(replace(run, near_only=False))
+            away = yield from self._of(None)
+        except RasterError:  # the map tells it
+            return None
+        if here is None or away is None:
+            return here or away
+        renderer, tile = self._renderer, self._tile
+        window, reach = renderer.window(tile), min(NEAR, renderer.tiling.halo)
+        clicks = self._clicks.of(tile)
+        near = near_clicks(clicks, tile, window, renderer.inputs, reach)
+        return here.where(on_network(near, window, tile.keep, renderer.inputs), away)
+
+    def _of(self, run: AdaptationRun | None) -> Job[TwoBest | None]:
+        predictor = yield from self._renderer.ready(run)
+        pixels = read_pixels(self._renderer.inputs, self._tile)
+        return predictor.two_best(pixels, self._clicks.of(self._tile))
+
+
+class Ranking(Reviewing):
+    """A document whose network can be asked for its second choice.
+
+    Whoever derives from it has what a session has.
+    """
+
+    _renderer: Renderer
+
+    def _wanted(self) -> Wanted:
+        raise NotImplementedError
+
+    def ranking(self, name: str, row: int, col: int) -> TileRanking:
+        """The question what the network says of a pixel, and of all of its tile.
+
+        Parameters
+        ----------
+        name : {"initial", "disir", "disca"}
+            The map that is looked at.
+        row, col : int
+            Pixel of the image.
+        """
+        sides = zip((row, col), self.inputs.raster.shape, self.inputs.shape, strict=True)
+        place = tuple(min((2 * at + 1) * net // (2 * img), net - 1) for at, img, net in sides)
+        tile = self.tiling.keeping((place[0], place[1]))
+        wanted = self._wanted()
+        target = wanted.target(name, self._renderer)
+        run = wanted.run_of(name)
+        return TileRanking(
+            (name, tile.index, target.unlocked(tile.index)),
+            (place[0], place[1]),
+            self._renderer.networks.ready(run),
+            tile,
+            run,
+            target.clicks,
+            self._renderer,
+        )
