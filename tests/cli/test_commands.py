@@ -17,11 +17,12 @@ import torch
 from napari_disca.cli import main, predict
 from napari_disca.core.events import finish
 from napari_disca.exports import read_clicks, read_legend
+from napari_disca.inference.reading import Reading
 from napari_disca.networks import load_network
-from napari_disca.raster import open_raster
+from napari_disca.raster import Scaling, open_raster
 from napari_disca.recipes import recipe_named
 from napari_disca.scenes import Scene, write_scene
-from napari_disca.session.preferences import recall
+from napari_disca.session.preferences import recall, remember
 from napari_disca.session.session import Session
 
 EXACT = ("--precision", "float32", "--device", "cpu")
@@ -97,9 +98,20 @@ def test_the_factor_is_remembered_until_it_is_set_back(run, files, tmp_path):
     assert "read at 0.5 x" in run(*command, "--factor", "0.5").err
     assert "read at 0.5 x" in run(*command).err
     with open_raster(files.image) as raster:
-        assert recall(raster, card) == 0.5
+        assert recall(raster, card).factor == 0.5
     assert "read as it is" in run(*command, "--factor", "auto").err
     assert "read as it is" in run(*command).err
+
+
+def test_what_was_chosen_in_the_window_is_mentioned(run, files, tmp_path):
+    command = ("predict", files.image, "-o", tmp_path / "m.tif", "--weights", files.weights)
+    card = load_network(files.weights).card
+    with open_raster(files.image) as raster:
+        remember(raster, card, Reading(scaling=Scaling("percentile")))
+    said = run(*command).err
+    assert "in the window --scaling percentile was chosen for it; here only flags say so" in said
+    assert "values / 255" in said
+    assert "in the window" not in run(*command, "--scaling", "percentile").err
 
 
 def test_the_bands_are_the_users(run, files, tmp_path):

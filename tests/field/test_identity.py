@@ -240,6 +240,37 @@ def test_pages_that_are_the_same_pixels_are_read_on(change, tmp_path, pixels):
         assert raster.valid(window).all()
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("change", [touch_it, add_tags, copy_it, recompress, add_overviews])
+def test_a_file_that_was_written_before_anybody_asked_who_it_is(change, replaced, tmp_path, pixels):
+    """A synchroniser touches files at any moment, also just after they were opened."""
+    path = tmp_path / "a.tif"
+    write(path, pixels)
+    window = Window(20, 30, 50, 60)
+    with open_raster(path) as raster:
+        if replaced:
+            other = tmp_path / "b.tif"
+            shutil.copy(path, other)
+            change(other, pixels)
+            other.replace(path)
+        else:
+            change(path, pixels)
+        np.testing.assert_array_equal(raster.read(window), pixels[:, 20:70, 30:90])
+        assert raster.valid(window).all()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_other_pixels_are_refused_though_nobody_asked_who_it_was(replaced, tmp_path, pixels):
+    path, other = tmp_path / "a.tif", tmp_path / "b.tif"
+    write(path, pixels)
+    with open_raster(path) as raster:
+        write(other if replaced else path, pixels ^ 1)
+        if replaced:
+            other.replace(path)
+        with pytest.raises(RasterError, match="has changed on the disk since it was opened"):
+            raster.read(Window(0, 0, 9, 9))
+
+
 def test_pages_with_other_pixels_are_refused(tmp_path, pixels):
     path = tmp_path / "pages.tif"
     tifffile.imwrite(path, pixels, photometric="minisblack")

@@ -332,7 +332,7 @@ def test_a_factor_by_hand_is_remembered(opened, make_napari_viewer, weights):
     opened.panel.image_panel.by_hand.setChecked(True)
     opened.panel.image_panel.factor.setValue(0.5)
     session = opened.control.session
-    assert recall(session.raster, session.network.card) == pytest.approx(0.5)
+    assert recall(session.raster, session.network.card).factor == pytest.approx(0.5)
     press(opened, "segment")
     opened.idle()
     assert opened.control.session.inputs.factor == pytest.approx(0.5)

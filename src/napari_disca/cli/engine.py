@@ -18,6 +18,7 @@ from napari_disca.core.errors import DiscaError, RasterError, RecipeError
 from napari_disca.exports import merged, write_map
 from napari_disca.exports.class_files import read_classes
 from napari_disca.inference.network_view import NetworkView
+from napari_disca.inference.reading import Reading
 from napari_disca.networks import Card, Network, load_network
 from napari_disca.networks.compute import Compute
 from napari_disca.networks.proposal import USUAL, Proposal, bundled_sizes, propose_network
@@ -127,13 +128,19 @@ def recipes_of(changes: Mapping[str, Any], names: Iterable[str]) -> dict[str, Re
 def _factor(raster: Raster, card: Card, options: ReadingOptions) -> float | None:
     """Network pixels per image pixel as given, or as remembered for the image."""
     if options.factor is None:
-        return recall(raster, card)
+        known = recall(raster, card)
+        return None if known is None else known.factor
     return None if isinstance(options.factor, str) else options.factor
 
 
 def _remember(raster: Raster, card: Card, options: ReadingOptions) -> None:
+    known = recall(raster, card) or Reading()
     if options.factor is not None:
-        remember(raster, card, _factor(raster, card, options))
+        remember(raster, card, replace(known, factor=_factor(raster, card, options)))
+    # A command's result must not depend on what is not on its line, but for the factor of old.
+    given = options.bands, options.scaling, options.fill
+    if given == (None, None, True) and (told := known.describe()):
+        note(f"{raster.name}: in the window {told} was chosen for it; here only flags say so")
 
 
 @contextmanager

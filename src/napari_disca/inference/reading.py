@@ -8,7 +8,7 @@ from napari_disca.core.errors import RasterError
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks.card import Card
 from napari_disca.raster import Raster, Scaling, ValueScale
-from napari_disca.raster.value_scale import FillChoice
+from napari_disca.raster.value_scale import FillChoice, fill_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,17 @@ class Reading:
             scaling=self.scaling,
             find_fill=self.find_fill,
         )
+
+    def describe(self) -> str:
+        """What was chosen of bands and values, as flags of the command line; empty if nothing."""
+        told = []
+        if self.bands is not None:
+            told.append(f"--bands {','.join(map(str, self.bands))}")
+        if isinstance(self.scaling, Scaling):
+            told.append(f"--scaling {self.scaling}")
+        if self.find_fill is not True:
+            told.append(f"--fill {fill_text(self.find_fill)}")
+        return " ".join(told)
 
     @classmethod
     def of(cls, view: NetworkView) -> Reading:

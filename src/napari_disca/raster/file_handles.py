@@ -13,11 +13,13 @@ import rasterio
 from napari_disca.core.errors import RasterError
 from napari_disca.raster.gdal_errors import GDAL_ERRORS, reason
 from napari_disca.raster.local_files import GDAL_OPTIONS, open_local
-from napari_disca.raster.signature import Signature, signature
+from napari_disca.raster.signature import Signature, byte_sample, signature
 
 #: Bytes of decoded blocks that GDAL keeps; its default is 5 % of the memory. (rasterio hands on
 #: bytes; GDAL itself would take a small number for megabytes.)
 CACHE = 128 << 20
+#: Share of a file's sampled bytes that a new tag or a touch leaves as they are.
+_SAME_BYTES = 0.75
 
 
 class FileHandles:
@@ -52,16 +54,17 @@ class FileHandles:
         self._lock = threading.Lock()
         self._closed = False
         self._signature = _signed(path)
+        self._bytes = self._sampled()
 
     @contextmanager
-    def lend(self, is_same_image: Callable[[], bool]) -> Iterator[Any]:
+    def lend(self, is_same_image: Callable[[Any], bool]) -> Iterator[Any]:
         """Lend a handle to the file that no other thread uses; GDAL's errors become ours.
 
         Parameters
         ----------
         is_same_image : callable
             Asked where the file was written since it was opened: whether it still holds the same
-            pixels.
+            pixels. It is given a handle from before, or None where there is none.
 
         Yields
         ------
@@ -97,18 +100,38 @@ class FileHandles:
                 if not keep:
                     file.close()
 
-    def _refuse_changed(self, is_same_image: Callable[[], bool]) -> None:
+    def _refuse_changed(self, is_same_image: Callable[[Any], bool]) -> None:
         """Refuse to mix the pixels of two files that had the same name."""
         if (now := _signed(self._path)) == self._signature:
             return
         # Touched, tagged, given overviews or compressed anew, it still is the same image.
-        if not is_same_image():
+        before = self._idle[-1] if self._idle and self._reads_before(now) else None
+        if not is_same_image(before):
             raise RasterError(
                 f"{self._path} has changed on the disk since it was opened; open it again"
             )
         while self._idle:
             self._idle.pop().close()
         self._signature = now
+        self._bytes = self._sampled()
+
+    def _reads_before(self, now: Signature) -> bool:
+        """Whether a handle that is open reads the pixels from before the file was written.
+
+        It does where another file got the name. Where the file itself was written, most of its
+        bytes must be as they were.
+        """
+        if now[2] != self._signature[2]:
+            return True
+        sample = self._sampled()
+        same = sum(a == b for a, b in zip(self._bytes, sample, strict=False))
+        return same > 0 and same >= _SAME_BYTES * len(self._bytes)
+
+    def _sampled(self) -> tuple[str, ...]:
+        try:
+            return byte_sample(self._path, self._signature[0])
+        except OSError:
+            return ()
 
     def rest(self) -> None:
         """Give the file back until something is read again."""

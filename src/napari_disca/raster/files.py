@@ -20,7 +20,7 @@ from napari_disca.raster.base import RasterBase, inside
 from napari_disca.raster.file_bands import FileBands, check_is_image, file_bands
 from napari_disca.raster.file_handles import CACHE, FileHandles
 from napari_disca.raster.file_masks import SEQUENTIAL, FileMasks, file_masks, to_rasterio
-from napari_disca.raster.identity import fingerprint, known_fingerprint
+from napari_disca.raster.identity import fingerprint, known_fingerprint, same_pixels
 from napari_disca.raster.local_files import refuse_remote_sources
 
 
@@ -103,10 +103,21 @@ class GeoRaster(RasterBase):
     def _handle(self) -> AbstractContextManager[Any]:
         return self._handles.lend(self._is_still_the_same)
 
-    def _is_still_the_same(self) -> bool:
-        """Whether the file that now has this name holds the pixels that were opened."""
-        with suppress(RasterError), GeoRaster(self._file, self._cache, self._page) as again:
-            return known_fingerprint(self) == fingerprint(again)
+    def _opened_anew(self) -> GeoRaster:
+        return GeoRaster(self._file, self._cache, self._page)
+
+    def _is_still_the_same(self, before: Any) -> bool:
+        """Whether the file that now has this name holds the pixels that were opened.
+
+        Where nobody has asked for their fingerprint, a handle from `before` tells: of a file that
+        was replaced it still reads the old one.
+        """
+        with suppress(RasterError), self._opened_anew() as again:
+            known = known_fingerprint(self)
+            if known is not None:
+                return known == fingerprint(again)
+            with again._handle() as now:
+                return before is not None and same_pixels(before, now)
         return False
 
     def read(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:

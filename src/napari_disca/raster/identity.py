@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from napari_disca.raster.base import Raster
+from napari_disca.raster.file_masks import to_rasterio
+from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.sampling import lattice
 
 #: Windows along either side, and their side in pixels: enough that an edit of some size is seen,
@@ -35,6 +37,19 @@ def fingerprint(raster: Raster) -> str:
         If the file is damaged.
     """
     return _sampled(raster)[0]
+
+
+def same_pixels(before: Any, now: Any) -> bool:
+    """Whether two open datasets of rasterio's hold the same pixels, as far as a sample tells."""
+    if (before.shape, before.dtypes) != (now.shape, now.dtypes):
+        return False
+    try:
+        return all(
+            before.read(window=window).tobytes() == now.read(window=window).tobytes()
+            for window in map(to_rasterio, lattice(before.shape, _WINDOWS, _SIDE))
+        )
+    except GDAL_ERRORS:
+        return False
 
 
 def known_fingerprint(raster: object) -> str | None:

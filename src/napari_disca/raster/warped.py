@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from napari_disca.core.errors import RasterError
 from napari_disca.raster.file_handles import CACHE
 from napari_disca.raster.files import GeoRaster
 from napari_disca.raster.gdal_errors import GDAL_ERRORS, reason
-from napari_disca.raster.identity import fingerprint, known_fingerprint
 from napari_disca.raster.resolution import longitude_period, transform_from_gcps
 
 #: Points along each side of an image by which its extent is found.
@@ -104,13 +102,8 @@ class WarpedRaster(GeoRaster):
             add_alpha=not masked,
         )
 
-    def _is_still_the_same(self) -> bool:
-        with (
-            suppress(RasterError),
-            WarpedRaster(self._file, self._target, self._categorical, self._cache) as again,
-        ):
-            return known_fingerprint(self) == fingerprint(again)
-        return False
+    def _opened_anew(self) -> GeoRaster:
+        return WarpedRaster(self._file, self._target, self._categorical, self._cache)
 
 
 def _grid(file: Any, source: CRS, target: CRS) -> Grid:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
-from napari_disca.core.errors import DiscaError
+from napari_disca.core.errors import CardError, DiscaError
+from napari_disca.inference.reading import Reading
 from napari_disca.networks import Card
-from napari_disca.raster import Raster, fingerprint
+from napari_disca.raster import Raster, Scaling, fingerprint
+from napari_disca.raster.value_scale import FillChoice, fill_choice, fill_text
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, load_json
 
@@ -17,21 +20,39 @@ from napari_disca.storage.jsonfile import JsonError, load_json
 _LIMIT = 1000
 
 
-def recall(raster: Raster, card: Card) -> float | None:
-    """Resampling factor that was set by hand for this image and network, or None."""
-    value = _read().get(_key(raster, card))
-    return value if isinstance(value, float) and 1 / 64 <= value <= 32 else None
+def recall(raster: Raster, card: Card) -> Reading | None:
+    """How this image is read by this network, as far as it was chosen by hand; None: nothing was.
+
+    Raises
+    ------
+    RasterError
+        If the image's file is damaged.
+    """
+    told = _read().get(_key(raster, card))
+    reading = _reading({"factor": told} if isinstance(told, float) else told)
+    return None if reading == Reading() else reading
 
 
-def remember(raster: Raster, card: Card, factor: float | None) -> None:
-    """Keep a factor set by hand; None forgets it.
+def remember(raster: Raster, card: Card, reading: Reading) -> None:
+    """Keep what was chosen by hand; a reading without any choice forgets it.
 
-    That the folder of settings cannot be written is no reason to stop the work, so it is ignored.
+    A scaling that was decided before belongs to its journal and is not kept. That the folder of
+    settings cannot be written is no reason to stop the work, so it is ignored.
     """
     kept = _read()
-    before = kept.pop(_key(raster, card), None)
-    if factor is not None:
-        kept[_key(raster, card)] = float(factor)
+    key = _key(raster, card)
+    before = kept.pop(key, None)
+    told: dict[str, object] = {}
+    if reading.factor is not None:
+        told["factor"] = float(reading.factor)
+    if reading.bands is not None:
+        told["bands"] = list(reading.bands)
+    if isinstance(reading.scaling, Scaling):
+        told["scaling"] = str(reading.scaling)
+    if reading.find_fill is not True:
+        told["fill"] = fill_text(reading.find_fill)
+    if told:
+        kept[key] = told
     elif before is None:
         return
     try:
@@ -39,6 +60,27 @@ def remember(raster: Raster, card: Card, factor: float | None) -> None:
             temporary.write_text(json.dumps(dict(list(kept.items())[-_LIMIT:]), indent=0), "utf-8")
     except DiscaError:
         pass
+
+
+def _reading(told: object) -> Reading:
+    """Reading from what was kept; what makes no sense is as if it were not there."""
+    if not isinstance(told, dict):
+        return Reading()
+    factor, bands = told.get("factor"), told.get("bands")
+    is_factor = isinstance(factor, int | float) and 1 / 64 <= factor <= 32
+    are_bands = isinstance(bands, list) and bands and all(type(b) is int and b > 0 for b in bands)
+    scaling: Scaling | None = None
+    fill: FillChoice = True
+    with suppress(CardError):
+        scaling = Scaling.parse(text) if isinstance(text := told.get("scaling"), str) else None
+    with suppress(CardError):
+        fill = fill_choice(text) if isinstance(text := told.get("fill"), str) else True
+    return Reading(
+        tuple(bands) if are_bands else None,  # type: ignore[arg-type]  # a list of integers
+        float(factor) if is_factor else None,  # type: ignore[arg-type]  # a number
+        scaling,
+        fill,
+    )
 
 
 def _file() -> Path:
@@ -49,7 +91,7 @@ def _key(raster: Raster, card: Card) -> str:
     return f"{fingerprint(raster)} {card.name}"
 
 
-def _read() -> dict[str, float]:
+def _read() -> dict[str, object]:
     try:
         kept = load_json(_file(), most_bytes=1 << 20)
     except JsonError:

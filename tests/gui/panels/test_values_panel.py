@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from napari_disca.gui.plugin.reader import layer_data
 from napari_disca.raster import Scaling
 from napari_disca.session.journal_format import read_journal
+from napari_disca.session.preferences import recall
 
 
 def choose(qtbot, box, text):
@@ -150,6 +151,42 @@ def test_the_choice_comes_back_with_its_image(panel, dark, scene, qtbot):
     assert panel.control.session.inputs.scale.wanted == Scaling("auto")
 
 
+def test_the_choice_comes_back_in_another_window(make_napari_viewer, panel, dark, weights, qtbot):
+    """Before anything was clicked, there is no journal that would keep it."""
+    from napari_disca.gui.panels.widget import DiscaWidget
+
+    add(panel, dark)
+    values = panel.image_panel.values
+    choose(qtbot, values.how, "2nd to 98th percentile")
+    qtbot.keyClicks(values.no_data, "-9999, 1234")
+    qtbot.keyClick(values.no_data, Qt.Key.Key_Return)
+    boxes = panel.image_panel.bands.boxes
+    boxes[0].setCurrentIndex(boxes[0].findData(2))
+    boxes[0].activated.emit(boxes[0].currentIndex())
+    chosen = panel.choice.chosen.reading
+    assert chosen.bands == (2, 2, 3)
+    panel.control.close()
+    assert not dark.with_name(dark.name + ".disca.jsonl").exists()
+
+    viewer = make_napari_viewer()
+    later = DiscaWidget(viewer)
+    viewer.window.add_dock_widget(later, name="Correct a map")
+    later.image_panel.choose_network(str(weights))
+    add(later, dark)
+    qtbot.waitUntil(lambda: later.choice.chosen is not None, timeout=30_000)
+    assert later.choice.chosen.reading == chosen
+    again, about = later.image_panel.values, later.image_panel.about
+    assert again.how.currentText() == "2nd to 98th percentile"
+    assert again.no_data.text() == "-9999,1234"
+    assert "as you chose it before" in about.text()
+    # What is taken back is forgotten, too.
+    choose(qtbot, again.how, "Automatic")
+    qtbot.waitUntil(lambda: later.choice.chosen is not None, timeout=30_000)
+    assert "as you chose it before" not in about.text()
+    assert recall(later.choice.chosen.raster, later.choice.card).scaling is None
+    later.control.close()
+
+
 @pytest.mark.parametrize("how", ["Whole data type", "0:1234", "keep"])
 def test_going_on_restores_the_choice(make_napari_viewer, panel, dark, weights, qtbot, how):
     from napari_disca.gui.panels.widget import DiscaWidget
@@ -179,7 +216,6 @@ def test_going_on_restores_the_choice(make_napari_viewer, panel, dark, weights, 
     viewer.window.add_dock_widget(later, name="Correct a map")
     later.image_panel.choose_network(str(weights))
     add(later, dark)
-    assert later.image_panel.values.how.currentText() == "Automatic"
     later.offer.go_on.click()
     idle(qtbot, later)
     again = later.image_panel.values

@@ -225,11 +225,12 @@ class ImagePanel(QWidget):
         view : NetworkView or None
             None if nothing can be read.
         about : str
-            Why not.
+            Why not, or what is to be said besides.
         """
         self._factor.show_found(1.0 if view is None else view.factor)
         self.values.show_view(view)
-        self.about.setText(about if view is None else view.describe())
+        told = [] if view is None else [view.describe()]
+        self.about.setText("; ".join([*told, *([about] if about else [])]))
 
     def show_reading(self, reading: Reading, raster: Raster, card: Card) -> None:
         """Show how an image is to be read, for instance as on another day."""

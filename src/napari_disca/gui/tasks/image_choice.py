@@ -153,6 +153,8 @@ class ImageChoice(QObject):
         self._shown_for: tuple[Image, str] | None = None
         #: Bands that were read because a slider stood there.
         self._frame_bands: tuple[int, ...] | None = None
+        #: What was remembered of how the image is read, from another window or day.
+        self._kept: Reading | None = None
         #: The network of `card`.
         self._weights: str | None = None
         control.cancelled.connect(self._on_cancelled)
@@ -275,13 +277,13 @@ class ImageChoice(QObject):
         self._read()
 
     def _read(self) -> None:
-        """Read the network's card, and the factor that is remembered of it with this image."""
+        """Read the network's card, and what is remembered of how it reads this image."""
         panel, weights, known = self._image_panel, self._image_panel.weights(), self.card
         raster = self._control.chosen if self._looked_at[0] is not None else None
         same_card = self.before is not None and weights == self._weights
         shown = self._shown_for == (self.layer, weights) or panel.reading_before() is not None
 
-        def read() -> tuple[str, Card | None, float | None]:
+        def read() -> tuple[str, Card | None, Reading | None]:
             card = known if same_card else read_card(weights) if weights else None
             if shown or raster is None or card is None:
                 return weights, card, None
@@ -289,8 +291,8 @@ class ImageChoice(QObject):
 
         self._look(Stage.READING, read, self._on_card)
 
-    def _on_card(self, found: tuple[str, Card | None, float | None]) -> None:
-        self._weights, self.card, factor = found
+    def _on_card(self, found: tuple[str, Card | None, Reading | None]) -> None:
+        self._weights, self.card, known = found
         panel, layer, card = self._image_panel, self.layer, self.card
         panel.show_card(card)
         if layer is None or card is None:
@@ -302,21 +304,24 @@ class ImageChoice(QObject):
         try:
             if self._unreadable is not None:
                 raise self._unreadable
-            choice = self._as_shown(layer, card, factor)
+            choice = self._as_shown(layer, card, known)
         except DiscaError as error:
             panel.show_view(None, str(error))
             self._finish(Stage.FAILED)
             return
         self._view(choice, card)
 
-    def _as_shown(self, layer: Image, card: Card, factor: float | None) -> Choice:
+    def _as_shown(self, layer: Image, card: Card, known: Reading | None) -> Choice:
         """What is chosen; the panel shows how the image was read before, or the slider's frame."""
         panel, raster = self._image_panel, self._control.chosen
         assert raster is not None
         assert self._weights is not None
         bands = bands_of_frame(layer, raster, card, self._frame)
         if self._shown_for != (layer, self._weights):
-            told = panel.reading_before() or Reading(bands=bands, factor=factor)
+            self._kept = None
+            told = panel.reading_before() or self._remembered(known, raster, card)
+            if told.bands is None:
+                told = replace(told, bands=bands)
             panel.show_reading(told, raster, card)
             self._shown_for = (layer, self._weights)
         elif bands != self._frame_bands and panel.bands.bands() == self._frame_bands:
@@ -326,21 +331,31 @@ class ImageChoice(QObject):
         frame = bands if bands is not None and reading.bands == bands else self._place[1]
         return Choice(layer, self._weights, reading, *self._computing(), raster, frame)
 
+    def _remembered(self, known: Reading | None, raster: Raster, card: Card) -> Reading:
+        """What was chosen for the image in another window or on another day, as far as it fits."""
+        bands = known.bands if known is not None else None
+        if bands and (len(bands) != len(card.bands) or max(bands) > raster.count):
+            known = replace(known, bands=None)  # type: ignore[type-var]  # has bands
+        self._kept = None if known == Reading() else known
+        return known or Reading()
+
     def _view(self, choice: Choice, card: Card) -> None:
         """Find out how the network reads the image, and what journals the image has."""
         raster, before, journals_of = choice.raster, self.before, self._journals_of
-        factor = choice.reading.factor
+        bands = choice.reading.bands
+        # Bands that a slider's place stands for were not chosen.
+        chosen = replace(choice.reading, bands=None if bands == self._frame_bands else bands)
         other_image = before is None or before.image != choice.image
-        other_factor = (
+        other_reading = (
             before is not None
             and (before.layer, before.weights) == (choice.layer, choice.weights)
-            and before.reading.factor != factor
+            and before.reading != choice.reading
         )
 
         def view() -> tuple[Choice, NetworkView, list[str], Found | None]:
             found = choice.reading.view(raster, card)
-            if other_factor:
-                remember(raster, card, factor)
+            if other_reading:
+                remember(raster, card, chosen)
             journals = journals_of(raster) if other_image else None
             return choice, found, lines_of_view(found), journals
 
@@ -348,7 +363,8 @@ class ImageChoice(QObject):
 
     def _on_view(self, result: tuple[Choice, NetworkView, list[str], Found | None]) -> None:
         self.chosen, self.view, lines, self.journals = result
-        self._image_panel.show_view(self.view)
+        kept = self._kept is not None and self.chosen.reading == self._kept
+        self._image_panel.show_view(self.view, "as you chose it before" if kept else "")
         self._image_panel.show_lines(lines)
         self._finish(Stage.READY)
 
