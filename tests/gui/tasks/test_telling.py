@@ -55,18 +55,20 @@ class Control(QObject):
 
 
 @pytest.mark.parametrize(
-    ("long", "looking", "tells"), [(0.0, False, True), (0.0, True, False), (99.0, False, False)]
+    ("long", "looking", "tells"),
+    # 0: never.
+    [(1e-9, False, True), (1e-9, True, False), (99.0, False, False), (0.0, False, False)],
 )
 def test_the_end_of_long_work_is_told_to_who_looks_elsewhere(
     qtbot, monkeypatch, long, looking, tells
 ):
     panel, control, said, alerted = QWidget(), Control(), [], []
     qtbot.addWidget(panel)
-    monkeypatch.setattr(long_work, "_LONG", long)
     monkeypatch.setattr(long_work, "show_info", said.append)
     monkeypatch.setattr(QApplication, "alert", lambda window, *_: alerted.append(window))
     monkeypatch.setattr(QApplication, "activeWindow", lambda: panel if looking else None)
     watch = LongWork(control, panel)
+    watch.seconds = long
     control.work(False)
     control.work(True)
     control.work(True)
