@@ -90,7 +90,7 @@ class Panels:
             Offers to go on with an earlier session.
         """
         # Whatever is folded away, how far the work is can be seen.
-        progress = (self.refine.bar, self.refine.stage, self.refine.status)
+        progress = (self.refine.bar, self.refine.stage, self.refine.message)
         parts = self.sections
         return _column(
             [start, parts["Image"], offer, parts["Map"], *progress]

@@ -112,6 +112,8 @@ class RefinePanel(QWidget):
         for label in (self.stage, self.status):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.undo_said = QPushButton()
+        self.message = QWidget()
         self._lay_out()
 
         self.advanced.toggled.connect(self._unfold)
@@ -120,6 +122,10 @@ class RefinePanel(QWidget):
         self._began: tuple[str, float, int] = ("", 0.0, 0)
 
     def _lay_out(self) -> None:
+        message = QHBoxLayout(self.message)
+        message.setContentsMargins(0, 0, 0, 0)
+        message.addWidget(self.status, 1)
+        message.addWidget(self.undo_said, 0, Qt.AlignmentFlag.AlignTop)
         self._holder = QWidget()
         self._holder.setVisible(False)
         self._holder_layout = QVBoxLayout(self._holder)

@@ -54,6 +54,10 @@ class Section(QWidget):
         for widget in widgets:
             self._rows.addWidget(widget)
 
+    def add_first(self, widget: QWidget) -> None:
+        """Add a part above all others."""
+        self._rows.insertWidget(0, widget)
+
     def add_buttons(self, buttons: Iterable[QAbstractButton]) -> None:
         """Add buttons in rows."""
         grid = QGridLayout()

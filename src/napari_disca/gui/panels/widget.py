@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari import Viewer
 
+    from napari_disca.gui.plugin.kept_settings import KeptSettings
     from napari_disca.session.session import Session
 
 #: Verbs about the view, and of help, that have a button, and its text.
@@ -140,6 +141,14 @@ class DiscaWidget(FittedArea):
         )
         self.presenter = Presenter(self.panels, control, self.choice, self.opening.session, self)
         self.composite = Composite(self.viewer)
+        self._make_messages(settings)
+
+    def _make_messages(self, settings: KeptSettings) -> None:
+        from napari_disca.gui.panels.hints import Hints
+        from napari_disca.gui.tasks.undo_offer import UndoOffer
+
+        self.hints = Hints(self.sections, settings, self.control, self)
+        self.undo_offer = UndoOffer(self.refine_panel.undo_said, self.control, self)
 
     def _connect(self) -> None:
         control, opening, refine, locks = (
@@ -190,6 +199,7 @@ class DiscaWidget(FittedArea):
         for name, button in self.view_buttons.items():
             button.setToolTip(verbs[name].tooltip)
         self.class_desk.fill_menu(verbs.values())
+        self.hints.tell_keys(verbs)
         self._show()
         describe([*self.panels.buttons().values(), *self.view_buttons.values()])
 

@@ -16,6 +16,13 @@ from napari_disca.gui.viewer.verb import Verb
 from napari_disca.session.review_marks import Verdict
 
 _NO_PLACE = "No place is outlined: press N for a doubtful place, or T for the next tile"
+#: What is said of a verdict.
+_SAID = {
+    "right": "Right, and locked",
+    "wrong": "Wrong, and corrected by a click",
+    "unsure": "Not sure",
+    "note": "Noted",
+}
 #: What is said of the keys of a review, by their verbs.
 _JUDGE = {
     "confirm": "right",
@@ -89,9 +96,16 @@ class ReviewController(QObject):
             return
         review, session = self._control.review, self._control.session
         place = review.place
-        if guarded(lambda: session.review(place, verdict, click=click, note=note)) and go_on:
+        if not guarded(lambda: session.review(place, verdict, click=click, note=note)):
+            return
+        if go_on:
             review.place = None  # it is judged
-            self._tell(review.go_on())
+            self._tell(f"{_SAID[verdict]}. {review.go_on()}")
+        elif verdict == "wrong":
+            # A click on what is locked or drawn has said so.
+            self._tell(self._control.status or _SAID[verdict])
+        else:
+            self._tell(_SAID[verdict])
 
     def wrong(self, label: int) -> None:
         """Say that the place is of another class: it is clicked in its middle."""

@@ -158,7 +158,14 @@ SETTINGS: tuple[Setting, ...] = (
         1000,
         unit="GB",
     ),
-    Setting("work", "hints", "Hints", "Say in one line what can be done next", True),
+    Setting(
+        "work",
+        "hints",
+        "Hints",
+        "Say in each section in one line what can be done; switch them on to have those back that "
+        "were closed",
+        True,
+    ),
     Setting(
         "work",
         "notice",

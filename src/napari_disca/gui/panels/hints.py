@@ -1,0 +1,159 @@
+"""One line in each section that says what can be done there, until it is done or closed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
+
+from napari_disca.core.errors import DiscaError
+from napari_disca.gui.panels.sections import Section
+from napari_disca.gui.viewer.verbs import BY_NAME
+from napari_disca.storage.atomic import replacing
+from napari_disca.storage.jsonfile import JsonError, load_json
+
+if TYPE_CHECKING:
+    from napari_disca.gui.plugin.kept_settings import KeptSettings
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.gui.viewer.verb import Verb
+    from napari_disca.session.session import Session
+
+#: What is said in each section; names in braces are those of verbs, and become their keys.
+HINTS = {
+    "Image": "Choose an image, and a network that was made for images like it.",
+    "Map": "Press Segment: the network draws a first map. Hold {hide} to look beneath it.",
+    "Correct": "Choose a class (key {class}), click where the map is wrong, then press Adapt "
+    "({adapt}): the whole map is corrected.",
+    "Review": "{doubtful} leads to places where the network is not sure, {next_tile} from tile to "
+    "tile; one key judges a place.",
+    "Deliver": "Save labels writes the map as GeoTIFF; your clicks are kept by themselves.",
+}
+
+
+class Hint(QWidget):
+    """A line with a button that closes it.
+
+    Signals: ``closed()``.
+    """
+
+    closed = Signal()
+
+    def __init__(self, section: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.close_button = QToolButton()
+        self.close_button.setText("×")
+        self.close_button.setAutoRaise(True)
+        self.close_button.setAccessibleName(f"Close the hint of section {section}")
+        self.close_button.setToolTip("Close this hint; the settings bring all hints back")
+        self.close_button.clicked.connect(self.closed)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.text, 1)
+        layout.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
+
+
+class Hints(QObject):
+    """Shows the hint of what can be done now.
+
+    What was closed stays so in later sessions. Whoever switches the setting *Hints* on has all of
+    them again; it goes off by itself with the last one.
+
+    Parameters
+    ----------
+    sections : mapping of str to Section
+    settings : KeptSettings
+    control : Control
+    parent : QObject
+
+    Attributes
+    ----------
+    lines : dict of str to Hint
+        By the names of the sections.
+    """
+
+    def __init__(
+        self,
+        sections: Mapping[str, Section],
+        settings: KeptSettings,
+        control: Control,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._settings, self._control = settings, control
+        self._closed = _read()
+        self.lines = {name: Hint(name) for name in HINTS}
+        for name, line in self.lines.items():
+            sections[name].add_first(line)
+            line.closed.connect(lambda name=name: self._close(name))
+        self.tell_keys(BY_NAME)
+        settings.changed.connect(self._on_setting)
+        control.changed.connect(self.show)
+        self.show()
+
+    def tell_keys(self, verbs: Mapping[str, Verb]) -> None:
+        """Name the keys that verbs have now."""
+        keys = {name: verb.key or verb.title for name, verb in verbs.items()}
+        for name, line in self.lines.items():
+            line.text.setText(HINTS[name].format_map(keys))
+
+    def show(self) -> None:
+        """Show the hints of steps that can be made and were not yet."""
+        session = self._control.session
+        wanted = set(_useful(session)) - self._closed if self._settings["hints"] else set()
+        for name, line in self.lines.items():
+            line.setVisible(name in wanted)
+
+    def _close(self, name: str) -> None:
+        self._closed.add(name)
+        _write(self._closed)
+        if self._closed >= HINTS.keys():
+            self._settings.set("hints", False)
+        self.show()
+
+    def _on_setting(self, name: str) -> None:
+        if name == "hints":
+            if self._settings["hints"]:
+                self._closed.clear()
+                _write(self._closed)
+            self.show()
+
+
+def _useful(session: Session | None) -> list[str]:
+    if session is None:
+        return ["Image", "Map"]
+    if not session.maps[session.corrected].levels[-1].any():
+        return ["Map"]
+    found = ["Deliver"]
+    if session.adapted is None:
+        found.append("Correct")
+    if not session.marks:
+        found.append("Review")
+    return found
+
+
+def _file() -> Path:
+    return Path(platformdirs.user_state_dir("napari-disca", appauthor=False)) / "hints.json"
+
+
+def _read() -> set[str]:
+    try:
+        kept = load_json(_file(), most_bytes=1 << 12)
+    except JsonError:
+        return set()
+    return {name for name in kept if name in HINTS} if isinstance(kept, list) else set()
+
+
+def _write(closed: set[str]) -> None:
+    """Keep what was closed; that the folder cannot be written is no reason to stop."""
+    try:
+        with replacing(_file()) as temporary:
+            temporary.write_text(json.dumps(sorted(closed)), "utf-8")
+    except (DiscaError, OSError):
+        pass

@@ -1,0 +1,87 @@
+"""*Undo* beside what the panel tells of the last step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QPushButton
+
+if TYPE_CHECKING:
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.session.session import Session
+    from napari_disca.session.steps import Step
+
+#: Steps that change much at once, by their kind. A click is undone by another look at it.
+_OFFERED = frozenset(
+    ("adapt", "reset", "verdict", "near", "stroke", "review", "classes", "lock", "unlock")
+)
+#: The longest title of a step that a button has room for.
+_MOST = 28
+
+
+class UndoOffer(QObject):
+    """Shows a button that takes back exactly the step that was made last.
+
+    It goes with the next step, whatever that is, and with undo and redo.
+
+    Parameters
+    ----------
+    button : QPushButton
+    control : Control
+    parent : QObject
+    """
+
+    def __init__(self, button: QPushButton, control: Control, parent: QObject) -> None:
+        super().__init__(parent)
+        self._button, self._control = button, control
+        self._session: Session | None = None
+        #: The steps as they were at the last look, and which was the present one.
+        self._steps: tuple[Step, ...] = ()
+        self._step: Step | None = None
+        self._offered: Step | None = None
+        button.setVisible(False)
+        button.clicked.connect(self._undo)
+        control.changed.connect(self._on_changed)
+
+    def _on_changed(self) -> None:
+        session = self._control.session
+        if session is None or session is not self._session:
+            self._session = session
+            self._look(session)
+            self._offer(None)
+        elif session.step is not self._step:
+            steps, before = self._steps, self._step
+            self._look(session)
+            new = not any(step is self._step for step in steps[session.position :])
+            new = new and session.position > 0 and self._steps[session.position - 1] is before
+            self._offer(self._step if new and _is_large(session, before) else None)
+
+    def _look(self, session: Session | None) -> None:
+        self._steps = () if session is None else tuple(session.history)
+        self._step = None if session is None else session.step
+
+    def _offer(self, step: Step | None) -> None:
+        self._offered = step
+        self._button.setVisible(step is not None)
+        if step is not None:
+            title = step.title.partition(" (")[0]
+            short = title if len(title) <= _MOST else f"{title[:_MOST]}…"
+            self._button.setText(f"Undo {short}")
+            self._button.setAccessibleName(f"Undo {step.title}")
+            self._button.setToolTip(f"Take back this step: {step.title}")
+
+    def _undo(self) -> None:
+        session = self._control.session
+        if session is not None and session.step is self._offered:
+            self._control.undo()
+
+
+def _is_large(session: Session, before: Step | None) -> bool:
+    """Whether the last step is one that somebody might take back at once."""
+    step = session.step
+    if step.kind == "clicks":
+        return before is not None and len(step.clicks) < len(before.clicks)
+    if step.kind == "review":
+        return session.marks[-1].verdict != "seen"  # which is noted by itself
+    return step.kind in _OFFERED

@@ -1,0 +1,89 @@
+"""*Undo* beside what the panel tells of the last step."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+
+CONTROL = Qt.KeyboardModifier.ControlModifier
+
+
+def offered(opened):
+    button = opened.panel.refine_panel.undo_said
+    return "" if button.isHidden() else button.text()
+
+
+def test_large_steps_can_be_taken_back_beside_their_message(opened, qtbot):
+    panel, session, clicks = opened.panel, opened.control.session, opened.viewer.layers["Clicks"]
+    button = panel.refine_panel.undo_said
+
+    def press():
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        opened.idle()
+        assert not offered(opened)
+
+    clicks.add((40, 50))
+    clicks.add((140, 150))
+    opened.idle()
+    assert not offered(opened)  # a click is undone by another look at it
+    # Clicks that are deleted.
+    clicks.selected_data = {0, 1}
+    clicks.remove_selected()
+    opened.idle()
+    assert offered(opened) == "Undo remove 2 clicks"
+    press()
+    assert len(session.clicks) == 2
+    # An adaptation, also once the map is being redone.
+    qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_Return, CONTROL)
+    opened.idle()
+    assert session.adapted is not None
+    assert offered(opened) == "Undo adapt"
+    press()
+    assert session.adapted is None
+    assert "Undone: adapt" in panel.refine_panel.status.text()
+    qtbot.keyClick(
+        panel.history_panel.list, Qt.Key.Key_Z, CONTROL | Qt.KeyboardModifier.ShiftModifier
+    )
+    opened.idle()
+    assert session.adapted is not None
+    assert not offered(opened)  # it was done again, not anew
+    # A verdict of the ripple.
+    panel.ripple.reject_all()
+    opened.idle()
+    assert offered(opened).startswith("Undo reject all")
+    press()
+    assert session.proposal is not None
+    # Classes.
+    session.set_classes(session.class_table.merged((0, 1), "built"), "merge classes")
+    assert offered(opened) == "Undo merge classes"
+    press()
+    assert not session.class_table.merges
+
+
+def test_it_goes_with_the_next_step(opened, qtbot):
+    panel, session = opened.panel, opened.control.session
+    listed = panel.history_panel.list
+    qtbot.keyClick(listed, Qt.Key.Key_T)
+    assert not offered(opened)
+    qtbot.keyClick(listed, Qt.Key.Key_Return)
+    opened.idle()
+    assert offered(opened) == "Undo review: right"
+    assert panel.refine_panel.status.text().startswith("Right, and locked. ")
+    opened.viewer.layers["Clicks"].add((250, 250))
+    opened.idle()
+    assert not offered(opened)
+    assert session.marks
+    # What was seen in passing is noted by itself.
+    qtbot.keyClick(listed, Qt.Key.Key_T)
+    opened.idle()
+    assert not offered(opened)
+
+
+def test_a_stroke_is_taken_back_by_it(opened, qtbot):
+    session = opened.control.session
+    opened.panel.drawing.fill(100, 100)
+    opened.idle()
+    assert len(session.strokes) == 1
+    assert offered(opened).startswith("Undo patch")
+    qtbot.mouseClick(opened.panel.refine_panel.undo_said, Qt.MouseButton.LeftButton)
+    opened.idle()
+    assert not session.strokes
