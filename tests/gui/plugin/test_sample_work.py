@@ -65,6 +65,40 @@ def test_the_sample_opens_with_clicks_and_an_adaptation(sample, qtbot, monkeypat
     assert gone == [session.journal.path]
 
 
+@pytest.mark.parametrize("then", ["nothing", "another click", "an undo"])
+def test_a_demo_that_was_closed_too_early_adapts_the_next_time(sample, qtbot, monkeypatch, then):
+    control, adapt = sample.control, sample_work._adapt_once_drawn
+    monkeypatch.setattr(sample_work, "_adapt_once_drawn", lambda panel: None)
+    sample_work.begin_sample(sample)
+    qtbot.waitUntil(
+        lambda: (
+            control.session is not None
+            and not control.busy
+            and control.session.up_to_date("disir") == 1.0
+        ),
+        timeout=120_000,
+    )
+    session = control.session
+    assert [step.kind for step in session.history] == ["", "clicks", "clicks"]
+    if then == "another click":
+        session.click(100, 100, 0)
+    elif then == "an undo":
+        session.undo()
+    qtbot.waitUntil(lambda: not control.busy, timeout=120_000)
+    control.close()
+    monkeypatch.setattr(sample_work, "_adapt_once_drawn", adapt)
+    sample_work.begin_sample(sample)
+    if then == "nothing":
+        again = begun(sample, qtbot)
+        assert [step.kind for step in again.history] == ["", "clicks", "clicks", "adapt"]
+        return
+    qtbot.waitUntil(lambda: control.session is not None, timeout=120_000)
+    qtbot.waitUntil(
+        lambda: not control.busy and control.session.up_to_date("disir") == 1.0, timeout=120_000
+    )
+    assert control.session.adapted is None  # somebody has begun to work on it
+
+
 def test_a_network_of_other_classes_gets_no_clicks(panel, scene, qtbot):
     ((data, keywords, _),) = get_reader(str(scene))(str(scene))
     panel.viewer.add_image(data, **keywords)

@@ -7,7 +7,12 @@ journaled beside the scene, and undone like any other.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from napari_disca.annotations.clicks import Click
+
+if TYPE_CHECKING:
+    from napari_disca.session.session import Session
 
 #: Mistakes of the usual network in the temperate scene of seed 0: row, column, what is there.
 CLICKS = (
@@ -39,7 +44,7 @@ def _begin_settled(panel: Any) -> None:
     except (DiscaError, OSError):
         found = []
     if found and not _is_open(found[0]):
-        panel.opening.go_on(found[0])
+        _go_on(panel, found[0])
     elif found:
         panel.segment()  # it is open in another window
     else:
@@ -53,21 +58,53 @@ def _is_open(journal: Path) -> bool:
 
 
 def _begin(panel: Any) -> None:
-    """Click at once; adapt when the first map is drawn, unless the user was quicker."""
+    """Click at once, and adapt when the first map is drawn."""
     control = panel.control
     session = control.session
-    labels = {land.name: label for label, land in enumerate(session.classes)}
-    if not session.can_undo and {name for *_, name in CLICKS} <= set(labels):
-        for row, col, name in CLICKS:
-            session.click(row, col, labels[name])
-        clicks = session.clicks
-
-        def adapt() -> None:
-            if control.session is not session or session.clicks != clicks:
-                control.changed.disconnect(adapt)
-            elif not control.busy and session.up_to_date("disir") == 1.0:
-                control.changed.disconnect(adapt)
-                panel.refine_panel.buttons["adapt"].click()
-
-        control.changed.connect(adapt)
+    clicks = _clicks(session)
+    if clicks and not session.can_undo:
+        for click in clicks:
+            session.click(click.row, click.col, click.label)
+        _adapt_once_drawn(panel)
     control.segment()
+
+
+def _clicks(session: Session) -> list[Click]:
+    """The sample's clicks; none if its network has other classes."""
+    labels = {land.name: label for label, land in enumerate(session.classes)}
+    if not {name for *_, name in CLICKS} <= set(labels):
+        return []
+    return [Click(row, col, labels[name]) for row, col, name in CLICKS]
+
+
+def _go_on(panel: Any, journal: Path) -> None:
+    """Go on with a journal; if the window was closed before the adaptation, it is made up for."""
+    control = panel.control
+
+    def look() -> None:
+        session = control.session
+        if session is None or session.journal is None or session.journal.path != journal:
+            return
+        control.changed.disconnect(look)
+        kinds = {step.kind for step in session.history[1:]}
+        begun = not session.can_redo and kinds == {"clicks"}
+        if begun and list(session.clicks) == _clicks(session):
+            _adapt_once_drawn(panel)
+
+    control.changed.connect(look)
+    panel.opening.go_on(journal)
+
+
+def _adapt_once_drawn(panel: Any) -> None:
+    """Press *Adapt* when the map is drawn, unless the user was quicker."""
+    control = panel.control
+    session, clicks = control.session, control.session.clicks
+
+    def adapt() -> None:
+        if control.session is not session or session.clicks != clicks:
+            control.changed.disconnect(adapt)
+        elif not control.busy and session.up_to_date("disir") == 1.0:
+            control.changed.disconnect(adapt)
+            panel.refine_panel.buttons["adapt"].click()
+
+    control.changed.connect(adapt)
