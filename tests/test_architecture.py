@@ -97,7 +97,6 @@ MODULE, CLASS, FUNCTION = 400, 300, 60
 LARGER: dict[str, tuple[int, str]] = {
     # Modules.
     # Classes.
-    "gui/panels/widget.py:DiscaWidget": (310, "makes the panels and ties them together"),
     "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),
     # Functions.
     "evaluation/protocol.py:evaluate_image": (75, "the protocol, click after click"),

@@ -114,7 +114,7 @@ def test_asked_again_while_the_image_is_read_they_are_shown_once(panel, monkeypa
 
     panel.viewer.add_image(PLANES, name="four")
     monkeypatch.setattr(module, "ImagePyramid", read)
-    QTimer.singleShot(50, lambda: (panel._follow_composite(), again.append(True)))
+    QTimer.singleShot(50, lambda: (panel.shown_bands.follow(), again.append(True)))
     show(panel, "Show what the network reads")
     assert again
     assert len(composite(panel)) == 1

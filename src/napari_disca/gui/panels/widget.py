@@ -10,7 +10,6 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QPushButton
 
-from napari_disca.core.errors import DiscaError
 from napari_disca.core.threads import keep_cores_free, leave_a_core
 from napari_disca.gui.panels.file_verbs import FileVerbs
 from napari_disca.gui.panels.fitted_area import FittedArea
@@ -89,6 +88,7 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.panels.presenter import Presenter
         from napari_disca.gui.panels.review_guide import ReviewGuide
         from napari_disca.gui.panels.settings_desk import SettingsDesk
+        from napari_disca.gui.panels.shown_bands import ShownBands
         from napari_disca.gui.panels.verb_actions import VerbActions
         from napari_disca.gui.plugin.kept_settings import KeptSettings
         from napari_disca.gui.tasks.draw_controller import DrawController
@@ -99,7 +99,6 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.tasks.review_controller import ReviewController
         from napari_disca.gui.tasks.review_places import ReviewPlaces
         from napari_disca.gui.tasks.ripple_controller import RippleController
-        from napari_disca.gui.viewer.composite import Composite
         from napari_disca.gui.viewer.desk import Desk
         from napari_disca.gui.viewer.draw_tool import DrawTool
 
@@ -140,7 +139,7 @@ class DiscaWidget(FittedArea):
             settings, self.desk, self.refine_panel, self.choice, self.long_work, control, self
         )
         self.presenter = Presenter(self.panels, control, self.choice, self.opening.session, self)
-        self.composite = Composite(self.viewer)
+        self.shown_bands = ShownBands(self.viewer, image_panel, self.choice)
         self._make_messages(settings)
 
     def _make_messages(self, settings: KeptSettings) -> None:
@@ -182,8 +181,8 @@ class DiscaWidget(FittedArea):
         self.classes_panel.other_colours.connect(self.desk.toggle_colours)
         self.compare_panel.switched.connect(self._compare)
         opening.changed.connect(self._show)
-        opening.changed.connect(self._follow_composite)
-        self.image_panel.bands.shown.connect(self._choose_composite)
+        opening.changed.connect(self.shown_bands.follow)
+        self.image_panel.bands.shown.connect(self.shown_bands.choose)
         opening.opened.connect(self._on_opened)
         control.changed.connect(self._show)
         self.destroyed.connect(control.shut_down)
@@ -267,23 +266,6 @@ class DiscaWidget(FittedArea):
         if layers is not None and layers.locked is not None:
             layers.locked.draw()
 
-    def _choose_composite(self) -> None:
-        """Show the bands that are to be seen; what cannot be shown is told, once."""
-        self.composite.clear()
-        self._guarded(self._show_composite)
-
-    def _follow_composite(self) -> None:
-        """Show what is to be seen of what is chosen now."""
-        try:
-            self._show_composite()
-        except DiscaError:
-            self.composite.clear()
-
-    def _show_composite(self) -> None:
-        bands = self.image_panel.bands
-        image = None if bands.is_as_opened() else self.image_panel.image()
-        self.composite.show(image, self.choice.view, bands.bands_on_screen())
-
     def _compare(self, on: bool) -> None:
         if self.control.layers is not None:
             self.control.layers.compare(on)
@@ -307,7 +289,7 @@ class DiscaWidget(FittedArea):
         if not self._left_viewer:
             self._left_viewer = True
             self.opening.end()
-            self.composite.end()
+            self.shown_bands.end()
             self.desk.end()
             self.settings.end()
             self.start_panel.detach()
