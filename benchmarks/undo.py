@@ -162,7 +162,7 @@ def measure_window(image: np.ndarray, weights: str) -> None:
                 if not session._renderer.window(tile) & view:
                     for kept in MAPS:
                         session._maps.versions.put(kept, tile.index, "other")
-                    session._renderer.recent._tiles.pop(tile.index, None)
+                    session._renderer.recent.forget(tile.index)
             control.segment()
             wait(0.3)
             assert control.busy
@@ -172,7 +172,7 @@ def measure_window(image: np.ndarray, weights: str) -> None:
             wait(600, idle)
         for _ in range(3):
             # What is in view is not known any more: that is hatched until it is drawn afresh.
-            session._renderer.recent._tiles.clear()
+            session._renderer.recent.forget()
             frames.clear()
             began = time.perf_counter()
             control.undo()

@@ -526,13 +526,13 @@ def test_an_opening_that_nobody_wants_any_more_comes_to_nothing(how, panel, load
 
 def test_features_may_go_to_disk_when_the_user_says_so(opened):
     verbs, session = opened.panel.refine_panel, opened.control.session
-    assert session._renderer.disk == 0, "nothing that was not asked for"
+    assert session._caches.disk == 0, "nothing that was not asked for"
     verbs.disk.setValue(2)
-    assert session._renderer.disk == 2 << 30
+    assert session._caches.disk == 2 << 30
     verbs.recipes.setCurrentText("paper")
     assert verbs.disk.value() == 2, "no recipe's business"
     verbs.precision.setCurrentText("float32")
     opened.panel.segment()
     opened.idle()
     assert opened.control.session is not session
-    assert opened.control.session._renderer.disk == 2 << 30
+    assert opened.control.session._caches.disk == 2 << 30

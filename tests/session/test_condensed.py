@@ -124,8 +124,8 @@ def test_the_map_does_not_depend_on_what_was_kept(picture, lite, precision):
 def test_pixels_are_not_read_of_a_tile_whose_condensed_features_are_kept(picture, lite):
     session = opened(picture, lite)
     answer = NetworkAnswer(source_of(lite, session._weights.weights))
-    predictor = Predictor(answer, session.inputs, session.compute, session._renderer._tools)
-    session._renderer.features._held.clear()
+    predictor = Predictor(answer, session.inputs, session.compute, session._caches.tools)
+    session._caches.features._held.clear()
     tile = session.tiling[4]
     assert predictor.knows(tile, session.clicks)
 
@@ -133,5 +133,5 @@ def test_pixels_are_not_read_of_a_tile_whose_condensed_features_are_kept(picture
 def test_disk_is_shared_between_features_and_condensed_ones(picture, lite):
     session = opened(picture, lite)
     session.allow_disk(8 << 30)
-    assert session._renderer.disk == 8 << 30
-    assert session._renderer.condensed.disk == 2 << 30
+    assert session._caches.disk == 8 << 30
+    assert session._caches.condensed.disk == 2 << 30

@@ -22,16 +22,16 @@ def test_recent_tiles_come_back_with_their_counts():
 
 
 def test_recent_tiles_forget_what_was_not_used_for_longest():
-    recent = RecentTiles(1 << 20)
-    for state in range(12):
-        recent.put(0, str(state), noise(state))
-    recent.get(0, "0")
-    recent.put(0, "new", noise(99))
-    assert recent.get(0, "0") is not None, "it was just used"
-    assert recent.get(0, "1") is None
     small = RecentTiles(5000)
     for tile in range(10):
         small.put(tile, "state", noise(tile))
-    kept = [tile for tile in range(10) if small.get(tile, "state") is not None]
-    assert 1 <= len(kept) < 6
+        small.get(0, "state")
+    kept = [tile for tile in range(10) if small.has(tile, "state")]
+    assert 2 <= len(kept) < 6
+    assert kept[0] == 0, "it was just used"
     assert kept[-1] == 9
+    small.forget(0)
+    assert not small.has(0, "state")
+    assert small.has(9, "state")
+    small.forget()
+    assert not small.has(9, "state")

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import rasterio
 import torch
+from cachetools import LRUCache
 
 from builders import make_network
 from napari_disca.annotations.areas import Area
@@ -237,8 +237,7 @@ def test_a_job_does_not_take_what_was_recalled_for_what_it_knew(session, picture
         session.handle(next(job))
     session.go(1)
     session.recall()
-    for states in session._renderer.recent._tiles.values():
-        states.clear()
+    session._renderer.recent.forget()
     finish(job)  # a window would let it end, and take no more of it
     session.go(2)
     run(session, session.refine())
@@ -477,13 +476,13 @@ def test_closing_a_job_ends_its_reading_thread(session):
     assert not [t for t in threading.enumerate() if t.name.startswith("napari-disca-read")]
 
 
-def test_a_predictor_that_another_thread_lets_go_of_meanwhile(session, monkeypatch):
+def test_a_predictor_that_another_thread_lets_go_of_meanwhile(session):
     """A job and the thread that reads ahead of it ask for predictors at once."""
     session.click(30, 40, 1)
     run(session, session.adapt(QUICK))
     renderer, looked, gone = session._renderer, threading.Event(), threading.Event()
 
-    class Slow(OrderedDict):
+    class Slow(LRUCache):
         def get(self, name):
             found = super().get(name)
             if threading.current_thread() is threading.main_thread():
@@ -496,8 +495,7 @@ def test_a_predictor_that_another_thread_lets_go_of_meanwhile(session, monkeypat
         finish(renderer.ready(session.adapted))
         gone.set()
 
-    monkeypatch.setattr("napari_disca.session.renderer._READY_NETWORKS", 1)
-    renderer._predictors = Slow()
+    renderer._predictors = Slow(1)
     first = finish(renderer.ready(None))
     looked.clear()
     thread = threading.Thread(target=other)
@@ -607,7 +605,7 @@ def test_recipes_that_change_the_encoder_do_not_pay_for_a_cache(session):
     session.click(0, 0, 1)
     run(session, session.adapt(QUICK))
     run(session, session.refine())
-    assert not session._renderer.features._held
+    assert not session._caches.features._held
 
 
 # Keeping maps

@@ -176,7 +176,7 @@ def test_a_stroke_needs_no_network_where_the_map_is_drawn(session, monkeypatch):
 
     monkeypatch.setattr(Network, "forward", asked)
     monkeypatch.setattr("napari_disca.inference.predict.Predictor.batch", asked)
-    session._renderer.recent._tiles.clear()
+    session._renderer.recent.forget()
     session.draw(BRUSH, 2)
     session.draw(Area.rectangle(Window(5, 5, 100, 30)), 1, tool="polygon")
     assert (refine(session)["disir"][5:105, 5:35] == 1).all()

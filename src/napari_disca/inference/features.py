@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import weakref
-from collections import OrderedDict
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from napari_disca.core.byte_cache import ByteCache
 from napari_disca.networks import Features
 from napari_disca.storage.scratch import remove_scratch_folder, scratch_folder
 
@@ -49,11 +50,8 @@ class FeatureCache:
     """
 
     def __init__(self, memory: int = 512 << 20, disk: int = 0, folder: Path | None = None) -> None:
-        self._limits = memory, disk
-        self._held: OrderedDict[Key, Features] = OrderedDict()
-        self._bytes = 0
-        self._files: OrderedDict[Key, tuple[Path, int]] = OrderedDict()
-        self._file_bytes = 0
+        self._held: ByteCache[Key, Features] = ByteCache(memory, _nbytes)
+        self._files: ByteCache[Key, tuple[Path, int]] = ByteCache(disk, lambda file: file[1])
         self._parent = folder
         self._folder: Path | None = None
         self._count = 0
@@ -64,17 +62,23 @@ class FeatureCache:
             return key in self._held or key in self._files
 
     @property
+    def memory(self) -> int:
+        """Bytes that it may hold in memory."""
+        return int(self._held.limit)
+
+    @property
     def disk(self) -> int:
         """Bytes that it may take on disk."""
-        return self._limits[1]
+        return int(self._files.limit)
 
     def get(self, key: Key) -> Features | None:
         """Features of a tile, or None."""
         with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-                return self._held[key]
-            kept = self._files.get(key)
+            held = self._held.get(key)
+            if held is not None:
+                return held
+            # In memory now, it is the first on disk to go.
+            kept = self._files.peek(key)
         if kept is None:
             return None
         try:
@@ -87,26 +91,16 @@ class FeatureCache:
 
     def put(self, key: Key, features: Features) -> None:
         """Keep features of a tile, if there is room for as much at all."""
-        size = sum(layer.nbytes for layer in features)
-        memory, _ = self._limits
         with self._lock:
-            if key in self._held or size > memory:
+            if key in self._held or _nbytes(features) > self._held.limit:
                 return
             # Of a whole batch a view would keep all of it.
-            self._held[key] = tuple(_owned(layer) for layer in features)
-            self._bytes += size
-            while self._bytes > memory:
-                old, layers = self._held.popitem(last=False)
-                self._bytes -= sum(layer.nbytes for layer in layers)
+            for old, layers in self._held.put(key, tuple(_owned(layer) for layer in features)):
                 self._to_disk(old, layers)
 
     def _to_disk(self, key: Key, features: Features) -> None:
-        _, disk = self._limits
-        size = sum(layer.nbytes for layer in features)
-        if size > disk:
-            return
-        if key in self._files:
-            self._files.move_to_end(key)
+        size = _nbytes(features)
+        if self._files.get(key) is not None or size > self._files.limit:
             return
         # A disk that is full or read-only makes it a cache in memory only.
         with suppress(OSError, SafetensorError):
@@ -121,29 +115,26 @@ class FeatureCache:
             self._count += 1
             # Channels last is a matter of strides, which the file does not know.
             save_file({str(i): layer.contiguous() for i, layer in enumerate(features)}, path)
-            self._files[key] = path, size
-            self._file_bytes += size
-            self._trim_files()
+            _remove(self._files.put(key, (path, size)))
 
     def allow_memory(self, limit: int) -> None:
         """Let it hold so many bytes in memory from now on; what is above them is forgotten."""
         with self._lock:
-            self._limits = limit, self._limits[1]
-            while self._bytes > limit:
-                _, layers = self._held.popitem(last=False)
-                self._bytes -= sum(layer.nbytes for layer in layers)
+            self._held.allow(limit)
 
     def allow_disk(self, limit: int) -> None:
         """Let it take so many bytes on disk from now on; what is there above them goes."""
         with self._lock, suppress(OSError):
-            self._limits = self._limits[0], limit
-            self._trim_files()
+            _remove(self._files.allow(limit))
 
-    def _trim_files(self) -> None:
-        while self._file_bytes > self._limits[1]:
-            _, (gone, freed) = self._files.popitem(last=False)
-            self._file_bytes -= freed
-            gone.unlink(missing_ok=True)
+
+def _nbytes(features: Features) -> int:
+    return sum(layer.nbytes for layer in features)
+
+
+def _remove(files: Iterable[tuple[Key, tuple[Path, int]]]) -> None:
+    for _, (path, _size) in files:
+        path.unlink(missing_ok=True)
 
 
 def _owned(layer: Tensor) -> Tensor:

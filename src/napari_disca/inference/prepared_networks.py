@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import Any
+
+from cachetools import LRUCache
 
 from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
@@ -22,7 +23,7 @@ class PreparedNetworks:
 
     def __init__(self) -> None:
         # The network itself is kept with its copy, so that its id stays its own.
-        self._kept: OrderedDict[Any, tuple[Network, Network]] = OrderedDict()
+        self._kept: LRUCache[Any, tuple[Network, Network]] = LRUCache(_KEPT)
         self._lock = threading.Lock()
 
     def get(self, network: Network, compute: Compute) -> Network:
@@ -39,9 +40,6 @@ class PreparedNetworks:
             if key not in self._kept:
                 ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
                 self._kept[key] = network, ready
-            self._kept.move_to_end(key)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
             return self._kept[key][1]
 
     def forget(self, compute: Compute) -> None:

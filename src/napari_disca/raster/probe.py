@@ -26,10 +26,11 @@ import queue
 import subprocess
 import sys
 import threading
-from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from cachetools import LRUCache
 
 from napari_disca.core.errors import RasterError
 from napari_disca.raster.signature import Signature, signature
@@ -183,7 +184,7 @@ class _Probe:
         self._lock = threading.Lock()
         self._process: _Process | None = None
         self._owner = os.getpid()
-        self._passed: OrderedDict[str, Signature] = OrderedDict()
+        self._passed: LRUCache[str, Signature] = LRUCache(_REMEMBERED)
         #: The file that is being looked at, and whether nobody waits for it any more.
         self._at: Path | None = None
         self._stopped = False
@@ -207,8 +208,6 @@ class _Probe:
             if wrong is not None:
                 raise RasterError(wrong)
             self._passed[str(path)] = now
-            while len(self._passed) > _REMEMBERED:
-                self._passed.popitem(last=False)
 
     def _asked(self, path: Path) -> str | None:
         # Twice, because a process can also end by an accident that the file has no part in.

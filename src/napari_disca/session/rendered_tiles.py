@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections import OrderedDict
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: States kept of one tile.
-_RECENT_STATES = 12
+from napari_disca.core.byte_cache import ByteCache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,45 +45,33 @@ class RecentTiles:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._bytes = 0
-        self._tiles: OrderedDict[int, OrderedDict[str, _Packed]] = OrderedDict()
+        self._tiles: ByteCache[tuple[int, str], _Packed] = ByteCache(limit, attrgetter("nbytes"))
         # Written by the job's thread; a second job may start before the first has ended.
         self._lock = threading.Lock()
 
     def put(self, tile: int, state: str, drawn: RenderedTile) -> None:
         """Keep what a tile looks like in a state."""
-        with self._lock:
-            if state in self._tiles.get(tile, {}):
-                return
-        packed = _Packed.of(drawn)
-        with self._lock:
-            states = self._tiles.setdefault(tile, OrderedDict())
-            self._tiles.move_to_end(tile)
-            if state not in states:
-                states[state] = packed
-                self._bytes += packed.nbytes
-            while len(states) > _RECENT_STATES:
-                self._bytes -= states.popitem(last=False)[1].nbytes
-            while self._bytes > self._limit and len(self._tiles) > 1:
-                _, gone = self._tiles.popitem(last=False)
-                self._bytes -= sum(old.nbytes for old in gone.values())
+        if not self.has(tile, state):
+            packed = _Packed.of(drawn)
+            with self._lock:
+                self._tiles.put((tile, state), packed)
 
     def has(self, tile: int, state: str) -> bool:
         """Whether `get` would give something."""
         with self._lock:
-            return state in self._tiles.get(tile, {})
+            return (tile, state) in self._tiles
 
     def get(self, tile: int, state: str) -> RenderedTile | None:
         """What a tile looks like in a state, if that is still known."""
         with self._lock:
-            states = self._tiles.get(tile)
-            packed = states.get(state) if states is not None else None
-            if states is None or packed is None:
-                return None
-            states.move_to_end(state)
-            self._tiles.move_to_end(tile)
-        return packed.drawn()
+            packed = self._tiles.get((tile, state))
+        return None if packed is None else packed.drawn()
+
+    def forget(self, tile: int | None = None) -> None:
+        """Let go of what is known of a tile; of all by default."""
+        with self._lock:
+            for key in [key for key in self._tiles if tile in (None, key[0])]:
+                del self._tiles[key]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,20 +7,18 @@ it goes on from, and those that locked areas were drawn with.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
+from cachetools import LRUCache
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import Job, Note
 from napari_disca.core.tiling import Tile, Tiling, Window
-from napari_disca.inference.features import FeatureCache
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predicted, Predictor
-from napari_disca.inference.tile_batch import Tools
 from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.tiles import Pixels, read_pixels
 from napari_disca.inference.uncertainty import mixed, on_network, settled, share
@@ -38,10 +36,6 @@ from napari_disca.storage.label_pyramid import NO_DATA
 
 #: Bytes of compressed tiles kept so that undo and redo need no network.
 _RECENT_BYTES = 64 << 20
-#: Bytes of logits of tiles with clicks: of those that a click or two touch.
-_LOGITS_BYTES = 128 << 20
-#: Bytes of condensed features of tiles in memory: of some hundred.
-_CONDENSED_BYTES = 128 << 20
 #: Networks made ready for prediction that are kept.
 _READY_NETWORKS = 3
 
@@ -59,10 +53,9 @@ class Renderer:
     tiling : Tiling
     compute : Compute
     networks : WeightsCache
+        Also what is kept of the image's tiles.
     maps : Maps
         Asked for what the pretrained network says of a tile.
-    features : FeatureCache, optional
-        For adapted networks whose encoder is still the pretrained one.
     """
 
     def __init__(
@@ -72,21 +65,11 @@ class Renderer:
         compute: Compute,
         networks: WeightsCache,
         maps: Maps,
-        features: FeatureCache | None = None,
     ) -> None:
         self.networks = networks
-        self.features = features or FeatureCache()
-        self.condensed = FeatureCache(_CONDENSED_BYTES)
-        self.allow_disk(self.features.disk)
-        self._tools = networks.tools = Tools(
-            inputs,
-            features=self.features,
-            condensed=self.condensed,
-            logits=FeatureCache(_LOGITS_BYTES),
-        )
         #: Networks that are ready for prediction. A job and the thread that reads ahead of it, and
         #: a second job before the first has ended, ask at once.
-        self._predictors: OrderedDict[str, Predictor] = OrderedDict()
+        self._predictors: LRUCache[str, Predictor] = LRUCache(_READY_NETWORKS)
         self._predictors_lock = threading.Lock()
         self.recent = RecentTiles(_RECENT_BYTES)
         self.inputs = inputs
@@ -97,22 +80,6 @@ class Renderer:
         self._grid = TileGrid.of(inputs, tiling)
         self._indexed = self._no_locks = LockIndex.empty(self._grid)
         self._judged = JudgedAreas(self)
-
-    def allow_disk(self, limit: int, memory: int | None = None) -> None:
-        """Let features of tiles take so many bytes on disk, and so many of memory.
-
-        A quarter is for condensed features. They are a fifth of the whole, and all that an
-        adaptation asks of a tile without clicks, so that they shall be the last to go.
-        """
-        self.condensed.allow_disk(limit // 4)
-        self.features.allow_disk(limit - limit // 4)
-        if memory is not None:
-            self.features.allow_memory(memory)
-
-    @property
-    def disk(self) -> int:
-        """Bytes that features of tiles may take on disk."""
-        return self.features.disk + self.condensed.disk
 
     def window(self, tile: Tile) -> Window:
         """What a tile keeps, on the image's grid."""
@@ -215,20 +182,17 @@ class Renderer:
             answer = yield from self.networks.composer(run, learned)
             # Only now: the run may turn out to have left the weights alone.
             name = self.networks.name(run)
-            made = Predictor(answer, self.inputs, self._compute, self._tools, uncertain=True)
+            made = Predictor(
+                answer, self.inputs, self._compute, self.networks.tools, uncertain=True
+            )
             with self._predictors_lock:
                 predictor = self._predictors.setdefault(name, made)
-                while len(self._predictors) > _READY_NETWORKS:
-                    self._predictors.popitem(last=False)
         return predictor
 
     def _predictor(self, name: str) -> Predictor | None:
         """A predictor that is ready."""
         with self._predictors_lock:
-            predictor = self._predictors.get(name)
-            if predictor is not None:
-                self._predictors.move_to_end(name)
-        return predictor
+            return self._predictors.get(name)
 
     def _known(
         self, predictor: Predictor, asked: Iterable[tuple[Pixels, Clicks]]

@@ -48,6 +48,7 @@ from napari_disca.session.refresh import (
     refresh,
 )
 from napari_disca.session.renderer import Renderer
+from napari_disca.session.tile_caches import TileCaches
 from napari_disca.session.tile_versions import Target
 from napari_disca.session.weights import RunRelearned, WeightsCache
 from napari_disca.storage.label_pyramid import LabelPyramid
@@ -128,11 +129,12 @@ class Session(Ranking):
         # Not on the device: whoever computes there makes a copy, and another on the CPU where the
         # device's memory is full.
         self._network: Network = deepcopy(network).eval().requires_grad_(False)
-        self._weights = WeightsCache(self._network, self.inputs, self.tiling, self.compute)
-        self._maps = Maps(self.inputs, self.tiling, self.compute, folder)
-        self._renderer = Renderer(
-            self.inputs, self.tiling, self.compute, self._weights, self._maps, features
+        self._caches = TileCaches(self.inputs, features)
+        self._weights = WeightsCache(
+            self._network, self.inputs, self.tiling, self.compute, self._caches.tools
         )
+        self._maps = Maps(self.inputs, self.tiling, self.compute, folder)
+        self._renderer = Renderer(self.inputs, self.tiling, self.compute, self._weights, self._maps)
         self._studio = Studio(self._renderer, self._maps, self.viewport, self.compute.batch)
         self._no_locks = self._renderer.locks(())
         self.unreadable: dict[int, str] = {}
@@ -159,7 +161,7 @@ class Session(Ranking):
 
     def allow_disk(self, limit: int, memory: int = 512 << 20) -> None:
         """Let what networks made of tiles take so many bytes on disk, and so many of memory."""
-        self._renderer.allow_disk(limit, memory)
+        self._caches.allow(limit, memory)
 
     @property
     def maps(self) -> dict[str, LabelPyramid]:

@@ -6,15 +6,16 @@ A run's network is kept while it is in use, rebuilt from its delta, or learned a
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from cachetools import LRUCache
 from torch import Tensor
 
 from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.byte_cache import ByteCache
 from napari_disca.core.errors import out_of_memory
 from napari_disca.core.events import Job, Note
 from napari_disca.core.tiling import Tiling
@@ -111,11 +112,11 @@ class WeightsCache:
         self._inputs = inputs
         self._tiling = tiling
         self._compute = compute
-        self._kept: OrderedDict[str, LearnedWeights] = OrderedDict()
-        self._deltas: OrderedDict[str, Delta] = OrderedDict()
+        self._kept: LRUCache[str, LearnedWeights] = LRUCache(_NETWORKS)
+        self._deltas: ByteCache[str, Delta] = ByteCache(_DELTA_BYTES, attrgetter("nbytes"))
         self._known: dict[str, str] = {}
         #: What composing the answers of runs took time to find out: a few kilobytes each.
-        self._once: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._once: LRUCache[tuple[str, str], Any] = LRUCache(_REMEMBERED)
         self._encoder = encoder_fingerprint(original)
         #: Corrections of the function by run, and what recipes ask of the image once.
         self._corrections: LRUCache[str, Correction] = LRUCache(_REMEMBERED)
@@ -164,8 +165,6 @@ class WeightsCache:
                 known = yield from self._somewhere(job, "looking")
                 with self._lock:
                     self._once[of.key, name] = known
-                    while len(self._once) > _REMEMBERED:
-                        self._once.popitem(last=False)
             return known
 
         adapted = Source(network, name, kept)
@@ -244,9 +243,7 @@ class WeightsCache:
         self.expect(run.key, weights)
         self._keep(run.key, LearnedWeights(network, delta.beside))
         with self._lock:
-            self._deltas[run.key] = delta
-            while sum(d.nbytes for d in self._deltas.values()) > _DELTA_BYTES:
-                self._deltas.popitem(last=False)
+            self._deltas.put(run.key, delta)
         on_disk = self.cache is not None and self.cache.put(weights, delta)
         return replace(
             run,
@@ -296,9 +293,6 @@ class WeightsCache:
     def _keep(self, key: str, learned: LearnedWeights) -> None:
         with self._lock:
             self._kept[key] = learned
-            self._kept.move_to_end(key)
-            while len(self._kept) > _NETWORKS:
-                self._kept.popitem(last=False)
 
     def _adapted(
         self, run: AdaptationRun, crops: Sequence[Crop], current: Network | None

@@ -138,11 +138,11 @@ def test_looks_change_while_they_are_typed(opened, qtbot):
 
 def test_the_machine_is_set_for_what_runs_and_for_what_comes(opened, qtbot):
     fields, session = page(opened, qtbot).fields, opened.control.session
-    features = session._renderer.features
+    features = session._caches.features
     fields["memory"].setValue(100)
     fields["disk"].setValue(3)
-    assert features._limits[0] == 100 << 20
-    assert session._renderer.disk == 3 << 30
+    assert features.memory == 100 << 20
+    assert session._caches.disk == 3 << 30
     assert opened.panel.refine_panel.disk.value() == 3
     opened.panel.refine_panel.disk.setValue(2)
     assert fields["disk"].value() == 2
@@ -155,7 +155,7 @@ def test_the_machine_is_set_for_what_runs_and_for_what_comes(opened, qtbot):
     opened.idle()
     qtbot.waitUntil(lambda: opened.control.session is not session)
     assert str(opened.control.session.compute.dtype) == "torch.float32"
-    assert opened.control.session._renderer.features._limits[0] == 100 << 20
+    assert opened.control.session._caches.features.memory == 100 << 20
     opened.panel.settings.dialog.close()
 
 
