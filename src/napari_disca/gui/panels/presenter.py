@@ -10,6 +10,7 @@ from superqt.utils import qthrottled
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.gui.panels.compare_panel import difference
+from napari_disca.gui.panels.refine_panel import LONG, duration
 from napari_disca.gui.viewer.class_colours import (
     first_colours,
     is_safe,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from napari_disca.core.events import Progress
     from napari_disca.gui.panels.layout import Panels
     from napari_disca.gui.tasks.control import Control
+    from napari_disca.gui.tasks.estimates import Estimates
     from napari_disca.gui.tasks.image_choice import ImageChoice
     from napari_disca.session.session import Session
 
@@ -43,6 +45,7 @@ class Presenter(QObject):
     panels : Panels
     control : Control
     choice : ImageChoice
+    estimates : Estimates
     session_of_choice : callable
         The session of what is chosen, or None.
     parent : QObject
@@ -53,12 +56,14 @@ class Presenter(QObject):
         panels: Panels,
         control: Control,
         choice: ImageChoice,
+        estimates: Estimates,
         session_of_choice: Callable[[], Session | None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._panels, self._control, self._choice = panels, control, choice
-        self._session = session_of_choice
+        self._session, self._estimates = session_of_choice, estimates
+        panels.refine.estimate = estimates.left
         self._tell_progress = qthrottled(self._show_progress, timeout=_TELL, parent=self)
         control.progressed.connect(self._on_progress)
 
@@ -101,6 +106,12 @@ class Presenter(QObject):
             save_clicks=clickless,
             load_clicks=nothing,
             doubtful=mapless,
+        )
+        times = self._estimates
+        self._panels.refine.show_durations(
+            segment=None if drawn["disir"] else times.segment(),
+            adapt=times.adapt(),
+            save_labels=times.save(),
         )
         locked = "" if session is not None and session.locks else "nothing is locked"
         self._panels.locks.enable(
@@ -160,7 +171,9 @@ class Presenter(QObject):
         if control.pending.opening is not None:
             return "Making the network ready"
         if session is None:
-            return "Press Segment to draw the first map" if self._choice.may_be_opened else ""
+            takes = _takes(self._estimates.segment())
+            segment = f"Press Segment to draw the first map{takes}"
+            return segment if self._choice.may_be_opened else ""
         if session.must_learn and not control.busy:
             text = "What was adapted to has changed; press Segment to learn it again"
             return f"{control.status}\n{text}" if control.status else text
@@ -168,8 +181,13 @@ class Presenter(QObject):
         if session.adapted is not None:
             fresh += f" · whole image {percent(session.up_to_date('disca'))}"
         elif len(session.clicks):
-            fresh += " · not adapted yet"
+            fresh += f" · not adapted yet{_takes(self._estimates.adapt())}"
         return f"{control.status}\n{fresh}" if control.status else fresh
+
+
+def _takes(seconds: float | None) -> str:
+    """How long something will take, in brackets, if that is known and long."""
+    return "" if seconds is None or seconds < LONG else f" (about {duration(seconds)})"
 
 
 def percent(share: float) -> str:

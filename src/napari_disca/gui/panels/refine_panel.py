@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -49,11 +49,17 @@ _PRECISION = (
     "it, and may give another class in up to 0.5 % of the pixels than float32; auto takes "
     "it where it pays. The map is drawn anew"
 )
+#: Seconds of which it is not worth telling that they are left.
+_SHORT = 1.0
 _DISK = (
     "Disk that features of the image may take while it is corrected. A recipe that leaves "
     "the encoder alone (decoder) then redoes even a large map from them, which is faster; "
     "512 MB are kept in memory anyway. A tile of 512 x 512 pixels takes some 15 MB"
 )
+
+
+#: Seconds from which on it is told beforehand how long something will take.
+LONG = 5.0
 
 
 class RefinePanel(QWidget):
@@ -120,6 +126,8 @@ class RefinePanel(QWidget):
         self.recipes.currentTextChanged.connect(self._show_form)
         self._show_form(self.recipes.currentText())
         self._began: tuple[str, float, int] = ("", 0.0, 0)
+        #: Seconds left of what runs, from how far it is and what its stage says by itself.
+        self.estimate: Callable[[Progress, float | None], float | None] = lambda _, left: left
 
     def _lay_out(self) -> None:
         message = QHBoxLayout(self.message)
@@ -157,6 +165,13 @@ class RefinePanel(QWidget):
             button.setEnabled(not reason)
             button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
 
+    def show_durations(self, **seconds: float | None) -> None:
+        """Tell in tooltips how long verbs that can be pressed will take, if that is long."""
+        for name, taken in seconds.items():
+            button = self.buttons[name]
+            if button.isEnabled() and taken is not None and taken >= LONG:
+                button.setToolTip(f"{button.toolTip()}.\nAbout {duration(taken)} on this machine")
+
     def show_progress(self, progress: Progress) -> None:
         """Move the bar; say the stage and the remaining time."""
         if progress.total <= 0:
@@ -176,9 +191,12 @@ class RefinePanel(QWidget):
         self.bar.setUpdatesEnabled(True)
         text = f"{stage.capitalize()} · {progress.done} of {progress.total}"
         worked = progress.done - first
+        left = None
         if worked and now - began > 1 and progress.done < progress.total:
             left = (now - began) / worked * (progress.total - progress.done)
-            text += f" · about {_duration(left)} left"
+        left = self.estimate(progress, left)
+        if left is not None and left >= _SHORT:
+            text += f" · about {duration(left)} left"
         self.stage.setText(text)
 
     def _offer_maps(self) -> None:
@@ -252,7 +270,8 @@ def _summary(recipe: Recipe) -> str:
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as one would say them."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -85,7 +85,6 @@ class DiscaWidget(FittedArea):
 
     def _make_controllers(self) -> None:
         from napari_disca.gui.panels.class_desk import ClassDesk
-        from napari_disca.gui.panels.presenter import Presenter
         from napari_disca.gui.panels.review_guide import ReviewGuide
         from napari_disca.gui.panels.settings_desk import SettingsDesk
         from napari_disca.gui.panels.shown_bands import ShownBands
@@ -138,16 +137,22 @@ class DiscaWidget(FittedArea):
         self.settings = SettingsDesk(
             settings, self.desk, self.refine_panel, self.choice, self.long_work, control, self
         )
-        self.presenter = Presenter(self.panels, control, self.choice, self.opening.session, self)
         self.shown_bands = ShownBands(self.viewer, image_panel, self.choice)
         self._make_messages(settings)
 
     def _make_messages(self, settings: KeptSettings) -> None:
         from napari_disca.gui.panels.hints import Hints
+        from napari_disca.gui.panels.presenter import Presenter
+        from napari_disca.gui.tasks.estimates import Estimates
         from napari_disca.gui.tasks.undo_offer import UndoOffer
 
-        self.hints = Hints(self.sections, settings, self.control, self)
-        self.undo_offer = UndoOffer(self.refine_panel.undo_said, self.control, self)
+        control, choice = self.control, self.choice
+        estimates = Estimates(control, choice, self)
+        self.presenter = Presenter(
+            self.panels, control, choice, estimates, self.opening.session, self
+        )
+        self.hints = Hints(self.sections, settings, control, self)
+        self.undo_offer = UndoOffer(self.refine_panel.undo_said, control, self)
 
     def _connect(self) -> None:
         control, opening, refine, locks = (

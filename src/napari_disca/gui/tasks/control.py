@@ -86,8 +86,13 @@ class Control(QObject):
     @property
     def learning(self) -> bool:
         """Whether an adaptation has not learned yet."""
-        running = self._tasks.running
-        return running is not None and running.kind == "learn"
+        return self.running == "learn"
+
+    @property
+    def running(self) -> str:
+        """Kind of the task that runs, as `Task` has it; empty if none does."""
+        task = self._tasks.running
+        return "" if task is None else task.kind
 
     def open(self, image: Image, session: Session) -> None:
         """Start correcting an image; what was corrected before is closed."""
