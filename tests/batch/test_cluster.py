@@ -20,6 +20,7 @@ from napari_disca.core.errors import DiscaError, ExportError, RasterError
 from napari_disca.core.events import finish
 from napari_disca.exports import read_made_with
 from napari_disca.inference.network_view import NetworkView
+from napari_disca.inference.predict import Predictor
 from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.networks import load_network, save_network
 from napari_disca.raster import fingerprint, open_raster
@@ -152,3 +153,25 @@ def test_a_map_of_another_card_is_another_map(plain, compute):
     stream, _ = plain
     other = make_network(make_card(name="other"))
     assert MapStream(stream.inputs, other, compute).made_with != stream.made_with
+
+
+def test_a_worker_gives_the_network_many_tiles_at_a_time(plain, monkeypatch):
+    """A pass of one tile costs a GPU as much as a full one."""
+    stream, order = plain
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 32)
+    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 8)
+    monkeypatch.setattr("napari_disca.batch.streaming._RUN_TILES", 8)
+    passes, original = [], Predictor.batch
+
+    def spy(self, asked, *known):
+        passes.append(len(asked))
+        return original(self, asked, *known)
+
+    monkeypatch.setattr(Predictor, "batch", spy)
+    full = replace(stream, compute=replace(stream.compute, batch=8))
+    monkeypatch.setattr(cluster_tasks, "_stream", lambda _order: full)
+    tiles = len(full.runs[2])
+    drawn(order, [2])
+    # Tiles at the image's border have forms of their own.
+    assert sum(passes) == tiles
+    assert len(passes) < tiles / 2 + 1

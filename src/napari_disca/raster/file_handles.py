@@ -133,6 +133,11 @@ class FileHandles:
         except OSError:
             return ()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
     def rest(self) -> None:
         """Give the file back until something is read again."""
         with self._lock:

@@ -248,6 +248,11 @@ class GeoRaster(RasterBase):
         with self._handle() as file:
             return tuple(file.overviews(1))
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; reading is an error then."""
+        return self._handles.closed
+
     def rest(self) -> None:
         """Give the file back until something is read again."""
         self._handles.rest()

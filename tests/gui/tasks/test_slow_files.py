@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QTimer
 
+from builders import make_network
 from napari_disca.core.errors import RasterError
+from napari_disca.core.events import finish
+from napari_disca.core.tiling import Window
+from napari_disca.exports import write_geotiff
+from napari_disca.gui.plugin import file_content
 from napari_disca.gui.plugin.file_opening import opening_files
 from napari_disca.gui.tasks.image_choice import Stage
-from napari_disca.raster import opening
+from napari_disca.raster import open_raster, opening
+from napari_disca.storage.label_pyramid import LabelPyramid
 
 
 @pytest.fixture
@@ -57,7 +63,7 @@ def drop(panel, path, qtbot):
 
 
 def closed(raster):
-    return raster._closed
+    return raster.closed
 
 
 def test_a_file_that_is_dropped_is_examined_while_the_window_is_used(panel, scene, slow, qtbot):
@@ -182,3 +188,23 @@ def test_an_image_that_cannot_be_read_is_told_in_the_panel(panel, layer, slow, q
     qtbot.waitUntil(lambda: panel.choice.stage is Stage.FAILED, timeout=30_000)
     assert panel.image_panel.about.text() == "scene.tif is damaged"
     assert not panel.control.busy
+
+
+def test_a_saved_map_is_read_while_the_window_is_used(panel, scene, tmp_path, qtbot, monkeypatch):
+    """All of its labels are read, which takes long for a large map."""
+    with open_raster(scene) as raster:
+        labels = LabelPyramid(raster.shape)
+        labels.paint(Window.whole(raster.shape), np.ones(raster.shape, np.uint8))
+        path = tmp_path / "saved.tif"
+        finish(write_geotiff(labels, path, raster=raster, classes=make_network().card.classes))
+    read, threads = file_content._label_map, []
+
+    def noted(*arguments):
+        threads.append(threading.current_thread())
+        return read(*arguments)
+
+    monkeypatch.setattr(file_content, "_label_map", noted)
+    in_an_event(lambda: panel.viewer.open(str(path), plugin="napari-disca"))
+    qtbot.waitUntil(lambda: "saved" in panel.viewer.layers, timeout=30_000)
+    assert len(threads) == 1
+    assert threading.main_thread() not in threads
