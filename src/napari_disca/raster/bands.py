@@ -61,17 +61,13 @@ def band_kinds(
     told = [text or "" for text in descriptions]
     numbers = [(int(m[1]), m[2].upper()) if (m := _SENSOR_BAND.search(t)) else None for t in told]
     table = _sensor(told, [n for n in numbers if n is not None])
+    lengths = _lengths(told, tags)
     kinds = []
-    lengths = []
-    for k, text in enumerate(told):
-        length = _length(text, tags[k] if k < len(tags) else {})
-        number = numbers[k]
-        by_word, by_length = _by_word(text), _by_length(length)
+    for text, length, number in zip(told, lengths, numbers, strict=True):
         by_number = ""
         if number is not None:
             by_number = "nir narrow" if number[1] else table.get(number[0], "")
-        kinds.append(by_length or by_word or by_number)
-        lengths.append(length)
+        kinds.append(_by_length(length) or _by_word(text) or by_number)
     return _one_each(kinds, lengths)
 
 
@@ -87,10 +83,9 @@ def band_texts(
     tags : sequence of mapping
         Metadata per band, of which wavelengths are read.
     """
+    told = [" ".join((description or "").split()) for description in descriptions]
     lines = []
-    for k, description in enumerate(descriptions):
-        text = " ".join((description or "").split())
-        length = _length(text, tags[k] if k < len(tags) else {})
+    for text, length in zip(told, _lengths(told, tags), strict=True):
         if length is not None and f"{length:.0f}" not in text and not _LENGTH.search(text):
             text = f"{text}, {length:.4g} nm" if text else f"{length:.4g} nm"
         lines.append(text if len(text) <= 60 else f"{text[:57]}...")
@@ -174,6 +169,12 @@ def _by_word(text: str) -> str:
     if len(words) == 1 and text.strip().lower() in _LETTERS:
         return _LETTERS[text.strip().lower()]
     return ""
+
+
+def _lengths(told: Sequence[str], tags: Sequence[Mapping[str, str]]) -> list[float | None]:
+    """Wavelength of each band in nanometres, of its text or its metadata; None: unknown."""
+    of_band = [*tags, *({},) * (len(told) - len(tags))]
+    return [_length(text, of_band[k]) for k, text in enumerate(told)]
 
 
 def _length(text: str, tags: Mapping[str, str]) -> float | None:
