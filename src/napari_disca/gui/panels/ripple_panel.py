@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -38,6 +39,31 @@ _STRONGEST = 3.0
 _ROW_HEIGHT = 7
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A region of the list that is chosen.
+
+    Attributes
+    ----------
+    region : Region
+    row : int
+        Where it is, or was, in the list: what takes its place is chosen when it is gone.
+    judged : bool
+        It was just judged: it goes, unlike one that only grows while maps are drawn.
+    """
+
+    region: Region
+    row: int
+    judged: bool = False
+
+    def found(self, regions: Sequence[Region]) -> int | None:
+        """Where it is in another list."""
+        for row, region in enumerate(regions):
+            if region == self.region or (not self.judged and _same(region, self.region)):
+                return row
+        return None
+
+
 class RipplePanel(QWidget):
     """A list, buttons and a slider.
 
@@ -59,12 +85,8 @@ class RipplePanel(QWidget):
         super().__init__(parent)
         self.verbs: Mapping[str, Verb] = BY_NAME
         self._regions: tuple[Region, ...] = ()
-        #: Where in the list the user is, also while it is made anew and empty; -1: nowhere.
-        self._place = -1
-        #: What was chosen before an interim list without it: a later list may have it again.
-        self._sought: Region | None = None
-        #: A region that was just judged: it goes, unlike one that only grows while maps are drawn.
-        self._judged: Region | None = None
+        #: What is chosen, also while the list is made anew and lacks it.
+        self._chosen: _Chosen | None = None
         self.figure = QLabel()
         self.figure.setWordWrap(True)
         self.figure.setStyleSheet(EXPLAINS)
@@ -117,7 +139,8 @@ class RipplePanel(QWidget):
 
     def leave_judged(self) -> None:
         """Take the selected region as judged: what lies around it is not taken for it."""
-        self._judged = self.selected
+        if self._chosen is not None:
+            self._chosen = replace(self._chosen, judged=True)
 
     def enable(self, **reasons: str) -> None:
         """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""
@@ -148,9 +171,7 @@ class RipplePanel(QWidget):
         interim : bool
             More regions are still to come, so that nothing is chosen in place of one that is gone.
         """
-        chosen = self.selected or self._sought
-        if not follow:
-            self._place = -1
+        chosen = self._chosen
         self._regions = tuple(regions[:_SHOWN])
         self.list.blockSignals(True)
         self.list.clear()
@@ -159,18 +180,16 @@ class RipplePanel(QWidget):
             if not region.complete:
                 item.setToolTip("It may be larger: not all of the image was compared yet")
             self.list.addItem(item)
-        judged = self._judged
-        kept = [
-            i
-            for i, region in enumerate(self._regions)
-            if chosen and _same(region, chosen) and (chosen != judged or region == judged)
-        ]
-        if kept:
-            self.list.setCurrentRow(kept[0])
+        row = None if chosen is None else chosen.found(self._regions)
+        if chosen is not None and row is not None:
+            self.list.setCurrentRow(row)
+            place = chosen.row if interim else row
+            self._chosen = replace(chosen, region=self._regions[row], row=place)
         self.list.blockSignals(False)
-        self._sought = chosen if interim and follow and not kept else None
-        if not kept and self._place >= 0 and self._regions and not interim:
-            self.list.setCurrentRow(min(self._place, len(self._regions) - 1))
+        if row is None and not follow:
+            self._chosen = None
+        elif chosen is not None and row is None and self._regions and not interim:
+            self.list.setCurrentRow(min(chosen.row, len(self._regions) - 1))
         self.figure.setText(told)
 
     def show_strength(self, strength: float | None) -> None:
@@ -183,7 +202,7 @@ class RipplePanel(QWidget):
 
     def _on_row(self, row: int) -> None:
         if 0 <= row < len(self._regions):
-            self._place = row
+            self._chosen = _Chosen(self._regions[row], row)
             self.visited.emit(self._regions[row])
 
 
