@@ -35,9 +35,7 @@ ONWARD = Disca(
 
 
 @pytest.fixture(autouse=True)
-def _small_tiles(monkeypatch, tmp_path):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
+def _own_folders(small_tiles, monkeypatch, tmp_path):
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
 

@@ -30,17 +30,7 @@ from napari_disca.session.session import MAPS, AdaptationRun, Session
 QUICK = Disca(passes=2, rate=3e-3, crop_size=64)
 
 
-@pytest.fixture(autouse=True)
-def _small_tiles(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
-
-
-@pytest.fixture
-def picture():
-    """Large enough for 2 x 2 tiles."""
-    rng = np.random.default_rng(5)
-    return np.kron(rng.integers(0, 255, (18, 20, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+pytestmark = pytest.mark.usefixtures("small_tiles")
 
 
 @pytest.fixture

@@ -26,16 +26,7 @@ BOLD = Disca(passes=4, rate=3e-2, crop_size=64)
 BRUSH = BrushPath(((20.5, 20.5), (120.5, 130.5)), 9)
 
 
-@pytest.fixture(autouse=True)
-def _small_tiles(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
-
-
-@pytest.fixture
-def picture():
-    rng = np.random.default_rng(5)
-    return np.kron(rng.integers(0, 255, (18, 20, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+pytestmark = pytest.mark.usefixtures("small_tiles")
 
 
 @pytest.fixture
