@@ -71,7 +71,7 @@ def test_it_is_taken_off_and_said(tmp_path: Path, name: str, names: tuple[str, .
 def test_what_was_made_before_is_left_alone(tmp_path: Path) -> None:
     true = reflectance() * 10_000
     names = ("B04", "B03", "B02")
-    desert = true + 1500
+    desert = true + 2500
     old = "S2B_MSIL2A_20210602T103629_N0300_R008_T32TQM_20210602T141858.tif"
     for path in (
         write(tmp_path / "a.tif", true, names),

@@ -88,8 +88,13 @@ class FileHandles:
                         file = self._wrapped(file)
                 yield file
         except GDAL_ERRORS as error:
+            said = reason(error)
+            if "No such file" in said and self._path.exists():
+                raise RasterError(
+                    f"{self._path} refers to a file that is not there: {said}; put it back"
+                ) from error
             raise RasterError(
-                f"{self._path} is damaged or cut short: {reason(error)}; get the file again"
+                f"{self._path} is damaged or cut short: {said}; get the file again"
             ) from error
         finally:
             if file is not None:

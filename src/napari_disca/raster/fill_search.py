@@ -29,6 +29,8 @@ from napari_disca.raster.sampling import Block, overview_block, sample_blocks
 #: Least share of the pixels, of any fill value and of one that no image holds.
 _SHARE, _ABSURD_SHARE = 0.01, 0.001
 _ABSURD = 1e9
+#: Least pixels: in a tiny image one pixel is a percent.
+_COUNT = 12
 #: Most fill values at each end of a histogram.
 _MOST = 4
 #: A joint fill in the range of the data: share, share of neighbours that are filled as well, and
@@ -181,7 +183,7 @@ def _peeled(
         value = extreme(values)
         here = values == value
         least = _ABSURD_SHARE if abs(float(value)) >= _ABSURD else _SHARE
-        if here.sum() < least * total:
+        if here.sum() < max(least * total, _COUNT):
             break
         peeled.append(values[here])
         values = values[~here]
@@ -226,7 +228,7 @@ def _joint_value(_raster: Raster, bands: Sequence[int], blocks: Sequence[Block],
     value = float(known.min())
     filled = (known == value).all(axis=0)
     share = float(filled.mean())
-    if not _JOINT_SHARE <= share < 1 or value < 0:
+    if not _JOINT_SHARE <= share < 1 or filled.sum() < _COUNT or value < 0:
         return nothing
     rest = known[:, ~filled]
     span = float(np.subtract(*np.percentile(rest, (99, 1))))
@@ -319,7 +321,7 @@ def _border(shape: tuple[int, int], block: Block, colour: NDArray[Any]) -> Borde
     reached = sum(label != 0 for label in corners)
     area: NDArray[np.bool_] = np.isin(labels, [label for label in corners if label])
     share = area.sum() / max(1, int(block.valid.sum()))
-    if share < (_TWO_CORNERS if reached > 1 else _ONE_CORNER):
+    if share < (_TWO_CORNERS if reached > 1 else _ONE_CORNER) or area.sum() < _COUNT:
         return None
     enclosed = ndimage.binary_fill_holes(area)
     if area.sum() < _SOLID * enclosed.sum():

@@ -57,6 +57,9 @@ def pages_of(path: Path) -> Pages | None:
             if len({file.pages[k].shape for k in full}) != 1:
                 return None
             axes, shape = "IYX", (len(full), 1, 1)
+        elif len(file.series) == len(full) and _are_alike([file.pages[k] for k in full]):
+            # A tag of one page only, as its no-data value, makes a series of each.
+            axes, shape = "IYX", (len(full), 1, 1)
     axes, shape = axes[: axes.index("Y")], shape[: axes.index("Y")]
     index = np.arange(int(np.prod(shape))).reshape(shape)
     first = index[tuple(slice(None) if axis in _BANDS else 0 for axis in axes)].ravel()
@@ -73,6 +76,15 @@ def pages_of(path: Path) -> Pages | None:
         for band in bands
     )
     return Pages(bands, masks, frames)
+
+
+def _are_alike(pages: Sequence[Any]) -> bool:
+    """Whether pages are planes of one size and type."""
+    return (
+        len(pages) > 1
+        and len({(page.shape, page.dtype) for page in pages}) == 1
+        and (pages[0].ndim == 2)
+    )
 
 
 class PagedRaster(RasterBase):

@@ -70,16 +70,18 @@ def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
             "full brightness; if it should not be, choose --scaling percentile"
         )
     stored = np.concatenate([b.pixels[:, b.valid] for b in blocks], axis=1).astype(np.float64)
-    if "minus 1000" not in scale.text and begins_at_offset(raster, stored):
+    sixteen = raster.dtype.kind in "ui" and raster.dtype.itemsize == 2
+    if sixteen and "minus 1000" not in scale.text and begins_at_offset(raster, stored):
         ends = f"1000:{round(max(scale.high))}"
         odd.append(
             "values begin near 1000: of Sentinel-2 since processing baseline 04.00 that is 0, then "
             f"call its bands B02, B03, ... or choose --scaling {ends}"
         )
-    nodatas = sorted({value for value in raster.nodatas if value is not None})
+    # By their text, since one nan is not equal to another.
+    nodatas = list(dict.fromkeys(f"{v:g}" for v in raster.nodatas if v is not None))
     alpha = [b for b, name in enumerate(raster.color_interp, start=1) if name == "alpha"]
     mask = [
-        *(f"no-data value {value:g}" for value in nodatas),
+        *(f"no-data value {value}" for value in nodatas),
         *(f"alpha in band {band}" for band in alpha),
     ]
     resolution = raster_resolution(raster)

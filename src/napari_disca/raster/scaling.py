@@ -16,11 +16,13 @@ however many there are, and Sentinel-2's offset since processing baseline 04.00 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_disca.raster.bands import are_sentinel_bands
 from napari_disca.raster.base import Raster
 from napari_disca.raster.fill import Fill
 from napari_disca.raster.fill_search import given_fill, search_fill
@@ -56,10 +58,14 @@ _RANGES: tuple[tuple[float, bool, str], ...] = (
     (2047.0, True, "11 bits"),
     (4095.0, True, "12 bits"),
     (10000.0, True, "reflectance x 10 000"),
+    (16383.0, True, "14 bits"),
     (65535.0, False, "16 bits"),
+    (2.0**32 - 1, False, "32 bits"),
 )
 #: Landsat Collection 2 surface reflectance is stored as (reflectance + 0.2) / 0.0000275.
 _LANDSAT_ZERO, _LANDSAT_ONE = 0.2 / 2.75e-5, 1.2 / 2.75e-5
+#: Brighter scenes than this are hazy photographs of 16 bits rather than Landsat's.
+_MOST_REFLECTANCE = 0.45
 #: Reflectances that become 1: no darker scene is brightened more, no brighter one darkened.
 _REFLECTANCE = (0.2, 0.6)
 #: Bands whose bulk differs by more than this factor do not share a range.
@@ -257,14 +263,15 @@ def _known_range(
     """Range that the bulk of the colours fills, if it is one of those that are common."""
     lowest, dark, bright, top = np.percentile(colours, (0.5, 1, 90, 99.9))
     limits = np.iinfo(raster.dtype) if raster.dtype.kind in "ui" and not sampled.tagged else None
+    if raster.dtype == np.int8 and limits is not None and colours.min() < 0:
+        return -128.0, 127.0, "the whole type"
     if dark < _BELOW_ZERO * max(bright, 0.0):
         if limits is not None and bright - dark > 0.3 * limits.max:
             return float(limits.min), float(limits.max), "the whole type"
         return None
-    if limits is not None and raster.dtype.itemsize > 1:
-        # A hazy, dark 16-bit photograph may look the same; the same range serves it.
+    if limits is not None and raster.dtype.itemsize > 1 and _may_be_landsat(raster, colours):
         reflectance = (bright - _LANDSAT_ZERO) * 2.75e-5
-        if lowest >= 0.97 * _LANDSAT_ZERO and 0.02 < reflectance < 0.7:
+        if lowest >= 0.97 * _LANDSAT_ZERO and 0.02 < reflectance < _MOST_REFLECTANCE:
             one = float(np.clip(reflectance / _BRIGHT, *_REFLECTANCE))
             high = _LANDSAT_ZERO + one / 2.75e-5
             return _LANDSAT_ZERO, high, "Landsat Collection 2 surface reflectance"
@@ -277,12 +284,24 @@ def _known_range(
     return None
 
 
+def _may_be_landsat(raster: Raster, values: NDArray[np.float64]) -> bool:
+    """Whether nothing speaks against Landsat's values: another sensor's bands, or even steps.
+
+    Eight bits times 257, or twelve bits that begin at the upper end, have steps.
+    """
+    told = [text for text in raster.descriptions if text]
+    if are_sentinel_bands(told) or any(re.search(r"[a-z]-\d{3}\b|nm\b", text) for text in told):
+        return False
+    sample = values.ravel()[:: max(1, values.size // 4096)].astype(np.int64)
+    return int(np.gcd.reduce(sample)) == 1
+
+
 def _bulk_range(values: NDArray[np.float64]) -> tuple[float, float]:
     """Range of values from their own bulk: see the module."""
-    dark, bright = (float(v) for v in np.percentile(values, (1, 90)))
+    dark, bright, top = (float(v) for v in np.percentile(values, (1, 90, 99.9)))
     low = 0.0
-    # Reflectances below 0.15 are those of water and shadow, not of values with an offset.
-    lifted = dark > _FROM_ZERO * bright and not 0 <= dark <= bright < 0.15
+    # From 0 to 1 values are reflectances or the like, of which 0 is black: no offset is in them.
+    lifted = dark > _FROM_ZERO * bright and not 0 <= dark <= top <= 1.5
     if lifted or dark < _BELOW_ZERO * max(bright, 0.0):
         low = dark - _BELOW * (bright - dark)
     high = low + (bright - low) / _BRIGHT

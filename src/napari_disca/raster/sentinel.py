@@ -16,8 +16,9 @@ from napari_disca.raster.bands import are_sentinel_bands
 from napari_disca.raster.base import Raster
 
 _OFFSET = 1000.0
-#: Where the darkest pixels of a scene with the offset lie: reflectances of -0.01 to 0.035.
-_FLOOR = (0.9 * _OFFSET, 1.35 * _OFFSET)
+#: Where the darkest pixels of a scene with the offset lie: reflectances of -0.01 to 0.035; and up
+#: to 0.13 where the sensor is known, since only deserts are as bright without the offset.
+_FLOOR, _BRIGHT_FLOOR = (0.9 * _OFFSET, 1.35 * _OFFSET), 2.3 * _OFFSET
 #: Reflectances above 1.5 are no surface's.
 _MOST = 16_000.0
 _PRODUCT = re.compile(r"S2[A-D]_MSIL[12][AC]|T\d\d[A-Z]{3}_\d{8}T\d{6}_B\d|sentinel.?2", re.I)
@@ -39,7 +40,7 @@ def sentinel_offset(raster: Raster, values: NDArray[np.float64]) -> float:
         1000 where the image's bands or name are Sentinel-2's and its values begin there, or its
         name tells a processing baseline from 04.00 on; else 0.
     """
-    if not begins_at_offset(raster, values):
+    if not begins_at_offset(raster, values, _BRIGHT_FLOOR):
         return 0.0
     name = f"{raster.name} {raster.path or ''}"
     if baseline := _BASELINE.search(name):
@@ -48,7 +49,9 @@ def sentinel_offset(raster: Raster, values: NDArray[np.float64]) -> float:
     return _OFFSET if known else 0.0
 
 
-def begins_at_offset(raster: Raster, values: NDArray[np.float64]) -> bool:
+def begins_at_offset(
+    raster: Raster, values: NDArray[np.float64], highest: float = _FLOOR[1]
+) -> bool:
     """Whether values are as those of Sentinel-2 with its offset, whatever their bands are called.
 
     Parameters
@@ -56,6 +59,8 @@ def begins_at_offset(raster: Raster, values: NDArray[np.float64]) -> bool:
     raster : Raster
     values : (bands, n) array of float
         Sampled valid pixels.
+    highest : float
+        Where the darkest pixels lie at most.
     """
     plain = {*raster.scales} == {1.0} and {*raster.offsets} == {0.0}
     wide = raster.dtype.kind in "uif" and raster.dtype != np.uint8
@@ -63,4 +68,4 @@ def begins_at_offset(raster: Raster, values: NDArray[np.float64]) -> bool:
         return False
     floor = float(np.percentile(values, 0.1, axis=1).min())
     bright = float(np.percentile(values, 75))
-    return _FLOOR[0] <= floor <= _FLOOR[1] and floor < bright <= _MOST
+    return _FLOOR[0] <= floor <= highest and floor < bright <= _MOST

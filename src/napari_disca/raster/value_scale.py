@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -58,8 +59,12 @@ def fill_text(choice: FillChoice) -> str:
 
 
 def _finite(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and abs(value) < _LARGEST  # type: ignore[arg-type]
+    # NumPy's numbers are real as well; so are truth values.
+    return (
+        value is not True
+        and value is not False
+        and (isinstance(value, Real) and abs(float(value)) < _LARGEST)
+    )
 
 
 @dataclass(frozen=True, slots=True)
