@@ -533,3 +533,40 @@ def test_a_south_up_mask_of_an_image_that_does_not_say_where_it_lies_is_refused(
     pairs[0].image.unlink()
     with pytest.raises(DataError, match=r"mask a\.tif is stored south up"):
         labels_of(paired(tmp_path).pairs)
+
+
+def test_a_mask_of_several_pages_is_refused(tmp_path: Path) -> None:
+    """One page a class: the first alone would say that all is background."""
+    classes = [LandClass(name, "#000000") for name in ("a", "b", "c")]
+    ids = np.random.default_rng(0).integers(0, 3, (40, 50))
+    path = tmp_path / "pages.tif"
+    pages = np.stack([(ids == k).astype(np.uint8) for k in range(3)])
+    tifffile.imwrite(path, pages, photometric="minisblack")
+    with pytest.raises(DataError, match=r"mask pages\.tif has 3 pages"):
+        MaskReader([path], classes)
+
+
+def test_what_is_no_number_in_a_mask_is_not_known(tmp_path: Path) -> None:
+    classes = [LandClass(name, "#000000") for name in ("a", "b", "c")]
+    ids = np.random.default_rng(0).integers(0, 3, (40, 50)).astype(np.float32)
+    ids[:10] = np.nan
+    path = tmp_path / "mask.tif"
+    tifffile.imwrite(path, ids)
+    labels = MaskReader([path], classes).read(path, Grid(ids.shape))
+    assert (labels[:10] == 255).all()
+    np.testing.assert_array_equal(labels[10:], ids[10:])
+
+
+def test_a_mask_that_claims_to_be_very_wide_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "mask.bmp"
+    with (
+        quiet_opening(),
+        rasterio.open(path, "w", driver="BMP", width=100, height=120, count=1, dtype="uint8") as f,
+    ):
+        f.write(np.zeros((1, 120, 100), np.uint8))
+    damaged = bytearray(path.read_bytes())
+    damaged[18:22] = (67_109_014).to_bytes(4, "little")
+    path.write_bytes(damaged)
+    with pytest.raises(DataError) as caught:
+        MaskReader([path], [LandClass(name, "#000000") for name in ("a", "b")])
+    assert len(str(caught.value).splitlines()) == 1

@@ -28,6 +28,8 @@ from napari_disca.raster.orientation import orientation, turn
 _DRIVERS = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG", "BMP"]
 _LOSSY = {"JPEG", "JPEG2000", "WEBP", "JXL", "LERC"}
 _ROWS = 512
+#: Values that are read at once, at most.
+_VALUES = 1 << 27
 #: Neighbours this far apart lie at a border.
 _FLAT = 24
 #: Grids whose corners are this close, in pixels, are one.
@@ -110,6 +112,11 @@ class MaskFile:
                 f"mask {path.name} says that 0 is white (MinIsWhite): whether its values count or "
                 "what is seen is not known; save it with 0 as black"
             )
+        if len(source.subdatasets) > 1:
+            raise DataError(
+                f"mask {path.name} has {len(source.subdatasets)} pages, of which one would be "
+                "read; save one page of class ids"
+            )
         alpha = [
             band
             for band, kind in enumerate(source.colorinterp, start=1)
@@ -147,17 +154,22 @@ class MaskFile:
         """
         height, width = self.shape
         bands = [*range(1, self.bands + 1), *self._alpha]
-        for top in range(0, height, _ROWS):
-            rows = min(_ROWS, height - top)
+        # A damaged header may claim any width.
+        most = max(1, min(_ROWS, _VALUES // (width * len(bands))))
+        for top in range(0, height, most):
+            rows = min(most, height - top)
             try:
                 if self._resampler is None:
                     read = self._source.read(bands, window=RasterioWindow(0, top, width, rows))
                     there = np.ones((rows, width), dtype=np.bool_)
                 else:
                     read, there = self._resampler.read(bands, top, rows)
-            except (RasterioError, OSError) as error:
+            except (RasterioError, OSError, MemoryError) as error:
                 raise DataError(f"mask {self.path.name} cannot be read: {brief(error)}") from error
-            yield Strip(top, read[: self.bands], there & (read[self.bands :] > 0).all(axis=0))
+            there = there & (read[self.bands :] > 0).all(axis=0)
+            if read.dtype.kind == "f":  # what is no number is not known
+                there &= ~np.isnan(read[: self.bands]).any(axis=0)
+            yield Strip(top, read[: self.bands], there)
 
     def certain(self, strip: Strip) -> NDArray[np.bool_]:
         """Pixels ``(rows, width)`` that show what the mask says.
