@@ -81,7 +81,8 @@ class Border:
             raise ValueError("the border of a scaling is a table")
         sides = [*_numbers(value.get("shape")), *_numbers(value.get("grid"))]
         packed, colour = value.get("cells"), _numbers(value.get("colour"))
-        if len(sides) != 4 or min(sides) < 1 or max(sides[2:]) > BORDER_CELLS or not colour:
+        possible = len(sides) == 4 and min(sides) >= 1 and max(sides) < 2**31
+        if not possible or max(sides[2:]) > BORDER_CELLS or not colour:
             raise ValueError("the border of a scaling has a colour, a shape and a grid")
         height, width, rows, cols = (int(side) for side in sides)
         size = -(-rows * cols // 8)

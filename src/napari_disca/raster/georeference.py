@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import rasterio
 from rasterio.crs import CRS
 
 from napari_disca.raster.base import Raster
@@ -120,6 +121,12 @@ def crs_named(name: str) -> CRS:
     One of `GDAL_ERRORS`, or ValueError
         If there is none of that name.
     """
+    # Else PROJ would print what the error says.
+    with rasterio.Env():
+        return _crs_named(name)
+
+
+def _crs_named(name: str) -> CRS:
     match = _CRS_NAME.fullmatch(name.strip())
     if match is None:
         return CRS.from_wkt(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -59,12 +58,12 @@ def fill_text(choice: FillChoice) -> str:
 
 
 def _finite(value: object) -> bool:
-    # NumPy's numbers are real as well; so are truth values.
-    return (
-        value is not True
-        and value is not False
-        and (isinstance(value, Real) and abs(float(value)) < _LARGEST)
-    )
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    try:
+        return abs(float(value)) < _LARGEST
+    except OverflowError:  # an integer beyond any float
+        return False
 
 
 @dataclass(frozen=True, slots=True)
