@@ -10,7 +10,7 @@ import numpy as np
 from napari_disca.core.errors import RasterError
 from napari_disca.raster.base import Raster
 from napari_disca.raster.resolution import raster_resolution
-from napari_disca.raster.sampling import sample_blocks
+from napari_disca.raster.sampling import Block, sample_blocks
 from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
 from napari_disca.raster.sentinel import begins_at_offset
 from napari_disca.raster.summary import default_bands
@@ -69,14 +69,7 @@ def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
             "the image is dark: nine tenths of what the network reads are less than a quarter of "
             "full brightness; if it should not be, choose --scaling percentile"
         )
-    stored = np.concatenate([b.pixels[:, b.valid] for b in blocks], axis=1).astype(np.float64)
-    sixteen = raster.dtype.kind in "ui" and raster.dtype.itemsize == 2
-    if sixteen and "minus 1000" not in scale.text and begins_at_offset(raster, stored):
-        ends = f"1000:{round(max(scale.high))}"
-        odd.append(
-            "values begin near 1000: of Sentinel-2 since processing baseline 04.00 that is 0, then "
-            f"call its bands B02, B03, ... or choose --scaling {ends}"
-        )
+    odd += _offset_unsaid(raster, scale, blocks)
     # By their text, since one nan is not equal to another.
     nodatas = list(dict.fromkeys(f"{v:g}" for v in raster.nodatas if v is not None))
     alpha = [b for b, name in enumerate(raster.color_interp, start=1) if name == "alpha"]
@@ -98,6 +91,18 @@ def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
         f"georeference: {_place(raster)}",
     ]
     return [*lines, *(f"odd: {line}" for line in odd)]
+
+
+def _offset_unsaid(raster: Raster, scale: ValueScale, blocks: Sequence[Block]) -> list[str]:
+    """That values may have Sentinel-2's offset, where nothing tells the sensor."""
+    stored = np.concatenate([b.pixels[:, b.valid] for b in blocks], axis=1).astype(np.float64)
+    sixteen = raster.dtype.kind in "ui" and raster.dtype.itemsize == 2
+    if not sixteen or "minus 1000" in scale.text or not begins_at_offset(raster, stored):
+        return []
+    return [
+        "values begin near 1000: of Sentinel-2 since processing baseline 04.00 that is 0, then "
+        f"call its bands B02, B03, ... or choose --scaling 1000:{round(max(scale.high))}"
+    ]
 
 
 def _of_colours(raster: Raster) -> tuple[tuple[int, ...], str, str]:
