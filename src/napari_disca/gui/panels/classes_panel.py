@@ -28,7 +28,6 @@ from napari_disca.session.class_table import ClassTable
 
 #: Blue that is read on napari's dark theme and on its light one, unlike Qt's for links.
 _LINK = "#3b82d6"
-_SIDE = 18
 
 
 class ClassesPanel(QWidget):
@@ -50,7 +49,8 @@ class ClassesPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.list = QListWidget()
-        self.list.setIconSize(QSize(_SIDE, _SIDE))
+        side = self.fontMetrics().height()
+        self.list.setIconSize(QSize(side, side))
         self.list.setToolTip(
             "Choose a class (or press its key), then click on mistakes in the image; drag a class "
             "to another place, or right-click it to change its name or colour"
@@ -117,13 +117,13 @@ class ClassesPanel(QWidget):
             self._shown = (tuple(classes), table)
             self.list.clear()
             for entry in table.entries:
-                icon = _icon(classes[entry.id].color, entry.hidden)
+                icon = _icon(classes[entry.id].color, entry.hidden, self.list.iconSize())
                 item = QListWidgetItem(icon, "")
                 item.setData(Qt.ItemDataRole.UserRole, entry.id)
                 self.list.addItem(item)
             rows = min(max(len(classes), 1), 9)
-            height = max(self.list.sizeHintForRow(0), 20)
-            self.list.setFixedHeight(rows * height + 6)
+            line = self.fontMetrics().height()
+            self.list.setFixedHeight(rows * max(self.list.sizeHintForRow(0), line) + line // 2)
             if chosen is not None:
                 self.choose(chosen)
         for row, entry in enumerate(table.entries):
@@ -165,14 +165,14 @@ class ClassesPanel(QWidget):
             self.menu.popup(present(self.list.viewport()).mapToGlobal(position))
 
 
-def _icon(color: str, hidden: bool) -> QIcon:
+def _icon(color: str, hidden: bool, size: QSize) -> QIcon:
     """A swatch; a frame of the colour where the class is hidden."""
-    swatch = QPixmap(_SIDE, _SIDE)
+    swatch = QPixmap(size)
     swatch.fill(Qt.GlobalColor.transparent if hidden else QColor(color))
     if hidden:
         painter = QPainter(swatch)
         painter.setPen(QPen(QColor(color), 3))
-        painter.drawRect(2, 2, _SIDE - 5, _SIDE - 5)
+        painter.drawRect(swatch.rect().adjusted(2, 2, -3, -3))
         painter.end()
     icon = QIcon(swatch)
     icon.addPixmap(swatch, QIcon.Mode.Selected)  # or it would be tinted

@@ -64,7 +64,8 @@ class DrawPanel(QWidget):
         self.over = QToolButton()
         self.over.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.over.setText(_ALL)
-        self.over.setStyleSheet("QToolButton { padding: 2px 16px 2px 4px; }")  # beside its arrow
+        room = self.fontMetrics().height()  # beside its arrow
+        self.over.setStyleSheet(f"QToolButton {{ padding: 2px {room}px 2px 4px; }}")
         self.over.setToolTip(
             "Draw only over the classes that are ticked; what the map shows in others stays"
         )

@@ -27,6 +27,7 @@ class FactorRow(QWidget):
         self.factor.setSingleStep(0.05)
         self.factor.setValue(1.0)
         self.factor.setPrefix("× ")
+        self.factor.setAccessibleName("Network pixels per image pixel")
         self.factor.setEnabled(False)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

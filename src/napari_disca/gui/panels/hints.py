@@ -91,6 +91,7 @@ class Hints(QObject):
         self.lines = {name: Hint(name) for name in HINTS}
         for name, line in self.lines.items():
             sections[name].add_first(line)
+            QWidget.setTabOrder(sections[name].heading, line.close_button)
             line.closed.connect(lambda name=name: self._close(name))
         self.tell_keys(BY_NAME)
         settings.changed.connect(self._on_setting)

@@ -24,6 +24,7 @@ class HistoryPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.list = QListWidget()
+        self.list.setAccessibleName("History")
         self.list.setToolTip(
             "Everything that was done. Choose a step to go back to how it was then; those after "
             "it stay, until something new is done (Ctrl+Z and Ctrl+Shift+Z go step by step)"
@@ -59,8 +60,9 @@ class HistoryPanel(QWidget):
             font.setItalic(row > position)
             item.setFont(font)
         self._steps, self._position = steps, position
-        height = max(self.list.sizeHintForRow(0), 18)
-        self.list.setFixedHeight(min(max(self.list.count(), 1), _ROWS) * height + 6)
+        height = max(self.list.sizeHintForRow(0), self.fontMetrics().height())
+        rows = min(max(self.list.count(), 1), _ROWS)
+        self.list.setFixedHeight(rows * height + self.fontMetrics().height() // 2)
         if 0 <= position < self.list.count():
             self.list.setCurrentRow(position)
             self.list.scrollToItem(self.list.item(position))

@@ -57,8 +57,10 @@ class ImagePanel(QWidget):
         consent = self._consent = Consent(self)
         self.allows, self.agreed = consent.allows, consent.agreed
         self.images = QComboBox()
+        self.images.setAccessibleName("Image")
         self.images.setToolTip("The image layer to segment")
         self.networks = QComboBox()
+        self.networks.setAccessibleName("Network")
         for box in (self.images, self.networks):
             # A long name must not make the dock wide.
             box.setSizeAdjustPolicy(

@@ -112,13 +112,15 @@ class RefinePanel(QWidget):
         self.disk.setToolTip(_DISK)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
+        self.bar.setFixedHeight(self.fontMetrics().height() // 2)
+        self.bar.setAccessibleName("Progress")
         self.stage = QLabel(" ")
         self.status = QLabel()
         for label in (self.stage, self.status):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.undo_said = QPushButton()
+        self.undo_said.setAccessibleName("Undo the last step")
         self.message = QWidget()
         self._lay_out()
 
@@ -244,6 +246,7 @@ class RefinePanel(QWidget):
 def _recipe_box() -> QComboBox:
     """The recipes that learn, with their settings under the pointer."""
     box = QComboBox()
+    box.setAccessibleName("Recipe")
     for name, recipe in RECIPES.items():
         if recipe.learns:
             box.addItem(name, name)

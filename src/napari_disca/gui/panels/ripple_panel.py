@@ -108,6 +108,8 @@ class RipplePanel(QWidget):
         self.slider.setSingleStep(0.1)  # type: ignore[arg-type]  # it takes floats
         self.slider.setDecimals(1)
         self.slider.setAccessibleName("Strength of the adaptation")
+        for part in self.slider.findChildren(QWidget):  # the focus is in one of them
+            part.setAccessibleName("Strength of the adaptation")
         self.slider.setToolTip(
             "How strongly the clicks count elsewhere: 0 is the map near clicks (DISIR), 1 as "
             "measured, more is bolder. Nothing is learned again"
