@@ -473,12 +473,11 @@ def test_a_predictor_that_another_thread_lets_go_of_meanwhile(session):
     renderer, looked, gone = session._renderer, threading.Event(), threading.Event()
 
     class Slow(LRUCache):
-        def get(self, name):
-            found = super().get(name)
+        def __getitem__(self, name):  # it is there, as `get` has seen
             if threading.current_thread() is threading.main_thread():
                 looked.set()
                 gone.wait(1)  # what must not happen does, if nothing keeps it from it
-            return found
+            return super().__getitem__(name)
 
     def other():
         assert looked.wait(30)
