@@ -1,0 +1,73 @@
+"""The examples of README and docs run, and show every public name."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from safetensors.torch import save_file
+
+import napari_disca
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def examples(name: str) -> list[str]:
+    """Blocks of Python in a text."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def run(name: str) -> None:
+    """Run all blocks of a text one after the other, as a script of another process."""
+    blocks = examples(name)
+    assert blocks, name
+    Path("example.py").write_text("\n".join(blocks), encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, "example.py"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with an image, to which relative names of files belong."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 200, 400)).astype(np.uint8)
+    place = {"crs": "EPSG:32645", "transform": Affine(0.5, 0, 3e5, 0, -0.5, 3e6)}
+    profile = {"driver": "GTiff", "count": 3, "height": 200, "width": 400, "dtype": "uint8"}
+    with rasterio.open("image.tif", "w", **profile, **place) as file:
+        file.write(pixels)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/api.md"])
+def test_they_run(name, folder):
+    run(name)
+    assert (folder / "map.tif").is_file()
+
+
+def test_weights_of_others_are_put_into_a_network(folder):
+    from napari_disca import Card, LandClass, build_network, load_network
+
+    classes = (LandClass("a", "#d95f02"), LandClass("b", "#e6d3a3"))
+    card = Card(name="theirs", architecture="linknet", options={"encoder": "resnet34"},
+                classes=classes, mean=(0.4, 0.4, 0.4), std=(0.2, 0.2, 0.2))  # fmt: skip
+    save_file(build_network(card).state_dict(), folder / "my-tensors.safetensors")
+    run("docs/howto/own-network.md")
+    assert load_network("my-network.safetensors").card.options == {"encoder": "resnet34"}
+
+
+def test_every_public_name_has_one():
+    shown = "\n".join(examples("README.md") + examples("docs/api.md"))
+    public = {*napari_disca.__all__} - {"__version__"}
+    assert {name for name in public if not re.search(rf"\b{name}\b", shown)} == set()
+    assert all(hasattr(napari_disca, name) for name in napari_disca.__all__)
