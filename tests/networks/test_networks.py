@@ -24,6 +24,7 @@ from napari_disca.networks import (
     read_card,
     save_network,
 )
+from napari_disca.networks.lite_unet import _SameConv
 
 HEADER = "napari-disca card"
 
@@ -423,3 +424,30 @@ def test_the_bundled_networks_load():
         with torch.no_grad():
             assert network(*inputs(network, 64, 64)).shape[1] == len(card.classes)
         json.loads(card.to_json())
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [
+        Window(64, 64, 96, 128),
+        Window(0, 0, 100, 90),
+        Window(156, 166, 100, 90),
+        Window(101, 77, 60, 111),
+    ],
+)
+def test_a_lite_unet_decodes_a_window_as_it_decodes_all(keep):
+    network = make_network(make_card(3, architecture="lite-unet")).eval()
+    with torch.inference_mode():
+        features = network.encode(*inputs(network, 256, 256))
+        whole = network.decode(features)[(..., *keep.slices)]
+        assert torch.equal(network.decode_window(network.trimmed(features, keep), keep), whole)
+
+
+@pytest.mark.parametrize(("size", "before", "after"), [(3, 0, 1), (5, 1, 2)])
+def test_strided_convolutions_are_padded_as_the_pretrained_encoder_was(size, before, after):
+    layer = _SameConv(4, 4, size, 2, groups=4)
+    image = torch.rand(1, 4, 16, 24, generator=torch.Generator().manual_seed(0))
+    padded = torch.nn.functional.pad(image, (before, after, before, after))
+    with torch.inference_mode():
+        wanted = torch.nn.functional.conv2d(padded, layer.weight, layer.bias, 2, 0, 1, 4)
+        torch.testing.assert_close(layer(image), wanted)

