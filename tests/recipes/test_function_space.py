@@ -232,8 +232,29 @@ def test_where_the_network_is_sure_a_place_must_look_more_like_a_click():
     unsure, usual, sure = (torch.full((5,), p) for p in (0.5, 0.86, 0.99))
     assert _sharpening(1, unsure) == pytest.approx(1.1)
     assert _sharpening(1, usual) == pytest.approx(1.1)
-    assert _sharpening(1, sure) == pytest.approx(2.2)
+    assert _sharpening(1, sure) == pytest.approx(1.65)
     assert _sharpening(10, torch.full((5,), 0.9)) == pytest.approx(2 * 1.4)
     # At most three times as sharp, however many clicks there are, and however sure it is.
     assert _sharpening(100, sure) == _sharpening(20, usual) == 3.0
     assert _sharpening(1, torch.empty(0)) == pytest.approx(1.1)
+
+
+def test_in_a_large_image_anchors_hold_more_loosely(by_colour, compute):
+    image, wide = scene(9)
+    seen = crop(image, places(wide, 1, 6, 1))
+
+    def change(recipe: FunctionSpace, pixels: int | None):
+        facts = finish(recipe.look(by_colour, [seen], compute=compute, pixels=pixels))
+        result = finish(recipe.adapt(by_colour, [seen], compute=compute, facts=facts))
+        return corrected(by_colour, result.correction, image)[1]
+
+    given = change(FunctionSpace(), None)
+    torch.testing.assert_close(change(FunctionSpace(), 900 * 900), given)
+    # Three times the side: anchors as noisy as with three times the hold.
+    large = change(FunctionSpace(), 2700 * 2700)
+    torch.testing.assert_close(large, change(FunctionSpace(hold=36.0), None))
+    assert large.abs().mean() > given.abs().mean()
+    # Without end they would hold nothing.
+    torch.testing.assert_close(
+        change(FunctionSpace(), 20_000 * 20_000), change(FunctionSpace(hold=60.0), None)
+    )

@@ -17,10 +17,12 @@ With K the kernel between all of them and R what they ask for::
 
 a few hundred rows: milliseconds, no step size, no order, nothing to drift. As Eq. 1 takes the mean
 over the clicks, an anchor weighs more the more clicks there are: sigma_a^2 = hold / sqrt(clicks);
-the more clicks there are, the closer a place must look like one: beta = sharpness times
-(1 + clicks / 10), at most three times the sharpness; the surer the network is of the image, the
-fewer errors there are to find, and the sharper again; and few clicks ask for up to half as much
-again. These rules were chosen on images that the network in use had not seen (docs/recipes.md).
+the more clicks there are, the closer a place must look like one: beta = sharpness times (1 + clicks
+/ 10), at most three times the sharpness; the surer the network is of the image, the fewer errors
+there are to find, and the sharper again; and few clicks ask for up to half as much again. In an
+image of more than 900 x 900 pixels anchors hold more loosely, at most five times, in proportion to
+its side: every click stands for more errors. These rules were chosen on images that the network in
+use had not seen (docs/recipes.md).
 
 Every click's answer from the others, the *leave-one-out* residual, comes with the inverse
 (Rasmussen & Williams 2006, eq. 5.12)::
@@ -65,10 +67,13 @@ _CONFIDENCE = 4
 _SHARPENING, _SHARPEST = 0.1, 3.0
 #: Mean 1 - p of the anchors at which the sharpness is as given, and by how much it grows at most
 #: where the network is surer. In an image it knows, most of what resembles an error is right.
-_USUAL_DOUBT, _SURER = 0.14, 2.0
+_USUAL_DOUBT, _SURER = 0.14, 1.5
 #: By how much a margin grows where there is one click; with `_MANY` clicks it is as given. Few
 #: clicks are carried too timidly otherwise: they are held down by all anchors together.
 _BOLDER, _MANY = 0.5, 10
+#: Pixels of an image, on the network's grid, for which `hold` is as given. In a larger one it grows
+#: with the side, at most so many times: each click stands for more errors.
+_USUAL_PIXELS, _LOOSEST = 900 * 900, 5.0
 
 
 #: Why weights are learned after all.
@@ -156,15 +161,15 @@ class FunctionSpace:
         return [tiling[int(index)].read for index in sorted(chosen)]
 
     def look(
-        self, network: Network, crops: Sequence[Crop], *, compute: Compute, seed: int = 0
+        self,
+        network: Network,
+        crops: Sequence[Crop],
+        *,
+        compute: Compute,
+        pixels: int | None = None,
+        seed: int = 0,
     ) -> Job[ImageFacts]:
-        """Job that returns what is asked of an image once, whatever is clicked later.
-
-        Parameters
-        ----------
-        crops : sequence of Crop
-            Of `anchor_windows`.
-        """
+        """Job that returns what is asked of an image once; see `LooksOnce.look`."""
         ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
         per_crop = -(-self.anchors // max(1, len(crops)))
         held: list[Places] = []
@@ -183,7 +188,9 @@ class FunctionSpace:
             seen = view.places(*np.unravel_index(chosen, crop.valid.shape), noise=1.0)
             samples.append(seen.features)
             held.append(seen.chosen(torch.arange(min(per_crop, len(seen.labels)))))
-        return ImageFacts(joined(held), torch.cat(samples))
+        if pixels is None:
+            pixels = sum(crop.window.height * crop.window.width for crop in crops)
+        return ImageFacts(joined(held), torch.cat(samples), pixels)
 
     def adapt(
         self,
@@ -243,7 +250,8 @@ class FunctionSpace:
         targets *= bolder
         confidence = facts.anchors.logits.softmax(dim=1).amax(dim=1)
         sharpness = self.sharpness * _sharpening(count, confidence)
-        held = self.hold / math.sqrt(count) / confidence**_CONFIDENCE
+        looser = min(math.sqrt(max(1.0, facts.pixels / _USUAL_PIXELS)), _LOOSEST)
+        held = self.hold * looser / math.sqrt(count) / confidence**_CONFIDENCE
         points = torch.cat(
             [unit_features(told.features, space), unit_features(facts.anchors.features, space)]
         )

@@ -62,10 +62,13 @@ class ImageFacts:
         Their labels mean nothing.
     sample : (n, d) tensor of float32
         Features spread over the image.
+    pixels : int
+        Size of the image on the network's grid.
     """
 
     anchors: Places
     sample: Tensor
+    pixels: int
 
 
 def joined(parts: Sequence[Places]) -> Places:

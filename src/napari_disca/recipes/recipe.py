@@ -156,9 +156,23 @@ class LooksOnce(Protocol):
         """Windows of the network's grid that it wants to see."""
 
     def look(
-        self, network: Network, crops: Sequence[Crop], *, compute: Compute, seed: int = 0
+        self,
+        network: Network,
+        crops: Sequence[Crop],
+        *,
+        compute: Compute,
+        pixels: int | None = None,
+        seed: int = 0,
     ) -> Job[Any]:
-        """Job that returns what `adapt` then gets as ``facts``."""
+        """Job that returns what `adapt` then gets as ``facts``.
+
+        Parameters
+        ----------
+        crops : sequence of Crop
+            Of `anchor_windows`.
+        pixels : int, optional
+            Size of the whole image on the network's grid; without it the crops are the image.
+        """
 
 
 def check_fields(recipe: Recipe) -> None:

@@ -5,6 +5,7 @@ A run's network is kept while it is in use, rebuilt from its delta, or learned a
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -280,10 +281,13 @@ class WeightsCache:
         if known is None:
             windows = recipe.anchor_windows(self._tiling)
             crops = yield from cut(self._inputs, Clicks(), [], anchors=windows)
+            pixels = math.prod(self._tiling.shape)
 
             def look(compute: Compute) -> Job[Any]:
                 seen = yield from self._seen(crops, compute)
-                facts = yield from recipe.look(self.original, seen, compute=compute, seed=run.seed)
+                facts = yield from recipe.look(
+                    self.original, seen, compute=compute, pixels=pixels, seed=run.seed
+                )
                 return facts
 
             known = yield from self._somewhere(look, "looking")
