@@ -307,7 +307,9 @@ def _bulk_range(values: NDArray[np.float64]) -> tuple[float, float]:
     high = low + (bright - low) / _BRIGHT
     # Reflectances have a known size: an image of water alone stays dark.
     if low == 0.0 and high <= 1.0:
-        high = float(np.clip(high, *_REFLECTANCE))
+        lowest, highest = _REFLECTANCE
+        # A near infrared brighter than any colour keeps its own values below 1.
+        high = float(np.clip(high, lowest, max(highest, top)))
     return low, high
 
 
