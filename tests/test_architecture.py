@@ -96,8 +96,6 @@ MODULE, CLASS, FUNCTION = 400, 300, 60
 #: What is larger, how large it may be, and why. An entry goes when its piece has become small.
 LARGER: dict[str, tuple[int, str]] = {
     # Modules.
-    # Classes.
-    "session/session.py:Session": (310, "the front of document, maps and refresh: docstrings"),
     # Functions.
     "evaluation/protocol.py:evaluate_image": (75, "the protocol, click after click"),
     "inference/crops.py:cut": (65, "its docstring is half of it"),
@@ -105,7 +103,6 @@ LARGER: dict[str, tuple[int, str]] = {
     "recipes/disca.py:Disca.adapt": (110, "the paper's loop, to be read from top to bottom"),
     "scenes/homes.py:house": (75, "draws one house, part after part"),
     "scenes/homes.py:compound": (85, "draws one compound, part after part"),
-    "session/restore.py:restored": (65, "one step of a journal after the other"),
 }
 
 

@@ -19,6 +19,7 @@ from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.tile_scheduler import Prefetcher, TileQueue
 from napari_disca.inference.tiles import Pixels, read_pixels
+from napari_disca.recipes import AdaptationResult
 from napari_disca.session.history import AdaptationRun
 from napari_disca.session.lock_index import LockIndex
 from napari_disca.session.maps import MAPS, Maps
@@ -158,6 +159,34 @@ def refresh(request: RefreshRequest, studio: Studio, maps: Sequence[str]) -> Job
         # Only now: a run that turns out to have left the weights alone has their name.
         targets = {name: request.wanted.target(name, studio.renderer) for name in MAPS}
         yield from _Stage(request, studio, stage, targets, drawn).run()
+
+
+def learned_and_shown(
+    request: RefreshRequest, run: AdaptationRun, studio: Studio, maps: Sequence[str]
+) -> Job[AdaptationResult]:
+    """Job that learns what a run is to learn, then brings maps up to date with it.
+
+    Parameters
+    ----------
+    request : RefreshRequest
+        With the weights of before.
+    run : AdaptationRun
+    studio : Studio
+    maps : sequence of str
+
+    Yields
+    ------
+    Progress, then the run as it was made, then what `refresh` yields
+
+    Raises
+    ------
+    RecipeError
+        If what was learned is not finite.
+    """
+    made = yield from studio.renderer.learn(run)
+    yield made
+    yield from refresh(request.with_run(made), studio, maps)
+    return made.adaptation
 
 
 @dataclass(frozen=True)

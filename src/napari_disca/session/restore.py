@@ -174,6 +174,12 @@ def restored(
     )
     if cache:
         session.learn_from_cache(DeltaCache())
+    _redo_all(session, record)
+    return session
+
+
+def _redo_all(session: Session, record: Record) -> None:
+    """Do again what a journal tells."""
     work = 0
     for number, event in zip(record.lines, record.events, strict=True):
         work += 1000 + len(session.clicks)
@@ -188,7 +194,6 @@ def restored(
             raise DamagedLineError(
                 f"line {number} of {record.path.name} cannot be done again: {reason}", number
             ) from error
-    return session
 
 
 def resume(

@@ -44,6 +44,7 @@ from napari_disca.session.refresh import (
     Studio,
     Viewport,
     Wanted,
+    learned_and_shown,
     recalled,
     refresh,
 )
@@ -52,6 +53,11 @@ from napari_disca.session.tile_caches import TileCaches
 from napari_disca.session.tile_versions import Target
 from napari_disca.session.weights import RunRelearned, WeightsCache
 from napari_disca.storage.label_pyramid import LabelPyramid
+
+_OTHER_WEIGHTS = (
+    "what was adapted to had to be learned again, and came out a little different on this "
+    "machine; the map may differ from the one you knew in a few pixels"
+)
 
 
 class Session(Ranking):
@@ -264,15 +270,7 @@ class Session(Ranking):
             seed=self.seed,
             base=base_of(recipe, self.adapted),
         )
-        return self._adapt(self._request(), run, tuple(maps))
-
-    def _adapt(
-        self, request: RefreshRequest, run: AdaptationRun, maps: tuple[str, ...]
-    ) -> Job[AdaptationResult]:
-        made = yield from self._renderer.learn(run)
-        yield made
-        yield from refresh(request.with_run(made), self._studio, maps)
-        return made.adaptation
+        return learned_and_shown(self._request(), run, self._studio, tuple(maps))
 
     def handle(self, event: Any) -> None:
         """Take over what a job yielded: paint patches, adopt weights.
@@ -294,10 +292,7 @@ class Session(Ranking):
     def _on_relearned(self, event: RunRelearned) -> None:
         self._tell({"do": "learned", "run": event.run.key, "weights": event.weights})
         if event.expected and event.expected != event.weights:
-            self.troubled.emit(
-                "what was adapted to had to be learned again, and came out a little different "
-                "on this machine; the map may differ from the one you knew in a few pixels"
-            )
+            self.troubled.emit(_OTHER_WEIGHTS)
 
     def recall(self, seconds: float = 0.05) -> None:
         """Paint at once what is in view and was drawn before, as after an undo.
