@@ -326,7 +326,7 @@ def test_the_second_class_is_told_without_the_windows_thread(shown, qtbot, monke
         pointer(shown, qtbot, 120, 80)
         qtbot.waitUntil(lambda: ", then " in cursor.reading.details, timeout=20_000)
         first, second = cursor.reading.details.split(",")[:2]
-        best, less = (float(part.split()[-1].rstrip("%")) for part in (first, second))
+        best, less = (float(part.split()[-2]) for part in (first, second))
         assert best >= less
         names = {land.name for land in session.classes} - {cursor.reading.label}
         assert second.split()[1] in names

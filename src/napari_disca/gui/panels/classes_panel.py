@@ -29,6 +29,9 @@ from napari_disca.session.class_table import ClassTable
 #: Blue that is read on napari's dark theme and on its light one, unlike Qt's for links.
 _LINK = "#3b82d6"
 
+#: Lines of what is told of the place under the pointer.
+_PLACE_LINES = 3
+
 
 class ClassesPanel(QWidget):
     """Choose the class of the next click, and how classes are called and shown.
@@ -74,6 +77,9 @@ class ClassesPanel(QWidget):
         self.place = QLabel(" ")
         self.place.setWordWrap(True)
         self.place.setStyleSheet(EXPLAINS)
+        # Of what is told as a rule, so that the panel does not jump where the pointer moves.
+        self.place.setMinimumHeight(_PLACE_LINES * self.fontMetrics().lineSpacing())
+        self.place.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.place.setToolTip(
             "Under the pointer: class, how likely the network finds it and the next one, what made "
             "it so, and where it is on the map"

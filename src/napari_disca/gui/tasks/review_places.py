@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _FOLLOW, _SOON = 150, 200
 #: Places to come that are listed, and judged ones.
 _TO_COME, _JUDGED = 60, 200
+#: The next look at what is to come waits as many times as long as the last one took.
+_REST = 4
 #: Pixels of the minimap's picture, at most, along a side.
 _PICTURE = 256
 
@@ -51,6 +54,7 @@ class ReviewPlaces(QObject):
         self._worker: JobWorker | None = None
         self._stops: list[ReviewStop] = []
         self._count = 0
+        self._began = 0.0
         #: What the stops were found for.
         self._known: Any = None
         #: What is painted by now, as a number that grows.
@@ -141,6 +145,7 @@ class ReviewPlaces(QObject):
         self._run(review.to_come(_TO_COME), self._on_found)
 
     def _run(self, job: Job[Any], done: Callable[[Any], None]) -> None:
+        self._began = time.monotonic()
         worker = JobWorker(job, self._threads)
         worker.returned.connect(done)
         worker.errored.connect(tell_error)
@@ -150,6 +155,8 @@ class ReviewPlaces(QObject):
 
     def _on_finished(self) -> None:
         self._worker = None
+        took = 1000 * (time.monotonic() - self._began)
+        self._look.setInterval(int(max(_SOON, _REST * took)))
 
     def _on_found(self, found: Any) -> None:
         self._stops, self._count = found

@@ -184,15 +184,19 @@ def _sure(session: Session, shown: str, row: int, col: int) -> str:
     place = [at * network // (image * CELL) for at, image, network in sides]
     place = [min(at, length - 1) for at, length in zip(place, cells.shape, strict=True)]
     sure = certainty(int(np.asarray(cells)[tuple(place)]))
-    return "" if sure is None else f"{sure:.0%} sure"
+    return "" if sure is None else f"{_percent(sure)} sure"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def likely(ranked: tuple[Ranked, Ranked], value: int, classes: Sequence[LandClass]) -> str:
     """The best and the second class as one would say them of a pixel that is shown as `value`."""
     (first, most), (second, less) = ranked
     if first == value:
-        return f"{most:.0%}, then {classes[second].name} {less:.0%}"
-    names = f"{classes[first].name} {most:.0%}, {classes[second].name} {less:.0%}"
+        return f"{_percent(most)}, then {classes[second].name} {_percent(less)}"
+    names = f"{classes[first].name} {_percent(most)}, {classes[second].name} {_percent(less)}"
     return f"the network says {names}"
 
 
