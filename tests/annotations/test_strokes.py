@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -31,6 +31,7 @@ def distances(path, shape):
     return best
 
 
+@settings(deadline=None)
 @given(path=st.lists(_place, min_size=1, max_size=4), radius=st.floats(0.5, 60))
 def test_a_brush_holds_what_is_near_its_way(path, radius):
     brush = BrushPath(tuple(path), radius)
@@ -68,6 +69,7 @@ def test_an_outline_holds_what_its_area_holds():
     np.testing.assert_array_equal(drawn_pixels(area, WHOLE.shape).mask(WHOLE), area.mask(WHOLE))
 
 
+@settings(deadline=None)
 @given(mask=arrays(np.bool_, (23, 31)), top=st.integers(0, 9), left=st.integers(0, 9))
 def test_a_set_gives_its_mask_back_in_any_window(mask, top, left):
     if not mask.any():
