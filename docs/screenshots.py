@@ -40,6 +40,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.widget import DiscaWidget
 from napari_disca.gui.plugin.app import open_window
 from napari_disca.gui.plugin.samples import RESOLUTION, SIDE
+from napari_disca.gui.viewer.class_colours import shown_classes
 from napari_disca.networks.proposal import USUAL
 from napari_disca.scenes import Scene
 
@@ -48,7 +49,8 @@ THEMES = "dark", "light"
 PATIENCE = 600  # seconds
 #: Pixels from the border within which nothing is clicked: it would hardly be seen.
 MARGIN = 60
-COLOURS = 160
+#: Of a picture, beside those of the classes.
+COLOURS = 200
 
 
 class Walk:
@@ -99,28 +101,57 @@ class Walk:
 
     # ---------------------------------------------------------------- pictures
 
-    def shoot(self, name: str, over: Any = None) -> None:
-        """Save the window, with a menu laid over it where there is one."""
+    def shoot(self, name: str, over: Any = None, part: str = "") -> None:
+        """Save the window.
+
+        Parameters
+        ----------
+        name : str
+        over : (menu, button) or dialog, optional
+            What is laid over it.
+        part : str
+            The section of the panel that is scrolled to.
+        """
         kinds = product(THEMES, SIZES) if self.everything else [(THEMES[0], SIZES[0])]
         for theme, size in kinds:
             self.viewer.theme = theme
             self.resize(size)
-            self.viewer.reset_view()
+            if part:
+                self.pause(0.5)
+                self.panel.ensureWidgetVisible(self.panel.sections[part].heading, 0, 0)
+                bar = self.panel.verticalScrollBar()
+                heading = self.panel.sections[part].heading
+                bar.setValue(heading.mapTo(self.panel.widget(), heading.rect().topLeft()).y())
+            else:
+                self.viewer.reset_view()
             self.pause(1)
             for told in self.window.findChildren(NapariQtNotification):
                 told.close()
             suffix = f"-{size[0]}" if self.everything else ""
             path = self.folder / f"{name}-{theme}{suffix}.png"
             picture = self.grabbed(over)
-            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+            self.reduced(picture).save(path, optimize=True)
             print(path, path.stat().st_size // 1024, "KB", flush=True)
         self.viewer.theme = THEMES[0]
         self.resize(SIZES[0])
 
+    def reduced(self, picture: Image.Image) -> Image.Image:
+        """The picture in few colours, among them exactly those of the classes."""
+        session = self.control.session
+        exact = [c for land in (shown_classes(session) if session else ()) for c in land.rgb]
+        found = picture.quantize(COLOURS, dither=Image.Dither.NONE).getpalette() or []
+        palette = Image.new("P", (1, 1))
+        palette.putpalette([*found[: 3 * COLOURS], *exact])
+        return picture.quantize(palette=palette, dither=Image.Dither.NONE)
+
     def grabbed(self, over: Any = None) -> Image.Image:
         """What is on screen."""
         picture = image_of(self.window.grab())
-        if over is not None:
+        if over is not None and not isinstance(over, tuple):
+            size = over.size()
+            place = (picture.width - size.width()) // 2, (picture.height - size.height()) // 2
+            picture.paste(image_of(over.grab()), (max(0, place[0]), max(0, place[1])))
+        elif over is not None:
             menu, button = over
             corner = button.mapTo(self.window, button.rect().bottomRight())
             menu.ensurePolished()
@@ -224,12 +255,38 @@ def walk(walker: Walk, clicks: int) -> None:
     panel.compare_panel.switch.setChecked(True)
     walker.shoot("compared")
     panel.compare_panel.switch.setChecked(False)
+    review(walker)
+    dialogs(walker)
     walker.save_film(walker.folder / "correction.gif")
     shares = [
         f"{name} {float((session.maps[name].read(whole) == truth).mean()):.1%}"
         for name in session.maps
     ]
     print(f"{len(session.clicks)} clicks; pixels right: {', '.join(shares)}")
+
+
+def review(walker: Walk) -> None:
+    """A place that is outlined, the list of places and the small image."""
+    walker.panel.desk.do("doubtful")
+    walker.idle()
+    walker.pause(1)
+    walker.shoot("review", part="Review")
+    walker.panel.reviewing.leave()
+
+
+def dialogs(walker: Walk) -> None:
+    """The pages of settings and of keys, and the window with nothing in it."""
+    panel = walker.panel
+    panel.settings.show()
+    walker.pause(0.5)
+    walker.shoot("settings", panel.settings.dialog)
+    panel.settings.dialog.close()
+    if not walker.everything:
+        return
+    panel.desk.show_keys()
+    walker.pause(0.5)
+    walker.shoot("keys", panel.desk._page)
+    panel.desk._page.close()
 
 
 def main() -> None:
@@ -245,6 +302,10 @@ def main() -> None:
     walker = Walk(arguments.output, arguments.weights, arguments.all)
     try:
         walk(walker, arguments.clicks)
+        if walker.everything:
+            walker.viewer.layers.clear()
+            walker.pause(1)
+            walker.shoot("start")
     finally:
         walker.viewer.close()
 

@@ -213,6 +213,8 @@ def settings_page() -> str:
         "What is changed counts at once. napari keeps them in `napari-disca.yaml` beside its own",
         "settings.",
         "",
+        "![The page of settings](pictures/settings-dark.png)",
+        "",
         "This page is made from `gui/viewer/settings_table.py` by `python docs/make_settings.py`.",
     ]
     for section, title in SECTIONS.items():
