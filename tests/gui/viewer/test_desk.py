@@ -211,10 +211,17 @@ def test_hiding_takes_all_that_covers_the_image(shown, qtbot):
     qtbot.keyClick(canvas(shown), Qt.Key.Key_U)
     qtbot.keyClick(canvas(shown), Qt.Key.Key_H)
     layers = shown.control.layers
-    assert [layer.name for layer in shown.viewer.layers if layer.visible] == ["scene", "Clicks"]
+    seen = [layer.name for layer in shown.viewer.layers if layer.visible and layer.opacity]
+    assert seen == ["scene", "Clicks"]
     qtbot.keyClick(canvas(shown), Qt.Key.Key_H)
     assert shown.viewer.layers["Uncertainty"].visible
-    assert layers.stale is None or layers.stale.visible
+    assert layers.stale.visible
+    assert layers.stale.opacity == pytest.approx(0.25)
+    # Whoever shows the map in the list of layers sees what is out of date, too.
+    qtbot.keyClick(canvas(shown), Qt.Key.Key_H)
+    assert layers.stale.opacity == 0
+    shown.maps["disir"].visible = True
+    qtbot.waitUntil(lambda: layers.stale.opacity == pytest.approx(0.25))
 
 
 def test_side_by_side_both_maps_hide_and_stay_in_their_places(shown, qtbot):

@@ -54,6 +54,8 @@ class SeeThrough:
         self._opacity = dict(_OPACITY)
         #: What was hidden by us, to be shown again.
         self._hidden: list[Any] = []
+        #: The layer of what is out of date while it is transparent, and how opaque it was.
+        self._stale: tuple[Labels, float] | None = None
         self._blank = False
 
     def begin_with(self, style: str, opacity: float) -> None:
@@ -68,6 +70,7 @@ class SeeThrough:
             self._layers.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.heat.attach(layers)
         self._hidden, self._blank, self.isolated = [], False, None
+        self._stale = None
         self._layers = layers
         if layers is not None:
             layers.viewer.layers.events.inserted.connect(self._on_inserted)
@@ -114,10 +117,22 @@ class SeeThrough:
             self._blank = True
             self.apply()
             return
-        over = [*self._maps(), layers.stale, self.heat.layer]
+        over = [*self._maps(), self.heat.layer]
         self._hidden = [layer for layer in over if layer is not None and layer.visible]
         for layer in self._hidden:
             layer.visible = False
+        # Not hidden: napari makes its whole scene anew for each layer that is.
+        stale = layers.stale
+        if stale is not None and self._stale is None:
+            self._stale = stale, stale.opacity
+            stale.opacity = 0.0
+
+    def _show_stale(self) -> None:
+        """Show what is out of date again, as it was."""
+        if self._stale is not None:
+            layer, opacity = self._stale
+            layer.opacity = opacity
+            self._stale = None
 
     def _show(self) -> None:
         layers = self._attached()
@@ -131,6 +146,7 @@ class SeeThrough:
         for layer in there:
             layer.visible = True
         self._hidden = []
+        self._show_stale()
 
     # ------------------------------------------------------------------ looks
 
@@ -226,8 +242,10 @@ class SeeThrough:
             self._blank = False
             self.apply()
             self._hide()
-        if self.style == "outline" and not self.hidden:
-            self.apply()
+        if not self.hidden:
+            self._show_stale()  # also if somebody else has shown the map
+            if self.style == "outline":
+                self.apply()
         self.heat.follow()
 
     def _attached(self) -> LayerHost:
