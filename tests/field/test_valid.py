@@ -123,6 +123,18 @@ def test_a_soft_alpha_is_still_a_mask(tmp_path: Path) -> None:
     np.testing.assert_array_equal(known(path), KNOWN)
 
 
+def test_a_soft_alpha_that_colours_are_multiplied_by(tmp_path: Path) -> None:
+    """Many grey levels and few that are opaque: a vignette, as web maps have at their edge."""
+    down, across = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    reach = 1.35 - np.hypot(down / SHAPE[0] - 0.5, across / SHAPE[1] - 0.5) * 2.4
+    alpha = (reach.clip(0, 1) * 255).astype(np.uint8)
+    premultiplied = (COLOURS * (alpha / 255)).astype(np.uint8)
+    interp = (*RGB, ColorInterp.alpha)
+    path = write(tmp_path / "a.tif", np.concatenate([premultiplied, alpha[None]]), interp)
+    np.testing.assert_array_equal(known(path), alpha > 0)
+    assert "colours are multiplied by the alpha of band 4" in view_of(path).describe()
+
+
 def test_alpha_and_nodata_at_once(tmp_path: Path) -> None:
     pixels = np.concatenate([COLOURS, ALPHA])
     pixels[:3, 70:90, 90:120] = 7

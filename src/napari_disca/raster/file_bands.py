@@ -124,7 +124,9 @@ def check_is_image(file: Any, path: Path) -> None:
         If there are too many, or their pixels are complex numbers.
     """
     if file.count < 1:
-        hint = "; it holds several images, export one of them" if file.subdatasets else ""
+        names = [name.rpartition(":")[2] or name for name in file.subdatasets]
+        listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+        hint = f"; it holds several images ({listed}), export one of them" if names else ""
         raise GdalError(f"{path} has no bands{hint}")
     if file.count > _MOST_BANDS:
         raise RasterError(

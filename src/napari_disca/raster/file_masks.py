@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 
 from napari_disca.core.tiling import Window
-from napari_disca.raster.masks import also_measured, is_alpha, lacking, looks_like_mask
+from napari_disca.raster.masks import (
+    also_measured,
+    is_alpha,
+    is_premultiplied,
+    lacking,
+    looks_like_mask,
+)
 from napari_disca.raster.sampling import lattice
 
 #: Drivers of formats that can only be decoded from the start.
@@ -121,8 +127,14 @@ def file_masks(file: Any) -> FileMasks:
     tagged = [b for b, i in enumerate(file.colorinterp, start=1) if i == ColorInterp.alpha]
     for band in tagged:
         # These formats have no other fourth band than alpha.
-        if file.driver in SEQUENTIAL or is_alpha(_glance(file, band)):
+        glance = _glance(file, band)
+        if file.driver in SEQUENTIAL or is_alpha(glance):
             alphas.append(band)
+        elif is_premultiplied(
+            glance, np.array([_glance(file, b) for b in range(1, file.count + 1) if b != band])
+        ):
+            alphas.append(band)
+            notes.append(f"colours are multiplied by the alpha of band {band}: darker at its edge")
         else:
             notes.append(f"band {band} is called alpha but has many grey levels: read as a band")
     last = file.count

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 #: An alpha band has few values, or is fully opaque or transparent on this share of the image.
 _FEW_LEVELS, _EXTREME_SHARE = 16, 0.5
+#: Least transparent share of an alpha with many levels.
+_CLEAR = 0.005
 #: What a mask holds where there is data, whatever its type.
 _OPAQUE = (1, 255, 65535)
 #: Values that lie beside their like on at least this share are an area, not dark pixels.
@@ -31,6 +33,24 @@ def is_alpha(values: NDArray[np.generic]) -> bool:
     opaque = _integer_limits(values)[1] if values.dtype.kind in "ui" else 1
     extreme = ((values == 0) | (values == opaque)).mean()
     return bool(np.unique(values).size <= _FEW_LEVELS or extreme >= _EXTREME_SHARE)
+
+
+def is_premultiplied(alpha: NDArray[np.generic], colours: NDArray[np.generic]) -> bool:
+    """Whether colours were multiplied by a band: then none is brighter, and where it is 0 all are.
+
+    A soft alpha with many grey levels is known by that.
+
+    Parameters
+    ----------
+    alpha : (n,) array
+        A sample of the band.
+    colours : (bands, n) array
+        The other bands at the same pixels.
+    """
+    clear = alpha == 0
+    if clear.mean() < _CLEAR or len(colours) == 0:
+        return False
+    return bool(np.less_equal(colours, alpha).all() and (colours[:, clear] == 0).all())
 
 
 def looks_like_mask(values: NDArray[np.generic]) -> bool:
