@@ -111,18 +111,38 @@ def test_a_white_border_is_no_data_and_white_roofs_are(
     assert f"{white} on 27 % of the pixels taken for data, as was chosen" in kept.scaling_line
 
 
+@pytest.mark.parametrize("black", [None, 0])
+@pytest.mark.parametrize(("factor", "kind", "white"), [(1, np.uint8, 255), (257, np.uint16, 65535)])
+def test_white_blocks_inside_are_no_data(
+    field: Field, factor: float, kind: type, white: int, black: int | None
+) -> None:
+    """Tiles that are missing, alone and beside a black border."""
+    pixels = scene(field, factor, 0, kind)
+    known = np.ones((256, 256), dtype=np.bool_)
+    for rows, cols in (((64, 128), (96, 192)), ((128, 160), (96, 128)), ((180, 220), (0, 64))):
+        known[rows[0] : rows[1], cols[0] : cols[1]] = False
+    pixels[:, ~known] = white
+    if black is not None:
+        pixels[:, :40], known[:40] = black, False
+    view = NetworkView(open_raster(pixels), field.network.card)
+    np.testing.assert_array_equal(view.image_valid(WHOLE), known, view.scaling_line)
+    assert f"({white} only in whole blocks)" in view.scaling_line
+
+
 def test_clouds_are_no_border(field: Field) -> None:
     """At an edge, over a corner with soft ends, over all of the image, or scattered."""
     rng = np.random.default_rng(4)
     down, across = np.mgrid[:256, :256]
     clear = scene(field, 1, 0, np.uint8)
     edge, scattered = clear.copy(), clear.copy()
-    edge[:, 180:, 60:200] = 255
+    edge[:, np.hypot(down - 255, across - 130) < 70] = 255
     scattered[:, rng.random((256, 256)) < 0.4] = 255
     cloud = 420 - 2.2 * np.hypot(down, across) + 8 * rng.standard_normal((256, 256))
     soft = np.maximum(clear, cloud.clip(0, 255)).astype(np.uint8)
     assert (soft == 255).all(axis=0)[0, 0]
-    for pixels in (edge, scattered, soft):
+    disc = clear.copy()
+    disc[:, np.hypot(down - 120, across - 130) < 50] = 255
+    for pixels in (edge, scattered, soft, disc):
         view = NetworkView(open_raster(pixels), field.network.card)
         assert view.image_valid(WHOLE).all(), view.scaling_line
 

@@ -24,7 +24,7 @@ _LARGEST = 1e300
 
 @dataclass(frozen=True, slots=True)
 class Border:
-    """An area without data of one colour at the edge of an image.
+    """Areas without data of one colour: at the edge of an image, or whole blocks.
 
     Pixels of that colour elsewhere, for instance saturated roofs, are data.
 
@@ -38,20 +38,28 @@ class Border:
         Rows and columns of cells that the image is divided into.
     cells : bytes
         Bits, row by row: 1 for the cells in which pixels of that colour are the border.
+    at_edge : bool
+        Whether they reach the image's corners.
     """
 
     colour: tuple[float, ...]
     shape: tuple[int, int]
     grid: tuple[int, int]
     cells: bytes
+    at_edge: bool = True
 
     @classmethod
     def of_cells(
-        cls, colour: Sequence[float], shape: tuple[int, int], cells: NDArray[np.bool_]
+        cls,
+        colour: Sequence[float],
+        shape: tuple[int, int],
+        cells: NDArray[np.bool_],
+        *,
+        at_edge: bool = True,
     ) -> Self:
         """Border in these cells, ``(rows, columns)``, of a grid over the whole image."""
         rows, cols = cells.shape
-        return cls(tuple(colour), shape, (rows, cols), np.packbits(cells).tobytes())
+        return cls(tuple(colour), shape, (rows, cols), np.packbits(cells).tobytes(), at_edge)
 
     def near(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Whether pixels of the image lie in the border's cells, ``(len(rows), len(cols))``."""
@@ -66,7 +74,7 @@ class Border:
         """Numbers for a journal."""
         packed = base64.b64encode(zlib.compress(self.cells, 9)).decode()
         told = {"shape": [*self.shape], "grid": [*self.grid], "cells": packed}
-        return {"colour": [*self.colour], **told}
+        return {"colour": [*self.colour], **told, "at_edge": self.at_edge}
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -93,7 +101,7 @@ class Border:
             raise ValueError("the border of a scaling has cells") from error
         if len(cells) != size:
             raise ValueError("the border of a scaling has a cell for each part of its grid")
-        return cls(colour, (height, width), (rows, cols), cells)
+        return cls(colour, (height, width), (rows, cols), cells, value.get("at_edge") is not False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +169,13 @@ class Fill:
     @property
     def _where(self) -> str:
         elsewhere = {v for colour in (*self.values, *self.joint) for v in colour}
-        edge = [value_text(v) for v in self.named if v not in elsewhere]
-        return f" ({and_list(edge)} only at the image's edge)" if edge else ""
+        told = []
+        for at_edge, where in ((True, "at the image's edge"), (False, "in whole blocks")):
+            colours = [b.colour for b in self.borders if b.at_edge is at_edge]
+            values = sorted({v for colour in colours for v in colour} - elsewhere)
+            if values:
+                told.append(f"{and_list([value_text(v) for v in values])} only {where}")
+        return f" ({', '.join(told)})" if told else ""
 
     def leave_out(
         self,

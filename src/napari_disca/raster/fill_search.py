@@ -6,7 +6,8 @@ of them meet in one file. There are three kinds:
 1. One exact number at an end of a band's histogram, on more than a percent of the pixels and far
    from all others.
 2. Black in all bands at once, in areas, where hardly any pixel is nearly black.
-3. The darkest or brightest colour, in areas that reach the corners of the image and end sharply.
+3. The darkest or brightest colour, in areas that reach the corners of the image and end sharply,
+   or in whole blocks (`napari_disca.raster.border_search`).
 
 Saturated pixels are exact and extreme as well, but not far from the rest, or they have the value
 at which a sensor or a product saturates; and clouds do not frame an image.
@@ -19,18 +20,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_disca.raster.base import Raster
-from napari_disca.raster.fill import BORDER_CELLS, Border, Fill
+from napari_disca.raster.border_search import (
+    LEAST_COUNT,
+    LEAST_LEVELS,
+    bright_areas,
+    dark_areas,
+    levels,
+)
+from napari_disca.raster.fill import Fill
 from napari_disca.raster.masks import also_measured
-from napari_disca.raster.sampling import Block, overview_block, sample_blocks
+from napari_disca.raster.sampling import Block, sample_blocks
 
 #: Least share of the pixels, of any fill value and of one that no image holds.
 _SHARE, _ABSURD_SHARE = 0.01, 0.001
 _ABSURD = 1e9
-#: Least pixels: in a tiny image one pixel is a percent.
-_COUNT = 12
 #: Most fill values at each end of a histogram.
 _MOST = 4
 #: A joint fill in the range of the data: share, share of neighbours that are filled as well, and
@@ -43,16 +48,6 @@ _WRITTEN = frozenset({9999.0, 32767.0, 65535.0, 99999.0, 2.0**31 - 1, 2.0**32 - 
 #: Distance from the rest, in spans of the rest, from which a value is a fill value: negative ones,
 #: others at the low end, written ones at the high end, and any.
 _NEGATIVE, _LOW, _HIGH_WRITTEN, _HIGH = 0.5, 0.25, 3.0, 8.0
-#: Fewer different values are a mask or a drawing, in which extremes mean something.
-_LEAST_LEVELS = 16
-#: A border: its least share of the pixels where it reaches two corners, and where it reaches one.
-_TWO_CORNERS, _ONE_CORNER = 0.01, 0.05
-#: How solid it is: the share of what it encloses.
-_SOLID = 0.97
-#: Beside a border, pixels this near to its colour (in spans of the rest) are at most this share.
-_LIKE, _MOST_LIKE = 0.1, 0.25
-#: Pixels beside a border that are looked at.
-_BELT = 3
 
 
 def undeclared_fill(raster: Raster, bands: Sequence[int]) -> Fill:
@@ -92,7 +87,7 @@ def search_fill(raster: Raster, bands: Sequence[int], blocks: Sequence[Block]) -
     count = len(bands)
     found = Fill.none(count)
     overview: list[Block] = []
-    for step in (_bright_borders, _far_values, _joint_value, _dark_borders):
+    for step in (bright_areas, _far_values, _joint_value, dark_areas):
         left = [Block(b.pixels, _without(found, b), b.rows, b.cols) for b in blocks]
         if not any(block.valid.any() for block in left):
             return Fill.none(count)
@@ -183,7 +178,7 @@ def _peeled(
         value = extreme(values)
         here = values == value
         least = _ABSURD_SHARE if abs(float(value)) >= _ABSURD else _SHARE
-        if here.sum() < max(least * total, _COUNT):
+        if here.sum() < max(least * total, LEAST_COUNT):
             break
         peeled.append(values[here])
         values = values[~here]
@@ -196,7 +191,7 @@ def _is_far(value: float, rest: NDArray[Any]) -> bool:
     percentiles = np.percentile(rest.astype(np.float64), (1, 0.5, 99, 99.5))
     low, nearest_low, high, nearest_high = (float(v) for v in percentiles)
     span = high - low
-    if span <= 0 or _levels(rest) < _LEAST_LEVELS:
+    if span <= 0 or levels(rest) < LEAST_LEVELS:
         return False
     if value < nearest_low:
         return (nearest_low - value) / span >= (_NEGATIVE if value < 0 else _LOW)
@@ -204,11 +199,6 @@ def _is_far(value: float, rest: NDArray[Any]) -> bool:
     if value in _SATURATED:
         return False
     return distance >= (_HIGH_WRITTEN if value in _WRITTEN or value >= _ABSURD else _HIGH)
-
-
-def _levels(values: NDArray[Any]) -> int:
-    """How many different values there are, as far as a sample tells."""
-    return int(np.unique(values[:: max(1, values.size // 4096)]).size)
 
 
 # ---------------------------------------------------------------- black holes
@@ -228,12 +218,12 @@ def _joint_value(_raster: Raster, bands: Sequence[int], blocks: Sequence[Block],
     value = float(known.min())
     filled = (known == value).all(axis=0)
     share = float(filled.mean())
-    if not _JOINT_SHARE <= share < 1 or filled.sum() < _COUNT or value < 0:
+    if not _JOINT_SHARE <= share < 1 or filled.sum() < LEAST_COUNT or value < 0:
         return nothing
     rest = known[:, ~filled]
     span = float(np.subtract(*np.percentile(rest, (99, 1))))
     beside = (rest.max(axis=0) <= value + 0.02 * span).mean() * (1 - share)
-    if span <= 0 or np.unique(rest[0][:4096]).size < _LEAST_LEVELS or beside > _BESIDE * share:
+    if span <= 0 or np.unique(rest[0][:4096]).size < LEAST_LEVELS or beside > _BESIDE * share:
         return nothing
     inner = total = 0
     for block in blocks:
@@ -245,104 +235,3 @@ def _joint_value(_raster: Raster, bands: Sequence[int], blocks: Sequence[Block],
     if not total or inner / total < _CONTIGUOUS:
         return nothing
     return Fill(nothing.values, joint=((value,) * len(bands),))
-
-
-# ---------------------------------------------------------------- borders
-
-
-def _bright_borders(
-    raster: Raster, bands: Sequence[int], blocks: Sequence[Block], overview: list[Block]
-) -> Fill:
-    return _borders(raster, bands, blocks, overview, dark=False)
-
-
-def _dark_borders(
-    raster: Raster, bands: Sequence[int], blocks: Sequence[Block], overview: list[Block]
-) -> Fill:
-    return _borders(raster, bands, blocks, overview, dark=True)
-
-
-def _borders(
-    raster: Raster,
-    bands: Sequence[int],
-    blocks: Sequence[Block],
-    overview: list[Block],
-    *,
-    dark: bool,
-) -> Fill:
-    """Areas of the darkest colour, or of bright ones, that reach the corners of the image."""
-    nothing = Fill.none(len(bands))
-    pixels = _pixels(blocks)
-    pixels = pixels[:, np.isfinite(pixels).all(axis=0)]
-    if pixels.shape[1] == 0:
-        return nothing
-    low, high = pixels.min(axis=1), pixels.max(axis=1)
-    found = []
-    for colour in _corner_colours(raster, blocks):
-        extreme = np.array([v in (a, b) for v, a, b in zip(colour, low, high, strict=True)])
-        is_dark = bool((colour == low).all())
-        if not extreme.all() or is_dark != dark or (low == high).any():
-            continue
-        if len(blocks) == 1:
-            block = blocks[0]
-        else:
-            if not overview:  # decodes much of a large file, so only where a corner looks like it
-                overview.append(overview_block(raster, bands))
-            block = overview[0]
-        border = _border(raster.overview_shape, block, colour)
-        if border is not None:
-            found.append(border)
-    return Fill(nothing.values, borders=tuple(found))
-
-
-def _corner_colours(raster: Raster, blocks: Sequence[Block]) -> list[NDArray[Any]]:
-    """Colours that the corners of an image have, each once."""
-    colours: list[NDArray[Any]] = []
-    for row in (0, -1):
-        for col in (0, -1):
-            edges = [
-                abs(b.rows[row] - (0, raster.overview_shape[0] - 1)[row])
-                + abs(b.cols[col] - (0, raster.overview_shape[1] - 1)[col])
-                for b in blocks
-            ]
-            block = blocks[int(np.argmin(edges))]
-            colour = block.pixels[:, row, col]
-            known = block.valid[row, col] and bool(np.isfinite(colour).all())
-            if known and not any((colour == other).all() for other in colours):
-                colours.append(colour)
-    return colours
-
-
-def _border(shape: tuple[int, int], block: Block, colour: NDArray[Any]) -> Border | None:
-    """Border of one colour in an overview of the whole image, if it is one."""
-    same = (block.pixels == colour[:, None, None]).all(axis=0) & block.valid
-    labels, _ = ndimage.label(same)
-    corners = [int(labels[row, col]) for row in (0, -1) for col in (0, -1)]
-    reached = sum(label != 0 for label in corners)
-    area: NDArray[np.bool_] = np.isin(labels, [label for label in corners if label])
-    share = area.sum() / max(1, int(block.valid.sum()))
-    if share < (_TWO_CORNERS if reached > 1 else _ONE_CORNER) or area.sum() < _COUNT:
-        return None
-    enclosed = ndimage.binary_fill_holes(area)
-    if area.sum() < _SOLID * enclosed.sum():
-        return None
-    rest = block.valid & ~area
-    pixels = block.pixels[:, rest].astype(np.float64)
-    if pixels.shape[1] == 0 or max(_levels(band) for band in pixels) < _LEAST_LEVELS:
-        return None
-    low, high = np.percentile(pixels, (1, 99), axis=1)
-    grown = ndimage.binary_dilation(enclosed, np.ones((3, 3)), iterations=_BELT)
-    # The outermost pixels may be mixed, in overviews and after lossy compression.
-    near = ndimage.binary_dilation(enclosed, np.ones((3, 3))) if min(rest.shape) > 64 else enclosed
-    belt = block.pixels[:, grown & ~near & rest].astype(np.float64)
-    distance = np.abs(belt - colour.astype(np.float64)[:, None])
-    like = (distance <= _LIKE * np.maximum(high - low, 1e-12)[:, None]).all(axis=0)
-    if like.size == 0 or like.mean() > _MOST_LIKE:
-        return None
-    rows, cols = (min(BORDER_CELLS, side) for side in shape)
-    cells = np.zeros((rows, cols), dtype=np.bool_)
-    at = np.nonzero(area)
-    cells[block.rows[at[0]] * rows // shape[0], block.cols[at[1]] * cols // shape[1]] = True
-    # An overview shows every so-many-th pixel only.
-    cells = ndimage.binary_dilation(cells, np.ones((3, 3)))
-    return Border.of_cells([float(v) for v in colour], shape, cells)
