@@ -464,3 +464,12 @@ def test_a_projected_image_takes_longitudes_beyond_180(tmp_path):
         path.write_text(collection([point((longitude, y), **{"class": "Road"})], crs=None))
         found = load_clicks(path, raster=image, classes=CLASSES).clicks
         assert found == Clicks((Click(9, 20, 1),))
+
+
+@pytest.mark.parametrize("mark", ["\x0c", "\x1c", "\u2028", "\x85"])
+def test_marks_in_the_names_of_columns_do_not_break_the_line(tmp_path, mark):
+    path = tmp_path / "a.csv"
+    path.write_text(f"row{mark},class\n1,road\n", "utf-8")
+    with pytest.raises(ClickError) as caught:
+        load_clicks(path, raster=raster(), classes=CLASSES)
+    assert len(str(caught.value).splitlines()) == 1

@@ -6,12 +6,23 @@ Every message says what came, what was expected and what to do. The command line
 
 from __future__ import annotations
 
+from unicodedata import category
+
 #: Characters of somebody else's words.
 _LONGEST = 300
+#: Kinds of characters that end a line or move the cursor: of Unicode's categories.
+_BREAKS = {"Cc", "Zl", "Zp"}
 
 
 class DiscaError(Exception):
-    """Root of the errors that are the user's to mend (bad input, not a bug)."""
+    """Root of the errors that are the user's to mend (bad input, not a bug).
+
+    Its text is one line, whatever the names hold that it quotes from a file.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return "".join(" " if category(c) in _BREAKS else c for c in text)
 
 
 class RasterError(DiscaError, ValueError):

@@ -16,6 +16,8 @@ from napari_disca.raster.sentinel import begins_at_offset
 from napari_disca.raster.summary import default_bands
 
 _COLOURS = ("red", "green", "blue")
+#: Sentinel-2's pixels are 10 m and more, in metres.
+_FINEST = 9.0
 #: Photographs are brighter than this, of 1.
 _DARK = 0.25
 
@@ -96,8 +98,14 @@ def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
 def _offset_unsaid(raster: Raster, scale: ValueScale, blocks: Sequence[Block]) -> list[str]:
     """That values may have Sentinel-2's offset, where nothing tells the sensor."""
     stored = np.concatenate([b.pixels[:, b.valid] for b in blocks], axis=1).astype(np.float64)
+    resolution = raster_resolution(raster)
     sixteen = raster.dtype.kind in "ui" and raster.dtype.itemsize == 2
-    if not sixteen or "minus 1000" in scale.text or not begins_at_offset(raster, stored):
+    if (
+        not sixteen
+        or (resolution is not None and resolution < _FINEST)
+        or "minus 1000" in scale.text
+        or not begins_at_offset(raster, stored)
+    ):
         return []
     return [
         "values begin near 1000: of Sentinel-2 since processing baseline 04.00 that is 0, then "
