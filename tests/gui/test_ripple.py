@@ -147,3 +147,30 @@ def test_regions_without_a_scale_are_told_in_pixels():
     for metres, text in ((90.0, "90 m²"), (8000.0, "0.8 ha"), (2.5e6, "2.5 km²")):
         sized = Region(0, 1, 9, Window(0, 0, 3, 3), (0, 0), None, metres)
         assert line_of(sized, names) == f"land → roof, {text}"
+
+
+def test_the_region_that_is_judged_is_outlined(adapted, qtbot):
+    panel, control = adapted.panel, adapted.control
+    listed, tool = panel.ripple_panel.list, panel.drawing.tool
+    assert tool._place is None
+    qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_J)
+    assert tool._place == panel.ripple_panel.selected.window
+    qtbot.keyClick(listed, Qt.Key.Key_Down)
+    assert tool._place == panel.ripple_panel.selected.window
+    # A review has the outline while it goes on, and gives it back.
+    qtbot.keyClick(listed, Qt.Key.Key_T)
+    assert tool._place == control.review.place != panel.ripple_panel.selected.window
+    qtbot.keyClick(listed, Qt.Key.Key_J)
+    assert control.review.place is None
+    assert tool._place == panel.ripple_panel.selected.window
+    qtbot.keyClick(listed, Qt.Key.Key_Escape)
+    assert tool._place is None
+    assert panel.ripple_panel.selected is None
+    # What is accepted is outlined no more; the next one is.
+    qtbot.keyClick(listed, Qt.Key.Key_J)
+    first = panel.ripple_panel.selected
+    qtbot.keyClick(listed, Qt.Key.Key_Y)
+    adapted.settled()
+    chosen = panel.ripple_panel.selected
+    assert chosen != first
+    assert tool._place == (None if chosen is None else chosen.window)

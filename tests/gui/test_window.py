@@ -271,7 +271,7 @@ def test_how_maps_differ_is_told():
     disir = np.array([[0, 1, 1, 2], [2, 2, 1, 1]], np.uint8)
     disca = np.array([[1, 1, 2, 2], [2, 2, 2, 0]], np.uint8)
     assert _said(disir, disca, ["roof", "road"]) == (
-        "They differ in 33.3% of the pixels, most of all roof → road (33.3%)"
+        "They differ in 33.3 % of the pixels, most of all roof → road (33.3 %)"
     )
     assert "same" in _said(disir, disir, ["roof", "road"])
     assert not _said(disir, disir * 0, ["roof", "road"])

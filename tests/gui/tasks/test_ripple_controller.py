@@ -71,7 +71,7 @@ def shown(qtbot, monkeypatch):
     panel, session = RipplePanel(), FakeSession()
     qtbot.addWidget(panel)
     control = FakeControl(session)
-    controller = RippleController(panel, control, panel)
+    controller = RippleController(panel, control, lambda _window: None, panel)
     yield SimpleNamespace(panel=panel, session=session, control=control, controller=controller)
     session.go.set()
     qtbot.waitUntil(lambda: controller._worker is None, timeout=60_000)

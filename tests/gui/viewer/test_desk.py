@@ -450,6 +450,13 @@ def test_the_page_lists_all_verbs(shown, qtbot):
 
     found = [t for i in range(tree.topLevelItemCount()) for t in titles(tree.topLevelItem(i))]
     assert found == [verb.title for verb in sorted(VERBS, key=_place)]
+    # What a verb does is readable as a whole, in as many lines as it takes.
+    heights = {
+        item.text(1): tree.visualItemRect(item).height()
+        for i in range(tree.topLevelItemCount())
+        for item in map(tree.topLevelItem(i).child, range(tree.topLevelItem(i).childCount()))
+    }
+    assert heights["Go to…"] >= 1.5 * heights["Fainter map"]
     shown.desk._page.close()
 
 

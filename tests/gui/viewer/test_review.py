@@ -8,6 +8,7 @@ from qtpy.QtCore import QPointF, Qt
 
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.key_filter import main_window
+from napari_disca.gui.viewer.screen_grid import ScreenGrid
 from napari_disca.gui.viewer.view import view_size
 from napari_disca.inference.uncertainty import SURE
 
@@ -276,3 +277,19 @@ def test_the_minimap_shows_and_moves_the_view(queue, qtbot):
     queue.idle()
     qtbot.keyClick(minimap, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: (place, "right") in minimap._marks, timeout=10_000)
+
+
+def test_the_outline_follows_the_size_of_the_window(queue, qtbot):
+    qtbot.keyClick(queue.panel.history_panel.list, Qt.Key.Key_N)
+    place, tool = queue.control.review.place, queue.panel.drawing.tool
+
+    def is_right():
+        grid = ScreenGrid(queue.viewer, queue.control.layers.image)
+        ((x, y),) = grid.to_screen([(place.top, place.left)])
+        return tool._overlay.sketch.place[0] == pytest.approx((x, y), abs=0.5)
+
+    assert is_right()
+    before = tool._overlay.sketch.place[0]
+    main_window(queue.panel).resize(1400, 950)
+    qtbot.waitUntil(lambda: tool._overlay.sketch.place[0] != before)
+    qtbot.waitUntil(is_right)

@@ -75,7 +75,7 @@ def _said(disir: Any, disca: Any, names: Sequence[str]) -> str:
     if not pairs.any():
         return "They are the same everywhere"
     total = int(known.sum())
-    text = f"They differ in {pairs.sum() / total:.1%} of the pixels"
+    text = f"They differ in {100 * pairs.sum() / total:.1f} % of the pixels"
     before, after = divmod(int(pairs.argmax()), count)
     share = pairs[before, after] / total
-    return f"{text}, most of all {names[before - 1]} → {names[after - 1]} ({share:.1%})"
+    return f"{text}, most of all {names[before - 1]} → {names[after - 1]} ({100 * share:.1f} %)"

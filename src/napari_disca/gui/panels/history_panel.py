@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QListWidget, QVBoxLayout, QWidget
 
 from napari_disca.gui.viewer.present import present
@@ -56,11 +56,9 @@ class HistoryPanel(QWidget):
             item = present(self.list.item(row))
             font = item.font()
             font.setBold(row == position)
+            # No colour of its own: it would stay when the theme changes.
             font.setItalic(row > position)
             item.setFont(font)
-            item.setForeground(
-                Qt.GlobalColor.gray if row > position else self.list.palette().text()
-            )
         self._steps, self._position = steps, position
         height = max(self.list.sizeHintForRow(0), self.fontMetrics().height())
         rows = min(max(self.list.count(), 1), _ROWS)

@@ -164,6 +164,7 @@ class Presenter(QObject):
     def status(self) -> str:
         """How far the maps are, and what was done last."""
         session, control = self._session(), self._control
+        said = control.status[:1].upper() + control.status[1:]
         if names := control.pending.files():
             return f"Examining {', '.join(names)}; Cancel stops it"
         if control.pending.look is not None:
@@ -176,13 +177,13 @@ class Presenter(QObject):
             return segment if self._choice.may_be_opened else ""
         if session.must_learn and not control.busy:
             text = "What was adapted to has changed; press Segment to learn it again"
-            return f"{control.status}\n{text}" if control.status else text
+            return f"{said}\n{text}" if said else text
         fresh = f"Near clicks {percent(session.up_to_date('disir'))} up to date"
         if session.adapted is not None:
             fresh += f" · whole image {percent(session.up_to_date('disca'))}"
         elif len(session.clicks):
             fresh += f" · not adapted yet{_takes(self._estimates.adapt())}"
-        return f"{control.status}\n{fresh}" if control.status else fresh
+        return f"{said}\n{fresh}" if said else fresh
 
 
 def _takes(seconds: float | None) -> str:

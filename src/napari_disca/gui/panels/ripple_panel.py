@@ -139,6 +139,11 @@ class RipplePanel(QWidget):
         if self._regions:
             self.list.setCurrentRow((self.list.currentRow() + 1) % len(self._regions))
 
+    def choose_none(self) -> None:
+        """Choose no region; the list stays."""
+        self._place, self._sought = -1, None
+        self.list.setCurrentRow(-1)
+
     def leave_judged(self) -> None:
         """Take the selected region as judged: what lies around it is not taken for it."""
         if self._chosen is not None:

@@ -39,11 +39,15 @@ class VerbActions:
 
     def when(self) -> dict[str, Callable[[], bool]]:
         """When keys are ours that others use at other times."""
-        tool, review = self._panel.drawing.tool, self._panel.reviewing
+        tool, review, ripple = (
+            self._panel.drawing.tool,
+            self._panel.reviewing,
+            self._panel.ripple,
+        )
         return {
             **self._panel.drawing.when(),
             "confirm": lambda: tool.has_corners or review.has_place,
-            "leave_tool": lambda: tool.is_active or review.has_place,
+            "leave_tool": lambda: tool.is_active or review.has_place or ripple.has_place,
             "wrong": lambda: review.has_place,
             "unsure": lambda: review.has_place,
         }
@@ -63,8 +67,10 @@ class VerbActions:
     def _leave(self) -> None:
         if self._panel.drawing.tool.is_active:
             self._panel.drawing.tool.leave()
-        else:
+        elif self._panel.reviewing.has_place:
             self._panel.reviewing.leave()
+        else:
+            self._panel.ripple.leave()
 
     def _arm(self, number: int) -> None:
         self._panel.arm(self._panel.class_desk.at(number))

@@ -95,6 +95,7 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.tasks.image_opening import ImageOpening
         from napari_disca.gui.tasks.journal_controller import JournalController
         from napari_disca.gui.tasks.long_work import LongWork
+        from napari_disca.gui.tasks.place_outline import PlaceOutline
         from napari_disca.gui.tasks.review_controller import ReviewController
         from napari_disca.gui.tasks.review_places import ReviewPlaces
         from napari_disca.gui.tasks.ripple_controller import RippleController
@@ -102,12 +103,13 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.viewer.draw_tool import DrawTool
 
         control = self.control
-        self.ripple = RippleController(self.ripple_panel, control, self)
         tool = DrawTool(self, self.viewer, lambda: control.layers, self._colour)
+        outline = PlaceOutline(tool.outline)
+        self.ripple = RippleController(self.ripple_panel, control, outline.region, self)
         self.drawing = DrawController(self.draw_panel, tool, control, self._say, self)
         self.guide = ReviewGuide(self, self.panels, self.viewer)
         self.reviewing = ReviewController(
-            self.panels.review, control, tool.outline, self.guide.tell, self
+            self.panels.review, control, outline.review, self.guide.tell, self
         )
         self.review_places = ReviewPlaces(self.panels.queue, control, self)
         journals = JournalController(self.offer, self)

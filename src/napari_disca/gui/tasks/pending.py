@@ -45,6 +45,7 @@ class Pending(QObject):
         self._viewer, self._threads = viewer, threads
         self.opening: Opening | None = None
         self.look: Look | None = None
+        self._ended = False
         opening_files().changed.connect(self.changed)
 
     def __bool__(self) -> bool:
@@ -89,5 +90,7 @@ class Pending(QObject):
     def end(self) -> None:
         """Want none of it and hear of no other files: the window goes."""
         self.cancel()
-        with suppress(TypeError, RuntimeError):  # it is not connected any more
-            opening_files().changed.disconnect(self.changed)
+        if not self._ended:
+            self._ended = True
+            with suppress(TypeError, RuntimeError):  # Qt has deleted it already
+                opening_files().changed.disconnect(self.changed)

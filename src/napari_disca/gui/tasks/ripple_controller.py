@@ -17,6 +17,7 @@ from napari_disca.session.changed_regions import Region
 from napari_disca.session.ripple import Ripple, RippleSoFar
 
 if TYPE_CHECKING:
+    from napari_disca.core.tiling import Window
     from napari_disca.gui.tasks.control import Control
     from napari_disca.raster import Raster
     from napari_disca.session.session import Session
@@ -44,14 +45,22 @@ class RippleController(QObject):
     ----------
     panel : RipplePanel
     control : Control
+    outline : callable
+        Shows the outline of a window of the image; of None, nothing.
     parent : QObject
     """
 
     changed = Signal()
 
-    def __init__(self, panel: RipplePanel, control: Control, parent: QObject) -> None:
+    def __init__(
+        self,
+        panel: RipplePanel,
+        control: Control,
+        outline: Callable[[Window | None], object],
+        parent: QObject,
+    ) -> None:
         super().__init__(parent)
-        self.panel, self._control = panel, control
+        self.panel, self._control, self._outline = panel, control, outline
         self._session: Session | None = None
         self._threads = job_threads()
         self._worker: JobWorker | None = None
@@ -244,10 +253,23 @@ class RippleController(QObject):
     # ------------------------------------------------------------------ seeing
 
     def _fly(self, region: Region) -> None:
-        layers = self._control.layers
+        layers, review = self._control.layers, self._control.review
         if layers is not None:
             layers.go_to(region.window)
+        if review is not None and review.place is not None:
+            review.place = None  # or its keys would judge what is no longer in view
+            self._control.changed.emit()
         self._show()  # from now on it can be judged
+
+    @property
+    def has_place(self) -> bool:
+        """Whether a region is outlined."""
+        return self._session is not None and self.panel.selected is not None
+
+    def leave(self) -> None:
+        """Choose no region any more."""
+        self.panel.choose_none()
+        self._show()
 
     def press_blink(self) -> None:
         """The key goes down: show the map before, and after, in turn."""
@@ -269,6 +291,7 @@ class RippleController(QObject):
 
     def _show(self) -> None:
         session, panel = self._session, self.panel
+        self._outline(panel.selected.window if panel.selected is not None else None)
         adapted = session is not None and session.adapted is not None
         nothing = "" if adapted else _NOTHING
         chosen = nothing or ("" if panel.selected is not None else "choose a region in the list")

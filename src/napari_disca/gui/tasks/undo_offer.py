@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _OFFERED = frozenset(
     ("adapt", "reset", "verdict", "near", "stroke", "review", "classes", "lock", "unlock")
 )
-#: The longest title of a step that a button has room for.
-_MOST = 28
+#: What steps are called on a button where the first word of their title does not say it.
+_CALLED = {"near": "only here", "stroke": "stroke", "classes": "classes", "reset": "reset"}
 
 
 class UndoOffer(QObject):
@@ -65,9 +65,8 @@ class UndoOffer(QObject):
         self._offered = step
         self._button.setVisible(step is not None)
         if step is not None:
-            title = step.title.partition(" (")[0]
-            short = title if len(title) <= _MOST else f"{title[:_MOST]}…"
-            self._button.setText(f"Undo {short}")
+            first = step.title.split(maxsplit=1)[0].rstrip(":")
+            self._button.setText(f"Undo {_CALLED.get(step.kind, first)}")
             self._button.setAccessibleName(f"Undo {step.title}")
             self._button.setToolTip(f"Take back this step: {step.title}")
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QWidget
@@ -194,6 +194,7 @@ class DrawTool(QObject):
         kind = present(event).type()
         if kind == QEvent.Type.Resize and self._overlay is not None:
             self._overlay.resize(present(self._canvas).size())
+            QTimer.singleShot(0, self._show)  # as soon as napari knows the size, too
         elif isinstance(event, QKeyEvent):
             if kind == QEvent.Type.ShortcutOverride:
                 return False

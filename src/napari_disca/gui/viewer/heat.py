@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from napari_disca.gui.viewer.host import LayerHost
 
 TITLE = "Uncertainty"
-#: From nothing over orange to bright yellow: lightness tells it to every eye, and no other thing on
-#: the canvas glows. Below a third of the scale it is what borders of classes have everywhere.
+#: From nothing to white, which no class has: orange and yellow could not be told from land and
+#: buildings. Below a third of the scale it is what borders of classes have everywhere.
 _COLOURS = Colormap(
-    [[1, 0.35, 0, 0], [1, 0.35, 0, 0], [1, 0.55, 0, 0.55], [1, 1, 0.45, 0.92]],
+    [[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0.55], [1, 1, 1, 0.95]],
     controls=[0, 0.2, 0.5, 1],
     name="uncertainty",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QModelIndex, QRect, QSize, Qt, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QDialog,
@@ -13,6 +13,8 @@ from qtpy.QtWidgets import (
     QKeySequenceEdit,
     QLabel,
     QPushButton,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -28,6 +30,19 @@ _ABOUT = (
     "They work wherever the focus is in the window, but not while you type. "
     "Double-click a key to change it; Backspace there takes it away."
 )
+
+
+class _WrappedText(QStyledItemDelegate):
+    """Makes rows as high as their wrapped texts are; a tree of Qt's takes one line for all."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:  # noqa: N802
+        """Room for a text in the width that its column has."""
+        tree = self.parent()
+        assert isinstance(tree, QTreeWidget)
+        wrapped = QStyleOptionViewItem(option)
+        rect = QRect(0, 0, tree.columnWidth(index.column()), option.fontMetrics.height())
+        wrapped.rect = rect
+        return super().sizeHint(wrapped, index)
 
 
 class KeysPage(QDialog):
@@ -54,6 +69,9 @@ class KeysPage(QDialog):
         self.tree.setAccessibleName("Keys")
         self.tree.setAllColumnsShowFocus(True)
         self.tree.setWordWrap(True)
+        self.tree.setItemDelegateForColumn(2, _WrappedText(self.tree))
+        # Rows have their height from the width that a column had when they were made.
+        present(self.tree.header()).sectionResized.connect(self._lay_out_again)
         self.tree.itemDoubleClicked.connect(self._edit)
         self.tree.itemActivated.connect(self._edit)
         about = QLabel(_ABOUT)
@@ -97,6 +115,9 @@ class KeysPage(QDialog):
         header = present(self.tree.header())
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
+
+    def _lay_out_again(self) -> None:
+        self.tree.scheduleDelayedItemsLayout()
 
     def _edit(self, item: QTreeWidgetItem, _column: int = 0) -> None:
         """Wait for another key."""
