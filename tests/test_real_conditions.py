@@ -18,6 +18,7 @@ from napari_disca.core.errors import DataError, ExportError, RasterError
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.exports import read_clicks, write_clicks, write_geotiff
+from napari_disca.inference.reading import Reading
 from napari_disca.networks import load_network, save_network
 from napari_disca.raster import open_raster
 from napari_disca.raster.pyramid import ImagePyramid
@@ -122,7 +123,7 @@ def test_painting_on_a_full_disk_is_an_error_not_the_end_of_the_program(tiny, mo
     patch = np.ones((300, 1000), np.uint8)
     canvas.paint(top, patch)
     fill(tiny)
-    with pytest.raises(ExportError, match=r"no room for the map in .*No space left on device"):
+    with pytest.raises(ExportError, match=r"no disk space for the map in .*No space left"):
         canvas.paint(bottom, patch)
     assert (canvas.read(top) == 1).all()
     (tiny / "filling").unlink()
@@ -133,7 +134,7 @@ def test_painting_on_a_full_disk_is_an_error_not_the_end_of_the_program(tiny, mo
 def test_a_map_in_memory_has_all_its_room_or_none(tiny, monkeypatch):
     # There even to look at what was never painted takes room.
     monkeypatch.setattr("napari_disca.storage.label_pyramid._IN_MEMORY", 1 << 10)
-    with pytest.raises(ExportError, match="no room for a map of 3000 x 3000 pixels"):
+    with pytest.raises(ExportError, match="no disk space for a map of 3000 x 3000 pixels"):
         LabelPyramid((3000, 3000), tiny / "map")
     canvas = LabelPyramid((600, 600), tiny / "other")
     fill(tiny)
@@ -142,7 +143,7 @@ def test_a_map_in_memory_has_all_its_room_or_none(tiny, monkeypatch):
 
 def test_training_images_and_caches_on_a_full_disk(tiny, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tiny))
-    with pytest.raises(DataError, match=r"no room for .* of training images"):
+    with pytest.raises(DataError, match=r"no disk space for .* of training images"):
         _Store(0).empty((4000, 4000))
     fill(tiny)
     monkeypatch.setattr("napari_disca.raster.pyramid._SMALL", 1)
@@ -190,7 +191,7 @@ def test_a_read_only_folder_is_one_line(read_only, tmp_path, monkeypatch, capfd)
         "napari_disca.session.preferences._file", lambda: read_only / "factors.json"
     )
     with open_raster(image) as raster:
-        remember(raster, make_network().card, 0.5)
+        remember(raster, make_network().card, Reading(factor=0.5))
 
 
 def test_an_image_without_the_right_to_read_it(tmp_path):

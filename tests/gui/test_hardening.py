@@ -173,14 +173,14 @@ def test_a_full_disk_while_painting_stops_the_run_with_one_line(opened, monkeypa
     session = opened.control.session
 
     def full(*_: object) -> None:
-        raise ExportError("no room for the map in /tmp: No space left on device; free some")
+        raise ExportError("no disk space for the map in /tmp: No space left on device; free some")
 
     with monkeypatch.context() as patch:
         patch.setattr(session.maps["disir"], "paint", full)
         session.click(40, 50, 1)
         opened.idle()
-    assert [line for line in opened.said if "no room" in line] == [
-        "no room for the map in /tmp: No space left on device; free some"
+    assert [line for line in opened.said if "no disk space" in line] == [
+        "no disk space for the map in /tmp: No space left on device; free some"
     ]
     opened.control.segment()
     opened.idle()

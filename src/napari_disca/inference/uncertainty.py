@@ -1,4 +1,4 @@
-"""How sure a network is of its labels, in cells of some pixels: next to no cost, next to no room.
+"""How sure a network is of its labels, in cells of some pixels, at little cost in time and memory.
 
 The uncertainty of a pixel is 1 minus the margin between the two best class probabilities (Scheffer
 et al. 2001). It is averaged over cells of the network's grid, so that an image takes a byte for

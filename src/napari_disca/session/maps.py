@@ -50,7 +50,7 @@ class Maps:
     Raises
     ------
     ExportError
-        If there is no room for the maps, or something of the user's is in the way.
+        If there is no disk space for the maps, or something of the user's is in the way.
     """
 
     def __init__(

@@ -104,7 +104,7 @@ class Session(Ranking):
     RasterError, CardError
         If the network cannot read this image.
     ExportError
-        If there is no room for the maps, or `folder` holds something else where they would lie.
+        If there is no disk space for the maps, or `folder` holds something else in their place.
     """
 
     painted = Signal(Patch)

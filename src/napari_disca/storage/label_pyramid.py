@@ -1,7 +1,7 @@
 """A label map as a pyramid of uint8 arrays, which is painted patch by patch.
 
 Stored values are *class id + 1*, and 0 where nothing is painted: that is what napari shows as
-transparent, and a file of zeros takes no room on disk until it is painted. `LabelPyramid.read`
+transparent, and a file of zeros takes no space on disk until it is painted. `LabelPyramid.read`
 gives class ids back.
 """
 
@@ -64,7 +64,7 @@ class LabelPyramid:
     Raises
     ------
     ExportError
-        If there is no room for the files, or the folder cannot be written.
+        If there is no disk space for the files, or the folder cannot be written.
     """
 
     def __init__(self, shape: tuple[int, int], folder: Path | None = None) -> None:
@@ -89,7 +89,8 @@ class LabelPyramid:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ExportError(
-                f"no room for a map of {shape[0]} x {shape[1]} pixels in {self.folder}: {reason}"
+                f"no disk space for a map of {shape[0]} x {shape[1]} pixels "
+                f"in {self.folder}: {reason}"
             ) from error
         self.levels = tuple(levels)
 
@@ -151,8 +152,8 @@ class LabelPyramid:
                 room.ask((window.top >> k) * width, -(-window.bottom // (1 << k)) * width)
         except OSError as error:
             raise ExportError(
-                f"no room for the map in {self.folder}: {error.strerror or error}; free some, "
-                "then go on"
+                f"no disk space for the map in {self.folder}: {error.strerror or error}; "
+                "free some, then go on"
             ) from error
 
     def read(self, window: Window) -> NDArray[np.uint8]:
@@ -212,7 +213,7 @@ class Snapshot:
         Raises
         ------
         ExportError
-            If there is no room for that.
+            If there is no disk space for that.
         """
         bands = [self._bands.setdefault(band, {}) for band in _bands(window)]
         if any(window in band for band in bands):
@@ -223,7 +224,8 @@ class Snapshot:
             self._file.write(packed)
         except OSError as error:
             raise ExportError(
-                f"no room for what is painted over while a map is saved: {error.strerror or error}"
+                "no disk space for what is painted over while a map is saved: "
+                f"{error.strerror or error}"
             ) from error
         for band in bands:
             band[window] = start, len(packed)

@@ -267,8 +267,8 @@ class _Store:
             array = np.memmap(path, dtype=dtype, mode="r+", shape=shape)
         except OSError as error:
             raise DataError(
-                f"no room for {size / 1e9:.1f} GB of training images in {tempfile.gettempdir()}: "
-                f"{error.strerror or error}"
+                f"no disk space for {size / 1e9:.1f} GB of training images "
+                f"in {tempfile.gettempdir()}: {error.strerror or error}"
             ) from error
         weakref.finalize(array, path.unlink, missing_ok=True)
         return array

@@ -1,4 +1,4 @@
-"""What a training is told: the images, and how to learn from them."""
+"""Settings of a training: the images, and how to learn from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What settings do to a window: looks, machine, hints and keys."""
+"""What settings do to a window: appearance, machine, hints and keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ties the desk together: keys, looks of the map, what is under the pointer, places, the legend."""
+"""Ties together keys, the appearance of the map, what is under the pointer, places, the legend."""
 
 from __future__ import annotations
 
