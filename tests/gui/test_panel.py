@@ -342,7 +342,7 @@ def test_a_factor_by_hand_is_remembered(opened, make_napari_viewer, weights):
 
 
 def test_steps_of_the_factor_box_read_no_journal_and_nothing_on_the_windows_thread(
-    opened, monkeypatch
+    opened, monkeypatch, qtbot
 ):
     """A fingerprint reads the image, and where that lies on a server may take long."""
     from napari_disca.gui.tasks import journal_controller
@@ -367,7 +367,8 @@ def test_steps_of_the_factor_box_read_no_journal_and_nothing_on_the_windows_thre
     box.by_hand.setChecked(True)
     for step in range(1, 6):
         box.factor.setValue(0.5 + 0.05 * step)
-    assert "0.75" in box.about.text()
+    qtbot.waitUntil(lambda: "0.75" in box.about.text(), timeout=30_000)
+    assert "fingerprint" in [name for name, _ in told], "what is chosen is remembered"
     assert threading.main_thread() not in [thread for _, thread in told]
     assert not [name for name, _ in told if "journal" in name]
 
