@@ -154,7 +154,8 @@ def test_values_end_where_those_end_that_the_network_reads(tmp_path, shape):
     rng = np.random.default_rng(0)
     image = rng.normal(3000, 300, (*shape, 3)).clip(1, 9000).astype(np.uint16)
     # The first block of 1024 rows and columns may lie within 0 ... 1.
-    image[-20:, -20:] = 9000
+    # Not of one value, which would be an undeclared border.
+    image[-20:, -20:] = rng.integers(8000, 9000, (20, 20, 3))
     write(tmp_path, "a", image, blocks(shape))
     card, (item,) = finish(
         training_set(pairs(tmp_path), make_card(3, scaling=Scaling("range", 1000, 5000)))
