@@ -194,3 +194,18 @@ def test_what_is_no_image_is_refused(tmp_path):
             read_mask(bad, (2, 3), 5)
     with pytest.raises(DataError, match="coding 'rgb' is unknown"):
         read_mask(path, (2, 3), 5, coding="rgb")
+
+
+def test_a_mask_of_0_and_255_among_those_of_0_and_1_is_told(tmp_path):
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 2, (30, 40)).astype(np.uint8)
+    paths = [write(tmp_path / "ids.tif", ids), write(tmp_path / "other.tif", ids * 255)]
+    reader = masks.MaskReader(paths, classes_of(2))
+    assert reader.coding == "ids"
+    reader.read(paths[0], Grid((30, 40)))
+    assert "binary255" not in reader.describe()
+    labels = reader.read(paths[1], Grid((30, 40)))
+    assert set(np.unique(labels)) == {0, IGNORE}
+    assert "255 is read as not known; --mask-coding binary255 if it is a class (in 1)" in (
+        reader.describe()
+    )

@@ -25,6 +25,8 @@ _NOTES = {
     "warped": "read on the grid of its image, which is another",
     "transparent": "transparent pixels are not known",
     "odd": "pixels of no class are not known",
+    "binary": "0 and 255 only, of which 255 is read as not known; --mask-coding binary255 if it is "
+    "a class",
 }
 
 
@@ -97,11 +99,14 @@ class MaskReader:
                 "missing?"
             )
         equal = self.coding in ("ids", "binary255") and file.bands == 3
+        # Among masks of 0 and 1 one of 0 and 255 may be another coding, or unknown ground.
+        binary = self.coding == "ids" and len(self._classes) == 2 and _is_binary(labels)
         for note, holds in (
             ("equal", equal),
             ("warped", file.warped),
             ("transparent", transparent),
             ("odd", odd > 0),
+            ("binary", binary and not transparent),
         ):
             self._notes[note] += holds
         return labels
@@ -110,6 +115,11 @@ class MaskReader:
         """One line: the coding, and what was found in the masks read so far."""
         notes = [f"{text} (in {self._notes[n]})" for n, text in _NOTES.items() if self._notes[n]]
         return "; ".join([described(self.coding, self._classes), *notes])
+
+
+def _is_binary(labels: NDArray[np.uint8]) -> bool:
+    counts = np.bincount(labels.ravel(), minlength=IGNORE + 1)
+    return bool(counts[0] and counts[IGNORE]) and int(counts[0] + counts[IGNORE]) == labels.size
 
 
 def read_mask(
