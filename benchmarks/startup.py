@@ -22,6 +22,7 @@ from napari_disca.core.threads import keep_cores_free
 keep_cores_free()
 
 import numpy as np
+import platformdirs
 from common import folder_of, image, machine, open_panel, parser, wait
 
 _IMPORT = """
@@ -139,9 +140,7 @@ def main() -> int:
             path = image(folder, arguments.side, **options)
             with tempfile.TemporaryDirectory() as cache:
                 # Nothing is prepared already.
-                import napari_disca.raster.pyramid as pyramid
-
-                pyramid.platformdirs.user_cache_dir = lambda *_, cache=cache, **__: cache
+                platformdirs.user_cache_dir = lambda *_, cache=cache, **__: cache
                 something, everything = first_pixels(path)
             print(
                 f"{arguments.side}² {form}: first pixels {something:.2f} s, "
