@@ -23,8 +23,9 @@ import rasterio
 from common import machine, parser
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
+from napari_disca.annotations.clicks import Click
+from napari_disca.annotations.simulated_annotator import IGNORE, error_clicks
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.networks import load_network
@@ -40,21 +41,12 @@ _HEIGHT = 480
 
 def missed(
     labels: NDArray[np.uint8], wanted: NDArray[np.bool_], class_id: int, count: int
-) -> list[tuple[int, int]]:
-    """Pixels in the middle of pieces of a class that a map misses, (row, column)."""
-    pieces, found = ndimage.label(wanted & (labels != class_id))
-    sizes = np.bincount(pieces.ravel(), minlength=found + 1)[1:]
-    largest = np.argsort(-sizes, kind="stable")[:_LARGEST] + 1
-    rng = np.random.default_rng(1)
-    chosen = rng.choice(largest, min(count, len(largest)), replace=False)
-    boxes = ndimage.find_objects(pieces)
-    middle = []
-    for piece in chosen:
-        box = boxes[piece - 1]
-        depth = ndimage.distance_transform_edt(np.pad(pieces[box] == piece, 1))
-        row, col = np.unravel_index(int(depth.argmax()), depth.shape)
-        middle.append((int(row) - 1 + box[0].start, int(col) - 1 + box[1].start))
-    return middle
+) -> list[Click]:
+    """Clicks in the middle of some of the largest pieces of a class that a map misses."""
+    reference = np.where(wanted, class_id, IGNORE).astype(np.uint8)
+    largest = error_clicks(labels, reference, _LARGEST)
+    chosen = np.random.default_rng(1).choice(len(largest), min(count, len(largest)), replace=False)
+    return [largest[index] for index in chosen]
 
 
 def main() -> int:
@@ -85,15 +77,15 @@ def main() -> int:
         def tell(name: str, kind: str) -> None:
             labels = session.maps[kind].read(whole).copy()
             right = (labels == args.class_id) & wanted
-            either = ((labels == args.class_id) | wanted) & (truth != 255)
+            either = ((labels == args.class_id) | wanted) & (truth != IGNORE)
             line = f"{right.sum() / wanted.sum():.1%} right, IoU {right.sum() / either.sum():.1%}"
             print(f"{name}: {line}")
             shown.append((f"{name}: {line}", labels))
 
         finish(session.predict(), session.handle)
         tell("before any click", "initial")
-        for row, col in missed(shown[0][1], wanted, args.class_id, args.clicks):
-            session.click(row, col, args.class_id)
+        for click in missed(shown[0][1], wanted, args.class_id, args.clicks):
+            session.click(click.row, click.col, click.label)
         finish(session.adapt(recipe_named("default")), session.handle)
         tell("near the clicks (DISIR)", "disir")
         for strength in args.strength or [1.0, 2.0, 3.0]:

@@ -35,6 +35,7 @@ from torch.nn import functional as F
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.annotations.simulated_annotator import IGNORE, error_clicks
 from napari_disca.core.tiling import Window
+from napari_disca.evaluation.metrics import confusion, mean_iou
 from napari_disca.networks import Network, load_network
 
 SIDE, STRIDE, ANCHORS = 640, 8, 200
@@ -180,15 +181,10 @@ def soft_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return 1 - (both / either)[right.any(1)].mean()
 
 
-def mean_iou(logits: Tensor, truth: Tensor) -> float:
-    """Mean IoU of the classes that are there, percent."""
-    known = truth != IGNORE
-    labels, right = logits.argmax(0)[known], truth[known]
-    found = [
-        ((labels == c) & (right == c)).sum() / ((labels == c) | (right == c)).sum()
-        for c in right.unique()
-    ]
-    return 100 * float(torch.stack(found).mean())
+def percent(logits: Tensor, truth: Tensor) -> float:
+    """Mean IoU of the classes that are there."""
+    labels = logits.argmax(0).numpy().astype(np.uint8)
+    return 100 * mean_iou(confusion(labels, truth.numpy(), len(logits)))
 
 
 @torch.no_grad()
@@ -196,7 +192,7 @@ def judged(kernel: Kernel, episodes: Sequence[Episode]) -> str:
     """Points over DISIR after 1 / 3 / 5 / 10 clicks, worst in brackets."""
     gains: dict[int, list[float]] = {count: [] for count in COUNTS}
     for seen in episodes:
-        gain = mean_iou(kernel(seen), seen.truth) - mean_iou(seen.guided, seen.truth)
+        gain = percent(kernel(seen), seen.truth) - percent(seen.guided, seen.truth)
         gains[len(seen.labels)].append(gain)
     return " / ".join(f"{np.mean(g):+.1f} ({min(g):+.1f})" for g in gains.values() if g)
 

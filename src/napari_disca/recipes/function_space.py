@@ -15,14 +15,15 @@ With K the kernel between all of them and R what they ask for::
 
     alpha = (K + diag(sigma^2))^-1 R
 
-a few hundred rows: milliseconds, no step size, no order, nothing to drift. As Eq. 1 takes the mean
-over the clicks, an anchor weighs more the more clicks there are: sigma_a^2 = hold / sqrt(clicks);
-the more clicks there are, the closer a place must look like one: beta = sharpness times (1 + clicks
-/ 10), at most three times the sharpness; the surer the network is of the image, the fewer errors
-there are to find, and the sharper again; and few clicks ask for up to half as much again. In an
-image of more than 900 x 900 pixels anchors hold more loosely, at most five times, in proportion to
-its side: every click stands for more errors. These rules were chosen on images that the network in
-use had not seen (docs/recipes.md).
+a few hundred rows: milliseconds, no step size, no order, nothing to drift. Four rules set numbers,
+chosen on images that the network in use had not seen (docs/recipes.md):
+
+- anchors: sigma_a^2 = hold / sqrt(clicks), as Eq. 1 takes the mean over the clicks; times the side
+  of the image / 900 pixels, from 1 to 5, as in a large image a click stands for more errors;
+- kernel: beta = sharpness * (1 + clicks / 10), so that more clicks need places more like them;
+- kernel, too: beta grows up to 1.5 times where the network is sure of the image, which has few
+  errors then; in all, beta is at most three times the sharpness;
+- margin: one click asks for half as much again, ten for the margin itself.
 
 Every click's answer from the others, the *leave-one-out* residual, comes with the inverse
 (Rasmussen & Williams 2006, eq. 5.12)::
