@@ -17,8 +17,10 @@ import pytest
 
 import screens
 from builders import make_network
-from napari_disca.networks import Network
+from field_scene import Field
+from napari_disca.networks import Network, load_network
 from napari_disca.networks.compute import Compute
+from napari_disca.scenes import Scene
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -73,6 +75,13 @@ def image() -> np.ndarray:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 255, (10, 13, 3)).astype(np.uint8)
     return np.ascontiguousarray(np.kron(coarse, np.ones((16, 16, 1), np.uint8))[:150, :200])
+
+
+@pytest.fixture(scope="session")
+def field() -> Field:
+    """A scene of 256 x 256 pixels, its truth, and the network that comes with the package."""
+    image, truth = Scene((256, 256), seed=2, region="arid", ground_resolution=1.0).render()
+    return Field(image, truth, load_network("landcover-5"))
 
 
 @pytest.fixture(scope="session")
