@@ -89,7 +89,7 @@ def test_no_pickle_no_eval_no_network():
     spared = {
         "tests/test_house.py": None,
         "tests/raster/test_probe.py": ("exec({TROUBLE!r})",),
-        "tests/networks/test_networks.py": ("torch.save(", "import pickle"),
+        "tests/networks/test_network.py": ("torch.save(", "import pickle"),
         "tests/networks/test_torchscript.py": ("torch.save(",),
         "tests/test_killed.py": ("multiprocessing",),
         "tests/session/test_restore.py": ('"kind": "os.system"',),

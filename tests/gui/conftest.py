@@ -36,7 +36,7 @@ def _own_folders(tmp_path, monkeypatch):
     napari.settings._clear_plugin_settings_cache()
     monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     monkeypatch.setattr("napari_disca.gui.viewer.class_colours._preferred", ["automatic"])
-    # However slow the machine is, what was opened is there; `test_slow_files` looks at the other.
+    # However slow the machine is, what was opened is there; `test_look` is about the other.
     monkeypatch.setattr("napari_disca.gui.tasks.look.PATIENCE", 60.0)
     monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 128)
     monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
