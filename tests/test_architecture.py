@@ -89,6 +89,15 @@ def test_the_picture_is_the_order_of_the_contract():
     assert len(order) <= 15
 
 
+def test_folders_of_tests_are_those_of_the_package():
+    tests = ROOT / "tests"
+    folders = {file.parent.relative_to(tests) for file in tests.rglob("test_*.py")}
+    assert Path("gui/viewer") in folders
+    beside = {Path("benchmarks")}  # the folder of that name beside src
+    unknown = [f.as_posix() for f in folders - beside if not (PACKAGE / f).is_dir()]
+    assert not unknown, f"not folders of src/napari_disca: {unknown}"
+
+
 # ---------------------------------------------------------------- sizes
 
 MODULE, CLASS, FUNCTION = 400, 300, 60
