@@ -15,9 +15,9 @@ import sys
 import time
 from contextlib import closing
 
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 
-keep_cores_free()
+limit_spinning()
 
 import numpy as np
 import torch

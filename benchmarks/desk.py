@@ -24,9 +24,9 @@ from typing import Any, TypeAlias
 _FRESH = tempfile.TemporaryDirectory()
 os.environ["NAPARI_CONFIG"] = str(Path(_FRESH.name) / "napari.yaml")
 
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 
-keep_cores_free()
+limit_spinning()
 
 import numpy as np
 import torch  # noqa: F401, before Qt

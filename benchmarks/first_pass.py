@@ -13,9 +13,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from napari_disca.core.threads import keep_cores_free, keep_pages
+from napari_disca.core.threads import limit_spinning, reuse_freed_memory
 
-keep_cores_free()
+limit_spinning()
 
 import torch
 from common import parser
@@ -45,7 +45,7 @@ def main() -> int:
     flags.add_argument("--rounds", type=int, default=12)
     flags.add_argument("--threads", type=int, default=2)
     args = flags.parse_args()
-    keep_pages()
+    reuse_freed_memory()
     torch.set_num_threads(args.threads)
     networks = [load_network(name) for name in (args.network, args.against)]
     side = _TILE + 2 * _HALO

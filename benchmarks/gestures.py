@@ -29,9 +29,9 @@ for _name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
     os.environ[_name] = str(Path(_FRESH.name) / _name)
 os.environ["NAPARI_CONFIG"] = str(Path(_FRESH.name) / "napari.yaml")
 
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 
-keep_cores_free()
+limit_spinning()
 
 import numpy as np
 import rasterio
@@ -135,7 +135,7 @@ def _class_at(session: Session, classes: ClassMap, click: Click) -> int:
     if len(candidates) == 1:
         return candidates[0]
     (there,) = session.inputs.network_clicks(Clicks((Click(*click.pixel, 0),)))
-    read = session.tiling.keeping(there.pixel).read
+    read = session.tiling.tile_at(there.pixel).read
     predictor = Predictor(session.network, session.inputs, session.compute)
     logits = predictor.logits(read, Clicks())
     here = logits[candidates, there.row - read.top, there.col - read.left]

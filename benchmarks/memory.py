@@ -16,9 +16,9 @@ import threading
 import time
 from pathlib import Path
 
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 
-keep_cores_free()
+limit_spinning()
 
 from common import folder_of, image, machine, parser
 

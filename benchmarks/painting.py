@@ -12,9 +12,9 @@ from __future__ import annotations
 import sys
 import time
 
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 
-keep_cores_free()
+limit_spinning()
 
 import numpy as np
 import torch  # noqa: F401, before Qt

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 if "--plain" not in sys.argv:
-    from napari_disca.core.threads import keep_cores_free
+    from napari_disca.core.threads import limit_spinning
 
-    keep_cores_free()
+    limit_spinning()
 
 import numpy as np
 import torch

@@ -17,9 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 
-keep_cores_free()
+limit_spinning()
 
 import numpy as np
 import platformdirs

@@ -24,9 +24,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 
-keep_cores_free()
+limit_spinning()
 
 import numpy as np
 from common import machine, parser

@@ -15,9 +15,9 @@ import argparse
 import time
 from collections.abc import Callable
 
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 
-keep_cores_free()
+limit_spinning()
 
 import numpy as np
 

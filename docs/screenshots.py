@@ -25,9 +25,9 @@ for _name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
     os.environ[_name] = str(Path(_FRESH.name) / _name)
 os.environ["NAPARI_CONFIG"] = str(Path(_FRESH.name) / "napari.yaml")
 
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 
-keep_cores_free()
+limit_spinning()
 
 import numpy as np
 import torch  # noqa: F401 - before Qt, as on the command line

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 
-keep_cores_free()
+limit_spinning()
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 

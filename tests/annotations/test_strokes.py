@@ -74,10 +74,10 @@ def test_an_outline_holds_what_its_area_holds():
 def test_a_set_gives_its_mask_back_in_any_window(mask, top, left):
     if not mask.any():
         with pytest.raises(AreaError):
-            PixelSet.of([(Window(0, 0, 23, 31), mask)])
+            PixelSet.from_masks([(Window(0, 0, 23, 31), mask)])
         return
     at = Window(top, left, 23, 31)
-    found = PixelSet.of([(at, mask)])
+    found = PixelSet.from_masks([(at, mask)])
     assert len(found) == mask.sum()
     whole = np.zeros((40, 50), dtype=bool)
     whole[at.slices] = mask
@@ -115,4 +115,4 @@ def test_what_is_too_ragged_is_refused():
     mask = np.zeros((1000, 1000), dtype=bool)
     mask[:, ::2] = True
     with pytest.raises(AreaError, match="ragged"):
-        PixelSet.of([(Window(0, 0, 1000, 1000), mask)])
+        PixelSet.from_masks([(Window(0, 0, 1000, 1000), mask)])

@@ -32,6 +32,6 @@ def test_a_lower_limit_holds_at_once():
     cache = ByteCache(10, len)
     cache.put("a", "xxxx")
     cache.put("b", "yyyy")
-    assert cache.allow(5) == [("a", "xxxx")]
+    assert cache.set_limit(5) == [("a", "xxxx")]
     assert cache.currsize == 4
-    assert cache.allow(0) == [("b", "yyyy")]
+    assert cache.set_limit(0) == [("b", "yyyy")]

@@ -99,7 +99,7 @@ def test_touching_finds_the_tiles_that_read_a_pixel_of_the_window(tiling, window
 @given(tiling=tilings(), data=st.data())
 def test_keeping_finds_the_one_tile_that_keeps_a_pixel(tiling, data):
     pixel = tuple(data.draw(st.integers(0, side - 1)) for side in tiling.shape)
-    assert [tiling.keeping(pixel)] == [tile for tile in tiling if pixel in tile.keep]
+    assert [tiling.tile_at(pixel)] == [tile for tile in tiling if pixel in tile.keep]
 
 
 @settings(max_examples=60, deadline=None)
@@ -147,4 +147,4 @@ def test_tilings_and_tiles_that_cannot_exist():
             tiling[index]
     for pixel in ((50, 0), (0, -1)):
         with pytest.raises(IndexError, match="outside"):
-            tiling.keeping(pixel)
+            tiling.tile_at(pixel)

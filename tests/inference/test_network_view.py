@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 
 from builders import make_card
-from napari_disca.annotations.clicks import Click, Clicks, Merged
+from napari_disca.annotations.clicks import Click, Clicks, MergedClick
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference import network_view as inputs_module
@@ -184,12 +184,12 @@ def test_clicks_fall_where_the_image_window_says(
 @given(st.permutations([Click(0, 0, 0), Click(5, 5, 2), Click(9, 9, 1), Click(10, 9, 0)]))
 def test_of_clicks_on_one_network_pixel_the_middle_one_counts(order: list[Click]) -> None:
     there = gray(image(100, 100), 0.1)
-    together = Merged(0, 0, 2, (Click(0, 0, 0), Click(5, 5, 2), Click(9, 9, 1)))
+    together = MergedClick(0, 0, 2, (Click(0, 0, 0), Click(5, 5, 2), Click(9, 9, 1)))
     assert set(there.network_clicks(Clicks(tuple(order)))) == {together, Click(1, 0, 0)}
     # As far from the centre as each other: by their places.
     pair = [click for click in order if click.pixel in ((0, 0), (9, 9))]
     (one,) = there.network_clicks(Clicks(tuple(pair)))
-    assert one == Merged(0, 0, 0, (Click(0, 0, 0), Click(9, 9, 1)))
+    assert one == MergedClick(0, 0, 0, (Click(0, 0, 0), Click(9, 9, 1)))
 
 
 @pytest.mark.parametrize("factor", [0.25, 0.44, 2.0, 3.7])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_disca.core.errors import DiscaError
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 from napari_disca.networks.compute import Compute
 
 
@@ -43,7 +43,7 @@ def test_float32_does_not_autocast():
 
 def test_the_users_own_thread_settings_are_left_alone(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    keep_cores_free()
+    limit_spinning()
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 

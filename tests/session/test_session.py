@@ -518,7 +518,7 @@ def test_a_newer_click_keeps_the_tiles_that_are_still_valid(session, monkeypatch
         event = next(job)
         session.handle(event)
         if isinstance(event, Patch):
-            finished[event.tile] = event.state
+            finished[event.tile] = event.version
     session.click(140, 150, 2)
     job.close()
     again = session.refine()

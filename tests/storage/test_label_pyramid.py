@@ -56,7 +56,7 @@ def test_a_snapshot_stays_what_the_map_was(data, held):
         canvas.paint(window, rng.integers(0, 6, window.shape).astype(np.uint8))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_disca.storage.label_pyramid._HELD", held)
+        patch.setattr("napari_disca.storage.label_pyramid._IN_SNAPSHOT", held)
         snapshots = []
         for _ in range(3):
             paint()
@@ -106,7 +106,7 @@ def test_giving_pages_back_loses_nothing():
         window = Window(row, 700, 900, 512)
         painted[window] = rng.integers(0, 5, window.shape).astype(np.uint8)
         canvas.paint(window, painted[window])
-        canvas.give_back()
+        canvas.release_memory()
     for window, labels in painted.items():
         np.testing.assert_array_equal(canvas.read(window), labels)
     for fine, coarse in zip(canvas.levels[:-1], canvas.levels[1:], strict=True):
@@ -141,7 +141,7 @@ def test_tiles_here_and_there_in_a_wide_map_take_no_memory():
     whole = np.ones((500, 40_000), np.uint8)
     for row in range(0, 8_000, 500):
         canvas.paint(Window(row, 0, 500, 40_000), whole)
-    canvas.give_back()
+    canvas.release_memory()
     before = resident()
     most = 0
     for k in range(64):

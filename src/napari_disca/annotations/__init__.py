@@ -1,1 +1,1 @@
-"""What the user says: clicks, the guidance drawn from them, areas, and a user for tests."""
+"""What the user marks: clicks, guidance drawn from them, areas, strokes; a simulated annotator."""

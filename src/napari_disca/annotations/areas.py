@@ -1,4 +1,4 @@
-"""Areas of an image: polygons, drawn pixel by pixel only where somebody looks."""
+"""Areas of an image: polygons, which are rasterized window by window."""
 
 from __future__ import annotations
 
@@ -21,38 +21,40 @@ Ring: TypeAlias = tuple[tuple[float, float], ...]
 
 #: Corners lie on 1/256 of a pixel, so that moving a polygon to a window's corner is exact.
 _SNAP = 256
-#: More corners than a hand draws; a coast line from a GIS has fewer.
+#: Most corners of an area: more than anybody draws, and than a coast line from a GIS has.
 _MOST_CORNERS = 100_000
-#: Pixels looked at together in search of the first that an area holds.
+#: Pixels that are rasterized at once in search of the first that an area holds.
 _STRIP = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A polygon on an image. It holds the pixels whose centres it holds.
+    """A polygon on an image; a pixel belongs to it if the pixel's centre lies inside.
 
     Parameters
     ----------
     rings : tuple of rings
-        Outlines and their holes, in any order: what an odd number of rings enclose belongs to the
-        area. Corners are ``(row, col)`` as fractions of pixels: pixel ``(0, 0)`` reaches from 0 to
-        1, so its centre is at 0.5.
+        Outlines and their holes, in any order: a place that an odd number of rings enclose is in
+        the area. Corners are ``(row, col)`` as fractions of pixels: pixel ``(0, 0)`` reaches from
+        0 to 1, so its centre is at 0.5. They are rounded to 1/256 of a pixel.
 
     Raises
     ------
     AreaError
-        If a ring has fewer than three corners, or one is no number.
+        If there is no ring or too many corners, a ring has fewer than three corners, or a corner
+        is not a finite number.
     """
 
     rings: tuple[Ring, ...]
+    #: Fingerprint of the corners.
     digest: str = field(init=False, repr=False, compare=False)
-    #: Smallest window that holds the area; it may leave the image.
+    #: Smallest window that holds the area; it may reach beyond the image.
     window: Window = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.rings or sum(map(len, self.rings)) > _MOST_CORNERS:
             raise AreaError(
-                f"an area of {sum(map(len, self.rings))} corners cannot be locked; "
+                f"an area of {sum(map(len, self.rings))} corners cannot be used; "
                 f"draw a polygon of 3 to {_MOST_CORNERS} corners"
             )
         snapped = []
@@ -67,7 +69,7 @@ class Area:
             if not all(
                 math.isfinite(value) and abs(value) < 2**40 for at in corners for value in at
             ):
-                raise AreaError("a corner of the area is no number; draw it again")
+                raise AreaError("a corner of the area is not a finite number; draw it again")
             snapped.append(
                 tuple((round(r * _SNAP) / _SNAP, round(c * _SNAP) / _SNAP) for r, c in corners)
             )
@@ -89,7 +91,7 @@ class Area:
         """Which pixels of a window the area holds, as an array of the window's shape."""
         if not window or not self.window & window:
             return np.zeros(window.shape, dtype=np.bool_)
-        # One pixel aside, because rasterio warns of a transform that is the identity.
+        # Shifted by one pixel, because rasterio warns if a transform is the identity.
         polygon = {
             "type": "Polygon",
             "coordinates": [
@@ -106,12 +108,12 @@ class Area:
         return np.asarray(burnt, dtype=np.bool_)
 
     def checked(self, shape: tuple[int, int]) -> Area:
-        """Return self.
+        """Return the area itself if it holds at least one pixel of an image of this shape.
 
         Raises
         ------
         AreaError
-            If the area holds no pixel of an image of this shape.
+            If it holds none.
         """
         box = self.window & Window.whole(shape)
         rows = max(1, _STRIP // max(1, box.width))
@@ -126,19 +128,24 @@ class Area:
 
 
 def mask_outlines(mask: NDArray[np.bool_], top: int, left: int) -> Iterator[list[Ring]]:
-    """Outlines of the pixels of a mask, each with its holes: closed rings of pixels' corners.
+    """Trace the outlines of a mask: for each region its outer ring, then its holes.
 
     Parameters
     ----------
     mask : (height, width) array of bool
     top, left : int
-        Where its first pixel lies in the image.
+        Row and column of the mask's first pixel in the image.
+
+    Yields
+    ------
+    list of Ring
+        Closed rings of pixel corners, in coordinates of the image.
     """
     found = rasterio.features.shapes(
         mask.view(np.uint8),
         mask=mask,
         connectivity=4,
-        # rasterio warns of a transform that is the identity, which the shift below is not.
+        # Shifted by one pixel, because rasterio warns if a transform is the identity.
         transform=Affine.translation(left + 1, top + 1),
     )
     for outline, _ in found:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from napari_disca.core.errors import ClickError
 from napari_disca.core.tiling import Window
 
-#: Clicks that are held together.
+#: Most clicks of a block.
 _BLOCK = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """A pixel and the class it belongs to, ``0 <= label < classes``."""
+    """A pixel and the class id that the user gave it, ``0 <= label < classes``."""
 
     row: int
     col: int
@@ -32,24 +32,24 @@ class Click:
 
 
 @dataclass(frozen=True, slots=True)
-class Merged(Click):
+class MergedClick(Click):
     """A pixel of a coarser grid on which several clicks of the image fall.
 
     Attributes
     ----------
     clicks : tuple of Click
-        Of the image, sorted by their places.
+        The image's clicks, sorted by row and column.
     """
 
     clicks: tuple[Click, ...] = ()
 
 
 class Clicks:
-    """The user's clicks, oldest first; a value: every change returns another.
+    """The user's clicks, oldest first; immutable: every change returns another object.
 
-    A pixel holds one click: of two on the same pixel the latest wins. Clicks are held in blocks,
-    and a change leaves alone all blocks but one, so that a history of thousands of clicks takes
-    little more room than its last step.
+    A pixel holds one click: of two on the same pixel the later one stays. Clicks are stored in
+    blocks, and a change replaces one block, so that a history of thousands of clicks takes little
+    more memory than its last step.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Clicks:
 
     @classmethod
     def _from(cls, blocks: Iterable[tuple[Click, ...]]) -> Clicks:
-        """Clicks of blocks in which no pixel comes twice."""
+        """Clicks made of blocks, in which every pixel occurs once at most."""
         clicks = cls.__new__(cls)
         clicks._fill(blocks)
         return clicks
@@ -95,7 +95,7 @@ class Clicks:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Clicks):
             return NotImplemented
-        # What is shared is equal without a look.
+        # Versions of a history share their blocks, and tuples compare identical blocks at once.
         return self is other or (
             self._count == other._count
             and (self._blocks == other._blocks or self.items == other.items)
@@ -108,7 +108,7 @@ class Clicks:
         return f"Clicks({self.items!r})"
 
     def added(self, *clicks: Click) -> Clicks:
-        """Clicks with these added at the end."""
+        """Return these clicks and the given ones, which become the latest."""
         new = _latest(clicks)
         if not new:
             return self
@@ -118,12 +118,12 @@ class Clicks:
         return Clicks._from([*blocks, *_blocks_of((*last, *new))])
 
     def removed(self, *clicks: Click) -> Clicks:
-        """Clicks without these."""
+        """Return these clicks without the given ones."""
         gone = set(clicks)
         return Clicks._from(self._mapped(lambda click: None if click in gone else click))
 
     def replaced(self, old: Click, new: Click) -> Clicks:
-        """Clicks with `new` in the place (and age) of `old`.
+        """Return clicks in which `new` stands for `old`, at its position in the order.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class Clicks:
         return Clicks._from(self._mapped(change))
 
     def _mapped(self, change: Callable[[Click], Click | None]) -> list[tuple[Click, ...]]:
-        """Blocks of changed clicks (None: removed), the same ones where nothing changes."""
+        """Blocks of changed clicks (None: removed); the same object where nothing changes."""
         mapped = []
         for block in self._blocks:
             changed = tuple(map(change, block))
@@ -149,8 +149,8 @@ class Clicks:
             mapped.append(block if same else tuple(c for c in changed if c is not None))
         return mapped
 
-    def replaced_all(self, changes: Mapping[Click, Click]) -> Clicks:
-        """Clicks with others in their places (and ages); others on the new pixels go.
+    def replaced_many(self, changes: Mapping[Click, Click]) -> Clicks:
+        """Return clicks in which new ones stand for old ones; others on the new pixels are removed.
 
         Parameters
         ----------
@@ -173,14 +173,14 @@ class Clicks:
         blocks = self._mapped(change)
         if len(taken) == len(changes):
             return Clicks._from(blocks)
-        return Clicks(chain.from_iterable(blocks))  # two on one pixel: the later wins
+        return Clicks(chain.from_iterable(blocks))  # two on one pixel: the later stays
 
     def inside(self, window: Window) -> Clicks:
-        """Only the clicks on pixels of `window`."""
+        """Return only the clicks on pixels of `window`."""
         return Clicks(click for click in self if click.pixel in window)
 
     def checked(self, shape: tuple[int, int], classes: int) -> Clicks:
-        """Return self.
+        """Return the clicks themselves if they fit an image and a network.
 
         Raises
         ------
@@ -209,7 +209,7 @@ class Clicks:
 
 
 def _latest(clicks: Iterable[Click]) -> tuple[Click, ...]:
-    """Clicks of which no other one on the same pixel is younger."""
+    """Of the clicks on each pixel only the latest."""
     latest: dict[tuple[int, int], Click] = {}
     for click in clicks:
         latest.pop(click.pixel, None)

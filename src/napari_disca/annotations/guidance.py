@@ -1,8 +1,8 @@
-"""Distance maps that tell a network about clicks (the *guidance*).
+"""Distance maps that a network reads beside the image to know the clicks (the *guidance*).
 
 Each class has one guidance map, and every click of that class is a small cone in it (Lenczner et
-al. 2020, section 3). Guidance is drawn for one window at a time, from the clicks that can be seen
-in it, and looks the same whichever window it is drawn for.
+al. 2020, section 3). Guidance is drawn for one window at a time, from the clicks that reach into
+it. A pixel's guidance does not depend on the window for which it is drawn.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _AUTHORS_REACH = 5
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """How a network wants its clicks drawn; part of its card.
+    """How clicks are drawn for a network; part of its card.
 
     Parameters
     ----------
@@ -43,6 +43,11 @@ class Guidance:
         Radius of the cone in pixels of the network's grid.
     scale : float
         Factor on the drawn values.
+
+    Raises
+    ------
+    ClickError
+        If the drawing is unknown, or the radius or the scale is out of range.
     """
 
     drawing: Literal["cone", "authors"] = "cone"
@@ -63,16 +68,16 @@ class Guidance:
 
     @property
     def reach(self) -> int:
-        """How many pixels away from a click its own drawing can be non-zero."""
+        """Largest distance in pixels from a click at which its guidance can be non-zero."""
         return self.radius if self.drawing == "cone" else _AUTHORS_REACH
 
     @property
     def peak(self) -> float:
-        """What is drawn at a click's own pixel."""
+        """Value of the guidance at a click's own pixel."""
         return self.scale * (1.0 if self.drawing == "cone" else 4.5)
 
     def relevant(self, clicks: Clicks, window: Window) -> Clicks:
-        """Clicks that can change what is drawn in `window`.
+        """Return the clicks that can change the guidance in `window`.
 
         Discs of the authors' drawing that touch merge and grow higher inside, so there a click
         counts if a chain of touching discs leads from it into the window.
@@ -95,18 +100,18 @@ class Guidance:
     def draw(
         self, clicks: Clicks, window: Window, classes: int, shape: tuple[int, int]
     ) -> NDArray[np.float32]:
-        """Draw the clicks seen from `window`, one map per class.
+        """Draw the guidance of a window, one map per class.
 
         Parameters
         ----------
         clicks : Clicks
             Clicks in pixels of the raster that `window` belongs to.
         window : Window
-            What to draw.
+            Pixels to draw.
         classes : int
-            Number of maps.
+            Number of classes, each of which gets a map.
         shape : (int, int)
-            Height and width of the whole raster: there are no unclicked pixels beyond it.
+            Height and width of the whole raster, at whose edge the authors' drawing ends.
 
         Returns
         -------
@@ -128,7 +133,7 @@ class Guidance:
 
 @lru_cache(maxsize=8)
 def cone(radius: int) -> NDArray[np.float32]:
-    """``max(0, 1 - d / radius)`` around a pixel, ``2 * radius + 1`` pixels a side."""
+    """Guidance around one click: ``max(0, 1 - d / radius)``, ``2 * radius + 1`` pixels a side."""
     offsets = np.arange(-radius, radius + 1)
     distance = np.hypot(offsets[:, None], offsets[None, :])
     return np.maximum(0.0, 1.0 - distance / radius).astype(np.float32)
@@ -174,8 +179,8 @@ def _draw_authors(
         clicked, structure=np.pad(_ellipse()[::-1, ::-1], ((1, 0), (1, 0)))
     )
     if lit.all() and box == Window.whole(shape):
-        # OpenCV answers with a huge number when no pixel is unlit; the pixels beyond the raster
-        # are the honest substitute.
+        # OpenCV returns a huge number if every pixel is lit; here the pixels beyond the raster
+        # count as unlit.
         distance = _chamfer(np.pad(lit, 1))[1:-1, 1:-1]
     else:
         distance = _chamfer(lit)
@@ -187,9 +192,9 @@ def _draw_authors(
 def _chamfer(lit: NDArray[np.bool_]) -> NDArray[np.float32]:
     """3 x 3 chamfer distance of lit pixels to the nearest unlit one.
 
-    Relaxes all pixels at once until nothing changes, as many times as the distance is long:
-    that is some six rounds for single clicks. Borgefors (1986) reaches the same fixed point in
-    two sequential passes, which NumPy cannot do row by row.
+    All pixels are relaxed at once until nothing changes, which takes about six rounds for single
+    clicks. Borgefors (1986) gets the same distances in two sequential passes over the pixels,
+    which would be slow in Python.
     """
     distance = np.where(lit, np.inf, 0.0)
     while True:

@@ -1,7 +1,6 @@
-"""Sets of pixels of an image: what a hand has drawn, as stretches of rows.
+"""Sets of pixels of an image, for instance those of a stroke, run-length encoded by rows.
 
-What is kept of a set, and what it costs to draw it, grows with its outline and its pixels, never
-with the image.
+The memory and the time that a set takes grow with its outline and its pixels, not with the image.
 """
 
 from __future__ import annotations
@@ -19,26 +18,30 @@ from napari_disca.core.tiling import Window
 
 Ints = NDArray[np.int64]
 
-#: Stretches of a set, at most: a line of a journal of some two megabytes.
+#: Most runs of a set; a journal's line of so many has about two megabytes.
 MOST_RUNS = 200_000
-#: Rows that are drawn together.
+#: Rows that are rasterized together.
 STRIP = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PixelSet:
-    """Pixels of an image, at least one. Sets of the same pixels are equal.
+    """A set of at least one pixel of an image; sets of the same pixels are equal.
 
     Attributes
     ----------
     rows, starts, ends : (n,) arrays of int
-        Stretches of pixels, columns ``starts ... ends - 1``, sorted by row and column; no two of
-        them overlap or touch in a row.
+        Runs of pixels, columns ``starts ... ends - 1`` of a row, sorted by row and column; no two
+        of them overlap or touch.
+    window : Window
+        Smallest window that holds the pixels.
+    digest : str
+        Fingerprint of the pixels.
 
     Raises
     ------
     AreaError
-        If there is no pixel, or the stretches are too many, or not as described.
+        If there is no pixel, or the runs are too many or not as described.
     """
 
     rows: Ints
@@ -53,13 +56,13 @@ class PixelSet:
             raise AreaError("this holds no pixel of the image; draw it larger, or on the image")
         if len(rows) > MOST_RUNS:
             raise AreaError(
-                f"this is too ragged to be kept: {len(rows)} stretches of pixels, {MOST_RUNS} are "
+                f"this is too ragged to be kept: {len(rows)} runs of pixels, {MOST_RUNS} are "
                 "the most; draw around a part of it"
             )
         below = rows[1:] > rows[:-1]
         beside = (rows[1:] == rows[:-1]) & (starts[1:] > ends[:-1])
         if (ends <= starts).any() or not (below | beside).all():
-            raise AreaError("stretches of pixels overlap, or are in disorder")
+            raise AreaError("runs of pixels overlap or are not sorted")
         window = Window.from_bounds(
             int(rows[0]), int(starts.min()), int(rows[-1]) + 1, int(ends.max())
         )
@@ -78,13 +81,13 @@ class PixelSet:
         return int((self.ends - self.starts).sum())
 
     @classmethod
-    def of(cls, strips: Iterable[tuple[Window, NDArray[np.bool_]]]) -> Self:
-        """Set of the pixels of masks.
+    def from_masks(cls, strips: Iterable[tuple[Window, NDArray[np.bool_]]]) -> Self:
+        """Return the set of the pixels that masks mark.
 
         Parameters
         ----------
         strips : iterable of (Window, (height, width) array of bool)
-            One below the other, of any width.
+            Windows and their masks, one below the other, of any width.
         """
         found = [_runs(mask, window.top, window.left) for window, mask in strips]
         if not found:
@@ -94,7 +97,7 @@ class PixelSet:
         return cls(rows, starts, ends)
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
-        """Which pixels of a window are in the set, as an array of the window's shape."""
+        """Return which pixels of a window are in the set, as an array of the window's shape."""
         mask = np.zeros(window.shape, dtype=np.bool_)
         cut = self.window & window
         if not cut:
@@ -112,7 +115,7 @@ class PixelSet:
         return mask
 
     def strips(self) -> Iterator[Window]:
-        """Windows, one below the other, that hold all pixels."""
+        """Windows of at most `STRIP` rows, one below the other, that hold all pixels."""
         top = self.window.top
         while top < self.window.bottom:
             bottom = min(top + STRIP, self.window.bottom)
@@ -123,29 +126,29 @@ class PixelSet:
             top = bottom
 
     def to_json(self) -> list[int]:
-        """The stretches: rows below the one before, column and length, one after the other."""
+        """Three numbers per run: rows below the run before, first column, length."""
         down = np.diff(self.rows, prepend=0)
         return np.stack([down, self.starts, self.ends - self.starts], axis=1).ravel().tolist()
 
     @classmethod
     def from_json(cls, numbers: list[int]) -> Self:
-        """Set from `to_json`.
+        """Return the set that `to_json` wrote.
 
         Raises
         ------
         AreaError
-            If that is no set of pixels.
+            If the numbers do not describe a set of pixels.
         """
         if not isinstance(numbers, list) or len(numbers) % 3 or len(numbers) > 3 * MOST_RUNS:
-            raise AreaError("these are no stretches of pixels")
+            raise AreaError("these numbers are not runs of pixels")
         if not all(type(number) is int and 0 <= number < 2**31 for number in numbers):
-            raise AreaError("stretches of pixels are whole numbers, 0 or more")
+            raise AreaError("runs of pixels are whole numbers, 0 or more")
         down, starts, lengths = np.array(numbers, dtype=np.int64).reshape(-1, 3).T
         return cls(np.cumsum(down), starts.copy(), starts + lengths)
 
 
 def _runs(mask: NDArray[np.bool_], top: int, left: int) -> tuple[Ints, Ints, Ints]:
-    """Rows, starts and ends of the stretches of a mask."""
+    """Rows, starts and ends of the runs of a mask."""
     height, width = mask.shape
     padded = np.zeros((height, width + 2), dtype=np.int8)
     padded[:, 1:-1] = mask

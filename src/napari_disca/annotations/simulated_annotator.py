@@ -1,8 +1,8 @@
-"""A simulated annotator: where somebody who knows the truth would click.
+"""A simulated annotator, who knows the reference and clicks on errors.
 
 Used to place clicks during training and to measure corrections (`napari_disca.evaluation`). The
-annotator clicks in the middle of the largest wrongly predicted region: the connected component,
-of one true class, with the most wrong pixels; the point farthest from its border.
+annotator clicks in the middle of the largest error: the largest connected component of wrongly
+predicted pixels of one true class, at the pixel farthest from its border.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from napari_disca.annotations.clicks import Click
 
-#: Reference pixels with this value are not known and never clicked or scored.
+#: Value of reference pixels whose class is not known; they are neither clicked nor scored.
 IGNORE = 255
 
 
@@ -26,21 +26,21 @@ def error_clicks(
     rng: np.random.Generator | None = None,
     min_area: int = 1,
 ) -> list[Click]:
-    """Clicks in the middle of the largest errors, the largest first.
+    """Return clicks in the middle of the largest errors, the largest error first.
 
     Parameters
     ----------
     predicted, reference : (height, width) array of uint8
         Class ids; `IGNORE` in the reference where it is not known.
     count : int
-        How many clicks at most; fewer where there are fewer errors. Each region gets one click.
+        How many clicks at most; each error gets one, so there may be fewer.
     valid : (height, width) array of bool, optional
         Where the image has data.
     rng : numpy.random.Generator, optional
-        With it the regions are drawn with a chance in proportion to their size and the click
-        is anywhere in the inner half of its region: a human's click rather than a machine's.
+        With it, errors are drawn with probabilities in proportion to their sizes, and the click
+        is anywhere in the inner half of its error, which is more like a human's click.
     min_area : int
-        Smaller regions are left alone, in pixels.
+        Errors of fewer pixels get no click.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def error_clicks(
                 box = boxes[index - 1]
                 regions.append((int(areas[index]), int(label), box, components[box] == index))
     if rng is None:
-        # Ties are broken by position, so that the annotator is the same on every machine.
+        # Ties are broken by position, so that the clicks are the same on every machine.
         regions.sort(key=lambda r: (-r[0], r[2][0].start, r[2][1].start, r[1]))
     elif regions:
         weights = np.array([area for area, *_ in regions], dtype=np.float64)
@@ -77,8 +77,8 @@ def error_clicks(
 
 
 def _middle(mask: NDArray[np.bool_], rng: np.random.Generator | None) -> tuple[int, int]:
-    """Pixel of `mask` farthest from its border; with `rng` one of the inner half."""
-    # The frame makes the array's edge a border of the region too.
+    """Pixel of `mask` farthest from its border; with `rng` a random one of the inner half."""
+    # Padded, so that the array's edge is a border of the region, too.
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     if rng is None:
         row, col = np.unravel_index(int(depth.argmax()), depth.shape)
@@ -91,7 +91,7 @@ def _middle(mask: NDArray[np.bool_], rng: np.random.Generator | None) -> tuple[i
 def random_clicks(
     reference: NDArray[np.uint8], count: int, rng: np.random.Generator
 ) -> list[Click]:
-    """Clicks on random known pixels with their true class, as in Lenczner et al. (2020)."""
+    """Return clicks on random pixels with their true class, as in Lenczner et al. (2020)."""
     known = np.flatnonzero(reference != IGNORE)
     if not len(known):
         return []

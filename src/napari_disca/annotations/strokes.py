@@ -1,4 +1,4 @@
-"""What a hand draws on a map: the path of a brush, and outlines. Which pixels they hold."""
+"""Shapes that a user draws on a map: paths of a brush, and outlines; the pixels they hold."""
 
 from __future__ import annotations
 
@@ -15,51 +15,52 @@ from napari_disca.annotations.pixel_sets import STRIP, PixelSet
 from napari_disca.core.errors import AreaError
 from napari_disca.core.tiling import Window
 
-#: What a stroke is made with.
+#: The tool that a stroke was drawn with.
 Tool: TypeAlias = Literal["brush", "polygon", "lasso", "patch"]
 TOOLS: tuple[Tool, ...] = ("brush", "polygon", "lasso", "patch")
 
-#: Radius of a brush in pixels of the image.
+#: Smallest and largest radius of a brush in pixels of the image.
 SMALLEST, LARGEST = 0.5, 1000.0
-#: More places than a hand passes with the button held down.
-_MOST_PLACES = 50_000
+#: Most vertices of a path: more than the mouse reports in one stroke.
+_MOST_VERTICES = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class BrushPath:
-    """The way of a round brush.
+    """The path of a round brush.
 
-    It holds the pixels whose centres are no farther from the way than the radius.
+    It holds the pixels whose centres are no farther from the path than the radius.
 
     Attributes
     ----------
     path : tuple of (float, float)
-        Rows and columns; pixel ``(0, 0)`` reaches from 0 to 1, so its centre is at 0.5.
+        Vertices as row and column; pixel ``(0, 0)`` reaches from 0 to 1, so its centre is at 0.5.
     radius : float
         In pixels.
 
     Raises
     ------
     AreaError
-        If the way has no place, or far too many, or a number is none.
+        If the path has no vertex or too many, or a number is not finite or out of range.
     """
 
     path: tuple[tuple[float, float], ...]
     radius: float
 
     def __post_init__(self) -> None:
-        if not self.path or len(self.path) > _MOST_PLACES:
+        if not self.path or len(self.path) > _MOST_VERTICES:
             raise AreaError(
-                f"a brush of {len(self.path)} places cannot be kept; 1 to {_MOST_PLACES} are"
+                f"a brush stroke has 1 to {_MOST_VERTICES} vertices, not {len(self.path)}; "
+                "draw it again"
             )
         values = [*(value for place in self.path for value in place), self.radius]
         if not all(math.isfinite(value) and abs(value) < 2**31 for value in values):
-            raise AreaError("a place of the brush is no number; draw it again")
+            raise AreaError("a vertex of the brush stroke is not a finite number; draw it again")
         if not SMALLEST <= self.radius <= LARGEST:
             raise AreaError(
                 f"a brush has a radius of {SMALLEST} to {LARGEST:.0f} pixels, not {self.radius:g}"
             )
-        # As it is written, so that it comes back as the very same way.
+        # Rounded as the journal writes it, so that a journal gives the very same path back.
         path = [(round(row, 2), round(col, 2)) for row, col in self.path]
         kept = [
             path[0],
@@ -69,14 +70,14 @@ class BrushPath:
         object.__setattr__(self, "radius", round(self.radius, 2))
 
     def pixels(self, shape: tuple[int, int]) -> PixelSet:
-        """Pixels of an image of this shape that it holds.
+        """Return the pixels of an image of this shape that the path holds.
 
         Raises
         ------
         AreaError
             If it holds none.
         """
-        return PixelSet.of(self._strips(shape))
+        return PixelSet.from_masks(self._strips(shape))
 
     def _strips(self, shape: tuple[int, int]) -> Iterator[tuple[Window, NDArray[np.bool_]]]:
         places = np.array(self.path)
@@ -101,17 +102,17 @@ class BrushPath:
                 ends = (*low[i].tolist(), *high[i].tolist())
                 part = strip & Window.from_bounds(*ends)
                 if part:
-                    here = _beside(first[i], last[i], self.radius, part)
+                    here = _near_segment(first[i], last[i], self.radius, part)
                     mask[part.relative_to(strip).slices] |= here
             yield strip, mask
 
 
-#: What a user has drawn, as it is kept in the journal.
-Drawn: TypeAlias = BrushPath | Area
+#: A shape that a user has drawn, as the journal keeps it.
+DrawnShape: TypeAlias = BrushPath | Area
 
 
-def drawn_pixels(drawn: Drawn, shape: tuple[int, int]) -> PixelSet:
-    """Pixels of an image that a way or an outline holds.
+def drawn_pixels(drawn: DrawnShape, shape: tuple[int, int]) -> PixelSet:
+    """Return the pixels of an image that a path or an outline holds.
 
     Raises
     ------
@@ -125,13 +126,13 @@ def drawn_pixels(drawn: Drawn, shape: tuple[int, int]) -> PixelSet:
         Window.from_bounds(top, box.left, min(top + STRIP, box.bottom), box.right)
         for top in range(box.top, box.bottom, STRIP)
     ]
-    return PixelSet.of((strip, drawn.mask(strip)) for strip in strips)
+    return PixelSet.from_masks((strip, drawn.mask(strip)) for strip in strips)
 
 
-def _beside(
+def _near_segment(
     start: NDArray[np.float64], end: NDArray[np.float64], radius: float, window: Window
 ) -> NDArray[np.bool_]:
-    """Pixels of a window whose centres are no farther from a straight line than a radius."""
+    """Which pixels of a window have centres no farther from a line segment than a radius."""
     rows = np.arange(window.top, window.bottom)[:, None] + 0.5 - start[0]
     cols = np.arange(window.left, window.right)[None, :] + 0.5 - start[1]
     along = end - start

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import napari_disca
 from napari_disca.core.errors import DiscaError, ExportError, RasterError
 from napari_disca.core.events import Patch, finish
-from napari_disca.core.threads import keep_cores_free
+from napari_disca.core.threads import limit_spinning
 from napari_disca.storage.atomic import replacing
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _kept(inputs: NetworkView, run: Run) -> Any:
 
 def natural_precision(device: Any) -> str:
     """Precision that this machine would choose."""
-    keep_cores_free()
+    limit_spinning()
     from napari_disca.networks.compute import Compute
 
     return str(Compute.choose(device).dtype).removeprefix("torch.")
@@ -185,7 +185,7 @@ _loading = Lock()
 
 def _stream(order: MapOrder) -> MapStream:
     """Stream of a map; a worker keeps the last ones, and the network."""
-    keep_cores_free()
+    limit_spinning()
     if order.version != napari_disca.__version__:
         raise DiscaError(
             f"the worker has napari-disca {napari_disca.__version__}, you have {order.version}; "

@@ -27,11 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 2 for a mistake of the user's, or 130 after Ctrl+C.
     """
     from napari_disca.cli.app import UsageError, run
-    from napari_disca.core.errors import explained
-    from napari_disca.core.threads import keep_cores_free
+    from napari_disca.core.errors import user_message
+    from napari_disca.core.threads import limit_spinning
 
     # Before torch is imported: waiting threads would slow down everything else.
-    keep_cores_free()
+    limit_spinning()
     given = list(sys.argv[1:] if argv is None else argv)
     try:
         code = run(given)
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         atexit.register(gc.freeze)
         return 130
     except Exception as error:
-        line = explained(error)
+        line = user_message(error)
         if line is None:
             raise  # a bug
         return _mistake(line)

@@ -13,52 +13,52 @@ V = TypeVar("V")
 
 
 class ByteCache(LRUCache[K, V]):
-    """Values by key; those that were not used for longest are forgotten first.
+    """Mapping limited in bytes; the values that were not used for longest are evicted first.
 
-    A mapping, except that values come in with `put`. Not for several threads at once.
+    Values are added with `put`. It is not safe to use from several threads at once.
 
     Parameters
     ----------
     limit : int
         Bytes of all values together.
     size_of : callable
-        From a value to its bytes.
+        Gives the bytes of a value.
     """
 
     def __init__(self, limit: int, size_of: Callable[[V], int]) -> None:
-        # The limit can change and whoever forgets wants to know what: `put` and `allow` see to it.
+        # No limit of cachetools' own: `put` and `set_limit` evict, and return what they evict.
         super().__init__(math.inf, size_of)
         self.limit = limit
 
     def put(self, key: K, value: V) -> list[tuple[K, V]]:
-        """Keep a value, unless it is larger than the limit.
+        """Add a value, unless it alone is larger than the limit.
 
         Returns
         -------
         list of (key, value)
-            What was forgotten for it.
+            What was evicted for it.
         """
         if self.getsizeof(value) <= self.limit:
             self[key] = value
-        return self._forgotten()
+        return self._evicted()
 
     def peek(self, key: K) -> V | None:
-        """Return a value, or None, without it counting as used."""
+        """Return a value, or None, without marking it as used."""
         return Cache.__getitem__(self, key) if key in self else None
 
-    def allow(self, limit: int) -> list[tuple[K, V]]:
-        """Change the limit.
+    def set_limit(self, limit: int) -> list[tuple[K, V]]:
+        """Change the limit in bytes.
 
         Returns
         -------
         list of (key, value)
-            What was forgotten, because it is above the limit.
+            What was evicted to stay below the new limit.
         """
         self.limit = limit
-        return self._forgotten()
+        return self._evicted()
 
-    def _forgotten(self) -> list[tuple[K, V]]:
-        gone = []
+    def _evicted(self) -> list[tuple[K, V]]:
+        evicted = []
         while self.currsize > self.limit:
-            gone.append(self.popitem())
-        return gone
+            evicted.append(self.popitem())
+        return evicted

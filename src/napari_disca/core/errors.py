@@ -1,4 +1,4 @@
-"""What can go wrong, in words a user can act on.
+"""Errors whose messages a user can act on, and the messages made of other errors.
 
 Every message says what came, what was expected and what to do. The command line turns a
 `DiscaError` into one line and exit code 2, the panel into a napari notification.
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from unicodedata import category
 
-#: Characters of somebody else's words.
+#: Characters of another library's message that are quoted at most.
 _LONGEST = 300
-#: Kinds of characters that end a line or move the cursor: of Unicode's categories.
+#: Unicode categories of characters that end a line or move the cursor.
 _BREAKS = {"Cc", "Zl", "Zp"}
 
 
 class DiscaError(Exception):
-    """Root of the errors that are the user's to mend (bad input, not a bug).
+    """Base class of errors that the user can mend (bad input, not a bug).
 
-    Its text is one line, whatever the names hold that it quotes from a file.
+    Its text is one line: line breaks in names that it quotes from a file become spaces.
     """
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class ClickError(DiscaError, ValueError):
 
 
 class AreaError(DiscaError, ValueError):
-    """An area to lock, or a file of areas, is no polygon on the image."""
+    """An area to lock, a stroke, or a file of areas is not a valid area of the image."""
 
 
 class ClassTableError(DiscaError, ValueError):
@@ -46,15 +46,15 @@ class ClassTableError(DiscaError, ValueError):
 
 
 class JournalError(DiscaError, ValueError):
-    """A journal cannot be read, is not of this image or network, or is in use."""
+    """A journal cannot be read, belongs to another image or network, or is in use."""
 
 
 class RecipeError(DiscaError, ValueError):
-    """A recipe is unknown, has an impossible field, does not fit the network, or fails."""
+    """A recipe is unknown, has an invalid field, does not fit the network, or fails."""
 
 
 class NotFiniteError(RecipeError):
-    """What a recipe has learned is not finite."""
+    """The weights or tensors that a recipe has learned are not finite."""
 
 
 class ExportError(DiscaError, OSError):
@@ -62,20 +62,20 @@ class ExportError(DiscaError, OSError):
 
 
 class DataError(DiscaError, ValueError):
-    """A folder of images and masks is not what training or evaluation needs."""
+    """A folder of images and masks does not fit training or evaluation."""
 
 
-def brief(error: BaseException) -> str:
-    """What a library says of a file, as a part of our one line.
+def one_line(error: BaseException) -> str:
+    """Message of a library's error as one short line, to be quoted in a message of our own.
 
-    It may go over several lines, and quote from the file as much as there is.
+    Libraries write several lines, and may quote any amount of the file.
     """
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def is_unicode(name: object) -> bool:
-    """Whether the name of a file is text; on Linux it may be any bytes, which GDAL cannot open."""
+    """Whether a file's name is Unicode: on Linux it may be any bytes, which GDAL cannot open."""
     try:
         str(name).encode()
     except UnicodeEncodeError:
@@ -84,10 +84,10 @@ def is_unicode(name: object) -> bool:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a memory is full, the machine's or the graphics card's.
+    """Whether an error says that the machine's or the graphics card's memory is full.
 
-    By its name and words, because torch, which has an exception of its own on graphics cards and
-    a plain `RuntimeError` elsewhere, must not be imported to know.
+    Decided by the error's name and text, so that torch is not imported for it. torch raises an
+    exception of its own on graphics cards and a plain `RuntimeError` elsewhere.
     """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
@@ -97,13 +97,14 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
-def explained(error: BaseException) -> str | None:
-    """One line for the user about an error that is not a bug; None if it is one.
+def user_message(error: BaseException) -> str | None:
+    """One line that tells the user about an error; None if the error is a bug.
 
     Parameters
     ----------
     error : BaseException
-        Ours, or the operating system's (a full disk, a missing right), or a full memory.
+        A `DiscaError`, an `OSError` (full disk, missing permission) and a full memory are not
+        bugs; everything else is.
     """
     if isinstance(error, DiscaError):
         return " ".join(str(error).split())

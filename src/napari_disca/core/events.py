@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a stage of the work has come: `done` of `total` steps."""
+    """Event: `done` of `total` steps of a stage are finished."""
 
     stage: str
     done: int
@@ -29,14 +29,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something the user should know about the work, in one line."""
+    """Event: one line about the work that the user should read."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """A finished piece of a label map.
+    """Event: a finished piece of a label map.
 
     Attributes
     ----------
@@ -47,22 +47,22 @@ class Patch:
     labels : (height, width) array of uint8
         Class ids; 255 where the image has no data.
     tile : int
-        Index of the tile that made it.
-    state : str
+        Index of the tile whose labels these are; -1 if they are not those of one tile.
+    version : str
         Fingerprint of everything the tile's labels depend on besides its pixels (weights,
-        clicks), so that the owner knows which tiles are up to date.
+        clicks). The owner of the map compares it to know which tiles are up to date.
     locked, flipped : int
-        How many of the pixels are locked, and how many of these would be others, were they not.
+        How many of the pixels are locked, and how many of these would have another class if they
+        were not.
     uncertainty : (rows, cols) array of uint8, or None
-        Of the tile's cells, as `napari_disca.inference.uncertainty` has it; None if it is not
-        known.
+        Of the tile's cells, see `napari_disca.inference.uncertainty`; None if it is not known.
     """
 
     map: str
     window: Window
     labels: NDArray[np.uint8]
     tile: int = -1
-    state: str = ""
+    version: str = ""
     locked: int = 0
     flipped: int = 0
     uncertainty: NDArray[np.uint8] | None = None
@@ -70,7 +70,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A tile whose pixels cannot be read; it stays out of date, and the work goes on.
+    """Event: a tile whose pixels cannot be read; it stays out of date, and the work goes on.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How threads share the cores, and memory, with the window and with each other."""
+"""Settings of threads and of malloc that leave cores to the window and spare memory."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from contextlib import suppress
 from functools import lru_cache
 
 
-def keep_cores_free() -> None:
-    """Tell OpenMP's waiting threads to sleep rather than spin for long.
+def limit_spinning() -> None:
+    """Tell OpenMP's waiting threads to sleep soon instead of spinning.
 
-    Spinning threads on a busy core make everything several times slower, the window included. A
-    few microseconds harm nobody, and spare a tenth of a network's time: its layers are short.
-    Takes effect only when called before torch is imported for the first time, so programs call
-    it first; a value the user has set is left alone.
+    Threads that spin on a busy core slow down everything several times, the window included.
+    Spinning for a few microseconds is harmless and saves a tenth of a network's time, because
+    its layers are short. Takes effect only before torch is imported for the first time, so
+    programs call it first. Environment variables that the user has set are left alone.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 
-def leave_a_core() -> None:
-    """Let networks compute with all cores but one, which a window needs to stay smooth.
+def limit_network_threads() -> None:
+    """Let networks compute with all cores but one, which stays free for the window.
 
-    On a machine of two cores that would halve the speed; `give_way` is what helps there. What
-    the user has set (``OMP_NUM_THREADS``) is left alone.
+    Not on a machine of two cores, where that would halve the speed; `lower_thread_priority` helps
+    there. A number that the user has set (``OMP_NUM_THREADS``) is left alone.
     """
     import torch
 
@@ -36,10 +36,10 @@ def leave_a_core() -> None:
         torch.set_num_threads(cores - 1)
 
 
-def give_way() -> None:
-    """Let this thread, and those it will start, run only where the window does not want to.
+def lower_thread_priority() -> None:
+    """Lower the priority of this thread, and of those it will start, below the window's.
 
-    Linux only, where threads have priorities of their own; elsewhere systems favour the window
+    Linux only, where threads have priorities of their own; other systems favour the window
     in front by themselves.
     """
     if sys.platform == "linux":
@@ -48,13 +48,13 @@ def give_way() -> None:
 
 
 @lru_cache(maxsize=1)
-def keep_pages() -> None:
-    """Let glibc keep a tile's worth of freed memory instead of giving it back to the system.
+def reuse_freed_memory() -> None:
+    """Let glibc keep the memory that a tile has freed instead of returning it to the system.
 
-    A network allocates and frees the same large blocks for every tile. By default each goes back
-    to the system, which has to clear its pages the next time: 5 to 10 % of the work. One arena
-    for all threads lets them reuse each other's, so that the peak is lower, too. Elsewhere
-    nothing is done.
+    A network allocates and frees the same large blocks for every tile. By default each block is
+    returned to the system, which clears its pages before the next use: 5 to 10 % of the time. One
+    arena for all threads lets them reuse each other's blocks, which also lowers the peak. Does
+    nothing on other systems than Linux.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # musl has no mallopt
@@ -64,8 +64,9 @@ def keep_pages() -> None:
             mallopt(_ARENA_MAX, 1)
 
 
-#: malloc.h
+#: Parameters of mallopt, from malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+#: Bytes of freed memory that are kept.
 _KEPT = 256 << 20
-#: Niceness of background work: the window gets three times the share of a core that both want.
+#: Niceness of background work: the window gets three times its share of a core that both use.
 _BACKGROUND = 5

@@ -66,7 +66,7 @@ class Window:
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Index that cuts this window out of an array of the whole raster."""
+        """Row and column slices that select this window in an array of the whole raster."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     @property
@@ -90,23 +90,23 @@ class Window:
         )
 
     def grown(self, margin: int) -> Window:
-        """Window with `margin` pixels more on each side (may leave the raster)."""
+        """Window with `margin` more pixels on each side; it may reach beyond the raster."""
         return Window(
             self.top - margin, self.left - margin, self.height + 2 * margin, self.width + 2 * margin
         )
 
     def relative_to(self, other: Window) -> Window:
-        """Return the same pixels, counted from the top-left corner of `other`."""
+        """Return the same window in coordinates whose origin is the top-left corner of `other`."""
         return Window(self.top - other.top, self.left - other.left, self.height, self.width)
 
     def placed_in(self, other: Window) -> Window:
-        """Return the same pixels, where the corner of `other` is; undoes `relative_to`."""
+        """Return a window relative to `other` in the raster's coordinates: undoes `relative_to`."""
         return Window(self.top + other.top, self.left + other.left, self.height, self.width)
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One step of a tiled computation: read `read`, keep `keep`.
+    """A tile: the window whose pixels are read, and the window whose results are kept.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class Tile:
 
 
 def _axis(length: int, size: int, halo: int) -> tuple[list[int], list[int]]:
-    """Starts of the reads along one axis, and the borders between what they keep."""
+    """Starts of the read windows along one axis, and the borders of the kept ones (one more)."""
     size = min(size, length)
     stride = max(1, size - 2 * halo)
     last = length - size
@@ -148,7 +148,7 @@ class Tiling:
     size : int
         Side of the square a tile reads, in pixels.
     halo : int
-        Pixels at each inner side of a tile that are read but not kept.
+        Least number of pixels at each inner side of a tile that are read but not kept.
 
     Raises
     ------
@@ -176,7 +176,7 @@ class Tiling:
 
     @property
     def borders(self) -> tuple[list[int], list[int]]:
-        """Where what is kept begins and ends, down and across: one number more than tiles."""
+        """Rows and columns at which kept windows begin and end: one number more than tiles."""
         return self._rows[1], self._cols[1]
 
     @property
@@ -204,7 +204,7 @@ class Tiling:
         return (self[index] for index in range(len(self)))
 
     def touching(self, window: Window) -> list[Tile]:
-        """Tiles that read at least one pixel of `window`, in row-major order."""
+        """Tiles whose read windows hold at least one pixel of `window`, in row-major order."""
         window &= Window.whole(self.shape)
         if not window:
             return []
@@ -213,8 +213,8 @@ class Tiling:
         cols = _overlapping(self._cols[0], width, window.left, window.right)
         return [self[i * self.grid[1] + j] for i in rows for j in cols]
 
-    def keeping(self, pixel: tuple[int, int]) -> Tile:
-        """Tile that keeps this pixel.
+    def tile_at(self, pixel: tuple[int, int]) -> Tile:
+        """Tile whose kept window holds this pixel.
 
         Raises
         ------
@@ -228,12 +228,12 @@ class Tiling:
         return self[i * self.grid[1] + j]
 
     def nearest_first(self, view: Window | None, tiles: Iterable[Tile] | None = None) -> list[Tile]:
-        """Tiles in the order a viewer wants: those in view, then outwards.
+        """Tiles in view first, then the others, each by distance from the centre of the view.
 
         Parameters
         ----------
         view : Window or None
-            What the user looks at; without it the row-major order is kept.
+            Pixels that the user sees; without it the order stays as it is.
         tiles : iterable of Tile, optional
             The tiles to order; all of them by default.
         """

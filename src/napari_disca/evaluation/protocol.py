@@ -305,7 +305,7 @@ class _Image:
         session = self._session
         network = session.current_network
         (there,) = session.inputs.network_clicks(Clicks((Click(click.row, click.col, 0),)))
-        read = session.tiling.keeping(there.pixel).read
+        read = session.tiling.tile_at(there.pixel).read
         logits = Predictor(network, session.inputs, session.compute).logits(read, Clicks())
         here = logits[candidates, there.row - read.top, there.col - read.left]
         return Click(click.row, click.col, candidates[int(here.argmax())])
@@ -315,6 +315,6 @@ class _Image:
         session = self._session
         inside = np.zeros(self._reference.shape, dtype=np.bool_)
         for click in session.inputs.network_clicks(session.clicks):
-            keep = session.tiling.keeping(click.pixel).keep
+            keep = session.tiling.tile_at(click.pixel).keep
             inside[session.inputs.image_window(keep).slices] = True
         return inside

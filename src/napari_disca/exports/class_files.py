@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from napari_disca.core.errors import CardError, ClassTableError, ExportError, brief
+from napari_disca.core.errors import CardError, ClassTableError, ExportError, one_line
 from napari_disca.exports.class_rows import (
     ClassRow,
     colour_of,
@@ -114,7 +114,7 @@ def read_classes(path: str | os.PathLike[str], table: ClassTable) -> LoadedClass
     try:
         return _taken_over(_READERS[suffix](path), table)
     except (ClassTableError, CardError, JsonError) as error:
-        raise ClassTableError(f"{path.name}: {brief(error)}") from error
+        raise ClassTableError(f"{path.name}: {one_line(error)}") from error
 
 
 # -------------------------------------------------------------------- into the table

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_disca.core.errors import ClickError, brief
+from napari_disca.core.errors import ClickError, one_line
 from napari_disca.exports.placing import Meaning, Source
 from napari_disca.exports.point import PointFeature
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
@@ -166,7 +166,7 @@ def _source_of_text(columns: Sequence[str], rows: Sequence[Sequence[str]], colum
     try:
         return Source("crs", crs_named(f"EPSG:{named.pop()}"))
     except (*GDAL_ERRORS, ValueError) as error:
-        raise ClickError(f"has an SRID that is not understood: {brief(error)}") from error
+        raise ClickError(f"has an SRID that is not understood: {one_line(error)}") from error
 
 
 def _found(columns: Sequence[str], *, referenced: bool) -> tuple[Meaning, _Positioned] | None:

@@ -18,7 +18,7 @@ import rasterio
 import tifffile
 from numpy.typing import NDArray
 
-from napari_disca.core.errors import ExportError, RasterError, brief
+from napari_disca.core.errors import ExportError, RasterError, one_line
 from napari_disca.raster import quiet_opening
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.storage.atomic import replacing
@@ -75,7 +75,7 @@ def write_plain_labels(
                     temporary, values, photometric="minisblack", metadata={_TAG: about}
                 )
         except (*GDAL_ERRORS, ValueError) as error:
-            raise ExportError(f"cannot write {path}: {brief(error)}") from error
+            raise ExportError(f"cannot write {path}: {one_line(error)}") from error
     return path
 
 
@@ -122,7 +122,7 @@ def read_plain_labels(
         if _TAG in description:
             return np.asarray(tifffile.imread(path)), _about(str(description[_TAG]))
     except (*GDAL_ERRORS, tifffile.TiffFileError, ValueError) as error:
-        raise RasterError(f"cannot open {path}: {brief(error)}") from error
+        raise RasterError(f"cannot open {path}: {one_line(error)}") from error
     return None
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_disca.core.errors import ClickError, brief
+from napari_disca.core.errors import ClickError, one_line
 from napari_disca.exports import vector_process
 from napari_disca.exports.csv_points import looks_like_csv, read_csv
 from napari_disca.exports.geojson import (
@@ -138,7 +138,7 @@ def _vector(path: Path, kind: str) -> PointFile:
         )
     answer = _asked(path, kind)
     if isinstance(answer.get("error"), str):
-        raise ClickError(f"cannot be read as a {kind}: {brief(ValueError(answer['error']))}")
+        raise ClickError(f"cannot be read as a {kind}: {one_line(ValueError(answer['error']))}")
     source = Source("unsaid")
     if isinstance(answer.get("crs"), str) and answer["crs"]:
         try:

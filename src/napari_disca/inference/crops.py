@@ -162,7 +162,7 @@ def tiles_with_clicks(clicks: Clicks, tiling: Tiling) -> list[Window]:
         On the network's grid.
     tiling : Tiling
     """
-    tiles = {tile.index: tile.read for tile in (tiling.keeping(c.pixel) for c in clicks)}
+    tiles = {tile.index: tile.read for tile in (tiling.tile_at(c.pixel) for c in clicks)}
     return [tiles[index] for index in sorted(tiles)]
 
 

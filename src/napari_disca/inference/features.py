@@ -120,12 +120,12 @@ class FeatureCache:
     def allow_memory(self, limit: int) -> None:
         """Let it hold so many bytes in memory from now on; what is above them is forgotten."""
         with self._lock:
-            self._held.allow(limit)
+            self._held.set_limit(limit)
 
     def allow_disk(self, limit: int) -> None:
         """Let it take so many bytes on disk from now on; what is there above them goes."""
         with self._lock, suppress(OSError):
-            _remove(self._files.allow(limit))
+            _remove(self._files.set_limit(limit))
 
 
 def _nbytes(features: Features) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.annotations.clicks import Click, Clicks, Merged
+from napari_disca.annotations.clicks import Click, Clicks, MergedClick
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.inference.resampling import axis_weights, clamped, first_centre, resampled
@@ -169,7 +169,7 @@ class NetworkView:
     def network_clicks(self, clicks: Clicks) -> Clicks:
         """Clicks on the image as clicks on the network grid.
 
-        Where several fall on one network pixel they are `Merged`: the network is told the class of
+        Where several fall on one network pixel they become a `MergedClick`, which has the class of
         the one closest to the pixel's centre, whichever was made first.
         """
         if not self.resampled:
@@ -191,7 +191,7 @@ class NetworkView:
                 return (down * width) ** 2 + (right * height) ** 2, c.pixel
 
             label = min(of, key=off_centre).label
-            return Merged(row, col, label, tuple(sorted(of, key=lambda c: c.pixel)))
+            return MergedClick(row, col, label, tuple(sorted(of, key=lambda c: c.pixel)))
 
         return Clicks(tuple(merged(*pixel, of) for pixel, of in there.items()))
 

@@ -17,7 +17,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch import nn
 
-from napari_disca.annotations.clicks import Clicks, Merged
+from napari_disca.annotations.clicks import Clicks, MergedClick
 from napari_disca.core.errors import out_of_memory
 from napari_disca.core.events import Note
 from napari_disca.core.tiling import Tile, Window
@@ -239,7 +239,7 @@ class Predictor:
         for click in clicks.inside(pixels.tile.keep):
             there = self._inputs.image_window(Window(click.row, click.col, 1, 1))
             labels[(there & pixels.window).relative_to(pixels.window).slices] = click.label
-            for own in click.clicks if isinstance(click, Merged) else ():
+            for own in click.clicks if isinstance(click, MergedClick) else ():
                 labels[own.row - pixels.window.top, own.col - pixels.window.left] = own.label
 
     def _unsure(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:

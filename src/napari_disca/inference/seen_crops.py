@@ -75,4 +75,4 @@ def _tile_of(window: Window, tiling: Tiling) -> Tile:
         0 if low <= 0 else (length - 1 if high >= length else (low + high) // 2)
         for (low, high), length in zip(sides, tiling.shape, strict=True)
     )
-    return tiling.keeping((row, col))
+    return tiling.tile_at((row, col))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from napari_disca.annotations.clicks import Click, Clicks, Merged
+from napari_disca.annotations.clicks import Click, Clicks, MergedClick
 from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 
@@ -103,7 +103,7 @@ def clicks_digest(clicks: Clicks) -> str:
     """Fingerprint of some clicks on the network's grid."""
     digest = hashlib.blake2b(np.stack(clicks.arrays()).tobytes(), digest_size=8)
     for click in clicks:
-        if isinstance(click, Merged):
+        if isinstance(click, MergedClick):
             digest.update(np.stack(Clicks(click.clicks).arrays()).tobytes())
     return digest.hexdigest()
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 
 from napari_disca.core.errors import DiscaError
-from napari_disca.core.threads import keep_pages
+from napari_disca.core.threads import reuse_freed_memory
 from napari_disca.networks.autotune import bfloat16_pays
 
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
@@ -80,7 +80,7 @@ class Compute:
         if precision == "float16" and device == "cpu":
             raise DiscaError("float16 is slow and imprecise on a CPU; use bfloat16 or float32")
         if device == "cpu":
-            keep_pages()
+            reuse_freed_memory()
         dtype = formats[_native(device)] if precision == "auto" else formats[precision]
         return cls(
             torch.device(device),

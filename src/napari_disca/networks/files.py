@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from napari_disca.core.errors import CardError, ExportError, brief
+from napari_disca.core.errors import CardError, ExportError, one_line
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Network
 from napari_disca.networks.table import build_network
@@ -90,7 +90,7 @@ def read_card(name_or_file: str | os.PathLike[str]) -> Card:
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise CardError(
-            f"{path.name} is not a readable safetensors file: {brief(error)}"
+            f"{path.name} is not a readable safetensors file: {one_line(error)}"
         ) from error
     if _HEADER_KEY not in header:
         raise CardError(
@@ -137,7 +137,7 @@ def load_network(
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise CardError(
-            f"{path.name} is not a readable safetensors file: {brief(error)}"
+            f"{path.name} is not a readable safetensors file: {one_line(error)}"
         ) from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() != expected[name].is_floating_point():
@@ -227,7 +227,7 @@ def write_tensors(
             save_file(dict(tensors), temporary, metadata=dict(metadata))
         except SafetensorError as error:
             # What the operating system has refused, in safetensors' words.
-            raise ExportError(f"cannot write {path}: {brief(error)}") from error
+            raise ExportError(f"cannot write {path}: {one_line(error)}") from error
 
 
 def fingerprint(network: Network) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_disca.core.errors import CardError, brief
+from napari_disca.core.errors import CardError, one_line
 from napari_disca.networks.card import Card
 from napari_disca.networks.linknet import LinkNet
 from napari_disca.networks.lite_unet import LiteUNet
@@ -44,4 +44,4 @@ def build_network(card: Card) -> Network:
     try:
         return architecture(card, **dict(card.options)).eval()
     except TypeError as error:
-        raise CardError(f"card {card.name!r} has wrong options: {brief(error)}") from error
+        raise CardError(f"card {card.name!r} has wrong options: {one_line(error)}") from error

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from napari_disca.core.errors import CardError, ExportError, brief, out_of_memory
+from napari_disca.core.errors import CardError, ExportError, one_line, out_of_memory
 from napari_disca.core.tiling import Window
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Features, Network
@@ -259,5 +259,5 @@ def save_torchscript(network: TorchScript, path: Path) -> Path:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 torch.jit.save(network.module, temporary)
         except RuntimeError as error:
-            raise ExportError(f"cannot write {path}: {brief(error)}") from error
+            raise ExportError(f"cannot write {path}: {one_line(error)}") from error
     return path

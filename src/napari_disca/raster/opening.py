@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_disca.core.errors import RasterError, brief, is_unicode
+from napari_disca.core.errors import RasterError, is_unicode, one_line
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
 from napari_disca.raster.file_handles import CACHE
@@ -55,7 +55,7 @@ def open_raster(source: Any, *, cache: int = CACHE) -> Raster:
     except (OSError, ValueError) as error:
         if isinstance(error, RasterError):
             raise
-        raise RasterError(f"{str(source)[:100]!r} is not a file name: {brief(error)}") from error
+        raise RasterError(f"{str(source)[:100]!r} is not a file name: {one_line(error)}") from error
     if not is_unicode(path):
         # Other readers can, but would not see where on the earth it lies.
         raise RasterError(

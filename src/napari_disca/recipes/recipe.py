@@ -241,6 +241,6 @@ def crops_for(
     # Not the clicked pixels: there the user's click is the last word.
     clicked = {click.pixel for click in there}
     held = held.removed(*(pixel for pixel in held if pixel.pixel in clicked))
-    drawing = {tiling.keeping(pixel.pixel).index: pixel for pixel in held}
+    drawing = {tiling.tile_at(pixel.pixel).index: pixel for pixel in held}
     windows = recipe.windows(there.added(*drawing.values()), tiling)
     return cut(inputs, there, windows, held)

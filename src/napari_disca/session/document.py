@@ -191,7 +191,7 @@ class Document(StepHistory):
         }
         one = f"a {self._name(next(iter(pixels)))} click"
         what = f"{len(moves)} clicks" if len(moves) > 1 else one
-        self.set_clicks(self.clicks.replaced_all(moves), f"move {what}")
+        self.set_clicks(self.clicks.replaced_many(moves), f"move {what}")
 
     def relabel_all(self, labels: Mapping[Click, int]) -> None:
         """Give clicks other classes in one step; their age stays.
@@ -205,7 +205,7 @@ class Document(StepHistory):
         names = {self._name(click) for click in changes.values()}
         what = f"{len(changes)} clicks" if len(changes) > 1 else "a click"
         title = f"{what} to {names.pop()}" if len(names) == 1 else f"re-class {what}"
-        self.set_clicks(self.clicks.replaced_all(changes), title)
+        self.set_clicks(self.clicks.replaced_many(changes), title)
 
     def set_clicks(self, clicks: Clicks, title: str = "change clicks") -> None:
         """Replace all clicks in one step of the history; see `ChangeClicks`.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.pixel_sets import PixelSet
-from napari_disca.annotations.strokes import TOOLS, BrushPath, Drawn, Tool, drawn_pixels
+from napari_disca.annotations.strokes import TOOLS, BrushPath, DrawnShape, Tool, drawn_pixels
 from napari_disca.core.errors import AreaError, JournalError
 from napari_disca.core.tiling import Window
 from napari_disca.session.journal_fields import areas_field, real_field, text_field, whole_field
@@ -34,7 +34,7 @@ class Draw:
     title : str
     """
 
-    drawn: Drawn | PixelSet
+    drawn: DrawnShape | PixelSet
     label: int | None
     tool: Tool
     teaches: bool = True
@@ -83,7 +83,7 @@ class Draw:
         teaches, label = fields["teaches"], fields["label"]
         if not isinstance(teaches, bool):
             raise JournalError("'teaches' is neither true nor false")
-        drawn: Drawn | PixelSet
+        drawn: DrawnShape | PixelSet
         if "path" in fields:
             path = tuple((real_field(row), real_field(col)) for row, col in fields["path"])
             drawn = BrushPath(path, real_field(fields["radius"]))

@@ -214,7 +214,7 @@ class Journal:
             raise
         self._size = len(self._text)
         self._left = _signature(self._file)
-        self._sync.ask(self._size, self._file)
+        self._sync.request(self._size, self._file)
 
     def _is_in_place(self, file: int) -> bool:
         with suppress(OSError):

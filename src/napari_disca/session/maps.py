@@ -18,7 +18,7 @@ from napari_disca.raster import fingerprint
 from napari_disca.session.kept_maps import MapFolder
 from napari_disca.session.rendered_tiles import RenderedTile
 from napari_disca.session.tile_versions import Target, TileVersions
-from napari_disca.storage.label_pyramid import LabelPyramid, files_of
+from napari_disca.storage.label_pyramid import LabelPyramid, level_files
 
 #: The three maps of an image.
 MAPS = ("initial", "disir", "disca")
@@ -65,7 +65,7 @@ class Maps:
         self._kept: MapFolder | None = None
         self._about = _about(inputs, tiling, compute)
         if folder is not None:
-            self._kept = MapFolder(folder, MAPS, files_of(shape))
+            self._kept = MapFolder(folder, MAPS, level_files(shape))
             self._kept.take_over(self.versions, self._about)
         self.pyramids = {
             name: LabelPyramid(shape, folder / name if folder else None) for name in MAPS
@@ -98,7 +98,7 @@ class Maps:
             else:
                 self._counts[name].pop(tile.index, None)
             # Last: whoever sees the version finds what belongs to it.
-            self.versions.put(name, tile.index, patch.state)
+            self.versions.put(name, tile.index, patch.version)
 
     def version(self, name: str, tile: Tile) -> str | None:
         """Version that a tile of a map shows; None if it was never drawn."""

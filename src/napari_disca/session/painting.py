@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.annotations.pixel_sets import PixelSet
-from napari_disca.annotations.strokes import Drawn, Tool, drawn_pixels
+from napari_disca.annotations.strokes import DrawnShape, Tool, drawn_pixels
 from napari_disca.core.errors import AreaError
 from napari_disca.core.events import Job, finish
 from napari_disca.core.tiling import Window
@@ -30,7 +30,7 @@ class Painting(Proposals):
 
     def draw(
         self,
-        drawn: Drawn | PixelSet,
+        drawn: DrawnShape | PixelSet,
         label: int | None,
         *,
         tool: Tool = "brush",
@@ -106,7 +106,7 @@ def _showing(pixels: PixelSet, classes: Sequence[int], canvas: LabelPyramid) -> 
             yield window, pixels.mask(window) & np.isin(canvas.read(window), classes)
 
     try:
-        return PixelSet.of(strips())
+        return PixelSet.from_masks(strips())
     except AreaError as error:
         if not any(mask.any() for _, mask in strips()):
             raise AreaError(

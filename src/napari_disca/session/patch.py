@@ -65,7 +65,7 @@ def patch_at(canvas: LabelPyramid, row: int, col: int) -> Job[PixelSet]:
                     entered[neighbour] |= edge.ravel()
         looked += 1
         yield Progress("looking for the patch", looked, looked + len(queue))
-    return PixelSet.of(_strips(found, whole))
+    return PixelSet.from_masks(_strips(found, whole))
 
 
 def _window(block: _Block) -> Window:

@@ -94,7 +94,7 @@ class Ranking(Reviewing):
         """
         sides = zip((row, col), self.inputs.raster.shape, self.inputs.shape, strict=True)
         place = tuple(min((2 * at + 1) * net // (2 * img), net - 1) for at, img, net in sides)
-        tile = self.tiling.keeping((place[0], place[1]))
+        tile = self.tiling.tile_at((place[0], place[1]))
         wanted = self._wanted()
         target = wanted.target(name, self._renderer)
         run = wanted.run_of(name)

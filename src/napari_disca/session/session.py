@@ -167,7 +167,7 @@ class Session(Ranking):
 
     def allow_disk(self, limit: int, memory: int = 512 << 20) -> None:
         """Let what networks made of tiles take so many bytes on disk, and so many of memory."""
-        self._caches.allow(limit, memory)
+        self._caches.set_limits(limit, memory)
 
     @property
     def maps(self) -> dict[str, LabelPyramid]:

@@ -31,7 +31,7 @@ class TileCaches:
     def __init__(self, inputs: NetworkView, features: FeatureCache | None = None) -> None:
         self.features = features or FeatureCache()
         self.condensed = FeatureCache(_CONDENSED_BYTES)
-        self.allow(self.features.disk)
+        self.set_limits(self.features.disk)
         self.tools = Tools(
             inputs,
             features=self.features,
@@ -39,7 +39,7 @@ class TileCaches:
             logits=FeatureCache(_LOGITS_BYTES),
         )
 
-    def allow(self, disk: int, memory: int | None = None) -> None:
+    def set_limits(self, disk: int, memory: int | None = None) -> None:
         """Let features of tiles take so many bytes on disk, and so many of memory.
 
         A quarter is for condensed features. They are a fifth of the whole, and all that an

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from napari_disca.core.errors import ExportError
 
-#: Bytes in a name that every usual file system takes.
+#: Most bytes of a file's name on the usual file systems.
 _LONGEST_NAME = 255
-#: Seconds after which what a killed program left half-written is removed by the next one.
+#: Age in seconds from which temporary files of killed programs are removed.
 _ABANDONED = 24 * 3600.0
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name in the same folder; on success it becomes `path`.
+    """Yield a temporary name in the same folder; the file is renamed to `path` on success.
 
     The file is flushed to disk before it is renamed, and the folder after, so that after a crash
     `path` is the old file or the new one, never half of one. On an error the temporary file is
@@ -30,7 +30,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path : str or path
-        Where the complete file goes; its folder is made where it lacks.
+        Where the complete file goes; its folder is made if there is none.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _mode(path: Path, temporary: Path) -> int:
-    """Permissions of the file that is replaced, or of any new file in its folder.
+    """Permissions of the file that is replaced, or else of a new file in its folder.
 
     Some libraries make their files readable by their owner alone.
     """
@@ -76,20 +76,21 @@ def _mode(path: Path, temporary: Path) -> int:
 
 
 def _beside(path: Path) -> Path:
-    """Temporary name of this process. The suffix stays last: GDAL and others go by it."""
+    """Temporary name of this process; the suffix stays last, because GDAL and others read it."""
     ending = f".{os.getpid()}.part{path.suffix}"
     stem = _stem(path, len(os.fsencode(ending)))
     return path.with_name(f".{stem}{ending}")
 
 
-def _stem(path: Path, room: int) -> str:
-    if len(os.fsencode(path.stem)) + room + 1 <= _LONGEST_NAME:
+def _stem(path: Path, ending: int) -> str:
+    """Stem of the temporary name: that of the file, or a digest where the name gets too long."""
+    if len(os.fsencode(path.stem)) + ending + 1 <= _LONGEST_NAME:
         return path.stem
     return hashlib.blake2b(os.fsencode(path.stem), digest_size=8).hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a renaming last; Windows has no such call, and some network disks refuse it."""
+    """Flush a renaming to disk; Windows has no such call, and some network disks refuse it."""
     if os.name == "posix":
         with suppress(OSError):
             descriptor = os.open(folder, os.O_RDONLY)
@@ -100,7 +101,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed programs have left of the same file."""
+    """Remove temporary files of the same name that killed programs have left."""
     with suppress(OSError, ValueError):
         for left in path.parent.glob(f".{escape(_stem(path, 32))}.*.part{escape(path.suffix)}"):
             if time.time() - left.stat().st_mtime > _ABANDONED:

@@ -1,4 +1,4 @@
-"""A folder of files that can be made again, of limited size."""
+"""A folder of limited size for files that can be made again."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from napari_disca.storage.atomic import replacing
 
 
 class CacheFolder:
-    """Files by name; above a limit, those that were not used for longest are removed.
+    """Files by key; above a limit, those that were not used for longest are removed.
 
-    Whatever the disk refuses, the cache only forgets. The files are plain ones, because some are
-    mapped into memory and others are read by safetensors: the package `diskcache` keeps pickles.
+    An error of the disk is no error here: the file is then not in the cache. The package
+    `diskcache` is not used, because it keeps pickles; these are plain files, some of which are
+    mapped into memory and others read by safetensors.
 
     Parameters
     ----------
     name : str
-        Of the folder in the user's cache folder.
+        Name of the folder in the user's cache folder.
     suffix : str
         End of all names. Other files in the folder are left alone.
     limit : int
         Bytes of all files together.
     folder : Path, optional
-        Instead of that in the user's cache folder.
+        Used instead of the one in the user's cache folder.
     """
 
     def __init__(self, name: str, suffix: str, limit: int, folder: Path | None = None) -> None:
@@ -37,30 +38,30 @@ class CacheFolder:
         self._limit = limit
 
     def file(self, key: str) -> Path:
-        """Where the file of a key is, if it is there."""
+        """Path of the file of a key, whether or not it exists."""
         return self._folder / f"{key}{self._suffix}"
 
     def used(self, key: str) -> None:
-        """Remember that a file is in use, so that others are removed before it."""
+        """Mark a file as just used, so that others are removed before it."""
         with suppress(OSError):
             os.utime(self.file(key))
 
     def put(self, key: str, size: int, write: Callable[[Path], object]) -> bool:
-        """Write a file, and remove what is too much then.
+        """Write a file, then remove others until the folder is below its limit.
 
         Parameters
         ----------
         key : str
         size : int
-            Its bytes, about; a file above the limit is not written.
+            About how many bytes it will have; a file above the limit is not written.
         write : callable
             Writes it to the path that it is given.
 
         Returns
         -------
         bool
-            Whether the file is there now. Only errors of the disk and of this package are
-            swallowed; others come through.
+            Whether the file exists now. Only errors of the disk and of this package are
+            ignored; others are raised.
         """
         if size > self._limit:
             return False
@@ -76,10 +77,10 @@ class CacheFolder:
     def _prune(self, keep: Path) -> None:
         with suppress(OSError):
             found = [(path.stat(), path) for path in self._folder.glob(f"*{self._suffix}")]
-            room = self._limit
+            left = self._limit
             for facts, path in sorted(found, key=lambda f: (f[1] != keep, -f[0].st_mtime)):
-                room -= facts.st_size
-                if room < 0 and path != keep:
-                    # Windows keeps a file that is in use.
+                left -= facts.st_size
+                if left < 0 and path != keep:
+                    # Windows does not remove a file that is in use.
                     with suppress(OSError):
                         path.unlink()

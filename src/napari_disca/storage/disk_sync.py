@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 class DiskSync:
-    """Flushes a file to disk on a thread of its own.
+    """Flushes files to disk (fsync) on a thread of its own.
 
     What a program has written survives when the program is killed. To survive a power cut it has
     to be flushed to disk, which may take seconds. Requests are handled in order. A new request
@@ -26,16 +26,16 @@ class DiskSync:
         self._done = done
         self._lock = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
-        #: Number of the request and the file that are waiting.
+        #: Number and file descriptor of the request that waits.
         self._waiting: tuple[int, int] | None = None
 
-    def ask(self, number: int, file: int) -> None:
-        """Request a flush of a file, which may be closed meanwhile.
+    def request(self, number: int, file: int) -> None:
+        """Request a flush of a file, which the caller may close meanwhile.
 
         Raises
         ------
         OSError
-            If no more files can be open.
+            If the program has too many open files.
         """
         copy = os.dup(file)
         with self._lock:

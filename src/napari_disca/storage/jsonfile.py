@@ -12,27 +12,27 @@ import numpy as np
 
 from napari_disca.core.errors import DiscaError
 
-#: Far more than any of our formats needs, and harmless.
+#: Limits far above what any of our formats needs.
 _DEEPEST = 64
 _MOST_VALUES = 2_000_000
-#: Digits of an integer: those of 64 bits twice. Larger ones take long to convert.
+#: Most digits of an integer, twice those of 64 bits. Long ones take long to convert.
 _MOST_DIGITS = 40
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 
 class JsonError(DiscaError, ValueError):
-    """A text is not JSON, or more of it than is sensible. The message has no file name."""
+    """A text is not JSON, or exceeds a limit. The message continues the name of a file."""
 
 
 def load_json(path: str | os.PathLike[str], *, most_bytes: int = 32 << 20) -> Any:
-    """Value of a JSON file in UTF-8, with or without a byte-order mark.
+    """Read the value of a JSON file in UTF-8, with or without a byte-order mark.
 
     Parameters
     ----------
     path : str or path
     most_bytes : int
-        Size of a file that is still read.
+        Largest size in bytes of a file that is read.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def load_json(path: str | os.PathLike[str], *, most_bytes: int = 32 << 20) -> An
     """
     try:
         with Path(path).open("rb") as file:
-            # Not by its size on the disk, which a pipe or a growing file has not.
+            # Not by the size on disk, which a pipe or a growing file does not have.
             data = file.read(most_bytes + 1)
             if len(data) > most_bytes:
                 size = max(os.fstat(file.fileno()).st_size, len(data))
@@ -56,24 +56,24 @@ def load_json(path: str | os.PathLike[str], *, most_bytes: int = 32 << 20) -> An
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Value of a JSON text; all its numbers are finite.
+    """Parse a JSON text; all numbers of the value are finite.
 
-    Nesting and the number of values are counted before anything is built: Python's parser calls
-    itself for every level, which a thread's small stack may not survive, and small texts can stand
-    for large objects.
+    Nesting and values are counted before the text is parsed: Python's parser recurses for every
+    level, which can overflow a thread's small stack, and a small text can become a large object.
 
     Raises
     ------
     JsonError
-        If it is not JSON, is nested deeper than 64 levels, or has too many or impossible values.
+        If it is not JSON, is nested deeper than 64 levels, has more than two million values, or
+        holds a number that is infinite or too long.
     """
     try:
         raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
         raw = raw.removeprefix(b"\xef\xbb\xbf")
-        _refuse_bombs(raw)
+        _check_limits(raw)
         return json.loads(
             raw.decode("utf-8", "surrogatepass") if isinstance(data, str) else raw.decode("utf-8"),
-            parse_constant=_no_number,
+            parse_constant=_refuse_constant,
             parse_float=_finite,
             parse_int=_integer,
         )
@@ -85,8 +85,8 @@ def parse_json(data: bytes | str) -> Any:
         raise JsonError(f"is not JSON: {error}") from error
 
 
-def _refuse_bombs(raw: bytes) -> None:
-    # Brackets within strings do not count.
+def _check_limits(raw: bytes) -> None:
+    # Brackets and commas within strings do not count.
     characters = np.frombuffer(_STRING.sub(b'"', raw), dtype=np.uint8)
     opening = (characters == ord("[")) | (characters == ord("{"))
     closing = (characters == ord("]")) | (characters == ord("}"))
@@ -98,8 +98,8 @@ def _refuse_bombs(raw: bytes) -> None:
         raise JsonError(f"has more than {_MOST_VALUES} values")
 
 
-def _no_number(name: str) -> NoReturn:
-    raise JsonError(f"contains {name}, which is neither JSON nor a number to use")
+def _refuse_constant(name: str) -> NoReturn:
+    raise JsonError(f"contains {name}, which is not a number that JSON has")
 
 
 def _finite(text: str) -> float:

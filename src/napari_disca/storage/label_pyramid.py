@@ -1,8 +1,8 @@
-"""A label map as a pyramid of uint8 arrays, which is painted patch by patch.
+"""A label map as a pyramid of uint8 arrays that is painted patch by patch.
 
-Stored values are *class id + 1*, and 0 where nothing is painted: that is what napari shows as
+Stored values are *class id + 1*, and 0 where nothing is painted: napari shows 0 as
 transparent, and a file of zeros takes no space on disk until it is painted. `LabelPyramid.read`
-gives class ids back.
+returns class ids.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ NO_DATA = 255
 #: pyramid as a NumPy array, so that one must be.
 _IN_MEMORY = 1 << 22
 _COARSEST = 1024
-#: Bytes of the files' pages painted or read after which they are given back to the system. They
-#: would count as this program's memory until the whole map is there; the data stay in the file.
-_GIVE_BACK = 32 << 20
-#: Bytes of labels, compressed, that a snapshot holds in memory; more of them go to disk.
-_HELD = 32 << 20
-#: Rows of a map whose painted-over windows a snapshot looks up together.
+#: Bytes painted or read after which the mapped pages are released. They count as this program's
+#: memory until then; the data stay in the file.
+_RELEASE_AFTER = 32 << 20
+#: Compressed bytes of labels that a snapshot keeps in memory; more of them go to disk.
+_IN_SNAPSHOT = 32 << 20
+#: Rows of a band: a snapshot lists the windows that were painted over per band.
 _BAND = 512
-#: Linux maps this much around what is read, where it is at hand.
-_AROUND = 64 << 10
+#: Bytes that Linux also maps around those that are read, if they are in its page cache.
+_READ_AROUND = 64 << 10
 
 
 class LabelPyramid:
@@ -50,14 +50,14 @@ class LabelPyramid:
     shape : (int, int)
         Height and width in pixels.
     folder : Path, optional
-        Where the files are kept; what an earlier canvas of this shape left there is shown again.
-        By default they lie in a folder of the user's cache that is removed with the canvas.
+        Where the files are kept; a map of this shape that an earlier program left there is
+        shown again. By default a folder in the user's cache, which is removed with the object.
 
     Attributes
     ----------
     levels : tuple of (h, w) arrays of uint8
         Class id + 1, 0 where nothing is painted; each level is every second pixel of the one
-        before. The arrays stay the same objects for the life of the canvas.
+        before. The arrays stay the same objects, because viewers hold them.
     folder : Path or None
         Where the files are; None if everything is in memory.
 
@@ -71,10 +71,10 @@ class LabelPyramid:
         self.shape = shape
         shapes = _shapes(shape)
         self._maps: list[mmap.mmap] = []
-        # Painted by the thread that owns the session, while others read.
+        # One thread, which owns the session, paints while others read.
         self._lock = threading.RLock()
         self._snapshots: weakref.WeakSet[Snapshot] = weakref.WeakSet()
-        self._rooms: dict[int, PreallocatedFile] = {}
+        self._files: dict[int, PreallocatedFile] = {}
         self._touched = 0
         self.folder = folder
         try:
@@ -98,14 +98,14 @@ class LabelPyramid:
         self, index: int, shape: tuple[int, int], *, kept: bool, finer: list[NDArray[np.uint8]]
     ) -> NDArray[np.uint8]:
         pixels = shape[0] * shape[1]
-        # What is to be kept must be in a file, at least at full resolution.
+        # A map that outlives this program must be in a file, at least at full resolution.
         if self.folder is None or (pixels <= _IN_MEMORY and (index or not kept)):
             if kept and finer:
                 return np.ascontiguousarray(finer[-1][::2, ::2])
             return np.zeros(shape, dtype=np.uint8)
         path = self.folder / _file(index)
-        there = path.exists() and path.stat().st_size == pixels
-        self._rooms[index] = PreallocatedFile(path, pixels, keep=there)
+        exists = path.exists() and path.stat().st_size == pixels
+        self._files[index] = PreallocatedFile(path, pixels, keep=exists)
         with path.open("r+b") as file:
             mapped = mmap.mmap(file.fileno(), pixels)
         self._maps.append(mapped)
@@ -117,7 +117,7 @@ class LabelPyramid:
         Parameters
         ----------
         window : Window
-            Where; inside the canvas.
+            Where; inside the map.
         labels : (height, width) array of uint8
 
         Raises
@@ -126,7 +126,7 @@ class LabelPyramid:
             If the disk is full; nothing is painted then.
         """
         with self._lock:
-            self._make_room(window)
+            self._reserve_space(window)
             for snapshot in self._snapshots:
                 snapshot.keep(window)
             self._paint(window, labels)
@@ -143,42 +143,43 @@ class LabelPyramid:
                     rows.start * step : (rows.stop - 1) * step + 1 : step,
                     cols.start * step : (cols.stop - 1) * step + 1 : step,
                 ]
-        self._spend(window)
+        self._count_touched(window)
 
-    def _make_room(self, window: Window) -> None:
+    def _reserve_space(self, window: Window) -> None:
         try:
-            for k, room in self._rooms.items():
+            for k, file in self._files.items():
                 width = self.levels[k].shape[1]
-                room.ask((window.top >> k) * width, -(-window.bottom // (1 << k)) * width)
+                file.reserve((window.top >> k) * width, -(-window.bottom // (1 << k)) * width)
         except OSError as error:
             raise ExportError(
                 f"no disk space for the map in {self.folder}: {error.strerror or error}; "
-                "free some, then go on"
+                "free some, then repeat the last step"
             ) from error
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Class ids of a window as a new array; 255 where nothing is painted."""
         with self._lock:
             labels: NDArray[np.uint8] = np.asarray(self.levels[0][window.slices]) - np.uint8(1)
-            self._spend(window)
+            self._count_touched(window)
         return labels
 
     def snapshot(self) -> Snapshot:
-        """The map as it is now, whatever is painted later."""
+        """Return the map as it is now; later painting does not change what it reads."""
         with self._lock:
             snapshot = Snapshot(self)
             self._snapshots.add(snapshot)
         return snapshot
 
-    def _spend(self, window: Window) -> None:
-        # In a wide map a tile's rows lie far apart, and what is around each is mapped, too. Twice,
-        # since all coarser levels together have as many rows again.
-        self._touched += 2 * window.height * min(self.shape[1], window.width + _AROUND)
-        if self._touched > _GIVE_BACK:
-            self.give_back()
+    def _count_touched(self, window: Window) -> None:
+        """Count bytes that were painted or read, and release the pages after enough of them."""
+        # The rows of a window lie far apart in the file, and the system maps more around each.
+        # Twice, because all coarser levels together have as many rows again.
+        self._touched += 2 * window.height * min(self.shape[1], window.width + _READ_AROUND)
+        if self._touched > _RELEASE_AFTER:
+            self.release_memory()
 
-    def give_back(self) -> None:
-        """Let go of the memory that holds parts of the files; what is painted stays."""
+    def release_memory(self) -> None:
+        """Release the memory that holds parts of the files; the files keep what is painted."""
         self._touched = 0
         if hasattr(mmap, "MADV_DONTNEED"):  # Windows trims working sets by itself
             for mapped in self._maps:
@@ -188,37 +189,37 @@ class LabelPyramid:
 class Snapshot:
     """A label map as it was at one moment.
 
-    Nothing is copied when it is made: what is painted over later is kept before, compressed. It
-    costs as much as is painted while somebody holds it.
+    Nothing is copied when it is made. Labels are kept, compressed, before they are painted over,
+    so the snapshot costs as much as is painted while it exists.
 
     Parameters
     ----------
-    canvas : LabelPyramid
-        See `LabelPyramid.snapshot`.
+    pyramid : LabelPyramid
+        The map; see `LabelPyramid.snapshot`.
     """
 
-    def __init__(self, canvas: LabelPyramid) -> None:
-        self.shape = canvas.shape
-        self._canvas = canvas
+    def __init__(self, pyramid: LabelPyramid) -> None:
+        self.shape = pyramid.shape
+        self._pyramid = pyramid
         self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115
-            max_size=_HELD, dir=None if canvas.folder is None else str(canvas.folder)
+            max_size=_IN_SNAPSHOT, dir=None if pyramid.folder is None else str(pyramid.folder)
         )
         weakref.finalize(self, self._file.close)
-        #: Band of rows -> windows that were painted over: where in the file their labels are.
+        #: Band of rows -> windows that were painted over -> offset and length of their labels.
         self._bands: dict[int, dict[Window, tuple[int, int]]] = {}
 
     def keep(self, window: Window) -> None:
-        """Keep what a window shows, before something is painted over it.
+        """Keep the labels of a window before they are painted over.
 
         Raises
         ------
         ExportError
-            If there is no disk space for that.
+            If there is no disk space for them.
         """
         bands = [self._bands.setdefault(band, {}) for band in _bands(window)]
         if any(window in band for band in bands):
-            return  # what it showed when the snapshot was made is there already
-        packed = zlib.compress(self._canvas.read(window).tobytes(), level=1)
+            return  # its labels from when the snapshot was made are kept already
+        packed = zlib.compress(self._pyramid.read(window).tobytes(), level=1)
         try:
             start = self._file.seek(0, 2)
             self._file.write(packed)
@@ -232,15 +233,15 @@ class Snapshot:
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Class ids of a window, as `LabelPyramid.read` gave them when the snapshot was made."""
-        with self._canvas._lock:
-            labels = self._canvas.read(window)
+        with self._pyramid._lock:
+            labels = self._pyramid.read(window)
             kept = {
                 over: place
                 for band in _bands(window)
                 for over, place in self._bands.get(band, {}).items()
                 if over & window
             }
-            # Where windows overlap the first that was painted over shows what was there before.
+            # Windows may overlap: the labels that were kept first are the oldest and go on top.
             for over, (start, size) in sorted(kept.items(), key=lambda item: -item[1][0]):
                 self._file.seek(start)
                 old = np.frombuffer(zlib.decompress(self._file.read(size)), dtype=np.uint8)
@@ -255,8 +256,8 @@ def _bands(window: Window) -> range:
     return range(window.top // _BAND, -(-window.bottom // _BAND))
 
 
-def files_of(shape: tuple[int, int]) -> list[str]:
-    """Names of the files that a canvas of this shape may have in its folder."""
+def level_files(shape: tuple[int, int]) -> list[str]:
+    """Names of all files that a map of this shape may have in its folder."""
     return [_file(index) for index in range(len(_shapes(shape)))]
 
 

@@ -1,8 +1,8 @@
-"""Mapped files that reserve their disk space before it is written to.
+"""Memory-mapped files whose disk space is reserved before they are written.
 
-The system gives a page of a mapped file its disk space when it is first touched. On a full disk
-it ends the program (SIGBUS), which cannot be caught. A file that reserves the space first raises
-an `OSError` instead.
+The system allocates disk space for a page of a mapped file when the page is first written. On a
+full disk it then ends the program (SIGBUS), which Python cannot catch. Where the space is
+reserved first, an `OSError` is raised instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-#: Bytes that are reserved at once.
+#: Bytes of a piece, which is reserved at once.
 _PIECE = 1 << 20
 
 
@@ -27,7 +27,7 @@ class PreallocatedFile:
     Parameters
     ----------
     path : Path
-        Made, or emptied unless it is to be kept.
+        Created, or emptied if it exists and `keep` is False.
     size : int
         Bytes.
     whole : bool
@@ -44,40 +44,40 @@ class PreallocatedFile:
     def __init__(self, path: Path, size: int, *, whole: bool = False, keep: bool = False) -> None:
         self._path = path
         self._size = size
-        self._taken = np.zeros(-(-size // _PIECE), dtype=np.bool_)
+        self._reserved = np.zeros(-(-size // _PIECE), dtype=np.bool_)
         try:
             if not keep:
                 with path.open("wb") as file:
                     file.truncate(size)
             if whole or _in_memory(path):
-                self.ask(0, size)
+                self.reserve(0, size)
         except OSError:
             if not keep:
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
             raise
 
-    def ask(self, start: int, stop: int) -> None:
+    def reserve(self, start: int, stop: int) -> None:
         """Reserve space for the bytes ``start ... stop - 1``.
 
         Raises
         ------
         OSError
-            If there is none.
+            If the disk is full.
         """
         pieces = slice(start // _PIECE, -(-stop // _PIECE))
-        missing = np.flatnonzero(~self._taken[pieces])
+        missing = np.flatnonzero(~self._reserved[pieces])
         if not len(missing) or not hasattr(os, "posix_fallocate"):
             return
         low = (pieces.start + int(missing[0])) * _PIECE
         high = min((pieces.start + int(missing[-1]) + 1) * _PIECE, self._size)
         with self._path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), low, high - low)
-        self._taken[pieces] = True
+        self._reserved[pieces] = True
 
 
 def _in_memory(path: Path) -> bool:
-    """Whether a file lies in memory, as ``/tmp`` does on many systems."""
+    """Whether a file's file system is in memory, as ``/tmp`` is on many systems."""
     best, kind = "", ""
     try:
         place = str(path.resolve())

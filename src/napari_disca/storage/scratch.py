@@ -1,4 +1,4 @@
-"""Temporary folders, removed when a program ends or, if it was killed, by the next one."""
+"""Temporary folders; those of a program that was killed are removed by the next one."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from pathlib import Path
 import filelock
 import platformdirs
 
-#: Folder -> the lock that says that its program runs. The system unlocks it when that ends.
+#: Folder -> its lock. The system unlocks it when the program ends, in whichever way.
 _LOCKS: dict[Path, filelock.BaseFileLock] = {}
 
 
 def scratch_folder(what: str) -> Path:
-    """Make a temporary folder in the user's cache; first remove what killed programs have left.
+    """Make a temporary folder in the user's cache, after removing those of killed programs.
 
     Parameters
     ----------
     what : str
-        What it is for, in one word.
+        What it is for, in one word; part of its name.
 
     Returns
     -------
     Path
-        Give it to `remove_scratch_folder` when it is not needed any more.
+        The new folder; `remove_scratch_folder` removes it.
 
     Raises
     ------
     OSError
-        If neither there nor among the temporary files a folder can be made.
+        If no folder can be made, neither there nor in the system's temporary folder.
     """
     base = Path(platformdirs.user_cache_dir("napari-disca", appauthor=False)) / f"{what}s"
     prefix = f"napari-disca-{what}-"
@@ -40,15 +40,15 @@ def scratch_folder(what: str) -> Path:
         _sweep(base, prefix)
         return _locked_folder(base, prefix)
     except OSError:
-        # Often in memory rather than on disk, so it is the second choice.
+        # The system's temporary folder is often in memory, so it is the second choice.
         return Path(tempfile.mkdtemp(prefix=prefix))
 
 
 def remove_scratch_folder(folder: Path) -> None:
-    """Remove a temporary folder as far as that is possible now.
+    """Remove a temporary folder and its lock, or leave both to a later program.
 
-    Windows does not remove files that are still mapped. Such a folder goes when this program has
-    ended and another makes one.
+    Windows does not remove files that are still mapped. The next program that makes a temporary
+    folder after this one has ended removes such a folder.
     """
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
@@ -63,14 +63,14 @@ def _locked_folder(base: Path, prefix: str) -> Path:
     lock = _lock_of(folder)
     with suppress(NotImplementedError):  # a file system without locks: never swept
         lock.acquire(timeout=0)
-    # Only now: what is there and not locked belongs to nobody.
+    # Only after the lock: an unlocked folder is removed by other programs.
     folder.mkdir(mode=0o700)
     _LOCKS[folder] = lock
     return folder
 
 
 def _sweep(base: Path, prefix: str) -> None:
-    """Remove folders whose programs have ended without removing them."""
+    """Remove folders whose programs have ended, which their locks tell."""
     for left in base.glob(f"{prefix}*"):
         if left.suffix == ".lock" or left in _LOCKS:
             continue
@@ -78,7 +78,7 @@ def _sweep(base: Path, prefix: str) -> None:
         try:
             lock.acquire(timeout=0)
         except (filelock.Timeout, NotImplementedError, OSError):
-            continue  # in use, or nobody can know
+            continue  # in use, or the file system has no locks
         shutil.rmtree(left, ignore_errors=True)
         _release(lock, left)
 
@@ -88,7 +88,8 @@ def _lock_of(folder: Path) -> filelock.BaseFileLock:
 
 
 def _release(lock: filelock.BaseFileLock, folder: Path) -> None:
-    # While it is held, where the system permits it: nobody else can have it between.
+    # Removed before it is released, so that nobody can lock it in between; Windows needs the
+    # second attempt.
     file = folder.with_name(f"{folder.name}.lock")
     with suppress(OSError):
         file.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from napari_disca.core.errors import DataError, brief, out_of_memory
+from napari_disca.core.errors import DataError, one_line, out_of_memory
 from napari_disca.networks import Card, Network, write_tensors
 from napari_disca.training.plan import LabelledImage, TrainingPlan
 
@@ -143,7 +143,7 @@ def restore_checkpoint(
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise DataError(
-            f"{path.name} cannot be read: {brief(error)}; remove it to start anew"
+            f"{path.name} cannot be read: {one_line(error)}; remove it to start anew"
         ) from error
     difference = told.difference(header)
     if difference:

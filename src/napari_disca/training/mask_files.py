@@ -20,7 +20,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 from scipy import ndimage
 
-from napari_disca.core.errors import DataError, RasterError, brief
+from napari_disca.core.errors import DataError, RasterError, one_line
 from napari_disca.raster import Raster, examine
 from napari_disca.raster.local_files import GDAL_OPTIONS
 from napari_disca.raster.orientation import orientation, turn
@@ -165,7 +165,8 @@ class MaskFile:
                 else:
                     read, there = self._resampler.read(bands, top, rows)
             except (RasterioError, OSError, MemoryError) as error:
-                raise DataError(f"mask {self.path.name} cannot be read: {brief(error)}") from error
+                reason = one_line(error)
+                raise DataError(f"mask {self.path.name} cannot be read: {reason}") from error
             there = there & (read[self.bands :] > 0).all(axis=0)
             if read.dtype.kind == "f":  # what is no number is not known
                 there &= ~np.isnan(read[: self.bands]).any(axis=0)
@@ -245,7 +246,7 @@ def open_mask(path: Path, grid: Grid | None = None) -> Iterator[MaskFile]:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             file = rasterio.open(path)
     except (RasterioError, RasterError, OSError) as error:
-        raise DataError(f"mask {path.name} cannot be read: {brief(error)}") from error
+        raise DataError(f"mask {path.name} cannot be read: {one_line(error)}") from error
     with rasterio.Env(**GDAL_OPTIONS), file:
         if file.driver not in _DRIVERS:
             # Above all a VRT, which may name files anywhere.

@@ -122,7 +122,7 @@ def test_the_sample_is_clicked_where_the_shipped_network_is_wrong():
     tiling = tiling_for(predictor._inputs)
     for row, col, name in sample_work.CLICKS:
         assert names[truth[row, col]] == name
-        tile = tiling.keeping((row, col))
+        tile = tiling.tile_at((row, col))
         window, labels = predictor.labels(tile, Clicks())
         said = labels[row - window.top, col - window.left]
         assert names[said] != name, (row, col)

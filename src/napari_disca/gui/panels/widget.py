@@ -10,7 +10,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QPushButton
 
-from napari_disca.core.threads import keep_cores_free, leave_a_core
+from napari_disca.core.threads import limit_network_threads, limit_spinning
 from napari_disca.gui.panels.file_verbs import FileVerbs
 from napari_disca.gui.panels.fitted_area import FittedArea
 from napari_disca.gui.panels.sections import describe
@@ -47,12 +47,12 @@ class DiscaWidget(FittedArea):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
-        keep_cores_free()  # before torch is imported, if it is not yet
+        limit_spinning()  # before torch is imported, if it is not yet
         from napari_disca.gui.plugin.writer_order import offer_our_writer_first
         from napari_disca.gui.tasks.control import Control
         from napari_disca.raster import warm
 
-        leave_a_core()
+        limit_network_threads()
         offer_our_writer_first()
         warm()  # an image will be opened
         self.viewer = napari_viewer

@@ -13,7 +13,7 @@ from psygnal import SignalInstance
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_disca.annotations.clicks import Clicks
-from napari_disca.core.errors import explained
+from napari_disca.core.errors import user_message
 from napari_disca.core.events import Note, Progress
 from napari_disca.gui.tasks.locking import Locking
 from napari_disca.gui.tasks.pending import Pending
@@ -252,7 +252,7 @@ class Control(QObject):
             try:
                 self.session.handle(event)
             except Exception as error:
-                told = explained(error)
+                told = user_message(error)
                 if told is None:
                     raise  # a bug, which napari shows
                 if not self._tasks.is_cancelled():

@@ -52,9 +52,9 @@ class Preparation(QObject):
     def _on_errored(self, error: Exception) -> None:
         from napari.utils.notifications import show_error
 
-        from napari_disca.core.errors import brief
+        from napari_disca.core.errors import one_line
 
-        show_error(f"{self._pyramid.raster.name} cannot be shown small: {brief(error)}")
+        show_error(f"{self._pyramid.raster.name} cannot be shown small: {one_line(error)}")
 
     def _on_finished(self) -> None:
         for layer in self._layers():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from napari.utils.notifications import show_error
 
-from napari_disca.core.errors import explained
+from napari_disca.core.errors import user_message
 from napari_disca.gui.tasks.bug_report import tell_bug
 from napari_disca.gui.tasks.waiting import off_the_window
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 def tell_error(error: Exception) -> None:
     """Tell why something has failed; a bug goes to the log as a whole."""
-    told = explained(error)
+    told = user_message(error)
     if told is not None:
         show_error(told)
     else:
@@ -40,7 +40,7 @@ def guarded(action: Callable[[], object], *, file: bool = False) -> bool:
     try:
         off_the_window(action) if file else action()
     except Exception as error:
-        told = explained(error)
+        told = user_message(error)
         if told is None:
             raise  # a bug, which napari shows
         show_error(told)

@@ -10,7 +10,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_disca.core.events import Job
-from napari_disca.core.threads import give_way
+from napari_disca.core.threads import lower_thread_priority
 
 #: Seconds within which an abandoned job may still end by itself.
 _PATIENCE = 0.3
@@ -25,7 +25,7 @@ def job_threads() -> ThreadPoolExecutor:
     a thread that stays has its team of OpenMP threads ready. Jobs run one after the other; the
     second thread is for those who do not want to wait for the last step of an abandoned job.
     """
-    return ThreadPoolExecutor(2, "napari-disca-job", initializer=give_way)
+    return ThreadPoolExecutor(2, "napari-disca-job", initializer=lower_thread_priority)
 
 
 class JobWorker(QObject):
