@@ -11,7 +11,7 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.tiling import Window
 from napari_disca.inference.click_constraint import constrained
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.predict import OBEYED_WITHIN, Predictor
+from napari_disca.inference.predict import CONSTRAINT_RADIUS, Predictor
 from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks.compute import Compute
@@ -114,5 +114,5 @@ def test_what_follows_a_click_is_not_cut_at_a_tiles_border(monkeypatch):
     clicks = Clicks((Click(200, border + 2, 1),))
     labels = drawn(network, inputs, clicks)
     rows, cols = np.ogrid[:512, :900]
-    disc = np.hypot(rows - 200, cols - border - 2) < OBEYED_WITHIN
+    disc = np.hypot(rows - 200, cols - border - 2) < CONSTRAINT_RADIUS
     np.testing.assert_array_equal(labels == 1, disc)

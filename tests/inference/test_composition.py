@@ -33,7 +33,7 @@ class Corrected:
     fallback: None = None
 
     def compose(self, tiles):
-        return Answer(*tiles.ask(self.plain, guided=tiles.clicked, decode=self._decode))
+        return Answer(*tiles.run(self.plain, guided=tiles.clicked, decode=self._decode))
 
     def _decode(self, network, features, box):
         logits = network.decode_window(features, box)

@@ -8,7 +8,7 @@ from builders import make_card
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Tiling, Window
-from napari_disca.inference.crops import cut, tiles_with_clicks, windows_around
+from napari_disca.inference.crops import cut_crops, tiles_with_clicks, windows_around
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import ArrayRaster
 
@@ -58,11 +58,11 @@ def test_nothing_is_learned_where_there_is_no_data():
     hidden, border, seen = Click(60, 20, 0), Click(60, 120, 0), Click(60, 136, 1)
     windows = [Window(0, 0, 128, 100), Window(0, 100, 128, 100)]
     for checked in (Clicks(), Clicks((Click(3, 3, 1), Click(3, 190, 1)))):
-        (crop,) = finish(cut(inputs, Clicks((hidden, border, seen)), windows, checked))
+        (crop,) = finish(cut_crops(inputs, Clicks((hidden, border, seen)), windows, checked))
         assert crop.window == windows[1]
         assert list(zip(crop.rows, crop.cols, crop.labels, strict=True)) == [(60, 36, 1)]
         assert crop.kept_cols.tolist() == [90] * bool(checked)
-    assert finish(cut(inputs, Clicks((hidden,)), windows)) == []
+    assert finish(cut_crops(inputs, Clicks((hidden,)), windows)) == []
 
 
 @settings(max_examples=15, deadline=None)
@@ -71,7 +71,7 @@ def test_every_click_is_learned_from_once(where, size):
     card = make_card(2)
     inputs = NetworkView(ArrayRaster(np.zeros((900, 1200, 3), np.uint8)), card)
     clicks = Clicks(tuple(Click(r, c, 0) for r, c in where))
-    crops = finish(cut(inputs, clicks, windows_around(clicks, size, inputs.shape)))
+    crops = finish(cut_crops(inputs, clicks, windows_around(clicks, size, inputs.shape)))
     learned = sorted(
         (int(r) + crop.window.top, int(c) + crop.window.left)
         for crop in crops

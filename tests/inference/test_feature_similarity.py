@@ -17,7 +17,7 @@ from napari_disca.batch.streaming import MapStream
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.inference.composition import ClicksByPretrained
-from napari_disca.inference.feature_similarity import FeatureSimilarity, likeness
+from napari_disca.inference.feature_similarity import FeatureSimilarity, learned_similarity
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predictor
 from napari_disca.inference.tile_clicks import TileClicks
@@ -83,7 +83,7 @@ def test_what_is_described_belongs_to_its_pixel(make):
 def test_clicks_are_alike_to_themselves(image, network):
     inputs = NetworkView(open_raster(image), network.card)
     crops = finish(crops_for(QUICK, inputs, CLICKS, tiling_for(inputs)))
-    alike = finish(likeness(network, crops, 0.8, CPU))
+    alike = finish(learned_similarity(network, crops, 0.8, CPU))
     assert sorted(alike.labels.tolist()) == [0, 1, 2]
     torch.testing.assert_close(alike.features.norm(dim=1), torch.ones(3))
     crop = crops[0]

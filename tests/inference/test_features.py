@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_disca.inference.features import FeatureCache, halved
+from napari_disca.inference.features import FeatureCache, to_half
 
 
 def features(value: float, dtype: torch.dtype = torch.bfloat16) -> tuple[torch.Tensor, ...]:
@@ -104,10 +104,10 @@ def test_a_part_of_a_batch_does_not_hold_the_whole_batch():
 
 
 def test_half_precision_of_large_values_stays_finite():
-    (half,) = halved((torch.tensor([1e6, -1e6, 0.1]),), torch.float32)
+    (half,) = to_half((torch.tensor([1e6, -1e6, 0.1]),), torch.float32)
     assert half.dtype == torch.float16
     assert torch.isfinite(half).all()
-    (same_format,) = halved((torch.ones(3, dtype=torch.bfloat16),), torch.bfloat16)
+    (same_format,) = to_half((torch.ones(3, dtype=torch.bfloat16),), torch.bfloat16)
     assert same_format.dtype == torch.bfloat16
 
 

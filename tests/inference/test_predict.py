@@ -217,7 +217,7 @@ def test_a_full_device_goes_on_on_the_cpu_and_says_so(image, network, compute):
         np.testing.assert_array_equal(predictor.labels(tile, NO_CLICKS)[1], expected)
     assert filling.calls == 2, "it must not be tried again for every tile"
     assert [note.text for note in predictor.notes()] == [
-        "The memory of the cpu device is full: going on on the CPU"
+        "The memory of the cpu device is full: continuing on the CPU"
     ]
     assert predictor.notes() == []
 
@@ -231,7 +231,7 @@ def test_a_full_device_takes_fewer_tiles_at_once(image, network, compute):
     )
     np.testing.assert_array_equal(predictor.labels(tile, NO_CLICKS)[1], expected)
     assert [note.text for note in predictor.notes()] == [
-        "The memory of the cpu device is full: going on with one tile at a time"
+        "The memory of the cpu device is full: continuing with one tile at a time"
     ]
 
 
@@ -373,5 +373,5 @@ def test_a_full_device_takes_both_networks_to_the_cpu(image, network, learned, c
     filling = Predictor(answer, inputs, elsewhere)
     np.testing.assert_array_equal(filling.labels(tile, clicks)[1], expected)
     assert [note.text for note in filling.notes()] == [
-        "The memory of the cpu device is full: going on on the CPU"
+        "The memory of the cpu device is full: continuing on the CPU"
     ]

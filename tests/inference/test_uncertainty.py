@@ -12,7 +12,14 @@ from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predictor
 from napari_disca.inference.tiles import read_pixels
-from napari_disca.inference.uncertainty import CELL, cells_of, mixed, on_network, share, uncertainty
+from napari_disca.inference.uncertainty import (
+    CELL,
+    cell_share,
+    cells_of,
+    mixed_uncertainty,
+    on_network,
+    uncertainty,
+)
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
 
@@ -25,7 +32,7 @@ def test_tiles_that_partition_a_grid_partition_its_cells(shape):
         cells = cells_of(tile.keep)
         seen[cells.slices] += 1
         assert uncertainty(torch.zeros(3, *tile.keep.shape), tile.keep).shape == cells.shape
-        assert share(np.ones(tile.keep.shape, bool), tile.keep).shape == cells.shape
+        assert cell_share(np.ones(tile.keep.shape, bool), tile.keep).shape == cells.shape
     assert (seen == 1).all()
 
 
@@ -55,14 +62,14 @@ def test_what_is_not_finite_is_sure_rather_than_an_error():
 def test_the_share_of_a_mask():
     mask = np.zeros((16, 40), dtype=bool)
     mask[:, 8:24] = True
-    np.testing.assert_array_equal(share(mask, Window(0, 0, 16, 40)), [[0.5, 0.5, 0.0]])
+    np.testing.assert_array_equal(cell_share(mask, Window(0, 0, 16, 40)), [[0.5, 0.5, 0.0]])
 
 
 def test_cells_of_two_networks_are_mixed_by_their_shares():
     some = np.array([[101, 101, 101, 0, 7, 0]], np.uint8)
     others = np.array([[201, 201, 201, 9, 0, 0]], np.uint8)
     part = np.array([[0.0, 0.5, 1.0, 0.5, 0.5, 0.5]], np.float32)
-    found = mixed(some, others, part)
+    found = mixed_uncertainty(some, others, part)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, [[201, 151, 101, 9, 7, 0]])
 

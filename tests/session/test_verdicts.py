@@ -58,7 +58,7 @@ class Tilted:
     fallback: None = None
 
     def compose(self, tiles):
-        logits = tiles.ask(self.plain, guided=tiles.clicked)[0].float().clone()
+        logits = tiles.run(self.plain, guided=tiles.clicked)[0].float().clone()
         logits[:, 0] += self.lift
         return Answer(logits)
 

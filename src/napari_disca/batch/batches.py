@@ -43,7 +43,7 @@ def in_batches(
             yield pixels, drawn.pop(pixels.tile.index)
 
     for pixels in tiles:
-        form = predictor.form(pixels, clicks.of(pixels.tile))
+        form = predictor.batch_key(pixels, clicks.of(pixels.tile))
         order.append((pixels, form))
         forms.setdefault(form, []).append(pixels)
         held += _bytes(pixels)

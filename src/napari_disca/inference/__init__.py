@@ -1,1 +1,1 @@
-"""What a network reads of an image, tile by tile, and the labels that come of it."""
+"""Prediction tile by tile: what a network reads of an image, and the labels that it gives."""

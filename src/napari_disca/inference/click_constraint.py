@@ -1,13 +1,13 @@
-"""A click is obeyed: its pixel gets the class that the user gave it.
+"""Logits are raised around clicks until every clicked pixel has the class of its click.
 
-A network that reads a click nearly always follows it, but it is not bound to. Where it does not,
-the logits of the clicked class are raised by as much as the pixel lacks, less and less around it::
+A network that reads a click nearly always predicts its class there, but not always. Where it does
+not, the logits of the clicked class are raised, most at the click and less with the distance::
 
     L'_y(x) = L_y(x) + a * max(0, 1 - |x - c| / r)
 
-for a click at pixel ``c`` of class ``y``, with the least ``a >= 0`` for which ``L'_y(c)`` is above
-the other classes by a margin. So neighbours that were nearly as likely of that class follow, and
-nothing changes where the class is ahead by the margin without that.
+for a click at pixel ``c`` of class ``y``, with the least ``a >= 0`` for which ``L'_y(c)`` exceeds
+the other classes' logits by a margin. Neighbours that were nearly as likely of that class change
+with it. Nothing changes where the class already has the margin.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.annotations.guidance import cone
 from napari_disca.core.tiling import Window
 
-#: How far the clicked class is above the others, so that resampling to the image keeps it there.
+#: Margin in logits, enough for the class to stay the likeliest after resampling to the image.
 _MARGIN = 0.5
-#: Raising one click's class may overrule a click beside it.
+#: Most rounds over all clicks: raising the class of one click may undo a click beside it.
 _ROUNDS = 8
 
 
 def constrained(logits: Tensor, clicks: Clicks, box: Window, radius: int) -> Tensor:
-    """Logits in which every click's class is the likeliest at its pixel.
+    """Return logits in which every click's class is the likeliest at its pixel.
 
-    Where clicks of several classes lie within `radius` of each other they may overrule each other;
-    after some rounds what is reached is taken.
+    Clicks of several classes within `radius` of each other may undo each other; the result is
+    then what eight rounds over all clicks have reached.
 
     Parameters
     ----------
     logits : (classes, height, width) tensor
-        Left as it was.
+        Not changed.
     clicks : Clicks
-        On the grid of `box`; those outside of it do nothing.
+        In pixels of the network's grid; those outside `box` have no effect.
     box : Window
-        Where the logits lie.
+        The window of the logits.
     radius : int
         The formula's r, pixels.
 
     Returns
     -------
     (classes, height, width) tensor
-        The same one if there is nothing to do.
+        The same object if nothing has to change.
     """
-    # By their places: sums in low precision depend on the order of what is added.
+    # Sorted, because sums in low precision depend on the order of their terms.
     seen = Clicks(tuple(sorted(clicks.inside(box), key=lambda click: click.pixel)))
     if not seen:
         return logits
@@ -69,7 +69,7 @@ def constrained(logits: Tensor, clicks: Clicks, box: Window, radius: int) -> Ten
 
 
 def _lacking(clicked: Tensor, labels: Tensor) -> Tensor:
-    """By how much the class of every click is below the margin over the others.
+    """Return by how much the logit of each click's class lacks the margin over the others.
 
     Parameters
     ----------

@@ -1,9 +1,8 @@
-"""How the answer for a tile is composed: which networks are asked, and what is made of it.
+"""How the logits of tiles are composed of the outputs of one or more networks.
 
-An `AnswerComposer` is made from a run of a recipe, and is all that the renderer knows of it. To add
-another kind of answer, write a class with `plain`, `fallback` and `compose`, and let the recipe's
-`composer` return it: whatever it needs besides networks (features of clicks, points and
-coefficients of a correction) are its own fields.
+A recipe's `composer` returns an `AnswerComposer`, the only part of a run that the renderer uses. To
+add another composition, write a class with `plain`, `fallback` and `compose` and return it there.
+What it needs besides networks (features of clicks, coefficients of a correction) are its fields.
 """
 
 from __future__ import annotations
@@ -19,31 +18,31 @@ from napari_disca.core.tiling import Window
 from napari_disca.inference.feature_similarity import FeatureSimilarity
 from napari_disca.networks import Features, Network, encoder_fingerprint
 
-#: A click is felt in full where it changes a logit by this much.
-_FELT = 0.5
+#: Change of a logit by clicks from which on the guided logits alone are used.
+_FULL_EFFECT = 0.5
 
-#: ``decode(network, features, box)``: what is made of the features of some tiles, ``(B, n, h, w)``
-#: tensors of the window `box`, logits first.
+#: ``decode(network, features, box)``: tensors ``(B, n, h, w)`` of the window `box`, computed from
+#: the features of some tiles; the first are the logits.
 Decode: TypeAlias = Callable[[Network, Features, Window], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """A network that is asked, on the CPU.
+    """A network, and the fingerprints under which its outputs are cached.
 
     Attributes
     ----------
     network : Network
-        Left as it is: copies are made ready for the device.
+        On the CPU. It is not changed: copies of it are moved to the device.
     name : str
-        Fingerprint of all that its answers depend on, the decoding too; empty: nothing that it
-        says is kept.
+        Fingerprint of everything its outputs depend on, decoding included; empty: outputs for
+        tiles with clicks are not cached.
     encoder : str
-        Fingerprint of its encoder, where features of tiles without clicks shall be kept. They go
-        through half precision then, found or not.
+        Fingerprint of its encoder; empty: features of tiles without clicks are not cached. Cached
+        features are rounded to half precision, also when they are used for the first time.
     weights : str
-        Fingerprint of all its weights, where condensed features of tiles without clicks
-        (`Network.condensed`) shall be kept.
+        Fingerprint of all its weights; empty: condensed features of tiles without clicks
+        (`Network.condensed`) are not cached.
     """
 
     network: Network
@@ -53,21 +52,21 @@ class Source:
 
 
 def source_of(network: Network, name: str = "") -> Source:
-    """Source of a network as it came; features of a frozen encoder are kept."""
+    """Return the source of a pretrained network; features of a frozen encoder are cached."""
     frozen = isinstance(network, Network) and network.encoder_is_frozen
     encoder = encoder_fingerprint(network) if frozen else ""
     return Source(network, name, encoder, name if frozen else "")
 
 
 class Answer(NamedTuple):
-    """What is said of some tiles.
+    """The logits of some tiles, and the pixels at which they count.
 
     Attributes
     ----------
     logits : (B, classes, h, w) tensor
     counts : (B, 1, h, w) tensor of bool, or None
-        Where it counts; elsewhere the labels are those of `AnswerComposer.fallback`. None:
-        everywhere.
+        Pixels at which the logits count; the others get the labels of `AnswerComposer.fallback`.
+        None: all pixels.
     """
 
     logits: Tensor
@@ -75,39 +74,44 @@ class Answer(NamedTuple):
 
 
 class TileBatch(Protocol):
-    """Some tiles that go through networks together; all of them have clicks, or none has."""
+    """Tiles that go through networks as one batch; all of them have clicks, or none has."""
 
     @property
     def clicked(self) -> bool:
-        """Whether they have clicks."""
+        """Whether the tiles have clicks."""
 
-    def ask(
+    def run(
         self, source: Source, *, guided: bool, decode: Decode = ..., condensed: bool = ...
     ) -> tuple[Tensor, ...]:
-        """What a network says; a question that was asked before may be answered from memory.
+        """Return a network's outputs for the tiles; they may come from a cache.
 
         Parameters
         ----------
         source : Source
         guided : bool
-            Whether it sees the clicks.
+            Whether the network reads the clicks.
         decode : callable, optional
-            What to make of its features; its logits by default.
+            Computes the outputs from features; by default the logits.
         condensed : bool
-            Whether `decode` does with `Network.condensed`, as logits do.
+            Whether `Network.condensed` features are enough for `decode`, as they are for logits.
+
+        Returns
+        -------
+        tuple of (B, n, h, w) tensor
+            Of `decode`, on the device.
         """
 
     def corrected_classes(self, source: Source, plain: Tensor) -> Tensor:
-        """Which classes the clicks of each tile correct the map to.
+        """Return the classes that the clicks of each tile correct the map to.
 
-        A click that has the class that the network gives its pixel without any click confirms
-        the map; every other one corrects it.
+        A click confirms the map if the network predicts its class without any click; otherwise
+        it corrects the map.
 
         Parameters
         ----------
         source : Source
         plain : (B, classes, h, w) tensor
-            Its logits without clicks.
+            The network's logits without clicks.
 
         Returns
         -------
@@ -116,44 +120,44 @@ class TileBatch(Protocol):
 
 
 class AnswerComposer(Protocol):
-    """How the answer of a run is composed for some tiles."""
+    """Composes the logits that a run gives for tiles."""
 
     @property
     def plain(self) -> Source:
-        """The network that tiles without clicks go through."""
+        """The network that predicts tiles without clicks."""
 
     @property
     def fallback(self) -> Source | None:
-        """Whose labels stand where `Answer.counts` is false; None: it counts everywhere."""
+        """The network whose labels are used where `Answer.counts` is false; None: nowhere."""
 
     def compose(self, tiles: TileBatch) -> Answer:
-        """Answer for some tiles."""
+        """Return the logits of some tiles."""
 
 
 def logits_of(network: Network, features: Features, box: Window) -> tuple[Tensor, ...]:
-    """Logits alone: the usual `Decode`."""
+    """Decode logits alone, the default `Decode`."""
     return (network.decode_window(features, box),)
 
 
-#: How far below the network's first choice a class stays that no click corrects the map to.
-_BELOW = 0.5
+#: `guided_logits` caps other classes this far below the class predicted without clicks.
+_CAP = 0.5
 
 
 def guided_logits(tiles: TileBatch, source: Source) -> Tensor:
-    """What a network says of tiles with clicks.
+    """Return a network's logits for tiles with clicks.
 
-    Where its architecture says so (`Network.clicks_only_correct`), clicks change the map to no
-    other classes than those that somebody clicked where the map was wrong. So a click that confirms
-    the map changes nothing, however far it would be felt.
+    If the architecture sets `Network.clicks_only_correct`, clicks of a tile change labels only to
+    classes that one of them corrects the map to. A click that confirms the map then changes
+    nothing, even where the network's logits react to it.
     """
-    guided = tiles.ask(source, guided=True)[0]
+    guided = tiles.run(source, guided=True)[0]
     if not (isinstance(source.network, Network) and source.network.clicks_only_correct):
         return guided
-    plain = tiles.ask(source, guided=False)[0]
+    plain = tiles.run(source, guided=False)[0]
     corrected = tiles.corrected_classes(source, plain)
     first = plain.argmax(dim=1, keepdim=True)
     may_win = corrected[:, :, None, None].expand_as(guided).clone().scatter_(1, first, True)
-    most = guided.gather(1, first) - _BELOW
+    most = guided.gather(1, first) - _CAP
     limited = torch.where(may_win, guided, torch.minimum(guided, most))
     none = ~corrected.any(dim=1)[:, None, None, None]
     return torch.where(none, plain, limited)
@@ -161,7 +165,7 @@ def guided_logits(tiles: TileBatch, source: Source) -> Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkAnswer:
-    """One network reads the image and the clicks."""
+    """Composes the logits of one network that reads the image and the clicks."""
 
     plain: Source
     fallback: Source | None = None
@@ -170,16 +174,16 @@ class NetworkAnswer:
         """See `AnswerComposer`."""
         if tiles.clicked:
             return Answer(guided_logits(tiles, self.plain))
-        return Answer(tiles.ask(self.plain, guided=False)[0])
+        return Answer(tiles.run(self.plain, guided=False)[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClicksByPretrained:
-    """What was learned corrects the map; the pretrained network reads the clicks.
+    """Composes an adapted network, which does not read clicks, with the pretrained one, which does.
 
-    A network that has learned from the clicks must not read them again. With clicks the logits are
-    those of the pretrained network as far as the clicks change them, and beyond those of the
-    adapted one, which sees none.
+    A network that has learned from the clicks must not read them again. In tiles with clicks the
+    logits are those of the pretrained network where the clicks change them, those of the adapted
+    network elsewhere, and a linear mixture in between.
 
     Attributes
     ----------
@@ -187,8 +191,8 @@ class ClicksByPretrained:
         The adapted network.
     pretrained : Source
     similarity : FeatureSimilarity or None
-        What was learned counts only for pixels that look like the clicks it was learned from; the
-        others stay as the pretrained network has them.
+        Decides for which pixels the adapted network counts: those that look like the clicks it
+        has learned from. The others stay as the pretrained network predicts them. None: all.
     """
 
     plain: Source
@@ -203,18 +207,17 @@ class ClicksByPretrained:
     def compose(self, tiles: TileBatch) -> Answer:
         """See `AnswerComposer`.
 
-        On the rim of a click's reach, where it is felt in part, a mixture with the pretrained
-        network's map without clicks would take back half of what the click did. So where what was
-        learned does not count, it is the guided logits alone.
+        Where the adapted network does not count, the guided logits are used unmixed: a mixture
+        with the pretrained network's logits without clicks would undo part of a click's effect.
         """
         if not tiles.clicked:
-            return Answer(*tiles.ask(self.plain, guided=False, decode=self._decode))
+            return Answer(*tiles.run(self.plain, guided=False, decode=self._decode))
         guided = guided_logits(tiles, self.pretrained).float()
-        unguided = tiles.ask(self.pretrained, guided=False)[0].float()
-        felt = (guided - unguided).abs().amax(dim=1, keepdim=True)
-        fully = (felt / _FELT).clamp(max=1.0)
-        logits, *counts = tiles.ask(self.plain, guided=False, decode=self._decode)
-        joined = torch.lerp(logits.float(), guided, fully)
+        unguided = tiles.run(self.pretrained, guided=False)[0].float()
+        effect = (guided - unguided).abs().amax(dim=1, keepdim=True)
+        share = (effect / _FULL_EFFECT).clamp(max=1.0)
+        logits, *counts = tiles.run(self.plain, guided=False, decode=self._decode)
+        joined = torch.lerp(logits.float(), guided, share)
         return Answer(torch.where(counts[0], joined, guided) if counts else joined)
 
     def _decode(self, network: Network, features: Features, box: Window) -> tuple[Tensor, ...]:

@@ -1,18 +1,18 @@
-"""A correction of the whole map in function space: what clicks say of places that look like them.
+"""A correction of the whole map in function space: clicks correct pixels with similar features.
 
-Eq. 1 of Lenczner et al. (2020) asks for a function that is right at the clicks and stays near the
-first prediction p0 elsewhere. Solved for the function instead of for weights it is a Gaussian
-process whose mean is the network's own answer::
+Eq. 1 of Lenczner et al. (2020) looks for weights whose prediction is right at the clicks and stays
+near the first prediction p0 elsewhere. Solved for the function instead of for weights, it is
+Gaussian process regression with the network's own logits as the mean::
 
     z(x) = z_DISIR(x) + strength * r(x)        r(x) = sum_j k(phi(x), phi(a_j)) alpha_j
     k(u, v) = exp(beta (cos(u, v) - 1))
 
-with phi the encoder's features, standardised over the image, and a_j the clicks and some *anchors*,
-places where the map is held to p0. Two limits keep it honest:
+with phi the encoder's features, standardised over the image, and a_j the clicks and *anchors*,
+pixels at which the map is held to p0. Two limits apply:
 
-- a correction only makes *transitions* that were clicked: where p0 says u it can only say v if
-  somebody clicked v where p0 said u;
-- it only ever raises the class of such a transition over u.
+- only *transitions* that were clicked: a pixel of class u in p0 can become v only if somebody
+  clicked v on a pixel that is u in p0;
+- logits are only raised, and only those of such classes v.
 
 `napari_disca.recipes.function_space` computes alpha.
 """
@@ -33,7 +33,7 @@ from napari_disca.networks import Features, Network
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureSpace:
-    """How features become unit vectors that can be compared.
+    """Standardisation of an image's features to unit vectors, whose cosines are compared.
 
     Attributes
     ----------
@@ -46,40 +46,40 @@ class FeatureSpace:
 
     @classmethod
     def of(cls, features: Tensor, groups: Sequence[int]) -> FeatureSpace:
-        """Standardise features of one image.
+        """Return the space that a sample of one image's features defines.
 
         Parameters
         ----------
         features : (n, d) tensor
             A sample of the image.
         groups : sequence of int
-            Channels of each of the encoder's stages, which count alike; their sum is `d`. Empty:
-            there is one stage.
+            Channels of each of the encoder's stages, whose sum is `d`. Every stage gets the same
+            weight. Empty: there is one stage.
         """
         spread, mean = torch.std_mean(features.float(), dim=0)
         stages = groups or (features.shape[1],)
         size = torch.cat([torch.full((count,), float(count)) for count in stages])
-        # A channel that is the same everywhere tells nothing.
+        # A constant channel carries no information, and its spread would be divided by.
         weight = torch.where(spread > 1e-6, 1 / (spread.clamp(min=1e-6) * size.sqrt()), 0.0)
         return cls(mean, weight)
 
     def unit(self, features: Tensor) -> Tensor:
-        """Unit vectors ``(B, d, h, w)`` in float32."""
+        """Standardise features ``(B, d, h, w)``, and scale them to unit vectors in float32."""
         mean, weight = (v.to(features.device).view(1, -1, 1, 1) for v in (self.mean, self.weight))
         return F.normalize((features.float() - mean) * weight, dim=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correction:
-    """What is added to a network's logits, everywhere in an image.
+    """What is added to a network's logits in the whole image; see the module for the formulas.
 
     Attributes
     ----------
     space : FeatureSpace
     points : (m, d) tensor of float32
-        Clicks and anchors, of unit length.
+        Features of clicks and anchors as unit vectors: phi(a_j).
     coefficients : (m, classes) tensor of float32
-        alpha.
+        alpha_j.
     sharpness : float
         beta.
     transitions : (classes, classes) tensor of bool
@@ -96,15 +96,15 @@ class Correction:
 
     @property
     def empty(self) -> bool:
-        """Whether it changes nothing, whatever the image."""
+        """Whether it changes no logit of any image."""
         return self.strength == 0 or not bool(self.transitions.any())
 
     def with_strength(self, strength: float) -> Correction:
-        """The same correction, weaker or stronger."""
+        """Return the same correction with another strength."""
         return replace(self, strength=strength)
 
     def residual(self, features: Tensor) -> Tensor:
-        """R at every cell of a grid of features.
+        """Return r(x) at every cell of a grid of features.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Correction:
             return F.conv2d(kernel, self.coefficients.T[:, :, None, None].to(unit.device))
 
     def change(self, features: Tensor, plain: Tensor, box: Window, stride: int) -> Tensor:
-        """What to add to the logits of a window.
+        """Return what is added to the logits of a window.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class Correction:
         plain : (B, classes, box.height, box.width) tensor
             The pretrained network's logits without clicks: p0.
         box : Window
-            The window, counted from the input's corner.
+            The window, relative to the input's top-left corner.
         stride : int
             Pixels of the input for one cell of `features`.
 
@@ -150,14 +150,14 @@ class Correction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CorrectedAnswer:
-    """The pretrained network reads image and clicks; a correction is added to what it says.
+    """Composes the logits of the pretrained network, which reads the clicks, with a correction.
 
     Attributes
     ----------
     plain : Source
-        The pretrained network, under the name of the run: what is decoded for it is kept.
+        The pretrained network under the fingerprint of the run: corrected logits are cached.
     pretrained : Source
-        The same network under its own name.
+        The same network under its own fingerprint.
     correction : Correction
     """
 
@@ -167,12 +167,12 @@ class CorrectedAnswer:
 
     @property
     def fallback(self) -> Source | None:
-        """None: it counts everywhere."""
+        """None: the corrected logits count everywhere."""
         return None
 
     def compose(self, tiles: TileBatch) -> Answer:
         """See `AnswerComposer`."""
-        logits, change = tiles.ask(self.plain, guided=False, decode=self._decode, condensed=True)
+        logits, change = tiles.run(self.plain, guided=False, decode=self._decode, condensed=True)
         if tiles.clicked:
             logits = guided_logits(tiles, self.pretrained)
         return Answer(logits.float() + change)
@@ -184,5 +184,5 @@ class CorrectedAnswer:
 
 
 def kernel(points: Tensor, others: Tensor, sharpness: float) -> Tensor:
-    """``exp(beta (cos - 1))`` between unit vectors ``(n, d)`` and ``(m, d)``: ``(n, m)``."""
+    """Kernel ``exp(beta (cos - 1))`` of unit vectors ``(n, d)`` and ``(m, d)``: ``(n, m)``."""
     return torch.exp(sharpness * (points @ others.T - 1))

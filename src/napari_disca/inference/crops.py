@@ -1,4 +1,4 @@
-"""What is cut out around the clicks for learning."""
+"""Crops: training examples that are cut out of the image around clicks."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Features
 
 
-class Seen(NamedTuple):
-    """What a network makes of a crop without clicks.
+class CropFeatures(NamedTuple):
+    """Features that the pretrained network gives for a crop without clicks.
 
     Attributes
     ----------
     features : Features
         `Network.condensed`, on the CPU, in the precision of the forward pass.
     box : Window
-        The part, counted from the crop's corner, that has logits.
+        The part of the crop, relative to its corner, for which they can be decoded.
     """
 
     features: Features
@@ -33,7 +33,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """A small training example: pixels, and the clicks on them.
+    """A training example: pixels of a window, and the clicks on them.
 
     Attributes
     ----------
@@ -42,14 +42,15 @@ class Crop:
     image : (bands, height, width) array of float32
         Scaled as the card says.
     guidance : (classes, height, width) array of float32
-        The clicks as the network would see them in DISIR mode.
+        Guidance drawn from the clicks.
     valid : (height, width) array of bool
+        Where the image has data.
     rows, cols, labels : (clicks,) arrays
-        The crop's own clicks: pixels counted from its corner, and their classes.
+        The crop's own clicks: pixels relative to its corner, and their classes.
     kept_rows, kept_cols, kept_labels : (pixels,) arrays
-        Pixels whose class the user has checked, as well.
-    seen : Seen or None
-        What the pretrained network makes of it, where that is at hand.
+        Pixels of checked areas, in the same way.
+    features : CropFeatures or None
+        Of the pretrained network, if they were computed before.
     """
 
     window: Window
@@ -62,17 +63,17 @@ class Crop:
     kept_rows: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     kept_cols: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     kept_labels: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
-    seen: Seen | None = None
+    features: CropFeatures | None = None
 
 
-def cut(
+def cut_crops(
     inputs: NetworkView,
     clicks: Clicks,
     windows: Sequence[Window],
     kept: Clicks | None = None,
     anchors: Sequence[Window] = (),
 ) -> Job[list[Crop]]:
-    """Job that returns crops of some windows; every click belongs to one of them.
+    """Job that cuts crops out of windows; every click goes into one of them.
 
     Parameters
     ----------
@@ -80,17 +81,17 @@ def cut(
     clicks : Clicks
         All clicks, on the network's grid.
     windows : sequence of Window
-        On the network's grid. Where they overlap a click goes to the one that shows most around
-        it, so that no click counts twice.
+        On the network's grid. Where they overlap, a click goes to the one with most context
+        around it, so that no click counts twice.
     kept : Clicks, optional
-        Pixels of checked areas with their classes, shared out in the same way.
+        Pixels of checked areas with their classes, distributed in the same way.
     anchors : sequence of Window, optional
-        Windows that are wanted without clicks, too, where the image has data.
+        Windows that become crops even without clicks, if the image has data there.
 
     Returns
     -------
     list of Crop
-        Without clicks and checked pixels where the image has no data: there is nothing to see.
+        Clicks and checked pixels at which the image has no data are left out.
 
     Yields
     ------
@@ -131,7 +132,7 @@ def cut(
 def _with_data(
     clicks: Sequence[Click], window: Window, valid: NDArray[np.bool_]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns from the window's corner, and labels, of the clicks on valid pixels."""
+    """Rows and columns relative to the window's corner, and labels, of clicks on valid pixels."""
     rows, cols, labels = Clicks(tuple(clicks)).arrays()
     rows, cols = rows - window.top, cols - window.left
     known = valid[rows, cols]
@@ -139,10 +140,10 @@ def _with_data(
 
 
 def _owned(inputs: NetworkView, clicks: Clicks, windows: Sequence[Window]) -> list[list[Click]]:
-    """Clicks of each window."""
+    """Clicks that go to each window."""
     owned: list[list[Click]] = [[] for _ in windows]
     sides = np.array([(w.top, w.left, w.bottom, w.right) for w in windows]).reshape(-1, 4)
-    # At the raster's border there is nothing more to show.
+    # A raster's edge does not limit the context: there is nothing beyond it.
     ends = np.hstack([sides[:, :2] <= 0, sides[:, 2:] >= inputs.shape])
     for click in clicks:
         shown = np.hstack([click.pixel - sides[:, :2], sides[:, 2:] - 1 - click.pixel])
@@ -154,7 +155,7 @@ def _owned(inputs: NetworkView, clicks: Clicks, windows: Sequence[Window]) -> li
 
 
 def tiles_with_clicks(clicks: Clicks, tiling: Tiling) -> list[Window]:
-    """Return windows of the tiles that keep a click, as in the paper.
+    """Return the read windows of the tiles that keep a click, as in Lenczner et al. (2020).
 
     Parameters
     ----------
@@ -167,9 +168,9 @@ def tiles_with_clicks(clicks: Clicks, tiling: Tiling) -> list[Window]:
 
 
 def windows_around(clicks: Clicks, size: int, shape: tuple[int, int]) -> list[Window]:
-    """Square windows centred on clicks until each click has enough context.
+    """Return square windows centred on clicks, so that each click has context in one of them.
 
-    A click that lies in the inner half of a window already chosen needs none of its own. The
+    A click in the inner half of a window that was chosen before gets none of its own. The
     windows depend on the set of clicks, not on the order in which they were made.
 
     Parameters
@@ -177,7 +178,7 @@ def windows_around(clicks: Clicks, size: int, shape: tuple[int, int]) -> list[Wi
     clicks : Clicks
         On the network's grid.
     size : int
-        Side in pixels; smaller where the raster is.
+        Side in pixels, or the raster's side if that is smaller.
     shape : (int, int)
         The raster's height and width.
     """
@@ -192,7 +193,7 @@ def windows_around(clicks: Clicks, size: int, shape: tuple[int, int]) -> list[Wi
         left = min(max(0, col - width // 2), shape[1] - width)
         window = Window(top, left, height, width)
         chosen.append(window)
-        # What is at the raster's border has no more context to give: it counts as inner.
+        # Beyond the raster's edge there is no context, so pixels at the edge count as inner.
         core = Window.from_bounds(
             top + height // 4 if top > 0 else 0,
             left + width // 4 if left > 0 else 0,

@@ -1,14 +1,13 @@
-"""What is learned from a click counts for pixels that look like it.
+"""Which pixels an adapted network counts for: those whose features resemble a click's.
 
-Ten clicks say how ten mistakes are corrected; what a network makes of the rest of an image after
-learning from them is a guess. Where a pixel looks to the network like one of the clicks, it is a
-good guess. With phi(x) the last features of the adapted network at pixel x, and clicks c_i of
-classes y_i::
+A network that has learned from ten clicks is reliable at pixels that look like one of them, and
+less so elsewhere. With phi(x) the last features of the adapted network at pixel x, and clicks c_i
+of classes y_i::
 
     S_k(x) = max over clicks with y_i = k of cos(phi(x), phi(c_i))
 
-the class k of the adapted network counts at x if S_k(x) is at least a threshold. Elsewhere the map
-stays what the pretrained network makes of the image and the clicks.
+the prediction k of the adapted network counts at x if S_k(x) is at least a threshold. Elsewhere
+the pretrained network's prediction from the image and the clicks is used.
 """
 
 from __future__ import annotations
@@ -30,14 +29,16 @@ from napari_disca.networks.compute import Compute
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureSimilarity:
-    """How an adapted network sees the clicks that it has learned from.
+    """Features of the clicks that a network has learned from, and a threshold of similarity.
 
     Attributes
     ----------
     features : (clicks, d) tensor of float32
-        Of length 1, on the CPU.
+        Unit vectors phi(c_i), on the CPU.
     labels : (clicks,) tensor of int64
+        Classes y_i.
     classes : int
+        Number of the network's classes.
     least : float
         Threshold, a cosine.
     """
@@ -48,18 +49,19 @@ class FeatureSimilarity:
     least: float
 
     def closest(self, features: Tensor) -> Tensor:
-        """How much pixels look like the clicks of each class: S.
+        """Return the similarity of pixels to the clicks of each class: S_k(x).
 
         Parameters
         ----------
         features : (B, d, h, w) tensor
+            Last features of the adapted network.
 
         Returns
         -------
         (B, classes, h, w) tensor of float32
             Cosines; -1 for a class without clicks.
         """
-        # Not in autocast's precision, which a threshold near 1 is too fine for.
+        # In float32: half precision is too coarse to compare with a threshold near 1.
         with torch.autocast(features.device.type, enabled=False):
             return self._closest(_unit(features))
 
@@ -67,21 +69,21 @@ class FeatureSimilarity:
         closest = unit.new_full((len(unit), self.classes, *unit.shape[-2:]), -1.0)
         for label in sorted(set(self.labels.tolist())):
             clicks = self.features[self.labels == label].to(unit.device)
-            # A few at a time: thousands of clicks would take thousands of maps.
+            # A few at a time: every click takes a map in memory.
             for some in torch.split(clicks, _TOGETHER):
                 cosines = F.conv2d(unit, some[:, :, None, None]).amax(dim=1)
                 closest[:, label] = torch.maximum(closest[:, label], cosines)
         return closest
 
     def counts(self, logits: Tensor, closest: Tensor) -> Tensor:
-        """Where the class of the adapted network counts.
+        """Return at which pixels the prediction of the adapted network counts.
 
         Parameters
         ----------
         logits : (B, classes, h, w) tensor
             Of the adapted network.
         closest : (B, classes, h, w) tensor
-            Of `closest`.
+            Similarities, of `closest`.
 
         Returns
         -------
@@ -90,15 +92,15 @@ class FeatureSimilarity:
         return closest.gather(1, logits.argmax(dim=1, keepdim=True)) >= self.least
 
 
-def likeness(
+def learned_similarity(
     network: Network, crops: Sequence[Crop], least: float, compute: Compute
 ) -> Job[FeatureSimilarity]:
-    """Job that looks at the clicks of some crops with an adapted network.
+    """Job that computes the adapted network's features at the clicks of crops.
 
     Parameters
     ----------
     network : Network
-        On the CPU; left as it is.
+        The adapted network on the CPU; it is not changed.
     crops : sequence of Crop
     least : float
         Threshold, a cosine.

@@ -1,7 +1,7 @@
-"""What an encoder said about tiles, kept in half precision.
+"""Cache of an encoder's features of tiles, in half precision.
 
-A tile without clicks has the same features as long as the encoder is the same. A recipe that
-leaves the encoder alone changes only how they are decoded, which is a small part of the work.
+The features of a tile without clicks change only with the encoder. After a recipe that does not
+train the encoder they only have to be decoded again, which is a small part of the work.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from napari_disca.core.byte_cache import ByteCache
 from napari_disca.networks import Features
 from napari_disca.storage.scratch import remove_scratch_folder, scratch_folder
 
-#: Fingerprint of the encoder, and index of the tile.
+#: Fingerprint of what the features depend on, for instance the encoder, and index of the tile.
 Key: TypeAlias = tuple[str, int]
 
 
-def halved(features: Features, dtype: torch.dtype) -> Features:
-    """Features in half precision: as the forward pass has them, or in float16 after float32."""
+def to_half(features: Features, dtype: torch.dtype) -> Features:
+    """Features in the half precision of the forward pass, or in float16 after float32."""
     half = torch.float16 if dtype == torch.float32 else dtype
     most = torch.finfo(half).max
     return tuple(f.clamp(-most, most).to(half) if f.dtype != half else f for f in features)
 
 
 class FeatureCache:
-    """Features by encoder and tile; the least recently used are forgotten first.
+    """Features by fingerprint and tile; the least recently used are evicted first.
 
-    Nothing is held until something is put. May be used from several threads.
+    Safe to use from several threads.
 
     Parameters
     ----------
     memory : int
-        Bytes held in memory at most.
+        Most bytes in memory.
     disk : int
-        Bytes that what memory forgets may take on disk; 0: it is forgotten for good.
+        Most bytes on disk, where features go that are evicted from memory; 0: none go there.
     folder : Path, optional
-        Where; a folder of the user's cache by default. What was put there goes with the cache.
+        Where the files go; by default in the user's cache. They are removed with the cache.
     """
 
     def __init__(self, memory: int = 512 << 20, disk: int = 0, folder: Path | None = None) -> None:
@@ -63,38 +63,38 @@ class FeatureCache:
 
     @property
     def memory(self) -> int:
-        """Bytes that it may hold in memory."""
+        """Most bytes in memory."""
         return int(self._held.limit)
 
     @property
     def disk(self) -> int:
-        """Bytes that it may take on disk."""
+        """Most bytes on disk."""
         return int(self._files.limit)
 
     def get(self, key: Key) -> Features | None:
-        """Features of a tile, or None."""
+        """Return the features of a key, from memory or from disk; None if they are in neither."""
         with self._lock:
             held = self._held.get(key)
             if held is not None:
                 return held
-            # In memory now, it is the first on disk to go.
+            # Not marked as used: it goes into memory now, so its file may be evicted first.
             kept = self._files.peek(key)
         if kept is None:
             return None
         try:
             layers = load_file(kept[0])
-        except (OSError, SafetensorError):  # somebody has cleaned the folder
+        except (OSError, SafetensorError):  # the file was removed by somebody else
             return None
         features = tuple(layers[str(i)] for i in range(len(layers)))
         self.put(key, features)
         return features
 
     def put(self, key: Key, features: Features) -> None:
-        """Keep features of a tile, if there is room for as much at all."""
+        """Add features, unless they alone are larger than the limit of the memory."""
         with self._lock:
             if key in self._held or _nbytes(features) > self._held.limit:
                 return
-            # Of a whole batch a view would keep all of it.
+            # Copied where they are views: a view would keep the whole batch in memory.
             for old, layers in self._held.put(key, tuple(_owned(layer) for layer in features)):
                 self._to_disk(old, layers)
 
@@ -102,7 +102,7 @@ class FeatureCache:
         size = _nbytes(features)
         if self._files.get(key) is not None or size > self._files.limit:
             return
-        # A disk that is full or read-only makes it a cache in memory only.
+        # Without a disk that can be written (full, read-only), it is a cache in memory only.
         with suppress(OSError, SafetensorError):
             if self._folder is None:
                 self._folder = (
@@ -113,17 +113,17 @@ class FeatureCache:
                 weakref.finalize(self, remove_scratch_folder, self._folder)
             path = self._folder / f"{self._count}.safetensors"
             self._count += 1
-            # Channels last is a matter of strides, which the file does not know.
+            # The file format has no strides, so channels-last tensors are copied.
             save_file({str(i): layer.contiguous() for i, layer in enumerate(features)}, path)
             _remove(self._files.put(key, (path, size)))
 
     def allow_memory(self, limit: int) -> None:
-        """Let it hold so many bytes in memory from now on; what is above them is forgotten."""
+        """Change the limit of the memory in bytes; features above it are dropped."""
         with self._lock:
             self._held.set_limit(limit)
 
     def allow_disk(self, limit: int) -> None:
-        """Let it take so many bytes on disk from now on; what is there above them goes."""
+        """Change the limit of the disk in bytes; files above it are removed."""
         with self._lock, suppress(OSError):
             _remove(self._files.set_limit(limit))
 

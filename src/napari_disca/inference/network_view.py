@@ -1,9 +1,9 @@
-"""An image as a network sees it: its bands, its scaling, its resolution.
+"""An image as a network reads it: the bands, the scaled values, the resolution.
 
 The *network grid* is the image resampled to the resolution that the network was trained at. Both
 grids cover the same ground: ``H`` image rows and ``H'`` network rows share their first and last
-edge, so one network row is exactly ``H / H'`` image rows. Every value depends on its position
-only: two windows that overlap are bitwise equal where they do.
+edge, so one network row is exactly ``H / H'`` image rows. A value depends on its position only:
+two overlapping windows are bitwise equal where they overlap.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from napari_disca.raster.value_scale import FillChoice
 _LEAST_FACTOR, _MOST_FACTOR = 1 / 64, 32.0
 
 
-#: Source pixels held at once while averaging.
+#: Most source pixels in memory at once while averaging.
 _BLOCK = 16 << 20
 
 
-#: A network pixel has data if at least this share of what it covers has.
+#: A network pixel has data if at least this share of its area has.
 _COVERED = 1e-3
 
 
 class NetworkView:
-    """Reads an image the way a network wants it.
+    """Reads windows of an image as a network needs them: chosen bands, scaled and resampled.
 
     Parameters
     ----------
@@ -44,26 +44,28 @@ class NetworkView:
     card : Card
         What the network was trained for.
     bands : sequence of int, optional
-        Bands (from 1) for each of the card's; chosen by colour interpretation by default.
+        A band of the image (from 1) for each of the card's; by default found by what the file
+        says of its bands.
     factor : float, optional
-        Network pixels per image pixel. By default from both ground resolutions; 1.0 where one
-        is not known, where they differ by at most a quarter, or where they are so far apart that
-        resampling is pointless.
+        Network pixels per image pixel, 1/64 to 32. By default the quotient of both ground
+        resolutions, or 1.0 where one is not known, they differ by at most a quarter, or the
+        quotient is outside that range.
     scaling : Scaling or ValueScale, optional
-        How pixel values are scaled, instead of the card's; a `ValueScale` that was decided
-        before, for instance by a journal's session, is used as it is.
+        Replaces the card's scaling. A `ValueScale`, for instance that of a journal, was decided
+        before and is used as it is.
     find_fill : bool or tuple of float
-        Leave out fill values that the file does not declare, or these; see `value_scale`.
+        Which fill values that the file does not declare count as no data; see `value_scale`.
 
     Attributes
     ----------
     bands : tuple of int
+        The image's bands (from 1) in the order of the card's.
     factor : float
         Geometric mean of `factors`.
     factors : (float, float)
         Network pixels per image pixel, down and across; they differ where pixels are not square.
     resampled : bool
-        Whether the network grid is another than the image's.
+        Whether the network grid differs from the image's.
     shape : (int, int)
         Height and width of the network grid.
     scale : ValueScale
@@ -72,7 +74,7 @@ class NetworkView:
     Raises
     ------
     RasterError
-        If bands, scaling or factor are impossible for this image, or no pixel has data.
+        If the bands, the scaling or the factor do not fit the image, or no pixel has data.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class NetworkView:
         self.card = card
         self.bands = _checked_bands(raster, card, bands)
         self.factor = _chosen_factor(raster, card) if factor is None else _checked_factor(factor)
-        # Networks are trained on square pixels: longer ones get a factor for each axis.
+        # Networks are trained on square pixels: others get a factor for each axis.
         stretch = math.sqrt(pixel_aspect(raster))
         factors = (self.factor * stretch, self.factor / stretch)
         height, width = (
@@ -106,16 +108,16 @@ class NetworkView:
             if isinstance(wanted, Scaling)
             else _checked_scale(wanted, self.bands)
         )
-        if isinstance(wanted, Scaling):  # who has decided before has seen that there are data
+        if isinstance(wanted, Scaling):  # for a `ValueScale` data were found before
             refuse_empty(raster, self.bands, self.image_valid)
 
     @property
     def scaling_line(self) -> str:
-        """How pixel values are scaled, as one line for the user."""
+        """One line for the user that says how pixel values are scaled."""
         return self.scale.text
 
     def describe(self) -> str:
-        """One line for the user: bands, scaling, resolution, and what was decided besides."""
+        """One line for the user: bands, scaling, resolution, and what was decided automatically."""
         image, network = raster_resolution(self.raster), self.card.ground_resolution
         known = [
             f"{name} {size:.3g} m"
@@ -134,7 +136,7 @@ class NetworkView:
     def read(self, window: Window) -> NDArray[np.float32]:
         """Scaled pixels ``(bands, height, width)`` of a window of the network grid.
 
-        Values lie in 0 ... 1; pixels without data are the card's mean.
+        Values lie in 0 ... 1; pixels without data get the card's mean.
 
         Raises
         ------
@@ -147,7 +149,7 @@ class NetworkView:
         return np.where(covered >= _COVERED, pixels, mean)
 
     def valid(self, window: Window) -> NDArray[np.bool_]:
-        """Where a window of the network grid has data, be it for a part of the pixel."""
+        """Where a window of the network grid has data, at least in a part of each pixel."""
         _, covered = self._resampled(window, self._coverage, 0)
         known: NDArray[np.bool_] = covered >= _COVERED
         return known
@@ -185,7 +187,7 @@ class NetworkView:
                 return Click(row, col, of[0].label)
 
             def off_centre(c: Click) -> tuple[int, tuple[int, int]]:
-                # In whole numbers, so that clicks as far away as each other are.
+                # In integers, so that equal distances compare as equal.
                 down = (2 * c.row + 1) * rows - (2 * row + 1) * height
                 right = (2 * c.col + 1) * cols - (2 * col + 1) * width
                 return (down * width) ** 2 + (right * height) ** 2, c.pixel
@@ -211,7 +213,7 @@ class NetworkView:
         return Window.from_bounds(top, left, bottom, right)
 
     def network_window(self, window: Window) -> Window:
-        """Pixels of the network grid that cover a window of the image, and a few more."""
+        """Window of the network grid that covers a window of the image, with a small margin."""
         (height, width), (rows, cols) = self.raster.shape, self.shape
         return Window.from_bounds(
             window.top * rows // height - 1,
@@ -232,7 +234,7 @@ class NetworkView:
         read : Window
             On the network grid.
         keep : Window
-            On the image's grid; what lies beyond `read` is taken from its border.
+            On the image's grid; pixels beyond `read` get the values at its border.
 
         Returns
         -------
@@ -292,7 +294,7 @@ def _checked_bands(raster: Raster, card: Card, bands: Sequence[int] | None) -> t
         return default_bands(raster, len(card.bands), card.bands)
     chosen = tuple(int(band) for band in bands)
     if len(chosen) == 1 and len(card.bands) == 3:
-        chosen = chosen * 3  # a gray picture
+        chosen = chosen * 3  # a gray image: its band is read three times
     if len(chosen) != len(card.bands):
         raise RasterError(
             f"{len(chosen)} bands were chosen, but network {card.name} reads {len(card.bands)}: "
@@ -318,7 +320,8 @@ def _chosen_factor(raster: Raster, card: Card) -> float:
     resolution = raster_resolution(raster)
     if resolution is None or card.ground_resolution is None:
         aspect = pixel_aspect(raster)
-        return math.sqrt(max(aspect, 1 / aspect))  # squares of the finer side, to lose nothing
+        # Squares of the shorter side, so that no detail is lost.
+        return math.sqrt(max(aspect, 1 / aspect))
     factor = network_factor(resolution, card.ground_resolution)
     return factor if _LEAST_FACTOR <= factor <= _MOST_FACTOR else 1.0
 

@@ -1,7 +1,7 @@
-"""Labels of tiles: what a run's answer becomes, pixel by pixel.
+"""Labels of tiles, predicted with the networks of a run.
 
-A tile's labels depend on its own pixels, the clicks that reach into it, and the answer's networks,
-and on nothing else. So a map that is refreshed where clicks changed equals one made from scratch.
+A tile's labels depend on its own pixels, the clicks that reach into it, and the networks alone,
+so a map that is refreshed where clicks changed equals one made from scratch.
 """
 
 from __future__ import annotations
@@ -24,47 +24,52 @@ from napari_disca.core.tiling import Tile, Window
 from napari_disca.inference.click_constraint import constrained
 from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, source_of
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.tile_batch import Asked, Batch, Tools
+from napari_disca.inference.tile_batch import Batch, TileInput, Tools
 from napari_disca.inference.tiles import Pixels, read_pixels, wanted_window
 from napari_disca.inference.two_best import TwoBest
-from napari_disca.inference.uncertainty import mixed, on_network, share, uncertainty
+from napari_disca.inference.uncertainty import (
+    cell_share,
+    mixed_uncertainty,
+    on_network,
+    uncertainty,
+)
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 from napari_disca.storage.label_pyramid import NO_DATA
 
 T = TypeVar("T")
 
-#: Pixels of the network's grid around a click that follow it if the network does not.
-OBEYED_WITHIN = 8
-#: Pixels whose class is remembered while one tile is ranked.
+#: Radius in pixels of the network's grid for `inference.click_constraint`.
+CONSTRAINT_RADIUS = 8
+#: Most pixels whose class `two_best` remembers.
 _FEW = 256
-#: Labels of the fallback network, by tile.
-Known = Mapping[int, "Predicted"]
+#: Labels that the fallback network has predicted before, by tile.
+FallbackLabels = Mapping[int, "Predicted"]
 
 
 class Predicted(NamedTuple):
-    """Labels of a tile: class ids, and how sure they are, if that was asked for."""
+    """Labels of a tile, and the uncertainty of its cells if that was asked for."""
 
     labels: NDArray[np.uint8]
     uncertainty: NDArray[np.uint8] | None = None
 
 
 class Predictor:
-    """Turns tiles into labels with the answer of one run, on one device.
+    """Predicts labels of tiles for one run on one device.
 
-    Where the device's memory is full it goes on with one tile at a time, then on the CPU, and has a
-    `Note` to say so.
+    If the device's memory is full, it goes on with one tile at a time, then on the CPU, and tells
+    so with a `Note`.
 
     Parameters
     ----------
     answer : AnswerComposer or Network
-        A network alone reads the image and the clicks.
+        How the run's networks are combined; a network alone reads image and clicks.
     inputs : NetworkView
     compute : Compute
     tools : Tools, optional
-        What is shared with other predictors of the same image.
+        Caches that are shared with other predictors of the same image.
     uncertain : bool
-        Whether `batch` tells how sure the answer is, too.
+        Whether `batch` also returns uncertainties.
     """
 
     def __init__(
@@ -86,12 +91,12 @@ class Predictor:
         self._notes: list[Note] = []
 
     def notes(self) -> list[Note]:
-        """What the user has not been told yet."""
+        """Return notes for the user that were not returned before."""
         told, self._notes = self._notes, []
         return told
 
     def knows(self, tile: Tile, clicks: Clicks) -> bool:
-        """Whether a tile can be drawn without its pixels."""
+        """Whether a tile can be predicted from cached features, without reading its pixels."""
         plain, tools = self.answer.plain, self._tools
         kept = (plain.encoder, tools.features), (plain.weights, tools.condensed)
         return not clicks and any(
@@ -99,14 +104,14 @@ class Predictor:
         )
 
     def labels(self, tile: Tile, clicks: Clicks) -> tuple[Window, NDArray[np.uint8]]:
-        """Class ids of a tile.
+        """Read and predict one tile.
 
         Parameters
         ----------
         tile : Tile
             On the network's grid.
         clicks : Clicks
-            Those of `TileClicks.of`.
+            Clicks that reach into the tile, see `TileClicks.of`.
 
         Returns
         -------
@@ -118,17 +123,22 @@ class Predictor:
         pixels = read_pixels(self._inputs, tile)
         return pixels.window, self.batch([(pixels, clicks)])[0].labels
 
-    def batch(self, asked: Sequence[Asked], known: Known | None = None) -> list[Predicted]:
-        """Class ids of some tiles, each as `labels` gives them.
-
-        With them, if it is wanted, the `uncertainty` of each tile's cells; None where nothing is
-        valid.
+    def batch(
+        self, asked: Sequence[TileInput], known: FallbackLabels | None = None
+    ) -> list[Predicted]:
+        """Predict labels of some tiles, in full batches where they allow it.
 
         Parameters
         ----------
         asked : sequence of (Pixels, Clicks)
         known : mapping of int to Predicted, optional
-            What the answer's fallback says of tiles without clicks, where that is at hand.
+            Labels that the answer's fallback has predicted before, by tile.
+
+        Returns
+        -------
+        list of Predicted
+            For each tile its labels; with `uncertain` also the uncertainty of its cells, but None
+            where nothing is valid.
         """
         found = {
             i: Predicted(np.full(pixels.window.shape, NO_DATA, dtype=np.uint8))
@@ -136,55 +146,55 @@ class Predictor:
         }
         forms: dict[tuple[bool, Window], list[int]] = {}
         for i, (pixels, clicks) in enumerate(asked):
-            form = self.form(pixels, clicks)
+            form = self.batch_key(pixels, clicks)
             if form is not None:
                 forms.setdefault(form, []).append(i)
         for (clicked, box), members in forms.items():
             group = [asked[i] for i in members]
-            drawn = self._surely(partial(self._drawn, group, box, clicked, known or {}))
+            drawn = self._retried(partial(self._predicted, group, box, clicked, known or {}))
             for i, (best, unsure) in zip(members, drawn, strict=True):
                 np.copyto(found[i].labels, best, where=asked[i][0].valid)
                 found[i] = found[i]._replace(uncertainty=unsure)
         return [found[i] for i in range(len(asked))]
 
-    def form(self, pixels: Pixels, clicks: Clicks) -> tuple[bool, Window] | None:
-        """What tiles of one pass have in common: clicks or none, and how they are cut.
+    def batch_key(self, pixels: Pixels, clicks: Clicks) -> tuple[bool, Window] | None:
+        """What tiles of one batch have in common: whether there are clicks, and the wanted window.
 
-        None: the network is not asked, because there is no data.
+        None if the tile has no data, so that no network is needed.
         """
         if not pixels.valid.any():
             return None
         return bool(clicks), self._wanted(pixels.tile, clicks)
 
     @torch.inference_mode()
-    def _drawn(
-        self, asked: Sequence[Asked], box: Window, clicked: bool, known: Known
+    def _predicted(
+        self, asked: Sequence[TileInput], box: Window, clicked: bool, known: FallbackLabels
     ) -> list[Predicted]:
-        """Best classes of tiles of one form, as many at once as the device takes."""
+        """Predict tiles with the same `batch_key`, as many at once as the device takes."""
         best: list[Predicted] = []
         for start in range(0, len(asked), self._compute.batch):
             part = asked[start : start + self._compute.batch]
             with self._compute.autocast():
-                # Features are kept as tiles without clicks want them cut.
+                # The cache has features for the window that tiles without clicks need.
                 usual = box == self._wanted(part[0][0].tile, Clicks())
                 batch = Batch(part, box, clicked, self._compute, self._tools, usual)
                 logits, counts = self.answer.compose(batch)
                 if clicked:
-                    logits = self._obeyed(logits, part, box)
+                    logits = self._constrained_logits(logits, part, box)
             for i, (pixels, clicks) in enumerate(part):
                 unsure = self._unsure(logits[i], pixels, box) if self._uncertain else None
                 predicted = Predicted(self._best(logits[i], pixels, box), unsure)
                 if counts is not None and not clicked:
                     learned = self._on_image(counts[i], pixels, box)
-                    predicted = self._joined(predicted, learned, pixels, known)
-                self._clicked(predicted.labels, pixels, clicks)
+                    predicted = self._with_fallback(predicted, learned, pixels, known)
+                self._set_clicked(predicted.labels, pixels, clicks)
                 best.append(predicted)
         return best
 
-    def _joined(
-        self, answer: Predicted, counts: NDArray[np.bool_], pixels: Pixels, known: Known
+    def _with_fallback(
+        self, answer: Predicted, counts: NDArray[np.bool_], pixels: Pixels, known: FallbackLabels
     ) -> Predicted:
-        """Labels of the answer where it counts, of its fallback elsewhere."""
+        """Labels of the answer at pixels where it counts, and of its fallback elsewhere."""
         other = known.get(pixels.tile.index)
         if other is None:
             assert self.answer.fallback is not None, "an answer that does not count everywhere"
@@ -198,11 +208,11 @@ class Predictor:
         if unsure is not None and other.uncertainty is not None:
             keep = pixels.tile.keep
             there = on_network(counts, pixels.window, keep, self._inputs)
-            unsure = mixed(unsure, other.uncertainty, share(there, keep))
+            unsure = mixed_uncertainty(unsure, other.uncertainty, cell_share(there, keep))
         return Predicted(np.where(counts, answer.labels, other.labels), unsure)
 
     def _on_image(self, chosen: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.bool_]:
-        """Bring a ``(1, h, w)`` choice of the network's pixels to the image's."""
+        """Resample a ``(1, h, w)`` mask of the network's grid to the image's grid."""
         if not self._inputs.resampled:
             there: NDArray[np.bool_] = _kept(chosen, pixels.tile, box)[0].cpu().numpy()
             return there
@@ -212,10 +222,10 @@ class Predictor:
         return resampled
 
     def _wanted(self, tile: Tile, clicks: Clicks) -> Window:
-        """Logits that decide about the kept pixels, counted from the corner of what is read."""
+        """Window of logits that the kept pixels depend on, relative to the tile's read window."""
         box = wanted_window(self._inputs, tile)
-        # Clicks beyond it that are obeyed inside, too. Seldom, and the more there is the slower.
-        beyond = box.grown(self._obeyed_within) & tile.read
+        # Grown only for a click just outside, whose constraint reaches inside: larger is slower.
+        beyond = box.grown(self._constraint_radius) & tile.read
         if len(clicks.inside(beyond)) > len(clicks.inside(box)):
             box = beyond
         return box.relative_to(tile.read)
@@ -230,11 +240,11 @@ class Predictor:
         classes = on_image.argmax(axis=0).astype(np.uint8)
         return classes
 
-    def _clicked(self, labels: NDArray[np.uint8], pixels: Pixels, clicks: Clicks) -> None:
-        """Give the clicked pixels themselves their class, in place.
+    def _set_clicked(self, labels: NDArray[np.uint8], pixels: Pixels, clicks: Clicks) -> None:
+        """Set the labels of the clicked pixels to the classes of their clicks, in place.
 
-        Resampling may have mixed them with their neighbours, and of clicks of several classes
-        beside each other not all can be likeliest.
+        Resampling may have mixed them with their neighbours, and the logits cannot satisfy
+        every one of several adjacent clicks.
         """
         for click in clicks.inside(pixels.tile.keep):
             there = self._inputs.image_window(Window(click.row, click.col, 1, 1))
@@ -247,82 +257,84 @@ class Predictor:
         valid = on_network(pixels.valid, pixels.window, keep, self._inputs)
         return uncertainty(_kept(logits, pixels.tile, box), keep, valid)
 
-    def _obeyed(self, logits: torch.Tensor, asked: Sequence[Asked], box: Window) -> torch.Tensor:
-        """Logits of tiles with clicks, in which these are obeyed."""
+    def _constrained_logits(
+        self, logits: torch.Tensor, asked: Sequence[TileInput], box: Window
+    ) -> torch.Tensor:
+        """Logits of tiles in which every click's class is the likeliest at its pixel."""
         result = logits
         for i, (pixels, clicks) in enumerate(asked):
             of_tile, there = logits[i], box.placed_in(pixels.tile.read)
-            changed = constrained(of_tile, clicks, there, self._obeyed_within)
+            changed = constrained(of_tile, clicks, there, self._constraint_radius)
             if changed is not of_tile:
                 if result is logits:
-                    # In the layout it has: to find the best classes in another takes a fifth of a
-                    # click's time.
+                    # In channels-last layout, in which the argmax is faster: by a fifth of the
+                    # time of a click.
                     result = logits.clone(memory_format=torch.channels_last)
                 result[i] = changed
         return result
 
     @property
-    def _obeyed_within(self) -> int:
-        # No farther than a click's own drawing, or tiles would change that it does not touch.
-        return min(OBEYED_WITHIN, self._inputs.card.guidance.reach)
+    def _constraint_radius(self) -> int:
+        # Not farther than guidance reaches, or a click would change tiles it is not assigned to.
+        return min(CONSTRAINT_RADIUS, self._inputs.card.guidance.reach)
 
     def logits(self, read: Window, clicks: Clicks) -> torch.Tensor:
         """Logits ``(classes, height, width)`` of a window of the network's grid, on the CPU."""
         tile = Tile(0, read, read)
         pixels = Pixels(tile, read, np.ones((1, 1), dtype=np.bool_), self._inputs.read(read))
-        return self._surely(partial(self._whole, pixels, clicks))
+        return self._retried(partial(self._whole, pixels, clicks))
 
     @torch.inference_mode()
     def _whole(self, pixels: Pixels, clicks: Clicks) -> torch.Tensor:
         box = Window.whole(pixels.window.shape)
-        # Nothing is kept: the window is none of the tiles.
+        # Without caches, whose keys are tiles: the window is none of them.
         tools = Tools(self._inputs, self._tools.networks)
         with self._compute.autocast():
             batch = Batch([(pixels, clicks)], box, bool(clicks), self._compute, tools)
             logits, _ = self.answer.compose(batch)
             if clicks:
-                logits = self._obeyed(logits, [(pixels, clicks)], box)
+                logits = self._constrained_logits(logits, [(pixels, clicks)], box)
         return logits[0].float().cpu()
 
     def two_best(self, pixels: Pixels, clicks: Clicks) -> TwoBest | None:
-        """The two best classes of a tile's pixels; None if it has no data.
+        """Return the two best classes of a tile's pixels; None if it has no data.
 
-        May be called while another thread asks for labels.
+        Safe to call while another thread predicts.
 
         Parameters
         ----------
         pixels, clicks
             As `batch` takes them.
         """
-        form = self.form(pixels, clicks)
-        return None if form is None else self._surely(partial(self._ranked, pixels, clicks, form))
+        form = self.batch_key(pixels, clicks)
+        return None if form is None else self._retried(partial(self._ranked, pixels, clicks, form))
 
     @torch.inference_mode()
     def _ranked(self, pixels: Pixels, clicks: Clicks, form: tuple[bool, Window]) -> TwoBest:
         clicked, box = form
-        # What was seen of single pixels is not for two threads at once.
+        # A cache of its own: `Tools.seen` is not safe for two threads.
         tools = replace(self._tools, seen=LRUCache(_FEW))
         asked, usual = [(pixels, clicks)], box == self._wanted(pixels.tile, Clicks())
         with self._compute.autocast():
             batch = Batch(asked, box, clicked, self._compute, tools, usual)
             logits, counts = self.answer.compose(batch)
             if clicked:
-                logits = self._obeyed(logits, asked, box)
+                logits = self._constrained_logits(logits, asked, box)
             elif counts is not None and self.answer.fallback is not None:
                 other, _ = NetworkAnswer(self.answer.fallback).compose(batch)
                 logits = torch.where(counts, logits, other)
         tile = pixels.tile
         return TwoBest.of(_kept(logits[0], tile, box), tile.keep)
 
-    def _surely(self, work: Callable[[], T]) -> T:
-        """Do it again with fewer tiles at once, and at last on the CPU, where memory is full."""
+    def _retried(self, work: Callable[[], T]) -> T:
+        """Do work; where memory is full, again with one tile at a time, and at last on the CPU."""
         for again in (True, False, False):
             try:
                 return work()
             except RuntimeError as error:
                 if self._compute.last_resort or not out_of_memory(error):
                     raise
-            # Not in the handler: the error holds on to the tensors of the failed attempt.
+            # Outside the handler: the error references the tensors of the failed attempt.
             self._compute.free()
             if not again:  # others may have taken the memory for a moment
                 self._take_less()
@@ -332,15 +344,15 @@ class Predictor:
         device = self._compute.device.type
         if self._compute.batch > 1:
             self._compute = replace(self._compute, batch=1)
-            how = "going on with one tile at a time"
+            how = "continuing with one tile at a time"
         else:
             self._tools.networks.forget(self._compute)
             self._compute = self._compute.on_cpu()
-            how = "going on on the CPU"
+            how = "continuing on the CPU"
         self._notes.append(Note(f"The memory of the {device} device is full: {how}"))
 
 
 def _kept(values: torch.Tensor, tile: Tile, box: Window) -> torch.Tensor:
-    """Those of a box's ``(n, h, w)`` values that a tile keeps."""
+    """Cut values ``(n, h, w)`` of the window `box` to the pixels that a tile keeps."""
     kept = tile.keep.relative_to(tile.read).relative_to(box)
     return values[(slice(None), *kept.slices)]

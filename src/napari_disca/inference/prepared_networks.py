@@ -1,4 +1,4 @@
-"""Copies of networks that are ready for prediction on a device."""
+"""Copies of networks that are prepared for prediction on a device."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from cachetools import LRUCache
 from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
 
-#: Copies that are kept.
+#: Most copies.
 _KEPT = 4
 
 
 class PreparedNetworks:
-    """Copies of networks by device and precision; the least recently used are forgotten first.
+    """Copies of networks by device and precision; the least recently used are dropped first.
 
-    May be used from several threads: a job, the thread that reads ahead of it, and a second job
-    before the first has ended.
+    Safe to use from several threads: those of a job, of the reading ahead, and of a second job
+    that begins before the first has ended.
     """
 
     def __init__(self) -> None:
-        # The network itself is kept with its copy, so that its id stays its own.
+        # The network is kept with its copy, so that no other object gets its id.
         self._kept: LRUCache[Any, tuple[Network, Network]] = LRUCache(_KEPT)
         self._lock = threading.Lock()
 
     def get(self, network: Network, compute: Compute) -> Network:
-        """Copy of a network, made now if there is none.
+        """Return the copy of a network for a device and precision; it is made if there is none.
 
         Parameters
         ----------
         network : Network
-            Left as it is.
+            Not changed.
         compute : Compute
         """
         key = id(network), compute.device, compute.dtype, compute.folded
@@ -43,7 +43,7 @@ class PreparedNetworks:
             return self._kept[key][1]
 
     def forget(self, compute: Compute) -> None:
-        """Let go of the copies on a device, whose memory is full."""
+        """Drop the copies on a device, whose memory is full."""
         with self._lock:
             for key in [key for key in self._kept if key[1] == compute.device]:
                 del self._kept[key]

@@ -1,4 +1,4 @@
-"""How somebody wants an image to be read; the rest is left to the image and the network."""
+"""The user's choices of how an image is read; the rest follows from image and network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_disca.raster.value_scale import FillChoice, fill_text
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was chosen by hand of how an image is read.
+    """Choices of bands, resolution and scaling; None where the user has chosen nothing.
 
     Parameters
     ----------
@@ -22,9 +22,9 @@ class Reading:
     factor : float, optional
         Network pixels per image pixel.
     scaling : Scaling or ValueScale, optional
-        How pixel values are scaled; a `ValueScale` is one that was decided before.
+        How pixel values are scaled; a `ValueScale` was decided before and is used as it is.
     find_fill : bool or tuple of float
-        Leave out fill values that the image does not declare, or these.
+        Which fill values that the image does not declare count as no data; see `value_scale`.
     """
 
     bands: tuple[int, ...] | None = None
@@ -33,12 +33,12 @@ class Reading:
     find_fill: FillChoice = True
 
     def view(self, raster: Raster, card: Card) -> NetworkView:
-        """What a network reads of an image.
+        """Return the view that a network gets of an image with these choices.
 
         Raises
         ------
         RasterError
-            If that is impossible for this image.
+            If a choice does not fit the image.
         """
         return NetworkView(
             raster,
@@ -50,7 +50,7 @@ class Reading:
         )
 
     def describe(self) -> str:
-        """What was chosen of bands and values, as flags of the command line; empty if nothing."""
+        """Choices of bands and values as flags of the command line; empty if there are none."""
         told = []
         if self.bands is not None:
             told.append(f"--bands {','.join(map(str, self.bands))}")
@@ -62,13 +62,13 @@ class Reading:
 
     @classmethod
     def of(cls, view: NetworkView) -> Reading:
-        """What has to be chosen by hand to get a view, and no more than that."""
+        """Return the fewest choices that give the same view of its image again."""
         usual = _possible(cls(), view)
         bands = None if usual is not None and usual.bands == view.bands else view.bands
         found = cls(bands=bands, find_fill=view.scale.find_fill)
         told = _possible(found, view)
         if told is None or not told.scale.same_values(view.scale):
-            # Decided from something else: in other words, on another day, of another image.
+            # Decided now, the scaling would differ: by what was wanted, or else by its numbers.
             found = cls(bands, None, view.scale.wanted, view.scale.find_fill)
             told = _possible(found, view) if found.scaling is not None else None
             if told is None or not told.scale.same_values(view.scale):

@@ -1,4 +1,4 @@
-"""Resampling one axis at a time, with weights that depend on a position only."""
+"""Resampling along one axis at a time, with weights that depend on the position only."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from scipy import sparse
 
 
 def axis_weights(start: int, stop: int, target: int, source: int) -> tuple[int, sparse.csr_array]:
-    """Weights that resample one axis, for a part of it.
+    """Return the weights that resample a part of one axis.
 
-    Averaging with exact areas where the target has fewer pixels, linear interpolation between
-    pixel centres where it has more. Weights are computed from integers and depend on a pixel's
-    position only.
+    Pixels are averaged by their exact areas where the target has fewer pixels, and interpolated
+    linearly between pixel centres where it has more. Weights are computed from integers and
+    depend on a pixel's position only.
 
     Parameters
     ----------
     start, stop : int
-        Which target pixels.
+        First target pixel, and the one after the last.
     target, source : int
-        Length of the whole axis, before and after.
+        Pixels along the whole axis after and before.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def axis_weights(start: int, stop: int, target: int, source: int) -> tuple[int, 
 
 
 def clamped(first: int, matrix: sparse.csr_array, start: int, length: int) -> sparse.csr_array:
-    """Weights for an array that holds `length` source pixels from `start` on."""
+    """Return the weights for an array that holds only `length` source pixels from `start` on."""
     pixels = np.clip(matrix.indices + first - start, 0, length - 1)
     return sparse.csr_array((matrix.data, pixels, matrix.indptr), shape=(matrix.shape[0], length))
 
@@ -80,5 +80,5 @@ def resampled(
 
 
 def first_centre(edge: int, network: int, image: int) -> int:
-    """First image pixel whose centre is not before this edge of the network grid."""
+    """First image row (or column) whose centre is not before an edge of the network grid."""
     return max(0, -((network - 2 * image * edge) // (2 * network)))

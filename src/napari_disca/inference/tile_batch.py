@@ -1,4 +1,4 @@
-"""Tiles that go through networks together: their pixels and guidance on the device."""
+"""Batches of tiles: their pixels and guidance on the device, and cached outputs of networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.tiling import Window
 from napari_disca.inference.composition import Decode, Source, logits_of
-from napari_disca.inference.features import FeatureCache, halved
+from napari_disca.inference.features import FeatureCache, to_half
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.prepared_networks import PreparedNetworks
 from napari_disca.inference.tile_clicks import clicks_digest
@@ -24,32 +24,32 @@ from napari_disca.inference.tiles import Pixels
 from napari_disca.networks import Features, Network
 from napari_disca.networks.compute import Compute
 
-#: Pixels whose class is remembered.
+#: Most pixels whose class is remembered.
 _SEEN = 4096
-#: Side of the window around a click in which a network is asked for its class.
+#: Side of the window around a click that a network reads to predict the click's pixel.
 _AROUND = 256
 #: A tile, and the clicks that reach into it.
-Asked: TypeAlias = tuple[Pixels, Clicks]
+TileInput: TypeAlias = tuple[Pixels, Clicks]
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What batches of one image share.
+    """The view of an image and the caches that batches of its tiles share.
 
     Attributes
     ----------
     inputs : NetworkView
     networks : PreparedNetworks
     features : FeatureCache or None
-        Where features of tiles without clicks are kept, for sources that name their encoder.
+        Features of tiles without clicks, of sources with a fingerprint of their encoder.
     condensed : FeatureCache or None
-        Where condensed features of tiles without clicks are kept, for sources that name their
-        weights. They take a fifth of the room that features take.
+        Condensed features of tiles without clicks, of sources with a fingerprint of their
+        weights. They are a fifth as large as features.
     logits : FeatureCache or None
-        Where what networks say of tiles with clicks is kept, for sources that have a name. The
-        next click in a tile asks some of them again, and so does a second map.
+        Outputs for tiles with clicks, of sources with a name. The next click in the tile needs
+        some of them again, and so does a second map.
     seen : LRUCache
-        Class of single pixels by network, as `Batch.corrected_classes` asks for it.
+        Predicted classes of single pixels by network, for `Batch.corrected_classes`.
     """
 
     inputs: NetworkView
@@ -64,30 +64,31 @@ class Tools:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some tiles of one form, at most as many as a pass takes; a `TileBatch`.
+    """Tiles with the same `Predictor.batch_key`, at most `Compute.batch` of them; a `TileBatch`.
 
-    A pass is always filled up to the batch with zeros; see `Compute.batch`.
+    A batch is always filled up to its size with zeros; see `Compute.batch`.
 
     Parameters
     ----------
     asked : sequence of (Pixels, Clicks)
     box : Window
-        What of each tile is wanted, counted from the corner of what is read.
+        Window of each tile that is decoded, relative to its read window.
     clicked : bool
+        Whether the tiles have clicks.
     compute : Compute
     tools : Tools
     usual : bool
-        Whether `box` is what tiles without clicks want, too; only then features are kept.
+        Whether `box` is the window of tiles without clicks; only then features are cached.
     """
 
-    asked: Sequence[Asked]
+    asked: Sequence[TileInput]
     box: Window
     clicked: bool
     compute: Compute
     tools: Tools
     usual: bool = True
 
-    def ask(
+    def run(
         self,
         source: Source,
         *,
@@ -95,7 +96,7 @@ class Batch:
         decode: Decode = logits_of,
         condensed: bool = False,
     ) -> tuple[Tensor, ...]:
-        """What a network says; see `TileBatch`."""
+        """Return a network's outputs for the tiles; see `TileBatch`."""
         condensed = condensed or decode is logits_of
         if self.clicked:
             return self._remembered(source, guided, decode, condensed)
@@ -106,10 +107,10 @@ class Batch:
     def _features(
         self, source: Source, network: Network, *, guided: bool, condensed: bool
     ) -> Features:
-        """Features of all tiles, from the cache where they are kept.
+        """Features of all tiles, from the cache if they can be cached.
 
-        Features that can be kept go through half precision, whether they are or not: a map does
-        not depend on what was in the cache.
+        Features that can be cached are always rounded to half precision, so that a map does not
+        depend on what is in the cache.
         """
         if condensed and not guided and source.encoder and network.condenses:
             return self.condensed(source)
@@ -131,10 +132,10 @@ class Batch:
         return self._kept(self.tools.condensed if source.weights else None, source.weights, made)
 
     def corrected_classes(self, source: Source, plain: Tensor) -> Tensor:
-        """Which classes the clicks of each tile correct the map to; see `TileBatch`.
+        """Return the classes that the clicks of each tile correct the map to; see `TileBatch`.
 
-        A click beside the wanted part of a tile is asked about in a window of its own, the same
-        for all tiles that it reaches into.
+        The pixel of a click outside the decoded window is predicted from a window around it,
+        which is the same for all tiles that the click reaches into.
         """
         corrected = torch.zeros(plain.shape[:2], dtype=torch.bool)
         best = plain.argmax(dim=1).cpu()
@@ -150,7 +151,7 @@ class Batch:
         return corrected.to(plain.device)
 
     def _class_at(self, source: Source, pixel: tuple[int, int]) -> int:
-        """What a network says of a pixel without clicks, seen in a window around it."""
+        """Class that a network predicts for a pixel from a window around it, without clicks."""
         key = id(source.network), source.name, *pixel
         known = self.tools.seen.get(key)
         if known is None:
@@ -169,10 +170,10 @@ class Batch:
     def _remembered(
         self, source: Source, guided: bool, decode: Decode, condensed: bool
     ) -> tuple[Tensor, ...]:
-        """What a network says of tiles with clicks, found again where all of them are known."""
+        """Outputs for tiles with clicks, from the cache if it has those of all tiles."""
         kept = self.tools.logits if source.name else None
         box = self.box
-        # The part that is wanted depends on the clicks, too.
+        # The decoded window is part of the key, because it depends on the clicks, too.
         part = f"{source.name}@{box.top},{box.left},{box.bottom},{box.right}"
         keys = [
             (f"{part}+{clicks_digest(clicks)}" if guided else part, pixels.tile.index)
@@ -194,9 +195,9 @@ class Batch:
     def _kept(
         self, cache: FeatureCache | None, name: str, make: Callable[[Batch], Features]
     ) -> Features:
-        """What is made of tiles without clicks, in half precision: only where it is not known."""
+        """Features of tiles without clicks in half precision; computed only where not cached."""
         if cache is None or not self.usual:
-            found = halved(make(self), self.compute.dtype)
+            found = to_half(make(self), self.compute.dtype)
             return tuple(
                 layer.to(self.compute.dtype, memory_format=torch.channels_last) for layer in found
             )
@@ -204,14 +205,14 @@ class Batch:
         known = {key: features for key in keys if (features := cache.get(key)) is not None}
         unknown = [one for key, one in zip(keys, self.asked, strict=True) if key not in known]
         if unknown:
-            made = halved(make(replace(self, asked=unknown)), self.compute.dtype)
+            made = to_half(make(replace(self, asked=unknown)), self.compute.dtype)
             for i, (pixels, _) in enumerate(unknown):
                 features = tuple(layer[i : i + 1].cpu() for layer in made)
                 known[name, pixels.tile.index] = features
                 cache.put((name, pixels.tile.index), features)
         one = [known[key] for key in keys]
         one += [one[-1]] * (self.compute.batch - len(one))
-        # The same memory format whatever a layer went through: another may round differently.
+        # Always the same memory format: a convolution may round differently in another.
         return tuple(
             torch.cat(parts).to(
                 self.compute.device, self.compute.dtype, memory_format=torch.channels_last
@@ -223,8 +224,8 @@ class Batch:
     def _images(self) -> Tensor:
         return self._images_of(self.asked)
 
-    def _images_of(self, asked: Sequence[Asked]) -> Tensor:
-        """Scaled pixels on the device."""
+    def _images_of(self, asked: Sequence[TileInput]) -> Tensor:
+        """Scaled pixels of tiles as a batch on the device."""
         images = [
             self.tools.inputs.read(pixels.tile.read) if pixels.image is None else pixels.image
             for pixels, _ in asked
@@ -247,7 +248,7 @@ def _encoded(network: Network, part: Batch) -> Features:
 
 
 def _filled(arrays: Sequence[NDArray[np.float32]], compute: Compute) -> Tensor:
-    """Arrays as a batch of always the same size, channels last, the rest zeros."""
+    """Arrays as a channels-last batch of constant size, which is filled up with zeros."""
     if compute.batch == 1:
         stacked = torch.from_numpy(arrays[0])[None]
     else:

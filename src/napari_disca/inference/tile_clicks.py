@@ -1,4 +1,4 @@
-"""Which clicks reach into which tile."""
+"""The clicks that reach into each tile."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class TileClicks:
     by_tile : mapping of int to Clicks
         Tile index -> its clicks; tiles that no click reaches are absent.
     clicks : Clicks
-        All of them, in pixels of the image.
+        All clicks, in pixels of the image.
     """
 
     by_tile: Mapping[int, Clicks]
     clicks: Clicks = field(default_factory=Clicks)
-    #: Tile index -> fingerprint of its clicks, once it was asked for.
+    #: Tile index -> fingerprint of its clicks, computed when it is first needed.
     _digests: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def assign(cls, clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> TileClicks:
-        """Find the tiles of every click.
+        """Find the tiles that every click reaches into.
 
         Parameters
         ----------
@@ -45,9 +45,9 @@ class TileClicks:
         return cls({i: guidance.relevant(there, tile.read) for i, tile in touched.items()}, clicks)
 
     def updated(self, clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> TileClicks:
-        """`assign` of other clicks; only the tiles that a difference touches are looked at.
+        """Return `assign` of other clicks; only tiles that a changed click reaches are updated.
 
-        So the thousandth click costs what the first one did.
+        The thousandth click takes as long as the first.
 
         Parameters
         ----------
@@ -56,15 +56,15 @@ class TileClicks:
         """
         guidance = inputs.card.guidance
         if guidance.drawing != "cone":
-            # In the authors' drawing a click can matter in tiles far from it, through others.
+            # In the authors' drawing a chain of clicks can reach into tiles far from its ends.
             return TileClicks.assign(clicks, inputs, tiling)
         gone, come, at_end = _difference(self.clicks, clicks)
         added = inputs.network_clicks(Clicks(come))
         touched = _touched(added, inputs, tiling)
         if gone:
             touched |= _touched(inputs.network_clicks(Clicks(gone)), inputs, tiling)
-        # Behind the others a tile's new clicks can be put without a look at the rest, unless they
-        # fall on a pixel of the network's grid that has one.
+        # New clicks are appended to a tile's clicks without comparing them, unless one falls on a
+        # pixel of the network's grid that has a click already.
         new = {click.pixel for click in added}
         behind = (
             at_end
@@ -85,11 +85,11 @@ class TileClicks:
         return TileClicks(by_tile, clicks, digests)
 
     def of(self, tile: Tile) -> Clicks:
-        """Clicks that reach into this tile."""
+        """Return the clicks that reach into a tile, in pixels of the network's grid."""
         return self.by_tile.get(tile.index, Clicks())
 
     def digest(self, tile: int) -> str:
-        """Fingerprint of the clicks of a tile; empty if it has none."""
+        """Return the fingerprint of a tile's clicks; empty if it has none."""
         digest = self._digests.get(tile)
         if digest is None:
             clicks = self.by_tile.get(tile)
@@ -100,7 +100,7 @@ class TileClicks:
 
 
 def clicks_digest(clicks: Clicks) -> str:
-    """Fingerprint of some clicks on the network's grid."""
+    """Return the fingerprint of clicks on the network's grid."""
     digest = hashlib.blake2b(np.stack(clicks.arrays()).tobytes(), digest_size=8)
     for click in clicks:
         if isinstance(click, MergedClick):
@@ -109,7 +109,7 @@ def clicks_digest(clicks: Clicks) -> str:
 
 
 def _touched(clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> dict[int, Tile]:
-    """Tiles that clicks on the network's grid reach into, by index."""
+    """Tiles by index that clicks on the network's grid reach into."""
     reach = inputs.card.guidance.reach
     return {
         tile.index: tile
@@ -119,10 +119,10 @@ def _touched(clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> dict[int, T
 
 
 def _difference(before: Clicks, after: Clicks) -> tuple[tuple[Click, ...], tuple[Click, ...], bool]:
-    """Clicks that went, those that came, and whether these are the last ones.
+    """Removed clicks, added clicks, and whether the added ones are the latest.
 
-    What both begin and end with is left out. That is a look at each pair, but by identity: one
-    verb changes one click, and the others stay the same objects.
+    The common beginning and end are skipped by comparing objects: one verb changes few clicks,
+    and the others stay the same objects.
     """
     old, new = before.items, after.items
     most = min(len(old), len(new))

@@ -1,4 +1,4 @@
-"""In which order tiles are redone, and reading them ahead of the network."""
+"""The order in which tiles are predicted, and a thread that reads them ahead."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from napari_disca.core.tiling import Tiling, Window
 
 T = TypeVar("T")
 
-#: Tiles that are put in order at once: enough that the ordering is rarely done again.
+#: Tiles that are sorted at once: enough that sorting is rarely repeated.
 _ORDERED = 256
 
 
 class TileQueue:
-    """Tiles that wait: urgent ones first, then those in view, then outwards.
+    """Tiles to predict: urgent ones first, then those in view, then by distance from the view.
 
-    To choose the next tiles costs the same for a small image and for a large one: only tiles near
-    the view are compared.
+    Choosing the next tiles takes as long for a large image as for a small one, because only tiles
+    near the view are compared.
 
     Parameters
     ----------
     tiling : Tiling
     waiting, urgent : (tiles,) arrays of bool
-        Which tiles to redo, and which of them before all others.
+        Which tiles to predict, and which of them before all others.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class TileQueue:
         return sum(group.count for group in self._groups)
 
     def take(self, count: int, view: Window | None) -> list[int]:
-        """Remove and return the `count` tiles that are wanted most.
+        """Remove and return the indices of the next `count` tiles.
 
         Parameters
         ----------
         count : int
         view : Window or None
-            What the user looks at now, on the tiling's grid.
+            What the user sees now, on the tiling's grid.
         """
         chosen: list[int] = []
         for group in self._groups:
@@ -54,7 +54,7 @@ class TileQueue:
         return chosen
 
     def peek(self, count: int, view: Window | None) -> list[int]:
-        """Tiles that `take` would return."""
+        """Return the tiles that `take` would return, without removing them."""
         found: list[int] = []
         for group in self._groups:
             found += group.peek(count - len(found), view)
@@ -62,7 +62,7 @@ class TileQueue:
 
 
 class _Nearest:
-    """Waiting tiles, those in view first, then by the distance of their centres to its centre.
+    """Waiting tiles, those in view first, ordered by their distance from the view's centre.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class _Nearest:
         self._row_centres = (self._tops + self._bottoms) / 2
         self._col_centres = (self._lefts + self._rights) / 2
         self._largest = float(np.hypot(np.diff(rows).max(), np.diff(cols).max()))
-        #: The next tiles, in order, for the view that was asked about last.
+        #: The next tiles in order, for the latest view.
         self._order: deque[int] = deque()
         self._view: Window | None = None
 
@@ -104,16 +104,16 @@ class _Nearest:
         if view is None:
             first: list[int] = np.flatnonzero(self._waiting)[:count].tolist()
             return first
-        # Everything in view lies within this distance.
+        # The centres of all tiles in view lie within this distance.
         reach = float(np.hypot(view.height, view.width)) / 2 + self._largest
         while True:
             indices, outside, distance, everything = self._within(reach, view)
-            # A tile that is not in the square around the view may be nearer than its corners.
+            # Tiles outside the square may be nearer than those in its corners, so `reach` counts.
             if everything or int((distance <= reach).sum()) >= count:
                 break
             reach *= 2
         if len(indices) > count:
-            # All that are as near as the last one that is wanted, so that ties are broken by index.
+            # With all tiles as near as the last one, so that ties are broken by index.
             key = distance + outside * (distance.max() + 1)
             near = key <= np.partition(key, count - 1)[count - 1]
             indices, outside, distance = indices[near], outside[near], distance[near]
@@ -123,7 +123,7 @@ class _Nearest:
     def _within(
         self, reach: float, view: Window
     ) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.float64], bool]:
-        """Waiting tiles of a square around the view: index, whether outside of it, distance."""
+        """Waiting tiles in a square around the view: indices, which are out of view, distances."""
         row, col = view.centre
         top, bottom = np.searchsorted(self._row_centres, (row - reach, row + reach))
         left, right = np.searchsorted(self._col_centres, (col - reach, col + reach))
@@ -141,14 +141,14 @@ class _Nearest:
 
 
 class Prefetcher(Generic[T]):
-    """Reads on a thread of its own what is going to be asked for.
+    """Reads items on a thread of its own before they are needed.
 
     Parameters
     ----------
     read : callable
-        Reads one thing; runs on that thread only.
+        Reads the item of a key; runs on that thread only.
     limit : int
-        How many things are read that nobody has asked for yet.
+        Most items that are read ahead.
     """
 
     def __init__(self, read: Callable[[int], T], limit: int = 2) -> None:
@@ -158,12 +158,12 @@ class Prefetcher(Generic[T]):
         self._pool = ThreadPoolExecutor(1, "napari-disca-read")
 
     def take(self, keys: Sequence[int]) -> list[T]:
-        """Wait for some things; an error while reading one is raised here."""
+        """Return items, waiting for them; an error while reading one is raised here."""
         self.expect(keys)
         return [self._expected.pop(key).result() for key in keys]
 
     def expect(self, keys: Sequence[int]) -> None:
-        """Read some things ahead; what else was read ahead is forgotten above the limit."""
+        """Read items ahead; other items that were read ahead are dropped above the limit."""
         for key in [k for k in self._expected if k not in keys]:
             if len(self._expected) < self._limit:
                 break
@@ -173,5 +173,5 @@ class Prefetcher(Generic[T]):
                 self._expected[key] = self._pool.submit(self._read, key)
 
     def close(self) -> None:
-        """Stop reading, within one thing."""
+        """Stop reading, after the item that is being read."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The tiles of an image, and what is read of the image for them."""
+"""The tiles of an image, and the pixels that are read for them."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from napari_disca.inference.network_view import NetworkView
 
 #: Tiles of 512 pixels that overlap by 128, Lenczner et al. (2020), section 4.1.
 TILE_SIZE, TILE_HALO = 512, 64
-#: Some 10^11 pixels.
+#: Limits that allow images of some 10^11 pixels.
 _MOST_TILES, _LONGEST_SIDE = 1 << 20, 1 << 28
 
 
 def tiling_for(inputs: NetworkView) -> Tiling:
-    """Tiles of the paper on the network's grid of an image.
+    """Return the tiles of an image on the network's grid, as in Lenczner et al. (2020).
 
     Raises
     ------
     RasterError
-        If they are too many to keep an account of: an image that nobody has, a damaged header.
+        If there are too many, as a damaged header may say.
     """
     tiling = Tiling(inputs.shape, TILE_SIZE, TILE_HALO)
-    # Both sides by themselves first: a grid's rows and columns are lists.
+    # Each side first: a tiling lists its rows and columns.
     if max(inputs.shape) > _LONGEST_SIDE or len(tiling) > _MOST_TILES:
         raise RasterError(
             f"{inputs.raster.name} has {inputs.raster.shape[0]} x {inputs.raster.shape[1]} pixels "
             f"(the network reads {inputs.shape[0]} x {inputs.shape[1]}), more than can be "
-            "corrected; cut out what matters"
+            "corrected; cut out the part that matters"
         )
     return tiling
 
 
 def wanted_window(inputs: NetworkView, tile: Tile) -> Window:
-    """Logits, on the network's grid, that decide about what a tile without clicks keeps."""
-    # A pixel of the image looks at the network's pixels that it covers, and at neighbours.
+    """Return the window of logits that the kept pixels of a tile without clicks depend on."""
+    # A pixel of the image is resampled from the network's pixels it covers and neighbours.
     margin = 2 + math.ceil(max(inputs.factors)) if inputs.resampled else 0
     return tile.keep.grown(margin) & tile.read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pixels:
-    """What is read of an image for a tile.
+    """Pixels of a tile that are read from an image.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Pixels:
     valid : (height, width) array of bool
         Where they have data.
     image : (bands, h, w) array of float32, or None
-        Scaled pixels of ``tile.read``; None where nothing is valid or nobody asks for them.
+        Scaled pixels of ``tile.read``; None where nothing is valid or they were not wanted.
     """
 
     tile: Tile
@@ -66,7 +66,7 @@ class Pixels:
 
 
 def read_pixels(inputs: NetworkView, tile: Tile, *, image: bool = True) -> Pixels:
-    """Read a tile; the part of the work that needs no network.
+    """Read the pixels of a tile: the part of a prediction that needs no network.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def read_pixels(inputs: NetworkView, tile: Tile, *, image: bool = True) -> Pixel
     tile : Tile
         On the network's grid.
     image : bool
-        Whether the pixels are wanted, or only where there is data.
+        Whether to read scaled pixels, too, and not only where there is data.
     """
     window = inputs.image_window(tile.keep)
     valid = inputs.image_valid(window)

@@ -1,4 +1,4 @@
-"""The two best classes of the pixels of a tile, and how likely the network finds them."""
+"""The two likeliest classes of each pixel of a tile, and their probabilities."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Ranked: TypeAlias = tuple[int, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TwoBest:
-    """What a network says of a tile.
+    """The two likeliest classes of a tile's pixels.
 
     Attributes
     ----------
     keep : Window
-        On the network's grid.
+        Kept pixels of the tile, on the network's grid.
     labels : (2, height, width) array of uint8
-        Class ids, the best first.
+        Class ids, the likeliest first.
     probabilities : (2, height, width) array of uint8
-        255 is certain.
+        From 0 to 255, which means certain.
     """
 
     keep: Window
@@ -36,7 +36,7 @@ class TwoBest:
 
     @classmethod
     def of(cls, logits: Tensor, keep: Window) -> TwoBest:
-        """The best of ``(classes, height, width)`` logits, at least two classes."""
+        """Return the two likeliest of ``(classes, height, width)`` logits, two or more classes."""
         likely, labels = logits.float().softmax(dim=0).topk(2, dim=0)
         return cls(
             keep,
@@ -45,7 +45,7 @@ class TwoBest:
         )
 
     def where(self, here: NDArray[np.bool_], other: TwoBest) -> TwoBest:
-        """These where a mask of the tile is true, the other ones elsewhere."""
+        """Return these classes where a mask of the tile is true, and the other ones elsewhere."""
         return TwoBest(
             self.keep,
             np.where(here, self.labels, other.labels),
@@ -53,7 +53,7 @@ class TwoBest:
         )
 
     def at(self, row: int, col: int) -> tuple[Ranked, Ranked]:
-        """The best and the second of a pixel of the network's grid."""
+        """Return the likeliest and the second class of a pixel of the network's grid."""
         place = row - self.keep.top, col - self.keep.left
         first, second = (
             (int(self.labels[(rank, *place)]), float(self.probabilities[(rank, *place)]) / 255)

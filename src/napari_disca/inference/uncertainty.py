@@ -1,8 +1,7 @@
-"""How sure a network is of its labels, in cells of some pixels, at little cost in time and memory.
+"""The uncertainty of a network's labels, averaged over cells of 16 x 16 pixels.
 
 The uncertainty of a pixel is 1 minus the margin between the two best class probabilities (Scheffer
-et al. 2001). It is averaged over cells of the network's grid, so that an image takes a byte for
-256 pixels that the network reads.
+et al. 2001). It is stored as one byte for each cell of the network's grid.
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ from napari_disca.inference.network_view import NetworkView
 
 #: Side of a cell, in pixels of the network's grid.
 CELL = 16
-#: Value of a cell of which nothing is known, and of one whose every pixel is sure.
+#: Value of a cell whose uncertainty is not known, and of one all of whose pixels are certain.
 UNKNOWN, SURE = 0, 1
-#: Value of a cell whose every pixel is torn between two classes.
+#: Value of a cell all of whose pixels have two equally likely classes.
 TORN = 255
-#: One pixel in so many, down and across, is looked at: a cell has 64 of them.
+#: Every second pixel, down and across, is evaluated: 64 of a cell.
 _STEP = 2
 
 
 def cells_of(window: Window) -> Window:
-    """Cells whose first pixel a window of the network's grid holds, as a window of cells.
+    """Return the cells whose first pixel lies in a window of the network's grid.
 
-    So windows that partition the grid partition the cells, wherever their borders are.
+    Windows that partition the grid give windows of cells that partition all cells.
     """
     return Window.from_bounds(
         -(-window.top // CELL),
@@ -40,7 +39,7 @@ def cells_of(window: Window) -> Window:
 def uncertainty(
     logits: torch.Tensor, keep: Window, valid: NDArray[np.bool_] | None = None
 ) -> NDArray[np.uint8]:
-    """Uncertainty of the cells of a window.
+    """Return the uncertainty of the cells of a window.
 
     Parameters
     ----------
@@ -54,8 +53,8 @@ def uncertainty(
     Returns
     -------
     (rows, cols) array of uint8
-        One value for each cell of `cells_of`: 1 where every pixel is sure, 255 where every one is
-        torn between two classes, 0 where no pixel has data.
+        One value for each cell of `cells_of`: 1 where all pixels are certain, 255 where all have
+        two equally likely classes, 0 where no pixel has data.
     """
     looked_at = _looked_at(keep)
     best = logits[(slice(None), *looked_at)].float().softmax(dim=0).topk(2, dim=0).values
@@ -65,8 +64,8 @@ def uncertainty(
     return np.where(count > 0, values, UNKNOWN).astype(np.uint8)
 
 
-def share(mask: NDArray[np.bool_], keep: Window) -> NDArray[np.float32]:
-    """Share of the pixels of each cell of a window that a mask holds, 0 to 1.
+def cell_share(mask: NDArray[np.bool_], keep: Window) -> NDArray[np.float32]:
+    """Return the share of each cell's pixels that a mask marks, 0 to 1.
 
     Parameters
     ----------
@@ -81,65 +80,65 @@ def share(mask: NDArray[np.bool_], keep: Window) -> NDArray[np.float32]:
     return _means(mask[_looked_at(keep)].astype(np.float32), None)[0]
 
 
-def mixed(
+def mixed_uncertainty(
     some: NDArray[np.uint8], others: NDArray[np.uint8], part: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
-    """Uncertainty of the cells of a map that two networks have drawn.
+    """Return the uncertainty of cells whose pixels two networks have predicted.
 
     Parameters
     ----------
     some, others : (rows, cols) array of uint8
-        Of `uncertainty`, for each network.
+        Uncertainties of the two networks, of `uncertainty`.
     part : (rows, cols) array of float32
-        Share of each cell's pixels that `some` is about, 0 to 1.
+        Share of each cell's pixels that the first network has predicted, 0 to 1.
 
     Returns
     -------
     (rows, cols) array of uint8
-        The mean of both by their shares; the other one where nothing is known of one.
+        Means weighted by the shares; where one of both is not known, the other.
     """
     mean = np.rint(part * some + (1 - part) * others).astype(np.uint8)
     return np.where(some == UNKNOWN, others, np.where(others == UNKNOWN, some, mean))
 
 
-def settled(
+def with_known_cells(
     unsure: NDArray[np.uint8],
     held: NDArray[np.bool_],
     window: Window,
     keep: Window,
     inputs: NetworkView,
 ) -> NDArray[np.uint8]:
-    """Uncertainty of cells where somebody has said what they are: at least half held is sure.
+    """Return uncertainty in which cells whose pixels the user has labelled count as certain.
 
     Parameters
     ----------
     unsure : (rows, cols) array of uint8
         Of `uncertainty`.
     held : (height, width) array of bool
-        Pixels of `window`, on the image's grid.
+        Pixels of `window`, on the image's grid, that are labelled; half a cell is enough.
     window, keep : Window
-        As for `on_network`.
+        See `on_network`.
     """
-    sure = share(on_network(~held, window, keep, inputs), keep) <= 0.5
+    sure = cell_share(on_network(~held, window, keep, inputs), keep) <= 0.5
     return np.where(sure, np.minimum(unsure, np.uint8(SURE)), unsure)
 
 
 def on_network(
     mask: NDArray[np.bool_], window: Window, keep: Window, inputs: NetworkView
 ) -> NDArray[np.bool_]:
-    """A mask of pixels of the image, as pixels of the network's grid see it.
+    """Resample a mask from the image's grid to the network's grid.
 
     Parameters
     ----------
     mask : (height, width) array of bool
         Of `window`, on the image's grid.
     keep : Window
-        The same place on the network's grid, as `NetworkView.image_window` has it.
+        The same area on the network's grid, see `NetworkView.image_window`.
 
     Returns
     -------
     (keep.height, keep.width) array of bool
-        That of the pixel of the image under each centre.
+        For each pixel the value of the image's pixel at its centre.
     """
     if not inputs.resampled:
         return mask
@@ -161,14 +160,14 @@ def on_network(
 
 
 def _looked_at(keep: Window) -> tuple[slice, slice]:
-    """Pixels of a window that are looked at: from the first cell on."""
+    """Slices of the pixels of a window that are evaluated, from its first cell on."""
     return slice(-keep.top % CELL, None, _STEP), slice(-keep.left % CELL, None, _STEP)
 
 
 def _means(
     values: NDArray[np.float32], valid: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Means over cells, of which the last may be cut off, and of how many pixels."""
+    """Means over cells, the last of which may be cut off, and the numbers of pixels in them."""
     side = CELL // _STEP
     shape = tuple(-(-length // side) * side for length in values.shape)
     padded = np.zeros((2, *shape), dtype=np.float32)

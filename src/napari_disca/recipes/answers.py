@@ -16,7 +16,7 @@ from napari_disca.inference.composition import (
     Source,
 )
 from napari_disca.inference.crops import Crop
-from napari_disca.inference.feature_similarity import FeatureSimilarity, likeness
+from napari_disca.inference.feature_similarity import FeatureSimilarity, learned_similarity
 from napari_disca.networks.compute import Compute
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ def clicks_by_pretrained(parts: AnswerParts, least: float = 0.0) -> Job[AnswerCo
 
     def look(compute: Compute) -> Job[FeatureSimilarity]:
         crops = yield from parts.crops()
-        seen = yield from likeness(parts.adapted.network, crops, least, compute)
+        seen = yield from learned_similarity(parts.adapted.network, crops, least, compute)
         return seen
 
     similarity = yield from parts.once("similarity", look)

@@ -94,9 +94,9 @@ class CropView:
     def of(cls, ready: Network, crop: Crop, compute: Compute) -> CropView:
         """View by a network that is prepared for the device."""
         with torch.inference_mode(), compute.autocast():
-            if crop.seen is not None:
-                box = crop.seen.box
-                encoded = tuple(layer.to(compute.device) for layer in crop.seen.features)
+            if crop.features is not None:
+                box = crop.features.box
+                encoded = tuple(layer.to(compute.device) for layer in crop.features.features)
             else:
                 image = torch.from_numpy(crop.image)[None].to(
                     compute.device, memory_format=torch.channels_last

@@ -24,7 +24,7 @@ from napari_disca.core.events import Job
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.composition import AnswerComposer
 from napari_disca.inference.correction import Correction
-from napari_disca.inference.crops import Crop, cut
+from napari_disca.inference.crops import Crop, cut_crops
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
@@ -243,4 +243,4 @@ def crops_for(
     held = held.removed(*(pixel for pixel in held if pixel.pixel in clicked))
     drawing = {tiling.tile_at(pixel.pixel).index: pixel for pixel in held}
     windows = recipe.windows(there.added(*drawing.values()), tiling)
-    return cut(inputs, there, windows, held)
+    return cut_crops(inputs, there, windows, held)

@@ -14,7 +14,7 @@ from napari_disca.core.events import Job
 from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tile_clicks import TileClicks
-from napari_disca.inference.uncertainty import settled
+from napari_disca.inference.uncertainty import with_known_cells
 from napari_disca.session.history import AdaptationRun, Held, Lock
 from napari_disca.session.lock_index import LockIndex
 from napari_disca.session.near_clicks import near_clicks
@@ -179,7 +179,7 @@ class JudgedAreas:
         strokes = [one for one in held if isinstance(one, Stroke)]
         drawn = draw_over(strokes, labels, window, allowed)
         if unsure is not None:
-            unsure = settled(unsure, drawn, window, tile.keep, self._runs.inputs)
+            unsure = with_known_cells(unsure, drawn, window, tile.keep, self._runs.inputs)
         return replace(before, labels=labels, uncertainty=unsure)
 
     def _changed(self, lock: Lock, tile: Tile) -> Job[NDArray[np.bool_]]:

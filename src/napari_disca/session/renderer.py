@@ -21,7 +21,12 @@ from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predicted, Predictor
 from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.tiles import Pixels, read_pixels
-from napari_disca.inference.uncertainty import mixed, on_network, settled, share
+from napari_disca.inference.uncertainty import (
+    cell_share,
+    mixed_uncertainty,
+    on_network,
+    with_known_cells,
+)
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 from napari_disca.session.history import AdaptationRun, Held
@@ -257,7 +262,7 @@ class Renderer:
         flipped = int((locked & (labels != base.labels)).sum())
         if unsure is not None:
             for sure in (held.judged, held.drawn):
-                unsure = settled(unsure, sure, self.window(tile), tile.keep, self.inputs)
+                unsure = with_known_cells(unsure, sure, self.window(tile), tile.keep, self.inputs)
         return RenderedTile(labels, int(locked.sum()), flipped, unsure)
 
     def drawn_over(self, tile: Tile, target: Target, before: RenderedTile) -> RenderedTile:
@@ -307,6 +312,6 @@ class Renderer:
         here = yield from self.base(tile, run, clicks, keep=True)
         unsure = None
         if here.uncertainty is not None and away.uncertainty is not None:
-            part = share(on_network(near, window, tile.keep, self.inputs), tile.keep)
-            unsure = mixed(here.uncertainty, away.uncertainty, part)
+            part = cell_share(on_network(near, window, tile.keep, self.inputs), tile.keep)
+            unsure = mixed_uncertainty(here.uncertainty, away.uncertainty, part)
         return RenderedTile(np.where(near, here.labels, away.labels), uncertainty=unsure)

@@ -22,9 +22,9 @@ from napari_disca.core.events import Job, Note
 from napari_disca.core.tiling import Tiling
 from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, Source, source_of
 from napari_disca.inference.correction import CorrectedAnswer, Correction
-from napari_disca.inference.crops import Crop, cut
+from napari_disca.inference.crop_features import with_crop_features
+from napari_disca.inference.crops import Crop, cut_crops
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.inference.seen_crops import seen_crops
 from napari_disca.inference.tile_batch import Tools
 from napari_disca.networks import Delta, DeltaCache, Network, encoder_fingerprint, fingerprint
 from napari_disca.networks.compute import Compute
@@ -280,7 +280,7 @@ class WeightsCache:
         known = self._facts.get(key)
         if known is None:
             windows = recipe.anchor_windows(self._tiling)
-            crops = yield from cut(self._inputs, Clicks(), [], anchors=windows)
+            crops = yield from cut_crops(self._inputs, Clicks(), [], anchors=windows)
             pixels = math.prod(self._tiling.shape)
 
             def look(compute: Compute) -> Job[Any]:
@@ -320,7 +320,7 @@ class WeightsCache:
     def _seen(self, crops: Sequence[Crop], compute: Compute) -> Job[list[Crop]]:
         """Job that adds to crops what the pretrained network makes of them."""
         source = source_of(self.original, self.weights)
-        found = yield from seen_crops(crops, source, self._tiling, compute, self.tools)
+        found = yield from with_crop_features(crops, source, self._tiling, compute, self.tools)
         return found
 
     def _somewhere(self, work: Callable[[Compute], Job[T]], what: str) -> Job[T]:

@@ -1,4 +1,4 @@
-"""The pretrained network's condensed features of crops, kept since the map was drawn."""
+"""The pretrained network's condensed features of crops, cached since the map was drawn."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.composition import Source
-from napari_disca.inference.crops import Crop, Seen
+from napari_disca.inference.crops import Crop, CropFeatures
 from napari_disca.inference.tile_batch import Batch, Tools
 from napari_disca.inference.tiles import Pixels, wanted_window
 from napari_disca.networks.compute import Compute
 
 
-def seen_crops(
+def with_crop_features(
     crops: Sequence[Crop], source: Source, tiling: Tiling, compute: Compute, tools: Tools
 ) -> Job[list[Crop]]:
-    """Job that adds a network's condensed features to those crops that are whole tiles.
+    """Job that adds a network's condensed features to the crops that are whole tiles.
 
-    Other crops are returned as they are; so are all crops if the network has no condensed features
-    (`Network.condenses`). Features that were kept before are not computed again; the result is the
-    same.
+    Other crops are returned as they are, and so are all crops if the network has no condensed
+    features (`Network.condenses`). Cached features are not computed again.
 
     Parameters
     ----------
@@ -39,6 +38,10 @@ def seen_crops(
     Yields
     ------
     Progress
+
+    Returns
+    -------
+    list of Crop
     """
     found = []
     for done, crop in enumerate(crops):
@@ -52,25 +55,25 @@ def seen_crops(
             np.concatenate(both)
             for both in ((crop.rows, crop.kept_rows), (crop.cols, crop.kept_cols))
         )
-        usual = all(
+        is_cached_window = all(
             (row, col) in box for row, col in zip(rows.tolist(), cols.tolist(), strict=True)
         )
-        if not usual:  # a click that a neighbour keeps
+        if not is_cached_window:  # a click in the halo, beyond the window that is cached
             box = Window.whole(tile.read.shape)
-        # Only its index and where it is read count: whatever is drawn of it is not asked for.
+        # Only the tile's index and its read window are used, so the mask may be anything.
         pixels = Pixels(tile, crop.window, np.ones((1, 1), dtype=np.bool_), crop.image)
         with torch.inference_mode(), compute.autocast():
-            batch = Batch([(pixels, Clicks())], box, False, compute, tools, usual)
+            batch = Batch([(pixels, Clicks())], box, False, compute, tools, is_cached_window)
             features = batch.condensed(source)
-        seen = Seen(tuple(layer[:1].cpu() for layer in features), box)
-        found.append(replace(crop, seen=seen))
+        seen = CropFeatures(tuple(layer[:1].cpu() for layer in features), box)
+        found.append(replace(crop, features=seen))
     return found
 
 
 def _tile_of(window: Window, tiling: Tiling) -> Tile:
-    """Tile that reads a window, if there is one; else another."""
+    """Tile whose read window this is, if there is one; otherwise some other tile."""
     sides = (window.top, window.bottom), (window.left, window.right)
-    # At the image's border a tile keeps what it reads; elsewhere it keeps its middle.
+    # A tile keeps its middle, and at the image's edge also what lies at the edge.
     row, col = (
         0 if low <= 0 else (length - 1 if high >= length else (low + high) // 2)
         for (low, high), length in zip(sides, tiling.shape, strict=True)
