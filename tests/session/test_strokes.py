@@ -186,6 +186,20 @@ def test_what_is_in_view_is_painted_at_once(session):
     assert session.maps["disir"].read(Window(25, 25, 1, 1))[0, 0] == 2
 
 
+def test_the_last_stroke_costs_what_the_first_did(session, monkeypatch):
+    session.viewport.window = WHOLE
+    for column in range(10, 150, 10):
+        session.draw(BrushPath(((20.5, column + 0.5), (120.5, column + 0.5)), 3), 2)
+        session.recall(60)
+    asked = []
+    mask = PixelSet.mask
+    monkeypatch.setattr(PixelSet, "mask", lambda area, at: asked.append(area) or mask(area, at))
+    last = session.draw(BrushPath(((70.5, 10.5), (70.5, 150.5)), 3), 1)
+    session.recall(60)
+    assert asked
+    assert all(area is last.area for area in asked), "earlier strokes are drawn already"
+
+
 def test_only_tiles_that_are_touched_are_out_of_date(session):
     session.draw(BrushPath(((10, 10), (10, 30)), 5), 2)
     assert [tile.index for tile in session.stale("disir")] == [0]

@@ -160,7 +160,13 @@ class JudgedAreas:
                 break
         return Clicks(tuple(found))
 
-    def drawn_over(self, tile: Tile, held: Iterable[Held], before: RenderedTile) -> RenderedTile:
+    def drawn_over(
+        self,
+        tile: Tile,
+        held: Iterable[Held],
+        before: RenderedTile,
+        strokes: tuple[Stroke, ...],
+    ) -> RenderedTile:
         """A tile after its last strokes.
 
         Parameters
@@ -168,15 +174,16 @@ class JudgedAreas:
         held : iterable
             What touches it.
         before : RenderedTile
-            Of one of `Target.before_strokes`.
+            The tile without these strokes.
+        strokes : tuple of Stroke
+            The last ones of what touches it.
         """
-        held, window = tuple(held), self._runs.window(tile)
+        window = self._runs.window(tile)
         labels, unsure = before.labels.copy(), before.uncertainty
         allowed = labels != NO_DATA
         for lock in held:
             if isinstance(lock, Lock) and lock.kind == "area":
                 allowed &= ~lock.area.mask(window)
-        strokes = [one for one in held if isinstance(one, Stroke)]
         drawn = draw_over(strokes, labels, window, allowed)
         if unsure is not None:
             unsure = with_known_cells(unsure, drawn, window, tile.keep, self._runs.inputs)

@@ -312,13 +312,14 @@ def recalled(wanted: Wanted, studio: Studio) -> Iterator[Patch]:
             version = target.version(tile.index)
             known = renderer.recent.get(tile.index, version)
             shows = studio.maps.version(name, tile)
-            under = shows in target.before_strokes(tile.index)
-            before = studio.maps.shown(name, tile) if known is not None or under else None
-            if known is None and before is not None:
-                known = renderer.drawn_over(tile, target, before[1])
+            before = target.before_strokes(tile.index)
+            strokes = next((later for earlier, later in before if earlier == shows), ())
+            shown = studio.maps.shown(name, tile) if known is not None or strokes else None
+            if known is None and shown is not None:
+                known = renderer.drawn_over(tile, target, shown[1], strokes)
             if known is not None:
-                if before is not None and not renderer.recent.has(tile.index, before[0]):
-                    renderer.recent.put(tile.index, *before)
+                if shown is not None and not renderer.recent.has(tile.index, shown[0]):
+                    renderer.recent.put(tile.index, *shown)
                 yield patch_of(name, renderer.window(tile), tile, version, known)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -35,6 +36,7 @@ from napari_disca.session.lock_index import LockIndex, TileGrid
 from napari_disca.session.maps import Maps
 from napari_disca.session.near_clicks import NEAR, near_clicks
 from napari_disca.session.rendered_tiles import RecentTiles, RenderedTile
+from napari_disca.session.strokes import Stroke
 from napari_disca.session.tile_versions import Target
 from napari_disca.session.weights import LearnedWeights, RunRelearned, WeightsCache
 from napari_disca.storage.label_pyramid import NO_DATA
@@ -108,7 +110,8 @@ class Renderer:
     def wants_pixels(self, tile: Tile, target: Target) -> Literal["", "mask", "image"]:
         """What of a tile is to be read for a map: nothing, where there is data, or all."""
         at_hand = (target.version(tile.index), target.unlocked(tile.index))
-        for version in (*at_hand, *target.before_strokes(tile.index)):
+        before = (version for version, _ in target.before_strokes(tile.index))
+        for version in chain(at_hand, before):
             if self.recent.has(tile.index, version):
                 return ""
         predictor = self._predictor(target.weights)
@@ -241,10 +244,10 @@ class Renderer:
         RasterError
             If its pixels cannot be read.
         """
-        for version in target.before_strokes(tile.index):
+        for version, strokes in target.before_strokes(tile.index):
             before = self.recent.get(tile.index, version)
             if before is not None:
-                return self.drawn_over(tile, target, before)
+                return self.drawn_over(tile, target, before, strokes)
         touching = target.locks.of(tile.index)
         state = target.unlocked(tile.index)
         if (tile.index, state) in made:
@@ -265,9 +268,12 @@ class Renderer:
                 unsure = with_known_cells(unsure, sure, self.window(tile), tile.keep, self.inputs)
         return RenderedTile(labels, int(locked.sum()), flipped, unsure)
 
-    def drawn_over(self, tile: Tile, target: Target, before: RenderedTile) -> RenderedTile:
-        """A tile after its last strokes, of one of `Target.before_strokes`."""
-        return self._judged.drawn_over(tile, target.locks.of(tile.index), before)
+    def drawn_over(
+        self, tile: Tile, target: Target, before: RenderedTile, strokes: tuple[Stroke, ...]
+    ) -> RenderedTile:
+        """A tile after its last strokes; these, and what it was before, of `before_strokes`."""
+        held = target.locks.of(tile.index)
+        return self._judged.drawn_over(tile, held, before, strokes)
 
     def sample(self, locks: tuple[Held, ...], seed: int) -> Job[Clicks]:
         """Job that returns some pixels that were judged or drawn, with the labels said right."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -54,16 +54,14 @@ class Stroke:
         object.__setattr__(self, "digest", digest)
 
 
-def ends_in_strokes(held: Sequence[object]) -> Iterator[int]:
-    """Lengths of the beginnings of a sequence after which only strokes with a class come.
-
-    The longest first, without all of it.
-    """
-    for length in range(len(held) - 1, -1, -1):
-        last = held[length]
+def last_strokes(held: tuple[object, ...]) -> Iterator[tuple[Stroke, ...]]:
+    """Yield the last stroke of a sequence, the last two, ..., while all have a class."""
+    strokes: tuple[Stroke, ...] = ()
+    for last in reversed(held):
         if not isinstance(last, Stroke) or last.label is None:
             return
-        yield length
+        strokes = (last, *strokes)
+        yield strokes
 
 
 def draw_over(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.session.lock_index import LockIndex, held_digest
-from napari_disca.session.strokes import ends_in_strokes
+from napari_disca.session.strokes import Stroke, last_strokes
 from napari_disca.storage.atomic import replacing
 
 #: Parts of a version, and what stands between them: weights, clicks, locks.
@@ -46,10 +46,14 @@ class Target:
         """Fingerprint of what a tile's labels depend on besides its pixels."""
         return self._held(tile, self.locks.digest(tile))
 
-    def before_strokes(self, tile: int) -> list[str]:
-        """Versions that become this one by drawing some strokes over them, the latest first."""
+    def before_strokes(self, tile: int) -> Iterator[tuple[str, tuple[Stroke, ...]]]:
+        """Yield versions that become this one by strokes, the latest first, and these strokes.
+
+        One at a time: the first is nearly always what is looked for, however many there are.
+        """
         held = self.locks.of(tile)
-        return [self._held(tile, held_digest(held[:n])) for n in ends_in_strokes(held)]
+        for strokes in last_strokes(held):
+            yield self._held(tile, held_digest(held[: -len(strokes)])), strokes
 
     def _held(self, tile: int, digest: str) -> str:
         return f"{self.unlocked(tile)}#{digest}" if digest else self.unlocked(tile)
