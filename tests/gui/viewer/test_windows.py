@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from napari.components import ViewerModel
 from napari.utils._proxies import PublicOnlyProxy
 
-from napari_disca.gui.viewer.windows import is_open, open_layers, unwrapped
+from napari_disca.gui.viewer.windows import is_open, open_layers, scene_kept, unwrapped
 
 
 def test_layers_of_all_windows_are_found(make_napari_viewer):
@@ -25,3 +26,25 @@ def test_an_open_window_is_known_through_the_proxy_that_panels_get(make_napari_v
     assert unwrapped(viewer) is viewer
     assert is_open(proxy)
     assert not is_open(ViewerModel())
+
+
+def test_hiding_a_layer_leaves_the_scene_as_it_is(make_napari_viewer, monkeypatch):
+    viewer = make_napari_viewer()
+    layer = viewer.add_labels(np.ones((4, 4), dtype=np.uint8))
+    canvas = viewer.window._qt_viewer.canvas
+    made = []
+    monkeypatch.setattr(canvas, "_reorder_layers", lambda: made.append(1))
+    with scene_kept(PublicOnlyProxy(viewer)):
+        layer.visible = False
+    assert not made
+    assert not canvas.layer_to_visual[layer].node.visible
+    layer.visible = True
+    assert made, "without it, napari makes the scene anew: otherwise this test says nothing"
+    with pytest.raises(ZeroDivisionError), scene_kept(viewer):
+        raise ZeroDivisionError
+    assert not canvas._pause_scene_graph
+    viewer.canvas.grid.enabled = True
+    made.clear()
+    with scene_kept(viewer):
+        layer.visible = False
+    assert made, "in a grid, a hidden layer gives its place away"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from napari_disca.gui.viewer.colour_vision import SAFE, alike, safer
@@ -110,9 +111,20 @@ def _said(classes: Sequence[LandClass], pairs: Sequence[tuple[int, int, float]])
 
 
 def _safer(classes: Sequence[LandClass]) -> tuple[LandClass, ...]:
-    colours = safer([land.color for land in classes])
+    colours = _safer_colours(tuple(land.color for land in classes))
     return tuple(replace(land, color=colour) for land, colour in zip(classes, colours, strict=True))
 
 
-def _alike(classes: Sequence[LandClass]) -> list[tuple[int, int, float]]:
-    return alike([land.color for land in classes])
+def _alike(classes: Sequence[LandClass]) -> tuple[tuple[int, int, float], ...]:
+    return _alike_colours(tuple(land.color for land in classes))
+
+
+# Asked at every click; the assignment takes a millisecond.
+@lru_cache(maxsize=64)
+def _safer_colours(colours: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(safer(colours))
+
+
+@lru_cache(maxsize=64)
+def _alike_colours(colours: tuple[str, ...]) -> tuple[tuple[int, int, float], ...]:
+    return tuple(alike(colours))

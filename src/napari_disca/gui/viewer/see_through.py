@@ -12,6 +12,7 @@ from napari_disca.gui.viewer.class_colormap import class_colormap
 from napari_disca.gui.viewer.class_colours import shown_classes
 from napari_disca.gui.viewer.heat import Heat
 from napari_disca.gui.viewer.host import COPY
+from napari_disca.gui.viewer.windows import scene_kept
 
 if TYPE_CHECKING:
     from napari_disca.gui.viewer.host import LayerHost
@@ -119,9 +120,10 @@ class SeeThrough:
             return
         over = [*self._maps(), self.heat.layer]
         self._hidden = [layer for layer in over if layer is not None and layer.visible]
-        for layer in self._hidden:
-            layer.visible = False
-        # Not hidden: napari makes its whole scene anew for each layer that is.
+        with scene_kept(layers.viewer):
+            for layer in self._hidden:
+                layer.visible = False
+        # Not hidden: that is for the user to do, in the list of layers.
         stale = layers.stale
         if stale is not None and self._stale is None:
             self._stale = stale, stale.opacity
@@ -143,8 +145,9 @@ class SeeThrough:
         there = [layer for layer in self._hidden if layer in layers.viewer.layers]
         if not any(layer in self._maps() for layer in there):
             there.append(layers.maps.get(layers.session.corrected) or self._maps()[-1])
-        for layer in there:
-            layer.visible = True
+        with scene_kept(layers.viewer):
+            for layer in there:
+                layer.visible = True
         self._hidden = []
         self._show_stale()
 
