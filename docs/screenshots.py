@@ -41,7 +41,7 @@ from napari_disca.gui.panels.widget import DiscaWidget
 from napari_disca.gui.plugin.app import open_window
 from napari_disca.gui.plugin.samples import RESOLUTION, SIDE
 from napari_disca.gui.viewer.class_colours import shown_classes
-from napari_disca.networks.proposal import USUAL
+from napari_disca.networks.proposal import DEFAULT_NETWORK
 from napari_disca.scenes import Scene
 
 SIZES = (1280, 800), (1920, 1080)
@@ -67,7 +67,7 @@ class Walk:
     def __init__(self, folder: Path, weights: str | None, everything: bool) -> None:
         self.folder, self.everything = folder, everything
         folder.mkdir(parents=True, exist_ok=True)
-        self.viewer = open_window(demo=True, weights=weights or USUAL, block=False)
+        self.viewer = open_window(demo=True, weights=weights or DEFAULT_NETWORK, block=False)
         self.window = self.viewer.window._qt_window
         self.panel = self.window.findChild(DiscaWidget)
         self.control = self.panel.control

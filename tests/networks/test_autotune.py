@@ -19,7 +19,7 @@ def state(tmp_path, monkeypatch):
 def test_measured_once_and_kept(state, monkeypatch, speedup, pays):
     asked = []
     monkeypatch.setattr(autotune, "bfloat16_speedup", lambda: asked.append(1) or speedup)
-    assert [autotune.bfloat16_pays() for _ in range(3)] == [pays] * 3
+    assert [autotune.bfloat16_is_faster() for _ in range(3)] == [pays] * 3
     assert len(asked) == 1
     assert list(json.loads(state.read_text()).values()) == [speedup]
 
@@ -28,14 +28,14 @@ def test_measured_once_and_kept(state, monkeypatch, speedup, pays):
 def test_a_damaged_file_is_measured_again(state, monkeypatch, text):
     state.write_text(text)
     monkeypatch.setattr(autotune, "bfloat16_speedup", lambda: 3.0)
-    assert autotune.bfloat16_pays()
+    assert autotune.bfloat16_is_faster()
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(autotune, "_file", lambda: tmp_path / "file" / "machine.json")
     monkeypatch.setattr(autotune, "bfloat16_speedup", lambda: 1.0)
-    assert not autotune.bfloat16_pays()
+    assert not autotune.bfloat16_is_faster()
 
 
 def test_the_measurement_leaves_the_threads_as_they_were():

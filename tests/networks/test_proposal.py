@@ -42,8 +42,8 @@ def test_an_image_without_a_resolution_keeps_the_usual_network():
 
 def test_another_choice_is_told_what_may_fit_better():
     proposal = propose_network(0.13, SIZES)
-    assert proposal.against("buildings") == proposal.reason
-    assert proposal.against("landcover-5").startswith("buildings may fit better")
+    assert proposal.hint("buildings") == proposal.reason
+    assert proposal.hint("landcover-5").startswith("buildings may fit better")
 
 
 def test_networks_without_a_size_and_no_networks_at_all():

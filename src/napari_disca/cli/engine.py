@@ -21,7 +21,7 @@ from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.reading import Reading
 from napari_disca.networks import Card, Network, load_network
 from napari_disca.networks.compute import Compute
-from napari_disca.networks.proposal import USUAL, Proposal, bundled_sizes, propose_network
+from napari_disca.networks.proposal import DEFAULT_NETWORK, Proposal, bundled_sizes, propose_network
 from napari_disca.raster import Raster, open_raster
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.recipes import RECIPES, Recipe, recipe_named
@@ -35,7 +35,8 @@ MOST_THREADS = 1024
 
 def network_of(options: NetworkOptions) -> Network:
     """Return the network that was chosen, or the usual one."""
-    return load_network(options.weights or USUAL, allow_torchscript=options.allow_torchscript)
+    name = options.weights or DEFAULT_NETWORK
+    return load_network(name, allow_torchscript=options.allow_torchscript)
 
 
 def proposed(raster: Raster) -> Proposal:
@@ -61,7 +62,7 @@ def with_proposal(images: Sequence[Path], options: NetworkOptions) -> NetworkOpt
             continue  # told when its turn comes
         note(f"network {proposal.name}, for no --weights was given: {proposal.reason}")
         return replace(options, weights=proposal.name)
-    return replace(options, weights=USUAL)
+    return replace(options, weights=DEFAULT_NETWORK)
 
 
 def compute_of(options: ComputeOptions) -> Compute:

@@ -27,7 +27,7 @@ from napari_disca.cli.outputs import map_paths
 from napari_disca.core.errors import DiscaError, RasterError
 from napari_disca.core.events import finish
 from napari_disca.networks import bundled_weights, load_network
-from napari_disca.networks.proposal import USUAL
+from napari_disca.networks.proposal import DEFAULT_NETWORK
 from napari_disca.session.class_table import ClassTable
 
 
@@ -78,7 +78,7 @@ def _on_cluster(
 
     compute = options.network.compute
     check_threads(compute.threads)
-    weights = options.network.weights or USUAL
+    weights = options.network.weights or DEFAULT_NETWORK
     network = load_network(weights)
     if weights not in bundled_weights():
         weights = str(Path(weights).absolute())

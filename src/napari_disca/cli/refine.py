@@ -26,7 +26,7 @@ from napari_disca.core.errors import JournalError
 from napari_disca.exports import load_clicks, read_locks
 from napari_disca.networks import LandClass, Network
 from napari_disca.networks.compute import Compute
-from napari_disca.networks.proposal import USUAL
+from napari_disca.networks.proposal import DEFAULT_NETWORK
 from napari_disca.raster import Raster
 from napari_disca.recipes import Recipe
 from napari_disca.session.journal import Journal
@@ -43,7 +43,7 @@ def refine(options: RefineOptions) -> int:
     network = network_of(options.network)
     if options.locks is not None or options.journal is not None:
         return _refine_in_session(options, recipe, output, network, compute)
-    taken = USUAL if options.network.weights is None else None
+    taken = DEFAULT_NETWORK if options.network.weights is None else None
     with opened_view(options.image, output, network.card, options.reading, taken=taken) as view:
         raster, classes = view.raster, view.card.classes
         clicks = _clicks(options, raster, classes)
@@ -68,9 +68,9 @@ def _refine_in_session(
         options.image, output, network, compute, options.reading, options.network.seed
     ) as session:
         if options.network.weights is None:
-            say_better(session.raster, USUAL)
+            say_better(session.raster, DEFAULT_NETWORK)
         if options.journal is not None:
-            _keep(session, options.journal, options.network.weights or USUAL)
+            _keep(session, options.journal, options.network.weights or DEFAULT_NETWORK)
         session.set_clicks(
             _clicks(options, session.raster, session.classes),
             f"load {options.clicks.name}",

@@ -335,7 +335,7 @@ class Predictor:
                 if self._compute.last_resort or not out_of_memory(error):
                     raise
             # Outside the handler: the error references the tensors of the failed attempt.
-            self._compute.free()
+            self._compute.release_memory()
             if not again:  # others may have taken the memory for a moment
                 self._take_less()
         return work()

@@ -1,7 +1,7 @@
-"""Networks: the table of architectures, and files of weights.
+"""Networks: architectures, cards, weight files, differences of weights, devices.
 
 To add an architecture, write one module with a `Network` subclass and add one line to
-`ARCHITECTURES`; the card's ``options`` become its keyword arguments.
+`ARCHITECTURES` in `networks.table`; the card's ``options`` become its keyword arguments.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from napari_disca.networks.files import (
     save_network,
     write_tensors,
 )
-from napari_disca.networks.inference import encoder_fingerprint, prepared
 from napari_disca.networks.network import Features, Network
+from napari_disca.networks.preparation import encoder_fingerprint, prepared
 from napari_disca.networks.table import ARCHITECTURES, architecture_of, build_network
 from napari_disca.raster.scaling import Scaling
 

@@ -1,4 +1,4 @@
-"""What was measured about this machine, once, and kept."""
+"""Measurements of this machine that decide settings; made once and stored."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from napari_disca.core.errors import DiscaError
 from napari_disca.storage.atomic import replacing
 
-#: bfloat16 rounds, so it has to be clearly faster to be chosen.
+#: bfloat16 is less precise, so it is chosen only if it is this many times faster.
 _WORTH_IT = 1.2
 
 
-def bfloat16_pays() -> bool:
-    """Whether the CPU's bfloat16 is clearly faster than its float32.
+def bfloat16_is_faster() -> bool:
+    """Whether bfloat16 is clearly faster than float32 on this CPU.
 
     Measured in a quarter of a second at the first use on a machine, then read from the user's
     state folder.
@@ -31,15 +31,16 @@ def bfloat16_pays() -> bool:
             with replacing(_file()) as temporary:
                 temporary.write_text(json.dumps({**kept, key: speedup}, indent=0), "utf-8")
         except DiscaError:
-            pass  # it is measured again the next time
+            pass  # not stored, so it is measured again the next time
     return speedup >= _WORTH_IT
 
 
 @torch.inference_mode()
 def bfloat16_speedup(rounds: int = 8) -> float:
-    """How many times faster a convolution of the networks runs in bfloat16 than in float32.
+    """Measure how many times faster a convolution runs in bfloat16 than in float32.
 
-    The best of some turns on one thread: what else the machine does changes that least.
+    The quotient of the shortest times of some rounds on one thread, which other programs on the
+    machine influence least.
     """
     best: dict[torch.dtype, float] = {}
     threads = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""What a network was made for: its `Card`, kept as JSON in the safetensors header."""
+"""A network's `Card`: its classes, bands, scaling and more, JSON in the safetensors header."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _MAX_CLASSES = 64
 _MAX_BANDS = 64
 _LARGEST = 3.4e38
-#: Characters in a name: it is shown in a list and written into files.
+#: Most characters of a name, which is shown in lists and written into files.
 _LONGEST = 200
 
 
@@ -29,7 +29,13 @@ def _finite(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LandClass:
-    """A class of the map: its name and its colour as ``#rrggbb``."""
+    """A class of the map: its name, and its colour as ``#rrggbb``.
+
+    Raises
+    ------
+    CardError
+        If there is no name, or it is too long, or the colour is not one.
+    """
 
     name: str
     color: str
@@ -51,7 +57,7 @@ class LandClass:
 
 @dataclass(frozen=True)
 class Card:
-    """What a network was trained for and on.
+    """What a network predicts, what it reads, and what it was trained on.
 
     Parameters
     ----------
@@ -64,25 +70,25 @@ class Card:
     classes : tuple of LandClass
         Class ``i`` is the map's value ``i``.
     bands : tuple of str
-        What each input band is, in order, for instance ``("red", "green", "blue")``.
+        Kind of each input band, in order, for instance ``("red", "green", "blue")``.
     scaling : Scaling
         How pixel values become network input.
     mean, std : tuple of float
-        Per band, of the scaled input: the network standardises with them. Pixels without data
-        are set to the mean.
+        Per band, of scaled values; the network standardises its input with them. Pixels without
+        data are set to the mean.
     ground_resolution : float or None
-        Metres per pixel at which it was trained; None if it was trained at many or none is known.
+        Metres per pixel of the training images; None if that varies or is not known.
     guidance : Guidance
-        How it wants clicks drawn.
+        How clicks are drawn for it.
     training_data, licence : str
-        What it learned from, with attribution, and under which terms it may be used.
+        The data it was trained on, with attribution, and the licence of the weights.
     figures : mapping of str to float
         Measured accuracy, for instance ``{"miou_before": 0.6}``.
 
     Raises
     ------
     CardError
-        If a field is impossible.
+        If a field has an invalid value.
     """
 
     name: str
@@ -135,7 +141,7 @@ class Card:
             )
 
     def _check_types(self) -> None:
-        """Refuse what a file written by others may contain in place of text and tables."""
+        """Refuse fields of a wrong type, which a file may contain."""
         texts = {
             "name": self.name,
             "architecture": self.architecture,
@@ -154,12 +160,12 @@ class Card:
                 raise CardError(f"figure {key!r} of a card is a number, not {figure!r}")
 
     def to_json(self) -> str:
-        """Card as one line of JSON."""
+        """Return the card as one line of JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Card:
-        """Card from `to_json`'s text; fields this version does not know are ignored.
+        """Return the card of a text of `to_json`; fields this version does not know are ignored.
 
         Raises
         ------
@@ -191,5 +197,5 @@ class Card:
 
 
 def _cut(text: str) -> str:
-    """Text of a message that quotes what somebody else has written."""
+    """Beginning of a text that quotes a file, for a message."""
     return text if len(text) <= 300 else f"{text[:300]}..."

@@ -1,4 +1,4 @@
-"""Where and how networks run: device, precision, batches."""
+"""The device on which networks run, their precision, and the size of batches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from napari_disca.core.errors import DiscaError
 from napari_disca.core.threads import reuse_freed_memory
-from napari_disca.networks.autotune import bfloat16_pays
+from napari_disca.networks.autotune import bfloat16_is_faster
 
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
@@ -19,7 +19,7 @@ Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """A device and the number format of the forward pass.
+    """A device, the number format of forward passes, and the size of batches.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class Compute:
     dtype : torch.dtype
         float32, or the half format that autocast uses.
     batch : int
-        Tiles in a forward pass. A pass is always filled up to it, with zeros if need be, because
-        a device may choose another way of computing, and so round differently, for another size;
-        a tile's result must not depend on its company.
+        Tiles in a forward pass. A batch is always filled up to this size, with zeros, because a
+        device may use another algorithm, which rounds differently, for another size. A tile's
+        result must not depend on the other tiles of its batch.
     folded : bool
         Whether BatchNorm is folded into convolutions for prediction.
     """
@@ -41,16 +41,16 @@ class Compute:
 
     @classmethod
     def choose(cls, device: DeviceName = "auto", precision: Precision = "auto") -> Compute:
-        """Best device there is, with the fastest precision it has natively.
+        """Return the best available device, with the fastest precision that it has in hardware.
 
         ``"auto"`` is CUDA, else MPS, else the CPU; bfloat16 on CUDA from Ampere on, and on CPUs
-        with AVX-512 BF16, AMX or Arm BF16 if a measurement, made once and kept, shows that it
-        pays; else float32. In bfloat16 up to 0.5 % of the pixels may differ from float32.
+        with AVX-512 BF16, AMX or Arm BF16 if a measurement, made once and stored, shows that it
+        is faster; else float32. In bfloat16 up to 0.5 % of the pixels may differ from float32.
 
         Raises
         ------
         DiscaError
-            If the device is not there, or the precision does not run on it.
+            If the device is not available, or the precision does not run on it.
         """
         if device == "auto":
             device = (
@@ -86,23 +86,23 @@ class Compute:
             torch.device(device),
             dtype,
             batch=_batch(device),
-            # Folding saves a GPU a pass over memory per layer. On CPUs it was measured to save
+            # Folding saves a GPU one pass over memory per layer. On CPUs it was measured to save
             # nothing in float32 and 5 % in bfloat16, where it doubled the pixels that differ.
             folded=device == "cuda",
         )
 
     @property
     def last_resort(self) -> bool:
-        """Whether there is no device with more memory to go to."""
+        """Whether it is the CPU, after which no other device can be tried when memory is full."""
         return self.device.type == "cpu"
 
     def on_cpu(self) -> Compute:
-        """Return the same precision on the CPU, or float32 where the CPU lacks it."""
+        """Return the CPU with the same precision, or float32 if it has no fast bfloat16."""
         half = self.dtype == torch.bfloat16 and _native("cpu") == "bfloat16"
         return Compute(torch.device("cpu"), torch.bfloat16 if half else torch.float32)
 
-    def free(self) -> None:
-        """Give back what torch keeps for later on the device."""
+    def release_memory(self) -> None:
+        """Return memory of the device that torch has reserved but does not use."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         elif self.device.type == "mps":
@@ -110,7 +110,7 @@ class Compute:
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
-        """Run the body's matrix work in this precision."""
+        """Context in which matrix products and convolutions run in this precision."""
         half = self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype if half else None, enabled=half):
             yield
@@ -125,13 +125,13 @@ def _native(device: str) -> str:
     if device == "cpu":
         capabilities = torch.cpu.get_capabilities()
         names = ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16")
-        if any(capabilities.get(name) for name in names) and bfloat16_pays():
+        if any(capabilities.get(name) for name in names) and bfloat16_is_faster():
             return "bfloat16"
     return "float32"
 
 
 def _batch(device: str) -> int:
-    """Tiles that keep a device busy: a CPU is busy with one, and no faster per tile with more."""
+    """Tiles of a batch: one on a CPU, where more are not faster; on a GPU by its memory."""
     if device != "cuda":
         return 1
     memory = torch.cuda.get_device_properties(torch.device(device)).total_memory

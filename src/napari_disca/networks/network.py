@@ -1,4 +1,4 @@
-"""The `Network` every architecture is: image and guidance in, logits out."""
+"""`Network`, the base class of all architectures: image and guidance in, logits out."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from napari_disca.core.errors import CardError
 from napari_disca.core.tiling import Window
 from napari_disca.networks.card import Card
 
-#: What `Network.encode` hands to `Network.decode`.
+#: Tensors that `Network.encode` returns and `Network.decode` reads.
 Features: TypeAlias = tuple[Tensor, ...]
 
 
 class Network(nn.Module):
-    """A segmentation network that reads clicks beside the image.
+    """A segmentation network that reads an image and guidance drawn from clicks.
 
     Subclasses implement `encode` and `decode` for inputs whose sides are multiples of `multiple`;
-    `forward` standardises, pads, and crops.
+    `forward` standardises, pads and crops inputs of any size.
 
     Parameters
     ----------
     card : Card
-        What the network is for.
+        What the network predicts and reads.
     """
 
     #: Inputs are padded to a multiple of this.
     multiple: int = 32
-    #: Names of the modules that see the image and that `decode` does not use; empty where that is
-    #: not known. What they say of a tile without clicks stays the same as long as they do.
+    #: Names of the modules that `encode` uses and `decode` does not; empty where that is not known.
+    #: As long as their weights stay the same, so do the features of a tile without clicks.
     encoder_modules: ClassVar[tuple[str, ...]] = ()
-    #: Whether the encoder never learns and never sees clicks: then `guided` adds clicks to what
-    #: `encode_clickless` gave, and an image is encoded once, whatever is clicked or learned.
+    #: Whether the encoder is never trained and never reads clicks. `guided` then adds clicks to the
+    #: features of `encode_clickless`, so that an image is encoded only once.
     encoder_is_frozen: ClassVar[bool] = False
-    #: Whether clicks may change a map only to classes that were clicked where it was wrong. Without
-    #: clicks an image is then looked at once more in tiles that have some; with a frozen encoder
-    #: that costs the decoder alone.
+    #: Whether clicks may change labels only to classes that were clicked where the map was wrong.
+    #: Tiles with clicks are then also predicted without them, for which a frozen encoder does not
+    #: run again.
     clicks_only_correct: ClassVar[bool] = False
-    #: Whether `condensed` is implemented: it pays where the encoder is frozen.
+    #: Whether `condensed` is implemented, which is useful with a frozen encoder.
     condenses: ClassVar[bool] = False
-    #: Mean and standard deviation of each scaled band that the architecture asks for, because its
-    #: encoder was trained with them elsewhere; None: those of the training images.
+    #: Mean and standard deviation of each scaled band with which the encoder was pretrained; None:
+    #: those of the training images are used.
     statistics: ClassVar[tuple[float, float] | None] = None
 
     @property
     def similarity_stride(self) -> int:
-        """Pixels of the padded input, each way, for one cell of `similarity_features`."""
+        """Pixels of the padded input per cell of `similarity_features`, along each axis."""
         return self.multiple
 
     @property
     def similarity_groups(self) -> tuple[int, ...]:
-        """Channels of each stage in `similarity_features`; empty where there is but one stage."""
+        """Channels of each stage in `similarity_features`; empty if there is only one stage."""
         return ()
 
     mean: Tensor
@@ -64,29 +64,29 @@ class Network(nn.Module):
     def __init__(self, card: Card) -> None:
         super().__init__()
         self.card = card
-        # Known from the card, so they are not saved again with the weights.
+        # They are in the card, so they are not saved with the weights.
         self.register_buffer("mean", torch.tensor(card.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(card.std).view(1, -1, 1, 1), persistent=False)
 
     @abstractmethod
     def encode(self, image: Tensor, guidance: Tensor) -> Features:
-        """Features of a batch.
+        """Return the features of a batch.
 
         Parameters
         ----------
         image : (B, bands, H, W) tensor
             Standardised; `H` and `W` are multiples of `multiple`.
         guidance : (B, classes, H, W) tensor
-            As `Guidance.draw` makes it. Zero in tiles without clicks, whose features therefore
-            stay the same as long as the encoder does.
+            Of `Guidance.draw`. Zero in tiles without clicks, whose features therefore depend on
+            the encoder and the pixels alone.
         """
 
     @abstractmethod
     def decode(self, features: Features) -> Tensor:
-        """Logits ``(B, classes, H, W)`` from `encode`'s features."""
+        """Return logits ``(B, classes, H, W)`` from the features of `encode`."""
 
     def encode_clickless(self, image: Tensor) -> Features:
-        """Features of a batch without clicks; a subclass may spare itself the zeros."""
+        """Return features of a batch without clicks; a subclass may skip the guidance's part."""
         batch, _, height, width = image.shape
         return self.encode(image, image.new_zeros(batch, len(self.card.classes), height, width))
 
@@ -96,14 +96,14 @@ class Network(nn.Module):
         Parameters
         ----------
         features : Features
-            Of `encode_clickless`, trimmed or not.
+            Of `encode_clickless`, before or after `trimmed`.
         guidance : (B, classes, H, W) tensor
             Of the padded input.
 
         Returns
         -------
         Features
-            As `encode` gives them; those that were not trimmed yet still have to be.
+            Those of `encode`; features that were not trimmed before still have to be.
 
         Raises
         ------
@@ -113,12 +113,12 @@ class Network(nn.Module):
         raise TypeError(f"clicks enter the encoder of a {self.card.architecture}; run `encode`")
 
     def similarity_features(self, features: Features) -> Tensor:
-        """Those features of a tile by which one tells what looks alike.
+        """Return the features in which pixels of a tile are compared.
 
         Parameters
         ----------
         features : Features
-            Of `encode` or `encode_clickless`, trimmed or not.
+            Of `encode` or `encode_clickless`, before or after `trimmed`.
 
         Returns
         -------
@@ -128,10 +128,10 @@ class Network(nn.Module):
         return features[-1]
 
     def condensed(self, features: Features, keep: Window) -> Features:
-        """Small tensors from which a window's logits and the similarity features are computed.
+        """Return small tensors from which a window's logits and similarity features follow.
 
         `decode_window`, for the same window, and `similarity_features` accept them instead of a
-        tile's features, and cost almost nothing then. `guided` and `decode_described` need the
+        tile's features, and then take almost no time. `guided` and `decode_described` need the
         features themselves.
 
         Parameters
@@ -144,12 +144,12 @@ class Network(nn.Module):
 
     @classmethod
     def pretrained(cls, name: str) -> dict[str, Tensor]:
-        """Weights of the encoder that were learned elsewhere and come in an installed package.
+        """Return pretrained weights of the encoder, from an installed package.
 
         Parameters
         ----------
         name : str
-            Of the data they were learned from, for instance ``"imagenet"``.
+            Name of the data set of the pretraining, for instance ``"imagenet"``.
 
         Returns
         -------
@@ -167,21 +167,21 @@ class Network(nn.Module):
         )
 
     def trimmed(self, features: Features, keep: Window) -> Features:
-        """Those parts of `encode`'s features that `decode_window` needs for a window.
+        """Return the parts of `encode`'s features that `decode_window` needs for a window.
 
-        A subclass may cut off what is kept from other tiles. Trimming trimmed features again for
-        the same window changes nothing.
+        By default all of them; a subclass cuts off what only the halo needs. To trim features
+        again for the same window changes nothing.
         """
         return features
 
     def decode_window(self, features: Features, keep: Window) -> Tensor:
-        """Logits ``(B, classes, keep.height, keep.width)`` from trimmed features."""
+        """Return logits ``(B, classes, keep.height, keep.width)`` from trimmed features."""
         return self.decode(features)[(..., *keep.slices)]
 
     def decode_described(
         self, features: Features, keep: Window, describe: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Logits of a window, and what a function makes of the features that they come from.
+        """Return logits of a window, and a function of the features they are computed from.
 
         Parameters
         ----------
@@ -189,8 +189,8 @@ class Network(nn.Module):
             Trimmed.
         keep : Window
         describe : callable
-            ``(B, d, H', W')`` features to ``(B, n, H', W')`` values. By default the features are
-            the logits themselves; a subclass gives the last ones before them.
+            Maps ``(B, d, H', W')`` features to ``(B, n, H', W')`` values. Its features are by
+            default the logits themselves; a subclass passes the last ones before the logits.
 
         Returns
         -------
@@ -201,16 +201,16 @@ class Network(nn.Module):
         return logits, describe(logits)
 
     def features(self, image: Tensor, guidance: Tensor | None, keep: Window) -> Features:
-        """Features from which `decode_window` makes the logits of a part of the input.
+        """Return the features from which `decode_window` computes logits of a part of the input.
 
         Parameters
         ----------
         image : (B, bands, H, W) tensor
             Scaled as the card says, not yet standardised.
         guidance : (B, classes, H, W) tensor, optional
-            None: there are no clicks.
+            None if there are no clicks.
         keep : Window
-            What of the input is wanted, counted from its corner.
+            The part of the input, relative to its top-left corner.
         """
         pixels = self.standardised(image)
         encoded = (
@@ -221,7 +221,7 @@ class Network(nn.Module):
         return self.trimmed(encoded, keep)
 
     def with_clicks(self, features: Features, guidance: Tensor, keep: Window) -> Features:
-        """`features` of tiles without clicks, with clicks added; only with a frozen encoder.
+        """Add clicks to `features` of tiles without clicks; needs a frozen encoder.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ class Network(nn.Module):
         return self.trimmed(self.guided(features, self.padded(guidance)), keep)
 
     def forward(self, image: Tensor, guidance: Tensor) -> Tensor:
-        """Logits of a batch of any height and width.
+        """Return logits of a batch of any height and width.
 
         Parameters
         ----------
@@ -250,10 +250,10 @@ class Network(nn.Module):
         return self.decode(features)[..., :height, :width]
 
     def standardised(self, image: Tensor) -> Tensor:
-        """Scaled pixels as the encoder reads them: standardised, then padded."""
+        """Standardise scaled pixels, then pad them, as the encoder reads them."""
         return self.padded((image - self.mean) / self.std)
 
     def padded(self, x: Tensor) -> Tensor:
-        """Zeros (the mean; no clicks) below and right, up to a multiple of `multiple`."""
+        """Pad with zeros (the mean; no clicks) below and right to a multiple of `multiple`."""
         bottom, right = (-x.shape[-2] % self.multiple, -x.shape[-1] % self.multiple)
         return F.pad(x, (0, right, 0, bottom)) if bottom or right else x

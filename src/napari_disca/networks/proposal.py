@@ -1,4 +1,4 @@
-"""Which bundled network fits an image, by the size of its pixels on the ground."""
+"""Proposal of the bundled network whose ground resolution fits an image's."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: What is taken where nothing speaks for another.
-USUAL = "landcover-5"
-#: A network whose ground resolution differs by more than this factor has seen nothing like it.
+#: Name of the network that is used unless another one fits better.
+DEFAULT_NETWORK = "landcover-5"
+#: Factor between ground resolutions above which the user is told to expect more errors.
 _FAR = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A network for an image.
+    """A network that is proposed for an image.
 
     Attributes
     ----------
     name : str
-        Of the bundled network that fits best.
+        Name of the bundled network that fits best.
     reason : str
         Why, as one line for the user.
     """
@@ -27,8 +27,8 @@ class Proposal:
     name: str
     reason: str
 
-    def against(self, chosen: str) -> str:
-        """Line for the user who has, or for whom somebody has, chosen a network.
+    def hint(self, chosen: str) -> str:
+        """Return one line for the user: why this network fits, and that another one is used if so.
 
         Parameters
         ----------
@@ -53,19 +53,19 @@ def propose_network(resolution: float | None, sizes: Mapping[str, float | None])
     Returns
     -------
     Proposal
-        `USUAL` where the image's resolution is not known, and among networks that fit alike.
+        `DEFAULT_NETWORK` if the image's resolution is not known, or if it fits as well as others.
     """
-    ordered = sorted(sizes, key=lambda name: (name != USUAL, name))
-    # One network for each ground resolution is enough to be told about.
+    ordered = sorted(sizes, key=lambda name: (name != DEFAULT_NETWORK, name))
+    # One network for each ground resolution is enough to name.
     known = {size: name for name in reversed(ordered) if (size := sizes[name]) is not None}
     if resolution is None or not known:
-        usual = ordered[0] if ordered else USUAL
+        usual = ordered[0] if ordered else DEFAULT_NETWORK
         others = "".join(f"; {name} is for {_metres(size)}" for size, name in sorted(known.items()))
         return Proposal(
             usual, f"{usual} is taken because the size of this image's pixels is not known{others}"
         )
     distances = {size: abs(math.log(resolution / size)) for size in known}
-    first, *rest = sorted(known, key=lambda size: (distances[size], known[size] != USUAL))
+    first, *rest = sorted(known, key=lambda size: (distances[size], known[size] != DEFAULT_NETWORK))
     reason = f"{known[first]} is for {_metres(first)}; this image has {_metres(resolution)}"
     reason += "".join(f"; {known[size]} is for {_metres(size)}" for size in rest)
     if distances[first] > math.log(_FAR):
@@ -74,7 +74,7 @@ def propose_network(resolution: float | None, sizes: Mapping[str, float | None])
 
 
 def bundled_sizes() -> dict[str, float | None]:
-    """Metres per pixel that each bundled network is for.
+    """Return the ground resolution of each bundled network in metres per pixel.
 
     Raises
     ------

@@ -16,7 +16,7 @@ ARCHITECTURES: dict[str, type[Network]] = {
 
 
 def architecture_of(card: Card) -> type[Network]:
-    """Class of a card's network.
+    """Return the class of a card's network.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def architecture_of(card: Card) -> type[Network]:
 
 
 def build_network(card: Card) -> Network:
-    """Network of a card, with random weights, in evaluation mode.
+    """Build the network of a card with random weights, in evaluation mode.
 
     Raises
     ------

@@ -1,9 +1,9 @@
 """TorchScript files as networks, only after the user's consent.
 
-A TorchScript file is a program. torch runs it in an interpreter of its own that knows no Python,
-but does know operators that read and write files. So nothing here opens one by itself: whoever
-loads it says ``allow_torchscript=True``, which the command line's flag and the panel's question
-stand for. What the network is for stands beside it, in ``NAME.card.json``.
+A TorchScript file is a program. torch runs it in an interpreter of its own, which cannot run Python
+but has operators that read and write files. So a file is loaded only with
+``allow_torchscript=True``, which the command line's flag and the panel's question set. Its card is
+a file in the same folder, ``NAME.card.json``.
 """
 
 from __future__ import annotations
@@ -27,69 +27,69 @@ from napari_disca.networks.torchscript_trial import checked_options, find_interf
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, load_json
 
-#: What a card of a TorchScript file names as its architecture.
+#: Architecture in the card of a TorchScript file.
 ARCHITECTURE = "torchscript"
 SUFFIXES = (".pt", ".pth", ".ts", ".torchscript")
 _LARGEST_CARD = 1 << 20
 
 
 class TorchScript(Network):
-    """A scripted or traced module behind the interface of a network.
+    """A scripted or traced module with the interface of a network.
 
-    It is called with standardised pixels and guidance, and answers with logits. It has no encoder
-    and decoder to part.
+    The module gets standardised pixels and guidance, and returns logits; encoder and decoder cannot
+    be called separately.
 
     Parameters
     ----------
     card : Card
-        Its options say of the program what a trial need not find out: ``inputs``, ``key``,
+        Its options may set what a trial call would find out otherwise: ``inputs``, ``key``,
         ``answer``, ``positive``, ``size``, ``multiple``; see `torchscript_trial.Interface`.
     module : torch.jit.ScriptModule
-        Tried as soon as it is given.
+        It is called with noise at once, to find its interface.
     digest : str
-        Of the file: its program is a part of what the network is.
+        Hash of the file, for fingerprints: the program is not in the tensors.
 
     Raises
     ------
     CardError
-        If an option is impossible, or there is no way to call the program that gives logits.
+        If an option is invalid, or no way to call the program gives logits.
     """
 
     def __init__(self, card: Card, module: torch.jit.ScriptModule, digest: str) -> None:
         super().__init__(card)
-        said = checked_options(card.options, card.name)
+        options = checked_options(card.options, card.name)
         self.module = module
         self.digest = digest
         with self._named():
-            self.interface = find_interface(module, len(card.bands), len(card.classes), said)
+            self.interface = find_interface(module, len(card.bands), len(card.classes), options)
         self.multiple = self.interface.multiple
 
     def encode(self, image: Tensor, guidance: Tensor) -> Features:
-        """Refuse: it is not known where the encoder of a TorchScript file ends."""
+        """Raise a `CardError`: it is not known where the encoder of a TorchScript file ends."""
         raise CardError(f"{self.card.name} is TorchScript, which has no encoder of its own")
 
     def decode(self, features: Features) -> Tensor:
-        """Refuse: see `encode`."""
+        """Raise a `CardError`; see `encode`."""
         raise CardError(f"{self.card.name} is TorchScript, which has no decoder of its own")
 
     def features(self, image: Tensor, guidance: Tensor | None, keep: Window) -> Features:
-        """Logits of the wanted part: there is nothing to stop at on the way to them."""
+        """Return the logits of the wanted part, the only features that are known."""
         if guidance is None:
             batch, _, height, width = image.shape
             guidance = image.new_zeros(batch, len(self.card.classes), height, width)
         return (self(image, guidance)[(..., *keep.slices)],)
 
     def decode_window(self, features: Features, keep: Window) -> Tensor:
-        """Return what `features` gave."""
+        """Return the logits that `features` has computed."""
         return features[0]
 
     def forward(self, image: Tensor, guidance: Tensor) -> Tensor:
-        """Logits of a batch of any height and width; see `Network.forward`.
+        """Return logits of a batch of any height and width; see `Network.forward`.
 
         Raises
         ------
         CardError
-            If the program fails, or answers with something else.
+            If the program fails, or returns something else.
         """
         height, width = image.shape[-2:]
         pixels = (image - self.mean) / self.std
@@ -107,13 +107,13 @@ class TorchScript(Network):
         height, width = pixels.shape[-2:]
         logits = self.interface.logits(answer, len(self.card.classes), (height, width))
         if torch.isnan(logits).any():
-            raise CardError("answers numbers that are none (NaN)")
+            raise CardError("answers with NaN")
         if len(logits) != len(pixels):
-            raise CardError(f"answers {len(logits)} images to {len(pixels)}")
+            raise CardError(f"answers with {len(logits)} images for {len(pixels)}")
         return logits
 
     def _in_pieces(self, pixels: Tensor, clicks: Tensor, size: tuple[int, int]) -> Tensor:
-        """Logits of a program that takes one size only, from pieces that overlap."""
+        """Logits of a program that takes one input size only, from overlapping pieces."""
         height, width = pixels.shape[-2:]
         sides = (max(height, size[0]), max(width, size[1]))
         pixels, clicks = (_filled(x, sides) for x in (pixels, clicks))
@@ -129,7 +129,7 @@ class TorchScript(Network):
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Say of which network an error is."""
+        """Add the network's name to errors of the body."""
         try:
             yield
         except CardError as error:
@@ -141,15 +141,15 @@ class TorchScript(Network):
 
 
 def _filled(x: Tensor, sides: tuple[int, int]) -> Tensor:
-    """Zeros (the mean; no clicks) below and right, up to a size."""
+    """Pad below and right to a size with zeros (the mean; no clicks)."""
     bottom, right = sides[0] - x.shape[-2], sides[1] - x.shape[-1]
     return nn.functional.pad(x, (0, right, 0, bottom)) if bottom or right else x
 
 
 def _pieces(length: int, size: int) -> list[tuple[int, tuple[int, int]]]:
-    """Starts of pieces that cover a length, each with the part of it that is kept.
+    """Starts of overlapping pieces that cover a length, and the part of each that is kept.
 
-    A quarter of a piece overlaps the next one, which is kept up to the middle of that.
+    Pieces overlap by a quarter, or more at the end, and are kept up to the middle of the overlap.
     """
     step = max(1, size - size // 4)
     starts = [*range(0, length - size, step), length - size]
@@ -158,9 +158,9 @@ def _pieces(length: int, size: int) -> list[tuple[int, tuple[int, int]]]:
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether a file is a TorchScript archive; it is looked at, not opened.
+    """Whether a file is a TorchScript archive; only the names in it are read.
 
-    A pickle, which any other ``.pt`` is, has no program in it.
+    Other ``.pt`` files are pickles, which contain no program.
     """
     if path.suffix.lower() not in SUFFIXES:
         return False
@@ -174,13 +174,13 @@ def is_torchscript(path: Path) -> bool:
     )
 
 
-def card_beside(path: Path) -> Card:
-    """Card of a TorchScript file, from ``NAME.card.json`` in its folder.
+def read_sidecar_card(path: Path) -> Card:
+    """Read the card of a TorchScript file, ``NAME.card.json`` in its folder.
 
     Raises
     ------
     CardError
-        If it is not there or not the card of such a file.
+        If there is none, or it is not the card of a TorchScript file.
     """
     beside = path.with_suffix(".card.json")
     if not beside.is_file():
@@ -202,7 +202,7 @@ def card_beside(path: Path) -> Card:
 
 
 def load_torchscript(path: Path, card: Card) -> TorchScript:
-    """Load a TorchScript file and try it once. This runs what is in it.
+    """Load a TorchScript file and call it to find its interface. This runs the program in it.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def load_torchscript(path: Path, card: Card) -> TorchScript:
     try:
         digest = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
         with warnings.catch_warnings():
-            # torch would rather have networks exported another way; these are what users have.
+            # torch recommends other formats, but users have these files.
             warnings.simplefilter("ignore", DeprecationWarning)
             module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
@@ -224,23 +224,23 @@ def load_torchscript(path: Path, card: Card) -> TorchScript:
     for name, tensor in module.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise CardError(f"{path.name}: tensor {name} has values that are not finite")
-    # A copy of a scripted weight that could learn would be a result, not a weight.
+    # Otherwise a deepcopy's weights would be results in autograd's graph, which cannot learn.
     return TorchScript(card, module, digest).eval().requires_grad_(False)
 
 
 def save_torchscript(network: TorchScript, path: Path) -> Path:
-    """Write a TorchScript network, with what it has learned, and its card beside it.
+    """Write a TorchScript network with its present weights, and its card in the same folder.
 
     Parameters
     ----------
     network : TorchScript
     path : Path
-        Ends with ``.pt``, ``.pth``, ``.ts`` or ``.torchscript``.
+        Its name ends with ``.pt``, ``.pth``, ``.ts`` or ``.torchscript``.
 
     Returns
     -------
     Path
-        `path`.
+        `path`, as it was given.
 
     Raises
     ------

@@ -1,9 +1,8 @@
-"""How a TorchScript program wants to be called and what it answers, found by trying it.
+"""The interface of a TorchScript program: how it is called and what it returns, found by trials.
 
-People's programs take one tensor or two, answer with a tensor, a dictionary or a tuple, with
-logits or with what a sigmoid made of them, at the size of the input or at a part of it, and some
-accept only the size that they were traced with. A card may say each of these; what it does not say
-is tried.
+Programs take one tensor or two, and return a tensor, a dictionary or a tuple, with logits or
+probabilities, at the input's resolution or a coarser one. Some accept only the size that they were
+traced with. A card may set each of these; the others are found by calling the program.
 """
 
 from __future__ import annotations
@@ -19,47 +18,49 @@ from torch.nn import functional as F
 from napari_disca.core.errors import CardError, out_of_memory
 
 #: ``"two"``: ``module(image, guidance)``; ``"stacked"``: ``module(cat([image, guidance]))``;
-#: ``"image"``: ``module(image)``, a network that cannot see clicks.
+#: ``"image"``: ``module(image)``, a network that does not read clicks.
 Inputs: TypeAlias = Literal["two", "stacked", "image"]
-#: What the numbers of the answer are.
+#: Kind of the numbers that a program returns.
 Answer: TypeAlias = Literal["logits", "probabilities"]
 
-#: Names under which dictionaries hold the logits, the likeliest first.
+#: Usual keys of the logits in dictionaries, in the order in which they are looked for.
 _KEYS = ("out", "logits", "output", "pred", "main", "seg", "mask", "masks", "semantic")
-#: A program that works with twice and three times one of these takes every multiple of it.
+#: A program that accepts two and three times one of these is taken to accept all multiples.
 _MULTIPLES = (32, 64, 128, 256)
-#: Sides that programs are traced with.
+#: Usual sides in pixels of images with which programs are traced.
 _FIXED = (
     *(256, 512, 224, 320, 384, 448, 640, 768, 1024, 64, 128),
     *(300, 400, 480, 500, 513, 518, 600, 1000),
 )
-#: What an interpreter says of a call with other arguments than a program has.
+#: Texts of errors about wrong arguments.
 _ARGUMENTS = ("expected at most", "missing value for argument", "Expected a value of type")
-#: Logits of one part in so many rows and columns are enlarged.
+#: Largest stride of logits, which are then upsampled.
 _COARSEST = 32
-#: Noise this strong drives logits far beyond 0 ... 1, and a sigmoid only to its ends.
+#: Factor on noise for which logits leave 0 ... 1 by far, but probabilities do not.
 _LOUD = 30.0
 _SMALLEST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """How a program is called and what it answers.
+    """How a program is called and what it returns.
 
     Attributes
     ----------
     inputs : {"two", "stacked", "image"}
+        Which tensors it takes, see `Inputs`.
     key : str or int or None
-        Where in a dictionary or tuple the logits are; None: the answer itself.
+        Key of the logits in a dictionary or tuple; None: the returned tensor itself.
     answer : {"logits", "probabilities"}
+        Kind of the numbers that it returns.
     positive : int
-        Which of two classes the only channel of an answer stands for.
+        Which of two classes (0 or 1) a single channel of logits is for.
     multiple : int
         Inputs are padded to a multiple of this.
     size : (int, int) or None
-        The only height and width that it accepts.
+        The only height and width that it accepts; None: every multiple of `multiple`.
     single : bool
-        Only one image at a time.
+        Whether it accepts only one image at a time.
     """
 
     inputs: Inputs = "two"
@@ -71,7 +72,7 @@ class Interface:
     single: bool = False
 
     def call(self, module: Callable[..., Any], image: Tensor, guidance: Tensor) -> Any:
-        """Answer of the program."""
+        """Call the program, and return its answer."""
         if self.inputs == "two":
             return module(image, guidance)
         if self.inputs == "stacked":
@@ -79,139 +80,141 @@ class Interface:
         return module(image)
 
     def logits(self, answer: Any, classes: int, shape: tuple[int, int]) -> Tensor:
-        """Logits of every class at the input's size.
+        """Return logits ``(B, classes, height, width)`` from a program's answer.
 
         Raises
         ------
         CardError
-            If the answer is something else.
+            If the answer cannot be logits of these classes at this size.
         """
         found = _tensor(answer, self.key)
         if found.ndim == 3 and classes == 2 and found.is_floating_point():
-            found = found.unsqueeze(1)  # of the only channel people often drop the axis
+            found = found.unsqueeze(1)  # the axis of a single channel is often dropped
         if found.ndim != 4 or not found.is_floating_point():
             hint = "" if found.is_floating_point() else "; export it without its argmax"
-            raise CardError(f"{_said(answer)}, not logits of every class and pixel{hint}")
+            raise CardError(f"{_described(answer)}, not logits of every class and pixel{hint}")
         if found.shape[1] == 1 and classes == 2:
             found = self._of_one_channel(found)
         elif self.answer == "probabilities":
             found = torch.log(found.clamp(min=_SMALLEST))
         if found.shape[1] != classes:
-            raise _OtherClassesError(_said(answer))
+            raise _OtherClassesError(_described(answer))
         if tuple(found.shape[-2:]) != shape:
-            if not _is_part(tuple(found.shape[-2:]), shape):
-                raise CardError(_said(answer))
+            if not _is_reduced(tuple(found.shape[-2:]), shape):
+                raise CardError(_described(answer))
             found = F.interpolate(found, size=shape, mode="bilinear", align_corners=False)
         return found
 
     def _of_one_channel(self, found: Tensor) -> Tensor:
         if self.answer == "probabilities":
             found = torch.logit(found, eps=_SMALLEST)
-        # Half to either side: a softmax of the two is the sigmoid of the one.
+        # Half for each class: a softmax of the two equals the sigmoid of the one.
         pair = [found / 2, -found / 2] if self.positive == 0 else [-found / 2, found / 2]
         return torch.cat(pair, dim=1)
 
 
 def checked_options(options: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What a card says of the interface.
+    """Return a card's options about the interface, checked.
 
     Parameters
     ----------
     options : mapping
-        The card's: ``inputs``, ``key``, ``answer``, ``positive``, ``size``, ``multiple``.
+        Of the card: ``inputs``, ``key``, ``answer``, ``positive``, ``size``, ``multiple``.
     name : str
-        Of the card, for messages.
+        The card's name, for messages.
 
     Raises
     ------
     CardError
-        If an option is unknown or impossible.
+        If an option is unknown or has an invalid value.
     """
-    said = dict(options)
+    checked = dict(options)
     for key, choices in (("inputs", get_args(Inputs)), ("answer", get_args(Answer))):
-        if key in said and said[key] not in choices:
-            raise CardError(f"{key} = {said[key]!r} is unknown; use {_listed(choices)}")
-    if "key" in said and type(said["key"]) not in (str, int):
-        raise CardError(f"key = {said['key']!r} is neither a name nor a number")
-    if said.get("positive", 1) not in (0, 1) or isinstance(said.get("positive"), bool):
-        raise CardError(f"positive = {said['positive']!r} is not 0 or 1")
-    if "multiple" in said and not _is_side(said["multiple"]):
-        raise CardError(f"multiple = {said['multiple']!r} is no number of pixels")
-    if "size" in said:
-        size = said["size"]
+        if key in checked and checked[key] not in choices:
+            raise CardError(f"{key} = {checked[key]!r} is unknown; use {_listed(choices)}")
+    if "key" in checked and type(checked["key"]) not in (str, int):
+        raise CardError(f"key = {checked['key']!r} is neither a name nor a number")
+    if checked.get("positive", 1) not in (0, 1) or isinstance(checked.get("positive"), bool):
+        raise CardError(f"positive = {checked['positive']!r} is not 0 or 1")
+    if "multiple" in checked and not _is_side(checked["multiple"]):
+        raise CardError(
+            f"multiple = {checked['multiple']!r} is not a number of pixels from 1 to 8192"
+        )
+    if "size" in checked:
+        size = checked["size"]
         sides = size if isinstance(size, list | tuple) else (size, size)
         if len(sides) != 2 or not all(map(_is_side, sides)):
             raise CardError(f"size = {size!r} is not a side in pixels, or a height and a width")
-        said["size"] = tuple(sides)
-    unknown = said.keys() - {"inputs", "key", "answer", "positive", "size", "multiple"}
+        checked["size"] = tuple(sides)
+    unknown = checked.keys() - {"inputs", "key", "answer", "positive", "size", "multiple"}
     if unknown:
         raise CardError(f"card {name!r} has wrong options: {', '.join(sorted(map(str, unknown)))}")
-    return said
+    return checked
 
 
 def find_interface(
-    module: Callable[..., Any], bands: int, classes: int, said: Mapping[str, Any]
+    module: Callable[..., Any], bands: int, classes: int, options: Mapping[str, Any]
 ) -> Interface:
-    """Try a program until it answers with logits.
+    """Call a program in different ways until it returns logits.
 
     Parameters
     ----------
     module : callable
     bands, classes : int
-        That its card promises.
-    said : mapping
-        What the card says of its interface; see `checked_options`.
+        Numbers of bands and classes in its card.
+    options : mapping
+        Of the card; see `checked_options`.
 
     Raises
     ------
     CardError
-        If no way to call it works: what it answered, or why it failed, when first tried.
+        If no way to call it works; the message tells what the program returned, or why it failed.
     """
     trial = _Trial(module, bands, classes)
     errors: list[CardError] = []
-    for interface in _candidates(said):
+    for interface in _candidates(options):
         if any(isinstance(e, _OtherClassesError) and e.inputs == interface.inputs for e in errors):
-            continue  # of another size it would have as many classes
+            continue  # another size does not change the number of classes
         sides = interface.size or (interface.multiple * 2,) * 2
         try:
-            found = trial.settled(interface, sides, said)
+            found = trial.completed(interface, sides, options)
         except CardError as error:
             if isinstance(error, _OtherClassesError):
                 error.inputs = interface.inputs
             errors.append(error)
             continue
-        if interface.size is None and "multiple" not in said:
+        if interface.size is None and "multiple" not in options:
             try:
-                trial.settled(interface, (3 * interface.multiple,) * 2, said)
+                trial.completed(interface, (3 * interface.multiple,) * 2, options)
             except CardError:
                 continue
         return replace(found, single=not trial.takes_two(found, sides))
-    # What it answered says more than why it failed, and that more than which arguments it has.
+    # A wrong answer is the most informative error, a complaint about arguments the least.
     answered = (error for error in errors if not str(error).startswith("fails"))
     inside = (error for error in errors if not any(text in str(error) for text in _ARGUMENTS))
     raise next(answered, next(inside, errors[0]))
 
 
 class _OtherClassesError(CardError):
-    """A program has another number of classes than its card.
+    """A program returns another number of classes than its card has.
 
     Attributes
     ----------
     inputs : str
-        How it was called.
+        How it was called, see `Inputs`.
     """
 
     inputs = ""
 
 
-def _candidates(said: Mapping[str, Any]) -> Iterator[Interface]:
-    ways: tuple[Inputs, ...] = (said["inputs"],) if "inputs" in said else get_args(Inputs)
-    base = Interface(positive=said.get("positive", 1), key=said.get("key"))
-    if "size" in said:
-        yield from (replace(base, inputs=way, size=said["size"]) for way in ways)
+def _candidates(options: Mapping[str, Any]) -> Iterator[Interface]:
+    ways: tuple[Inputs, ...] = (options["inputs"],) if "inputs" in options else get_args(Inputs)
+    base = Interface(positive=options.get("positive", 1), key=options.get("key"))
+    if "size" in options:
+        yield from (replace(base, inputs=way, size=options["size"]) for way in ways)
         return
-    if "multiple" in said:
-        yield from (replace(base, inputs=way, multiple=said["multiple"]) for way in ways)
+    if "multiple" in options:
+        yield from (replace(base, inputs=way, multiple=options["multiple"]) for way in ways)
         return
     for multiple in _MULTIPLES:
         yield from (replace(base, inputs=way, multiple=multiple) for way in ways)
@@ -220,36 +223,36 @@ def _candidates(said: Mapping[str, Any]) -> Iterator[Interface]:
 
 
 class _Trial:
-    """A program and what it is tried with."""
+    """Calls a program with noise of the right shapes."""
 
     def __init__(self, module: Callable[..., Any], bands: int, classes: int) -> None:
         self._module = module
         self._bands = bands
         self._classes = classes
 
-    def settled(
-        self, interface: Interface, sides: tuple[int, int], said: Mapping[str, Any]
+    def completed(
+        self, interface: Interface, sides: tuple[int, int], options: Mapping[str, Any]
     ) -> Interface:
-        """Interface with what the answer to a trial shows."""
+        """Return the interface, completed by what the answer to a call shows."""
         answer = self._answer(interface, sides, 1.0)
         found = interface
         if interface.key is None and not isinstance(answer, Tensor):
             found = replace(found, key=_key(answer, self._classes))
         given = _tensor(answer, found.key)
         if given.is_floating_point() and torch.isnan(given).any():
-            raise CardError("answers numbers that are none (NaN)")
-        if "answer" in said:
-            found = replace(found, answer=said["answer"])
+            raise CardError("answers with NaN")
+        if "answer" in options:
+            found = replace(found, answer=options["answer"])
         elif _are_probabilities(given):
             loud = _tensor(self._answer(interface, sides, _LOUD), found.key)
             if _are_probabilities(loud):
                 found = replace(found, answer="probabilities")
         if len(found.logits(answer, self._classes, sides)) != 1:
-            raise CardError(f"{_said(answer)} to one image")
+            raise CardError(f"{_described(answer)} for one image")
         return found
 
     def takes_two(self, interface: Interface, sides: tuple[int, int]) -> bool:
-        """Whether two images at a time give what each gives alone."""
+        """Whether the program accepts two images at once, and returns logits for both."""
         try:
             answer = self._answer(interface, sides, 1.0, batch=2)
             both = interface.logits(answer, self._classes, sides)
@@ -268,18 +271,18 @@ class _Trial:
 
 
 def run(call: Callable[[], Any]) -> Any:
-    """Answer of a program, whose every error is one line.
+    """Call a program; every error in it becomes one line.
 
     Raises
     ------
     CardError
-        If it fails; a full memory is told as such.
+        If it fails, but not for a full memory: then torch's error is raised.
     """
     try:
-        # The optimiser would change a tile's last digits with the number of tiles before it.
+        # The optimiser changes the last digits of results after the first calls.
         with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             return call()
-    except Exception as error:  # whatever is in a program, and torch has no list of it
+    except Exception as error:  # a program can raise anything
         if out_of_memory(error):
             raise
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -291,19 +294,19 @@ def _tensor(answer: Any, key: str | int | None) -> Tensor:
     try:
         found = answer if key is None else answer[key]
     except (KeyError, IndexError, TypeError):
-        raise CardError(f"{_said(answer)}, where there is no {key!r}") from None
+        raise CardError(f"{_described(answer)}, where there is no {key!r}") from None
     if not isinstance(found, Tensor):
-        raise CardError(_said(answer))
+        raise CardError(_described(answer))
     return found
 
 
 def _key(answer: Any, classes: int) -> str | int | None:
-    """Where in an answer the logits are: what is called so, else the largest that may be.
+    """Key of the logits in an answer: a usual name, else the largest tensor that may be logits.
 
     Raises
     ------
     CardError
-        If several are as large as each other, of which nobody can tell which is meant.
+        If several such tensors have the same size.
     """
     if isinstance(answer, Mapping):
         pairs = list(answer.items())
@@ -317,9 +320,10 @@ def _key(answer: Any, classes: int) -> str | int | None:
         return named
     largest = [key for key, size in sizes.items() if size == max(sizes.values())]
     if len(largest) > 1:
+        keys = ", ".join(str(k)[:20] for k in largest[:6])
         raise CardError(
-            f"{_said(answer)}, of which {', '.join(str(k)[:20] for k in largest[:6])} may be the "
-            'logits: say which in the card\'s options, as "key"'
+            f"{_described(answer)}, of which {keys} may be the logits: "
+            'say which in the card\'s options, as "key"'
         )
     found: str | int = largest[0]
     return found
@@ -342,8 +346,8 @@ def _are_probabilities(found: Tensor) -> bool:
     return bool(torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
 
 
-def _is_part(small: tuple[int, ...], shape: tuple[int, int]) -> bool:
-    """Whether a size is a whole part of another, the same along both axes."""
+def _is_reduced(small: tuple[int, ...], shape: tuple[int, int]) -> bool:
+    """Whether a size is another one divided by an integer, the same along both axes."""
     if 0 in small:
         return False
     down, across = (round(full / part) for full, part in zip(shape, small, strict=True))
@@ -351,7 +355,7 @@ def _is_part(small: tuple[int, ...], shape: tuple[int, int]) -> bool:
     return 1 < down == across <= _COARSEST and whole
 
 
-def _said(answer: Any) -> str:
+def _described(answer: Any) -> str:
     if isinstance(answer, Tensor):
         return f"answers {tuple(answer.shape)} of {str(answer.dtype).removeprefix('torch.')}"
     if isinstance(answer, Mapping):

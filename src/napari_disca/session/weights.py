@@ -198,7 +198,7 @@ class WeightsCache:
             found = self._kept.get(run.key)
             delta = run.changed or self._deltas.get(run.key)
         if found is None and delta is not None:
-            found = LearnedWeights(delta.applied(self.original), delta.beside)
+            found = LearnedWeights(delta.applied(self.original), delta.extra)
         if found is None:
             found = self._on_disk(run)
         if found is not None:
@@ -242,7 +242,7 @@ class WeightsCache:
         network.eval().requires_grad_(False)
         weights = delta.fingerprint(network)
         self.expect(run.key, weights)
-        self._keep(run.key, LearnedWeights(network, delta.beside))
+        self._keep(run.key, LearnedWeights(network, delta.extra))
         with self._lock:
             self._deltas.put(run.key, delta)
         on_disk = self.cache is not None and self.cache.put(weights, delta)
@@ -333,7 +333,7 @@ class WeightsCache:
             if compute.last_resort or not out_of_memory(error):
                 raise
         # Not in the handler: the error holds on to the tensors of the failed attempt.
-        compute.free()
+        compute.release_memory()
         yield Note(f"The memory of the {compute.device.type} device is full: {what} on the CPU")
         result = yield from work(compute.on_cpu())
         return result

@@ -201,7 +201,7 @@ class ImagePanel(QWidget):
         self.about.setAccessibleDescription("\n".join(lines))
 
     def _show_proposal(self) -> None:
-        text = "" if self._proposal is None else self._proposal.against(self.weights())
+        text = "" if self._proposal is None else self._proposal.hint(self.weights())
         self.proposal.setText(text)
         self.proposal.setVisible(bool(text))
 
@@ -242,13 +242,13 @@ class ImagePanel(QWidget):
 
     def _fill_networks(self) -> None:
         from napari_disca.networks import bundled_weights
-        from napari_disca.networks.proposal import USUAL
+        from napari_disca.networks.proposal import DEFAULT_NETWORK
 
         for name in bundled_weights():
             self.networks.addItem(name, name)
         if not self.networks.count():
             self.networks.addItem("(choose Load…)", None)
-        preferred = self.networks.findText(USUAL)
+        preferred = self.networks.findText(DEFAULT_NETWORK)
         self.networks.setCurrentIndex(max(0, preferred))
         self._last = self.networks.currentIndex()
         self.networks.addItem(_LOAD, None)

@@ -1,4 +1,4 @@
-"""Networks made ready for prediction: another form of the same function."""
+"""Copies of networks that predict faster: folded BatchNorm, converted weights."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 def prepared(
     network: Network, device: torch.device, dtype: torch.dtype, *, folded: bool = False
 ) -> Network:
-    """Copy of a network for prediction only.
+    """Return a copy of a network for prediction only.
 
-    Channels last; the weights of convolutions in the format that autocast would convert them to
-    in every pass.
+    It is in channels-last format. The weights of convolutions are in the type that autocast would
+    otherwise convert them to in every pass.
 
     Parameters
     ----------
     network : Network
-        Left as it was.
+        Not changed.
     device : torch.device
     dtype : torch.dtype
         Of the forward pass; run it under autocast if it is not float32.
     folded : bool
-        Make every BatchNorm behind a convolution part of that convolution.
+        Whether to fold every BatchNorm that follows a convolution into its weights.
     """
     copy: Network = deepcopy(network).to(device).eval().requires_grad_(False)
     if folded:
@@ -56,13 +56,13 @@ def fold_batchnorm(network: nn.Module) -> None:
                 second, nn.BatchNorm2d
             ):
                 transposed = isinstance(first, nn.ConvTranspose2d)
-                # By name: a Sequential made of an OrderedDict has no numbers.
+                # By name, because modules of a Sequential made of an OrderedDict are not numbered.
                 setattr(module, name, fuse_conv_bn_eval(first, second, transpose=transposed))
                 setattr(module, after, nn.Identity())
 
 
 def encoder_fingerprint(network: Network) -> str:
-    """Short hash of the weights that `Network.encode` uses; empty where they are not known."""
+    """Return a short hash of the encoder's weights; empty if they are not known."""
     if not network.encoder_modules:
         return ""
     digest = hashlib.blake2b(digest_size=8)
