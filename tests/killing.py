@@ -7,16 +7,16 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
-from builders import make_tiny_network
+from builders import make_tiny_network, set_tiles
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click
 from napari_disca.annotations.strokes import BrushPath
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.exports import write_geotiff
-from napari_disca.inference import predict
 from napari_disca.networks import load_network
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Automatic, Disca
@@ -24,6 +24,8 @@ from napari_disca.session import restore
 from napari_disca.session.journal_paths import find_journals
 from napari_disca.session.session import MAPS, Session
 
+#: Size and halo.
+TILES = (56, 8)
 RECIPES = (
     Disca(passes=1, rate=3e-2, crop_size=64),
     Disca(parameters="all", optimiser="sgd", rate=1e-4, passes=1, start="current", anchor="guided"),
@@ -34,7 +36,7 @@ RECIPES = (
 def prepare() -> None:
     """What the killed one and the one who looks must have in common."""
     torch.set_num_threads(1)
-    predict.TILE_SIZE, predict.TILE_HALO = 56, 8
+    set_tiles(pytest.MonkeyPatch(), *TILES)  # for as long as the process lives
     make_tiny_network()
 
 

@@ -13,7 +13,7 @@ import pytest
 import rasterio
 
 import killing
-from builders import make_tiny_network
+from builders import make_tiny_network, picture_of, set_tiles, write_image
 from napari_disca.cli import main
 from napari_disca.core.events import finish
 from napari_disca.networks import load_network, save_network
@@ -45,20 +45,11 @@ STEPS = (
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 56)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 8)
+    set_tiles(monkeypatch, *killing.TILES)
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    rng = np.random.default_rng(5)
-    pixels = np.kron(rng.integers(0, 255, (3, 9, 11)), np.ones((1, 8, 8))).astype(np.uint8)
-    with (
-        quiet_opening(),
-        rasterio.open(
-            tmp_path / "image.tif", "w", driver="GTiff", height=72, width=88, count=3, dtype="uint8"
-        ) as file,
-    ):
-        file.write(pixels)
+    write_image(tmp_path / "image.tif", np.moveaxis(picture_of(9, 11), -1, 0))
     save_network(make_tiny_network(), tmp_path / "tiny.safetensors", half=False)
     return tmp_path
 
