@@ -26,6 +26,7 @@ from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.recipes import Disca
 from napari_disca.scenes import Scene
 from napari_disca.session.session import MAPS, AdaptationRun, Session
+from sessions import assert_equal_to_from_scratch, drawn, from_scratch, run
 
 QUICK = Disca(passes=2, rate=3e-3, crop_size=64)
 
@@ -38,34 +39,6 @@ def session(picture, compute):
     return Session(open_raster(picture), make_network(), compute=compute)
 
 
-def run(session, job):
-    return finish(job, session.handle)
-
-
-def drawn(session, name):
-    return session.maps[name].read(Window.whole(session.raster.shape))
-
-
-def fresh(session, picture):
-    """A session that never knew anything but the clicks and weights of this one."""
-    other = Session(open_raster(picture), session.network, compute=session.compute)
-    other.set_clicks(session.clicks)
-    if session.adapted is not None:
-        other.handle(session.adapted)
-    run(other, other.refine())
-    return other
-
-
-def assert_equal_to_from_scratch(session, picture):
-    other = fresh(session, picture)
-    for name in MAPS:
-        assert session.up_to_date(name) == 1.0
-        np.testing.assert_array_equal(drawn(session, name), drawn(other, name), err_msg=name)
-        np.testing.assert_array_equal(
-            session.uncertainty[name], other.uncertainty[name], err_msg=name
-        )
-
-
 def test_maps_before_and_after_segmenting(session):
     assert session.up_to_date("initial") == 0.0
     run(session, session.predict())
@@ -73,7 +46,7 @@ def test_maps_before_and_after_segmenting(session):
     np.testing.assert_array_equal(drawn(session, "initial"), drawn(session, "disca"))
 
 
-def test_uncertainty_follows_clicks_undo_and_recall(session, picture):
+def test_uncertainty_follows_clicks_undo_and_recall(session):
     assert not session.uncertainty["disca"].any()
     run(session, session.predict())
     before = {name: session.uncertainty[name].copy() for name in MAPS}
@@ -81,7 +54,7 @@ def test_uncertainty_follows_clicks_undo_and_recall(session, picture):
     session.click(20, 20, 2)
     run(session, session.refine())
     assert (session.uncertainty["disca"] != before["disca"]).any()
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
     after = session.uncertainty["disca"].copy()
     session.undo()
     session.recall(10.0)
@@ -115,7 +88,7 @@ def test_what_is_locked_is_sure_and_what_has_no_data_is_unknown(picture, compute
     np.testing.assert_array_equal(session.uncertainty["disir"], known)
 
 
-def test_a_click_changes_disir_near_it_and_initial_nowhere(session, picture):
+def test_a_click_changes_disir_near_it_and_initial_nowhere(session):
     run(session, session.predict())
     before = drawn(session, "initial")
     session.click(20, 20, 2)
@@ -123,33 +96,33 @@ def test_a_click_changes_disir_near_it_and_initial_nowhere(session, picture):
     assert not session.stale("initial")
     run(session, session.refine())
     np.testing.assert_array_equal(drawn(session, "initial"), before)
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
 
 
-def test_incremental_equals_from_scratch_through_a_whole_story(session, picture):
+def test_incremental_equals_from_scratch_through_a_whole_story(session):
     run(session, session.predict())
     session.click(0, 0, 1)
     run(session, session.refine())
     middle = session.click(70, 80, 2)
     session.click(143, 159, 0)
     run(session, session.refine())
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
     run(session, session.adapt(QUICK))
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
     moved = session.move(middle, 30, 120)
     run(session, session.refine())
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
     session.relabel(moved, 0)
     session.remove(session.clicks.items[0])
     run(session, session.refine())
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
     session.undo()
     run(session, session.refine())
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
     session.reset_network()
     run(session, session.refine())
     np.testing.assert_array_equal(drawn(session, "disca"), drawn(session, "disir"))
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
 
 
 def test_undo_and_redo_bring_back_clicks_and_weights_together(session):
@@ -194,7 +167,7 @@ def test_undo_needs_no_network_for_what_was_drawn_before(session, monkeypatch):
     np.testing.assert_array_equal(drawn(session, "disir"), guided)
 
 
-def test_what_is_known_is_recalled_at_once(session, picture):
+def test_what_is_known_is_recalled_at_once(session):
     run(session, session.predict())
     session.click(20, 20, 2)
     run(session, session.refine())
@@ -211,11 +184,11 @@ def test_what_is_known_is_recalled_at_once(session, picture):
     run(session, session.refine())
     for name, labels in adapted.items():
         np.testing.assert_array_equal(drawn(session, name), labels)
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
 
 
 @pytest.mark.parametrize("events", range(0, 12, 2))
-def test_a_job_does_not_take_what_was_recalled_for_what_it_knew(session, picture, events):
+def test_a_job_does_not_take_what_was_recalled_for_what_it_knew(session, events):
     """The recent tiles forget, and a job that began before sees other pixels."""
     run(session, session.predict())
     session.click(20, 20, 2)
@@ -232,10 +205,10 @@ def test_a_job_does_not_take_what_was_recalled_for_what_it_knew(session, picture
     session.go(2)
     run(session, session.refine())
     np.testing.assert_array_equal(drawn(session, "disca"), disca)
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
 
 
-def test_a_job_knows_the_clicks_of_the_moment_it_was_asked_for(session, picture):
+def test_a_job_knows_the_clicks_of_the_moment_it_was_asked_for(session):
     run(session, session.predict())
     session.click(20, 20, 2)
     job = session.refine()
@@ -243,7 +216,7 @@ def test_a_job_knows_the_clicks_of_the_moment_it_was_asked_for(session, picture)
     run(session, job)
     assert session.stale("disir"), "the second click came after the verb"
     run(session, session.refine())
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
 
 
 def test_a_state_that_moves_from_one_map_to_another_is_not_painted_over_on_the_way(session):
@@ -263,7 +236,7 @@ def test_a_state_that_moves_from_one_map_to_another_is_not_painted_over_on_the_w
 
 
 @pytest.mark.parametrize("events", range(0, 14, 3))
-def test_closing_a_job_anywhere_leaves_a_map_that_knows_what_it_shows(session, picture, events):
+def test_closing_a_job_anywhere_leaves_a_map_that_knows_what_it_shows(session, events):
     run(session, session.predict())
     session.click(100, 100, 1)
     job = session.adapt(QUICK)
@@ -271,7 +244,7 @@ def test_closing_a_job_anywhere_leaves_a_map_that_knows_what_it_shows(session, p
         session.handle(next(job))
     job.close()
     # What it takes for finished is what a run from scratch gives, tile by tile.
-    other = fresh(session, picture)
+    other = from_scratch(session)
     finished = 0
     for name in MAPS:
         stale = {tile.index for tile in session.stale(name)}
@@ -283,7 +256,7 @@ def test_closing_a_job_anywhere_leaves_a_map_that_knows_what_it_shows(session, p
                 np.testing.assert_array_equal(session.maps[name].read(window), whole[window.slices])
     assert finished >= len(session.tiling), "the initial map was drawn before"
     run(session, session.refine())
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
 
 
 def test_the_tiles_in_view_come_first(session):
@@ -455,7 +428,7 @@ def test_batches_change_nothing_about_a_tile(picture, compute, batch):
     run(session, session.adapt(QUICK))
     session.click(143, 159, 0)
     run(session, session.refine())
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
 
 
 def test_closing_a_job_ends_its_reading_thread(session):
@@ -569,7 +542,7 @@ def test_cached_features_give_the_same_map_as_from_scratch(picture, encodings, p
     run(session, session.adapt(replace(DECODER, passes=3), ("disca",)))
     again = len(encodings) - first
     run(session, session.refine())
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
     assert (again == 0) == (memory > 0), "the second time only the decoder runs"
 
 
@@ -587,7 +560,7 @@ def test_a_cache_on_disk_gives_the_same_map(picture, encodings, tmp_path):
     assert list(tmp_path.rglob("*.safetensors"))
     run(session, session.adapt(replace(DECODER, passes=3)))
     assert len(encodings) == first
-    assert_equal_to_from_scratch(session, picture)
+    assert_equal_to_from_scratch(session)
 
 
 def test_recipes_that_change_the_encoder_do_not_pay_for_a_cache(session):

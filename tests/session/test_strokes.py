@@ -20,6 +20,7 @@ from napari_disca.recipes import Disca
 from napari_disca.session.patch import patch_at
 from napari_disca.session.session import MAPS, Session
 from napari_disca.storage.label_pyramid import LabelPyramid
+from sessions import assert_equal_to_from_scratch, refined
 
 WHOLE = Window(0, 0, 144, 160)
 BOLD = Disca(passes=4, rate=3e-2, crop_size=64)
@@ -32,43 +33,29 @@ pytestmark = pytest.mark.usefixtures("small_tiles")
 @pytest.fixture
 def session(picture, compute):
     made = Session(open_raster(picture), make_network(), compute=compute)
-    refine(made)
+    refined(made)
     return made
 
 
-def refine(session):
-    finish(session.refine(), session.handle)
-    return {name: session.maps[name].read(WHOLE) for name in MAPS}
-
-
-def from_scratch(session, picture):
-    """Maps and uncertainty of a session that never knew anything but the last step."""
-    other = Session(open_raster(picture), session.network, compute=session.compute)
-    other._record(session.step)
-    return refine(other), other.uncertainty
-
-
-def check(session, picture):
-    maps = refine(session)
-    wanted, unsure = from_scratch(session, picture)
-    for name in MAPS:
-        np.testing.assert_array_equal(maps[name], wanted[name], err_msg=name)
-        np.testing.assert_array_equal(session.uncertainty[name], unsure[name], err_msg=name)
+def check(session):
+    """All labels, once they are up to date and have been compared with a run from scratch."""
+    maps = refined(session)
+    assert_equal_to_from_scratch(session)
     return maps
 
 
-def test_what_is_drawn_lies_over_later_clicks_and_adaptations(session, picture):
-    before = refine(session)
+def test_what_is_drawn_lies_over_later_clicks_and_adaptations(session):
+    before = refined(session)
     session.draw(BRUSH, 2)
     mask = BRUSH.pixels(WHOLE.shape).mask(WHOLE)
-    maps = check(session, picture)
+    maps = check(session)
     for name in ("disir", "disca"):
         np.testing.assert_array_equal(maps[name], np.where(mask, 2, before[name]))
     np.testing.assert_array_equal(maps["initial"], before["initial"])
     session.click(70, 75, 0)
     session.click(10, 150, 1)
     finish(session.adapt(BOLD), session.handle)
-    maps = check(session, picture)
+    maps = check(session)
     assert (maps["disca"][mask] == 2).all()
     assert (maps["disca"] != maps["disir"])[~mask].any()
     assert session.drawn_at(70, 75)
@@ -76,68 +63,66 @@ def test_what_is_drawn_lies_over_later_clicks_and_adaptations(session, picture):
 
 
 def test_undo_takes_a_stroke_back_and_redo_brings_it_again(session):
-    before = refine(session)
+    before = refined(session)
     session.draw(BRUSH, 1)
-    drawn = refine(session)
+    drawn = refined(session)
     assert session.undo() == "brush class 1"
     assert not session.strokes
-    after = refine(session)
+    after = refined(session)
     for name in MAPS:
         np.testing.assert_array_equal(after[name], before[name])
     session.redo()
-    for name, labels in refine(session).items():
+    for name, labels in refined(session).items():
         np.testing.assert_array_equal(labels, drawn[name])
 
 
-def test_of_strokes_that_meet_the_later_one_counts_and_the_rubber_shows_the_network(
-    session, picture
-):
-    before = refine(session)
+def test_of_strokes_that_meet_the_later_one_counts_and_the_rubber_shows_the_network(session):
+    before = refined(session)
     session.draw(BRUSH, 1)
     session.draw(Area.rectangle(Window(50, 50, 40, 40)), 2, tool="polygon")
-    maps = check(session, picture)
+    maps = check(session)
     assert (maps["disir"][50:90, 50:90] == 2).all()
     session.draw(BrushPath(((70.5, 70.5),), 10), None)
     rubbed = BrushPath(((70.5, 70.5),), 10).pixels(WHOLE.shape).mask(WHOLE)
-    maps = check(session, picture)
+    maps = check(session)
     np.testing.assert_array_equal(maps["disir"][rubbed], before["disir"][rubbed])
     assert not session.drawn_at(70, 70)
     session.draw(BrushPath(((70.5, 70.5),), 3), 0)
-    assert check(session, picture)["disca"][70, 70] == 0
+    assert check(session)["disca"][70, 70] == 0
 
 
-def test_what_was_locked_before_is_left_and_what_is_locked_later_keeps_it(session, picture):
-    before = refine(session)
+def test_what_was_locked_before_is_left_and_what_is_locked_later_keeps_it(session):
+    before = refined(session)
     session.lock(Area.rectangle(Window(0, 0, 60, 60)))
     session.draw(Area.rectangle(Window(40, 40, 60, 60)), 1, tool="polygon")
-    maps = check(session, picture)
+    maps = check(session)
     np.testing.assert_array_equal(maps["disir"][:60, :60], before["disir"][:60, :60])
     assert (maps["disir"][60:100, 60:100] == 1).all()
     session.lock(Area.rectangle(Window(80, 80, 40, 40)))
-    held = refine(session)["disir"][80:120, 80:120]
+    held = refined(session)["disir"][80:120, 80:120]
     session.draw(Area.rectangle(Window(80, 80, 40, 40)), 2, tool="polygon")
-    maps = check(session, picture)
+    maps = check(session)
     np.testing.assert_array_equal(maps["disca"][80:120, 80:120], held)
 
 
-def test_strokes_lie_over_verdicts(session, picture):
+def test_strokes_lie_over_verdicts(session):
     session.click(10, 10, 0)
     session.click(80, 90, 1)
     finish(session.adapt(BOLD), session.handle)
     session.draw(BRUSH, 2)
     session.accept()
     session.draw(Area.rectangle(Window(0, 100, 50, 50)), 0, tool="lasso")
-    maps = check(session, picture)
+    maps = check(session)
     assert (maps["disca"][BRUSH.pixels(WHOLE.shape).mask(WHOLE) & (maps["disca"] != 0)] == 2).all()
     session.draw(BRUSH, None)
-    check(session, picture)
+    check(session)
 
 
-def test_only_some_classes_are_drawn_over(session, picture):
-    before = refine(session)
+def test_only_some_classes_are_drawn_over(session):
+    before = refined(session)
     stroke = session.draw(BRUSH, 2, only=(1,))
     mask = BRUSH.pixels(WHOLE.shape).mask(WHOLE)
-    maps = check(session, picture)
+    maps = check(session)
     wanted = np.where(mask & (before["disca"] == 1), 2, before["disca"])
     np.testing.assert_array_equal(maps["disca"], wanted)
     assert stroke.only == (1,)
@@ -145,8 +130,8 @@ def test_only_some_classes_are_drawn_over(session, picture):
         session.draw(BrushPath(((-3, -3), (0.5, 0.5)), 2), 0, only=(2,))
 
 
-def test_a_patch_is_what_is_connected(session, picture):
-    labels = refine(session)["disir"]
+def test_a_patch_is_what_is_connected(session):
+    labels = refined(session)["disir"]
     value = labels[30, 40]
     stroke = session.draw_patch(30, 40, (value + 1) % 3)
     mask = stroke.area.mask(WHOLE)
@@ -158,7 +143,7 @@ def test_a_patch_is_what_is_connected(session, picture):
     grown[:, 1:] |= mask[:, :-1]
     grown[:, :-1] |= mask[:, 1:]
     assert not (labels[grown & ~mask] == value).any()
-    assert (check(session, picture)["disir"][mask] == (value + 1) % 3).all()
+    assert (check(session)["disir"][mask] == (value + 1) % 3).all()
 
 
 def test_a_stroke_needs_no_network_where_the_map_is_drawn(session, monkeypatch):
@@ -170,7 +155,7 @@ def test_a_stroke_needs_no_network_where_the_map_is_drawn(session, monkeypatch):
     session._renderer.recent.forget()
     session.draw(BRUSH, 2)
     session.draw(Area.rectangle(Window(5, 5, 100, 30)), 1, tool="polygon")
-    assert (refine(session)["disir"][5:105, 5:35] == 1).all()
+    assert (refined(session)["disir"][5:105, 5:35] == 1).all()
 
 
 def test_what_is_in_view_is_painted_at_once(session):
@@ -234,9 +219,9 @@ def test_pixels_without_data_are_neither_drawn_nor_learned_from(picture, compute
             return valid[window.slices]
 
     session = Session(Half(picture), make_network(), compute=compute)
-    refine(session)
+    refined(session)
     session.draw(Area.rectangle(WHOLE), 1, tool="polygon")
-    maps = refine(session)
+    maps = refined(session)
     assert (maps["disir"][valid] == 1).all()
     assert (maps["disir"][~valid] == 255).all()
     sample = finish(session._renderer.sample(session.strokes, 0))
@@ -280,7 +265,7 @@ def test_a_patch_is_found_across_blocks(monkeypatch):
         finish(patch_at(canvas, 70, 3))
 
 
-def test_a_stroke_is_one_line_of_the_journal(session, tmp_path, picture, compute):
+def test_a_stroke_is_one_line_of_the_journal(session, tmp_path, compute):
     from napari_disca.session.drawing import Draw
     from napari_disca.session.steps import Step
 
