@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
-from affine import Affine
 from safetensors.torch import save_file
 
 import napari_disca
+from builders import PLACE, write_image
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,10 +41,7 @@ def folder(tmp_path, monkeypatch):
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     pixels = np.random.default_rng(0).integers(0, 255, (3, 200, 400)).astype(np.uint8)
-    place = {"crs": "EPSG:32645", "transform": Affine(0.5, 0, 3e5, 0, -0.5, 3e6)}
-    profile = {"driver": "GTiff", "count": 3, "height": 200, "width": 400, "dtype": "uint8"}
-    with rasterio.open("image.tif", "w", **profile, **place) as file:
-        file.write(pixels)
+    write_image(tmp_path / "image.tif", pixels, **PLACE)
     return tmp_path
 
 

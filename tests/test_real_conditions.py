@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from builders import make_network
+from builders import PLACE, make_network, write_image
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import DataError, ExportError, RasterError
 from napari_disca.core.events import finish
@@ -28,8 +28,6 @@ from napari_disca.storage.atomic import replacing
 from napari_disca.storage.label_pyramid import LabelPyramid
 from napari_disca.storage.preallocated import PreallocatedFile
 from napari_disca.training.folders import _Store
-
-GRID = {"crs": "EPSG:32631", "transform": rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 5e6)}
 
 
 def _mounted(folder: Path, options: str):
@@ -69,11 +67,7 @@ def names(folder: Path) -> list[str]:
 
 def tif(path: Path, shape=(300, 260), seed=0) -> Path:
     pixels = np.random.default_rng(seed).integers(0, 255, (3, *shape), dtype=np.uint8)
-    with rasterio.open(
-        path, "w", driver="GTiff", height=shape[0], width=shape[1], count=3, dtype="uint8", **GRID
-    ) as file:
-        file.write(pixels)
-    return path
+    return write_image(path, pixels, **PLACE)
 
 
 class Noise:

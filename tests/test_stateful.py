@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from builders import make_tiny_network
+from builders import make_tiny_network, picture_of, set_tiles, write_image
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.annotations.strokes import drawn_pixels
@@ -120,15 +120,7 @@ class Machine(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.image = Path(self.folder.name) / "image.tif"
         self.journal = self.image.with_name("image.tif.disca.jsonl")
-        rng = np.random.default_rng(5)
-        pixels = np.kron(rng.integers(0, 255, (3, 9, 11)), np.ones((1, 8, 8))).astype(np.uint8)
-        with (
-            quiet_opening(),
-            rasterio.open(
-                self.image, "w", driver="GTiff", height=HEIGHT, width=WIDTH, count=3, dtype="uint8"
-            ) as file,
-        ):
-            file.write(pixels)
+        write_image(self.image, np.moveaxis(picture_of(HEIGHT // 8, WIDTH // 8), -1, 0))
         self.network = network
         self.session = Session(open_raster(self.image), network, compute=compute)
         self.scratch = _Scratch(network, compute, self.image)
@@ -545,8 +537,7 @@ def _areas_of(learned):
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 56)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 8)
+    set_tiles(monkeypatch, 56, 8)
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     network = make_tiny_network()

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 
-from builders import make_card, make_network
+from builders import PLACE, make_card, make_network, set_tiles, write_image
 from napari_disca.batch import cluster, cluster_tasks
 from napari_disca.batch.cluster_tasks import MapOrder, Settings, draw_run, finish_map
 from napari_disca.batch.scheduler import scheduler_address
@@ -28,8 +27,7 @@ from napari_disca.raster import fingerprint, open_raster
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
+    set_tiles(monkeypatch, 96, 16)
     monkeypatch.setattr("napari_disca.batch.streaming._RUN_TILES", 2)
     yield
     cluster_tasks._loaded_stream.cache_clear()
@@ -39,18 +37,7 @@ def small_pieces(monkeypatch):
 @pytest.fixture
 def plain(tmp_path, image, compute) -> tuple[MapStream, MapOrder]:
     """A map's stream in this process, and what a worker is told of it."""
-    path = tmp_path / "image.tif"
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=150,
-        width=200,
-        count=3,
-        dtype="uint8",
-        transform=rasterio.Affine(0.5, 0, 100, 0, -0.5, 200),
-    ) as file:
-        file.write(image.transpose(2, 0, 1))
+    path = write_image(tmp_path / "image.tif", image.transpose(2, 0, 1), **PLACE)
     weights = save_network(make_network(), tmp_path / "small.safetensors")
     network = load_network(weights)
     stream = MapStream(NetworkView(open_raster(path), network.card), network, compute)
@@ -158,8 +145,7 @@ def test_a_map_of_another_card_is_another_map(plain, compute):
 def test_a_worker_gives_the_network_many_tiles_at_a_time(plain, monkeypatch):
     """A pass of one tile costs a GPU as much as a full one."""
     stream, order = plain
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 32)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 8)
+    set_tiles(monkeypatch, 32, 8)
     monkeypatch.setattr("napari_disca.batch.streaming._RUN_TILES", 8)
     passes, original = [], Predictor.batch
 

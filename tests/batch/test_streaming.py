@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from builders import Tiny, make_card, make_network, make_tiny_network
+from builders import PLACE, Tiny, make_card, make_network, make_tiny_network, set_tiles, write_image
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.batch.streaming import GrowingMap, MapStream
 from napari_disca.core.errors import ExportError, RasterError, RecipeError
@@ -30,8 +30,7 @@ CLICKS = Clicks((Click(10, 20, 1), Click(360, 300, 2), Click(529, 349, 0)))
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 128)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
+    set_tiles(monkeypatch, 128, 16)
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +41,7 @@ def image(tmp_path_factory) -> Path:
     pixels = np.kron(coarse, np.ones((1, 16, 16), np.uint8))[:, : SHAPE[0], : SHAPE[1]]
     pixels[:, :300, :250] = 0
     path = tmp_path_factory.mktemp("streaming") / "image.tif"
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=SHAPE[0],
-        width=SHAPE[1],
-        count=3,
-        dtype="uint8",
-        nodata=0,
-        transform=rasterio.Affine(0.5, 0, 100, 0, -0.5, 200),
-    ) as file:
-        file.write(pixels)
-    return path
+    return write_image(path, pixels, nodata=0, **PLACE)
 
 
 def stream_of(image: Path, compute, clicks: Clicks = CLICKS, **options) -> MapStream:

@@ -15,16 +15,11 @@ import rasterio
 import tifffile
 from safetensors.torch import load_file, save_file
 
-GRID = {"crs": "EPSG:32631", "transform": rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 5e6)}
+from builders import PLACE, write_image
 
 
 def tif(path: Path, pixels: np.ndarray, **options: object) -> Path:
-    with rasterio.open(
-        path, "w", driver="GTiff", count=len(pixels), height=pixels.shape[1],
-        width=pixels.shape[2], dtype=pixels.dtype, **{**GRID, **options},
-    ) as file:  # fmt: skip
-        file.write(pixels)
-    return path
+    return write_image(path, pixels, **(PLACE | options))
 
 
 def bare_tiff(path: Path, height: int, width: int, bands: int) -> Path:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import rasterio
 
+from builders import write_image
 from field_scene import Field
 from napari_disca.cli.app import UsageError, run
 from napari_disca.core.errors import DataError
 from napari_disca.core.tiling import Window
 from napari_disca.inference.reading import Reading
-from napari_disca.raster import open_raster, quiet_opening
+from napari_disca.raster import open_raster
 from napari_disca.session.session import Session
 from napari_disca.training.checkpoint import checkpoint_path
 
@@ -23,12 +24,8 @@ def holed(field: Field, path: Path, fill: int) -> Path:
     pixels = np.moveaxis(field.image, -1, 0) if field.image.shape[-1] == 3 else field.image
     values = pixels.astype(np.int16) * 12
     values[:, :76] = fill
-    with rasterio.open(
-        path, "w", driver="GTiff", height=256, width=256, count=3, dtype="int16", crs="EPSG:32633",
-        transform=rasterio.Affine(1, 0, 5e5, 0, -1, 5e6), photometric="rgb",
-    ) as file:  # fmt: skip
-        file.write(values)
-    return path
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(1, 0, 5e5, 0, -1, 5e6)}
+    return write_image(path, values, **place, photometric="rgb")
 
 
 @pytest.mark.parametrize("fill", [-9999, -32768, 0])
@@ -89,11 +86,7 @@ def folders(tmp_path: Path, field: Field) -> list[str]:
         (tmp_path / name).mkdir()
     for name in ("a", "b"):
         holed(field, tmp_path / "images" / f"{name}.tif", -9999)
-        with quiet_opening(), rasterio.open(
-            tmp_path / "masks" / f"{name}.tif", "w", driver="GTiff", height=256, width=256,
-            count=1, dtype="uint8",
-        ) as file:  # fmt: skip
-            file.write(field.truth[None])
+        write_image(tmp_path / "masks" / f"{name}.tif", field.truth)
     return ["--images", str(tmp_path / "images"), "--masks", str(tmp_path / "masks")]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from builders import PLACE, write_image
 from napari_disca.batch import cluster, cluster_tasks
 
 EXACT = ("--precision", "float32", "--device", "cpu")
@@ -46,19 +47,8 @@ def large(tmp_path_factory) -> Path:
     """An image of two by two tiles, drawn in two runs."""
     rng = np.random.default_rng(5)
     coarse = rng.integers(0, 255, (3, 38, 44)).astype(np.uint8)
-    path = tmp_path_factory.mktemp("large") / "large.tif"
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=600,
-        width=700,
-        count=3,
-        dtype="uint8",
-        transform=rasterio.Affine(0.5, 0, 100, 0, -0.5, 200),
-    ) as file:
-        file.write(np.kron(coarse, np.ones((1, 16, 16), np.uint8))[:, :600, :700])
-    return path
+    pixels = np.kron(coarse, np.ones((1, 16, 16), np.uint8))[:, :600, :700]
+    return write_image(tmp_path_factory.mktemp("large") / "large.tif", pixels, **PLACE)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import rasterio
 import tifffile
 import torch
 
-from builders import make_card, make_network
+from builders import make_card, make_network, write_image
 from napari_disca.annotations.guidance import Guidance
 from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError, NotFiniteError, RecipeError
@@ -434,13 +434,8 @@ def test_parts_lie_on_a_grid_and_know_enough():
 def test_a_part_is_an_image_of_its_own(tmp_path):
     pixels = np.arange(3 * 40 * 50, dtype=np.uint16).reshape(3, 40, 50)
     pixels[:, 20, 30] = 0
-    path = tmp_path / "a.tif"
-    with rasterio.open(
-        path, "w", driver="GTiff", height=40, width=50, count=3, dtype="uint16", nodata=0,
-        crs="EPSG:32737", transform=rasterio.Affine(2, 0, 500000, 0, -2, 9000000),
-    ) as file:  # fmt: skip
-        file.write(pixels)
-    with open_raster(path) as whole:
+    place = {"crs": "EPSG:32737", "transform": rasterio.Affine(2, 0, 500000, 0, -2, 9000000)}
+    with open_raster(write_image(tmp_path / "a.tif", pixels, nodata=0, **place)) as whole:
         part = RasterSubset(whole, Window(10, 20, 15, 25))
         assert (part.name, part.shape, part.count) == ("a.tif@10,20", (15, 25), 3)
         np.testing.assert_array_equal(part.read(Window(1, 2, 3, 4)), pixels[:, 11:14, 22:26])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from builders import make_network
+from builders import PLACE, make_network, write_image
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.annotations.pixel_sets import PixelSet
@@ -70,12 +70,7 @@ def pixels_of(path, shape=(150, 200)):
 
 @pytest.fixture
 def on_disk(tmp_path, image):
-    path = tmp_path / "image.tif"
-    grid = {"transform": rasterio.Affine(0.5, 0, 100, 0, -0.5, 200)}
-    with rasterio.open(
-        path, "w", driver="GTiff", height=150, width=200, count=3, dtype="uint8", **grid
-    ) as file:
-        file.write(image.transpose(2, 0, 1))
+    path = write_image(tmp_path / "image.tif", image.transpose(2, 0, 1), **PLACE)
     network = make_network()
     return path, network, save_network(network, tmp_path / "w.safetensors", half=False)
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import napari.settings
 import pytest
 
-from builders import make_card, make_network
+from builders import make_card, make_network, set_tiles
 from napari_disca.core.events import finish
 from napari_disca.networks import LandClass, save_network
 from napari_disca.scenes import Scene, write_scene
@@ -38,8 +38,7 @@ def _own_folders(tmp_path, monkeypatch):
     monkeypatch.setattr("napari_disca.gui.viewer.class_colours._preferred", ["automatic"])
     # However slow the machine is, what was opened is there; `test_look` is about the other.
     monkeypatch.setattr("napari_disca.gui.tasks.look.PATIENCE", 60.0)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 128)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
+    set_tiles(monkeypatch, 128, 16)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from builders import make_tiny_network
+from builders import make_tiny_network, set_tiles
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.batch.streaming import MapStream
 from napari_disca.core.events import Progress, finish
@@ -75,8 +75,7 @@ CLICKS = Clicks((Click(20, 30, 2), Click(120, 160, 2)))
 
 @pytest.fixture
 def picture(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
+    set_tiles(monkeypatch, 96, 16)
     return np.random.default_rng(0).integers(0, 255, (150, 200, 3)).astype(np.uint8)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from builders import make_network, make_tiny_network
+from builders import make_network, make_tiny_network, set_tiles
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.batch.streaming import MapStream
 from napari_disca.core.events import finish
@@ -118,8 +118,7 @@ def maps(image, least, compute, *, first=True, factor=None):
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
+    set_tiles(monkeypatch, 96, 16)
 
 
 @pytest.mark.parametrize("factor", [None, 0.6])

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import make_card, make_network
+from builders import make_card, make_network, write_image
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.annotations.guidance import Guidance
 from napari_disca.core.errors import RasterError
@@ -57,24 +57,10 @@ def test_a_small_image_equals_the_bare_network(image, network, compute):
 
 
 def test_pixels_without_data_are_no_data(image, network, compute, tmp_path):
-    import rasterio
-
-    image[:40] = 0
-    with rasterio.open(
-        tmp_path / "holes.tif",
-        "w",
-        driver="GTiff",
-        height=150,
-        width=200,
-        count=3,
-        dtype="uint8",
-        nodata=0,
-        crs="EPSG:32631",
-        transform=rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 5e6),
-    ) as file:
-        file.write(np.maximum(image, 1).transpose(2, 0, 1))
-        file.write(np.zeros((3, 40, 200), np.uint8), window=rasterio.windows.Window(0, 0, 200, 40))
-    labels = whole_map(network, open_raster(tmp_path / "holes.tif"), compute)
+    pixels = np.maximum(image, 1).transpose(2, 0, 1)
+    pixels[:, :40] = 0
+    path = write_image(tmp_path / "holes.tif", pixels, nodata=0)
+    labels = whole_map(network, open_raster(path), compute)
     assert (labels[:40] == NO_DATA).all()
     assert (labels[40:] != NO_DATA).all()
 

@@ -11,21 +11,15 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
+from builders import write_image
 from field_scene import Field
 from napari_disca.gui.viewer.placement import place
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.raster import open_raster, quiet_opening
+from napari_disca.raster import open_raster
 
 
 def write(path: Path, image: NDArray[np.uint8], transform: Affine, crs: Any) -> Path:
-    pixels = np.moveaxis(image, -1, 0)
-    profile = {"count": 3, "height": pixels.shape[1], "width": pixels.shape[2], "dtype": "uint8"}
-    with (
-        quiet_opening(),
-        rasterio.open(path, "w", driver="GTiff", crs=crs, transform=transform, **profile) as file,
-    ):
-        file.write(pixels)
-    return path
+    return write_image(path, np.moveaxis(image, -1, 0), crs=crs, transform=transform)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:32645", None])

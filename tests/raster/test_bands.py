@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from builders import make_card
+from builders import make_card, write_image
 from napari_disca.core.errors import RasterError
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import open_raster, quiet_opening
@@ -24,18 +24,11 @@ def described(
     kind: str = "uint8",
 ) -> Path:
     pixels = np.random.default_rng(0).integers(1, 255, (len(names), 20, 30)).astype(kind)
-    with (
-        quiet_opening(),
-        rasterio.open(
-            path, "w", driver="GTiff", height=20, width=30, count=len(names), dtype=kind
-        ) as file,
-    ):
-        file.write(pixels)
-        for band, name in enumerate(names, start=1):
-            if name:
-                file.set_band_description(band, name)
-            if tags:
-                file.update_tags(band, **tags[band - 1])
+    write_image(path, pixels, names=names)
+    if tags:
+        with quiet_opening(), rasterio.open(path, "r+") as file:
+            for band, about in enumerate(tags, start=1):
+                file.update_tags(band, **about)
     return path
 
 

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 from PIL import Image
 from rasterio.enums import ColorInterp
 
-from builders import make_card
+from builders import make_card, write_image
 from napari_disca.cli import main
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import load_network
-from napari_disca.raster import open_raster, quiet_opening
+from napari_disca.raster import open_raster
 from napari_disca.session.session import Session
 
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
@@ -36,25 +35,9 @@ def write(path: Path, kind: str, size: tuple[int, int] = (60, 90), data: bool = 
         pixels[:, height - 7, 5] = 255 if alpha else 40
         mask[height - 7, 5] = 255
     nodata = {"nodata": 90} if kind == "nodata" else {}
-    with (
-        quiet_opening(),
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-        rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            height=height,
-            width=width,
-            count=len(pixels),
-            dtype=pixels.dtype,
-            **nodata,
-        ) as file,
-    ):
-        file.write(pixels)
-        file.colorinterp = (*RGB, ColorInterp.alpha)[: len(pixels)]
-        if kind == "mask":
-            file.write_mask(mask)
-    return path
+    colours = (*RGB, ColorInterp.alpha)[: len(pixels)]
+    inside = mask if kind == "mask" else None
+    return write_image(path, pixels, colorinterp=colours, mask=inside, **nodata)
 
 
 KINDS = ("nodata", "alpha", "mask", "nan")

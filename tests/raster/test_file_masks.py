@@ -11,7 +11,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from builders import make_card
+from builders import make_card, write_image
 from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import open_raster, quiet_opening
@@ -36,28 +36,11 @@ def write(
     mask: NDArray[np.bool_] | None = None,
     **profile: Any,
 ) -> Path:
-    count, height, width = pixels.shape
-    with (
-        quiet_opening(),
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=profile.pop("internal", True)),
-        rasterio.open(
-            path,
-            "w",
-            **{
-                "driver": "GTiff",
-                "height": height,
-                "width": width,
-                "count": count,
-                "dtype": pixels.dtype,
-                **profile,
-            },
-        ) as file,
-    ):
-        file.write(pixels)
-        if interp is not None:
-            file.colorinterp = interp
-        if mask is not None:
-            file.write_mask(mask)
+    if profile.pop("internal", True):
+        return write_image(path, pixels, colorinterp=interp or (), mask=mask, **profile)
+    write_image(path, pixels, colorinterp=interp or (), **profile)
+    with quiet_opening(), rasterio.open(path, "r+") as file:
+        file.write_mask(mask)  # beside the file, as GDAL does where nobody asks for it inside
     return path
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 from rasterio import shutil
 
+from builders import write_image
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.raster import open_raster, quiet_opening
@@ -24,15 +24,8 @@ def test_pixels_that_are_missing_are_never_made_up(
 ) -> None:
     """Of a PNG as a whole, GDAL gave what was in memory."""
     pixels = np.moveaxis(Scene((SIDE, SIDE), seed=1, ground_resolution=1.0).image(), -1, 0)
-    whole = tmp_path / "whole.tif"
     path = tmp_path / "cut.img"
-    with (
-        quiet_opening(),
-        rasterio.open(
-            whole, "w", driver="GTiff", count=3, height=SIDE, width=SIDE, dtype="uint8"
-        ) as file,
-    ):
-        file.write(pixels)
+    whole = write_image(tmp_path / "whole.tif", pixels)
     with quiet_opening():
         shutil.copy(whole, path, driver=driver)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])

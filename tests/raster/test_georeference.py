@@ -12,6 +12,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.rpc import RPC
 
+from builders import write_image
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.events import finish
@@ -40,14 +41,7 @@ class Ones:
 
 
 def image(path, **where):
-    with (
-        quiet_opening(),
-        rasterio.open(
-            path, "w", driver="GTiff", height=40, width=60, count=3, dtype="uint8", **where
-        ) as file,
-    ):
-        file.write(np.full((3, *SHAPE), 90, np.uint8))
-    return path
+    return write_image(path, np.full((3, *SHAPE), 90, np.uint8), **where)
 
 
 def rpcs():

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 import tifffile
 from numpy.typing import NDArray
 
-from builders import make_card
+from builders import make_card, write_image
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.raster import ArrayRaster, Scaling, open_raster, quiet_opening
+from napari_disca.raster import ArrayRaster, Scaling, open_raster
 from napari_disca.raster.report import reading_lines
 from napari_disca.scenes import Scene
 
@@ -107,18 +106,9 @@ def test_a_vrt_whose_source_is_gone_names_it(tmp_path: Path) -> None:
 
 
 def test_info_names_a_nodata_value_once(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
     pixels = (scene("arid", 2) / 255).astype(np.float32)
     pixels[:, :9] = np.nan
-    with (
-        quiet_opening(),
-        rasterio.open(
-            path, "w", driver="GTiff", height=SIDE, width=SIDE, count=3, dtype="float32",
-            nodata=np.nan,
-        ) as file,
-    ):  # fmt: skip
-        file.write(pixels)
-    with open_raster(path) as raster:
+    with open_raster(write_image(tmp_path / "a.tif", pixels, nodata=np.nan)) as raster:
         assert "(no-data value nan)" in "\n".join(reading_lines(raster))
 
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
 import tifffile
 
-from builders import make_card
+from builders import make_card, write_image
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.raster import open_raster, quiet_opening
+from napari_disca.raster import open_raster
 
 SHAPE = (40, 50)
 WHOLE = Window.whole(SHAPE)
@@ -89,24 +88,9 @@ def paged(path: Path, masked: int | None, nodata: int | None, count: int = 3) ->
             pixels[30:, 20:] = 7
             known[k, 30:, 20:] = False
             profile["nodata"] = 7
-        with (
-            quiet_opening(),
-            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-            rasterio.open(
-                path,
-                "w",
-                driver="GTiff",
-                height=SHAPE[0],
-                width=SHAPE[1],
-                count=1,
-                dtype="uint8",
-                **profile,
-            ) as file,
-        ):
-            file.write(pixels, 1)
-            if k == masked:
-                known[k, :10] = False
-                file.write_mask(known[k])
+        if k == masked:
+            known[k, :10] = False
+        write_image(path, pixels, mask=known[k] if k == masked else None, **profile)
     return known
 
 

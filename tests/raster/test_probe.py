@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 
+from builders import PLACE, write_image
 from napari_disca.core.errors import RasterError
 from napari_disca.raster import open_raster, probe
 from napari_disca.raster.opening import open_here
@@ -65,12 +65,7 @@ def own(monkeypatch):
 
 def image(path, side=64):
     pixels = np.arange(3 * side * side, dtype=np.uint32).reshape(3, side, side) % 251
-    with rasterio.open(
-        path, "w", driver="GTiff", height=side, width=side, count=3, dtype="uint8",
-        crs="EPSG:32631", transform=rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 5e6),
-    ) as file:  # fmt: skip
-        file.write(pixels.astype(np.uint8))
-    return path
+    return write_image(path, pixels.astype(np.uint8), **PLACE)
 
 
 @pytest.mark.parametrize("kind", ["abort", "segfault", "hang"])
@@ -117,14 +112,11 @@ def test_what_is_wrong_reads_as_if_opened_here(own, tmp_path):
 
 
 def test_one_bad_tile_does_not_close_the_others(own, tmp_path):
-    path = tmp_path / "tiles.tif"
-    rng = np.random.default_rng(0)
-    with rasterio.open(
-        path, "w", driver="GTiff", height=512, width=512, count=1, dtype="uint8", tiled=True,
-        blockxsize=256, blockysize=256, compress="deflate",
-        crs="EPSG:32631", transform=rasterio.Affine(0.5, 0, 5e5, 0, -0.5, 5e6),
-    ) as file:  # fmt: skip
-        file.write(rng.integers(0, 255, (1, 512, 512), dtype=np.uint8))
+    path = write_image(
+        tmp_path / "tiles.tif",
+        np.random.default_rng(0).integers(0, 255, (512, 512), dtype=np.uint8),
+        **(PLACE | {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate"}),
+    )
     data = bytearray(path.read_bytes())
     data[-5000:-4000] = bytes(1000)
     path.write_bytes(data)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
-from affine import Affine
 
+from builders import PLACE, write_image
 from napari_disca.core.errors import RasterError
 from napari_disca.core.events import Progress, finish
 from napari_disca.raster import ArrayRaster, Scaling, open_raster, value_scale
@@ -25,23 +25,8 @@ def smooth(bands: int, height: int, width: int, dtype: Any = np.uint8) -> np.nda
 
 
 def write(path: Path, array: np.ndarray, **profile: Any) -> Path:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        count=array.shape[0],
-        height=array.shape[1],
-        width=array.shape[2],
-        dtype=array.dtype,
-        crs="EPSG:32631",
-        transform=Affine(0.5, 0, 500000, 0, -0.5, 5000000),
-        tiled=True,
-        compress="deflate",
-        zlevel=1,
-        **profile,
-    ) as file:
-        file.write(array)
-    return path
+    options = {"tiled": True, "compress": "deflate", "zlevel": 1}
+    return write_image(path, array, **PLACE, **options, **profile)
 
 
 @pytest.fixture
@@ -344,13 +329,7 @@ def test_large_files_of_every_form_show_something_at_once(
     if form == "mosaic":
         path = mosaic(tmp_path, array)
     else:
-        place: dict[str, Any] = {
-            "crs": "EPSG:32631",
-            "transform": Affine(0.5, 0, 5e5, 0, -0.5, 5e6),
-        }
-        profile = {"driver": "GTiff", "count": 3, "height": 2001, "width": 1603, "dtype": "uint8"}
-        with rasterio.open(path, "w", **{**profile, **place, **options}) as file:
-            file.write(array)
+        write_image(path, array, **PLACE, **options)
     if form == "vrt":
         path = tmp_path / "a.vrt"
         rasterio.shutil.copy(tmp_path / "a.tif", path, driver="VRT")

@@ -6,33 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
 from rasterio.control import GroundControlPoint
 
-from napari_disca.raster import open_raster, quiet_opening
+from builders import write_image
+from napari_disca.raster import open_raster
 from napari_disca.raster.report import reading_lines
 
 
 def test_the_lines_say_what_is_decided(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
     pixels = np.random.default_rng(0).integers(900, 3000, (4, 40, 60), dtype=np.uint16)
     pixels[:, :10] = 7
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=40,
-        width=60,
-        count=4,
-        dtype="uint16",
-        nodata=7,
-        crs="EPSG:32645",
-        transform=Affine(3, 0, 3e5, 0, -3, 3e6),
-    ) as file:
-        file.write(pixels)
-        for band, name in enumerate(("blue", "green", "red", "nir"), start=1):
-            file.set_band_description(band, name)
+    place = {"crs": "EPSG:32645", "transform": Affine(3, 0, 3e5, 0, -3, 3e6)}
+    names = ("blue", "green", "red", "nir")
+    path = write_image(tmp_path / "a.tif", pixels, names=names, nodata=7, **place)
     with open_raster(path) as raster:
         text = "\n".join(reading_lines(raster))
     assert "bands 3, 2, 1 as red, green, blue" in text
@@ -71,15 +58,8 @@ def test_the_lines_say_what_is_decided(tmp_path: Path) -> None:
 def test_where_it_lies_is_told_as_it_is(
     tmp_path: Path, place: dict[str, object], line: str
 ) -> None:
-    path = tmp_path / "a.tif"
-    with (
-        quiet_opening(),
-        rasterio.open(
-            path, "w", driver="GTiff", height=40, width=60, count=3, dtype="uint8", **place
-        ) as file,
-    ):
-        file.write(np.random.default_rng(0).integers(1, 255, (3, 40, 60), dtype=np.uint8))
-    with open_raster(path) as raster:
+    pixels = np.random.default_rng(0).integers(1, 255, (3, 40, 60), dtype=np.uint8)
+    with open_raster(write_image(tmp_path / "a.tif", pixels, **place)) as raster:
         assert line in reading_lines(raster)
 
 

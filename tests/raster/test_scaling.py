@@ -13,6 +13,7 @@ import pytest
 import rasterio
 from numpy.typing import NDArray
 
+from builders import write_image
 from field_scene import Field
 from napari_disca.core.errors import CardError
 from napari_disca.core.tiling import Window
@@ -114,22 +115,9 @@ def test_a_fill_value_that_is_not_declared_decides_nothing(
 
 def tif(path: Path, pixels: NDArray[Any], *, scale: Any = None, **profile: Any) -> Path:
     """A TIFF of `(bands, h, w)` pixels, with scale and offset of its bands."""
-    count, height, width = pixels.shape
-    with (
-        quiet_opening(),
-        rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            height=height,
-            width=width,
-            count=count,
-            dtype=pixels.dtype,
-            **profile,
-        ) as file,
-    ):
-        file.write(pixels)
-        if scale is not None:
+    write_image(path, pixels, **profile)
+    if scale is not None:
+        with quiet_opening(), rasterio.open(path, "r+") as file:
             file.scales, file.offsets = zip(*scale, strict=True)
     return path
 

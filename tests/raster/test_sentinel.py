@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
 from numpy.typing import NDArray
 
-from builders import make_card
+from builders import make_card, write_image
 from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.raster import Scaling, open_raster, quiet_opening
+from napari_disca.raster import Scaling, open_raster
 from napari_disca.raster.report import reading_lines
 from napari_disca.scenes import Scene
 
@@ -28,16 +27,7 @@ def reflectance(seed: int = 3) -> NDArray[np.float64]:
 
 
 def write(path: Path, values: NDArray[np.float64], names: tuple[str, ...] = ()) -> Path:
-    with (
-        quiet_opening(),
-        rasterio.open(
-            path, "w", driver="GTiff", height=128, width=128, count=len(values), dtype="uint16"
-        ) as file,
-    ):
-        file.write(np.rint(values).astype(np.uint16))
-        for band, name in enumerate(names, start=1):
-            file.set_band_description(band, name)
-    return path
+    return write_image(path, np.rint(values).astype(np.uint16), names=names)
 
 
 def read(path: Path, **options: Any) -> tuple[NDArray[np.float32], str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from builders import make_card
+from builders import make_card, write_image
 from field_scene import Field
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
@@ -23,13 +23,8 @@ CARD = make_card(bands=("red", "green", "blue"), mean=(0.4,) * 3, std=(0.25,) * 
 
 
 def single(path: Path, plane: Any, x: float = 5e5, **profile: Any) -> Raster:
-    with rasterio.open(
-        path, "w", driver="GTiff", height=plane.shape[0], width=plane.shape[1], count=1,
-        dtype=plane.dtype, crs="EPSG:32633", transform=rasterio.Affine(1, 0, x, 0, -1, 5e6),
-        **profile,
-    ) as file:  # fmt: skip
-        file.write(plane, 1)
-    return open_raster(path)
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(1, 0, x, 0, -1, 5e6)}
+    return open_raster(write_image(path, plane, **place, **profile))
 
 
 @pytest.mark.parametrize(

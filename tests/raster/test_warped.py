@@ -6,14 +6,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.warp import transform as warp
 
+from builders import write_image
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
-from napari_disca.raster import quiet_opening
 from napari_disca.raster.georeference import Frame
 from napari_disca.raster.pyramid import ImagePyramid
 from napari_disca.raster.warped import WarpedRaster
@@ -24,28 +23,10 @@ SIDE = 600
 
 def written(path, pixels, crs="EPSG:4326", **about):
     """A picture near Banepa whose pixels are some 5 m; in degrees it leans against UTM."""
-    count, height, width = pixels.shape
     place = Affine(5e-5, 0, 85.5, 0, -5e-5, 27.65)
-    with (
-        quiet_opening(),
-        rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            height=height,
-            width=width,
-            count=count,
-            dtype=pixels.dtype,
-            crs=crs,
-            transform=place if crs else None,
-            tiled=True,
-            blockxsize=256,
-            blockysize=256,
-            **about,
-        ) as file,
-    ):
-        file.write(pixels)
-    return path, place
+    where = {"crs": crs, "transform": place} if crs else {}
+    tiles = {"tiled": True, "blockxsize": 256, "blockysize": 256}
+    return write_image(path, pixels, **where, **tiles, **about), place
 
 
 def on_map(place, row, col):

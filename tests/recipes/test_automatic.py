@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from builders import make_network
+from builders import make_network, set_tiles
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import RecipeError
@@ -183,8 +183,7 @@ def test_the_order_of_the_clicks_does_not_matter(name, inputs, network, compute)
 
 
 def test_kept_close_is_the_map_with_clicks_and_redraws_nothing_else(image, compute, monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
+    set_tiles(monkeypatch, 96, 16)
     session = Session(open_raster(image), make_network(), compute=compute)
     finish(session.predict(), session.handle)
     session.click(10, 10, 1)
@@ -202,8 +201,7 @@ def test_kept_close_is_the_map_with_clicks_and_redraws_nothing_else(image, compu
 
 def test_what_turns_out_to_be_kept_close_is_up_to_date_under_locks(image, compute, monkeypatch):
     """A run of an opened session is learned again; until then nobody knows what becomes of it."""
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
+    set_tiles(monkeypatch, 96, 16)
     session = Session(open_raster(image), make_network(), compute=compute)
     session.set_clicks(Clicks((Click(10, 10, 1), Click(70, 90, 2))), "clicks")
     session.lock(Area.rectangle(Window(60, 60, 40, 50)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from builders import make_network
+from builders import make_network, picture_of, set_tiles
 from napari_disca.batch.streaming import MapStream
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
@@ -34,10 +34,8 @@ def lite():
 @pytest.fixture
 def picture(monkeypatch):
     """Large enough for 3 x 3 tiles."""
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
-    rng = np.random.default_rng(5)
-    return np.kron(rng.integers(0, 255, (24, 26, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    set_tiles(monkeypatch, 96, 16)
+    return picture_of(24, 26)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import tifffile
 from affine import Affine
 from rasterio.enums import Resampling
 
-from builders import make_tiny_network
+from builders import PLACE, make_tiny_network, write_image
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import JournalError, RasterError
 from napari_disca.core.tiling import Window
@@ -29,13 +29,7 @@ CLICKS = Clicks((Click(20, 30, 2), Click(200, 310, 0)))
 
 
 def write(path, pixels, **options):
-    grid = {"transform": Affine(0.5, 0, 5e5, 0, -0.5, 5e6), "crs": "EPSG:32633"}
-    with rasterio.open(
-        path, "w", driver="GTiff", height=pixels.shape[1], width=pixels.shape[2],
-        count=len(pixels), dtype=pixels.dtype, **{**grid, **options},
-    ) as file:  # fmt: skip
-        file.write(pixels)
-    return path
+    return write_image(path, pixels, **(PLACE | options))
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from builders import write_image
 from napari_disca.core.errors import JournalError
 from napari_disca.raster import open_raster
 from napari_disca.session.journal import Journal, copied, new_journal
@@ -180,12 +181,13 @@ def test_a_file_too_large_for_a_journal_is_not_read(tmp_path, monkeypatch):
 def test_only_one_at_a_time_and_a_crash_lets_others_in(tmp_path):
     path = tmp_path / "j.jsonl"
     code = (
-        "import sys, time; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
+        "import sys, time; from pathlib import Path; sys.path[:0] = sys.argv[2:]\n"
         "from test_journal import HEADER; from napari_disca.session.journal import Journal\n"
         "journal = Journal.begin(Path(sys.argv[1]), HEADER); journal.append({'do': 'go'})\n"
         "print('ready', flush=True); time.sleep(600)"
     )
-    command = [sys.executable, "-c", code, str(path), str(Path(__file__).parent)]
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", code, str(path), str(here), str(here.parent)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "ready\n"
         with pytest.raises(JournalError, match=rf"another window \(process {other.pid} on"):
@@ -350,19 +352,9 @@ def test_a_failing_disk_loses_nothing_once_it_is_back(tmp_path, monkeypatch):
 
 @pytest.fixture
 def raster(tmp_path):
-    import rasterio
-
     (tmp_path / "images").mkdir()
-    path = tmp_path / "images" / "city [1].tif"
     pixels = np.random.default_rng(0).integers(0, 255, (3, 40, 50)).astype(np.uint8)
-    from napari_disca.raster import quiet_opening
-
-    with (
-        quiet_opening(),
-        rasterio.open(path, "w", driver="GTiff", height=40, width=50, count=3, dtype="uint8") as f,
-    ):
-        f.write(pixels)
-    with open_raster(path) as opened:
+    with open_raster(write_image(tmp_path / "images" / "city [1].tif", pixels)) as opened:
         yield opened
 
 

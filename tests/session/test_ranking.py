@@ -16,16 +16,11 @@ from napari_disca.session.session import Session
 RECIPES_TRIED = {"disca": Disca(passes=2, rate=3e-3, crop_size=64), "default": RECIPES["default"]}
 
 
-@pytest.fixture(autouse=True)
-def _small_tiles(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 96)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
+pytestmark = pytest.mark.usefixtures("small_tiles")
 
 
 @pytest.fixture
-def session(compute):
-    rng = np.random.default_rng(5)
-    picture = np.kron(rng.integers(0, 255, (18, 20, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+def session(picture, compute):
     return Session(open_raster(picture), make_network(), compute=compute)
 
 

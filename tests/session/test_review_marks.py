@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from builders import make_tiny_network
+from builders import make_tiny_network, picture_of, set_tiles
 from napari_disca.annotations.clicks import Click
 from napari_disca.core.errors import AreaError, ClickError
 from napari_disca.core.events import finish
@@ -22,15 +22,12 @@ WHOLE = Window(0, 0, 160, 192)
 
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 64)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 16)
+    set_tiles(monkeypatch, 64, 16)
 
 
 @pytest.fixture
 def session(compute):
-    rng = np.random.default_rng(5)
-    picture = np.kron(rng.integers(0, 255, (20, 24, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-    made = Session(open_raster(picture), make_tiny_network(), compute=compute)
+    made = Session(open_raster(picture_of(20, 24)), make_tiny_network(), compute=compute)
     finish(made.refine(), made.handle)
     return made
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from builders import make_tiny_network
+from builders import make_tiny_network, picture_of, set_tiles, write_image
 from napari_disca.annotations.areas import Area
 from napari_disca.core.errors import AreaError, RecipeError
 from napari_disca.core.events import finish
@@ -65,16 +65,14 @@ class Tilted:
 
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch, tmp_path):
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_SIZE", 56)
-    monkeypatch.setattr("napari_disca.inference.tiles.TILE_HALO", 8)
+    set_tiles(monkeypatch, 56, 8)
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
 
 
 @pytest.fixture
 def picture():
-    rng = np.random.default_rng(5)
-    return np.kron(rng.integers(0, 255, (12, 14, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    return picture_of(12, 14)
 
 
 @pytest.fixture
@@ -306,24 +304,7 @@ def test_verdicts_need_an_adaptation(session):
 
 
 def test_verdicts_come_back_from_the_journal(tmp_path, picture, compute):
-    import rasterio
-
-    from napari_disca.raster import quiet_opening
-
-    path = tmp_path / "image.tif"
-    with (
-        quiet_opening(),
-        rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            height=picture.shape[0],
-            width=picture.shape[1],
-            count=3,
-            dtype="uint8",
-        ) as file,
-    ):
-        file.write(np.moveaxis(picture, -1, 0))
+    path = write_image(tmp_path / "image.tif", np.moveaxis(picture, -1, 0))
     session = Session(open_raster(path), make_tiny_network(), compute=compute)
     journal = restore.begin(session, "")
     adapted(session)

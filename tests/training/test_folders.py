@@ -9,7 +9,7 @@ import pytest
 import rasterio
 import tifffile
 
-from builders import make_card
+from builders import make_card, write_image
 from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError, RasterError
 from napari_disca.core.events import Progress, finish
@@ -40,13 +40,11 @@ def write(folder, name, image, mask, *, metres=None, nodata=None):
             tifffile.imwrite(path, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
             continue
         bands = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels[None]
-        with rasterio.open(
-            path, "w", driver="GTiff", count=len(bands), height=bands.shape[1],
-            width=bands.shape[2], dtype=bands.dtype, crs="EPSG:32737",
-            nodata=nodata if part == "imgs" else None,
-            transform=rasterio.Affine(metres or 1, 0, 500000, 0, -(metres or 1), 9000000),
-        ) as file:  # fmt: skip
-            file.write(bands)
+        side = metres or 1
+        write_image(
+            path, bands, nodata=nodata if part == "imgs" else None, crs="EPSG:32737",
+            transform=rasterio.Affine(side, 0, 500000, 0, -side, 9000000),
+        )  # fmt: skip
     return folder
 
 

@@ -16,7 +16,7 @@ import rasterio
 import tifffile
 from rasterio import Affine
 
-from builders import make_card
+from builders import make_card, write_image
 from napari_disca.cli.app import run
 from napari_disca.core.errors import DataError
 from napari_disca.core.events import Note, finish
@@ -50,17 +50,10 @@ def truth(classes: int = 2, seed: int = 0, shape: tuple[int, int] = SHAPE) -> np
 def save(path: Path, pixels: np.ndarray, **profile) -> Path:
     """Write (h, w) or (h, w, bands) pixels by the suffix's driver."""
     bands = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    palette = profile.pop("palette", None)
     path.parent.mkdir(parents=True, exist_ok=True)
     driver = {".png": "PNG", ".jpg": "JPEG", ".tif": "GTiff"}[path.suffix]
     profile = {"transform": Affine(1, 0, 0, 0, -1, bands.shape[1]), **profile}
-    with rasterio.open(
-        path, "w", driver=driver, count=len(bands), height=bands.shape[1], width=bands.shape[2],
-        dtype=bands.dtype, **profile,
-    ) as file:  # fmt: skip
-        if palette:
-            file.write_colormap(1, palette)
-        file.write(bands)
+    write_image(path, bands, driver=driver, **profile)
     for sidecar in path.parent.glob(f"{path.name}.aux.xml"):
         sidecar.unlink()
     for world in path.parent.glob(f"{path.stem}.*wld"):

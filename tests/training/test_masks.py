@@ -5,6 +5,7 @@ import pytest
 import rasterio
 import tifffile
 
+from builders import write_image
 from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError
 from napari_disca.networks import LandClass
@@ -31,25 +32,10 @@ def coding_of(paths, count):
 
 def write(path, pixels, **profile):
     """Write (h, w) or (bands, h, w) pixels with rasterio."""
-    pixels = pixels[None] if pixels.ndim == 2 else pixels
     # A georeference, so that rasterio does not warn that there is none.
     transform = rasterio.Affine(1, 0, 0, 0, -1, 9)
-    palette = profile.pop("palette", None)
-    with rasterio.open(
-        path,
-        "w",
-        driver="PNG" if path.suffix == ".png" else "GTiff",
-        count=len(pixels),
-        height=pixels.shape[1],
-        width=pixels.shape[2],
-        dtype=pixels.dtype,
-        transform=transform,
-        **profile,
-    ) as file:
-        if palette:
-            file.write_colormap(1, palette)
-        file.write(pixels)
-    return path
+    driver = "PNG" if path.suffix == ".png" else "GTiff"
+    return write_image(path, pixels, driver=driver, transform=transform, **profile)
 
 
 def colours(labels: np.ndarray) -> np.ndarray:

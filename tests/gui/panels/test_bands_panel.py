@@ -7,6 +7,7 @@ import pytest
 import rasterio
 from qtpy.QtCore import Qt
 
+from builders import PLACE, write_image
 from napari_disca.gui.plugin.reader import layer_data
 from napari_disca.session.journal_format import read_journal
 
@@ -80,14 +81,8 @@ def test_what_is_chosen_back_is_no_choice(panel, five, qtbot):
 
 
 def test_a_stack_of_unknown_planes_asks_for_its_bands(panel, tmp_path, qtbot):
-    path = tmp_path / "planes.tif"
     pixels = np.random.default_rng(0).integers(0, 255, (7, 60, 70), dtype=np.uint8)
-    with rasterio.open(
-        path, "w", driver="GTiff", height=60, width=70, count=7, dtype="uint8",
-        crs="EPSG:32633", transform=rasterio.Affine(1, 0, 5e5, 0, -1, 5e6),
-    ) as file:  # fmt: skip
-        file.write(pixels)
-    add(panel, path)
+    add(panel, write_image(tmp_path / "planes.tif", pixels, **PLACE))
     bands = panel.image_panel.bands
     assert "7 planes" in panel.image_panel.about.text()
     assert panel.choice.chosen is None

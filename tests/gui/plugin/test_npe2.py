@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from builders import write_image
 from napari_disca.core.events import finish
 from napari_disca.exports import write_geotiff
 from napari_disca.gui.plugin.reader import get_reader
@@ -32,21 +33,8 @@ def test_what_the_command_line_reads_opens_in_napari(tmp_path, name, driver):
     pixels = np.arange(48 * 64, dtype=np.uint8).reshape(1, 48, 64)
     path = tmp_path / name
     try:
-        with (
-            quiet_opening(),
-            rasterio.open(
-                path,
-                "w",
-                driver=driver,
-                height=48,
-                width=64,
-                count=1,
-                dtype="uint8",
-                crs="EPSG:32645",
-                transform=rasterio.Affine(1.0, 0.0, 355_000.0, 0.0, -1.0, 3_056_000.0),
-            ) as file,
-        ):
-            file.write(pixels)
+        transform = rasterio.Affine(1.0, 0.0, 355_000.0, 0.0, -1.0, 3_056_000.0)
+        write_image(path, pixels, driver=driver, crs="EPSG:32645", transform=transform)
     except rasterio.errors.RasterioError as error:
         pytest.skip(f"this GDAL does not write it: {error}")
     read = get_reader(str(path))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
 from rasterio.warp import transform as warp
 
+from builders import write_image
 from napari_disca.core.events import finish
 from napari_disca.exports import write_geotiff
 from napari_disca.gui.panels.widget import DiscaWidget
@@ -25,19 +25,7 @@ def written(path, crs, place, spots=()):
     pixels = np.full((3, SIDE, SIDE), 30, np.uint8)
     for row, col in spots:
         pixels[:, row - 2 : row + 3, col - 2 : col + 3] = 250
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=SIDE,
-        width=SIDE,
-        count=3,
-        dtype="uint8",
-        crs=crs,
-        transform=place,
-    ) as file:
-        file.write(pixels)
-    return path
+    return write_image(path, pixels, crs=crs, transform=place)
 
 
 SPOTS = [(30, 40), (300, 310), (570, 30), (20, 575), (560, 560)]

@@ -7,10 +7,10 @@ from pathlib import Path
 import npe2
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
 
 import napari_disca
+from builders import write_image
 from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
 from napari_disca.gui.plugin.reader import get_reader
 
@@ -30,11 +30,7 @@ GRID = Affine(0.5, 0, 5e5, 0, -0.5, 5e6)
 def test_pixels_and_place(suffix, driver, options, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (3, 64, 80)).astype(np.uint8)
     path = tmp_path / f"Scene{suffix.upper() if driver == 'HFA' else suffix}"
-    with rasterio.open(
-        path, "w", driver=driver, height=64, width=80, count=3, dtype="uint8", crs="EPSG:32633",
-        transform=GRID, **options,
-    ) as file:  # fmt: skip
-        file.write(pixels)
+    write_image(path, pixels, driver=driver, crs="EPSG:32633", transform=GRID, **options)
     ((data, keywords, kind),) = get_reader(str(path))(str(path))
     about = keywords["metadata"]["napari_disca"]
     assert kind == "image"

@@ -14,6 +14,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from rasterio.control import GroundControlPoint
 
 import napari_disca
+from builders import write_image
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import ExportError
 from napari_disca.core.events import finish
@@ -47,12 +48,7 @@ class Session:
 
 @pytest.fixture
 def image(tmp_path):
-    path = tmp_path / "image.tif"
-    with rasterio.open(
-        path, "w", driver="GTiff", height=90, width=120, count=3, dtype="uint8", **GRID
-    ) as file:
-        file.write(np.full((3, *SHAPE), 80, np.uint8))
-    return path
+    return write_image(tmp_path / "image.tif", np.full((3, *SHAPE), 80, np.uint8), **GRID)
 
 
 @pytest.fixture
@@ -190,14 +186,11 @@ def test_a_reopened_map_may_be_painted_and_saved_over_itself(image, ids, manager
 
 
 def test_a_reopened_map_keeps_ground_control_points(ids, tmp_path):
-    path = tmp_path / "gcps.tif"
     corners = ((0, 0), (0, 120), (90, 0))
     gcps = [GroundControlPoint(r, c, 10 + c * 1e-4, 50 - r * 1e-4) for r, c in corners]
-    with rasterio.open(
-        path, "w", driver="GTiff", height=90, width=120, count=3, dtype="uint8", gcps=gcps,
-        crs="EPSG:4326",
-    ) as file:  # fmt: skip
-        file.write(np.full((3, *SHAPE), 80, np.uint8))
+    path = write_image(
+        tmp_path / "gcps.tif", np.full((3, *SHAPE), 80, np.uint8), gcps=gcps, crs="EPSG:4326"
+    )
     layer = _reopened(tmp_path / "map.tif", ids, path)
     data, state, _ = layer.as_layer_data_tuple()
     (written,) = write_labels(str(tmp_path / "again.tif"), data, state)

@@ -7,26 +7,17 @@ import time
 
 import numpy as np
 import pytest
-import rasterio
 
+from builders import write_image
 from napari_disca.gui.plugin.reader import layer_data
 from napari_disca.gui.tasks.pyramid_builder import _AT_WORK
-from napari_disca.raster import quiet_opening
 
 
 @pytest.fixture
 def large(tmp_path, monkeypatch):
     """A file that counts as large, without overviews."""
     monkeypatch.setattr("napari_disca.raster.pyramid._SMALL", 1)
-    path = tmp_path / "large.tif"
-    with (
-        quiet_opening(),
-        rasterio.open(
-            path, "w", driver="GTiff", height=4200, width=4200, count=1, dtype="uint8", tiled=True
-        ) as file,
-    ):
-        file.write(np.full((1, 4200, 4200), 7, np.uint8))
-    return path
+    return write_image(tmp_path / "large.tif", np.full((4200, 4200), 7, np.uint8), tiled=True)
 
 
 def test_the_coarse_levels_appear(large, make_napari_viewer, qtbot):
