@@ -41,6 +41,10 @@ class AreaError(DiscaError, ValueError):
     """An area to lock, a stroke, or a file of areas is not a valid area of the image."""
 
 
+class OverlayError(DiscaError, ValueError):
+    """A file of vectors cannot be read, or has no place on the image."""
+
+
 class ClassTableError(DiscaError, ValueError):
     """A table of classes, or a file of one, does not fit the network or itself."""
 

@@ -144,7 +144,7 @@ def _without_crs(
     if degrees and not degree_like(frame):
         raise ClickError(
             f"has coordinates in {source}, but the image names no CRS and does not lie in degrees; "
-            "give the image its CRS, or save the clicks in the image's coordinates"
+            "give the image its CRS, or save them in the image's coordinates"
         )
     return [frame.pixel(x, y) for x, y in zip(xs, ys, strict=True)]
 

@@ -12,7 +12,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from napari_disca.raster.base import Raster
@@ -97,6 +99,40 @@ class Frame:
         a, b, c, d, e, f = self.transform or (1, 0, 0, 0, 1, 0)
         x, y, determinant = x - c, y - f, a * e - b * d
         return (a * y - d * x) / determinant, (e * x - b * y) / determinant
+
+    def pixels(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Rows and columns, as of `pixel`, of an array of map coordinates.
+
+        Parameters
+        ----------
+        places : array of shape (n, 2)
+            x and y; may be infinite.
+
+        Returns
+        -------
+        array of shape (n, 2)
+        """
+        xs, ys = places[:, 0].copy(), places[:, 1]
+        period = self._period
+        if period is not None:
+            left, _, right, _ = self.bounds
+            turns = ((left + right) / 2 - xs) / period
+            finite = np.isfinite(turns)
+            xs[finite] += period * np.round(turns[finite])
+        a, b, c, d, e, f = self.transform or (1, 0, 0, 0, 1, 0)
+        xs, ys = xs - c, ys - f
+        with np.errstate(invalid="ignore"):  # infinite times zero
+            found = np.stack([a * ys - d * xs, e * xs - b * ys], axis=1) / (a * e - b * d)
+        found[~np.isfinite(found).all(axis=1)] = np.nan
+        return found
+
+    @property
+    def turn(self) -> float:
+        """Pixels of a whole turn of longitude; infinite where there is none."""
+        if self._period is None or self.transform is None:
+            return math.inf
+        a, d = self.transform[0], self.transform[3]
+        return self._period / max(math.hypot(a, d), 1e-300)
 
     def _place(self, x: float, y: float) -> tuple[float, float]:
         a, b, c, d, e, f = self.transform or (1, 0, 0, 0, 1, 0)

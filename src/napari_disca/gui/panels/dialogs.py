@@ -47,6 +47,15 @@ def file_to_load(
     return Path(file) if file else None
 
 
+def files_to_load(
+    parent: QWidget, raster: Raster | None, title: str, formats: str, suffixes: Sequence[str]
+) -> list[Path]:
+    """Which files to load, beside the image at first; none if the user thinks better of it."""
+    start = str(raster.path.parent) if raster is not None and raster.path else ""
+    files, _ = QFileDialog.getOpenFileNames(parent, title, start, _filter(formats, suffixes))
+    return [Path(file) for file in files]
+
+
 def class_column(parent: QWidget, file: Path, found: ClassColumns) -> str | None:
     """Which column of a file of clicks says the class; None if the user thinks better of it."""
     at = found.columns.index(found.usual) if found.usual in found.columns else 0

@@ -11,8 +11,13 @@ from qtpy.QtWidgets import QWidget
 
 from napari_disca.core.errors import ClickError
 from napari_disca.exports import CLICK_SUFFIXES, Content, class_columns
-from napari_disca.gui.panels.dialogs import class_column, file_to_load, file_to_save
-from napari_disca.gui.tasks.telling import tell_error
+from napari_disca.gui.panels.dialogs import (
+    class_column,
+    file_to_load,
+    file_to_save,
+    files_to_load,
+)
+from napari_disca.gui.tasks.telling import guarded, tell_error
 from napari_disca.gui.tasks.waiting import off_the_window
 
 if TYPE_CHECKING:
@@ -90,6 +95,27 @@ class FileVerbs:
 
         load = self._control.files.load_classes
         self._load("Load classes", "Classes", CLASS_SUFFIXES_IN, load)
+
+    def lay_over(self) -> None:
+        """Lay rasters and vectors over the image, to look at."""
+        from napari_disca.exports.overlay import OVERLAY_SUFFIXES
+        from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
+        from napari_disca.gui.tasks.overlays import overlays_of
+
+        suffixes = (*OVERLAY_SUFFIXES, ".json", *RASTER_SUFFIXES)
+        files = files_to_load(
+            self._parent,
+            self._control.chosen,
+            "Lay over the image",
+            "Rasters and vectors",
+            suffixes,
+        )
+        viewer = self._control.viewer
+        for file in files:
+            if file.suffix.lower() == ".json":  # of which napari's readers know nothing
+                overlays_of(viewer).open([file])
+            else:
+                guarded(partial(viewer.open, str(file), plugin="napari-disca"))
 
     def _load_clicks(self, file: Path) -> None:
         """Ask which column says the class, where that is not plain, and add the clicks."""

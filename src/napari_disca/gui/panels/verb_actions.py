@@ -34,7 +34,11 @@ class VerbActions:
         both: Verbs = {"confirm": self._confirm, "leave_tool": self._leave, "wrong": self._wrong}
         own: Verbs = {**panel.drawing.verbs(), **panel.reviewing.verbs(), **both}
         classes: Verbs = {**panel.class_desk.actions, "class": self._arm}
-        shown: Verbs = {"blink": panel.ripple.press_blink, "settings": self._show_settings}
+        shown: Verbs = {
+            "blink": panel.ripple.press_blink,
+            "settings": self._show_settings,
+            "overlay": panel.files.lay_over,
+        }
         return {**pressed, **own, **classes, **shown}
 
     def when(self) -> dict[str, Callable[[], bool]]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 #: Verbs about the view, and of help, that have a button, and its text.
 _LOOKS = {
     "go_to": "Go to…",
+    "overlay": "Overlay…",
     "hide": "Hide map",
     "style": "Outline",
     "uncertainty": "Uncertainty",
@@ -117,12 +118,12 @@ class DiscaWidget(FittedArea):
         self.choice = ImageChoice(control, image_panel, settings.computing, journals.found, self)
         self.opening = ImageOpening(control, image_panel, journals, self.choice, self)
         opening = self.opening
-        self._files = FileVerbs(self, control, opening.session, opening.with_session)
+        self.files = FileVerbs(self, control, opening.session, opening.with_session)
         self.class_desk = ClassDesk(
             self.classes_panel,
             self._open_session,
             opening.with_session,
-            self._files,
+            self.files,
             lambda line: self.desk.say(line),
         )
         verbs = VerbActions(self)
@@ -163,7 +164,7 @@ class DiscaWidget(FittedArea):
             self.refine_panel,
             self.locks_panel,
         )
-        files = self._files
+        files = self.files
         refine.segment.connect(self.segment)
         refine.adapt.connect(control.adapt)
         refine.cancel.connect(control.cancel)

@@ -96,6 +96,24 @@ def read_file(path: Path, world: World | None = None) -> FileContent:
         raise
 
 
+def holds_vectors(path: Path) -> bool:
+    """Whether a GeoPackage holds vectors and no image; no other file does.
+
+    A damaged one is said to hold none, and refused as an image.
+    """
+    import sqlite3
+    from contextlib import closing
+
+    if path.suffix.lower() != ".gpkg":
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
+            found = {kind for (kind,) in file.execute("SELECT data_type FROM gpkg_contents")}
+    except (sqlite3.Error, ValueError):
+        return False
+    return "features" in found and not found & {"tiles", "2d-gridded-coverage"}
+
+
 def _among(raster: Raster, path: Path, world: World | None, *, categorical: bool) -> Raster:
     """The image as it lies right among others: itself, or resampled into their CRS."""
     from rasterio.crs import CRS

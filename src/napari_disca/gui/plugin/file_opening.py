@@ -13,15 +13,16 @@ from napari.layers import Layer
 from napari.utils.notifications import Notification, NotificationSeverity, notification_manager
 from qtpy.QtCore import QObject, Signal
 
-from napari_disca.gui.plugin.file_content import FileContent, read_file
+from napari_disca.gui.plugin.file_content import FileContent, holds_vectors, read_file
 from napari_disca.gui.tasks.look import Look
+from napari_disca.gui.tasks.overlays import overlays_of
 from napari_disca.gui.tasks.telling import tell_error
 from napari_disca.gui.viewer.placement import world_of
 from napari_disca.gui.viewer.windows import is_open, unwrapped
 from napari_disca.raster import stop_examining
 
 #: What a reader returns where there is no layer (yet); npe2 knows it.
-_NO_LAYER: list[Any] = [(None,)]
+NO_LAYER: list[Any] = [(None,)]
 
 
 class Stage(Enum):
@@ -101,6 +102,8 @@ class FileOpening:
         self._returned = False
         self._layers: list[Any] = []
         self._error: Exception | None = None
+        #: Files that turn out to be no images but vectors.
+        self._vectors: list[Path] = []
         self._look = Look(self._read, self._on_read, self._on_failed, _close)
 
     def viewer(self) -> napari.Viewer | None:
@@ -135,7 +138,7 @@ class FileOpening:
                 actions=[("Cancel", lambda _: self.cancel())],
             )
         )
-        return _NO_LAYER
+        return NO_LAYER
 
     def cancel(self) -> None:
         """Open nothing; what is open already is closed."""
@@ -149,7 +152,10 @@ class FileOpening:
         found: list[FileContent] = []
         try:
             for path in self.paths:
-                found.append(read_file(path, self._world))
+                if holds_vectors(path):
+                    self._vectors.append(path)
+                else:
+                    found.append(read_file(path, self._world))
         except BaseException:
             _close(found)
             raise
@@ -165,8 +171,10 @@ class FileOpening:
             return
         self._end(Stage.ADDED)
         layers = [layer_of(content) for content in contents]
+        if self._vectors and viewer is not None:
+            overlays_of(viewer).open(self._vectors)
         if not self._returned:
-            self._layers = layers
+            self._layers = layers or NO_LAYER
             return
         assert viewer is not None
         for data, keywords, kind in layers:

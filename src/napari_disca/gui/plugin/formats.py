@@ -8,3 +8,6 @@ RASTER_SUFFIXES = (
     *(".tif", ".tiff", ".vrt", ".jp2", ".j2k", ".img", ".dat", ".gpkg", ".bil", ".bip", ".bsq"),
     *(".ers", ".ntf", ".nitf", ".kea", ".rst", ".asc", ".dem", ".pix"),
 )
+
+#: Vectors, which are laid over an image. A GeoPackage may hold images or vectors.
+VECTOR_SUFFIXES = (".geojson", ".shp", ".fgb")

@@ -1,4 +1,4 @@
-"""npe2 reader: GeoTIFFs of any size, lazily; our own label maps as Labels."""
+"""npe2 reader: GeoTIFFs of any size, lazily; our own label maps as Labels; vectors as overlays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_disca.gui.plugin.file_content import FileContent, read_file
-from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
+from napari_disca.gui.plugin.formats import RASTER_SUFFIXES, VECTOR_SUFFIXES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,9 +24,9 @@ LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
-    """Reader of files with an ending of `RASTER_SUFFIXES`, or None for other paths."""
+    """Reader of files of images and vectors, by the endings of their names; else None."""
     paths = [path] if isinstance(path, str) else list(path)
-    if all(Path(p).suffix.lower() in RASTER_SUFFIXES for p in paths):
+    if all(Path(p).suffix.lower() in (*RASTER_SUFFIXES, *VECTOR_SUFFIXES) for p in paths):
         return read
     return None
 
@@ -36,18 +36,36 @@ def read(path: str | Sequence[str]) -> list[Any]:
 
     In answer to a click or a drop on the window nobody waits for what this returns; a file that
     takes long is then read on while the window is used, and its layer is added when it is there.
+    Files of vectors are laid over the image in the window, which is not what is returned either.
 
     Raises
     ------
     RasterError
         If a file cannot be read as an image.
+    OverlayError
+        If there is no window to lay vectors over its image.
     """
-    paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
-    if _asked_by_the_window():
-        from napari_disca.gui.plugin.file_opening import FileOpening
+    from napari_disca.gui.plugin.file_opening import NO_LAYER, FileOpening
+    from napari_disca.gui.tasks.overlays import open_overlays
 
-        return FileOpening(paths).start()
-    return [layer_data(p) for p in paths]
+    paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
+    images = [p for p in paths if p.suffix.lower() not in VECTOR_SUFFIXES]
+    vectors = [p for p in paths if p not in images]
+    if images and _asked_by_the_window():
+        layers = FileOpening(images).start()
+    else:
+        vectors += [p for p in images if _holds_vectors(p)]
+        layers = [layer_data(p) for p in images if p not in vectors]
+    if vectors:
+        open_overlays(vectors)
+    return layers or NO_LAYER
+
+
+def _holds_vectors(path: Path) -> bool:
+    from napari_disca.gui.plugin.file_content import holds_vectors
+    from napari_disca.gui.tasks.waiting import off_the_window
+
+    return off_the_window(lambda: holds_vectors(path))
 
 
 def layer_data(path: Path) -> LayerData:
@@ -70,7 +88,8 @@ def world_now() -> World | None:
 
 def layer_of(content: FileContent) -> LayerData:
     """Layer data of what was read of a file; to be called on the window's thread."""
-    from napari_disca.gui.viewer.placement import WARPED, WORLD
+    from napari_disca.gui.viewer.placement import FRAME, WARPED, WORLD
+    from napari_disca.raster.georeference import Frame
 
     raster, path = content.raster, content.path
     about = {
@@ -83,7 +102,7 @@ def layer_of(content: FileContent) -> LayerData:
         "nodata": raster.nodata,
     }
     where = _place(raster)
-    about[WORLD] = where.world
+    about[WORLD], about[FRAME] = where.world, Frame.of(raster)
     if content.warped:
         about[WARPED] = True
         _tell_warped(raster)

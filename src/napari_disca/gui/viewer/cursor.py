@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_disca.gui.viewer.coordinates import degrees, degrees_text, map_text
 from napari_disca.gui.viewer.heat import certainty
+from napari_disca.gui.viewer.overlay_layer import told_at
 from napari_disca.gui.viewer.placement import WORLD, World, world_of
 from napari_disca.gui.viewer.second_class import SecondClass
 from napari_disca.inference.uncertainty import CELL
@@ -43,6 +44,8 @@ class Reading:
         How sure the network is there, and what made the class so.
     on_map, on_globe : str
         Coordinates; empty without georeference.
+    overlay : str
+        What is known of the feature of an overlay there; empty where there is none.
     """
 
     pixel: tuple[int, int] | None = None
@@ -50,6 +53,7 @@ class Reading:
     details: str = ""
     on_map: str = ""
     on_globe: str = ""
+    overlay: str = ""
 
     @property
     def short(self) -> str:
@@ -66,7 +70,8 @@ class Reading:
     @property
     def line(self) -> str:
         """All of it in one line, for the status bar."""
-        parts = (self.label, self.details, self.on_map or self._where, self.on_globe)
+        place = self.on_map or self._where
+        parts = (self.overlay, self.label, self.details, place, self.on_globe)
         return "  ·  ".join(part for part in parts if part)
 
 
@@ -137,8 +142,9 @@ class Cursor(QObject):
         height, width = data.shape[:2] if image.rgb else data.shape[-2:]
         if not (0 <= row < height and 0 <= col < width):
             return Reading(None, "", "", on_map, on_globe)
+        overlay = told_at(self._viewer, position)
         label, details = self._class_at(layers, row, col) if layers is not None else ("", "")
-        return Reading((row, col), label, details, on_map, on_globe)
+        return Reading((row, col), label, details, on_map, on_globe, overlay)
 
     def _class_at(self, layers: LayerHost, row: int, col: int) -> tuple[str, str]:
         """Name of the class on top at a pixel, and what is known about it."""

@@ -22,6 +22,8 @@ from pyproj.exceptions import ProjError
 WORLD = "world"
 #: Key there of whether a layer shows its file resampled into another CRS; it is only looked at.
 WARPED = "warped"
+#: Key there of the `Frame` of the image file.
+FRAME = "frame"
 #: Points a side of the grid by which an image of another CRS is placed.
 _FIT = 9
 _METRES = ("m", "m")

@@ -30,6 +30,13 @@ _LOOK: tuple[Verb, ...] = (
         (LAYERS_MENU + "measure",),
     ),
     Verb(
+        "overlay",
+        "Overlay…",
+        "Lay another raster, or the lines, polygons and points of a GIS, over the image where they "
+        "belong, to look at: GeoTIFF, GeoPackage, Shapefile, GeoJSON, FlatGeobuf",
+        "Image",
+    ),
+    Verb(
         "segment",
         "Segment",
         "Draw the network's map of the whole image",

@@ -1,0 +1,192 @@
+"""A layer of vectors over an image: lines that nobody can edit, as wide on screen as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Points, Shapes, Vectors
+from qtpy.QtCore import QObject, QTimer
+
+from napari_disca.gui.viewer.following import pixel_size
+from napari_disca.gui.viewer.overlay_lines import OverlayLines
+from napari_disca.gui.viewer.view import camera_of, view_size
+from napari_disca.gui.viewer.windows import is_open
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+#: Key of the `OverlayLayer` in ``layer.metadata["napari_disca"]``.
+OVERLAY = "overlay"
+#: Colours that are seen on fields, roofs and water, and are not those of classes; in their order.
+COLOURS = ("#00e5ff", "#ffea00", "#ff5fd7", "#ffffff", "#ff9100")
+#: Width of a line in pixels of the screen.
+_WIDTH = 1.6
+#: Pixels of the screen by which the pointer may miss a line.
+_REACH = 5.0
+#: Milliseconds for which the view has to rest until its lines are looked for.
+_REST = 60
+#: Sides of the view by which lines are drawn beyond it, for the next move.
+_BEYOND = 0.5
+
+
+class OverlayLayer(QObject):
+    """The napari layer of an overlay, which has the lines of the view.
+
+    napari has no layer that draws a hundred thousand lines while the view moves. So this one gets
+    those of the view, no finer than the screen, whenever the view has come to rest.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    image : napari.layers.Image
+        Over which it lies.
+    lines : OverlayLines
+    name, colour : str
+    placement : dict
+        Where the image lies; see `Following.placement`.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        image: Image,
+        lines: OverlayLines,
+        name: str,
+        colour: str,
+        placement: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self._viewer, self.image, self.lines = viewer, image, lines
+        self._drawn: tuple[Any, Any, float] | None = None
+        #: Whether all that is in view is drawn.
+        self.complete = True
+        # One that is not seen: an empty layer forgets its colour.
+        self.layer = Vectors(
+            np.zeros((1, 2, 2)),
+            name=name,
+            edge_color=colour,
+            edge_width=self._width(),
+            vector_style="line",
+            metadata={"napari_disca": {OVERLAY: self}},
+            **placement,
+        )
+        self.layer.editable = False
+        # napari draws a thousand lines one by one into the thumbnail, whenever the lines are
+        # others: longer than all the rest. A napari that does not know the name loses only that.
+        self.layer._max_vectors_thumbnail = 1
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_REST)
+        self._timer.timeout.connect(self.draw)
+        for event in self._events():
+            event.connect(self._later)
+        self.draw()
+
+    def end(self) -> None:
+        """Follow the view no more."""
+        self._timer.stop()
+        for event in self._events():
+            event.disconnect(self._later)
+
+    def _events(self) -> tuple[Any, ...]:
+        camera = camera_of(self._viewer).events
+        return camera.zoom, camera.center, self.layer.events.visible
+
+    def _later(self, _event: Any = None) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def draw(self) -> None:
+        """Draw the lines of the view, unless they are drawn."""
+        if not is_open(self._viewer) or not self.layer.visible:
+            return
+        low, high, pixel = self._view()
+        if self._drawn is not None:
+            drawn_low, drawn_high, drawn_pixel = self._drawn
+            beyond = (low < drawn_low).any() or (high > drawn_high).any()
+            if not beyond and 0.8 < pixel / drawn_pixel < 1.25:
+                return
+        around = _BEYOND * (high - low)
+        low, high = low - around, high + around
+        self._drawn = low, high, pixel
+        vectors, self.complete = self.lines.in_view(low, high, pixel)
+        layer = self.layer
+        if not len(vectors):
+            vectors = np.zeros((1, 2, 2))
+        width, colour = layer.edge_width, layer.edge_color[0]
+        layer.data = vectors
+        if not np.allclose(layer.edge_color, colour):
+            layer.edge_color = colour  # napari gives new lines the colour that it had at first
+        layer.editable = False  # setting the data resets it
+        if not 0.8 < width / self._width() < 1.25:
+            layer.edge_width = self._width()
+
+    def _view(self) -> tuple[Any, Any, float]:
+        """First and last row and column in view, and what a pixel of the screen shows."""
+        camera, size = camera_of(self._viewer), np.array(view_size(self._viewer))
+        middle = np.asarray(camera.center[-2:], float)
+        half = size / 2 / max(float(camera.zoom), 1e-12)
+        corners = [
+            self.image.world_to_data(self._whole(middle + half * sign))[-2:]
+            for sign in ((-1, -1), (-1, 1), (1, -1), (1, 1))
+        ]
+        low, high = np.min(corners, axis=0), np.max(corners, axis=0)
+        return low, high, self._screen_pixel()
+
+    def _whole(self, place: Any) -> list[float]:
+        """A place of the world with as many numbers as the image has axes."""
+        return [0.0] * (self.image.ndim - 2) + [float(value) for value in place]
+
+    def _screen_pixel(self) -> float:
+        """Pixels of the image that a pixel of the screen shows."""
+        zoom = camera_of(self._viewer).zoom * pixel_size(self.image)
+        return 1 / max(float(zoom), 1e-6)
+
+    def _width(self) -> float:
+        return _WIDTH * self._screen_pixel()
+
+    def told(self, position: Any) -> str:
+        """What is known of the feature at a position in the world; empty where there is none."""
+        if not self.layer.visible:
+            return ""
+        row, col = self.image.world_to_data(position)[-2:]
+        feature = self.lines.at(float(row), float(col), _REACH * self._screen_pixel())
+        if feature is None:
+            return ""
+        known = self.lines.told(feature)
+        return f"{self.layer.name}: {known}" if known else str(self.layer.name)
+
+
+def overlay_of(layer: Layer) -> OverlayLayer | None:
+    """The overlay that a layer shows, or None."""
+    found = layer.metadata.get("napari_disca", {}).get(OVERLAY)
+    return found if isinstance(found, OverlayLayer) else None
+
+
+def told_at(viewer: Viewer, position: Any) -> str:
+    """What the uppermost overlay that has a feature at a position knows of it."""
+    for layer in reversed(viewer.layers):
+        overlay = overlay_of(layer)
+        told = overlay.told(position) if overlay is not None else ""
+        if told:
+            return told
+    return ""
+
+
+def put_on_top(viewer: Viewer) -> None:
+    """Put overlays above all images and maps, and below clicks, areas and what else is drawn."""
+    if viewer.canvas.grid.enabled:
+        return  # napari counts layers to a view
+    layers = viewer.layers
+    for layer in [layer for layer in layers if overlay_of(layer) is not None]:
+        above = [other for other in layers if _is_ours_to_draw(other)]
+        place, now = layers.index(above[0]) if above else len(layers), layers.index(layer)
+        covered = any(overlay_of(other) is None for other in layers[now + 1 : place])
+        if covered or now > place:
+            layers.move(now, place)
+
+
+def _is_ours_to_draw(layer: Layer) -> bool:
+    return isinstance(layer, Points | Shapes) and "napari_disca" in layer.metadata
