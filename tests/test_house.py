@@ -159,7 +159,7 @@ def test_every_file_is_written_whole_or_not_at_all():
         "src/napari_disca/inference/features.py": ("save_file(",),
         "src/napari_disca/session/journal_lock.py": ("self._path.write_text(",),  # who holds it
         "src/napari_disca/networks/delta.py": ("save_file(",),  # over several lines
-        "src/napari_disca/raster/probing.py": ("os.devnull",),
+        "src/napari_disca/raster/probe_process.py": ("os.devnull",),
         "src/napari_disca/exports/geotiff.py": ("names.write_bytes", 'rasterio.open(image, "r+")'),
         "src/napari_disca/scenes/writing.py": ('rasterio.open(path, "r+")',),
     }

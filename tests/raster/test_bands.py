@@ -95,7 +95,7 @@ def test_names_of_which_no_colour_is_known_are_told(tmp_path: Path) -> None:
         # Any three bands of 8 bits are red, green and blue to GDAL.
         path = described(tmp_path / f"{names[0][:2]}.tif", names, kind="uint16")
         line = NetworkView(open_raster(path), card).describe()
-        assert ("its bands are called VV, VH, VV/VH, of which no colour is known" in line) == told
+        assert ("its bands are called VV, VH, VV/VH, which tell no colour" in line) == told
 
 
 def test_wavelengths_in_tags(tmp_path: Path) -> None:

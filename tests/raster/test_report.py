@@ -23,7 +23,7 @@ def test_the_lines_say_what_is_decided(tmp_path: Path) -> None:
     with open_raster(path) as raster:
         text = "\n".join(reading_lines(raster))
     assert "bands 3, 2, 1 as red, green, blue" in text
-    assert "data: 75 % of the pixels that were looked at (no-data value 7)" in text
+    assert "data: 75 % of the sampled pixels (no-data value 7)" in text
     assert "resolution: 3" in text
     assert "EPSG:32645" in text
     assert "scaling: " in text

@@ -1,11 +1,12 @@
-"""The image: windowed reading of files and arrays, where there is data, and where on Earth it is.
+"""Images: windowed reading of files and arrays, masks of valid pixels, and georeference.
 
-Bands count from 1, as in every geographic tool. A palette image is read as the red, green and
-blue it stands for. Only this package and `napari_disca.gui.viewer` know
-conventions other than integer ``(row, col)`` pixel indices.
+Bands count from 1, as in GDAL. A palette image is read as the red, green and blue of its palette.
+Only this package and `napari_disca.gui.viewer` use other coordinates than integer ``(row, col)``
+pixel indices.
 """
 
 from napari_disca.raster.arrays import ArrayRaster
+from napari_disca.raster.band_choice import default_bands
 from napari_disca.raster.base import Raster
 from napari_disca.raster.files import GeoRaster
 from napari_disca.raster.identity import file_fingerprint, fingerprint
@@ -15,7 +16,6 @@ from napari_disca.raster.probe import end as end_probe
 from napari_disca.raster.probe import examine, stop_examining, warm
 from napari_disca.raster.sampling import sample
 from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
-from napari_disca.raster.summary import default_bands
 
 __all__ = [
     "ArrayRaster",

@@ -14,15 +14,15 @@ from rasterio.crs import CRS
 
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
-from napari_disca.raster.base import RasterBase, inside
-from napari_disca.raster.masks import also_measured, lacking
+from napari_disca.raster.base import RasterBase, check_inside
+from napari_disca.raster.masks import ambiguous_nodata, nodata_mask
 
 #: Longest side of a sample of the image.
 _SAMPLE_SIDE = 1024
 
 
 class ArrayRaster(RasterBase):
-    """An image that is an array: NumPy, dask, zarr, or whatever slices like them.
+    """An image in an array: NumPy, dask, zarr, or another type that is sliced like them.
 
     Parameters
     ----------
@@ -30,20 +30,20 @@ class ArrayRaster(RasterBase):
         Of shape (h, w), (h, w, bands) or (bands, h, w).
     bands_axis : {"auto", "first", "last"}
         Which axis of three are the bands. ``"auto"``: the last if it has at most four entries
-        (as in every picture file), else the shorter of first and last.
+        (as in picture files), else the shorter of the first and the last.
     name : str
         For messages and layer names.
     path : Path, optional
-        Where the array came from.
+        The file that the array was read from.
     crs, transform : optional
-        Where on Earth it is.
+        Its georeference, see `Raster`.
     nodata : float or sequence of float or None, optional
-        Value that stands for "no data", of all bands or of each.
+        No-data value of all bands, or of each.
 
     Raises
     ------
     RasterError
-        If it has another number of axes, no pixels, or no numbers.
+        If it has another number of axes, no pixels, or pixels that are not numbers.
     """
 
     def __init__(
@@ -96,12 +96,12 @@ class ArrayRaster(RasterBase):
 
     @property
     def overviews(self) -> tuple[int, ...]:
-        """Factors at which reduced reading is cheap: all, if the array is in memory."""
+        """Factors at which `reduced` is fast: all of them if the array is in memory."""
         in_memory = isinstance(self._data, np.ndarray) and not isinstance(self._data, np.memmap)
         return tuple(1 << k for k in range(1, 24)) if in_memory else ()
 
     def _cut(self, rows: slice, cols: slice, bands: tuple[int, ...]) -> NDArray[Any]:
-        """Bands first, as a new array."""
+        """Pixels ``(bands, height, width)`` as a new array."""
         if self._axis is None:
             plane = np.asarray(self._data[rows, cols])
             return np.stack([plane] * len(bands))
@@ -117,13 +117,13 @@ class ArrayRaster(RasterBase):
         RasterError
             If the window or a band is outside the image.
         """
-        inside(window, self.shape)
+        check_inside(window, self.shape)
         return self._cut(*window.slices, self._chosen(bands))
 
     def valid(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """Where these bands (all by default) have data.
 
-        False where one of them is no number or has its no-data value, and where an alpha band
+        False where one of them is NaN or infinite or has its no-data value, and where an alpha band
         is 0.
 
         Raises
@@ -131,7 +131,7 @@ class ArrayRaster(RasterBase):
         RasterError
             If the window is outside the image.
         """
-        inside(window, self.shape)
+        check_inside(window, self.shape)
         return self._valid(*window.slices, self._chosen(bands))
 
     def _valid(self, rows: slice, cols: slice, bands: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -146,24 +146,24 @@ class ArrayRaster(RasterBase):
         if unique and (self.dtype.kind == "f" or any(v is not None for v in nodatas)):
             pixels = self._cut(rows, cols, tuple(unique))
             valid &= np.isfinite(pixels).all(axis=0)
-            valid &= ~lacking(pixels, nodatas, [self._dark[band - 1] for band in unique])
+            valid &= ~nodata_mask(pixels, nodatas, [self._ambiguous[band - 1] for band in unique])
         if alphas:
             valid &= (self._cut(rows, cols, tuple(alphas)) > 0).all(axis=0)
         return valid
 
     @cached_property
-    def _dark(self) -> tuple[bool, ...]:
-        """Bands whose no-data value is also a measurement."""
+    def _ambiguous(self) -> tuple[bool, ...]:
+        """Per band, whether its no-data value also occurs as a measurement."""
         if all(value is None for value in self.nodatas):
             return (False,) * self.count
         every = slice(None, None, -(-max(self.shape) // _SAMPLE_SIDE))
         block = self._cut(every, every, tuple(range(1, self.count + 1)))
-        return also_measured([block], self.nodatas)
+        return ambiguous_nodata([block], self.nodatas)
 
     def overview(
         self, max_side: int, bands: Sequence[int] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Every so-many-th pixel of the whole image, and where it has data."""
+        """Every n-th pixel of the whole image, at most `max_side` a side, and where it has data."""
         step = -(-max(self.shape) // max_side)
         every = slice(None, None, step)
         return self._cut(every, every, self._chosen(bands)), self._valid(
@@ -180,7 +180,7 @@ class ArrayRaster(RasterBase):
         RasterError
             If the window or a band is outside the image.
         """
-        inside(window, self.shape)
+        check_inside(window, self.shape)
         rows = slice(window.top, window.bottom, step)
         cols = slice(window.left, window.right, step)
         return self._cut(rows, cols, self._chosen(bands))

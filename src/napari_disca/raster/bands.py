@@ -1,4 +1,4 @@
-"""What a band is, from what a file says of it: a colour, a sensor's band name, a wavelength."""
+"""The kind of a band, from a colour, a sensor's band name or a wavelength that a file tells."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from napari_disca.raster.base import Raster
 
-#: Centre of each kind of band in nanometres, and the range that is taken for it.
+#: Centre and range in nanometres of each kind of band.
 _WAVELENGTHS: dict[str, tuple[float, float, float]] = {
     "coastal": (443, 400, 450),
     "blue": (480, 450, 520),
@@ -28,7 +28,7 @@ _LANDSAT = {1: "coastal", 2: "blue", 3: "green", 4: "red", 5: "nir", 6: "swir 1"
 _OLD_LANDSAT = {1: "blue", 2: "green", 3: "red", 4: "nir", 5: "swir 1", 7: "swir 2"}
 _MODIS = {1: "red", 2: "nir", 3: "blue", 4: "green", 5: "other", 6: "swir 1", 7: "swir 2"}
 _ASTER = {1: "green", 2: "red"}
-#: Colours as files of other countries call them.
+#: Names of colours in other languages.
 _ELSEWHERE = {
     **dict.fromkeys(("rot", "rouge", "rojo", "rosso", "vermelho", "rood"), "red"),
     **dict.fromkeys(("grün", "gruen", "vert", "verde", "groen"), "green"),
@@ -38,10 +38,10 @@ _ELSEWHERE = {
 _LETTERS = {"r": "red", "g": "green", "b": "blue", "n": "nir", "nir": "nir", "re": "red edge"}
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _LENGTH = re.compile(_NUMBER + r"\s*(nm|nanomet\w*|um|µm|μm|micromet\w*|microns?)\b", re.I)
-#: "Red-668", as MicaSense writes.
+#: A name with a wavelength, as MicaSense writes: "Red-668".
 _WORD_LENGTH = re.compile(r"[a-z]\s*[-_ ](\d{3,4})\b", re.I)
 _SENSOR_BAND = re.compile(r"(?:^|[^a-z0-9])(?:SR_)?B(\d{1,2})(A?)(?![a-z0-9])", re.I)
-#: Names that only count.
+#: Names that only number the bands.
 _COUNTED = re.compile(r"(band|layer|channel|page|b)?[ _-]?\d*", re.I)
 _TAGS = ("wavelength", "central_wavelength", "center_wavelength", "centre_wavelength")
 
@@ -49,14 +49,14 @@ _TAGS = ("wavelength", "central_wavelength", "center_wavelength", "centre_wavele
 def band_kinds(
     descriptions: Sequence[str | None], tags: Sequence[Mapping[str, str]] = ()
 ) -> list[str]:
-    """Kind of each band, ``""`` where the file does not say.
+    """Return the kind of each band, ``""`` where the file does not tell it.
 
     Parameters
     ----------
     descriptions : sequence of str or None
         Per band.
     tags : sequence of mapping
-        Metadata per band, of which wavelengths are read.
+        Metadata per band, from which wavelengths are read.
     """
     told = [text or "" for text in descriptions]
     numbers = [(int(m[1]), m[2].upper()) if (m := _SENSOR_BAND.search(t)) else None for t in told]
@@ -74,14 +74,14 @@ def band_kinds(
 def band_texts(
     descriptions: Sequence[str | None], tags: Sequence[Mapping[str, str]] = ()
 ) -> list[str]:
-    """What a file calls each band, with its wavelength, in one short line each.
+    """Return the name that a file gives each band, with its wavelength, in one short line each.
 
     Parameters
     ----------
     descriptions : sequence of str or None
         Per band.
     tags : sequence of mapping
-        Metadata per band, of which wavelengths are read.
+        Metadata per band, from which wavelengths are read.
     """
     told = [" ".join((description or "").split()) for description in descriptions]
     lines = []
@@ -93,7 +93,7 @@ def band_texts(
 
 
 def band_title(raster: Raster, band: int) -> str:
-    """Name of a band for its user: ``"4: red (B04, 665 nm)"``.
+    """Return the title of a band for the user: ``"4: red (B04, 665 nm)"``.
 
     Parameters
     ----------
@@ -110,10 +110,10 @@ def band_title(raster: Raster, band: int) -> str:
 
 
 def band_names(kinds: Sequence[str], colours: Sequence[str]) -> list[str]:
-    """Name of each band: its kind, else the colour that the file's format gives it.
+    """Return the name of each band: its kind, else the colour that the file's format gives it.
 
-    Writers call any three bands red, green and blue: where a kind says otherwise, none of these
-    colours counts.
+    Programs write red, green and blue for any three bands, so if a kind contradicts one of these
+    colours, all of them are ignored.
 
     Parameters
     ----------
@@ -134,20 +134,20 @@ def band_names(kinds: Sequence[str], colours: Sequence[str]) -> list[str]:
 
 
 def foreign_names(descriptions: Sequence[str | None], kinds: Sequence[str]) -> tuple[str, ...]:
-    """What to tell of bands that have names, none of which says what the band is.
+    """Return a note for the user if bands have names, but no kind is known from them.
 
     Parameters
     ----------
     descriptions : sequence of str or None
         Per band of the file.
     kinds : sequence of str
-        What the bands were taken for.
+        See `band_kinds`.
     """
     named = [text for text in descriptions if text and not _COUNTED.fullmatch(text.strip())]
     if len(named) < 2 or not {*kinds} <= {"gray", "undefined", "alpha", "other"}:
         return ()
     shown = ", ".join(" ".join(text.split())[:30] for text in named[:6])
-    return (f"its bands are called {shown}, of which no colour is known: taken as they come",)
+    return (f"its bands are called {shown}, which tell no colour: used in the file's order",)
 
 
 def _by_word(text: str) -> str:
@@ -164,7 +164,7 @@ def _by_word(text: str) -> str:
         return "nir"
     colours = [c for c in ("red", "green", "blue") if c in words]
     if len(colours) == 1:
-        # PlanetScope's second green is called green_i.
+        # PlanetScope has a second green band, green_i.
         return f"{colours[0]} i" if "i" in words else colours[0]
     if len(words) == 1 and text.strip().lower() in _LETTERS:
         return _LETTERS[text.strip().lower()]
@@ -172,13 +172,13 @@ def _by_word(text: str) -> str:
 
 
 def _lengths(told: Sequence[str], tags: Sequence[Mapping[str, str]]) -> list[float | None]:
-    """Wavelength of each band in nanometres, of its text or its metadata; None: unknown."""
+    """Wavelength of each band in nanometres, from its text or its metadata; None if unknown."""
     of_band = [*tags, *({},) * (len(told) - len(tags))]
     return [_length(text, of_band[k]) for k, text in enumerate(told)]
 
 
 def _length(text: str, tags: Mapping[str, str]) -> float | None:
-    """Wavelength in nanometres."""
+    """Wavelength of one band in nanometres; None if unknown."""
     if found := _LENGTH.search(text):
         return float(found[1]) * (1.0 if found[2].lower().startswith("n") else 1000.0)
     lower = {key.lower(): value for key, value in tags.items()}
@@ -187,7 +187,8 @@ def _length(text: str, tags: Mapping[str, str]) -> float | None:
             value = float(lower.get(key, "").split()[0])
         except (ValueError, IndexError):
             continue
-        return value * 1000 if value < 20 else value  # nobody looks at 20 nm or less
+        # No band is at 20 nm or less, so these are micrometres.
+        return value * 1000 if value < 20 else value
     found = _WORD_LENGTH.search(text)
     return float(found[1]) if found else None
 
@@ -202,7 +203,7 @@ def _by_length(length: float | None) -> str:
 
 
 def _sensor(told: Sequence[str], numbers: Sequence[tuple[int, str]]) -> Mapping[int, str]:
-    """Which band numbers a file means: Landsat and Sentinel-2 call other bands B5."""
+    """Kinds by band number of the file's sensor: B5 is another band in each."""
     text = " ".join(told)
     found = {number for number, _ in numbers}
     if re.search(r"sur_refl_b", text, re.I):
@@ -219,7 +220,7 @@ def _sensor(told: Sequence[str], numbers: Sequence[tuple[int, str]]) -> Mapping[
 
 
 def are_sentinel_bands(descriptions: Sequence[str]) -> bool:
-    """Whether bands are called as Sentinel-2's are: ``B02``, ``B8A``, ``B11``.
+    """Whether bands are named as Sentinel-2's are: ``B02``, ``B8A``, ``B11``.
 
     Parameters
     ----------
@@ -232,7 +233,7 @@ def are_sentinel_bands(descriptions: Sequence[str]) -> bool:
 
 
 def _one_each(kinds: Sequence[str], lengths: Sequence[float | None]) -> list[str]:
-    """Let one band of a kind keep its name: the one in the middle of the kind's range."""
+    """Keep the kind of one band each: the one whose wavelength is nearest to the kind's centre."""
     chosen: dict[str, int] = {}
     for k, kind in enumerate(kinds):
         if kind not in _WAVELENGTHS:

@@ -1,4 +1,4 @@
-"""What every image offers, whatever it is stored in."""
+"""The interface of all images, `Raster`, and a base class."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class Raster(Protocol):
     Attributes
     ----------
     name : str
-        For messages and layer names.
+        Name for messages and layers.
     path : Path or None
+        The image's file.
     shape : (int, int)
         Height and width in pixels.
     count : int
@@ -30,29 +31,30 @@ class Raster(Protocol):
     dtype : numpy.dtype
     crs : rasterio.crs.CRS or None
     transform : affine.Affine or None
-        Column and row of pixel *corners* to map coordinates; None without a georeference.
+        Maps column and row of pixel *corners* to map coordinates; None without a georeference.
     gcps : (list of GroundControlPoint, CRS) or None
+        Ground control points.
     rpcs : rasterio.rpc.RPC or None
-        Rational polynomial coefficients of a satellite's sensor; they are kept, not applied.
+        Rational polynomial coefficients of a satellite's sensor; copied to maps, not applied.
     nodata : float or None
-        Of the first band.
+        No-data value of the first band.
     nodatas : tuple of float or None
-        Per band.
+        No-data value of each band.
     color_interp : tuple of str
-        Per band: ``"red"``, ``"gray"``, ``"alpha"``, ``"undefined"``, ...
+        GDAL's interpretation per band: ``"red"``, ``"gray"``, ``"alpha"``, ``"undefined"``, ...
     descriptions : tuple of str
-        Per band: what the file calls it, with its wavelength; ``""`` where it says nothing.
+        Per band: its name in the file, with its wavelength; ``""`` if there is none.
     scales, offsets : tuple of float
-        Per band: what a value is multiplied with, and what is added then, to get it in its unit.
+        Per band: ``value * scale + offset`` is the value in its unit.
     bits : int
-        How many bits of an integer are used.
+        Number of bits that are used of an integer type.
     overview_shape : (int, int)
-        Height and width of the image that `overview` shows; another than `shape` where this is a
-        part of an image.
+        Height and width of the image that `overview` shows; not `shape` if this raster is a part
+        of an image (`evaluation.raster_subset`).
     origin : (int, int)
         Row and column of the first pixel in that image.
     notes : tuple of str
-        What was decided about this image that its user may want to know, one line each.
+        Decisions about how this image is read that the user may want to know, one line each.
     """
 
     name: str
@@ -87,13 +89,13 @@ class Raster(Protocol):
     def valid(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """Where these bands (all by default) have data.
 
-        False at no-data, alpha 0, mask 0, and floats that are no number.
+        False at no-data values, alpha 0, mask 0, NaN and infinity.
         """
 
     def overview(
         self, max_side: int, bands: Sequence[int] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Whole image with at most `max_side` pixels a side, and where it has data."""
+        """The whole image with at most `max_side` pixels a side, and where it has data."""
 
     def reduced(
         self, window: Window, step: int, bands: Sequence[int] | None = None
@@ -101,7 +103,7 @@ class Raster(Protocol):
         """Pixels of a window at one `step`-th of the resolution, sides rounded up."""
 
     def close(self) -> None:
-        """Give the file back; reading afterwards is an error."""
+        """Close the file; reading afterwards is an error."""
 
     def __enter__(self) -> Self: ...
 
@@ -109,7 +111,7 @@ class Raster(Protocol):
 
 
 class RasterBase:
-    """What files and arrays have in common."""
+    """Methods that files and arrays have in common."""
 
     name: str
     shape: tuple[int, int]
@@ -139,11 +141,11 @@ class RasterBase:
         height, width = (max(1, round(side / shrink)) for side in self.shape)
         return height, width
 
-    def rest(self) -> None:
-        """Give the file back until something is read again."""
+    def release_file(self) -> None:
+        """Close the file until something is read again."""
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
 
     def __enter__(self) -> Self:
         return self
@@ -152,13 +154,13 @@ class RasterBase:
         self.close()
 
 
-def inside(window: Window, shape: tuple[int, int]) -> None:
-    """Refuse a window that leaves the image.
+def check_inside(window: Window, shape: tuple[int, int]) -> None:
+    """Raise an error if a window reaches beyond the image.
 
     Raises
     ------
     RasterError
-        If it does.
+        If it reaches beyond.
     """
     if window & Window.whole(shape) != window:
         raise RasterError(f"{window} is not inside an image of {shape[0]} x {shape[1]} pixels")

@@ -1,8 +1,8 @@
 """Search for areas without data of one colour: the frame of an image, and blocks inside it.
 
-Orthophotos are often white, or black, where nothing was photographed. Roofs and clouds are white
-as well: an area counts where it reaches the corners of the image and ends sharply, or where its
-outline has the few corners of whole blocks, as of tiles that are missing.
+Orthophotos are often white or black where nothing was photographed. Roofs and clouds are white as
+well, so an area counts only if it reaches the corners of the image and has sharp edges, or if its
+outline has as few corners as that of missing tiles.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from napari_disca.raster.base import Raster
 from napari_disca.raster.fill import BORDER_CELLS, Border, Fill
 from napari_disca.raster.sampling import Block, overview_block
 
-#: Least pixels of what is no data: in a tiny image one pixel is a percent.
+#: Fewest pixels that count as an area: in a tiny image one pixel is a percent.
 LEAST_COUNT = 12
-#: Fewer different values are a mask or a drawing, in which extremes mean something.
+#: With fewer different values it is a mask or a drawing, whose extreme values are data.
 LEAST_LEVELS = 16
-#: Least share of the pixels where an area reaches two corners of the image, where it reaches one,
-#: and of a block.
+#: Least share of the pixels for an area that reaches two corners of the image, for one that reaches
+#: one corner, and for blocks.
 _TWO_CORNERS, _ONE_CORNER, _BLOCK = 0.01, 0.05, 0.02
-#: How solid a frame is: the share of what it encloses.
+#: Least share of the pixels within its outline that a frame consists of.
 _SOLID = 0.97
-#: Corners of a block's outline at most (a rectangle has 4), and how much of its colour may lie
-#: elsewhere, as a share of it.
+#: Most corners of a block's outline (a rectangle has 4), and most pixels of the colour outside
+#: blocks, as a share of the blocks.
 _CORNERS, _ELSEWHERE = 12, 0.05
-#: Beside an area, pixels this near to its colour (in spans of the rest) are at most this share.
-_LIKE, _MOST_LIKE = 0.1, 0.25
-#: Pixels beside an area that are looked at.
+#: At a sharp edge at most this share of the neighbouring pixels is this near to the area's colour
+#: (in multiples of the range of the other pixels).
+_SIMILAR, _MOST_SIMILAR = 0.1, 0.25
+#: Width in pixels of the belt around an area in which its edge is examined.
 _BELT = 3
 
 
 def bright_areas(
     raster: Raster, bands: Sequence[int], blocks: Sequence[Block], overview: list[Block]
 ) -> Fill:
-    """Areas of other colours than the darkest.
+    """Find areas without data whose colour is not the darkest.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def bright_areas(
     blocks : sequence of Block
         Sampled pixels of these bands.
     overview : list of Block
-        Of the whole image; made here where it is needed and not there.
+        Empty, or an overview of the whole image, which is added here if it is needed.
 
     Raises
     ------
@@ -62,12 +63,12 @@ def bright_areas(
 def dark_areas(
     raster: Raster, bands: Sequence[int], blocks: Sequence[Block], overview: list[Block]
 ) -> Fill:
-    """Areas of the darkest colour; parameters as of `bright_areas`."""
+    """Find areas without data of the darkest colour; parameters as of `bright_areas`."""
     return _areas(raster, bands, blocks, overview, dark=True)
 
 
 def levels(values: NDArray[Any]) -> int:
-    """How many different values there are, as far as a sample tells."""
+    """Count the different values of a sample of an array."""
     return int(np.unique(values[:: max(1, values.size // 4096)]).size)
 
 
@@ -93,7 +94,7 @@ def _areas(
         if not extreme or bool((colour == low).all()) != dark:
             continue
         if len(blocks) > 1 and not overview:
-            # Decodes much of a large file, so only where its samples look like it.
+            # Read only if the samples suggest it: an overview decodes much of a large file.
             overview.append(overview_block(raster, bands))
         block = overview[0] if len(blocks) > 1 else blocks[0]
         border = _border(raster.overview_shape, block, colour)
@@ -103,7 +104,7 @@ def _areas(
 
 
 def _colours(raster: Raster, blocks: Sequence[Block], high: NDArray[Any]) -> list[NDArray[Any]]:
-    """Colours of the image's corners, and the brightest where a sample shows blocks of it."""
+    """Candidates: colours of the image's corners, and the brightest if a sample has blocks."""
     colours: list[NDArray[Any]] = []
     for row in (0, -1):
         for col in (0, -1):
@@ -129,14 +130,14 @@ def _same(block: Block, colour: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _outline_corners(area: NDArray[np.bool_]) -> int:
-    """Corners of the outline of an area: those places where one or three of four pixels are in."""
+    """Count the corners of outlines: points where one or three of four pixels are in the area."""
     padded = np.pad(area, 1).astype(np.int8)
     four = padded[:-1, :-1] + padded[1:, :-1] + padded[:-1, 1:] + padded[1:, 1:]
     return int((four % 2 == 1).sum())
 
 
 def _border(shape: tuple[int, int], block: Block, colour: NDArray[Any]) -> Border | None:
-    """Areas of one colour in an overview of the whole image, where they hold no data."""
+    """Areas without data of one colour in an overview of the image; None if there are none."""
     same = _same(block, colour)
     labels, count = ndimage.label(same)
     area, at_edge = _frame(block, labels), True
@@ -148,13 +149,13 @@ def _border(shape: tuple[int, int], block: Block, colour: NDArray[Any]) -> Borde
     cells = np.zeros((rows, cols), dtype=np.bool_)
     at = np.nonzero(area)
     cells[block.rows[at[0]] * rows // shape[0], block.cols[at[1]] * cols // shape[1]] = True
-    # An overview shows every so-many-th pixel only.
+    # Grown, because an overview has only every n-th pixel.
     cells = ndimage.binary_dilation(cells, np.ones((3, 3)))
     return Border.of_cells([float(v) for v in colour], shape, cells, at_edge=at_edge)
 
 
 def _frame(block: Block, labels: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """What reaches the corners of the image."""
+    """Pixels of the areas that reach the corners of the image; None if they are no frame."""
     corners = [int(labels[row, col]) for row in (0, -1) for col in (0, -1)]
     reached = sum(label != 0 for label in corners)
     area: NDArray[np.bool_] = np.isin(labels, [label for label in corners if label])
@@ -167,7 +168,7 @@ def _frame(block: Block, labels: NDArray[Any]) -> NDArray[np.bool_] | None:
 def _blocks(
     block: Block, same: NDArray[np.bool_], labels: NDArray[Any], count: int
 ) -> NDArray[np.bool_] | None:
-    """Areas whose outlines are those of whole blocks, where their colour is nowhere else."""
+    """Pixels of areas with outlines of blocks; None if the colour also occurs elsewhere."""
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     least = max(_BLOCK * block.valid.sum() / 4, LEAST_COUNT)
     kept = [
@@ -180,7 +181,7 @@ def _blocks(
 
 
 def _ends_sharply(block: Block, area: NDArray[np.bool_], colour: NDArray[Any]) -> bool:
-    """Whether pixels beside an area are unlike it, as those beside a cloud are not."""
+    """Whether pixels beside an area differ from it; those beside a cloud are similar."""
     rest = block.valid & ~area
     pixels = block.pixels[:, rest].astype(np.float64)
     if pixels.shape[1] == 0 or max(levels(band) for band in pixels) < LEAST_LEVELS:
@@ -188,9 +189,9 @@ def _ends_sharply(block: Block, area: NDArray[np.bool_], colour: NDArray[Any]) -
     low, high = np.percentile(pixels, (1, 99), axis=1)
     enclosed = ndimage.binary_fill_holes(area)
     grown = ndimage.binary_dilation(enclosed, np.ones((3, 3)), iterations=_BELT)
-    # The outermost pixels may be mixed, in overviews and after lossy compression.
+    # Without the nearest pixels, which overviews and lossy compression may mix with the area.
     near = ndimage.binary_dilation(enclosed, np.ones((3, 3))) if min(rest.shape) > 64 else enclosed
     belt = block.pixels[:, grown & ~near & rest].astype(np.float64)
     distance = np.abs(belt - colour.astype(np.float64)[:, None])
-    like = (distance <= _LIKE * np.maximum(high - low, 1e-12)[:, None]).all(axis=0)
-    return bool(like.size and like.mean() <= _MOST_LIKE)
+    like = (distance <= _SIMILAR * np.maximum(high - low, 1e-12)[:, None]).all(axis=0)
+    return bool(like.size and like.mean() <= _MOST_SIMILAR)

@@ -1,4 +1,4 @@
-"""Whether an image has data at all."""
+"""Refusal of images in which no pixel has data."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from napari_disca.core.tiling import Window
 from napari_disca.raster.base import Raster
 from napari_disca.raster.sampling import lattice
 
-#: Height and width of what is looked at at once where nothing was found in a sample.
+#: Height and width of the windows in which the whole image is searched.
 _STRIP = 512, 4096
 
 
 def refuse_empty(
     raster: Raster, bands: Sequence[int], valid: Callable[[Window], NDArray[np.bool_]]
 ) -> None:
-    """Refuse an image in which no pixel has data in the bands that are read.
+    """Raise an error if no pixel of an image has data in the bands that are read.
 
-    Most images are known from one small window; only one that seems empty is looked through.
+    For most images one small window is enough; only if samples are empty all pixels are read.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def refuse_empty(
     bands : sequence of int
         From 1.
     valid : callable
-        Where a window of the image has data.
+        Returns where a window of the image has data.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def refuse_empty(
 
 
 def _windows(shape: tuple[int, int]) -> Iterator[Window]:
-    """First where data is most likely, in the end everywhere."""
+    """Windows in the order of searching: where data is likely first, at last all of them."""
     height, width = shape
     yield Window(height // 2, width // 2, 64, 64) & Window.whole(shape)
     yield from lattice(shape, 5, 64)

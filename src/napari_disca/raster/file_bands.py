@@ -1,4 +1,4 @@
-"""What the bands of a file are: colours of palettes, names, types, and what their values mean."""
+"""The bands that a file offers: palettes, names, types, no-data values, scales and offsets."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from napari_disca.core.errors import RasterError
 from napari_disca.raster.bands import band_kinds, band_names, band_texts, foreign_names
 from napari_disca.raster.local_files import GdalError
 
-#: A cube of spectra has hundreds of bands; what has far more is damaged or no image, and looking
-#: at each band would take for ever.
+#: Most bands. Hyperspectral images have hundreds; a file with far more is damaged or not an image,
+#: and reading the metadata of every band would take very long.
 _MOST_BANDS = 4096
 
 
@@ -29,25 +29,25 @@ class FileBands:
     Attributes
     ----------
     sources : tuple of (int, int or None)
-        Per offered band: the band of the file (from 1), and which colour of its palette (0 to 2).
+        Per offered band: the band of the file (from 1), and the colour of its palette (0 to 2).
     palettes : dict of int to (n, 4) array of uint8
-        Red, green, blue and opacity of every value, per band of the file that has a palette.
+        Per band of the file that has a palette: red, green, blue and opacity of every value.
     names : tuple of str
         Per offered band: ``"red"``, ``"nir"``, ``"alpha"``, ``"undefined"``, ...
     descriptions : tuple of str
-        Per offered band: what the file calls it.
+        Per offered band: its name in the file.
     dtype : numpy.dtype
-        One type that holds the values of all.
+        Type that holds the values of all bands.
     nodatas : tuple of float or None
-        Per offered band.
+        Per offered band: its no-data value.
     scales, offsets : tuple of float
-        Per offered band: what turns its values into their unit.
+        Per offered band: ``value * scale + offset`` is the value in its unit.
     bits : int
-        How many bits of an integer are used.
+        Number of bits that are used of an integer type.
     white : int or None
-        What values are taken from where 0 is white.
+        Number from which values are subtracted because 0 is white in the file; None in others.
     notes : tuple of str
-        What was decided about this file that its user may want to know.
+        Decisions that the user may want to know, one line each.
     """
 
     sources: tuple[tuple[int, int | None], ...]
@@ -64,12 +64,12 @@ class FileBands:
 
 
 def file_bands(file: Any, alphas: Sequence[int]) -> FileBands:
-    """What the bands of an open file are.
+    """Describe the bands of an open file.
 
     Parameters
     ----------
     file : rasterio.io.DatasetReader
-        One that `check_is_image` lets pass.
+        A file that `check_is_image` accepts.
     alphas : sequence of int
         Bands of the file that are masks, from 1.
     """
@@ -114,14 +114,14 @@ def file_bands(file: Any, alphas: Sequence[int]) -> FileBands:
 
 
 def check_is_image(file: Any, path: Path) -> None:
-    """Refuse a file whose bands are not those of an image.
+    """Raise an error if the bands of a file are not those of an image.
 
     Raises
     ------
     GdalError
-        If there are none.
+        If there are no bands.
     RasterError
-        If there are too many, or their pixels are complex numbers.
+        If there are too many bands, or their pixels are complex numbers.
     """
     if file.count < 1:
         names = [name.rpartition(":")[2] or name for name in file.subdatasets]
@@ -147,9 +147,9 @@ def _types(file: Any) -> list[np.dtype[Any]]:
 
 
 def _unit(file: Any, band: int) -> tuple[float, float]:
-    """Scale and offset of a band's values."""
+    """Scale and offset of a band's values; 1 and 0 where they make no sense."""
     scale, offset = float(file.scales[band - 1]), float(file.offsets[band - 1])
-    # A scale of 0 would make all pixels equal: some programs write it for "not set".
+    # Some programs write a scale of 0 for "not set".
     return (scale, offset) if np.isfinite((scale, offset)).all() and scale != 0 else (1.0, 0.0)
 
 
@@ -160,7 +160,11 @@ def _bits(file: Any, dtype: np.dtype[Any]) -> int:
 
 
 def _white(file: Any, dtype: np.dtype[Any], bits: int) -> int | None:
-    """What values are taken from where 0 is white; signed and real numbers have no top."""
+    """Number from which values are subtracted in a file in which 0 is white; None in others.
+
+    The largest value of an unsigned type; -1 for signed and 0 for real numbers, which are only
+    turned round.
+    """
     if file.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") != "YES":
         return None
     tops: dict[str, int] = {"u": 2 ** min(bits, 8 * dtype.itemsize) - 1, "i": -1, "f": 0}

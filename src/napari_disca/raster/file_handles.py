@@ -1,4 +1,4 @@
-"""GDAL's handles to one file: one for each thread that reads at the same time."""
+"""Open handles of one file, one for each thread that reads at the same time."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from napari_disca.raster.gdal_errors import GDAL_ERRORS, reason
 from napari_disca.raster.local_files import GDAL_OPTIONS, open_local
 from napari_disca.raster.signature import Signature, byte_sample, signature
 
-#: Bytes of decoded blocks that GDAL keeps; its default is 5 % of the memory. (rasterio hands on
-#: bytes; GDAL itself would take a small number for megabytes.)
+#: Bytes of GDAL's cache of decoded blocks; its default is 5 % of the memory. (rasterio passes bytes
+#: on; GDAL itself takes a small number for megabytes.)
 CACHE = 128 << 20
-#: Share of a file's sampled bytes that a new tag or a touch leaves as they are.
+#: Least share of a file's sampled bytes that must be equal if only tags have changed.
 _SAME_BYTES = 0.75
 
 
 class FileHandles:
-    """Lends each reading thread a handle of its own, so that a viewer never waits for a prediction.
+    """Lends every reading thread its own handle, so that a viewer never waits for a prediction.
 
     Parameters
     ----------
     path : Path
     cache : int
-        Bytes of decoded blocks that GDAL keeps, of all files together, from now on.
+        Bytes of GDAL's cache of decoded blocks, for all files together, from now on.
     page : int or None
-        Of a TIFF file, from 1; None for what GDAL shows.
+        Page of a TIFF file, from 1; None for GDAL's default.
     wrapped : callable, optional
-        Makes of the file that GDAL has opened what is lent.
+        Converts the dataset that GDAL has opened into the one that is lent.
 
     Raises
     ------
@@ -58,13 +58,13 @@ class FileHandles:
 
     @contextmanager
     def lend(self, is_same_image: Callable[[Any], bool]) -> Iterator[Any]:
-        """Lend a handle to the file that no other thread uses; GDAL's errors become ours.
+        """Lend a handle that no other thread uses; errors of GDAL become `RasterError`.
 
         Parameters
         ----------
         is_same_image : callable
-            Asked where the file was written since it was opened: whether it still holds the same
-            pixels. It is given a handle from before, or None where there is none.
+            Called if the file was written since it was opened: returns whether it still holds the
+            same pixels. Its argument is a handle from before, or None if there is none.
 
         Yields
         ------
@@ -106,10 +106,10 @@ class FileHandles:
                     file.close()
 
     def _refuse_changed(self, is_same_image: Callable[[Any], bool]) -> None:
-        """Refuse to mix the pixels of two files that had the same name."""
+        """Raise an error if another image has got the file's name since it was opened."""
         if (now := _signed(self._path)) == self._signature:
             return
-        # Touched, tagged, given overviews or compressed anew, it still is the same image.
+        # A file with new tags, overviews or another compression can still hold the same pixels.
         before = self._idle[-1] if self._idle and self._reads_before(now) else None
         if not is_same_image(before):
             raise RasterError(
@@ -121,10 +121,10 @@ class FileHandles:
         self._bytes = self._sampled()
 
     def _reads_before(self, now: Signature) -> bool:
-        """Whether a handle that is open reads the pixels from before the file was written.
+        """Whether an open handle still reads the pixels from before the file was written.
 
-        It does where another file got the name. Where the file itself was written, most of its
-        bytes must be as they were.
+        It does if another file has got the name (another inode). If the file itself was written,
+        most of its bytes must be the same.
         """
         if now[2] != self._signature[2]:
             return True
@@ -140,21 +140,21 @@ class FileHandles:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether the file was closed."""
         return self._closed
 
-    def rest(self) -> None:
-        """Give the file back until something is read again."""
+    def release_file(self) -> None:
+        """Close idle handles; the file is opened again when something is read."""
         with self._lock:
             idle, self._idle = self._idle, []
         for file in idle:
             file.close()
 
     def close(self) -> None:
-        """Give the file back; a read that is under way still ends well."""
+        """Close the file; reads that are under way still finish."""
         with self._lock:
             self._closed = True
-        self.rest()
+        self.release_file()
 
 
 def _signed(path: Path) -> Signature:
@@ -162,7 +162,7 @@ def _signed(path: Path) -> Signature:
         return signature(path)
     except FileNotFoundError as error:
         raise RasterError(
-            f"{path} is not there any more; put it back, or open it where it is now"
+            f"{path} does not exist any more; put it back, or open it where it is now"
         ) from error
     except (OSError, ValueError) as error:
         raise RasterError(f"{path} cannot be read: {error}") from error

@@ -13,32 +13,32 @@ from rasterio.enums import ColorInterp, MaskFlags
 
 from napari_disca.core.tiling import Window
 from napari_disca.raster.masks import (
-    also_measured,
+    ambiguous_nodata,
     is_alpha,
     is_premultiplied,
-    lacking,
     looks_like_mask,
+    nodata_mask,
 )
 from napari_disca.raster.sampling import lattice
 
-#: Drivers of formats that can only be decoded from the start.
+#: Drivers of formats that can only be decoded from the beginning.
 SEQUENTIAL = {"GIF", "JPEG", "PNG", "WEBP"}
 
 
 @dataclass(frozen=True)
 class FileMasks:
-    """What tells where the bands of a file have data. Bands count from 1, as in the file.
+    """What decides where the bands of a file have data; bands count from 1, as in the file.
 
     Attributes
     ----------
     alphas : tuple of int
         Bands that are masks.
     masks : tuple of int
-        Per band: whose mask to read; 0 where no-data values and alpha say all.
+        Per band: the band whose mask is read; 0 if no-data values and alpha are enough.
     floats : tuple of int
-        Bands that may hold values that are no number.
+        Bands of floats, which may hold NaN or infinity.
     notes : tuple of str
-        What was decided about this file that its user may want to know.
+        Decisions that the user may want to know, one line each.
     """
 
     alphas: tuple[int, ...]
@@ -51,10 +51,10 @@ class FileMasks:
         file: Any,
         bands: Sequence[int],
         palettes: Mapping[int, NDArray[np.uint8]],
-        dark: Sequence[bool],
+        ambiguous: Sequence[bool],
         **options: Any,
     ) -> NDArray[np.bool_]:
-        """Where these bands have data.
+        """Return where all of these bands have data.
 
         Parameters
         ----------
@@ -62,9 +62,9 @@ class FileMasks:
         bands : sequence of int
             Bands of the file.
         palettes : mapping of int to (n, 4) array of uint8
-            Colours of the bands that have some.
-        dark : sequence of bool
-            What `dark_bands` says of the file.
+            Palettes of the bands that have one.
+        ambiguous : sequence of bool
+            Of `ambiguous_bands`.
         **options
             ``window`` and ``out_shape``, as rasterio takes them.
 
@@ -82,10 +82,10 @@ class FileMasks:
                 valid &= np.isfinite(file.read(band, **options))
         nodatas = {b: v for b in bands if (v := file.nodatavals[b - 1]) is not None}
         if nodatas:
-            lost = lacking(
+            lost = nodata_mask(
                 file.read([*nodatas], **options),
                 [*nodatas.values()],
-                [dark[band - 1] for band in nodatas],
+                [ambiguous[band - 1] for band in nodatas],
             )
             valid &= ~lost
         for band, palette in palettes.items():
@@ -96,8 +96,8 @@ class FileMasks:
             valid &= file.read(band, **options) > 0
         return valid
 
-    def dark_bands(self, file: Any) -> tuple[bool, ...]:
-        """Per band of the file, whether its no-data value is also a measurement.
+    def ambiguous_bands(self, file: Any) -> tuple[bool, ...]:
+        """Return per band of the file whether its no-data value also occurs as a measurement.
 
         Parameters
         ----------
@@ -107,11 +107,11 @@ class FileMasks:
         if all(value is None for value in nodatas) or self.floats:
             return (False,) * len(nodatas)
         blocks = [file.read(window=to_rasterio(window)) for window in lattice(file.shape, 6, 96)]
-        return also_measured(blocks, nodatas)
+        return ambiguous_nodata(blocks, nodatas)
 
 
 def file_masks(file: Any) -> FileMasks:
-    """Which bands of an open file are masks, and which band's mask tells of each band.
+    """Find the bands of an open file that are masks, and the mask of each band.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def file_masks(file: Any) -> FileMasks:
     alphas, notes = [], []
     tagged = [b for b, i in enumerate(file.colorinterp, start=1) if i == ColorInterp.alpha]
     for band in tagged:
-        # These formats have no other fourth band than alpha.
+        # In these formats a fourth band is always alpha.
         glance = _glance(file, band)
         if file.driver in SEQUENTIAL or is_alpha(glance):
             alphas.append(band)
@@ -134,7 +134,7 @@ def file_masks(file: Any) -> FileMasks:
             glance, np.array([_glance(file, b) for b in range(1, file.count + 1) if b != band])
         ):
             alphas.append(band)
-            notes.append(f"colours are multiplied by the alpha of band {band}: darker at its edge")
+            notes.append(f"colours are multiplied by the alpha of band {band}: darker at its edges")
         else:
             notes.append(f"band {band} is called alpha but has many grey levels: read as a band")
     last = file.count
@@ -147,12 +147,12 @@ def file_masks(file: Any) -> FileMasks:
 
 
 def to_rasterio(window: Window) -> rasterio.windows.Window:
-    """Return the same rectangle as rasterio writes it."""
+    """Return a window as rasterio's type."""
     return rasterio.windows.Window(window.left, window.top, window.width, window.height)
 
 
 def _glance(file: Any, band: int) -> NDArray[Any]:
-    """A few hundred to a few thousand values of a band, without reading much of the file."""
+    """A few hundred to a few thousand values of a band, read without decoding much of the file."""
     windows = lattice(file.shape, 5, 64)
     return np.concatenate(
         [np.asarray(file.read(band, window=to_rasterio(window))).ravel() for window in windows]

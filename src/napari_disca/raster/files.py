@@ -1,4 +1,4 @@
-"""Image files, read by GDAL."""
+"""Image files that GDAL reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rasterio.enums import Resampling
 
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
-from napari_disca.raster.base import RasterBase, inside
+from napari_disca.raster.base import RasterBase, check_inside
 from napari_disca.raster.file_bands import FileBands, check_is_image, file_bands
 from napari_disca.raster.file_handles import CACHE, FileHandles
 from napari_disca.raster.file_masks import SEQUENTIAL, FileMasks, file_masks, to_rasterio
@@ -25,28 +25,29 @@ from napari_disca.raster.local_files import refuse_remote_sources
 
 
 class GeoRaster(RasterBase):
-    """An image file read by GDAL.
+    """An image file that GDAL reads.
 
-    Every thread that reads at the same time gets a handle of its own, so a viewer never waits
-    for a prediction.
+    Every thread that reads at the same time uses its own handle, so a viewer never waits for a
+    prediction.
 
     Parameters
     ----------
     path : Path
         A file on this computer.
     cache : int
-        Bytes of decoded blocks that GDAL keeps, of all files together, from now on.
+        Bytes of GDAL's cache of decoded blocks, for all files together, from now on.
     page : int, optional
-        Of a TIFF file, from 1; by default what GDAL shows.
+        Page of a TIFF file, from 1; by default GDAL's choice.
 
     Attributes
     ----------
     sequential : bool
-        Whether a window near the end costs as much as all that comes before it.
+        Whether the format can only be decoded from the beginning, so that a window near the
+        end takes as long as all of the image.
     pages : int
-        Full-size images in the file; GDAL shows the first.
+        Number of full-size images in the file; GDAL reads the first.
     description : str
-        What the program that wrote a TIFF file says of it.
+        Description that the writing program has put into a TIFF file.
 
     Raises
     ------
@@ -97,7 +98,7 @@ class GeoRaster(RasterBase):
         self.description: str = file.tags().get("TIFFTAG_IMAGEDESCRIPTION", "")
 
     def _wrapped(self, file: Any) -> Any:
-        """What is read instead of the open file."""
+        """Dataset that is read instead of the open one; subclasses wrap it."""
         return file
 
     def _handle(self) -> AbstractContextManager[Any]:
@@ -109,8 +110,8 @@ class GeoRaster(RasterBase):
     def _is_still_the_same(self, before: Any) -> bool:
         """Whether the file that now has this name holds the pixels that were opened.
 
-        Where nobody has asked for their fingerprint, a handle from `before` tells: of a file that
-        was replaced it still reads the old one.
+        Compared by fingerprint if it was computed before, else by a handle from `before`, which
+        still reads the old file if that was replaced.
         """
         with suppress(RasterError), self._opened_anew() as again:
             known = known_fingerprint(self)
@@ -137,13 +138,13 @@ class GeoRaster(RasterBase):
         bands: tuple[int, ...],
         resampling: Resampling = Resampling.nearest,
     ) -> NDArray[Any]:
-        inside(window, self.shape)
+        check_inside(window, self.shape)
         if not window:
             return np.zeros((len(bands), *shape), dtype=self.dtype)
         sources = [self._bands.sources[band - 1] for band in bands]
         files = sorted({band for band, _ in sources})
         if any(band in self._bands.palettes for band in files):
-            resampling = Resampling.nearest  # the mean of two palette indices is neither
+            resampling = Resampling.nearest  # palette indices have no mean
         with self._handle() as file:
             stored = file.read(
                 files, window=to_rasterio(window), out_shape=shape, resampling=resampling
@@ -161,21 +162,21 @@ class GeoRaster(RasterBase):
         return pixels
 
     def stored(self, window: Window, band: int = 1) -> NDArray[Any]:
-        """Values ``(height, width)`` of a band of the file as they are, not a palette's colours.
+        """Stored values ``(height, width)`` of a band of the file, not the colours of its palette.
 
         Raises
         ------
         RasterError
             If the window is outside the image, or the file is damaged.
         """
-        inside(window, self.shape)
+        check_inside(window, self.shape)
         with self._handle() as file:
             return np.asarray(file.read(band, window=to_rasterio(window)))
 
     def valid(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """Where these bands (all by default) have data.
 
-        False where one of them has its no-data value or is no number, where a mask or an alpha
+        False where one of them has its no-data value, NaN or infinity, where a mask or an alpha
         band is 0, and where a palette colour is fully transparent.
 
         Raises
@@ -188,33 +189,33 @@ class GeoRaster(RasterBase):
     def _valid(
         self, window: Window, shape: tuple[int, int], bands: tuple[int, ...]
     ) -> NDArray[np.bool_]:
-        inside(window, self.shape)
+        check_inside(window, self.shape)
         if not window:
             return np.ones(shape, dtype=np.bool_)
         files = [self._bands.sources[band - 1][0] for band in bands]
-        dark = self._dark
+        ambiguous = self._ambiguous
         with self._handle() as file:
             return self._masks.valid(
                 file,
                 files,
                 self._bands.palettes,
-                dark,
+                ambiguous,
                 window=to_rasterio(window),
                 out_shape=shape,
             )
 
     @cached_property
-    def _dark(self) -> tuple[bool, ...]:
-        """Bands of the file whose no-data value is also a measurement."""
+    def _ambiguous(self) -> tuple[bool, ...]:
+        """Per band of the file, whether its no-data value also occurs as a measurement."""
         with self._handle() as file:
-            return self._masks.dark_bands(file)
+            return self._masks.ambiguous_bands(file)
 
     def overview(
         self, max_side: int, bands: Sequence[int] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Whole image with at most `max_side` pixels a side, and where it has data.
 
-        From the file's overviews where it has them, else every so-many-th pixel.
+        From the file's overviews if it has them, else every n-th pixel.
 
         Raises
         ------
@@ -244,19 +245,19 @@ class GeoRaster(RasterBase):
 
     @property
     def overviews(self) -> tuple[int, ...]:
-        """Factors of the reduced copies that the file brings along, for instance ``(2, 4, 8)``."""
+        """Factors of the overviews in the file, for instance ``(2, 4, 8)``."""
         with self._handle() as file:
             return tuple(file.overviews(1))
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed; reading is an error then."""
+        """Whether the file was closed; reading it is an error then."""
         return self._handles.closed
 
-    def rest(self) -> None:
-        """Give the file back until something is read again."""
-        self._handles.rest()
+    def release_file(self) -> None:
+        """Close the file until something is read again."""
+        self._handles.release_file()
 
     def close(self) -> None:
-        """Give the file back; a read that is under way still ends well."""
+        """Close the file; reads that are under way still finish."""
         self._handles.close()

@@ -1,4 +1,4 @@
-"""Values that a file does not declare as "no data" and that are none, as they are left out.
+"""Fill values: pixels without data that the file does not declare as such.
 
 `napari_disca.raster.fill_search` finds them.
 """
@@ -17,29 +17,29 @@ from numpy.typing import NDArray
 
 from napari_disca.raster.masks import equals
 
-#: Most rows and columns of the grid on which a border lies.
+#: Most rows and columns of the grid of a `Border`.
 BORDER_CELLS = 256
 _LARGEST = 1e300
 
 
 @dataclass(frozen=True, slots=True)
 class Border:
-    """Areas without data of one colour: at the edge of an image, or whole blocks.
+    """Areas without data of one colour, at the edge of an image or as blocks inside it.
 
     Pixels of that colour elsewhere, for instance saturated roofs, are data.
 
     Parameters
     ----------
     colour : tuple of float
-        Per band that is read.
+        A value for each band that is read.
     shape : (int, int)
         Height and width of the image.
     grid : (int, int)
         Rows and columns of cells that the image is divided into.
     cells : bytes
-        Bits, row by row: 1 for the cells in which pixels of that colour are the border.
+        Bits of the grid, row by row: 1 for cells in which pixels of that colour have no data.
     at_edge : bool
-        Whether they reach the image's corners.
+        Whether the areas reach the image's corners.
     """
 
     colour: tuple[float, ...]
@@ -57,12 +57,12 @@ class Border:
         *,
         at_edge: bool = True,
     ) -> Self:
-        """Border in these cells, ``(rows, columns)``, of a grid over the whole image."""
+        """Return the border of a mask of cells, a ``(rows, columns)`` grid over the image."""
         rows, cols = cells.shape
         return cls(tuple(colour), shape, (rows, cols), np.packbits(cells).tobytes(), at_edge)
 
     def near(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Whether pixels of the image lie in the border's cells, ``(len(rows), len(cols))``."""
+        """Whether pixels lie in the border's cells, as a ``(len(rows), len(cols))`` array."""
         bits = np.unpackbits(np.frombuffer(self.cells, np.uint8), count=self.grid[0] * self.grid[1])
         flags = bits.reshape(self.grid).astype(np.bool_)
         down = np.clip(rows * self.grid[0] // self.shape[0], 0, self.grid[0] - 1)
@@ -71,19 +71,19 @@ class Border:
         return near
 
     def to_json(self) -> dict[str, Any]:
-        """Numbers for a journal."""
+        """Return the values of JSON for a journal."""
         packed = base64.b64encode(zlib.compress(self.cells, 9)).decode()
         told = {"shape": [*self.shape], "grid": [*self.grid], "cells": packed}
         return {"colour": [*self.colour], **told, "at_edge": self.at_edge}
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Border from `to_json`.
+        """Return the border that `to_json` wrote.
 
         Raises
         ------
         ValueError
-            If it is none.
+            If the value is not one that `to_json` writes.
         """
         if not isinstance(value, Mapping):
             raise ValueError("the border of a scaling is a table")
@@ -106,18 +106,18 @@ class Border:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Undeclared values without data, of the bands that are read.
+    """Undeclared fill values of the bands that are read.
 
     Attributes
     ----------
     values : tuple of tuple of float
-        Per band. A pixel has no data where one of its bands has one of the band's values.
+        Fill values per band. A pixel has no data if one of its bands has one of them.
     joint : tuple of tuple of float
-        Colours, with a value for each band. A pixel has no data where all bands have theirs.
+        Colours, a value for each band. A pixel has no data if all its bands have them.
     borders : tuple of Border
-        Areas at the image's edge.
+        Areas of one colour, at the image's edge or in blocks.
     share : float
-        Share of the image's pixels that is left out because of them.
+        Share of the sampled pixels that have no data for these reasons.
     """
 
     values: tuple[tuple[float, ...], ...]
@@ -127,7 +127,7 @@ class Fill:
 
     @classmethod
     def none(cls, bands: int) -> Self:
-        """Nothing to leave out of so many bands."""
+        """Return a fill of so many bands that leaves nothing out."""
         return cls(((),) * bands)
 
     def __bool__(self) -> bool:
@@ -135,12 +135,12 @@ class Fill:
 
     @property
     def named(self) -> tuple[float, ...]:
-        """All values, each once, from the lowest."""
+        """All fill values in ascending order, each once."""
         colours = (*self.values, *self.joint, *(border.colour for border in self.borders))
         return tuple(sorted({value for colour in colours for value in colour}))
 
     def of_bands(self, indices: Sequence[int]) -> Self:
-        """The same for some of these bands, or in another order."""
+        """Return the fill of some of these bands, or of the bands in another order."""
 
         def chosen(colour: Sequence[float]) -> tuple[float, ...]:
             return tuple(colour[k] for k in indices)
@@ -153,7 +153,7 @@ class Fill:
         )
 
     def describe(self, *, left_out: bool = True) -> str:
-        """What is left out, or would be, in words; empty if nothing."""
+        """One line on what is left out, or would be; empty if nothing."""
         if not self:
             return ""
         values = and_list([value_text(value) for value in self.named])
@@ -162,7 +162,7 @@ class Fill:
 
     @property
     def note(self) -> str:
-        """What is left out, without its share, which is another one in each image."""
+        """One line on what is left out, without the share, which differs between images."""
         values = and_list([value_text(value) for value in self.named])
         return f"{values} taken for no data{self._where}" if self else ""
 
@@ -192,7 +192,7 @@ class Fill:
             In the image's own type.
         valid : (height, width) array of bool
         rows, cols : (height,) array, (width,) array
-            Which of the image's rows and columns they are.
+            The pixels' rows and columns in the image.
         """
         for band, values in zip(pixels, self.values, strict=True):
             for value in values:
@@ -205,7 +205,7 @@ class Fill:
                 valid &= ~(near & _all_equal(pixels, border.colour))
 
     def to_json(self) -> dict[str, Any]:
-        """Members of a journal's table: a value, several or None per band, and the areas."""
+        """Return members of a journal's table: a value, several or None per band, and the areas."""
         told: dict[str, Any] = {
             "fill": [v[0] if len(v) == 1 else [*v] or None for v in self.values]
         }
@@ -217,12 +217,12 @@ class Fill:
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> Self:
-        """Fill from a table that holds the members of `to_json`; journals of 0.1 do, too.
+        """Return the fill of a table with the members of `to_json`, also of a journal of 0.1.
 
         Raises
         ------
         ValueError
-            If it is none.
+            If the value is not one that `to_json` writes.
         """
         bands, colours = table.get("fill"), table.get("joint_fill", [])
         borders = table.get("borders", [])
@@ -243,12 +243,12 @@ class Fill:
 
 
 def value_text(value: float) -> str:
-    """A pixel value for its user: integers as they are, others with six digits."""
+    """Text of a pixel value for the user: integers in full, others with six digits."""
     return f"{value:.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.6g}"
 
 
 def and_list(texts: Sequence[str]) -> str:
-    """Texts as a list in words: ``"a, b and c"``."""
+    """Join texts as in a sentence: ``"a, b and c"``."""
     return " and ".join([text for text in (", ".join(texts[:-1]), *texts[-1:]) if text])
 
 
@@ -260,7 +260,7 @@ def _all_equal(pixels: NDArray[np.generic], colour: Sequence[float]) -> NDArray[
 
 
 def _numbers(value: object) -> tuple[float, ...]:
-    """Finite numbers of a list that somebody else wrote.
+    """Return the finite numbers of a list in a file.
 
     Raises
     ------

@@ -1,16 +1,16 @@
-"""Search for fill values that a file does not declare, by what they do to its histogram.
+"""Search for fill values that a file does not declare, in the histograms of sampled pixels.
 
-Programs write -9999, 0, 65535 or -3.4e38 where there is no data and often forget to say so; several
-of them meet in one file. There are three kinds:
+Programs write -9999, 0, 65535 or -3.4e38 where there is no data, and often do not declare it; one
+file may have several such values. There are three kinds:
 
-1. One exact number at an end of a band's histogram, on more than a percent of the pixels and far
-   from all others.
-2. Black in all bands at once, in areas, where hardly any pixel is nearly black.
-3. The darkest or brightest colour, in areas that reach the corners of the image and end sharply,
-   or in whole blocks (`napari_disca.raster.border_search`).
+1. A single value at an end of a band's histogram that more than a percent of the pixels have and
+   that is far from all other values.
+2. Black in all bands at once, in contiguous areas, if hardly any pixel is nearly black.
+3. The darkest or brightest colour, in areas that reach the corners of the image and have sharp
+   edges, or in blocks (`napari_disca.raster.border_search`).
 
-Saturated pixels are exact and extreme as well, but not far from the rest, or they have the value
-at which a sensor or a product saturates; and clouds do not frame an image.
+Saturated pixels also have one extreme value, but it is near the other values, or it is one at which
+sensors or products saturate; and clouds do not surround an image.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ from napari_disca.raster.border_search import (
     levels,
 )
 from napari_disca.raster.fill import Fill
-from napari_disca.raster.masks import also_measured
+from napari_disca.raster.masks import ambiguous_nodata
 from napari_disca.raster.sampling import Block, sample_blocks
 
-#: Least share of the pixels, of any fill value and of one that no image holds.
+#: Least share of the pixels for a fill value, and for one that is absurd as a measurement.
 _SHARE, _ABSURD_SHARE = 0.01, 0.001
 _ABSURD = 1e9
 #: Most fill values at each end of a histogram.
 _MOST = 4
-#: A joint fill in the range of the data: share, share of neighbours that are filled as well, and
-#: how rare values just beside it must be compared with it.
+#: For black in all bands: least share of the pixels, least share of neighbours that are black as
+#: well, and most pixels that are nearly black, as a share of the black ones.
 _JOINT_SHARE, _CONTIGUOUS, _BESIDE = 0.02, 0.95, 0.05
-#: Values at which sensors and products saturate; a cloud holds them rightly.
+#: Values at which sensors and products saturate, so that clouds have them.
 _SATURATED = frozenset({1.0, 100.0, 255.0, 1023.0, 2047.0, 4095.0, 10000.0, 16383.0, 43636.0})
 #: High values that programs write for "no data".
 _WRITTEN = frozenset({9999.0, 32767.0, 65535.0, 99999.0, 2.0**31 - 1, 2.0**32 - 1})
-#: Distance from the rest, in spans of the rest, from which a value is a fill value: negative ones,
-#: others at the low end, written ones at the high end, and any.
+#: Least distance of a fill value from the other values, in multiples of their range: for negative
+#: ones, for others at the low end, for those of `_WRITTEN` at the high end, and for others there.
 _NEGATIVE, _LOW, _HIGH_WRITTEN, _HIGH = 0.5, 0.25, 3.0, 8.0
 
 
 def undeclared_fill(raster: Raster, bands: Sequence[int]) -> Fill:
-    """Look for fill values that the file does not declare.
+    """Return the fill values of an image that its file does not declare.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def undeclared_fill(raster: Raster, bands: Sequence[int]) -> Fill:
 
 
 def search_fill(raster: Raster, bands: Sequence[int], blocks: Sequence[Block]) -> Fill:
-    """Fill values in sampled blocks of an image; see `undeclared_fill`.
+    """Return the undeclared fill values in sampled blocks of an image; see `undeclared_fill`.
 
     Parameters
     ----------
@@ -97,13 +97,13 @@ def search_fill(raster: Raster, bands: Sequence[int], blocks: Sequence[Block]) -
             (*found.joint, *more.joint),
             (*found.borders, *more.borders),
         )
-    return _measured(found, blocks)
+    return _with_share(found, blocks)
 
 
 def given_fill(values: Sequence[float], blocks: Sequence[Block]) -> Fill:
-    """Values that somebody calls "no data", as if the file declared them for all bands.
+    """Return a fill of given values, as if the file declared them for all bands.
 
-    A value that is a measurement as well counts where all bands have it.
+    A value that also occurs as a measurement counts only where all bands have it.
 
     Parameters
     ----------
@@ -116,26 +116,26 @@ def given_fill(values: Sequence[float], blocks: Sequence[Block]) -> Fill:
     alone: list[tuple[float, ...]] = [()] * count
     joint = []
     for value in dict.fromkeys(values):
-        dark = also_measured(pixels, [value] * count)
-        if any(dark):
+        ambiguous = ambiguous_nodata(pixels, [value] * count)
+        if any(ambiguous):
             joint.append((value,) * count)
-        alone = [v if d else (*v, value) for v, d in zip(alone, dark, strict=True)]
-    return _measured(Fill(tuple(alone), tuple(joint)), blocks, whole=True)
+        alone = [v if d else (*v, value) for v, d in zip(alone, ambiguous, strict=True)]
+    return _with_share(Fill(tuple(alone), tuple(joint)), blocks, whole=True)
 
 
 def _without(fill: Fill, block: Block) -> NDArray[np.bool_]:
-    """Where a block has data besides what is left out."""
+    """Where a block has data that the fill does not leave out."""
     valid = block.valid.copy()
     if fill:
         fill.leave_out(block.pixels, valid, block.rows, block.cols)
     return valid
 
 
-def _measured(fill: Fill, blocks: Sequence[Block], *, whole: bool = False) -> Fill:
-    """A fill with its share; nothing where it would leave out everything."""
+def _with_share(fill: Fill, blocks: Sequence[Block], *, whole: bool = False) -> Fill:
+    """Add the share to a fill; an empty fill if it would leave out everything."""
     total = sum(int(block.valid.sum()) for block in blocks)
     left = sum(int(_without(fill, block).sum()) for block in blocks)
-    # Everything cannot be fill: then it is the image. Who says it himself is believed.
+    # A fill that was found cannot be the whole image; one that the user gives can.
     if total == 0 or (left == 0 and not whole):
         return Fill.none(len(fill.values)) if not whole else fill
     return Fill(fill.values, fill.joint, fill.borders, 1 - left / total)
@@ -155,14 +155,14 @@ def _far_values(_raster: Raster, bands: Sequence[int], blocks: Sequence[Block], 
 
 
 def _far_extremes(pixels: NDArray[np.generic]) -> tuple[float, ...]:
-    """Exact values at the ends of a band that are frequent and far from all others."""
+    """Values at the ends of a band's histogram that are frequent and far from all others."""
     core = pixels[np.isfinite(pixels)]
     ends = []
     for extreme in (np.min, np.max):
         peeled, core = _peeled(core, extreme, pixels.size)
         ends.append(peeled)
-    # What is not far from the rest belongs to it: from the innermost outwards, at both ends,
-    # since one fill value makes the other look near.
+    # Values that are not far from the others are returned to them, the innermost first. Both ends
+    # twice, because a fill value at one end widens the range by which the other is judged.
     for peeled in (*ends, *ends):
         while peeled and not _is_far(float(peeled[-1][0]), core):
             core = np.concatenate([core, peeled.pop()])
@@ -172,7 +172,7 @@ def _far_extremes(pixels: NDArray[np.generic]) -> tuple[float, ...]:
 def _peeled(
     values: NDArray[Any], extreme: Callable[[NDArray[Any]], Any], total: int
 ) -> tuple[list[NDArray[Any]], NDArray[Any]]:
-    """Frequent values at one end of a band, outermost first, and the rest."""
+    """Frequent values at one end of a histogram, the outermost first, and all other values."""
     peeled: list[NDArray[Any]] = []
     while values.size and len(peeled) < _MOST:
         value = extreme(values)
@@ -201,13 +201,13 @@ def _is_far(value: float, rest: NDArray[Any]) -> bool:
     return distance >= (_HIGH_WRITTEN if value in _WRITTEN or value >= _ABSURD else _HIGH)
 
 
-# ---------------------------------------------------------------- black holes
+# ---------------------------------------------------------------- black areas
 
 
 def _joint_value(_raster: Raster, bands: Sequence[int], blocks: Sequence[Block], _: Any) -> Fill:
-    """Smallest value where all bands have it at once, in areas, and hardly any pixel lies near.
+    """The smallest value, if all bands have it at once in areas and few pixels are near it.
 
-    This finds black holes in images whose shadows are nearly as dark.
+    This finds black areas in images whose shadows are nearly as dark.
     """
     nothing = Fill.none(len(bands))
     pixels = _pixels(blocks)

@@ -1,8 +1,8 @@
 """Where the pixels of an image lie on the map, and names of coordinate reference systems.
 
-Map coordinates count pixel *corners*, column before row. Longitudes have a period: 190 degrees
-east is 170 degrees west. An image may be stored either way, and may reach over the date line;
-what is written says -180 to 180, and what is read is looked for wherever the image lies.
+Transforms map pixel *corners*, column before row. Longitudes have a period: 190 degrees east is 170
+degrees west. An image may be stored either way, and may cross the date line. Longitudes are written
+from -180 to 180; those that are read are shifted by whole turns to where the image lies.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from rasterio.crs import CRS
 from napari_disca.raster.base import Raster
 from napari_disca.raster.resolution import longitude_period, transform_from_gcps
 
-#: rasterio also takes file names and addresses for a CRS, and fetches them: so nothing but these,
-#: or WKT, is handed on.
+#: Names of a CRS. rasterio also accepts file names and addresses, which it would fetch, so only
+#: these and WKT are passed on.
 _CRS_NAME = re.compile(
     r"(?:urn:(?:ogc|x-ogc):def:crs:(?P<urn>[\w-]+):(?P<urn_version>[\w.-]*):"
     r"|https?://www\.opengis\.net/def/crs/(?P<url>[\w-]+)/(?P<url_version>[\w.-]+)/"
@@ -32,12 +32,12 @@ _CRS_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where the pixels of an image lie on the map.
+    """Where the pixels of an image lie on the map: transform, CRS and size.
 
     Attributes
     ----------
     transform : (a, b, c, d, e, f) or None
-        ``x = a * column + b * row + c``, ``y = d * column + e * row + f`` of a pixel's corner.
+        ``x = a * column + b * row + c``, ``y = d * column + e * row + f`` for pixel corners.
     crs : CRS or None
     shape : (int, int)
         Height and width in pixels.
@@ -49,7 +49,7 @@ class Frame:
 
     @classmethod
     def of(cls, raster: Raster) -> Frame:
-        """Frame of an image: its transform, or the affine fit of its ground control points."""
+        """Return an image's frame, with its transform or the fit to its ground control points."""
         transform, crs = raster.transform, raster.crs
         if transform is None and raster.gcps is not None:
             points, crs = raster.gcps
@@ -64,14 +64,14 @@ class Frame:
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """Least x and y, greatest x and y of the image's corners."""
+        """Smallest x and y, largest x and y of the image's corners."""
         height, width = self.shape
         corners = [self._place(x, y) for x in (0, width) for y in (0, height)]
         xs, ys = zip(*corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
 
     def position(self, row: float, col: float) -> tuple[float, float]:
-        """Map coordinates of a pixel's centre; longitudes lie within half a turn of zero."""
+        """Return map coordinates of a pixel's centre; longitudes from -180 to 180 degrees."""
         x, y = self._place(col + 0.5, row + 0.5)
         period = self._period
         if period is not None and abs(x) > period / 2:
@@ -79,9 +79,9 @@ class Frame:
         return x, y
 
     def outline(self, corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-        """Map coordinates of ``(row, col)`` corners that belong together.
+        """Return map coordinates of the ``(row, col)`` corners of one outline.
 
-        They are moved by whole turns together, so that an area on the date line stays in one piece.
+        All are shifted by the same whole turns, so that an area on the date line stays whole.
         """
         places = [self._place(col + 0.5, row + 0.5) for row, col in corners]
         period = self._period
@@ -91,7 +91,7 @@ class Frame:
         return [(x - period * round(middle / period), y) for x, y in places]
 
     def pixel(self, x: float, y: float) -> tuple[float, float]:
-        """Row and column, whose whole parts are the pixel, of map coordinates."""
+        """Return row and column of map coordinates; rounded down they are the pixel."""
         period = self._period
         if period is not None and math.isfinite(x):
             left, _, right, _ = self.bounds
@@ -140,24 +140,24 @@ class Frame:
 
     @property
     def _period(self) -> float | None:
-        """Period of x; None where it has none, or the image shows some places twice."""
+        """Period of x; None if it has none, or the image shows some places twice."""
         period = longitude_period(self.crs) if self.transform is not None else None
         if period is None:
             return None
         left, _, right, _ = self.bounds
-        # A whole turn, stored with a rounding error, still is one.
+        # Tolerates the rounding error of an image of exactly one turn.
         return period if right - left <= period * (1 + 1e-9) else None
 
 
 def crs_named(name: str) -> CRS:
-    """CRS of a URN, ``AUTHORITY:CODE`` or WKT.
+    """Return the CRS of a URN, ``AUTHORITY:CODE`` or WKT.
 
     Raises
     ------
     One of `GDAL_ERRORS`, or ValueError
-        If there is none of that name.
+        If there is no CRS of that name.
     """
-    # Else PROJ would print what the error says.
+    # Otherwise PROJ also prints its errors.
     with rasterio.Env():
         return _crs_named(name)
 
@@ -174,13 +174,13 @@ def _crs_named(name: str) -> CRS:
 
 
 def crs_name(crs: CRS) -> str:
-    """Name that GDAL understands: a URN where an authority has this very CRS, or else WKT."""
+    """Return a name that GDAL reads: a URN if an authority has exactly this CRS, else WKT."""
     authority = crs.to_authority()
-    # `to_authority` also answers with what is only similar.
+    # `to_authority` also returns authorities' similar CRS.
     if authority is None or CRS.from_authority(*authority) != crs:
         wkt: str = crs.to_wkt()
         return wkt
     if authority in (("EPSG", "4326"), ("OGC", "CRS84")):
-        # As GDAL writes it: x is the longitude.
+        # The name that GDAL writes, in which x is the longitude.
         return "urn:ogc:def:crs:OGC:1.3:CRS84"
     return f"urn:ogc:def:crs:{authority[0]}::{authority[1]}"

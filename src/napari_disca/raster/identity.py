@@ -1,8 +1,8 @@
-"""Who an image is: its pixels, not its file.
+"""Fingerprints of images, by their pixels or by their files.
 
-An image stays the same image when its file is copied or touched, when overviews or tags are
-added, when its CRS is corrected and when it is compressed anew without loss. Caches, which must not
-outlive such a change, use `file_fingerprint` instead.
+`fingerprint` stays the same if a file is copied or touched, if overviews or tags are added, if the
+CRS is corrected, and if the file is compressed again without loss. Caches that such a change makes
+invalid use `file_fingerprint` instead.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from napari_disca.raster.file_masks import to_rasterio
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.sampling import lattice
 
-#: Windows along either side, and their side in pixels: enough that an edit of some size is seen,
-#: few enough that a large image is not read as a whole.
+#: Sampled windows along each axis, and their side in pixels: enough that a larger edit is noticed,
+#: few enough that of a large image only a small part is read.
 _WINDOWS, _SIDE = 6, 64
-#: Fingerprints of files that are open; of arrays, which may change, none is kept.
+#: Fingerprints of open files; those of arrays, which may change, are not remembered.
 _known: WeakKeyDictionary[Any, tuple[str, tuple[str, ...]]] = WeakKeyDictionary()
 
 
 def fingerprint(raster: Raster) -> str:
-    """Name of an image's content, from its size and a sample of its pixels at full resolution.
+    """Return a hash of an image's size and of sampled windows at full resolution.
 
-    A change between the sampled windows can escape it.
+    A change between the sampled windows is not noticed.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def fingerprint(raster: Raster) -> str:
 
 
 def same_pixels(before: Any, now: Any) -> bool:
-    """Whether two open datasets of rasterio's hold the same pixels, as far as a sample tells."""
+    """Whether two open datasets of rasterio have the same pixels in sampled windows."""
     if (before.shape, before.dtypes) != (now.shape, now.dtypes):
         return False
     try:
@@ -53,13 +53,13 @@ def same_pixels(before: Any, now: Any) -> bool:
 
 
 def known_fingerprint(raster: object) -> str | None:
-    """`fingerprint` of an open file if it was asked for before."""
+    """Return the `fingerprint` of an open file if it was computed before, else None."""
     found = _known.get(raster)
     return found[0] if found is not None else None
 
 
 def image_facts(raster: Raster) -> dict[str, Any]:
-    """What is remembered of an image to name what has changed, of values that JSON has.
+    """Return facts about an image as values of JSON, from which changes can be described later.
 
     Raises
     ------
@@ -77,12 +77,12 @@ def image_facts(raster: Raster) -> dict[str, Any]:
 
 
 def pixel_changes(then: Mapping[str, Any], raster: Raster) -> list[str]:
-    """What of an image's pixels is not as it was, in words.
+    """Describe how an image's pixels differ from earlier facts, a text for each difference.
 
     Parameters
     ----------
     then : mapping
-        What `image_facts` said.
+        Of `image_facts`.
     raster : Raster
     """
     now = image_facts(raster)
@@ -102,7 +102,7 @@ def pixel_changes(then: Mapping[str, Any], raster: Raster) -> list[str]:
 
 
 def place_changes(then: Mapping[str, Any], raster: Raster) -> list[str]:
-    """What of an image's georeference is not as it was, in words."""
+    """Describe how an image's georeference differs from earlier facts."""
     said = []
     crs, transform = _crs(raster), [float(n) for n in tuple(raster.transform or ())[:6]]
     if isinstance(then.get("crs"), str) and then["crs"] != crs:
@@ -113,9 +113,9 @@ def place_changes(then: Mapping[str, Any], raster: Raster) -> list[str]:
 
 
 def file_fingerprint(raster: Raster) -> str:
-    """Name of a file's content, which also changes with its size and its georeference.
+    """Return a hash of a file's content that also changes with its size and its georeference.
 
-    What version 0.1.0 called an image's fingerprint.
+    Version 0.1.0 used it as the image's fingerprint in journals.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def file_fingerprint(raster: Raster) -> str:
         If the file is damaged.
     """
     if raster.path is not None:
-        _sampled(raster)  # while the file is as it was opened
+        _sampled(raster)  # raises an error if the file was exchanged
     digest = hashlib.blake2b(digest_size=16)
     size = raster.path.stat().st_size if raster.path is not None else 0
     crs = raster.crs.to_wkt() if raster.crs is not None else ""
@@ -142,7 +142,7 @@ def file_fingerprint(raster: Raster) -> str:
 
 
 def _sampled(raster: Raster) -> tuple[str, tuple[str, ...]]:
-    """Fingerprint, and a short digest of every sampled window."""
+    """Fingerprint of an image, and a short digest of each of its sampled windows."""
     if raster.path is not None and (found := _known.get(raster)) is not None:
         return found
     digest = hashlib.blake2b(digest_size=15)
@@ -152,11 +152,11 @@ def _sampled(raster: Raster) -> tuple[str, tuple[str, ...]]:
         pixels = np.ascontiguousarray(raster.read(window)).tobytes()
         digest.update(pixels)
         samples.append(hashlib.blake2b(pixels, digest_size=3).hexdigest())
-    # The prefix tells it from a fingerprint of version 0.1.0.
+    # The prefix distinguishes it from a fingerprint of version 0.1.0.
     found = f"p-{digest.hexdigest()}", tuple(samples)
     if raster.path is not None:
         _known[raster] = found
-        # Each page looks for itself whether the file still is the same.
+        # Each page checks by itself whether the file is still the same.
         for part in getattr(raster, "parts", ()):
             _sampled(part)
     return found

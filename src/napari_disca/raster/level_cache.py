@@ -1,4 +1,4 @@
-"""Levels of image pyramids, kept on disk."""
+"""A disk cache for the levels of image pyramids."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _SUFFIX = ".levels"
 
 
 class LevelCache:
-    """Finished levels on disk, mapped when they are read.
+    """Finished levels on disk, which are memory-mapped when they are used.
 
     Parameters
     ----------
     folder : Path, optional
-        The user's cache folder by default.
+        By default in the user's cache folder.
     limit : int
         Bytes of all files together.
     """
@@ -34,7 +34,7 @@ class LevelCache:
     def get(
         self, key: str, wanted: Sequence[tuple[tuple[int, ...], np.dtype[Any]]]
     ) -> list[NDArray[Any]] | None:
-        """Levels of these shapes and types, mapped read-only; None if they are not there."""
+        """Return levels of these shapes and types, mapped read-only; None if not in the cache."""
         path = self._files.file(key)
         sizes = [int(np.prod(shape)) * dtype.itemsize for shape, dtype in wanted]
         try:
@@ -53,7 +53,7 @@ class LevelCache:
             return None
 
     def put(self, key: str, levels: Sequence[NDArray[Any]]) -> None:
-        """Write levels, unless they are larger than all the cache may be."""
+        """Write levels, unless they are larger than the limit of the cache."""
         header = json.dumps(_description([(a.shape, a.dtype) for a in levels])).encode()
 
         def write(temporary: Path) -> None:

@@ -1,4 +1,4 @@
-"""Opening image files with GDAL: from this computer only, and without warnings."""
+"""Opening of image files with GDAL, from this computer only and without warnings."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from rasterio.io import DatasetReader
 from napari_disca.core.errors import RasterError
 from napari_disca.raster.gdal_errors import GDAL_ERRORS, reason
 
-#: GDAL's defaults would let a VRT that came by mail fetch its pixels from the network, and would
-#: read a PNG that is cut short as whatever was in memory.
+#: With GDAL's defaults a VRT could fetch its pixels from the network, and a truncated PNG would be
+#: read with uninitialized memory.
 GDAL_OPTIONS = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}", "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
 _NETWORK_DRIVERS = {"DAAS", "EEDA", "EEDAI", "GTI", "HTTP", "NGW", "OGCAPI", "PLMOSAIC"} | {
     *("PostGISRaster", "STACIT", "STACTA", "TileDB", "WCS", "WMS", "WMTS")
@@ -29,34 +29,34 @@ _NETWORK_DRIVERS = {"DAAS", "EEDA", "EEDAI", "GTI", "HTTP", "NGW", "OGCAPI", "PL
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+://|/vsi(curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)", re.I)
 _VRT_SOURCE = re.compile(rb"<Source(?:Filename|Dataset)[^>]*>\s*([^<]+)", re.I)
 
-# What GDAL has to say arrives in exceptions; logging's last resort would print it a second time.
+# GDAL's messages are in exceptions; logging's last resort would print them a second time.
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
-# `warnings.catch_warnings` swaps a process-wide list: one opening at a time. A thread that opens a
-# file while it opens another must not wait for itself.
+# `warnings.catch_warnings` changes a process-wide list, so one file is opened at a time. Reentrant,
+# because opening a file may open another.
 _opening = threading.RLock()
 
 
 class GdalError(RasterError):
-    """GDAL cannot make an image of a file; another reader may."""
+    """GDAL cannot read a file as an image; another reader may."""
 
 
 @contextmanager
 def quiet_opening() -> Iterator[None]:
-    """Open a file of rasterio's without its warning: an image without georeference is fine."""
+    """Context that ignores rasterio's warning about images without georeference."""
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
 
 
 def open_local(path: Path, page: int | None = None) -> Any:
-    """Open a file with GDAL's drivers that fetch nothing from elsewhere.
+    """Open a file with those of GDAL's drivers that do not use the network.
 
     Parameters
     ----------
     path : Path
     page : int, optional
-        Of a TIFF file, from 1; by default what GDAL shows.
+        Page of a TIFF file, from 1; by default GDAL's choice.
 
     Returns
     -------
@@ -65,12 +65,12 @@ def open_local(path: Path, page: int | None = None) -> Any:
     Raises
     ------
     GdalError
-        If GDAL cannot.
+        If GDAL cannot open it.
     """
     try:
         with quiet_opening():
-            # `rasterio.open` takes one driver; the class behind it, a list of allowed ones.
-            # The whole path: GDAL takes "NETCDF:a.tif" for something else than a file.
+            # `rasterio.open` takes one driver, but its class takes a list of allowed ones.
+            # The absolute path, because GDAL does not take "NETCDF:a.tif" for a file name.
             name = (f"GTIFF_DIR:{page}:" if page else "") + os.fspath(path.absolute())
             return DatasetReader(name, driver=_local_drivers())
     except (*GDAL_ERRORS, ValueError, TypeError) as error:
@@ -81,12 +81,12 @@ def open_local(path: Path, page: int | None = None) -> Any:
 
 
 def refuse_remote(source: str) -> None:
-    """Refuse a name that leads to the network.
+    """Raise an error if a name refers to the network.
 
     Raises
     ------
     RasterError
-        If it does.
+        If it refers to the network.
     """
     if _REMOTE.match(source.strip()):
         raise RasterError(
@@ -96,12 +96,12 @@ def refuse_remote(source: str) -> None:
 
 
 def refuse_remote_sources(path: Path) -> None:
-    """Refuse a VRT that names sources on the network.
+    """Raise an error if a VRT has sources on the network.
 
     Raises
     ------
     RasterError
-        If it does, or cannot be read.
+        If it has such sources, or cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -121,6 +121,6 @@ def refuse_remote_sources(path: Path) -> None:
 
 @lru_cache(maxsize=1)
 def _local_drivers() -> list[str]:
-    """Names of GDAL's drivers that do not fetch anything from elsewhere."""
+    """Names of GDAL's drivers that do not use the network."""
     with rasterio.Env() as env:
         return [name for name in env.drivers() if name not in _NETWORK_DRIVERS]

@@ -1,4 +1,4 @@
-"""Where bands have data: no-data values, and alpha bands known by their content."""
+"""Masks of valid pixels: no-data values, and alpha bands that are recognised by their values."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: An alpha band has few values, or is fully opaque or transparent on this share of the image.
+#: An alpha band has few values, or is opaque or fully transparent on this share of the image.
 _FEW_LEVELS, _EXTREME_SHARE = 16, 0.5
-#: Least transparent share of an alpha with many levels.
+#: Least share of transparent pixels for an alpha band with many levels.
 _CLEAR = 0.005
-#: What a mask holds where there is data, whatever its type.
+#: Values that masks of any type have where there is data.
 _OPAQUE = (1, 255, 65535)
-#: Values that lie beside their like on at least this share are an area, not dark pixels.
+#: Pixels at least this share of whose neighbours have the value as well are an area, not scattered.
 _AREA = 0.8
-#: A no-data value this share of the values' span away from all others is no measurement.
+#: A no-data value this far from all others, as a share of their range, is not a measurement.
 _FAR = 0.25
 
 
 def is_alpha(values: NDArray[np.generic]) -> bool:
-    """Whether a band that is called alpha is one: many grey levels make it a band like others.
+    """Whether a band that is called alpha is one; a band with many grey levels is data.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def is_alpha(values: NDArray[np.generic]) -> bool:
 
 
 def is_premultiplied(alpha: NDArray[np.generic], colours: NDArray[np.generic]) -> bool:
-    """Whether colours were multiplied by a band: then none is brighter, and where it is 0 all are.
+    """Whether colours were multiplied by a band: none is brighter, and all are 0 where it is 0.
 
-    A soft alpha with many grey levels is known by that.
+    This recognises an alpha band with many grey levels.
 
     Parameters
     ----------
@@ -54,18 +54,18 @@ def is_premultiplied(alpha: NDArray[np.generic], colours: NDArray[np.generic]) -
 
 
 def looks_like_mask(values: NDArray[np.generic]) -> bool:
-    """Whether a band of unknown meaning is a mask: 0 and one other value that programs write.
+    """Whether an unnamed band is a mask: its values are 0 and one other that masks have.
 
     Parameters
     ----------
     values : array
-        A sample of the band. One that is the largest of its type everywhere is an opaque mask; one
-        that is 0 everywhere is not taken for a mask.
+        A sample of the band. If all are the largest of their type, it is an opaque mask; if all
+        are 0, it is not taken for a mask.
     """
     found = np.unique(values) if values.size else values
     if values.dtype.kind in "ui" and found.size and found[-1] == _integer_limits(values)[1]:
         return bool(found.size == 1 or (found.size == 2 and found[0] == 0))
-    # No sensor's band has two values only.
+    # A measured band has more than two values.
     return bool(found.size == 2 and found[0] == 0 and found[1] in _OPAQUE)
 
 
@@ -75,11 +75,11 @@ def _integer_limits(values: NDArray[Any]) -> tuple[int, int]:
 
 
 def equals(pixels: NDArray[np.generic], value: float) -> NDArray[np.bool_]:
-    """Where pixels have a no-data value, as far as their type can hold it."""
+    """Return where pixels have a no-data value; nowhere if their type cannot hold it."""
     if np.isnan(value):
         return np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, np.bool_)
     if pixels.dtype.kind == "f":
-        # -3.4028234663852886e+38 is often written with fewer digits than a float has.
+        # -3.4028234663852886e+38 is often written with too few digits.
         close = np.isclose(pixels, value, rtol=1e-6, atol=0.0)
         same: NDArray[np.bool_] = close
         return same
@@ -90,22 +90,22 @@ def equals(pixels: NDArray[np.generic], value: float) -> NDArray[np.bool_]:
     return equal
 
 
-def lacking(
+def nodata_mask(
     pixels: NDArray[np.generic],
     nodatas: Sequence[float | None],
-    dark: Sequence[bool],
+    ambiguous: Sequence[bool],
 ) -> NDArray[np.bool_]:
-    """Where one of the bands has its no-data value.
+    """Return where one of the bands has its no-data value.
 
     Parameters
     ----------
     pixels : (bands, height, width) array
-        As stored.
+        Stored values.
     nodatas : sequence of float or None
         Per band.
-    dark : sequence of bool
-        Per band: its no-data value is also a measurement (see `also_measured`), so that it counts
-        only where all bands have theirs.
+    ambiguous : sequence of bool
+        Per band, whether its no-data value also occurs as a measurement (see `ambiguous_nodata`).
+        Then it counts only where all bands have theirs.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def lacking(
     """
     lost = np.zeros(pixels.shape[1:], dtype=np.bool_)
     everywhere: NDArray[np.bool_] | None = None
-    for band, value, measured in zip(pixels, nodatas, dark, strict=True):
+    for band, value, measured in zip(pixels, nodatas, ambiguous, strict=True):
         if value is None:
             continue
         here = equals(band, value)
@@ -123,18 +123,18 @@ def lacking(
     return lost if everywhere is None else lost | everywhere
 
 
-def also_measured(
+def ambiguous_nodata(
     blocks: Sequence[NDArray[np.generic]], nodatas: Sequence[float | None]
 ) -> tuple[bool, ...]:
-    """Bands whose no-data value occurs as a measurement, too.
+    """Return per band whether its no-data value also occurs as a measurement.
 
-    In an 8-bit photograph whose no-data value is 0, a shadow may be 0 in one band: such pixels
-    are scattered, and other values lie near. A part that a band really lacks is an area.
+    In an 8-bit photograph whose no-data value is 0, a shadow may be 0 in one band. Such pixels are
+    scattered, and other values are near 0. Pixels without data form areas.
 
     Parameters
     ----------
     blocks : sequence of (bands, height, width) array
-        Sampled rectangles, as stored.
+        Stored values of sampled rectangles.
     nodatas : sequence of float or None
         Per band.
     """
@@ -142,12 +142,12 @@ def also_measured(
         value is not None
         and blocks[0].dtype.kind in "ui"
         and np.isfinite(value)
-        and _is_dark(blocks, nodatas, band, value)
+        and _is_ambiguous(blocks, nodatas, band, value)
         for band, value in enumerate(nodatas)
     )
 
 
-def _is_dark(
+def _is_ambiguous(
     blocks: Sequence[NDArray[np.generic]],
     nodatas: Sequence[float | None],
     band: int,

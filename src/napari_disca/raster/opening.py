@@ -1,4 +1,4 @@
-"""Opening whatever the user gives."""
+"""Opening of image files and arrays."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from napari_disca.raster.pages import PagedRaster, pages_of
 from napari_disca.raster.probe import examine
 
 _TIFF_SUFFIXES = {".tif", ".tiff"}
-#: tifffile, the fallback, may have to decode a whole image at once.
+#: Most bytes of an image that tifffile, the fallback, reads, because it may decode all at once.
 _MOST_DECODED = 2 << 30
 
-# It logs each damaged tag; without a handler logging's last resort would print them all.
+# It logs every damaged tag, which logging's last resort would print.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 def open_raster(source: Any, *, cache: int = CACHE) -> Raster:
-    """Open an image file, or wrap an array.
+    """Open an image file, or wrap an array as an image.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def open_raster(source: Any, *, cache: int = CACHE) -> Raster:
         A local file that GDAL or tifffile reads, or an array-like (NumPy, dask, zarr) of shape
         (h, w), (h, w, bands) or (bands, h, w).
     cache : int
-        Bytes of decoded blocks that GDAL keeps; what streams by once needs few.
+        Bytes of GDAL's cache of decoded blocks; few are enough for pixels that are read once.
 
     Raises
     ------
@@ -57,22 +57,22 @@ def open_raster(source: Any, *, cache: int = CACHE) -> Raster:
             raise
         raise RasterError(f"{str(source)[:100]!r} is not a file name: {one_line(error)}") from error
     if not is_unicode(path):
-        # Other readers can, but would not see where on the earth it lies.
+        # Other readers can, but would not read the georeference.
         raise RasterError(
-            f"{path} has a name that is no Unicode, which GDAL cannot open; rename it"
+            f"{path} has a name that is not Unicode, which GDAL cannot open; rename it"
         )
     examine(path)
     return open_here(path, cache=cache)
 
 
 def open_here(path: Path, *, cache: int = CACHE) -> Raster:
-    """Open an image file in this process, whatever that does to it.
+    """Open an image file in this process, without examining it in another one before.
 
     Parameters
     ----------
     path : Path
     cache : int
-        Bytes of decoded blocks that GDAL keeps.
+        Bytes of GDAL's cache of decoded blocks.
 
     Raises
     ------
@@ -93,17 +93,17 @@ def _opened(path: Path, cache: int) -> Raster:
         if fallback is None:
             raise RasterError(str(error)) from error
         return fallback
-    # ImageJ writes a whole stack as one page, of which GDAL sees the first plane.
+    # ImageJ writes a whole stack as one page, of which GDAL reads only the first plane.
     if plain_tiff and (raster.pages > 1 or raster.description.startswith("ImageJ=")):
         return _with_pages(path, raster, cache)
     return raster
 
 
 def _with_pages(path: Path, raster: GeoRaster, cache: int) -> Raster:
-    """Image of all pages that are its bands; of a stack, of its first frame."""
+    """The image of all pages that are bands of the first frame, or GDAL's image."""
     try:
         pages = pages_of(path)
-    except Exception:  # tifffile raises many kinds; then the first page is what can be read
+    except Exception:  # tifffile raises many kinds; then only the first page is read
         pages = None
     if pages is None:
         if raster.pages > 1:
@@ -130,7 +130,7 @@ def _with_pages(path: Path, raster: GeoRaster, cache: int) -> Raster:
 
 
 def _open_plain_tiff(path: Path) -> ArrayRaster | None:
-    """Open a TIFF with tifffile; None if it cannot either."""
+    """Open a TIFF with tifffile; None if it cannot read it either."""
     import tifffile
 
     try:
@@ -139,7 +139,7 @@ def _open_plain_tiff(path: Path) -> ArrayRaster | None:
             if series.nbytes > _MOST_DECODED:
                 return None
             planar = series.axes.endswith("YX")
-            # Of points in time and planes in depth the first.
+            # The first point in time, and the first plane in depth.
             first = tuple(0 if axis in "TZ" else slice(None) for axis in series.axes)
             pixels = np.squeeze(series.asarray()[first])
         axis: Literal["first", "last"] = "first" if planar else "last"

@@ -1,7 +1,7 @@
-"""How an image file says that it should be turned before it is shown.
+"""The orientation tag of image files, which tells viewers to rotate or mirror them.
 
-Cameras write the sensor's rows as they are, and a number that tells viewers how to turn them
-(EXIF, TIFF tag 274). GDAL, and with it this program, reads the pixels as they are stored.
+Cameras write the sensor's rows, and a number that tells viewers how to rotate them (EXIF, TIFF tag
+274). GDAL, and so this program, reads the pixels as they are stored.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _TAG = 274
-#: What is looked at: headers are short.
+#: Bytes that are read to find the tag, which is near the beginning.
 _MOST = 1 << 20
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TURNS = {
@@ -27,12 +27,12 @@ _TURNS = {
 
 
 def orientation(path: Path) -> int:
-    """EXIF orientation of a JPEG, PNG or TIFF file.
+    """Read the EXIF orientation of a JPEG, PNG or TIFF file.
 
     Returns
     -------
     int
-        1 to 8; 1 (as it is stored) where the file does not say, is no such file, or is damaged.
+        1 to 8; 1 (as it is stored) if there is no tag, or the file is of another kind or damaged.
     """
     with suppress(OSError, struct.error), path.open("rb") as file:
         found = _orientation(file)
@@ -42,15 +42,15 @@ def orientation(path: Path) -> int:
 
 
 def turn(orientation: int) -> str:
-    """An orientation in words: what a viewer does to the pixels."""
+    """Describe what a viewer does to the pixels of an orientation."""
     return _TURNS.get(orientation, "as it is stored")
 
 
 def orientation_notes(path: Path) -> tuple[str, ...]:
-    """What to tell the user of a file that asks viewers to turn it; empty of an upright one.
+    """Return a note for the user if a file tells viewers to rotate or mirror it, else nothing.
 
-    The pixels are read as they are stored, as GDAL and the programs that use it read them: so a map
-    lies on its image there, and a georeference stays what it is.
+    The pixels are read as they are stored, as GDAL and GIS programs do. So a map lies on its image
+    there, and a georeference stays valid.
     """
     how = orientation(path)
     if how == 1:
@@ -77,7 +77,7 @@ def _of_jpeg(file: BinaryIO) -> int:
     while at < _MOST:
         file.seek(at)
         marker, kind, length = struct.unpack(">BBH", file.read(4))
-        if marker != 0xFF or kind == 0xDA:  # the pixels begin
+        if marker != 0xFF or kind == 0xDA:  # the pixels begin, without a tag before them
             return 1
         if kind == 0xE1 and file.read(6) == b"Exif\0\0":
             return _of_tiff(file, at + 10)

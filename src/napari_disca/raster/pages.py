@@ -1,4 +1,4 @@
-"""TIFF files of several pages: one page a band, and stacks of which one frame is read."""
+"""TIFF files of several pages: pages that are bands, and stacks whose first frame is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_disca.raster.files import GeoRaster
 
 #: Bits of TIFF's NewSubfileType.
 _REDUCED, _MASK = 1, 4
-#: Axes of TIFF files that hold bands; pages of which nothing is said are taken for bands, too.
+#: Axes of TIFF files that are bands; pages of an unknown axis ("Q", "I") are taken for bands, too.
 _BANDS = {"C", "S", "Q", "I"}
 _AXES = {"T": "points in time", "Z": "planes in depth"}
 
@@ -30,11 +30,11 @@ class Pages:
     bands : tuple of int
         Pages (from 1, masks counted) that are the bands of the first frame.
     masks : tuple of int
-        For each of them the page of its mask, 0 without.
+        For each of them the page of its mask; 0 if it has none.
     frames : str
-        What is not read, in words; empty where everything is.
+        Description of frames that are not read; empty if all are.
     in_pages : bool
-        False for a stack that is written as one page.
+        False for a stack that is written as a single page.
     """
 
     bands: tuple[int, ...]
@@ -44,7 +44,7 @@ class Pages:
 
 
 def pages_of(path: Path) -> Pages | None:
-    """Look at the pages of a TIFF file; None where they are no bands of one image."""
+    """Find the pages of a TIFF file that are bands of one image; None if they are not."""
     import tifffile
 
     with tifffile.TiffFile(path) as file:
@@ -53,12 +53,12 @@ def pages_of(path: Path) -> Pages | None:
         series = file.series[0]
         axes, shape = series.axes, tuple(series.shape)
         if any(kind & _MASK for kind in kinds):
-            # Masks between the pages: tifffile takes them for images.
+            # tifffile takes masks between the pages for images.
             if len({file.pages[k].shape for k in full}) != 1:
                 return None
             axes, shape = "IYX", (len(full), 1, 1)
         elif len(file.series) == len(full) and _are_alike([file.pages[k] for k in full]):
-            # A tag of one page only, as its no-data value, makes a series of each.
+            # tifffile makes a series of each page if one has another tag, for instance no data.
             axes, shape = "IYX", (len(full), 1, 1)
     axes, shape = axes[: axes.index("Y")], shape[: axes.index("Y")]
     index = np.arange(int(np.prod(shape))).reshape(shape)
@@ -94,10 +94,10 @@ class PagedRaster(RasterBase):
     ----------
     path : Path
     first : GeoRaster
-        The file as GDAL shows it: where it lies on the map.
+        The file as GDAL reads it, for the georeference.
     pages : Pages
     cache : int
-        Bytes of decoded blocks that GDAL keeps.
+        Bytes of GDAL's cache of decoded blocks.
 
     Raises
     ------
@@ -129,12 +129,12 @@ class PagedRaster(RasterBase):
 
     @property
     def parts(self) -> tuple[GeoRaster, ...]:
-        """The pages that it is made of, and their masks."""
+        """Rasters of the pages and of their masks."""
         return tuple(self._every())
 
     @property
     def overviews(self) -> tuple[int, ...]:
-        """Factors at which reduced reading is cheap: none."""
+        """Factors at which `reduced` is fast: none."""
         return ()
 
     def read(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:
@@ -177,12 +177,12 @@ class PagedRaster(RasterBase):
     def _every(self) -> list[GeoRaster]:
         return [*self._pages, *(mask for mask in self._page_masks if mask is not None)]
 
-    def rest(self) -> None:
-        """Give the file back until something is read again."""
+    def release_file(self) -> None:
+        """Close the file until something is read again."""
         for page in self._every():
-            page.rest()
+            page.release_file()
 
     def close(self) -> None:
-        """Give the file back; a read that is under way still ends well."""
+        """Close the file; reads that are under way still finish."""
         for page in self._every():
             page.close()

@@ -1,19 +1,18 @@
-"""A file is opened elsewhere first: in a process that may crash.
+"""Files are first opened in another process, which may crash.
 
-GDAL and its codecs are C libraries that decode whatever bytes they are given. A file that is
-damaged, or made to do harm, can end the program, hang it or fill the memory, and no Python code
-can catch that. So a file that this program has not opened before goes through a second process
-with limits, which opens it, reads some windows and overviews, and says how it went; if it dies
-or does not answer, the file is refused and the program lives.
+GDAL and its codecs are C libraries. A damaged or malicious file can make them crash, hang or fill
+the memory, which Python code cannot catch. So a file that this program has not opened before is
+first opened by a second process with limits, which reads some windows and overviews and reports the
+result. If that process dies or does not answer, the file is refused.
 
-One such process serves all files, because starting Python and GDAL takes longer than looking at
-a file (milliseconds). It is started with `warm` or by the first file, ends with this program
-(the end of its input is its end, however this program ends), and by itself when nobody has asked
-for long. Files that passed are remembered by size, time and inode, so they cost nothing again.
+One process serves all files, because starting Python and GDAL takes longer than examining a file
+(milliseconds). It is started with `warm` or by the first file. It ends when its standard input is
+closed, so at the latest with this program, or when it gets no request for long. Files that passed
+are remembered by size, time and inode, and are not examined again.
 
-Every file is looked at, whoever made it: a crash costs the user's unsaved work, a look a fifth of
-a second at most (then no further window is begun). So small files are read whole and large ones in
-part, and a file can pass and still hold a window that crashes later.
+Every file is examined, because a crash would lose the user's unsaved work. After a fifth of a
+second no further window is read, so small files are read as a whole and large ones in part: a file
+can pass and still have a window that crashes GDAL later.
 """
 
 from __future__ import annotations
@@ -37,22 +36,22 @@ from napari_disca.raster.signature import Signature, signature
 
 _log = logging.getLogger(__name__)
 
-#: Seconds after which a file that is still being looked at is given up.
+#: Seconds after which a file whose examination has not ended is refused.
 HANG = 20.0
-#: Seconds that a first start may take on a busy machine with a slow disk.
+#: Seconds that starting the process may take on a busy machine with a slow disk.
 _START = 60.0
 _REMEMBERED = 10_000
 
-# Nothing is imported from where the user happens to stand (-P), and everything from where this
-# program imports it: the first line of the input is this program's path.
+# Nothing is imported from the current folder (-P). The first line of the input is this program's
+# `sys.path`, so that the same modules are imported.
 _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); "
-    "from napari_disca.raster.probing import main; main()"
+    "from napari_disca.raster.probe_process import main; main()"
 )
 
 
 def examine(path: Path) -> None:
-    """Have a file opened and read by the other process, unless it has passed before.
+    """Open and read a file in the other process, unless it has passed before.
 
     Parameters
     ----------
@@ -69,20 +68,20 @@ def examine(path: Path) -> None:
 
 
 def stop_examining(path: Path) -> None:
-    """End the other process if it is looking at a file, which is then refused.
+    """End the other process if it is examining a file, which is then refused.
 
-    For whoever waits for `examine` on another thread and does not want to any more.
+    This makes `examine` return on a thread that waits for it.
     """
     _PROBE.stop(path)
 
 
 def warm() -> None:
-    """Start the other process and return at once; worth it where a file will be opened soon."""
+    """Start the other process without waiting for it, if a file will be opened soon."""
     _PROBE.warm()
 
 
 def end() -> None:
-    """End the other process, unless it is looking at a file; the next file starts another."""
+    """End the other process, unless it is examining a file; the next file starts another."""
     _PROBE.end()
 
 
@@ -91,14 +90,14 @@ class _EndedError(Exception):
 
 
 class _Process:
-    """The other process: a question a line, an answer a line."""
+    """The other process; requests and answers are one line of JSON each."""
 
     def __init__(self) -> None:
         quiet: dict[str, Any] = {}
         if os.name == "nt":
             quiet = {"creationflags": subprocess.CREATE_NO_WINDOW}  # type: ignore[attr-defined,unused-ignore]
         elif os.name == "posix":
-            # Ctrl+C in the terminal is for this program.
+            # Ctrl+C in the terminal must not reach it.
             quiet = {"start_new_session": True}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _CODE],
@@ -124,7 +123,7 @@ class _Process:
 
     def _write(self, value: Any) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError, ValueError):  # it will not answer, which is noticed then
+        with suppress(OSError, ValueError):  # if it has ended, the missing answer tells so
             self._process.stdin.write(json.dumps(value).encode() + b"\n")
             self._process.stdin.flush()
 
@@ -135,8 +134,8 @@ class _Process:
         return self.ready
 
     def ask(self, path: Path) -> str | None:
-        """What is wrong with a file, or None."""
-        # Names that are no Unicode travel as JSON's escapes of lone surrogates.
+        """Return why a file must not be opened, or None."""
+        # Names that are not Unicode are written as JSON's escapes of lone surrogates.
         self._write({"path": os.fspath(path)})
         error = self._answer(HANG + 5.0).get("error")
         return error if isinstance(error, str) else None
@@ -155,7 +154,7 @@ class _Process:
         return answer
 
     def kill(self) -> None:
-        """End it at once; whoever waits for an answer gets none."""
+        """End it at once; a thread that waits for an answer gets none."""
         with suppress(OSError):
             self._process.kill()
 
@@ -178,17 +177,17 @@ class _Process:
 
 
 class _Probe:
-    """The one process of this program, and the files it has seen."""
+    """The only such process of this program, and the files that have passed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: _Process | None = None
         self._owner = os.getpid()
         self._passed: LRUCache[str, Signature] = LRUCache(_REMEMBERED)
-        #: The file that is being looked at, and whether nobody waits for it any more.
+        #: The file that is being examined, and whether that was cancelled.
         self._at: Path | None = None
         self._stopped = False
-        # In a bundled application there is no interpreter to start, only the application again.
+        # In a bundled application `sys.executable` is the application, not an interpreter.
         self._possible = bool(sys.executable) and not getattr(sys, "frozen", False)
 
     def examine(self, path: Path) -> None:
@@ -210,7 +209,7 @@ class _Probe:
             self._passed[str(path)] = now
 
     def _asked(self, path: Path) -> str | None:
-        # Twice, because a process can also end by an accident that the file has no part in.
+        # Twice, because the process can also end for a reason other than the file.
         for _ in range(2):
             if not self._started():
                 break
@@ -246,7 +245,7 @@ class _Probe:
 
     def _start(self) -> None:
         if self._owner != os.getpid():
-            # After a fork the pipes are the parent's.
+            # After a fork the pipes belong to the parent.
             self._owner, self._process = os.getpid(), None
         if self._process is not None and not self._process.alive:
             self._process.end()
@@ -269,11 +268,11 @@ class _Probe:
         return self._process is not None
 
     def _give_up(self, reason: str) -> None:
-        _log.warning("files are opened without being looked at first: %s", reason)
+        _log.warning("files are opened without being examined first: %s", reason)
         self._possible = False
 
     def end(self) -> None:
-        # Whoever waits for an answer holds the lock, for seconds if the file is bad.
+        # A thread that waits for an answer holds the lock, for seconds if the file is bad.
         if self._lock.acquire(blocking=False):
             try:
                 if self._process is not None and self._owner == os.getpid():

@@ -1,8 +1,8 @@
-"""An image of any size at the resolutions a viewer asks for.
+"""An image of any size as a pyramid of levels for a viewer.
 
-Levels are reduced 1, 2, 4, ... times. What a file's own overviews (or its small size) make
-cheap is read when it is looked at. A large file without overviews gets its coarse levels from
-`ImagePyramid.build`, once: they are kept in a cache folder of limited size.
+Levels are reduced 1, 2, 4, ... times. Levels of small files and of files with overviews are read
+when they are shown. For a large file without overviews `ImagePyramid.build` computes the coarse
+levels once; they are kept in a cache folder of limited size.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from napari_disca.raster.level_cache import LevelCache
 from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
 
 _COARSEST = 1024
-#: Images up to this many pixels need no help: reading them whole takes well under a second.
+#: Images up to this many pixels are read directly, which takes well under a second.
 _SMALL = 16 << 20
-#: The finest level that is kept in memory while it is made, and its size in bytes at most.
+#: Smallest factor of a level that is stored, and the most bytes of such a level.
 _FINEST_STORED = 4
 _STORED_BYTES = 256 << 20
 _STRIP = 16 << 20
@@ -35,17 +35,17 @@ _CACHE_LIMIT = 2 << 30
 
 
 class ImageLevel:
-    """One resolution of an image: slices like an array, reads what is sliced.
+    """One level of an image: it is sliced like an array, and reads what is sliced.
 
     Attributes
     ----------
     factor : int
-        Image pixels per pixel, along each axis.
+        Image pixels per pixel of the level, along each axis.
     shape : tuple of int
         ``(height, width)``, or ``(height, width, 3)`` for colours.
     dtype : numpy.dtype
     stored : array or None
-        The whole level, where it is kept instead of read.
+        The whole level if it is stored; None if it is read from the image.
     """
 
     def __init__(self, pyramid: ImagePyramid, factor: int) -> None:
@@ -69,7 +69,7 @@ class ImageLevel:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the whole level would take."""
+        """Bytes of the whole level."""
         return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
@@ -87,9 +87,9 @@ class ImageLevel:
         (rows, row_rest), (cols, col_rest) = (
             _span(part, side) for part, side in zip(index[:2], self._plane, strict=True)
         )
-        pixels = self._pyramid.spared(self._read, rows, cols)
+        pixels = self._pyramid.read_or_zeros(self._read, rows, cols)
         result: NDArray[Any] = pixels[(row_rest, slice(None), *index[2:])]
-        # The columns' axis is the first that is left if the rows' went away.
+        # If an integer has removed the row axis, the column axis is the first one.
         return np.asarray(result[col_rest] if _is_integer(row_rest) else result[:, col_rest])
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -97,7 +97,7 @@ class ImageLevel:
         return whole if dtype is None else whole.astype(dtype, copy=False)
 
     def _read(self, rows: range, cols: range) -> NDArray[Any]:
-        """Read a rectangle; the last row and column of a level may cover fewer pixels."""
+        """Read a rectangle; the last row and column may stand for fewer pixels of the image."""
         factor = self.factor
         window = Window.from_bounds(
             rows.start * factor, cols.start * factor, rows.stop * factor, cols.stop * factor
@@ -108,10 +108,10 @@ class ImageLevel:
 class ImagePyramid:
     """An image as a list of levels for a multiscale viewer.
 
-    Three bands are shown as 8-bit colours: 8-bit images as they are, others scaled as a network
-    reads them (`value_scale`). One band keeps its type; see `contrast_limits`.
-    Coarse levels are means of the pixels with data where GDAL makes them, so are further
-    halvings of 8-bit levels; other types then take every second pixel, as arrays do.
+    Three bands become 8-bit colours: 8-bit images unchanged, others scaled as for a network
+    (`value_scale`). One band keeps its type; see `contrast_limits`. Coarse levels that GDAL reads
+    are means of valid pixels. Further levels are means of 2 x 2 pixels for 8-bit values; for other
+    types, and for arrays, they are every second pixel.
 
     Parameters
     ----------
@@ -121,28 +121,27 @@ class ImagePyramid:
     cache : Path, optional
         Folder for the levels of large files; the user's cache folder by default.
     cache_limit : int
-        Size in bytes above which the oldest files of the folder are removed.
+        Bytes of the folder above which files that were not used for longest are removed.
     scaling : Scaling or ValueScale, optional
-        How values are shown; from the bulk of the values by default.
+        How values are shown; by default decided from the image's values.
 
     Attributes
     ----------
     levels : list of array-like
-        Finest first. The coarsest is a NumPy array and stays the same object.
+        From the finest to the coarsest, which is a NumPy array and stays the same object.
     rgb : bool
         Whether the last axis is red, green and blue.
     complete : bool
-        False until `build` has run, where it is needed.
+        False if `build` is needed and has not finished.
     report : callable or None
-        Told the one line where pixels cannot be read (a damaged part, a file that went away),
-        once until they can be read again. Such pixels are then shown as 0, because a viewer that
-        meets an exception while it draws would meet it at every drawing. Without it errors are
-        raised.
+        Called with one line if pixels cannot be read (a damaged part, a removed file), and not
+        again until reading has succeeded. Such pixels become 0, because an exception while a viewer
+        draws would occur again at every drawing. If it is None, errors are raised.
 
     Raises
     ------
     RasterError
-        If bands are not in the image, or the file is damaged.
+        If a band is not in the image, or the file is damaged.
     """
 
     def __init__(
@@ -184,7 +183,7 @@ class ImagePyramid:
 
     @cached_property
     def contrast_limits(self) -> tuple[float, float]:
-        """Values to show as black and white: all of 8-bit images, else as a network reads them."""
+        """Values shown as black and white: 0 and 255 for 8-bit images, else those of `scale`."""
         if self._as_it_is or self.rgb:
             return 0.0, 255.0
         ends = (*self.scale.low, *self.scale.high)
@@ -192,19 +191,19 @@ class ImagePyramid:
 
     @property
     def _as_it_is(self) -> bool:
-        """Whether values are shown without looking at the image first."""
+        """Whether values are shown without a scale that depends on the image."""
         return self.raster.dtype == np.uint8 and self._scaling is None
 
     @cached_property
     def scale(self) -> ValueScale:
-        """How values are shown."""
+        """The scale by which values are shown."""
         if isinstance(self._scaling, ValueScale):
             return self._scaling
         colours = ("red", "green", "blue") if self.rgb else ()
         return value_scale(self.raster, self.bands, self._scaling or Scaling(), colours)
 
     def shown(self, window: Window, factor: int) -> NDArray[Any]:
-        """Pixels as they are shown, of a window of the image, `factor` times reduced.
+        """Return pixels as they are shown, of a window of the image that is reduced by `factor`.
 
         Raises
         ------
@@ -222,10 +221,10 @@ class ImagePyramid:
             pixels = np.rint(scaled * 255).astype(np.uint8)
         return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
 
-    def spared(
+    def read_or_zeros(
         self, read: Callable[[range, range], NDArray[Any]], rows: range, cols: range
     ) -> NDArray[Any]:
-        """What `read` reads; zeros, and a report, where it cannot."""
+        """Return what `read` returns; if it raises an error, report it and return zeros."""
         try:
             pixels = read(rows, cols)
             self._reported = ""
@@ -240,10 +239,10 @@ class ImagePyramid:
         return pixels
 
     def build(self) -> Job[None]:
-        """Fill the levels that are kept, strip by strip, and remember them for the next time.
+        """Job that computes the stored levels strip by strip, and writes them to the cache.
 
-        Levels that a viewer shows meanwhile grow from the top; where a strip is finished it is
-        final. Nothing is done where `complete` is true already.
+        Levels that a viewer shows meanwhile are filled from the top; a finished strip does not
+        change any more. Does nothing if `complete` is true.
 
         Yields
         ------
@@ -259,10 +258,10 @@ class ImagePyramid:
             return
         height, width = self.raster.shape
         stored = [*self._stored, self._coarsest]
-        # A strip ends where a row of the coarsest level does.
+        # A strip is a whole number of rows of the coarsest level.
         unit = self._coarsest.factor
         rows = max(1, _STRIP // (width * unit)) * unit
-        # The first is thin, so that there is something to see at once.
+        # The first strip is thin, so that the user sees something at once.
         tops = [0, *range(unit, height, rows)]
         for done, (top, bottom) in enumerate(pairwise([*tops, height]), start=1):
             strip = Window.from_bounds(top, 0, bottom, width)
@@ -276,14 +275,14 @@ class ImagePyramid:
             yield Progress("preparing the image", done, len(tops))
         self.complete = True
         self._cache.put(self._key, [level.stored for level in stored if level.stored is not None])
-        # From now on the file holds what memory did; the coarsest level must stay what it is.
+        # The mapped file replaces the arrays in memory, but not the coarsest level's.
         kept = self._cache.get(self._key, [(level.shape, self.dtype) for level in stored])
         if kept is not None:
             for level, array in zip(self._stored, kept, strict=False):
                 level.stored = array
 
     def _decoded(self, finer: Sequence[ImageLevel]) -> NDArray[Any]:
-        """Decode a JPEG or PNG once into all levels: each look would decode it from the start."""
+        """Decode a JPEG or PNG once for all levels: each reading would decode it again."""
         pixels = self.shown(Window.whole(self.raster.shape), 1)
         for level in finer:
             level.stored = pixels
@@ -291,14 +290,14 @@ class ImagePyramid:
         return pixels
 
     def _is_cheap(self, factors: Sequence[int]) -> bool:
-        """Whether every level can be read without decoding much more than it shows."""
+        """Whether every level can be read without decoding many more pixels than it has."""
         if self.raster.shape[0] * self.raster.shape[1] <= _SMALL:
             return True
         ready = (1, *getattr(self.raster, "overviews", ()))
         return all(any(o <= factor <= 4 * o for o in ready) for factor in factors)
 
     def _restored(self) -> NDArray[Any]:
-        """Take the stored levels from the cache, or start with black ones."""
+        """Take the stored levels from the cache, or begin with zeros; return the coarsest."""
         stored = [*self._stored, self._coarsest]
         bands = "-".join(map(str, self.bands))
         self._key = f"{file_fingerprint(self.raster)}-{bands}"
@@ -322,7 +321,7 @@ def _shown_bands(raster: Raster, bands: Sequence[int] | None) -> tuple[int, ...]
         try:
             return default_bands(raster, wanted, ("red", "green", "blue")[: 3 * colours])
         except RasterError:
-            # Something must be shown, so that its bands can be chosen.
+            # Shown all the same, so that the user can choose the bands.
             return tuple(range(1, wanted + 1))
     chosen = tuple(int(band) for band in bands)
     if len(chosen) not in (1, 3) or not all(1 <= band <= raster.count for band in chosen):
@@ -338,7 +337,7 @@ def _is_integer(index: Any) -> bool:
 
 
 def _span(index: Any, length: int) -> tuple[range, Any]:
-    """Rows to read for an index, and the index to apply to what was read."""
+    """Range to read for an index of one axis, and the index into what was read."""
     if _is_integer(index):
         at = int(index) + (length if index < 0 else 0)
         if not 0 <= at < length:
@@ -354,7 +353,7 @@ def _span(index: Any, length: int) -> tuple[range, Any]:
 
 
 def _halved(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Every second pixel, or of 8-bit values the mean of two by two."""
+    """Halve both sides: means of 2 x 2 pixels of 8-bit values, every second pixel of others."""
     if pixels.dtype != np.uint8:
         return np.ascontiguousarray(pixels[::2, ::2])
     height, width = pixels.shape[:2]

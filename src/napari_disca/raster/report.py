@@ -1,4 +1,4 @@
-"""How an image would be read, in lines for its user."""
+"""Lines for the user on how an image is read."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_disca.core.errors import RasterError
+from napari_disca.raster.band_choice import default_bands
 from napari_disca.raster.base import Raster
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.raster.sampling import Block, sample_blocks
 from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
 from napari_disca.raster.sentinel import begins_at_offset
-from napari_disca.raster.summary import default_bands
 
 _COLOURS = ("red", "green", "blue")
-#: Sentinel-2's pixels are 10 m and more, in metres.
+#: Metres; Sentinel-2's pixels have 10 m and more.
 _FINEST = 9.0
-#: Photographs are brighter than this, of 1.
+#: Scaled value (0 to 1) below which a photograph is unusually dark.
 _DARK = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """How an image is read by a network that is chosen.
+    """The bands of an image that a network reads, and their scaling.
 
     Attributes
     ----------
     bands : tuple of int
+        From 1.
     names : tuple of str
-        What the network calls them.
+        The network's names of the bands.
     scale : ValueScale
     """
 
@@ -40,13 +41,13 @@ class Chosen:
 
 
 def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
-    """Bands, scaling, mask, resolution, georeference, and what looks odd.
+    """Return lines on bands, scaling, masks, resolution and georeference, and warnings.
 
     Parameters
     ----------
     raster : Raster
     chosen : Chosen, optional
-        How it is read; by default as a network of red, green and blue would.
+        How it is read; by default as by a network of red, green and blue.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
     blocks = sample_blocks(raster, bands)
     valid = float(np.mean([block.valid.mean() for block in blocks]))
     if valid == 0:
-        odd.append("not one of the pixels that were looked at has data in all these bands")
+        odd.append("none of the sampled pixels has data in all these bands")
     values = np.concatenate([scale(block.pixels)[:, block.valid] for block in blocks], axis=1)
     if values.size and np.nanpercentile(values, 90) < _DARK:
         odd.append(
@@ -72,7 +73,7 @@ def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
             "full brightness; if it should not be, choose --scaling percentile"
         )
     odd += _offset_unsaid(raster, scale, blocks)
-    # By their text, since one nan is not equal to another.
+    # Compared as texts, because NaN is not equal to NaN.
     nodatas = list(dict.fromkeys(f"{v:g}" for v in raster.nodatas if v is not None))
     alpha = [b for b, name in enumerate(raster.color_interp, start=1) if name == "alpha"]
     mask = [
@@ -87,7 +88,7 @@ def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
         f"{raster.dtype} ({', '.join(raster.color_interp)})",
         f"read: {read}",
         f"scaling: {scale.text}",
-        f"data: {100 * valid:.0f} % of the pixels that were looked at"
+        f"data: {100 * valid:.0f} % of the sampled pixels"
         + (f" ({', '.join(mask)})" if mask else ""),
         f"resolution: {resolution:.4g} m" if resolution is not None else "resolution: not known",
         f"georeference: {_place(raster)}",
@@ -96,7 +97,7 @@ def reading_lines(raster: Raster, chosen: Chosen | None = None) -> list[str]:
 
 
 def _offset_unsaid(raster: Raster, scale: ValueScale, blocks: Sequence[Block]) -> list[str]:
-    """That values may have Sentinel-2's offset, where nothing tells the sensor."""
+    """Warning that values may have Sentinel-2's offset, if the sensor is not known."""
     stored = np.concatenate([b.pixels[:, b.valid] for b in blocks], axis=1).astype(np.float64)
     resolution = raster_resolution(raster)
     sixteen = raster.dtype.kind in "ui" and raster.dtype.itemsize == 2
@@ -114,7 +115,7 @@ def _offset_unsaid(raster: Raster, scale: ValueScale, blocks: Sequence[Block]) -
 
 
 def _of_colours(raster: Raster) -> tuple[tuple[int, ...], str, str]:
-    """Bands for a network of colours, that in words, and why there are none."""
+    """Bands for a network of red, green and blue, that as text, and why there are none."""
     try:
         bands = default_bands(raster, 3, _COLOURS)
     except RasterError as error:

@@ -15,20 +15,20 @@ from rasterio.crs import CRS
 from napari_disca.raster import Raster
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
 
-#: An image whose pixels are this many times larger or smaller than the network's is resampled.
+#: An image is resampled if its pixels are this many times larger or smaller than the network's.
 _TOLERANCE = 1.25
-#: Pixels that are longer than this are not stretched to squares.
+#: Largest ratio of a pixel's sides that is believed.
 _MOST_ASPECT = 32.0
 
 
 def ground_resolution(
     crs: CRS | None, transform: Affine | None, shape: tuple[int, int]
 ) -> float | None:
-    """Metres per pixel at the image's centre.
+    """Return metres per pixel at the image's centre.
 
-    Geometric mean of the lengths of one pixel step right and one down, measured along the CRS's
-    own ellipsoid: true in degrees, in web-mercator (whose metres shrink towards the poles), on
-    rotated grids and on other planets.
+    This is the geometric mean of the lengths of one step to the right and one down, measured on the
+    CRS's ellipsoid. So it is also correct in degrees, in web Mercator (whose units are not metres
+    away from the equator), on rotated grids and on other planets.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def ground_resolution(
     Returns
     -------
     float or None
-        None where the image has no georeference that says.
+        None if the georeference does not tell it.
     """
     sides = pixel_sides(crs, transform, shape)
     return None if sides is None else math.sqrt(sides[0] * sides[1])
@@ -49,7 +49,7 @@ def ground_resolution(
 def pixel_sides(
     crs: CRS | None, transform: Affine | None, shape: tuple[int, int]
 ) -> tuple[float, float] | None:
-    """Height and width of the pixel at the image's centre in metres; see `ground_resolution`."""
+    """Return height and width in metres of the pixel at the centre; see `ground_resolution`."""
     if crs is None or transform is None:
         return None
     try:
@@ -64,13 +64,13 @@ def pixel_sides(
 
 
 def pixel_aspect(raster: Raster) -> float:
-    """How many times higher than wide a pixel is on the ground.
+    """Return the ratio of a pixel's height to its width on the ground.
 
     Returns
     -------
     float
-        1.0 where it is not known or differs from that by at most a quarter. Without a CRS the
-        transform's own steps say.
+        1.0 if it is not known or at most a quarter away from 1. Without a CRS it is computed from
+        the transform alone.
     """
     transform, crs = raster.transform, raster.crs
     if transform is None and raster.gcps is not None:
@@ -83,7 +83,7 @@ def pixel_aspect(raster: Raster) -> float:
         return 1.0
     aspect = sides[0] / sides[1]
     if not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT:
-        return 1.0  # a georeference that means something else
+        return 1.0  # the transform is not a georeference of this kind
     return aspect if max(aspect, 1 / aspect) > _TOLERANCE else 1.0
 
 
@@ -94,7 +94,7 @@ def _steps(transform: Affine) -> tuple[float, float]:
 
 
 def raster_resolution(raster: Raster) -> float | None:
-    """Metres per pixel of an image, from its transform or its ground control points."""
+    """Return metres per pixel of an image, from its transform or its ground control points."""
     if raster.transform is not None:
         return ground_resolution(raster.crs, raster.transform, raster.shape)
     if raster.gcps is not None:
@@ -106,21 +106,21 @@ def raster_resolution(raster: Raster) -> float | None:
 
 
 def transform_from_gcps(points: Sequence[Any], period: float | None = None) -> Affine | None:
-    """Affine transform that fits ground control points best.
+    """Return the affine transform that fits ground control points best (least squares).
 
-    rasterio's own answers with whatever was in memory where the points are on one line.
+    rasterio's function returns uninitialized memory if all points are on one line.
 
     Parameters
     ----------
     points : sequence of rasterio.control.GroundControlPoint
     period : float, optional
-        After which x comes again: longitudes on both sides of the date line lie side by side.
+        Period of x: longitudes on both sides of the date line are neighbours.
 
     Returns
     -------
     affine.Affine or None
-        From column and row of pixel corners to map coordinates; None where the points do not
-        say (fewer than three, or all on one line).
+        Maps column and row of pixel corners to map coordinates; None if the points do not
+        determine it (fewer than three, or all on one line).
     """
     if len(points) < 3:
         return None
@@ -130,7 +130,7 @@ def transform_from_gcps(points: Sequence[Any], period: float | None = None) -> A
         return None
     if period is not None:
         places[:, 0] -= period * np.round((places[:, 0] - places[0, 0]) / period)
-    # Around their middles: map coordinates are large, their differences small.
+    # Centred, because map coordinates are large and their differences small.
     pixel, place = pixels.mean(axis=0), places.mean(axis=0)
     linear, _, rank, _ = np.linalg.lstsq(pixels - pixel, places - place, rcond=1e-9)
     if rank < 2:
@@ -141,7 +141,7 @@ def transform_from_gcps(points: Sequence[Any], period: float | None = None) -> A
 
 
 def longitude_period(crs: CRS | None) -> float | None:
-    """Return a full turn in the units of a geographic CRS: 360, or 400 gon; None for all others."""
+    """Return a full turn in the units of a geographic CRS, 360 or 400 (gon); else None."""
     try:
         if crs is None or not crs.is_geographic:
             return None
@@ -153,7 +153,7 @@ def longitude_period(crs: CRS | None) -> float | None:
 
 
 def network_factor(image: float | None, network: float | None) -> float:
-    """Network pixels per image pixel that bring an image to a network's resolution.
+    """Return network pixels per image pixel, by which an image gets a network's resolution.
 
     Parameters
     ----------
@@ -163,13 +163,13 @@ def network_factor(image: float | None, network: float | None) -> float:
     Returns
     -------
     float
-        1.0 (no resampling) where they differ by at most a quarter or one is not known.
+        1.0 (no resampling) if they differ by at most a quarter, or one is not known.
     """
     if image is None or network is None:
         return 1.0
     factor = image / network
     if not 0 < factor < math.inf:
-        return 1.0  # sizes so far apart that their ratio is no number
+        return 1.0  # the ratio overflows
     return factor if max(factor, 1 / factor) > _TOLERANCE else 1.0
 
 
@@ -202,7 +202,7 @@ def _on_ellipsoid(
 
 
 def _in_linear_units(system: pyproj.CRS, transform: Affine) -> tuple[float, float] | None:
-    """Size from the CRS's unit of length, where its coordinates have no place on an ellipsoid."""
+    """Sides from the CRS's unit of length, for coordinates without a place on an ellipsoid."""
     axes: list[Any] = system.axis_info
     if not axes or system.is_geographic or "degree" in axes[0].unit_name:
         return None

@@ -1,4 +1,4 @@
-"""Pixels that stand for a whole image, for statistics."""
+"""Samples of an image's pixels, for statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_disca.core.tiling import Window
 from napari_disca.raster.base import Raster
 
-#: Images up to this many pixels are sampled as a whole, every so-many-th pixel.
+#: Images up to this many pixels are sampled by an overview: every n-th pixel.
 _SMALL = 16 << 20
 _SIDE = 1024
 
@@ -28,7 +28,7 @@ class Block:
     valid : (height, width) array of bool
         Where the image has data.
     rows, cols : (height,) array, (width,) array
-        Which rows and columns they are of the image that the overview shows.
+        Rows and columns of the pixels in the image that `Raster.overview` shows.
     """
 
     pixels: NDArray[Any]
@@ -38,10 +38,10 @@ class Block:
 
 
 def sample_blocks(raster: Raster, bands: Sequence[int], max_side: int = _SIDE) -> list[Block]:
-    """Rectangles of pixels that stand for the whole image.
+    """Return rectangles of pixels that represent the whole image.
 
-    One overview where that is cheap; of larger images an even lattice of small windows, because
-    an overview of a file without overviews decodes the whole file.
+    A small image gives one overview, a larger one an even lattice of small windows, because the
+    overview of a file without stored overviews decodes the whole file.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def sample_blocks(raster: Raster, bands: Sequence[int], max_side: int = _SIDE) -
 
 
 def overview_block(raster: Raster, bands: Sequence[int], max_side: int = _SIDE) -> Block:
-    """Every so-many-th pixel of the whole image.
+    """Return every n-th pixel of the whole image.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def overview_block(raster: Raster, bands: Sequence[int], max_side: int = _SIDE) 
 
 
 def places(window: Window, raster: Raster) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of a window in the image that the overview shows."""
+    """Return rows and columns of a window in the image that `Raster.overview` shows."""
     down, across = raster.origin
     rows = np.arange(window.top, window.bottom) + down
     return rows, np.arange(window.left, window.right) + across
@@ -93,7 +93,7 @@ def places(window: Window, raster: Raster) -> tuple[NDArray[np.intp], NDArray[np
 def sample(
     raster: Raster, max_side: int = _SIDE, bands: Sequence[int] | None = None
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Pixels of `sample_blocks` side by side, and where they have data.
+    """Return the pixels of `sample_blocks` side by side, and where they have data.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def sample(
 
 
 def lattice(shape: tuple[int, int], count: int, side: int) -> list[Window]:
-    """At most `count` x `count` small windows, evenly spread."""
+    """Return at most `count` x `count` windows of `side` pixels, evenly spread."""
     height, width = min(side, shape[0]), min(side, shape[1])
     tops = sorted({round(k * (shape[0] - height) / (count - 1)) for k in range(count)})
     lefts = sorted({round(k * (shape[1] - width) / (count - 1)) for k in range(count)})

@@ -1,17 +1,17 @@
-"""How pixel values become the numbers from 0 to 1 that a network reads and an eye sees.
+"""How pixel values are scaled to 0 ... 1 for networks and for display.
 
 One function, `value_scale`, decides it for the window, the command line, training and evaluation.
-Where the file or the card does not say, it is decided from the bulk of the valid pixels, so that
-neither a type's largest value nor clouds, broken pixels and fill values decide:
+If neither the user nor the card sets a range, it is decided from the bulk of the valid pixels, and
+not from the type's largest value, clouds, broken pixels or fill values:
 
 1. 8-bit images are divided by 255.
 2. Values that fill a known range (0 to 1, 0 to 100, 0 to 255, 10, 11, 12 or 16 bits, reflectance
    times 10 000, Landsat Collection 2 surface reflectance) are divided by that range.
-3. Else the 90th percentile becomes 0.75, where aerial photographs have it; 0 stays 0, or the
-   values' own low end takes its place where they do not begin near 0.
+3. Others are scaled so that the 90th percentile becomes 0.75, as in aerial photographs. 0 stays 0,
+   unless values do not begin near 0: then their own low end becomes 0.
 
-The colours share one range, so that they keep their balance. Saturated pixels are left out before,
-however many there are, and Sentinel-2's offset since processing baseline 04.00 is taken off.
+Red, green and blue share one range, which keeps their balance. Saturated pixels are left out of the
+statistics, and Sentinel-2's offset since processing baseline 04.00 is subtracted.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from napari_disca.raster.value_scale import LOWEST as LOWEST
 from napari_disca.raster.value_scale import FillChoice as FillChoice
 from napari_disca.raster.value_scale import Scaling as Scaling
 from napari_disca.raster.value_scale import ValueScale as ValueScale
-from napari_disca.raster.value_scale import limited as limited
+from napari_disca.raster.value_scale import clipped as clipped
 
-#: Where the 90th percentile of an aerial photograph lies.
+#: Scaled value of the 90th percentile in aerial photographs.
 _BRIGHT = 0.75
-#: The low end of values that do not begin at 0: this share of the distance from the 1st to the
-#: 90th percentile below the 1st.
+#: Values that do not begin at 0 get a low end below the 1st percentile, by this share of the
+#: distance from the 1st to the 90th percentile.
 _BELOW = 0.4
 #: Values are taken to begin at 0 if their 1st percentile is at most this share of their 90th.
 _FROM_ZERO = 0.65
-#: Slightly negative reflectances, which atmospheric corrections give, begin at 0 as well.
+#: Slightly negative reflectances, which atmospheric corrections give, count as beginning at 0.
 _BELOW_ZERO = -0.1
-#: A known range counts as filled if the 90th percentile is at least this share of it, at most
+#: A known range is recognised if the 90th percentile is at least this share of it, at most
 #: this share of the pixels lies above it ...
 _FILLED, _ABOVE = 0.45, 0.002
-#: ... and, where many other ranges are likely, the 99.9th percentile nearly reaches it.
+#: ... and, for ranges that may be confused with others, the 99.9th percentile nearly reaches it.
 _REACHED = 0.85
-#: Largest values of known ranges, smallest first; whether they must be reached; their names.
+#: Known ranges in ascending order: largest value, whether it must be reached, name.
 _RANGES: tuple[tuple[float, bool, str], ...] = (
     (1.0, False, "0 to 1"),
     (100.0, True, "percent"),
@@ -64,15 +64,16 @@ _RANGES: tuple[tuple[float, bool, str], ...] = (
 )
 #: Landsat Collection 2 surface reflectance is stored as (reflectance + 0.2) / 0.0000275.
 _LANDSAT_ZERO, _LANDSAT_ONE = 0.2 / 2.75e-5, 1.2 / 2.75e-5
-#: Brighter scenes than this are hazy photographs of 16 bits rather than Landsat's.
+#: Scenes brighter than this are hazy 16-bit photographs, not Landsat's.
 _MOST_REFLECTANCE = 0.45
-#: Reflectances that become 1: no darker scene is brightened more, no brighter one darkened.
+#: Limits of the reflectance that becomes 1: dark scenes stay dark, bright ones bright.
 _REFLECTANCE = (0.2, 0.6)
 #: Bands whose bulk differs by more than this factor do not share a range.
 _UNLIKE = 4.0
 _COLOURS = ("red", "green", "blue")
-#: Saturated: at least this share of the pixels at the upper end (of a width in spans of the rest),
-#: more often than several times the values below it (of a width in spans), while enough are left.
+#: Saturation is a peak at a band's upper end: at least this share of the pixels within this width
+#: (a share of the other values' range), this many times as many as in the values below within
+#: that width, if at least this share of the pixels is left.
 _PEAK, _PEAK_WIDTH, _ABOVE_SLOPE, _SLOPE_WIDTH, _LEAST_REST = 0.002, 0.02, 3.0, 0.08, 0.1
 
 
@@ -84,7 +85,7 @@ def value_scale(
     *,
     find_fill: FillChoice = True,
 ) -> ValueScale:
-    """Decide how the values of an image are scaled.
+    """Return how the values of an image are scaled, with its numbers.
 
     Parameters
     ----------
@@ -92,12 +93,13 @@ def value_scale(
     bands : sequence of int
         From 1, in the order in which they are read.
     scaling : Scaling
-        What is wanted.
+        The choice of the user or of the card.
     names : sequence of str
-        What the bands are, for instance ``("red", "green", "blue")``: colours share one range.
+        Names of the bands, for instance ``("red", "green", "blue")``: colours share one range.
     find_fill : bool or tuple of float
-        Leave out fill values that the file does not declare (`napari_disca.raster.fill_search`);
-        False takes them for data. Values that are given are left out, and no others.
+        True: fill values that the file does not declare count as no data, see
+        `napari_disca.raster.fill_search`. False: they are data. Values: exactly these are fill
+        values.
 
     Raises
     ------
@@ -129,7 +131,7 @@ def value_scale(
 
 
 class _Sampled:
-    """Valid sampled values of the bands, in the unit that the file's scale and offset give."""
+    """Valid sampled values of the bands, converted by the file's scale and offset."""
 
     def __init__(
         self,
@@ -154,8 +156,8 @@ class _Sampled:
             values[order] * self.scales[:, None] + self.offsets[:, None]
         )
 
-    def take_off(self, offset: float) -> None:
-        """Take off what Sentinel-2's products add to reflectance times 10 000; 0: nothing."""
+    def subtract_offset(self, offset: float) -> None:
+        """Subtract Sentinel-2's offset from the samples and remember it; 0: there is none."""
         if offset:
             self.values -= offset
             self.offsets -= offset
@@ -164,7 +166,7 @@ class _Sampled:
             )
 
     def _factors(self) -> str:
-        """The file's scale and offset as text."""
+        """Text on the file's scale and offset."""
         if (self.scales == self.scales[0]).all() and (self.offsets == self.offsets[0]).all():
             return f"times {self.scales[0]:.6g} plus {self.offsets[0]:.6g}, as the file says"
         return "each band with the file's scale and offset"
@@ -173,7 +175,7 @@ class _Sampled:
 def _decided(
     scaling: Scaling, raster: Raster, sampled: _Sampled, names: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
-    """Low and high of each band in the unit of `sampled`, and the line that tells them."""
+    """Values of each band that become 0 and 1, in the unit of `sampled`, and a line on them."""
     count = len(sampled.scales)
     if scaling.kind == "range":
         return _same(scaling.low, scaling.high, count, "given")
@@ -187,7 +189,7 @@ def _decided(
         text = f"values / {stored[1][0]:.10g} (no valid pixel says more)"
         return by_type[0], by_type[1], text
     if scaling.kind == "auto":
-        sampled.take_off(sentinel_offset(raster, sampled.values))
+        sampled.subtract_offset(sentinel_offset(raster, sampled.values))
     if scaling.kind == "percentile":
         low, high = np.percentile(sampled.values, (2, 98), axis=1)
         high = _spread(low, high)
@@ -196,7 +198,7 @@ def _decided(
 
 
 def largest_value(raster: Raster) -> float:
-    """Largest value that the type of an image can hold; 1 for floats."""
+    """Return the largest value of an integer image's used bits; 1 for floats."""
     if raster.dtype.kind == "f":
         return 1.0
     return float(min(np.iinfo(raster.dtype).max, 2 ** min(raster.bits, 64) - 1))
@@ -220,7 +222,7 @@ def _automatic(
 
 
 def unsaturated(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pixels without those that are saturated, which clouds are: a peak at a band's upper end.
+    """Return pixels without saturated ones (for instance clouds), a peak at a band's upper end.
 
     Parameters
     ----------
@@ -229,7 +231,7 @@ def unsaturated(values: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns
     -------
     (bands, m) array
-        All of them where too few would be left to tell anything.
+        All of them if too few would be left.
     """
     peaked = np.zeros(values.shape[1], dtype=np.bool_)
     for band in values:
@@ -245,13 +247,13 @@ def unsaturated(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _groups(values: NDArray[np.float64], names: Sequence[str]) -> list[list[int]]:
-    """Bands that share a range: the colours, and all others each on its own."""
+    """Groups of bands that share a range: the colours, and every other band alone."""
     count = len(values)
     named = len(names) == count and any(name in _COLOURS for name in names)
     together = [k for k in range(count) if not named or names[k] in _COLOURS]
     dark, bulk = np.percentile(values[together], (1, 90), axis=1)
     if dark.min() < 0:
-        bulk = bulk - dark  # around 0 a ratio says nothing
+        bulk = bulk - dark  # ratios near 0 are meaningless
     if len(together) > 1 and bulk.max() > _UNLIKE * max(float(bulk.min()), 1e-12):
         return [[k] for k in range(count)]
     return [together, *([k] for k in range(count) if k not in together)]
@@ -260,7 +262,7 @@ def _groups(values: NDArray[np.float64], names: Sequence[str]) -> list[list[int]
 def _known_range(
     raster: Raster, sampled: _Sampled, colours: NDArray[np.float64]
 ) -> tuple[float, float, str] | None:
-    """Range that the bulk of the colours fills, if it is one of those that are common."""
+    """Known range that the bulk of the colours fills; None if there is none."""
     lowest, dark, bright, top = np.percentile(colours, (0.5, 1, 90, 99.9))
     limits = np.iinfo(raster.dtype) if raster.dtype.kind in "ui" and not sampled.tagged else None
     if raster.dtype == np.int8 and limits is not None and colours.min() < 0:
@@ -285,9 +287,9 @@ def _known_range(
 
 
 def _may_be_landsat(raster: Raster, values: NDArray[np.float64]) -> bool:
-    """Whether nothing speaks against Landsat's values: another sensor's bands, or even steps.
+    """Whether values may be Landsat's: no names of another sensor's bands, no even steps.
 
-    Eight bits times 257, or twelve bits that begin at the upper end, have steps.
+    8-bit values times 257, or 12-bit values shifted to 16 bits, have even steps.
     """
     told = [text for text in raster.descriptions if text]
     if are_sentinel_bands(told) or any(re.search(r"[a-z]-\d{3}\b|nm\b", text) for text in told):
@@ -297,15 +299,15 @@ def _may_be_landsat(raster: Raster, values: NDArray[np.float64]) -> bool:
 
 
 def _bulk_range(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Range of values from their own bulk: see the module."""
+    """Range from the bulk of the values, see the module."""
     dark, bright, top = (float(v) for v in np.percentile(values, (1, 90, 99.9)))
     low = 0.0
-    # From 0 to 1 values are reflectances or the like, of which 0 is black: no offset is in them.
+    # Values from 0 to 1.5 are reflectances or the like, without an offset: 0 is black.
     lifted = dark > _FROM_ZERO * bright and not 0 <= dark <= top <= 1.5
     if lifted or dark < _BELOW_ZERO * max(bright, 0.0):
         low = dark - _BELOW * (bright - dark)
     high = low + (bright - low) / _BRIGHT
-    # Reflectances have a known size: an image of water alone stays dark.
+    # The size of reflectances is known, so an image of water alone stays dark.
     if low == 0.0 and high <= 1.0:
         lowest, highest = _REFLECTANCE
         # A near infrared brighter than any colour keeps its own values below 1.
@@ -314,7 +316,7 @@ def _bulk_range(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _spread(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Upper ends that are above the lower ones: a constant band becomes 0."""
+    """Upper ends, raised above the lower ones where they are equal: a constant band becomes 0."""
     return np.where(high > low, high, low + np.maximum(1.0, np.abs(low)))
 
 

@@ -1,8 +1,8 @@
-"""Sentinel-2's offset, of which most files made from its products say nothing.
+"""Sentinel-2's offset, which most files made from its products do not declare.
 
-Since processing baseline 04.00 (January 2022) products hold reflectance times 10 000 plus 1000. It
-stands in the product's metadata only (BOA_ADD_OFFSET), which stacks and exports leave behind;
-"harmonized" collections take it off.
+Since processing baseline 04.00 (January 2022) products hold reflectance times 10 000 plus 1000. The
+offset is only in the product's metadata (BOA_ADD_OFFSET), which stacks and exports do not copy.
+"Harmonized" collections have it subtracted.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from napari_disca.raster.bands import are_sentinel_bands
 from napari_disca.raster.base import Raster
 
 _OFFSET = 1000.0
-#: Where the darkest pixels of a scene with the offset lie: reflectances of -0.01 to 0.035; and up
-#: to 0.13 where the sensor is known, since only deserts are as bright without the offset.
+#: Range of the darkest pixels of a scene with the offset (reflectances of -0.01 to 0.035), and its
+#: end if the sensor is known (0.13), because only deserts are as bright without the offset.
 _FLOOR, _BRIGHT_FLOOR = (0.9 * _OFFSET, 1.35 * _OFFSET), 2.3 * _OFFSET
-#: Reflectances above 1.5 are no surface's.
+#: With the offset, a reflectance of 1.5, which no surface exceeds.
 _MOST = 16_000.0
 _PRODUCT = re.compile(r"S2[A-D]_MSIL[12][AC]|T\d\d[A-Z]{3}_\d{8}T\d{6}_B\d|sentinel.?2", re.I)
 _BASELINE = re.compile(r"_N(\d{4})_")
 
 
 def sentinel_offset(raster: Raster, values: NDArray[np.float64]) -> float:
-    """What to take off the values of an image of Sentinel-2 to get reflectance times 10 000.
+    """Return the offset to subtract from an image's values, if it is Sentinel-2's.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def sentinel_offset(raster: Raster, values: NDArray[np.float64]) -> float:
     Returns
     -------
     float
-        1000 where the image's bands or name are Sentinel-2's and its values begin there, or its
-        name tells a processing baseline from 04.00 on; else 0.
+        1000 if the image's bands or name are Sentinel-2's and its values begin there, or its
+        name has a processing baseline from 04.00 on; else 0.
     """
     if not begins_at_offset(raster, values, _BRIGHT_FLOOR):
         return 0.0
@@ -52,7 +52,7 @@ def sentinel_offset(raster: Raster, values: NDArray[np.float64]) -> float:
 def begins_at_offset(
     raster: Raster, values: NDArray[np.float64], highest: float = _FLOOR[1]
 ) -> bool:
-    """Whether values are as those of Sentinel-2 with its offset, whatever their bands are called.
+    """Whether values begin where those of Sentinel-2 with the offset do; names do not matter.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def begins_at_offset(
     values : (bands, n) array of float
         Sampled valid pixels.
     highest : float
-        Where the darkest pixels lie at most.
+        Largest value of the darkest pixels.
     """
     plain = {*raster.scales} == {1.0} and {*raster.offsets} == {0.0}
     wide = raster.dtype.kind in "uif" and raster.dtype != np.uint8

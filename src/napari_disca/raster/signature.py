@@ -1,4 +1,4 @@
-"""What stands for a file's content without reading it."""
+"""Signatures of files: size, time and inode, and digests of a few pieces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Signature = tuple[int, int, int]
 
 
 def signature(path: Path) -> Signature:
-    """Size, time of the last change (ns) and inode of a file.
+    """Return size, time of the last change (ns) and inode of a file.
 
     Raises
     ------
@@ -20,12 +20,12 @@ def signature(path: Path) -> Signature:
     return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
-#: Pieces of a file that are looked at, and their bytes.
+#: Number of sampled pieces of a file, and bytes of each.
 _PIECES, _BYTES = 32, 4096
 
 
 def byte_sample(path: Path, size: int) -> tuple[str, ...]:
-    """Digests of pieces of a file, evenly spread over its first `size` bytes.
+    """Return digests of pieces of a file, evenly spread over its first `size` bytes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Several images of one band as one image: red, green and blue that came as files of their own."""
+"""An image whose bands are images of one band, for instance files of red, green and blue."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from napari_disca.raster.base import Raster, RasterBase
 
 
 class BandStack(RasterBase):
-    """Images of one band, which lie on the same grid, as the bands of one image.
+    """An image made of images of one band on the same grid.
 
     Parameters
     ----------
     parts : sequence of Raster
-        At least one; `close` closes them.
+        Images of one band, at least one; `close` closes them.
     names : sequence of str
-        What the bands are called, for instance ``"red"`` or ``"B04"``.
+        Names of the bands, for instance ``"red"`` or ``"B04"``.
 
     Raises
     ------
     RasterError
-        If one of them has several bands, or lies elsewhere than the first; it is named.
+        If one of them has several bands, or another grid than the first.
     """
 
     def __init__(self, parts: Sequence[Raster], names: Sequence[str]) -> None:

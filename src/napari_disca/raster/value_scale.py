@@ -1,4 +1,4 @@
-"""How pixel values are to be scaled, and a scaling that was decided, with its numbers."""
+"""`Scaling`, the choice of how pixel values are scaled, and `ValueScale`, the decided numbers."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from napari_disca.raster.base import Raster
 from napari_disca.raster.fill import Fill
 from napari_disca.raster.sampling import places
 
-#: Scaled values are cut to this range.
+#: Scaled values are clipped to this range.
 LOWEST, HIGHEST = 0.0, 1.0
 Kind = Literal["auto", "dtype", "percentile", "range"]
-#: Look for undeclared fill values (True), take all values for data (False), or these values.
+#: True: search for undeclared fill values; False: all values are data; or the fill values.
 FillChoice = bool | tuple[float, ...]
 _LARGEST = 1e300
 
 
-def limited(values: NDArray[Any]) -> NDArray[Any]:
-    """Scaled values cut to the range that every network reads, in training and afterwards."""
+def clipped(values: NDArray[Any]) -> NDArray[Any]:
+    """Clip scaled values to the range that networks read, in training and in prediction."""
     cut: NDArray[Any] = np.clip(values, LOWEST, HIGHEST)
     return cut
 
 
 def fill_choice(text: str) -> FillChoice:
-    """Choice of fill values from ``"auto"``, ``"keep"`` or values such as ``"0,255"``.
+    """Return the choice of fill values for ``"auto"``, ``"keep"`` or values such as ``"0,255"``.
 
     Raises
     ------
     CardError
-        If it is none.
+        If the text is none of these.
     """
     if text in ("auto", "keep"):
         return text == "auto"
@@ -51,7 +51,7 @@ def fill_choice(text: str) -> FillChoice:
 
 
 def fill_text(choice: FillChoice) -> str:
-    """Choice as `fill_choice` reads it."""
+    """Return a choice as a text that `fill_choice` reads."""
     if isinstance(choice, tuple):
         return ",".join(f"{value:.17g}" for value in choice)
     return "auto" if choice else "keep"
@@ -62,13 +62,13 @@ def _finite(value: object) -> bool:
         return False
     try:
         return abs(float(value)) < _LARGEST
-    except OverflowError:  # an integer beyond any float
+    except OverflowError:  # an integer that is too large for a float
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How somebody wants pixel values to be scaled.
+    """The user's or a card's choice of how pixel values are scaled.
 
     Parameters
     ----------
@@ -101,18 +101,18 @@ class Scaling:
 
     @classmethod
     def parse(cls, text: str) -> Scaling:
-        """Scaling from its kind, or from ``"LOW:HIGH"``.
+        """Return the scaling of a kind or of ``"LOW:HIGH"``.
 
         Raises
         ------
         CardError
-            If it is neither.
+            If the text is neither.
         """
         if text == "range":
             raise CardError("scaling 'range' needs its ends; write LOW:HIGH, for instance 0:4095")
         low, colon, high = text.partition(":")
         if not colon:
-            return cls(text)  # type: ignore[arg-type]  # checks it
+            return cls(text)  # type: ignore[arg-type]  # checked there
         try:
             ends = float(low), float(high)
         except ValueError as error:
@@ -125,21 +125,21 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class ValueScale:
-    """A decided scaling, with its numbers.
+    """How the pixel values of an image are scaled, with all numbers.
 
     Attributes
     ----------
     low, high : tuple of float
-        Per band that is read, in the values of the file: what becomes 0 and 1. Values beyond are
-        cut.
+        Per band that is read: the file's values that become 0 and 1. Values outside are
+        clipped.
     fill : Fill
-        Values that the file does not declare but that are no data.
+        Fill values that the file does not declare.
     text : str
-        The choice as one readable line.
+        One line on it for the user.
     wanted : Scaling or None
-        What it was decided from; None in journals that do not say.
+        The choice it was decided from; None from journals that do not tell it.
     find_fill : bool or tuple of float
-        Whether undeclared fill values were looked for, or those that were given.
+        Whether undeclared fill values were searched for, or the given ones.
     """
 
     low: tuple[float, ...]
@@ -150,14 +150,14 @@ class ValueScale:
     find_fill: FillChoice = field(default=True, compare=False)
 
     def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Scale pixels ``(bands, height, width)``; what is no number stays none."""
+        """Scale pixels ``(bands, height, width)``; NaN stays NaN."""
         exact = np.float32 if pixels.dtype in (np.uint8, np.uint16, np.int16, np.float32) else float
         low = np.array(self.low)[:, None, None]
         gain = 1 / (np.array(self.high)[:, None, None] - low)
-        # An overflow or an inf - inf becomes a pixel without data.
+        # An overflow, or inf - inf, gives a pixel without data.
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = (pixels.astype(exact) - low.astype(exact)) * gain.astype(exact)
-            cut = limited(scaled)
+            cut = clipped(scaled)
         return np.asarray(cut, dtype=np.float32)
 
     def leave_out(
@@ -167,17 +167,17 @@ class ValueScale:
         window: Window,
         raster: Raster,
     ) -> None:
-        """Mark pixels of a window of the image that have a fill value as invalid, in place."""
+        """Mark pixels of a window with a fill value as invalid, in place."""
         if self.fill:
             self.fill.leave_out(pixels, valid, *places(window, raster))
 
     def of_bands(self, count: int) -> ValueScale:
-        """The same for the first bands only."""
+        """Return the scale of the first bands only."""
         fill = self.fill.of_bands(range(count))
         return replace(self, low=self.low[:count], high=self.high[:count], fill=fill)
 
     def to_json(self) -> dict[str, Any]:
-        """Numbers and text for a journal."""
+        """Return the values of JSON for a journal."""
         return {
             "low": list(self.low),
             "high": list(self.high),
@@ -191,12 +191,12 @@ class ValueScale:
 
     @classmethod
     def from_json(cls, value: object) -> ValueScale:
-        """Scale from `to_json`.
+        """Return the scale that `to_json` wrote.
 
         Raises
         ------
         ValueError
-            If it is none.
+            If the value is not one that `to_json` writes.
         """
         if not isinstance(value, Mapping):
             raise ValueError("a scaling is a table")
@@ -215,16 +215,16 @@ class ValueScale:
 
     @property
     def facts(self) -> tuple[object, ...]:
-        """All that scaled values depend on, for fingerprints."""
+        """Everything that scaled values depend on, for fingerprints."""
         return self.low, self.high, self.fill.to_json()
 
     def same_values(self, other: ValueScale) -> bool:
-        """Whether another scale gives every pixel the same value, whatever it was decided from."""
+        """Whether another scale gives every pixel the same value."""
         return (self.low, self.high, self.fill) == (other.low, other.high, other.fill)
 
 
 def _numbers(value: object) -> tuple[float, ...]:
-    """Numbers of a list that somebody else wrote; empty if it holds anything else."""
+    """Numbers of a list from a file; empty if it has other items."""
     if not isinstance(value, list) or not all(_finite(v) for v in value):
         return ()
     return tuple(float(v) for v in value)

@@ -1,4 +1,4 @@
-"""An image file as it lies in another CRS, resampled by GDAL where it is looked at."""
+"""Image files that are reprojected to another CRS; GDAL resamples only what is read."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from napari_disca.raster.files import GeoRaster
 from napari_disca.raster.gdal_errors import GDAL_ERRORS, reason
 from napari_disca.raster.resolution import longitude_period, transform_from_gcps
 
-#: Points along each side of an image by which its extent is found.
+#: Points along each side of an image from which its extent is computed.
 _ALONG = 33
-#: Pixels a side; an image that another CRS stretches further than this is not one to look at.
+#: Most pixels a side; an image that another CRS stretches further is refused.
 _MOST_PIXELS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Where the pixels of a resampled image lie.
+    """The pixel grid of a reprojected image.
 
     Attributes
     ----------
     crs : rasterio.crs.CRS
     transform : affine.Affine
-        Column and row of pixel corners to map coordinates.
+        Maps column and row of pixel corners to map coordinates.
     shape : (int, int)
         Height and width in pixels.
     """
@@ -46,31 +46,32 @@ class Grid:
 
 
 class WarpedRaster(GeoRaster):
-    """An image file, resampled into another CRS window by window.
+    """An image file, reprojected to another CRS window by window.
 
-    Nothing is read before it is looked at, and never the whole image. Around the image, where the
-    other CRS turns it, there is no data. Colours and measurements are interpolated; values that
-    stand for something, as those of palettes and of class maps, are taken from the nearest pixel.
+    Only the pixels of a requested window are read. Where the rotated image does not fill its grid,
+    there is no data. Colours and measurements are interpolated; categorical values, as those of
+    palettes and class maps, are taken from the nearest pixel.
 
     Parameters
     ----------
     path : Path
         A file on this computer, with a CRS.
     crs : rasterio.crs.CRS
-        Into which it is resampled, at about the resolution that it has.
+        The target, with about the same resolution.
     categorical : bool
-        Whether its values stand for something.
+        Whether values are categories, which must not be interpolated.
     cache : int
-        Bytes of decoded blocks that GDAL keeps, of all files together, from now on.
+        Bytes of GDAL's cache of decoded blocks, for all files together, from now on.
 
     Attributes
     ----------
     grid : Grid
+        The grid in the other CRS.
 
     Raises
     ------
     RasterError
-        If it has no place in that CRS, or cannot be opened.
+        If the image has no place in that CRS, or cannot be opened.
     """
 
     def __init__(self, path: Path, crs: CRS, categorical: bool = False, cache: int = CACHE) -> None:
@@ -80,7 +81,7 @@ class WarpedRaster(GeoRaster):
         self.notes += (f"shown in {short_name(crs)}, into which it is resampled",)
 
     def _wrapped(self, file: Any) -> Any:
-        """The open file as it lies in the other CRS."""
+        """The open file as GDAL's warped dataset."""
         points, points_crs = file.gcps
         source = file.crs or (points_crs if points else None)
         if source is None:
@@ -98,7 +99,7 @@ class WarpedRaster(GeoRaster):
             width=width,
             height=height,
             resampling=Resampling.nearest if exact else Resampling.bilinear,
-            # Else what lies beside the image would be black, not empty.
+            # Otherwise pixels beside the image would be black instead of invalid.
             add_alpha=not masked,
         )
 
@@ -107,7 +108,7 @@ class WarpedRaster(GeoRaster):
 
 
 def _grid(file: Any, source: CRS, target: CRS) -> Grid:
-    """The grid on which a file lies in another CRS, at about the resolution that it has."""
+    """Grid of a file in another CRS, at about the same resolution."""
     points, points_crs = file.gcps
     placed = transform_from_gcps(points, longitude_period(points_crs)) if points else file.transform
     beyond = f"{Path(file.name).name} has no place in {short_name(target)}"
@@ -116,7 +117,7 @@ def _grid(file: Any, source: CRS, target: CRS) -> Grid:
     a, b, c, d, e, f = tuple(placed)[:6]
     height, width = file.shape
     cols, rows = _outline(height, width)
-    # The middle, and one pixel to the right of it and below it.
+    # The centre, and one pixel to the right of it and one below it.
     cols = np.append(cols, width / 2 + np.array((0, 1, 0)))
     rows = np.append(rows, height / 2 + np.array((0, 0, 1)))
     try:
@@ -137,7 +138,7 @@ def _grid(file: Any, source: CRS, target: CRS) -> Grid:
 
 
 def _outline(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Columns and rows of points around an image, which another CRS may bend."""
+    """Columns and rows of points along an image's outline, which another CRS may bend."""
     along = np.linspace(0, 1, _ALONG)
     cols = width * np.concatenate((along, along, 0 * along, 0 * along + 1))
     rows = height * np.concatenate((0 * along, 0 * along + 1, along, along))
@@ -145,6 +146,6 @@ def _outline(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.f
 
 
 def short_name(crs: CRS) -> str:
-    """Name of a CRS for a line of text."""
+    """Return a short name of a CRS for a line of text."""
     authority = crs.to_authority(confidence_threshold=100)
     return ":".join(authority) if authority else "the CRS of the image before"

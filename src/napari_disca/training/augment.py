@@ -18,7 +18,7 @@ from scipy import fft, ndimage
 from torch.nn import functional as F
 
 from napari_disca.annotations.simulated_annotator import IGNORE
-from napari_disca.raster.scaling import limited
+from napari_disca.raster.scaling import clipped
 
 
 def _chance(of: str) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def _relit(
     if rng.random() < augmentation.noise:
         noise = rng.standard_normal(view.shape, dtype=np.float32)
         view = view + noise * np.float32(rng.uniform(0.005, 0.04))
-    view = limited(view)
+    view = clipped(view)
     if rng.random() < augmentation.jpeg:
         view = _jpeg(view, rng.uniform(20, 80))
     return view.astype(np.float32)

@@ -106,8 +106,8 @@ class BandsPanel(QWidget):
 
     def show_reading(self, reading: Reading, raster: Raster, card: Card) -> None:
         """Show what was chosen, and what could be."""
+        from napari_disca.raster.band_choice import default_bands
         from napari_disca.raster.bands import band_title
-        from napari_disca.raster.summary import default_bands
 
         try:
             self._usual = default_bands(raster, len(card.bands), card.bands)

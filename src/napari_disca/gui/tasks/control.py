@@ -339,4 +339,4 @@ def _rest(layer: Layer) -> None:
     """Give back the file that a layer shows, until it is looked at again."""
     pyramid = layer.metadata.get("napari_disca", {}).get("pyramid")
     if pyramid is not None:
-        pyramid.raster.rest()
+        pyramid.raster.release_file()

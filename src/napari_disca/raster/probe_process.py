@@ -1,4 +1,4 @@
-"""The process of `napari_disca.raster.probe`: opens files that may crash it."""
+"""The process of `napari_disca.raster.probe`, which opens files that may crash it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 from napari_disca.raster.probe import HANG
 
-#: Seconds after which no further window is begun: what a user does not notice.
+#: Seconds after which no further window is read: a delay that users do not notice.
 _BRIEF = 0.2
-#: Seconds without a question after which the process ends; the next one starts another.
+#: Seconds without a request after which the process ends; the next request starts another.
 _IDLE = 900.0
-#: Bytes of address space. GDAL needs a block at a time; the program that asks has torch and more.
+#: Limit of the address space in bytes. This process imports GDAL, but not torch.
 _MEMORY = 6 << 30
 #: Side of the windows that are read, and of the overview.
 _SIDE = 256
-#: Images of up to this many pixels are also read as a whole, small; larger ones would be decoded
-#: from end to end if they have no overviews.
+#: Images of up to this many pixels are also read as an overview, which decodes larger ones
+#: completely if they have no overviews.
 _SMALL = 4 << 20
 _MOST_BANDS = 8
 
 
 def main() -> None:
-    """Answer questions on standard input until it ends."""
-    # GDAL and its codecs may print; the pipe is for answers alone.
+    """Answer requests on standard input until it is closed."""
+    # GDAL and its codecs may print to standard output, so answers get a copy of it.
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     nowhere = open(os.devnull, "w")  # noqa: SIM115, PTH123  (open as long as the process)
     os.dup2(nowhere.fileno(), 1)
@@ -41,14 +42,14 @@ def main() -> None:
 
     _say(answers, {"ready": True})
     while True:
-        # A thread of C that needs nobody's lock: it also ends a process that hangs in GDAL, or
-        # whose parent has gone without closing the pipe.
+        # Its C thread needs no lock of Python's, so it also ends a process that hangs in GDAL or
+        # whose parent has ended without closing the pipe.
         faulthandler.dump_traceback_later(_IDLE, exit=True, file=nowhere)
         line = sys.stdin.readline()
         if not line:
             return
         faulthandler.dump_traceback_later(HANG, exit=True, file=nowhere)
-        _say(answers, {"error": _looked_at(Path(json.loads(line)["path"]), open_here)})
+        _say(answers, {"error": _examined(Path(json.loads(line)["path"]), open_here)})
 
 
 def _say(answers: IO[str], value: dict[str, Any]) -> None:
@@ -57,11 +58,11 @@ def _say(answers: IO[str], value: dict[str, Any]) -> None:
         answers.flush()
 
 
-def _looked_at(path: Path, open_here: Any) -> str | None:
-    """Open a file and read parts of it; why it must not be opened, or None.
+def _examined(path: Path, open_here: Any) -> str | None:
+    """Open a file and read parts of it; return why it must not be opened, or None.
 
-    That a part cannot be read in an orderly way is no reason: the others can, and whoever reads
-    it is told.
+    An error while reading a part is no reason: other parts can be read, and the program reports
+    such an error when it reads that part.
     """
     from napari_disca.core.errors import DiscaError, out_of_memory
 
@@ -70,10 +71,10 @@ def _looked_at(path: Path, open_here: Any) -> str | None:
             _read_parts(raster)
     except Exception as error:
         if out_of_memory(error):
-            return f"{path} asks for more memory than an image may have; is it damaged?"
+            return f"{path} needs more memory than an image may; is it damaged?"
         if isinstance(error, DiscaError):
             return str(error)
-        # Whatever it is, this file would do the same to the program that asks.
+        # Any other error would also occur in the program that asks.
         return f"{path} is unreadable: {type(error).__name__}: {' '.join(str(error).split())}"
     return None
 
@@ -97,7 +98,7 @@ def _attempted(read: Callable[[], object]) -> None:
     try:
         read()
     except RasterError as error:
-        # Of GDAL's own errors only one says that another process would be worse off.
+        # Of GDAL's own errors only a full memory means that the file must not be opened.
         cause: BaseException | None = error
         while cause is not None:
             if type(cause).__name__ == "CPLE_OutOfMemoryError":
@@ -106,27 +107,23 @@ def _attempted(read: Callable[[], object]) -> None:
 
 
 def _windows(shape: tuple[int, int]) -> Iterator[Any]:
-    """Windows of an image: its corners and its middle, then ever more of the rest."""
+    """Windows of an image: its corners, its middle, then up to 4096 others, evenly spread."""
     from napari_disca.core.tiling import Window
 
     height, width = min(_SIDE, shape[0]), min(_SIDE, shape[1])
     rows, cols = (math.ceil(side / _SIDE) for side in shape)
     seen = set()
     corners = [(0, 0), (rows - 1, cols - 1), (rows // 2, cols // 2), (0, cols - 1), (rows - 1, 0)]
-    # Halton's points: evenly spread, however many there is time for.
+    # Halton points are evenly spread, however many of them are read in the time.
     spread = (
         (int(_halton(k, 2) * rows), int(_halton(k, 3) * cols)) for k in range(1, 4 * rows * cols)
     )
-    for place in (*corners, *_limited(spread, 4096)):
+    for place in (*corners, *islice(spread, 4096)):
         if place not in seen:
             seen.add(place)
             top = min(place[0] * _SIDE, shape[0] - height)
             left = min(place[1] * _SIDE, shape[1] - width)
             yield Window(top, left, height, width)
-
-
-def _limited(items: Iterator[Any], count: int) -> Iterator[Any]:
-    return (item for _, item in zip(range(count), items, strict=False))
 
 
 def _halton(index: int, base: int) -> float:
@@ -139,7 +136,7 @@ def _halton(index: int, base: int) -> float:
 
 
 def _set_limits() -> None:
-    """Bound the memory, and die without a dump or a dialog."""
+    """Limit the memory, and suppress core dumps and dialogs of crashes."""
     if sys.platform == "win32":
         import ctypes
 

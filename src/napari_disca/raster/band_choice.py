@@ -1,4 +1,4 @@
-"""Which bands of an image a network reads."""
+"""The default bands of an image for a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_disca.raster.base import Raster
 
 
 def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tuple[int, ...]:
-    """Bands of an image that a network reads if the user chooses none.
+    """Return the bands of an image that a network reads if the user chooses none.
 
     Parameters
     ----------
@@ -17,14 +17,14 @@ def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tup
     wanted : int
         How many.
     names : sequence of str
-        What the network calls them; ``"red"``, ``"green"``, ``"blue"`` and ``"nir"`` are found
-        by what the file says of its bands. What is not found is taken, in the file's order, from
-        the bands of which the file says nothing; alpha is left out.
+        The network's names of them. ``"red"``, ``"green"``, ``"blue"`` and ``"nir"`` are found
+        by the names in the file. The others are taken, in the file's order, from the bands
+        without a known name; alpha is left out.
 
     Raises
     ------
     RasterError
-        If the image has too few bands, or says that a colour is not there.
+        If the image has too few bands, lacks a colour, or does not tell what its bands are.
     """
     usable = [b for b, name in enumerate(raster.color_interp, start=1) if name != "alpha"]
     if len(usable) == 1 and wanted == 3:
@@ -39,7 +39,7 @@ def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tup
     known = {name for name in raster.color_interp if name not in ("gray", "undefined", "alpha")}
     colours = [name for name in names[:wanted] if name in ("red", "green", "blue", "nir")]
     if len(set(names)) == wanted and colours and known:
-        # A band of which nothing is said may be what is missing: the fourth of red, green, blue.
+        # An unnamed band may be the missing one, for instance near infrared after red, green, blue.
         found = {name: lookup[name] for name in colours if name in lookup}
         if "nir" in colours and "nir" not in found and "nir narrow" in lookup:
             found["nir"] = lookup["nir narrow"]  # Sentinel-2's B8A
