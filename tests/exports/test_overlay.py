@@ -12,7 +12,7 @@ from rasterio.warp import transform
 
 from napari_disca.core.errors import OverlayError
 from napari_disca.exports.geometry import clipped, holds
-from napari_disca.exports.overlay import LINE, POINT, RING, read_overlay
+from napari_disca.exports.overlay import HOLE, LINE, POINT, RING, read_overlay
 from napari_disca.raster.georeference import Frame
 
 pyogrio = pytest.importorskip("pyogrio")
@@ -111,7 +111,7 @@ def test_mixed_geometries_lie_where_they_belong(tmp_path, written):
     overlay = read_overlay(written(tmp_path / "mixed.geojson"), FRAME)
     (layer,) = overlay.layers
     assert (len(layer), layer.total, layer.cut) == (4, 6, False)
-    assert list(layer.kinds) == [LINE, RING, RING, POINT, POINT, LINE]
+    assert list(layer.kinds) == [LINE, RING, HOLE, POINT, POINT, LINE]
     assert list(layer.owners) == [0, 1, 1, 2, 3, 3]
     np.testing.assert_allclose(layer.places[:3], [(10, -50), (10, 50), (90, 50)], atol=0.01)
     np.testing.assert_allclose(layer.places[-4], (150, 250), atol=0.01)

@@ -23,16 +23,25 @@ from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
-from napari_disca.core.errors import ClickError, OverlayError, brief
+from napari_disca.core.errors import ClickError, OverlayError, one_line
 from napari_disca.exports import overlay_process
 from napari_disca.exports.geometry import clipped, holds
-from napari_disca.exports.overlay_process import LINE, POINT, RING
+from napari_disca.exports.overlay_process import HOLE, LINE, POINT, RING
 from napari_disca.exports.placing import LONGITUDE_LATITUDE, Source, to_pixels
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.georeference import Frame, crs_named
 from napari_disca.storage.jsonfile import JsonError, parse_json
 
-__all__ = ["LINE", "OVERLAY_SUFFIXES", "POINT", "RING", "Overlay", "VectorLayer", "read_overlay"]
+__all__ = [
+    "HOLE",
+    "LINE",
+    "OVERLAY_SUFFIXES",
+    "POINT",
+    "RING",
+    "Overlay",
+    "VectorLayer",
+    "read_overlay",
+]
 
 #: Endings of files of vectors, for dialogs and readers.
 OVERLAY_SUFFIXES = (".geojson", ".gpkg", ".shp", ".fgb")
@@ -62,7 +71,7 @@ class VectorLayer:
     starts : array of shape (parts + 1,)
         Where the parts begin among them.
     kinds : array of shape (parts,)
-        `POINT`, `LINE` or `RING`.
+        `POINT`, `LINE`, `RING`, or `HOLE` of the ring before it.
     owners : array of shape (parts,)
         Number of the feature that a part belongs to.
     texts : tuple of bytes
@@ -244,7 +253,7 @@ def _asked(
     if not isinstance(about, dict):
         raise OverlayError("is damaged: it ends the program that reads it; get it again")
     if isinstance(about.get("error"), str):
-        raise OverlayError(f"cannot be read: {brief(ValueError(about['error']))}")
+        raise OverlayError(f"cannot be read: {one_line(ValueError(about['error']))}")
     return about, _pieces(about["layers"], rest)
 
 
@@ -335,7 +344,7 @@ def _converted(positions: NDArray[np.float64], source: CRS, to: CRS) -> NDArray[
         xs, ys = transformer.transform(positions[:, 0], positions[:, 1])
     except ProjError as error:
         raise OverlayError(
-            f"has coordinates that cannot be converted to the image's CRS: {brief(error)}"
+            f"has coordinates that cannot be converted to the image's CRS: {one_line(error)}"
         ) from error
     return np.stack([xs, ys], axis=1)
 
@@ -357,7 +366,7 @@ def _on_image(layer: VectorLayer, frame: Frame) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
         on &= np.abs(starts - ends).max(axis=1, initial=0) < frame.turn / 2
     found[owner[first[on]]] = True
-    rings = layer.kinds[part[first]] == RING
+    rings = layer.kinds[part[first]] >= RING
     middle = frame.shape[0] / 2, frame.shape[1] / 2
     around = holds(starts[rings], ends[rings], owner[first[rings]], len(layer), middle)
     result: NDArray[np.bool_] = found | around

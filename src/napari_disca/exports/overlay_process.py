@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Arrays of a layer, and their types: positions, where parts begin among them, what the parts are
-#: (`POINT`, `LINE`, `RING`), whose feature they are, where the texts of the features begin, and
-#: these: what is known of a feature, as an object in JSON.
+#: (`POINT`, `LINE`, `RING` or `HOLE`), whose feature they are, where the texts of the features
+#: begin, and these: what is known of a feature, as an object in JSON.
 ARRAYS = (
     ("positions", "<f8"),
     ("starts", "<i8"),
@@ -33,7 +33,7 @@ ARRAYS = (
     ("text_starts", "<i8"),
     ("texts", "|u1"),
 )
-POINT, LINE, RING = range(3)
+POINT, LINE, RING, HOLE = range(4)
 #: Features and positions that are read of a layer, at most.
 MOST_FEATURES, MOST_POSITIONS = 200_000, 3_000_000
 #: Seconds after which a file is given up.
@@ -206,11 +206,11 @@ def _parts(shape: bytes) -> list[tuple[int, NDArray[np.float64]]]:
             part, at = run(at, count, order)
             found.append((LINE, part))
             return at
-        for _ in range(count):
+        for number in range(count):
             if kind == 3:
                 (length,) = struct.unpack_from(order + "I", shape, at)
                 part, at = run(at + 4, length, order)
-                found.append((RING, part))
+                found.append((HOLE if number else RING, part))
             else:
                 at = geometry(at, deep + 1)
         return at

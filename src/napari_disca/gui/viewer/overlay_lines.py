@@ -63,7 +63,7 @@ class OverlayLines:
         self._starts, self._ends = places[first], places[first + 1]
         owner = layer.owners[part]
         self._owners = owner[first]
-        self._is_ring = layer.kinds[part[first]] == RING
+        self._is_ring = layer.kinds[part[first]] >= RING
         self._order = np.searchsorted(self._owners, np.arange(len(layer) + 1))
         self._point_owners = owner[is_point & np.isfinite(places).all(axis=1)]
         self._low, self._high = _boxes(places, owner, len(layer))
