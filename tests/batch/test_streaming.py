@@ -20,6 +20,7 @@ from napari_disca.exports import read_made_with
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import open_raster
 from napari_disca.recipes import recipe_named
+from napari_disca.session.class_table import ClassTable
 from napari_disca.session.session import Session
 
 #: 6 x 4 small tiles, 2 x 1 blocks of the file.
@@ -167,6 +168,10 @@ def test_a_map_knows_what_it_was_made_with(image, compute, tmp_path):
     written = finish(stream.write(tmp_path / "map.tif"))
     assert read_made_with(written) == stream.made_with
     assert stream_of(image, compute).made_with == stream.made_with
+    # As `predict` makes it, and as a cluster does, which is told of no table.
+    said = ClassTable.of(stream.network.card.classes)
+    assert replace(stream, classes=said).made_with == stream.made_with
+    assert replace(stream, classes=said.renamed(0, "another")).made_with != stream.made_with
     written.write_bytes(written.read_bytes()[:-2000])
     assert read_made_with(written) == ""
     assert read_made_with(image) == ""
