@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import user_message
 from napari_disca.core.events import Note, Progress
+from napari_disca.gui.tasks.collection import collect_objects, spare_objects
 from napari_disca.gui.tasks.locking import Locking
 from napari_disca.gui.tasks.pending import Pending
 from napari_disca.gui.tasks.session_files import SessionFiles
@@ -105,6 +106,7 @@ class Control(QObject):
         for signal, react in self._reactions(session):
             signal.connect(react)
         self._view_timer.start()
+        spare_objects(self)
         self.changed.emit()
 
     def close(self) -> None:
@@ -148,6 +150,7 @@ class Control(QObject):
             for signal, react in self._reactions(session):
                 signal.disconnect(react)
             session.close()
+        collect_objects(self)
         return layers
 
     def _reactions(self, session: Session) -> list[tuple[SignalInstance, Callable[..., None]]]:
