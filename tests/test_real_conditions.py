@@ -208,7 +208,7 @@ def test_an_image_that_vanishes_is_one_line_and_comes_back(tmp_path, network, co
     path.rename(tmp_path / "elsewhere.tif")
     session.click(100, 100, 1)
     finish(session.refine(), session.handle)
-    with pytest.raises(RasterError, match=r"image\.tif is not there any more; put it back"):
+    with pytest.raises(RasterError, match=r"image\.tif does not exist any more; put it back"):
         session.check_complete()
     assert session.clicks == Clicks((Click(100, 100, 1),))
     np.testing.assert_array_equal(
@@ -245,7 +245,7 @@ def test_a_viewer_is_shown_zeros_and_told_once(tmp_path):
     for _ in range(3):
         assert (pyramid.levels[0][5:10, 3] == np.zeros((5, 3))).all()
     assert len(said) == 1
-    assert "is not there any more" in said[0]
+    assert "does not exist any more" in said[0]
 
 
 # -------------------------------------------------------------------- names

@@ -148,7 +148,7 @@ def test_a_vanished_image_is_one_line_and_the_clicks_stay(opened):
     scene.rename(scene.with_name("elsewhere.tif"))
     opened.control.session.click(40, 50, 1)
     opened.idle()
-    assert len({line for line in opened.said if "is not there any more" in line}) == 1
+    assert len({line for line in opened.said if "does not exist any more" in line}) == 1
     assert len(opened.control.session.clicks) == 1
     scene.with_name("elsewhere.tif").rename(scene)
     opened.control.segment()
