@@ -149,7 +149,8 @@ def test_dialogs_and_napari_writers():
     from napari_disca.gui.panels.dialogs import file_filter
 
     assert file_filter("labels") == "GeoTIFF label map (*.tif *.tiff);;Plain map (*.plain)"
-    assert file_filter("clicks") == "GeoJSON clicks (*.geojson *.json)"
+    formats = "GeoJSON clicks (*.geojson *.json);;GeoPackage of clicks (*.gpkg)"
+    assert file_filter("clicks") == formats
 
 
 # ---------------------------------------------------------------- the table itself

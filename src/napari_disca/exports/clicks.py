@@ -43,14 +43,15 @@ def write_clicks(
     raster: Raster,
     classes: Sequence[LandClass],
 ) -> Path:
-    """Write clicks as a GeoJSON collection of points.
+    """Write clicks as GeoJSON, or as a GeoPackage, of points.
 
     Parameters
     ----------
     clicks : Clicks
         Clicks on the image, oldest first.
     path : str or path
-        Where to write; the file appears when it is complete.
+        Where to write, a GeoPackage if it ends with ``.gpkg``; the file appears when it is
+        complete.
     raster : Raster
         The image.
     classes : sequence of LandClass

@@ -11,6 +11,7 @@ from typing import Any
 
 from napari_disca.annotations.areas import Ring
 from napari_disca.core.errors import ClickError
+from napari_disca.exports.geopackage import write_geopackage
 from napari_disca.exports.placing import Source
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
 from napari_disca.raster.georeference import Frame, crs_name, crs_named
@@ -46,6 +47,7 @@ def write_collection(
     Parameters
     ----------
     path : str or path
+        Its ending decides: ``.gpkg`` is a GeoPackage, all else GeoJSON.
     name : str
         What a GIS calls the layer.
     features : sequence of mapping
@@ -63,6 +65,8 @@ def write_collection(
         If the file cannot be written.
     """
     path = Path(path)
+    if path.suffix.lower() == ".gpkg":
+        return write_geopackage(path, name, features, frame)
     collection = {"type": "FeatureCollection", "name": name, **georeference_members(frame)}
     text = json.dumps({**collection, "features": features}, ensure_ascii=False, allow_nan=False)
     with replacing(path) as temporary:

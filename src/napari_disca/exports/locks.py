@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_disca.annotations.areas import Area, Ring
-from napari_disca.core.errors import AreaError, ClickError
+from napari_disca.core.errors import AreaError, ClickError, OverlayError
 from napari_disca.exports.geojson import (
     as_list,
     collection_source,
@@ -22,6 +25,7 @@ from napari_disca.exports.geojson import (
     shown,
     write_collection,
 )
+from napari_disca.exports.overlay import HOLE, RING, read_overlay
 from napari_disca.exports.placing import to_pixels
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
@@ -40,13 +44,14 @@ def write_locks(
     raster: Raster,
     classes: Sequence[LandClass],
 ) -> Path:
-    """Write areas as a GeoJSON collection of polygons.
+    """Write areas as GeoJSON, or as a GeoPackage, of polygons.
 
     Parameters
     ----------
     areas : sequence of Area
     path : str or path
-        Where to write; the file appears when it is complete.
+        Where to write, a GeoPackage if it ends with ``.gpkg``; the file appears when it is
+        complete.
     raster : Raster
         The image.
     classes : sequence of LandClass
@@ -78,11 +83,12 @@ def write_locks(
 
 
 def read_locks(path: str | os.PathLike[str], *, raster: Raster) -> tuple[Area, ...]:
-    """Read areas from a GeoJSON collection of polygons; coordinates as in `read_clicks`.
+    """Read areas from polygons; coordinates as in `read_clicks`.
 
     Parameters
     ----------
     path : str or path
+        GeoJSON, or a GeoPackage, Shapefile or FlatGeobuf.
     raster : Raster
         The image they belong to.
 
@@ -92,6 +98,8 @@ def read_locks(path: str | os.PathLike[str], *, raster: Raster) -> tuple[Area, .
         If the file is not such a collection, or an area holds no pixel of the image.
     """
     path = Path(path)
+    if path.suffix.lower() in (".gpkg", ".shp", ".fgb"):
+        return _of_gis(path, raster)
     try:
         collection = load_collection(path, "areas", "polygons")
         frame, source = Frame.of(raster), collection_source(collection)
@@ -112,6 +120,33 @@ def read_locks(path: str | os.PathLike[str], *, raster: Raster) -> tuple[Area, .
         raise AreaError(f"{path.name}: {error}") from error
     except RecursionError as error:
         raise AreaError(f"{path.name} is nested too deeply for GeoJSON") from error
+    return tuple(areas)
+
+
+def _of_gis(path: Path, raster: Raster) -> tuple[Area, ...]:
+    """Areas of the polygons of a file of a GIS that lie on the image."""
+    try:
+        layers = read_overlay(path, Frame.of(raster)).layers
+    except OverlayError as error:
+        raise AreaError(str(error)) from error
+    areas = []
+    for layer in layers:
+        first = np.flatnonzero(layer.kinds == RING)
+        if len(first) > _MOST_AREAS or layer.cut:
+            raise AreaError(
+                f"{path.name}: {layer.name} has more than {_MOST_AREAS} areas; merge some"
+            )
+        if set(layer.kinds.tolist()) - {RING, HOLE}:
+            raise AreaError(f"{path.name}: {layer.name} is not all polygons; areas are polygons")
+        for number, (begin, end) in enumerate(pairwise((*first.tolist(), len(layer.kinds)))):
+            rings = tuple(
+                tuple((float(row), float(col)) for row, col in layer.places[start:stop])
+                for start, stop in pairwise(layer.starts[begin : end + 1].tolist())
+            )
+            try:
+                areas.append(Area(rings).checked(raster.shape))
+            except AreaError as error:
+                raise AreaError(f"{path.name}: polygon {number + 1}: {error}") from error
     return tuple(areas)
 
 

@@ -25,14 +25,15 @@ def write_review(
     raster: Raster,
     classes: Sequence[LandClass],
 ) -> Path:
-    """Write verdicts on places as a GeoJSON collection of polygons.
+    """Write verdicts on places as GeoJSON, or as a GeoPackage, of polygons.
 
     Parameters
     ----------
     marks : sequence of Mark
         Oldest first.
     path : str or path
-        Where to write; the file appears when it is complete.
+        Where to write, a GeoPackage if it ends with ``.gpkg``; the file appears when it is
+        complete.
     raster : Raster
         The image.
     classes : sequence of LandClass

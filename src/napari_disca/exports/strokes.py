@@ -33,14 +33,15 @@ def write_strokes(
     raster: Raster,
     classes: Sequence[LandClass],
 ) -> Path:
-    """Write strokes as a GeoJSON collection of polygons.
+    """Write strokes as GeoJSON, or as a GeoPackage, of polygons.
 
     Parameters
     ----------
     strokes : sequence of Stroke
         Oldest first.
     path : str or path
-        Where to write; the file appears when it is complete.
+        Where to write, a GeoPackage if it ends with ``.gpkg``; the file appears when it is
+        complete.
     raster : Raster
         The image.
     classes : sequence of LandClass

@@ -95,6 +95,16 @@ EXPORTS: dict[str, Export] = {
     "geojson strokes": Export(
         "GeoJSON strokes", "strokes", (".geojson", ".json"), _at_once(write_strokes)
     ),
+    "geopackage": Export("GeoPackage of clicks", "clicks", (".gpkg",), _at_once(write_clicks)),
+    "geopackage areas": Export(
+        "GeoPackage of checked areas", "areas", (".gpkg",), _at_once(write_locks)
+    ),
+    "geopackage review": Export(
+        "GeoPackage of the review", "review", (".gpkg",), _at_once(write_review)
+    ),
+    "geopackage strokes": Export(
+        "GeoPackage of strokes", "strokes", (".gpkg",), _at_once(write_strokes)
+    ),
 }
 
 

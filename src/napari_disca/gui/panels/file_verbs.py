@@ -86,8 +86,8 @@ class FileVerbs:
 
     def load_areas(self) -> None:
         """Lock the areas of a file."""
-        suffixes = (".geojson", ".json")
-        self._load("Load areas", "GeoJSON", suffixes, self._control.files.load_areas)
+        suffixes = (".geojson", ".json", ".gpkg", ".shp", ".fgb")
+        self._load("Load areas", "Polygons", suffixes, self._control.files.load_areas)
 
     def load_classes(self) -> None:
         """Name and colour the classes as a file says."""

@@ -108,33 +108,42 @@ _DELIVER: tuple[Verb, ...] = (
         "Deliver",
     ),
     Verb(
-        "save_clicks", "Save clicks…", "Write the clicks as GeoJSON in map coordinates", "Deliver"
+        "save_clicks",
+        "Save clicks…",
+        "Write the clicks as GeoJSON or GeoPackage in map coordinates",
+        "Deliver",
     ),
     Verb(
         "load_clicks",
         "Load clicks…",
-        "Add the clicks of a GeoJSON file",
+        "Add the clicks of a file: GeoJSON, GeoPackage, Shapefile, FlatGeobuf or CSV",
         "Deliver",
         (),
         (LAYERS_MENU + "annotate",),
     ),
-    Verb("save_areas", "Save areas…", "Write the areas as GeoJSON in map coordinates", "Deliver"),
+    Verb(
+        "save_areas",
+        "Save areas…",
+        "Write the areas as GeoJSON or GeoPackage in map coordinates",
+        "Deliver",
+    ),
     Verb(
         "save_review",
         "Save review…",
-        "Write which places were looked at, and what was said of them, as GeoJSON",
+        "Write which places were looked at, and what was said of them, as GeoJSON or GeoPackage",
         "Deliver",
     ),
     Verb(
         "save_strokes",
         "Save strokes…",
-        "Write what was drawn as GeoJSON in map coordinates",
+        "Write what was drawn as GeoJSON or GeoPackage in map coordinates",
         "Deliver",
     ),
     Verb(
         "load_areas",
         "Load areas…",
-        "Lock the areas of a GeoJSON file as the map shows them now",
+        "Lock the polygons of a file as the map shows them now: GeoJSON, GeoPackage, Shapefile, "
+        "FlatGeobuf",
         "Deliver",
     ),
     Verb(

@@ -1,0 +1,121 @@
+"""Features as a layer of a GeoPackage, which a GIS opens with one click."""
+
+from __future__ import annotations
+
+import importlib.util
+import struct
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_disca.core.errors import ExportError, one_line
+from napari_disca.raster.georeference import Frame
+from napari_disca.storage.atomic import replacing
+
+#: Number of a kind of geometry in well-known binary.
+_KINDS = {"Point": 1, "LineString": 2, "Polygon": 3, "MultiPolygon": 6}
+
+
+def write_geopackage(
+    path: Path, name: str, features: Sequence[Mapping[str, Any]], frame: Frame
+) -> Path:
+    """Write features as the only layer of a GeoPackage; the file appears when it is complete.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Of the layer.
+    features : sequence of mapping
+        GeoJSON features in the coordinates of `frame`: points, polygons or several polygons.
+    frame : Frame
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written, or what writes it is not installed.
+    """
+    if importlib.util.find_spec("pyogrio") is None:
+        raise ExportError(
+            f"cannot write {path}: a GeoPackage needs pyogrio; install it with "
+            'pip install "napari-disca[vector]", or save as .geojson'
+        )
+    from pyogrio.errors import DataLayerError, DataSourceError
+    from pyogrio.raw import write
+
+    kinds = {feature["geometry"]["type"] for feature in features}
+    names, columns, masks = _columns([feature["properties"] for feature in features])
+    shapes = np.empty(len(features), dtype=object)
+    shapes[:] = [_binary(feature["geometry"]) for feature in features]
+    with replacing(path) as temporary, warnings.catch_warnings():
+        # Without a georeference there is no CRS to give, as that warns.
+        warnings.simplefilter("ignore")
+        try:
+            write(
+                temporary,
+                shapes,
+                columns,
+                names,
+                field_mask=masks,
+                layer=name,
+                geometry_type=kinds.pop() if len(kinds) == 1 else "Unknown",
+                crs=frame.crs.to_wkt() if frame.crs is not None else None,
+                driver="GPKG",
+            )
+        except (DataSourceError, DataLayerError) as error:
+            raise ExportError(f"cannot write {path}: {one_line(error)}") from error
+    return path
+
+
+def _columns(
+    properties: Sequence[Mapping[str, Any]],
+) -> tuple[list[str], list[NDArray[Any]], list[NDArray[np.bool_] | None]]:
+    """Names, values and what is missing, of the columns of a table."""
+    names = list(dict.fromkeys(name for known in properties for name in known))
+    columns: list[NDArray[Any]] = []
+    masks: list[NDArray[np.bool_] | None] = []
+    for name in names:
+        values = [known.get(name) for known in properties]
+        missing = np.array([value is None for value in values], dtype=bool)
+        there = [value for value in values if value is not None]
+        kind = next(
+            (of for of in (bool, int, float) if there and all(type(v) is of for v in there)), None
+        )
+        if kind is None:
+            text = [None if value is None else _text(value) for value in values]
+            column = np.empty(len(values), dtype=object)
+            column[:] = text
+            masks.append(None)
+        else:
+            column = np.array([kind() if value is None else value for value in values], dtype=kind)
+            masks.append(missing if missing.any() else None)
+        columns.append(column)
+    return names, columns, masks
+
+
+def _text(value: object) -> str:
+    # A lone surrogate in a class name has no UTF-8.
+    return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def _binary(geometry: Mapping[str, Any]) -> bytes:
+    """A GeoJSON geometry as well-known binary."""
+    kind, coordinates = geometry["type"], geometry["coordinates"]
+    head = struct.pack("<BI", 1, _KINDS[kind])
+    if kind == "Point":
+        return head + _positions([coordinates])
+    if kind == "LineString":
+        return head + struct.pack("<I", len(coordinates)) + _positions(coordinates)
+    if kind == "Polygon":
+        rings = [struct.pack("<I", len(ring)) + _positions(ring) for ring in coordinates]
+        return head + struct.pack("<I", len(rings)) + b"".join(rings)
+    parts = [_binary({"type": "Polygon", "coordinates": part}) for part in coordinates]
+    return head + struct.pack("<I", len(parts)) + b"".join(parts)
+
+
+def _positions(positions: Sequence[Sequence[float]]) -> bytes:
+    return np.asarray(positions, dtype="<f8").tobytes()
