@@ -264,7 +264,7 @@ def test_the_remaining_time_is_told(opened, monkeypatch):
     assert panel.stage.text() == "Updating the map · 12 of 40 · about 28 s left"
     assert panel.bar.value() == 12
     panel.show_progress(Progress("", 0, 0))
-    assert not panel.stage.text().strip()
+    assert panel.stage.text() == "The map is up to date"
 
 
 def test_how_maps_differ_is_told():

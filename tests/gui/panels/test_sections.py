@@ -41,19 +41,56 @@ def test_the_panel_fits_a_screen_of_800_pixels(opened):
     assert opened.panel.minimumWidth() <= 400
 
 
+def test_what_an_adaptation_asks_for_fits_a_screen_of_800_pixels(opened):
+    panel, session = opened.panel, opened.control.session
+    for pixel in ((40, 50), (90, 100), (150, 60)):
+        session.click(*pixel, 1)
+    opened.idle()
+    panel.refine_panel.buttons["adapt"].click()
+    opened.idle()
+    assert not panel.ripple_panel.isHidden()
+    for name in ("Image", "Review", "Deliver"):
+        panel.sections[name].fold(True)
+    for below in (panel.refine_panel, panel.history_panel):
+        below.setVisible(False)
+    # A line of a text that is wrapped in the panel and not in the hint; three headings below.
+    lines = 2 * panel.fontMetrics().lineSpacing()
+    assert panel.widget().sizeHint().height() + lines <= 745
+
+
 def test_without_an_image_there_are_three_ways_to_one(panel, scene, qtbot):
     start = panel.start_panel
     assert not start.isHidden()
+    assert all(section.isHidden() for section in panel.sections.values())
+    assert panel.refine_panel.bar.isHidden()
     assert not start.recent.isEnabled()
     start.open_files([str(scene)])
     assert [layer.name for layer in panel.viewer.layers] == ["scene"]
     assert start.isHidden()
+    assert not any(section.isHidden() for section in panel.sections.values())
     assert recent() == [str(scene)]
+    panel.verticalScrollBar().setValue(panel.verticalScrollBar().maximum())
     panel.viewer.layers.clear()
     assert not start.isHidden()
+    assert all(section.isHidden() for section in panel.sections.values())
+    assert panel.verticalScrollBar().value() == 0
     assert start.recent.isEnabled()
     start._recent.actions()[0].trigger()
     assert [layer.name for layer in panel.viewer.layers] == ["scene"]
+
+
+def test_buttons_of_the_view_say_why_they_are_off(panel, scene, qtbot):
+    buttons = panel.view_buttons
+    assert not buttons["go_to"].isEnabled()
+    panel.start_panel.open_files([str(scene)])
+    qtbot.waitUntil(buttons["go_to"].isEnabled, timeout=10_000)
+    for name in ("hide", "style", "uncertainty"):
+        assert not buttons[name].isEnabled()
+        assert "press Segment" in buttons[name].toolTip()
+    panel.refine_panel.buttons["segment"].click()
+    qtbot.waitUntil(buttons["hide"].isEnabled, timeout=30_000)
+    assert buttons["uncertainty"].isEnabled()
+    qtbot.waitUntil(lambda: not panel.control.busy, timeout=30_000)
 
 
 def test_a_file_that_is_no_image_is_one_line(panel, tmp_path, monkeypatch):

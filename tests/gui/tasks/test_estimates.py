@@ -37,7 +37,7 @@ def test_work_is_measured_and_told_beforehand(opened, times, tmp_path, qtbot):
     control.undo()
     opened.idle()
     minutes = round((30 + 20 * tiles) / 60)
-    assert f"not adapted yet (about {minutes} min)" in refine.status.text()
+    assert f"not adapted yet (about {minutes} min)" in refine.stage.text()
     assert f"About {minutes} min on this machine" in refine.buttons["adapt"].toolTip()
     assert "About 39 s on this machine" in refine.buttons["save_labels"].toolTip()
     assert "on this machine" not in refine.buttons["undo"].toolTip()

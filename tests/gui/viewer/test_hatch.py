@@ -94,11 +94,11 @@ def test_shows_up_while_the_map_is_being_redone_and_goes(opened, qtbot):
     names = [layer.name for layer in opened.viewer.layers]
     assert names.index(TITLES["disca"]) < names.index(TITLE) < names.index("Clicks")
     assert opened.viewer.layers.selection.active is not opened.viewer.layers[TITLE]
-    assert "whole image 0 %" in opened.panel.presenter.status()
+    assert "whole image 0 %" in opened.panel.presenter.progress()
     control.segment()
     opened.idle()
     qtbot.waitUntil(lambda: not opened.viewer.layers[TITLE].data.any(), timeout=5000)
-    assert "whole image 100 %" in opened.panel.presenter.status()
+    assert opened.panel.presenter.progress() == "Both maps are up to date"
 
 
 def test_shows_at_once_what_an_undo_cannot_bring_back_at_once(opened, monkeypatch):

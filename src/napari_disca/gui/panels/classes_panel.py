@@ -31,6 +31,7 @@ _LINK = "#3b82d6"
 
 #: Lines of what is told of the place under the pointer.
 _PLACE_LINES = 3
+_NOWHERE = "Point at the image to read its class and coordinates"
 
 
 class ClassesPanel(QWidget):
@@ -74,7 +75,7 @@ class ClassesPanel(QWidget):
         self.warning.setStyleSheet(EXPLAINS)
         self.warning.setVisible(False)
         self.warning.linkActivated.connect(lambda _: self.other_colours.emit())
-        self.place = QLabel(" ")
+        self.place = QLabel(_NOWHERE)
         self.place.setWordWrap(True)
         self.place.setStyleSheet(EXPLAINS)
         # Of what is told as a rule, so that the panel does not jump where the pointer moves.
@@ -151,7 +152,7 @@ class ClassesPanel(QWidget):
 
     def show_place(self, line: str) -> None:
         """Tell what is under the pointer."""
-        self.place.setText(line or " ")
+        self.place.setText(line or _NOWHERE)
 
     def choose(self, label: int) -> None:
         """Mark a class as the one of the next click."""

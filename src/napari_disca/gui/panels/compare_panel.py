@@ -25,7 +25,7 @@ class ComparePanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.switch = QCheckBox("Near clicks beside whole image")
+        self.switch = QCheckBox("Compare near clicks with whole image")
         self.figure = QLabel()
         self.figure.setWordWrap(True)
         self.figure.setStyleSheet(EXPLAINS)
@@ -38,17 +38,21 @@ class ComparePanel(QWidget):
     def show_state(self, possible: bool, on: bool, difference: str) -> None:
         """Show whether it is on, and how the maps differ."""
         self.switch.setEnabled(possible)
-        self.switch.setToolTip(
+        tip = (
             "Two linked views: left the map corrected near clicks (DISIR), right the one corrected "
             "in the whole image (DISCA); click in either"
-            if possible
-            else "There is no map yet: press Segment"
         )
+        if not possible:
+            tip = "There is no map yet: press Segment"
+        elif difference:
+            tip += f".\n{difference}"
+        self.switch.setToolTip(tip)
         self.switch.blockSignals(True)
         self.switch.setChecked(on)
         self.switch.blockSignals(False)
         self.figure.setText(difference)
-        self.figure.setVisible(bool(difference))
+        # Otherwise the panel would not fit a low screen; the tooltip tells as well.
+        self.figure.setVisible(on and bool(difference))
 
 
 def difference(session: Session) -> str:

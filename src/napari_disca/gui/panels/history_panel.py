@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QListWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QListWidget, QVBoxLayout, QWidget
 
+from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.viewer.present import present
 from napari_disca.session.steps import Step
 
@@ -33,6 +34,10 @@ class HistoryPanel(QWidget):
         self.list.itemClicked.connect(lambda item: self.went.emit(self.list.row(item)))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        heading = QLabel("History")
+        heading.setStyleSheet(EXPLAINS)
+        layout.setSpacing(2)
+        layout.addWidget(heading)
         layout.addWidget(self.list)
         self._steps: tuple[Step, ...] = ()
         self._position = -1

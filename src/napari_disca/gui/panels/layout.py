@@ -33,6 +33,7 @@ class Panels:
     Attributes
     ----------
     sections : dict of str to Section
+    view_buttons : mapping of str to QPushButton
     """
 
     def __init__(self, image_panel: QWidget, view_buttons: Mapping[str, QPushButton]) -> None:
@@ -45,7 +46,9 @@ class Panels:
         self.locks = LocksPanel()
         self.review = ReviewBar()
         self.queue = ReviewQueue()
+        self.view_buttons = view_buttons
         self.sections = {name: Section(name) for name in GROUPS if name != "Help"}
+        self._progress = (self.refine.bar, self.refine.stage, self.refine.message)
         self._foot = [b for name, b in view_buttons.items() if BY_NAME[name].group == "Help"]
         view = [b for b in view_buttons.values() if b not in self._foot]
         parts, refine, locks = self.sections, self.refine, self.locks
@@ -79,6 +82,11 @@ class Panels:
         review = self.review.buttons
         return {**self.refine.buttons, **drawing, **locks, **review, **self.ripple.buttons}
 
+    def show_sections(self, on: bool) -> None:
+        """Show sections and progress, or hide them: without an image there is nothing to do."""
+        for part in (*self.sections.values(), *self._progress):
+            part.setVisible(on)
+
     def body(self, start: QWidget, offer: QWidget) -> QWidget:
         """Put all below each other: image, map, correct, review, deliver.
 
@@ -90,10 +98,9 @@ class Panels:
             Offers to go on with an earlier session.
         """
         # Whatever is folded away, how far the work is can be seen.
-        progress = (self.refine.bar, self.refine.stage, self.refine.message)
         parts = self.sections
         return _column(
-            [start, parts["Image"], offer, parts["Map"], *progress]
+            [start, parts["Image"], offer, parts["Map"], *self._progress]
             + [parts[name] for name in ("Correct", "Review", "Deliver")],
             self._foot,
         )

@@ -113,10 +113,19 @@ class Presenter(QObject):
             adapt=times.adapt(),
             save_labels=times.save(),
         )
+        self._enable_view("" if self._choice.may_be_opened else "open an image", mapless)
         locked = "" if session is not None and session.locks else "nothing is locked"
         self._panels.locks.enable(
             draw=mapless, view=mapless, unlock=locked, save=locked, load=mapless
         )
+
+    def _enable_view(self, imageless: str, mapless: str) -> None:
+        """Let the buttons about the view be pressed where there is something to see."""
+        reasons = {"go_to": imageless, **dict.fromkeys(("hide", "style", "uncertainty"), mapless)}
+        for name, reason in reasons.items():
+            button, tip = self._panels.view_buttons[name], self._panels.refine.verbs[name].tooltip
+            button.setEnabled(not reason)
+            button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
 
     def _show_session(self, session: Session | None) -> None:
         """Show history and locks."""
@@ -158,11 +167,31 @@ class Presenter(QObject):
         self.show_status()
 
     def show_status(self) -> None:
-        """Say in a line how far the maps are."""
-        self._panels.refine.status.setText(self.status())
+        """Say what was done last, and how far the maps are."""
+        refine = self._panels.refine
+        status = self.status()
+        refine.status.setText(status)
+        refine.status.setVisible(bool(status))
+        refine.show_at_rest(self.progress())
+
+    def progress(self) -> str:
+        """How far the maps are."""
+        session = self._session()
+        if session is None or (session.must_learn and not self._control.busy):
+            return ""
+        near = session.up_to_date("disir")
+        if session.adapted is not None:
+            whole = session.up_to_date("disca")
+            if near == whole == 1.0:
+                return "Both maps are up to date"
+            return f"Near clicks {percent(near)} up to date, whole image {percent(whole)}"
+        fresh = "The map is up to date" if near == 1.0 else f"{percent(near)} of the map is drawn"
+        if len(session.clicks):
+            fresh += f"; not adapted yet{_takes(self._estimates.adapt())}"
+        return fresh
 
     def status(self) -> str:
-        """How far the maps are, and what was done last."""
+        """What was done last, or what is to be done."""
         session, control = self._session(), self._control
         said = control.status[:1].upper() + control.status[1:]
         if names := control.pending.files():
@@ -178,12 +207,7 @@ class Presenter(QObject):
         if session.must_learn and not control.busy:
             text = "What was adapted to has changed; press Segment to learn it again"
             return f"{said}\n{text}" if said else text
-        fresh = f"Near clicks {percent(session.up_to_date('disir'))} up to date"
-        if session.adapted is not None:
-            fresh += f" · whole image {percent(session.up_to_date('disca'))}"
-        elif len(session.clicks):
-            fresh += f" · not adapted yet{_takes(self._estimates.adapt())}"
-        return f"{said}\n{fresh}" if said else fresh
+        return said
 
 
 def _takes(seconds: float | None) -> str:

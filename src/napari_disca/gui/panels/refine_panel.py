@@ -128,6 +128,7 @@ class RefinePanel(QWidget):
         self.recipes.currentTextChanged.connect(self._show_form)
         self._show_form(self.recipes.currentText())
         self._began: tuple[str, float, int] = ("", 0.0, 0)
+        self._at_rest = " "
         #: Seconds left of what runs, from how far it is and what its stage says by itself.
         self.estimate: Callable[[Progress, float | None], float | None] = lambda _, left: left
 
@@ -179,7 +180,7 @@ class RefinePanel(QWidget):
         if progress.total <= 0:
             self.bar.setRange(0, 1)
             self.bar.setValue(0)
-            self.stage.setText(" ")
+            self.stage.setText(self._at_rest)
             self._began = ("", 0.0, 0)
             return
         now = time.monotonic()
@@ -200,6 +201,12 @@ class RefinePanel(QWidget):
         if left is not None and left >= _SHORT:
             text += f" · about {duration(left)} left"
         self.stage.setText(text)
+
+    def show_at_rest(self, line: str) -> None:
+        """Say how far the maps are, where the progress is told while something runs."""
+        self._at_rest = line or " "  # the panel does not jump when something begins
+        if not self._began[0]:
+            self.stage.setText(self._at_rest)
 
     def _offer_maps(self) -> None:
         if not any(action.isEnabled() for action in self.saves.values()):

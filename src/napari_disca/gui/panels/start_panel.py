@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 from napari.layers import Image
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -33,10 +34,16 @@ _PLUGIN = "napari-disca"
 _MOST = 10
 _FILES = "Images (*.tif *.tiff *.vrt *.jp2 *.img *.jpg *.jpeg *.png);;All files (*)"
 _SAMPLES = {"temperate": "Aerial scene (temperate)", "arid": "Aerial scene (arid)"}
+_ABOUT = (
+    "Open an aerial or satellite image, or drop one on the window. A network draws a map of it, "
+    "you click on mistakes, and Adapt corrects the whole map."
+)
 
 
 class StartPanel(QWidget):
     """Three ways to an image; hidden as soon as there is one.
+
+    Signals: ``shown(bool)`` when it appears or goes.
 
     Parameters
     ----------
@@ -44,6 +51,8 @@ class StartPanel(QWidget):
     guarded : callable
         Runs an action whose error is told to the user.
     """
+
+    shown = Signal(bool)
 
     def __init__(
         self,
@@ -53,7 +62,7 @@ class StartPanel(QWidget):
     ) -> None:
         super().__init__(parent)
         self._viewer, self._guarded = viewer, guarded
-        self.text = QLabel("Open an aerial or satellite image, or drop one on the window.")
+        self.text = QLabel(_ABOUT)
         self.text.setWordWrap(True)
         self.open = QPushButton("Open…")
         self.open.setToolTip("Open an image file: GeoTIFF of any size, VRT, JPEG, PNG")
@@ -103,6 +112,7 @@ class StartPanel(QWidget):
     def _on_layers(self, event: Any = None) -> None:
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
         self.setVisible(not images)
+        self.shown.emit(not images)
         if images and event is not None and event.type == "inserted":
             path = event.value.metadata.get("napari_disca", {}).get("path")
             if path:

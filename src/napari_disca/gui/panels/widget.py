@@ -83,6 +83,8 @@ class DiscaWidget(FittedArea):
         self.history_panel, self.locks_panel = panels.history, panels.locks
         self.draw_panel = panels.draw
         self.set_body(panels.body(self.start_panel, self.offer))
+        self.start_panel.shown.connect(self._on_start)
+        self._on_start(self.start_panel.isVisibleTo(self))
 
     def _make_controllers(self) -> None:
         from napari_disca.gui.panels.class_desk import ClassDesk
@@ -108,7 +110,7 @@ class DiscaWidget(FittedArea):
         outline = PlaceOutline(tool.outline)
         self.ripple = RippleController(self.ripple_panel, control, outline.region, self)
         self.drawing = DrawController(self.draw_panel, tool, control, self._say, self)
-        self.guide = ReviewGuide(self, self.panels, self.viewer)
+        self.guide = ReviewGuide(self, self.panels, control, self.viewer)
         self.reviewing = ReviewController(
             self.panels.review, control, outline.review, self.guide.tell, self
         )
@@ -240,6 +242,12 @@ class DiscaWidget(FittedArea):
         session = self.control.session
         assert session is not None
         return session
+
+    def _on_start(self, shown: bool) -> None:
+        """While there is no image, show the ways to one and nothing else."""
+        self.panels.show_sections(not shown)
+        if shown:
+            present(self.verticalScrollBar()).setValue(0)
 
     def _on_opened(self) -> None:
         """What was chosen makes room for the work where the screen is low, once."""
