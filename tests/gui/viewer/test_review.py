@@ -236,7 +236,10 @@ def test_the_list_follows_tiles_and_undo(queue, qtbot):
 def test_while_a_place_is_outlined_the_window_tells_how_to_judge_it(queue, qtbot):
     panel, viewer = queue.panel, queue.viewer
     viewer.layers.selection.active = viewer.layers["Clicks"]
-    assert viewer.help
+    usual = "1…3 class · Q draw · H hide the map · ? all keys"
+    assert viewer.help == usual  # napari's digits change the mode of a layer
+    viewer.layers["Clicks"].mode = "pan_zoom"
+    assert viewer.help == usual
     assert not panel.guide.line
     qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_N)
     how = "Enter right · Ctrl+1…3 wrong, it is that class · 0 not sure · K note · N next · Esc end"
@@ -249,7 +252,9 @@ def test_while_a_place_is_outlined_the_window_tells_how_to_judge_it(queue, qtbot
     qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_Escape)
     assert not panel.guide.line
     assert panel.panels.review.how.isHidden()
-    assert viewer.help
+    assert viewer.help == usual
+    queue.control.close()
+    assert viewer.help != usual
 
 
 def test_the_minimap_shows_and_moves_the_view(queue, qtbot):
