@@ -60,3 +60,12 @@ def test_a_region_that_an_interim_list_does_not_have_yet_is_chosen_again(panel):
     panel.show_regions((SMALL,), CLASSES, "", follow=True, interim=True)
     panel.show_regions((MIDDLE, LARGE, SMALL), CLASSES, "", follow=True)
     assert panel.selected == LARGE
+
+
+def test_whoever_left_the_list_is_not_led_back_to_a_region_by_a_new_list(panel):
+    flown = []
+    panel.visited.connect(flown.append)
+    panel.choose_none()
+    panel.show_regions((LARGE, MIDDLE), CLASSES, "", follow=True)
+    assert panel.selected is None
+    assert not flown

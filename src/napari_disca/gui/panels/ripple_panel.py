@@ -36,7 +36,7 @@ _BUTTONS = {
 _SHOWN = 200
 #: The strongest answer that the slider offers.
 _STRONGEST = 3.0
-_ROW_HEIGHT = 7
+_ROW_HEIGHT = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class RipplePanel(QWidget):
 
     def choose_none(self) -> None:
         """Choose no region; the list stays."""
-        self._place, self._sought = -1, None
+        self._chosen = None
         self.list.setCurrentRow(-1)
 
     def leave_judged(self) -> None:
@@ -233,8 +233,10 @@ def area_text(metres: float) -> str:
     """Square metres as one would say them."""
     if metres >= 1e6:
         return f"{metres / 1e6:.1f} km²"
+    if metres >= 1e5:
+        return f"{metres / 1e4:.0f} ha"
     if metres >= 1000:
-        return f"{metres / 1e4:.1f} ha"
+        return f"{metres / 1e4:.2g} ha"  # with one decimal, many small regions would look alike
     return f"{metres:.0f} m²"
 
 
