@@ -96,7 +96,8 @@ def test_a_stack_of_unknown_planes_asks_for_its_bands(panel, tmp_path, qtbot):
 
 def test_an_image_of_one_band_has_nothing_to_choose(panel):
     panel.viewer.add_image(np.zeros((64, 64), np.uint8), name="plain")
-    assert panel.image_panel.bands.line.isHidden()
+    assert panel.image_panel.bands.line.text() == "red 1, green 1, blue 1"
+    assert not panel.image_panel.bands.line.isEnabled()
 
 
 def test_going_on_restores_the_bands(make_napari_viewer, panel, five, weights, qtbot):

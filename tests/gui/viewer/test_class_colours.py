@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_disca.gui.viewer.class_colormap import class_colormap
 from napari_disca.gui.viewer.class_colours import first_colours, is_safe, warning
 from napari_disca.networks import LandClass
 
@@ -29,3 +30,11 @@ def test_whoever_wants_the_networks_colours_is_still_told():
 
 def test_nothing_is_told_of_classes_that_are_one_when_saved():
     assert warning(APART, (APART[0], APART[0])) == ""
+
+
+def test_the_class_of_all_the_rest_does_not_cover_the_image():
+    classes = (LandClass("Other", "#ffd54a"), LandClass("roof", "#d95f02"))
+    colours = class_colormap(classes).color_dict
+    assert 0 < colours[1][3] < 0.5
+    assert colours[2][3] == 1
+    assert class_colormap(classes, alone=0).color_dict[1][3] == 1

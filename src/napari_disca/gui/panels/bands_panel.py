@@ -134,7 +134,7 @@ class BandsPanel(QWidget):
             box.activated.connect(self._on_box)
             self.form.addRow(name, box)
             self.boxes.append(box)
-        self.line.setVisible(len(usable) > 1)
+        self.line.setEnabled(len(usable) > 1)
         self.line.setChecked(len(usable) > 1 and None in bands)
         self._tell()
 

@@ -109,7 +109,7 @@ class DrawPanel(QWidget):
         """Show which tool is chosen, and the size of the brush."""
         self.tools[tool].setChecked(True)
         self.details.setVisible(tool != "click")
-        self.radius.setEnabled(tool == "brush")
+        self.radius.setVisible(tool == "brush")
         self.radius.blockSignals(True)
         self.radius.setValue(round(radius))
         self.radius.blockSignals(False)

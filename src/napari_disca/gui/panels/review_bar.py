@@ -13,8 +13,8 @@ from napari_disca.gui.panels.styles import CHECKED, EXPLAINS, SEEN
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
 
-#: Of what was not looked at.
-_REST = "#3a404a"
+#: Of what was not looked at: faint on the dark theme and on the light one, or it would seem full.
+_REST = QColor(128, 128, 128, 60)
 
 
 class ReviewBar(QWidget):
@@ -68,11 +68,16 @@ class ReviewBar(QWidget):
         """Show shares of 0 to 1, and the number of notes."""
         self.bar.seen, self.bar.checked = seen, checked
         self.bar.update()
-        text = f"{math.floor(100 * seen)} % seen, {math.floor(100 * checked)} % checked"
+        text = f"{_percent(seen)} seen, {_percent(checked)} checked"
         if notes:
             text += f", {notes} note{'s' * (notes != 1)}"
         self.words.setText(text)
         self.bar.setAccessibleName(text)
+
+
+def _percent(share: float) -> str:
+    """Rounded down: 100 % means all, and what was begun is not nothing."""
+    return "under 1 %" if 0 < share < 0.01 else f"{math.floor(100 * share)} %"
 
 
 class _Bar(QWidget):
@@ -83,6 +88,10 @@ class _Bar(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
         painter = QPainter(self)
-        for share, colour in ((1.0, _REST), (self.seen, SEEN), (self.checked, CHECKED)):
-            painter.fillRect(0, 0, round(share * self.width()), self.height(), QColor(colour))
+        for share, colour in (
+            (1.0, _REST),
+            (self.seen, QColor(SEEN)),
+            (self.checked, QColor(CHECKED)),
+        ):
+            painter.fillRect(0, 0, round(share * self.width()), self.height(), colour)
         painter.end()

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     # `networks` costs torch, which the reader should not pay for.
     from napari_disca.networks.card import LandClass
 
+#: What networks call the class of all that they do not look for, and its opacity (hexadecimal).
+_REST = frozenset(("other", "others", "background", "rest"))
+_FAINT = "50"
+
 
 def class_colormap(
     classes: Iterable[LandClass], alone: int | None = None, hidden: Collection[int] = ()
 ) -> DirectLabelColormap:
     """Colours of a map's layer, whose values are class id + 1; 0, nothing, is transparent.
+
+    A class for all that is of no interest is fainter than the others: it covers most of the image.
 
     Parameters
     ----------
@@ -27,7 +33,7 @@ def class_colormap(
         Classes that are not to be seen.
     """
     colours: dict[int | None, str] = {
-        i + 1: c.color
+        i + 1: c.color if alone == i or c.name.casefold() not in _REST else f"{c.color}{_FAINT}"
         for i, c in enumerate(classes)
         if alone == i or (alone is None and i not in hidden)
     }
