@@ -74,8 +74,9 @@ def open_local(path: Path, page: int | None = None) -> Any:
             name = (f"GTIFF_DIR:{page}:" if page else "") + os.fspath(path.absolute())
             return DatasetReader(name, driver=_local_drivers())
     except (*GDAL_ERRORS, ValueError, TypeError) as error:
+        said = reason(error).replace(f"'{name}' ", "")  # named already
         raise GdalError(
-            f"{path} cannot be opened as an image: {reason(error)}; "
+            f"{path} cannot be opened as an image: {said}; "
             "expected a GeoTIFF or another raster format"
         ) from error
 

@@ -318,4 +318,4 @@ def _note(correction: Correction, before: Tensor, after: Tensor, network: Networ
     wrong = int((~before).sum())
     foretold = int((after & ~before).sum())
     told = f"; {foretold} of {wrong} corrected clicks follow from the others" if foretold else ""
-    return f"carried {listed} to places that look like the clicks{told}"
+    return f"carried to places that look like the clicks: {listed}{told}"

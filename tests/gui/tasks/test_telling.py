@@ -8,6 +8,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_disca.core.errors import RasterError
+from napari_disca.core.events import Progress
 from napari_disca.gui.tasks import long_work
 from napari_disca.gui.tasks.long_work import LongWork
 from napari_disca.gui.tasks.telling import tell_error
@@ -47,10 +48,12 @@ def test_what_is_the_users_fault_has_no_report(qapp, told, monkeypatch):
 
 class Control(QObject):
     changed = Signal()
+    progressed = Signal(object)
     busy = False
 
     def work(self, busy):
         self.busy = busy
+        self.progressed.emit(Progress("updating the map", 1, 2) if busy else Progress("", 0, 0))
         self.changed.emit()
 
 
@@ -75,4 +78,5 @@ def test_the_end_of_long_work_is_told_to_who_looks_elsewhere(
     control.work(False)
     control.work(False)
     assert (len(said), alerted) == ((1, [panel]) if tells else (0, []))
+    assert said == (["Finished after 0 s: updating the map"] if tells else [])
     assert watch.parent() is panel

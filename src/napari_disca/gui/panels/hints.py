@@ -31,7 +31,7 @@ HINTS = {
     "({adapt}): the whole map is corrected.",
     "Review": "{doubtful} leads to places where the network is not sure, {next_tile} from tile to "
     "tile; one key judges a place.",
-    "Deliver": "Save labels writes the map as GeoTIFF; your clicks are kept by themselves.",
+    "Deliver": "Save map writes the map as GeoTIFF; your clicks are kept by themselves.",
 }
 
 

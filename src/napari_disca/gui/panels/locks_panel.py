@@ -63,9 +63,7 @@ class LocksPanel(QWidget):
         else:
             text = f"{areas} area{'s' * (areas != 1)}, {locked:,} pixels"
             if adapted and locked:
-                text += (
-                    f"; the last adaptation would have changed {flipped:,} of them "
-                    f"({flipped / locked:.1%})"
-                )
+                share = f"{flipped:,} of them ({100 * flipped / locked:.1f} %)"
+                text += f"; the last adaptation would have changed {share if flipped else 'none'}"
         self.figure.setText(text)
         self.figure.setVisible(bool(areas))  # the button's tooltip explains as well

@@ -32,8 +32,13 @@ class LongWork(QObject):
         super().__init__(panel)
         self._control, self._panel = control, panel
         self._since: float | None = None
+        self._stage = ""
         self.seconds = _LONG
         control.changed.connect(self._on_changed)
+        control.progressed.connect(self._on_progressed)
+
+    def _on_progressed(self, progress: Any) -> None:
+        self._stage = progress.stage or self._stage
 
     def _on_changed(self) -> None:
         if self._control.busy:
@@ -45,7 +50,8 @@ class LongWork(QObject):
         if self._is_looked_at():
             return
         QApplication.alert(self._panel.window())  # its entry in the task bar
-        show_info(f"Finished after {_duration(time.monotonic() - since)}")
+        what = f": {self._stage}" if self._stage else ""
+        show_info(f"Finished after {_duration(time.monotonic() - since)}{what}")
 
     def _is_looked_at(self) -> bool:
         return QApplication.activeWindow() is not None

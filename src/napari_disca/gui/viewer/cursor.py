@@ -119,6 +119,10 @@ class Cursor(QObject):
             self._viewer.mouse_move_callbacks.remove(self._on_moved)
 
     def _on_moved(self, _viewer: Any, _event: Any) -> None:
+        self.look_soon()
+
+    def look_soon(self, _event: Any = None) -> None:
+        """Read again what lies under the pointer, once nothing more is on its way."""
         if not self._timer.isActive():
             self._timer.start()
 
@@ -194,7 +198,9 @@ def _sure(session: Session, shown: str, row: int, col: int) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    if 0 < share < 0.005:
+        return "under 1 %"
+    return "over 99 %" if 0.995 < share < 1 else f"{100 * share:.0f} %"
 
 
 def likely(ranked: tuple[Ranked, Ranked], value: int, classes: Sequence[LandClass]) -> str:

@@ -107,6 +107,7 @@ class Desk(QObject):
             panel, self.verbs(), self.actions, {"hide": see.release_hide, **(released or {})}, when
         )
         viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.removed.connect(self.cursor.look_soon)
         control.changed.connect(self._on_changed)
         self._timer = QTimer(self)
         self._timer.setInterval(_FOLLOW)
@@ -139,6 +140,7 @@ class Desk(QObject):
         self.see_through.attach(None)
         self.legend.clear()
         self._viewer.layers.events.inserted.disconnect(self._on_inserted)
+        self._viewer.layers.events.removed.disconnect(self.cursor.look_soon)
         if self._status_label is not None:
             self._status_label.deleteLater()
             self._status_label = None
@@ -156,6 +158,7 @@ class Desk(QObject):
                 layers.session.value_changed.connect(self._on_value)
             if layers is None:
                 self.legend.clear()
+            self.cursor.look_soon()  # what was under the pointer was another image's
         self._show_legend()
 
     def _show_legend(self) -> None:

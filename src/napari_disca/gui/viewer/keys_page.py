@@ -27,7 +27,7 @@ from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
 
 _ABOUT = (
-    "They work wherever the focus is in the window, but not while you type. "
+    "Keys work wherever the focus is in the window, but not while you type. "
     "Double-click a key to change it; Backspace there takes it away."
 )
 
@@ -69,6 +69,7 @@ class KeysPage(QDialog):
         self.tree.setAccessibleName("Keys")
         self.tree.setAllColumnsShowFocus(True)
         self.tree.setWordWrap(True)
+        self.tree.setStyleSheet("QTreeWidget::item { padding: 2px 0px; }")  # rows of several lines
         self.tree.setItemDelegateForColumn(2, _WrappedText(self.tree))
         # Rows have their height from the width that a column had when they were made.
         present(self.tree.header()).sectionResized.connect(self._lay_out_again)

@@ -103,7 +103,7 @@ _LOOK: tuple[Verb, ...] = (
 _DELIVER: tuple[Verb, ...] = (
     Verb(
         "save_labels",
-        "Save labels…",
+        "Save map…",
         "Write a map as GeoTIFF on the image's grid",
         "Deliver",
     ),
