@@ -459,7 +459,7 @@ def test_the_panel_is_measured_once_for_all_that_changes_in_it(panel, qtbot, mon
         bar.status.setText(f"{i} %")
         panel._show()
     assert not measured
-    bar.buttons["undo"].setText("A very long text for a button of this panel")
+    panel.start_panel.open.setText("A very long text for a button of this panel")
     # Sections within sections are laid out one after another.
 
     def fits() -> bool:
