@@ -50,9 +50,11 @@ class Panels:
         self.sections = {name: Section(name) for name in GROUPS if name != "Help"}
         self._progress = (self.refine.bar, self.refine.stage, self.refine.message)
         self._foot = [b for name, b in view_buttons.items() if BY_NAME[name].group == "Help"]
-        view = [b for b in view_buttons.values() if b not in self._foot]
+        # What is added beside the image is with it; with it here, a row more would not fit 800 px.
+        view = [b for n, b in view_buttons.items() if b not in self._foot and n != "overlay"]
         parts, refine, locks = self.sections, self.refine, self.locks
         parts["Image"].add(image_panel)
+        parts["Image"].add_buttons(b for n, b in view_buttons.items() if n == "overlay")
         parts["Map"].add_buttons([refine.buttons["segment"], refine.buttons["cancel"], *view])
         parts["Map"].add(self.compare)
         parts["Correct"].add(self.classes, self.draw)

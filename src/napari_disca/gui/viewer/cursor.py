@@ -198,9 +198,9 @@ def _sure(session: Session, shown: str, row: int, col: int) -> str:
 
 
 def _percent(share: float) -> str:
-    if 0 < share < 0.005:
+    if share < 0.005:  # no class is impossible to a network, and none is certain
         return "under 1 %"
-    return "over 99 %" if 0.995 < share < 1 else f"{100 * share:.0f} %"
+    return "over 99 %" if share > 0.995 else f"{100 * share:.0f} %"
 
 
 def likely(ranked: tuple[Ranked, Ranked], value: int, classes: Sequence[LandClass]) -> str:
