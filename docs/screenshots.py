@@ -3,9 +3,10 @@
     python docs/screenshots.py [--all] [--weights NAME_OR_FILE] [-o FOLDER]
 
 On Linux without a screen: ``xvfb-run -a -s "-screen 0 2000x1200x24" python docs/screenshots.py``.
-A simulated annotator clicks on the largest errors, one after the other, and the network adapts.
-Nothing is drawn by hand. Without ``--all`` the pictures that the documentation shows are made; with
-it every state in both themes, at 1280 x 800 and 1920 x 1080.
+The clicks are those of the sample (`gui.plugin.sample_work`): whoever opens it sees the same.
+Nothing is drawn by hand but captions, and the frames of dialogs, which the window's system draws.
+Without ``--all`` the pictures that the documentation shows are made; with it every state in both
+themes, at 1280 x 800 and 1920 x 1080.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -30,25 +31,33 @@ from napari_disca.core.threads import limit_spinning
 limit_spinning()
 
 import numpy as np
+import rasterio
 import torch  # noqa: F401 - before Qt, as on the command line
 from napari._qt.dialogs.qt_notification import NapariQtNotification
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
+from rasterio.vrt import WarpedVRT
 
 from napari_disca.annotations.clicks import Click
-from napari_disca.annotations.simulated_annotator import error_clicks
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.widget import DiscaWidget
 from napari_disca.gui.plugin.app import open_window
-from napari_disca.gui.plugin.samples import RESOLUTION, SIDE
+from napari_disca.gui.plugin.sample_work import CLICKS
+from napari_disca.gui.plugin.samples import RESOLUTION, SIDE, scene_file
 from napari_disca.gui.viewer.class_colours import shown_classes
+from napari_disca.gui.viewer.go_to import GoTo
 from napari_disca.networks.proposal import DEFAULT_NETWORK
 from napari_disca.scenes import Scene
 
 SIZES = (1280, 800), (1920, 1080)
 THEMES = "dark", "light"
 PATIENCE = 600  # seconds
-#: Pixels from the border within which nothing is clicked: it would hardly be seen.
-MARGIN = 60
+#: Pictures that the documentation shows.
+SHOWN = {"start", "segmented", "clicked", "adapted", "region", "classes", "compared", "drawn"}
+SHOWN |= {"review", "place", "deliver", "settings", "keys", "continue"}
+#: The window while the film is made, so that the canvas is square; a frame; how fast it is read.
+FILM_WINDOW, FRAME, READ = (1405, 800), 520, 55
+#: A place that has something of each class.
+TOWN = Click(560, 640, 0)
 #: Of a picture, beside those of the classes.
 COLOURS = 200
 
@@ -71,6 +80,7 @@ class Walk:
         self.window = self.viewer.window._qt_window
         self.panel = self.window.findChild(DiscaWidget)
         self.control = self.panel.control
+        self.exact: list[int] = []
         self.film: list[tuple[Image.Image, int]] = []
         self.resize(SIZES[0])
 
@@ -81,6 +91,7 @@ class Walk:
 
     def wait(self, until: Callable[[], bool]) -> None:
         """Let the window work until something is so."""
+        from qtpy.QtCore import QEvent
         from qtpy.QtWidgets import QApplication
 
         end = time.monotonic() + PATIENCE
@@ -88,6 +99,8 @@ class Walk:
             if time.monotonic() > end:
                 raise SystemExit("the window did not get ready; is the machine very busy?")
             QApplication.processEvents()
+            # Without Qt's own loop what is to be deleted stays, for instance napari's progress.
+            QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
             time.sleep(0.01)
 
     def pause(self, seconds: float) -> None:
@@ -110,13 +123,18 @@ class Walk:
         over : (menu, button) or dialog, optional
             What is laid over it.
         part : str
-            The section of the panel that is scrolled to.
+            The section of the panel that is scrolled to; without one the camera sees all.
         """
+        if not (self.everything or name in SHOWN):
+            return
         kinds = product(THEMES, SIZES) if self.everything else [(THEMES[0], SIZES[0])]
         for theme, size in kinds:
             self.viewer.theme = theme
             self.resize(size)
-            if part:
+            if part == "top":
+                self.pause(0.5)
+                self.panel.verticalScrollBar().setValue(0)
+            elif part:
                 self.pause(0.5)
                 self.panel.ensureWidgetVisible(self.panel.sections[part].heading, 0, 0)
                 bar = self.panel.verticalScrollBar()
@@ -137,53 +155,93 @@ class Walk:
 
     def reduced(self, picture: Image.Image) -> Image.Image:
         """The picture in few colours, among them exactly those of the classes."""
-        session = self.control.session
-        exact = [c for land in (shown_classes(session) if session else ()) for c in land.rgb]
+        return picture.quantize(palette=self.palette(picture), dither=Image.Dither.NONE)
+
+    def palette(self, picture: Image.Image) -> Image.Image:
+        """The colours of a picture that matter most, and those of the classes."""
+        if (session := self.control.session) is not None:
+            self.exact = [channel for land in shown_classes(session) for channel in land.rgb]
         found = picture.quantize(COLOURS, dither=Image.Dither.NONE).getpalette() or []
         palette = Image.new("P", (1, 1))
-        palette.putpalette([*found[: 3 * COLOURS], *exact])
-        return picture.quantize(palette=palette, dither=Image.Dither.NONE)
+        palette.putpalette([*found[: 3 * COLOURS], *self.exact])
+        return palette
 
     def grabbed(self, over: Any = None) -> Image.Image:
         """What is on screen."""
         picture = image_of(self.window.grab())
         if over is not None and not isinstance(over, tuple):
-            size = over.size()
-            place = (picture.width - size.width()) // 2, (picture.height - size.height()) // 2
-            picture.paste(image_of(over.grab()), (max(0, place[0]), max(0, place[1])))
+            dialog = framed(image_of(over.grab()), over.windowTitle())
+            place = (picture.width - dialog.width) // 2, (picture.height - dialog.height) // 2
+            picture.paste(dialog, (max(0, place[0]), max(0, place[1])))
         elif over is not None:
             menu, button = over
             corner = button.mapTo(self.window, button.rect().bottomRight())
             menu.ensurePolished()
             size = menu.sizeHint()
             menu.resize(size)
-            place = (corner.x() - size.width(), corner.y() - size.height() - button.height())
+            top = corner.y() - size.height() - button.height()
+            place = max(0, corner.x() - size.width()), max(0, top)
             picture.paste(image_of(menu.grab()), place)
         return picture
 
-    def frame(self, milliseconds: int) -> None:
-        """Add what is on the canvas to the film."""
+    def canvas_widget(self) -> Any:
+        """Where the mouse clicks."""
+        from qtpy.QtOpenGLWidgets import QOpenGLWidget
+
+        return self.window.centralWidget().findChild(QOpenGLWidget)
+
+    def canvas(self) -> Image.Image:
+        """What is on the canvas, at most so large as a frame of the film."""
         self.pause(0.3)
-        pixels = np.asarray(self.viewer.screenshot(canvas_only=True, flash=False))[..., :3]
-        picture = Image.fromarray(pixels)
-        picture.thumbnail((560, 560))
-        self.film.append((picture, milliseconds))
+        canvas = self.canvas_widget()
+        corner = canvas.mapTo(self.window, canvas.rect().topLeft())
+        whole = image_of(self.window.grab())  # what is drawn over the canvas, too
+        edges = (corner.x() + canvas.width(), corner.y() + canvas.height())
+        picture = whole.crop((corner.x(), corner.y(), *edges))
+        picture.thumbnail((FRAME, FRAME), Image.Resampling.LANCZOS)
+        return picture
+
+    def frame(self, caption: str) -> None:
+        """Add what is on the canvas to the film, and what is to be said of it below."""
+        picture = captioned(self.canvas(), caption)
+        self.film.append((picture, 1200 + READ * len(caption)))
 
     def save_film(self, path: Path) -> None:
-        """Write the film as an animated GIF."""
-        first, *others = (frame.quantize(96, dither=Image.Dither.NONE) for frame, _ in self.film)
+        """Write the film as an animated GIF; all frames have one palette, or colours would jump."""
+        width, height = self.film[0][0].size
+        sheet = Image.new("RGB", (width, height * len(self.film)))
+        for number, (picture, _) in enumerate(self.film):
+            sheet.paste(picture, (0, number * height))
+        palette = self.palette(sheet)
+        first, *others = (
+            frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame, _ in self.film
+        )
         times = [milliseconds for _, milliseconds in self.film]
         first.save(path, save_all=True, append_images=others, duration=times, loop=0, optimize=True)
         print(path, path.stat().st_size // 1024, "KB", flush=True)
 
-    # ---------------------------------------------------------------- the work
+    def save_looks(self, path: Path) -> None:
+        """The same place as it can be looked at: filled, outlines, one class, uncertainty."""
+        desk = self.panel.desk
+        looks = [captioned(self.canvas(), "G: filled")]
+        desk.do("style")
+        looks.append(captioned(self.canvas(), "G: outlines"))
+        desk.do("style")
+        desk.do("style")
+        desk.actions["isolate"](0)
+        looks.append(captioned(self.canvas(), "Alt+1: one class alone"))
+        desk.actions["isolate"](0)
+        desk.do("uncertainty")
+        looks.append(captioned(self.canvas(), "U: bright where it is not sure"))
+        desk.do("uncertainty")
+        width, height = looks[0].size
+        sheet = Image.new("RGB", (2 * width + 6, 2 * height + 6), "white")
+        for number, look in enumerate(looks):
+            sheet.paste(look, (number % 2 * (width + 6), number // 2 * (height + 6)))
+        self.reduced(sheet).save(path, optimize=True)
+        print(path, path.stat().st_size // 1024, "KB", flush=True)
 
-    def largest_errors(self, truth: Any, count: int) -> list[Click]:
-        """Where an annotator who knows the scene would click next."""
-        known = truth.copy()
-        known[:MARGIN] = known[-MARGIN:] = known[:, :MARGIN] = known[:, -MARGIN:] = 255
-        labels = self.control.session.maps["disir"].read(Window.whole(known.shape))
-        return list(error_clicks(labels, known, count))
+    # ---------------------------------------------------------------- the work
 
     def click(self, click: Click) -> None:
         """Click as a user does."""
@@ -211,7 +269,28 @@ def image_of(pixmap: Any) -> Image.Image:
     return Image.fromarray(pixels.copy())
 
 
-def walk(walker: Walk, clicks: int) -> None:
+def captioned(picture: Image.Image, caption: str) -> Image.Image:
+    """A picture with a line below it."""
+    font = ImageFont.load_default(size=18)
+    whole = Image.new("RGB", (picture.width, picture.height + 34), "white")
+    whole.paste(picture, (0, 0))
+    draw = ImageDraw.Draw(whole)
+    draw.text((10, picture.height + 17), caption, fill="black", font=font, anchor="lm")
+    return whole
+
+
+def framed(dialog: Image.Image, title: str) -> Image.Image:
+    """A dialog with the frame and the title that a window system gives it."""
+    bar = 26
+    whole = Image.new("RGB", (dialog.width + 2, dialog.height + bar + 1), "#5b6675")
+    whole.paste(dialog, (1, bar))
+    draw = ImageDraw.Draw(whole)
+    font = ImageFont.load_default(size=15)
+    draw.text((whole.width // 2, bar // 2), title, fill="white", font=font, anchor="mm")
+    return whole
+
+
+def walk(walker: Walk) -> None:
     """From the first map to a corrected one, and what is seen on the way."""
     panel, control = walker.panel, walker.control
     walker.wait(lambda: control.session is not None)
@@ -222,47 +301,114 @@ def walk(walker: Walk, clicks: int) -> None:
         raise SystemExit(f"choose a network with the classes {', '.join(scene.classes)}")
     truth, whole = scene.labels(), Window.whole(session.raster.shape)
     walker.shoot("segmented")
-    if walker.everything:
-        panel.desk.do("style")
-        walker.shoot("outline")
-        panel.desk.do("style")
-        panel.desk.do("style")
-        panel.desk.do("uncertainty")
-        walker.shoot("uncertainty")
-        panel.desk.do("uncertainty")
-    for number in range(clicks):
-        found = walker.largest_errors(truth, 1)
-        if not found:
-            break
-        if number == 0:
-            walker.look_at(found[0], 0.9)
-            walker.frame(1500)
-        walker.click(found[0])
-        if number < 2:
-            walker.frame(1200)
+    names = [land.name for land in session.classes]
+    clicks = [Click(row, col, names.index(name)) for row, col, name in CLICKS]
+    look(walker)
+    film(walker, clicks)
     walker.shoot("clicked")
-    walker.viewer.reset_view()
-    walker.frame(1500)
-    panel.refine_panel.buttons["adapt"].click()
-    walker.idle()
-    walker.wait(lambda: "still" not in panel.ripple_panel.figure.text())
-    walker.pause(2)
-    walker.viewer.reset_view()
-    walker.frame(2500)
-    walker.shoot("adapted")
+    adapt(walker)
     panel.classes_panel.choose(3)
     walker.shoot("classes", (panel.classes_panel.menu, panel.classes_panel.edit))
     panel.compare_panel.switch.setChecked(True)
     walker.shoot("compared")
     panel.compare_panel.switch.setChecked(False)
+    draw(walker, clicks[0])
     review(walker)
+    places(walker, clicks[2])
     dialogs(walker)
-    walker.save_film(walker.folder / "correction.gif")
     shares = [
         f"{name} {float((session.maps[name].read(whole) == truth).mean()):.1%}"
         for name in session.maps
     ]
     print(f"{len(session.clicks)} clicks; pixels right: {', '.join(shares)}")
+    leave(walker)
+
+
+def look(walker: Walk) -> None:
+    """The ways to see through the map."""
+    desk = walker.panel.desk
+    walker.resize(FILM_WINDOW)
+    walker.look_at(TOWN, 1.1)
+    walker.save_looks(walker.folder / "looks.png")
+    walker.resize(SIZES[0])
+    desk.do("style")
+    walker.shoot("outline")
+    desk.do("style")
+    desk.do("style")
+    desk.do("uncertainty")
+    walker.shoot("uncertainty")
+    desk.do("uncertainty")
+
+
+def film(walker: Walk, clicks: Sequence[Click]) -> None:
+    """From the first map to the adapted one, with what is said of it."""
+    first, *others = clicks
+    walker.resize(FILM_WINDOW)
+    walker.look_at(first, 1.4)
+    walker.panel.desk.do("hide")
+    walker.frame("An aerial image")
+    walker.panel.desk.do("hide")
+    walker.frame("The network's map: bare banks are called vegetation")
+    walker.click(first)
+    walker.frame("One click says land: its surroundings follow")
+    for click in others:
+        walker.click(click)
+    walker.viewer.reset_view()
+    walker.frame(f"{len(clicks)} clicks in the whole scene")
+    walker.resize(SIZES[0])
+
+
+def adapt(walker: Walk) -> None:
+    """What the adaptation changes, and what is decided of it."""
+    panel = walker.panel
+    panel.refine_panel.buttons["adapt"].click()
+    walker.idle()
+    walker.wait(lambda: "still" not in panel.ripple_panel.figure.text())
+    walker.pause(2)
+    walker.resize(FILM_WINDOW)
+    walker.viewer.reset_view()
+    walker.frame("Adapt: places that look like the clicks follow")
+    panel.desk.do("next_change")
+    walker.frame("What has changed is listed: accept it, or reject it")
+    walker.save_film(walker.folder / "correction.gif")
+    walker.resize(SIZES[0])
+    walker.viewer.reset_view()
+    panel.ripple.leave()
+    walker.shoot("adapted")
+    panel.desk.do("next_change")
+    walker.pause(1)
+    walker.shoot("region", part="top")
+    if walker.everything:
+        panel.ripple.press_blink()
+        panel.ripple._blink.stop()
+        walker.shoot("blinked", part="top")
+        panel.ripple.release_blink()
+        panel.ripple_panel.slider.setValue(2.0)
+        walker.pause(1)
+        walker.idle()
+        walker.shoot("stronger", part="top")
+        walker.control.undo()
+        walker.idle()
+    panel.ripple.leave()
+    walker.viewer.reset_view()
+
+
+def draw(walker: Walk, place: Click) -> None:
+    """A polygon that is being drawn with the mouse."""
+    from qtpy.QtCore import QPoint, Qt
+    from qtpy.QtTest import QTest
+
+    panel = walker.panel
+    panel.desk.do("polygon")
+    walker.look_at(place, 2.0)
+    walker.pause(0.5)
+    canvas = walker.canvas_widget()
+    middle = canvas.rect().center()
+    for x, y in ((-90, -60), (70, -80), (110, 30), (20, 90)):
+        QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=middle + QPoint(x, y))
+        walker.pause(0.1)
+    walker.shoot("drawn", part="Correct")
+    panel.drawing.tool.choose("click")
 
 
 def review(walker: Walk) -> None:
@@ -274,19 +420,70 @@ def review(walker: Walk) -> None:
     walker.panel.reviewing.leave()
 
 
+def places(walker: Walk, place: Click) -> None:
+    """Coordinates: under the pointer, to go to, and of another image of another CRS."""
+    from qtpy.QtCore import QPoint
+    from qtpy.QtTest import QTest
+
+    panel, viewer = walker.panel, walker.viewer
+    if walker.everything:
+        other = Path(_FRESH.name) / "other-crs.tif"
+        with (
+            rasterio.open(scene_file("temperate")) as file,
+            WarpedVRT(file, crs="EPSG:4326") as vrt,
+        ):
+            part = rasterio.windows.Window(0, 0, vrt.width // 2, vrt.height // 2)
+            transform, pixels = vrt.window_transform(part), 255 - vrt.read(window=part)
+            profile = {**file.profile, "crs": vrt.crs, "transform": transform}
+            profile |= {"width": int(part.width), "height": int(part.height)}
+            with rasterio.open(other, "w", **profile) as written:
+                written.write(pixels)
+        (layer,) = viewer.open(other, plugin="napari-disca")
+        panel.desk.do("hide")
+        walker.shoot("other-crs")
+        panel.desk.do("hide")
+        viewer.layers.remove(layer)
+    walker.look_at(place, 1.5)
+    walker.pause(0.5)
+    canvas = walker.canvas_widget()
+    for step in (3, 0):
+        QTest.mouseMove(canvas, canvas.rect().center() + QPoint(step, step))
+        walker.pause(0.3)
+    walker.wait(lambda: "then" in panel.desk.cursor.reading.details)
+    panel.desk.do("go_to")
+    walker.pause(0.5)
+    dialog = panel.findChild(GoTo)
+    dialog.text.setText(panel.desk.cursor.reading.on_globe)
+    walker.shoot("place", dialog, part="top")
+    dialog.close()
+
+
 def dialogs(walker: Walk) -> None:
-    """The pages of settings and of keys, and the window with nothing in it."""
+    """The pages of settings and of keys, and the maps that can be saved."""
     panel = walker.panel
+    refine = panel.refine_panel
+    walker.viewer.reset_view()
+    walker.shoot("deliver", (refine._maps, refine.buttons["save_labels"]), part="Deliver")
     panel.settings.show()
     walker.pause(0.5)
-    walker.shoot("settings", panel.settings.dialog)
+    walker.shoot("settings", panel.settings.dialog, part="top")
     panel.settings.dialog.close()
-    if not walker.everything:
-        return
     panel.desk.show_keys()
     walker.pause(0.5)
-    walker.shoot("keys", panel.desk._page)
+    walker.shoot("keys", panel.desk._page, part="top")
     panel.desk._page.close()
+
+
+def leave(walker: Walk) -> None:
+    """The window with nothing in it, and the offer to go on where one has stopped."""
+    walker.viewer.layers.clear()
+    walker.wait(lambda: walker.control.session is None)
+    walker.pause(1)
+    walker.shoot("start")
+    walker.viewer.open(scene_file("temperate"), plugin="napari-disca")
+    walker.wait(lambda: walker.panel.offer.isVisible())
+    walker.pause(1)
+    walker.shoot("continue")
 
 
 def main() -> None:
@@ -296,16 +493,11 @@ def main() -> None:
     )
     parser.add_argument("--all", action="store_true", help="every state, both themes and sizes")
     parser.add_argument("--weights", default=None, help="a bundled network or a file")
-    parser.add_argument("--clicks", type=int, default=8)
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_name("pictures"))
     arguments = parser.parse_args()
     walker = Walk(arguments.output, arguments.weights, arguments.all)
     try:
-        walk(walker, arguments.clicks)
-        if walker.everything:
-            walker.viewer.layers.clear()
-            walker.pause(1)
-            walker.shoot("start")
+        walk(walker)
     finally:
         walker.viewer.close()
 
