@@ -28,7 +28,7 @@ from napari_disca.gui.viewer.settings_table import SECTIONS, SETTINGS, Setting
 if TYPE_CHECKING:
     from napari_disca.gui.plugin.kept_settings import KeptSettings
 
-_ABOUT = "Settings hold for all images and take effect at once."
+_ABOUT = "Settings hold for all images and count at once."
 
 
 class SettingsDialog(QDialog):

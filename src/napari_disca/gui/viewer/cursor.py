@@ -59,9 +59,9 @@ class Reading:
     def short(self) -> str:
         """The class and the first coordinates below each other, for a narrow panel."""
         parts = (self.label, self.details)
-        return "\n".join(
-            (" · ".join(part for part in parts if part), self.on_map or self._where)
-        ).strip()
+        told = " · ".join(part for part in parts if part)
+        told = told.replace(" %", "\N{NO-BREAK SPACE}%")  # a line may end before it, not within
+        return f"{told}\n{self.on_map or self._where}".strip()
 
     @property
     def _where(self) -> str:
