@@ -11,7 +11,7 @@ from affine import Affine
 
 import napari_disca
 from builders import write_image
-from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
+from napari_disca.gui.plugin.formats import RASTER_SUFFIXES, VECTOR_SUFFIXES
 from napari_disca.gui.plugin.reader import get_reader
 
 GRID = Affine(0.5, 0, 5e5, 0, -0.5, 5e6)
@@ -42,5 +42,6 @@ def test_pixels_and_place(suffix, driver, options, tmp_path):
 def test_the_manifest_says_the_same():
     manifest = npe2.PluginManifest.from_file(Path(napari_disca.__file__).with_name("napari.yaml"))
     (reader,) = manifest.contributions.readers
-    expected = {f"*{s}" for s in RASTER_SUFFIXES} | {f"*{s.upper()}" for s in RASTER_SUFFIXES}
+    suffixes = (*RASTER_SUFFIXES, *VECTOR_SUFFIXES)
+    expected = {f"*{s}" for s in suffixes} | {f"*{s.upper()}" for s in suffixes}
     assert set(reader.filename_patterns) == expected
