@@ -101,11 +101,11 @@ def test_a_card_that_is_full_from_the_beginning_is_left_for_the_cpu(
         notes.append([event.text for event in seen if isinstance(event, Note)])
         maps[name] = [m.read(Window.whole(session.raster.shape)) for m in session.maps.values()]
     np.testing.assert_array_equal(maps["full"], maps["cpu"])
-    going, learning = (
+    drawing, learning = (
         f"The memory of the cuda device is full: {how} on the CPU"
-        for how in ("going on", "learning")
+        for how in ("continuing", "learning")
     )
-    assert set(notes[0]) == {going, learning}
+    assert set(notes[0]) == {drawing, learning}
     assert notes[1] == []
 
 

@@ -269,7 +269,7 @@ def test_torchscript_needs_its_flag(run, files, tmp_path):
 def test_names_that_are_no_unicode(run, files, tmp_path):
     odd = Path(os.fsdecode(os.fsencode(tmp_path / "fa") + b"\xe7ade.tif"))
     weights = ("--weights", files.weights)
-    refused(run("predict", files.image, "-o", odd, *weights), "no Unicode")
+    refused(run("predict", files.image, "-o", odd, *weights), "not Unicode")
     shutil.copy(files.image, odd)
     # Another reader could open it, and would lose its place on the earth.
-    refused(run("predict", odd, "-o", tmp_path / "o.tif", *weights), "no Unicode", "rename it")
+    refused(run("predict", odd, "-o", tmp_path / "o.tif", *weights), "not Unicode", "rename it")

@@ -179,7 +179,7 @@ def check_output(path: Path, inputs: Sequence[Path]) -> None:
     if path.is_dir():
         raise ExportError(f"{path} is a folder; give the name of a file")
     if not is_unicode(path):
-        raise ExportError(f"GDAL cannot write {path}, which is no Unicode; give another name")
+        raise ExportError(f"GDAL cannot write {path}, whose name is not Unicode; give another name")
     for image in inputs:
         if path.exists() and image.exists() and path.samefile(image):
             raise ExportError(f"{path} is the image itself; choose another output file")
