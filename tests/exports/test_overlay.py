@@ -12,7 +12,8 @@ from rasterio.warp import transform
 
 from napari_disca.core.errors import OverlayError
 from napari_disca.exports.geometry import clipped, holds
-from napari_disca.exports.overlay import HOLE, LINE, POINT, RING, read_overlay
+from napari_disca.exports.overlay import read_overlay
+from napari_disca.exports.vector_layer import HOLE, LINE, POINT, RING
 from napari_disca.raster.georeference import Frame
 
 pyogrio = pytest.importorskip("pyogrio")
@@ -25,7 +26,7 @@ FRAME = Frame((2.0, 0.0, 355_000.0, 0.0, -2.0, 3_056_000.0), UTM, (200, 300))
 def _in_this_process(request, monkeypatch):
     """Starting a process takes most of a second; damaged files get one all the same."""
     if "share" not in request.fixturenames and "written" not in request.fixturenames:
-        monkeypatch.setattr("napari_disca.exports.overlay.sys.executable", "")
+        monkeypatch.setattr("napari_disca.exports.overlay.can_start_python", lambda: False)
 
 
 def at(row, col):
@@ -115,7 +116,7 @@ def test_mixed_geometries_lie_where_they_belong(tmp_path, written):
     assert list(layer.owners) == [0, 1, 1, 2, 3, 3]
     np.testing.assert_allclose(layer.places[:3], [(10, -50), (10, 50), (90, 50)], atol=0.01)
     np.testing.assert_allclose(layer.places[-4], (150, 250), atol=0.01)
-    assert layer.known(0) == {"highway": "primary", "name": "Araniko"}
+    assert layer.attributes(0) == {"highway": "primary", "name": "Araniko"}
     line = overlay.describe(layer, FRAME, "scene")
     assert "4 of 6 features" in line
     assert "to the image's CRS" in line
@@ -140,7 +141,7 @@ def test_formats_of_a_gis_are_read(tmp_path, name, driver):
     )
     (layer,) = read_overlay(path, FRAME).layers
     np.testing.assert_allclose(layer.places, [(10, -50), (10, 50), (90, 50)], atol=0.01)
-    assert layer.known(0) == {"highway": "primary"}
+    assert layer.attributes(0) == {"highway": "primary"}
 
 
 def _wkb(line):
@@ -249,8 +250,8 @@ def other_json(path):
     ("written", "told"),
     [
         (broken, "cannot be read"),
-        (text, "is no file of vectors"),
-        (empty, "is no file of vectors"),
+        (text, "is not a vector file"),
+        (empty, "is not a vector file"),
         (no_feature, "none of its 0 features|no layer|nothing"),
         (far, "none of its 1 features lies on the image"),
         (unnamed_metres, "names no CRS, which means longitude and latitude"),

@@ -376,7 +376,7 @@ def test_lines_of_a_table_that_cannot_be_used_are_counted(tmp_path):
         ("a.csv", "x,y,class\n", None),
         ("a.csv", "x,y,class\n12.4924,41.8902,Road\n", "may be degrees, but the image has no geo"),
         ("a.csv", "lon,lat,class\n12,41,Road\n", "longitude and latitude, but the image has no g"),
-        ("a.kml", "<kml></kml>", "is no file of clicks; GeoJSON, GeoPackage"),
+        ("a.kml", "<kml></kml>", "is not a file of clicks; GeoJSON, GeoPackage"),
         ("a.shp", "not one", "cannot be read as a Shapefile"),
     ],
 )

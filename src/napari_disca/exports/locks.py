@@ -25,8 +25,9 @@ from napari_disca.exports.geojson import (
     shown,
     write_collection,
 )
-from napari_disca.exports.overlay import HOLE, RING, read_overlay
+from napari_disca.exports.overlay import read_overlay
 from napari_disca.exports.placing import to_pixels
+from napari_disca.exports.vector_layer import HOLE, RING
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
 

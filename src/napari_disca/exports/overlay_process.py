@@ -1,9 +1,10 @@
-"""The process that reads vectors to lay over an image: a damaged file may crash GDAL.
+"""The process that reads vector layers to show over an image.
 
-Run as a script with the name of a file and a request in JSON, ``{"crs": ..., "extent": [[x, y],
-...]}``; it imports nothing of this package. On standard output it says one line of JSON, either
-``{"error": ...}`` or ``{"layers": [...], "left_out": ...}``, and then, for each layer, its arrays
-as bytes in the order of `ARRAYS`.
+It is another process because a damaged file can crash GDAL, see `napari_disca.core.child_process`.
+It runs as a script, so that it need not wait for the imports of `napari_disca.exports`. The request
+is ``{"path": ..., "crs": ..., "extent": [[x, y], ...]}``. The answer is one line of JSON, either
+``{"error": ...}`` or ``{"layers": [...], "left_out": ...}``, and then the bytes of each layer's
+arrays in the order of `ARRAYS`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import json
 import math
 import os
 import struct
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,9 +22,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Arrays of a layer, and their types: positions, where parts begin among them, what the parts are
-#: (`POINT`, `LINE`, `RING` or `HOLE`), whose feature they are, where the texts of the features
-#: begin, and these: what is known of a feature, as an object in JSON.
+from napari_disca.core.child_process import (
+    json_value,
+    limit_process,
+    taken_output,
+    taken_request,
+)
+
+#: Names and types of a layer's arrays: x and y of all positions; the index among them at which
+#: each part begins; each part's kind (`POINT`, `LINE`, `RING` or `HOLE`) and the number of its
+#: feature; the offset at which each feature's text begins; and the texts, the attributes of a
+#: feature as an object in JSON.
 ARRAYS = (
     ("positions", "<f8"),
     ("starts", "<i8"),
@@ -36,41 +44,40 @@ ARRAYS = (
 POINT, LINE, RING, HOLE = range(4)
 #: Features and positions that are read of a layer, at most.
 MOST_FEATURES, MOST_POSITIONS = 200_000, 3_000_000
-#: Seconds after which a file is given up.
+#: Seconds after which the process is ended.
 HANG = 180.0
-#: Bytes of address space.
+#: Limit of the address space in bytes.
 _MEMORY = 6 << 30
 _MOST_LAYERS = 12
 _MOST_COLUMNS = 24
+#: Characters of a column's name and of an attribute's text that are kept.
 _LONGEST_TEXT = 80
-#: Share of the extent by which more is read around it: its sides are bent in another CRS.
-_AROUND = 0.05
-#: Collections in collections that are looked into.
+#: Share of the image's extent that is added on each side: in another CRS its sides are curved.
+_MARGIN = 0.05
+#: Nested geometry collections are read to this depth.
 _DEEPEST = 8
 
 
 def main() -> None:
-    """Read the file that is named on the command line."""
-    # GDAL may print; what was standard output is for the answer alone.
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    _set_limits()
-    for part in read(Path(sys.argv[1]), json.loads(sys.argv[2])):
+    """Read the file that is requested, and write the answer."""
+    answers = taken_output()
+    limit_process(_MEMORY)
+    for part in read(taken_request()):
         answers.write(part)
     answers.flush()
 
 
-def read(path: Path, request: dict[str, Any]) -> Iterator[bytes]:
-    """What the process says, piece by piece.
+def read(request: dict[str, Any]) -> Iterator[bytes]:
+    """Yield the answer to a request, piece by piece.
 
     Parameters
     ----------
-    path : Path
     request : dict
-        ``crs``: WKT of the image's CRS, or None. ``extent``: positions all over the image in that
-        CRS; where both are there, features elsewhere are not read.
+        ``path``: the file. ``crs``: WKT of the image's CRS, or None. ``extent``: positions spread
+        over the image, in that CRS. If both are given, features outside the extent are not read.
     """
-    # Nothing is fetched from a server, whatever a file asks for.
+    path = Path(request["path"])
+    # A file may refer to a server; nothing is fetched from there.
     os.environ.setdefault("CPL_VSIL_CURL_ALLOWED_EXTENSIONS", "{none}")
     try:
         with warnings.catch_warnings():
@@ -78,8 +85,8 @@ def read(path: Path, request: dict[str, Any]) -> Iterator[bytes]:
             layers, left_out = _layers(path, request)
         answer: dict[str, Any] = {"layers": [about for about, _ in layers], "left_out": left_out}
     except MemoryError:
-        layers, answer = [], {"error": "it asks for more memory than there is for it"}
-    except Exception as error:  # pyogrio and GDAL raise many kinds; all are the file's
+        layers, answer = [], {"error": "it asks for more memory than a file of vectors may have"}
+    except Exception as error:  # pyogrio and GDAL raise many kinds, all about the file
         text = " ".join(str(error).split()) or type(error).__name__
         layers, answer = [], {"error": text}
     yield json.dumps(answer).encode() + b"\n"
@@ -93,7 +100,7 @@ def _layers(
     import pyogrio
 
     named = [str(name) for name, kind in pyogrio.list_layers(path).tolist() if kind is not None]
-    # What QGIS keeps in a GeoPackage beside the data.
+    # QGIS keeps its styles in a GeoPackage beside the data.
     named = [name for name in named if name != "layer_styles"]
     if not named:
         raise ValueError("it has no layer with geometries")
@@ -137,7 +144,7 @@ def _layer(
 
 
 def _extent(request: dict[str, Any], crs: str | None) -> tuple[float, float, float, float] | None:
-    """Least and greatest x and y of the image in a layer's CRS; None where that is not known."""
+    """Return left, bottom, right and top of the image in a layer's CRS, or None if unknown."""
     places = np.asarray(request.get("extent") or (), dtype=float)
     if not len(places) or not request.get("crs"):
         return None
@@ -156,14 +163,19 @@ def _extent(request: dict[str, Any], crs: str | None) -> tuple[float, float, flo
     if not np.isfinite(xs).all() or not np.isfinite(ys).all():
         return None
     left, right, bottom, top = xs.min(), xs.max(), ys.min(), ys.max()
-    across, up = _AROUND * (right - left), _AROUND * (top - bottom)
-    if wraps and (left - across < -180 or right + across > 180 or right - left > 180):
-        left, right = -720.0, 720.0  # longitudes may be stored a turn away
-    return float(left - across), float(bottom - up), float(right + across), float(top + up)
+    margin_x, margin_y = _MARGIN * (right - left), _MARGIN * (top - bottom)
+    if wraps and (left - margin_x < -180 or right + margin_x > 180 or right - left > 180):
+        left, right = -720.0, 720.0  # longitudes may be stored 360 degrees away
+    return (
+        float(left - margin_x),
+        float(bottom - margin_y),
+        float(right + margin_x),
+        float(top + margin_y),
+    )
 
 
 def _arrays(shapes: Any) -> tuple[list[NDArray[Any]], int]:
-    """Positions, parts, kinds and owners of geometries, and of how many features they are."""
+    """Return positions, starts, kinds and owners of geometries, and the number of features."""
     positions: list[NDArray[np.float64]] = []
     kinds: list[int] = []
     owners: list[int] = []
@@ -186,10 +198,16 @@ def _arrays(shapes: Any) -> tuple[list[NDArray[Any]], int]:
 
 
 def _parts(shape: bytes) -> list[tuple[int, NDArray[np.float64]]]:
-    """Points, lines and rings of a geometry in well-known binary, two numbers a position."""
+    """Return the points, lines and rings of a geometry in well-known binary.
+
+    Returns
+    -------
+    list of (int, (n, 2) array)
+        Kind and positions; of a geometry that is damaged or of another kind, those before that.
+    """
     found: list[tuple[int, NDArray[np.float64]]] = []
 
-    def geometry(at: int, deep: int) -> int:
+    def geometry(at: int, depth: int) -> int:
         order = "<" if shape[at] == 1 else ">"
         (kind,) = struct.unpack_from(order + "I", shape, at + 1)
         at += 5
@@ -198,7 +216,7 @@ def _parts(shape: bytes) -> list[tuple[int, NDArray[np.float64]]]:
             if np.isfinite(part).all():
                 found.append((POINT, part))
             return at
-        if kind not in (2, 3, 4, 5, 6, 7) or deep > _DEEPEST:
+        if kind not in (2, 3, 4, 5, 6, 7) or depth > _DEEPEST:
             raise ValueError("other")
         (count,) = struct.unpack_from(order + "I", shape, at)
         at += 4
@@ -212,56 +230,29 @@ def _parts(shape: bytes) -> list[tuple[int, NDArray[np.float64]]]:
                 part, at = run(at + 4, length, order)
                 found.append((HOLE if number else RING, part))
             else:
-                at = geometry(at, deep + 1)
+                at = geometry(at, depth + 1)
         return at
 
     def run(at: int, count: int, order: str) -> tuple[NDArray[np.float64], int]:
         part = np.frombuffer(shape, order + "f8", 2 * count, at).reshape(-1, 2)
         return part.astype("<f8"), at + 16 * count
 
-    with suppress(ValueError, struct.error, IndexError):  # a kind that is not drawn
+    with suppress(ValueError, struct.error, IndexError):
         geometry(0, 0)
     return found
 
 
 def _texts(count: int, names: list[str], columns: Any) -> list[bytes]:
-    """What is known of each feature, as an object in JSON."""
+    """Return the attributes of each feature as an object in JSON, without empty ones."""
     texts = []
     for row in range(count):
-        known = {}
+        attributes = {}
         for name, column in zip(names, columns, strict=True):
-            value = _plain(column[row])
+            value = json_value(column[row], _LONGEST_TEXT)
             if value not in (None, ""):
-                known[name[:_LONGEST_TEXT]] = value
-        texts.append(json.dumps(known, ensure_ascii=False).encode("utf-8", "replace"))
+                attributes[name[:_LONGEST_TEXT]] = value
+        texts.append(json.dumps(attributes, ensure_ascii=False).encode("utf-8", "replace"))
     return texts
-
-
-def _plain(value: Any) -> str | int | float | bool | None:
-    """Value of a column as JSON has it."""
-    value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, bool | int) or value is None:
-        return value
-    return str(value)[:_LONGEST_TEXT]
-
-
-def _set_limits() -> None:
-    """Bound the memory, and die without a dump or a dialog."""
-    if sys.platform == "win32":
-        import ctypes
-
-        ctypes.windll.kernel32.SetErrorMode(0x0001 | 0x0002 | 0x8000)
-        return
-    import resource
-
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError, ValueError):
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        wanted = _MEMORY if hard == resource.RLIM_INFINITY else min(_MEMORY, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
 
 
 if __name__ == "__main__":

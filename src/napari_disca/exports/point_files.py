@@ -1,20 +1,22 @@
-"""Points of a file as it has them: GeoJSON, CSV, GeoPackage, Shapefile or FlatGeobuf.
+"""Reads files of points: GeoJSON, CSV, GeoPackage, Shapefile or FlatGeobuf.
 
-The format is told by what is in the file, and by its name where that says nothing. Coordinates
-and classes are understood elsewhere; here nothing is left out.
+The first bytes of a file say which format it has, or else its name. Features are returned as they
+are: `napari_disca.exports.placing` converts their coordinates, and
+`napari_disca.exports.click_classes` finds their classes.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import math
+import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_disca.core.child_process import answer_of_script, can_start_python
 from napari_disca.core.errors import ClickError, one_line
 from napari_disca.exports import vector_process
 from napari_disca.exports.csv_points import looks_like_csv, read_csv
@@ -41,31 +43,43 @@ _MAGIC = {
 _SUFFIXES = {".gpkg": "GeoPackage", ".fgb": "FlatGeobuf", ".shp": "Shapefile"}
 #: Endings of files of clicks, for dialogs.
 CLICK_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".csv")
-_KNOWN = "GeoJSON, GeoPackage (.gpkg), Shapefile (.shp), FlatGeobuf (.fgb) and CSV"
+_FORMATS = "GeoJSON, GeoPackage (.gpkg), Shapefile (.shp), FlatGeobuf (.fgb) and CSV"
 
 
 @dataclass(frozen=True, slots=True)
 class PointFile:
-    """Features of a file, and what their coordinates mean."""
+    """Features of a file, and what their coordinates mean.
+
+    Attributes
+    ----------
+    features : tuple of PointFeature
+        In the order of the file.
+    source : Source
+    """
 
     features: tuple[PointFeature, ...]
     source: Source
 
 
 def read_points(path: Path, *, referenced: bool) -> PointFile:
-    """Read the features of a file.
+    """Return the features of a file of points.
 
     Parameters
     ----------
     path : Path
     referenced : bool
-        Whether the image has a georeference: of a CSV file with map coordinates and with pixels,
-        the pixels are read if it has none.
+        Whether the image has a georeference. If it has none, and a CSV has columns of map
+        coordinates and of pixels, the pixels are read.
+
+    Returns
+    -------
+    PointFile
+        Also the features that cannot be clicks, with the reason.
 
     Raises
     ------
     ClickError
-        If it cannot be read, or is of another format.
+        If the file cannot be read, or has another format.
     """
     start = _start(path)
     kind = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
@@ -79,13 +93,14 @@ def read_points(path: Path, *, referenced: bool) -> PointFile:
         b"{",
         b"[",
     ):
-        raise ClickError(f"is no file of clicks; {_KNOWN} are read")
+        raise ClickError(f"is not a file of clicks; {_FORMATS} are read")
     collection = load_collection(path, "clicks", "points")
     features = list(_geojson_features(collection["features"]))
     return PointFile(tuple(features), collection_source(collection))
 
 
 def _start(path: Path) -> bytes:
+    """Return the first bytes of a file."""
     try:
         with path.open("rb") as file:
             return file.read(4096)
@@ -102,9 +117,7 @@ def _geojson_features(features: list[Any]) -> Iterator[PointFeature]:
         kind = geometry.get("type")
         properties = given.get("properties") or {}
         if kind not in ("Point", "MultiPoint"):
-            known = kind if isinstance(kind, str) and kind else ""
-            what = f"{called} is not a Point but {shown(kind)}; clicks are points"
-            yield PointFeature(called, (), {}, what, _group(known))
+            yield _not_a_point(called, kind)
             continue
         try:
             if not isinstance(properties, dict):
@@ -122,9 +135,11 @@ def _geojson_features(features: list[Any]) -> Iterator[PointFeature]:
         yield PointFeature(called, places, properties)
 
 
-def _group(kind: str) -> str:
-    """What is left out, in the plural: ``"Polygons"``."""
-    return f"{kind[:40]}s" if kind else "without a geometry"
+def _not_a_point(called: str, kind: object) -> PointFeature:
+    """Return a feature that cannot be a click, because its geometry is of another kind."""
+    problem = f"{called} is not a Point but {shown(kind or None)}; clicks are points"
+    group = f"{kind[:40]}s" if isinstance(kind, str) and kind else "without a geometry"
+    return PointFeature(called, (), {}, problem, group)
 
 
 # -------------------------------------------------------------------- pyogrio
@@ -136,7 +151,7 @@ def _vector(path: Path, kind: str) -> PointFile:
             f"is a {kind}, which needs pyogrio; install it with "
             'pip install "napari-disca[vector]", or save the points as GeoJSON'
         )
-    answer = _asked(path, kind)
+    answer = _answer(path, kind)
     if isinstance(answer.get("error"), str):
         raise ClickError(f"cannot be read as a {kind}: {one_line(ValueError(answer['error']))}")
     source = Source("unsaid")
@@ -156,8 +171,7 @@ def _vector_features(found: list[Any]) -> Iterator[PointFeature]:
     for number, (kind, positions, properties) in enumerate(found, start=1):
         called = f"feature {number}"
         if kind not in ("Point", "MultiPoint"):
-            what = f"{called} is not a Point but {shown(kind or None)}; clicks are points"
-            yield PointFeature(called, (), {}, what, _group(kind))
+            yield _not_a_point(called, kind)
             continue
         places = tuple((float(x), float(y)) for x, y in positions if x is not None)
         if not places or not all(math.isfinite(x + y) for x, y in places):
@@ -166,19 +180,13 @@ def _vector_features(found: list[Any]) -> Iterator[PointFeature]:
         yield PointFeature(called, places, properties)
 
 
-def _asked(path: Path, kind: str) -> Mapping[str, Any]:
-    """Ask another process, because GDAL can crash or hang on a damaged file."""
-    if not sys.executable or getattr(sys, "frozen", False):
+def _answer(path: Path, kind: str) -> Mapping[str, Any]:
+    """Return what `vector_process` answers about a file."""
+    if not can_start_python():
         return vector_process.read(path)
     try:
-        done = subprocess.run(
-            # -P: nothing beside the script may take the place of a library.
-            [sys.executable, "-P", vector_process.__file__, str(path.absolute())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=vector_process.HANG,
-            check=False,
+        written = answer_of_script(
+            vector_process.__file__, os.fspath(path.absolute()), seconds=vector_process.HANG
         )
     except subprocess.TimeoutExpired:
         raise ClickError(
@@ -186,10 +194,10 @@ def _asked(path: Path, kind: str) -> Mapping[str, Any]:
         ) from None
     except OSError as error:
         raise ClickError(f"cannot be read: {error.strerror or error}") from error
-    if len(done.stdout) > 4 * LARGEST_FILE:
+    if len(written) > 4 * LARGEST_FILE:
         raise ClickError("holds far more than clicks; save the points alone")
     try:
-        answer = parse_json(done.stdout)
+        answer = parse_json(written)
     except JsonError:
         answer = None
     if not isinstance(answer, dict):

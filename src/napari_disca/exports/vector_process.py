@@ -1,8 +1,9 @@
-"""The process that reads GeoPackage, Shapefile and FlatGeobuf: a damaged file may crash GDAL.
+"""The process that reads points from GeoPackage, Shapefile and FlatGeobuf.
 
-Run as a script with the name of a file; it imports nothing of this package. On standard output it
-says, as one line of JSON, ``{"crs": ..., "features": [[kind, [[x, y], ...], properties], ...]}`` or
-``{"error": ...}``.
+It is another process because a damaged file can crash GDAL, see `napari_disca.core.child_process`.
+It runs as a script, so that it need not wait for the imports of `napari_disca.exports`. The request
+is the name of the file; the answer is one line of JSON,
+``{"crs": ..., "features": [[kind, [[x, y], ...], properties], ...]}`` or ``{"error": ...}``.
 """
 
 from __future__ import annotations
@@ -11,17 +12,23 @@ import json
 import math
 import os
 import struct
-import sys
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-#: Seconds after which a file is given up.
+from napari_disca.core.child_process import (
+    json_value,
+    limit_process,
+    taken_output,
+    taken_request,
+)
+
+#: Seconds after which the process is ended.
 HANG = 60.0
-#: Bytes of address space.
+#: Limit of the address space in bytes.
 _MEMORY = 4 << 30
 _MOST_FEATURES = 200_000
+#: Characters of an attribute's text that are kept.
 _LONGEST_TEXT = 200
 #: Kinds of geometry by their number in well-known binary.
 _KINDS = {
@@ -36,17 +43,15 @@ _KINDS = {
 
 
 def main() -> None:
-    """Read the file that is named on the command line."""
-    # GDAL may print; what was standard output is for the answer alone.
-    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    _set_limits()
-    answers.write(json.dumps(read(Path(sys.argv[1]))) + "\n")
+    """Read the file that is requested, and write the answer."""
+    answers = taken_output()
+    limit_process(_MEMORY)
+    answers.write(json.dumps(read(Path(taken_request()))).encode() + b"\n")
     answers.flush()
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Features of a file, or why it cannot be read.
+    """Return the features of a file, or why it cannot be read.
 
     Parameters
     ----------
@@ -55,9 +60,9 @@ def read(path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        As the process says it.
+        The answer, as the docstring of this module describes it.
     """
-    # Nothing is fetched from a server, whatever a file asks for.
+    # A file may refer to a server; nothing is fetched from there.
     os.environ.setdefault("CPL_VSIL_CURL_ALLOWED_EXTENSIONS", "{none}")
     try:
         with warnings.catch_warnings():
@@ -65,7 +70,7 @@ def read(path: Path) -> dict[str, Any]:
             return _read(path)
     except MemoryError:
         return {"error": "it asks for more memory than a file of points may have"}
-    except Exception as error:  # pyogrio and GDAL raise many kinds; all are the file's
+    except Exception as error:  # pyogrio and GDAL raise many kinds, all about the file
         return {"error": " ".join(str(error).split()) or type(error).__name__}
 
 
@@ -83,7 +88,10 @@ def _read(path: Path) -> dict[str, Any]:
     features = [
         [
             *_geometry(shapes[k]),
-            {name: _plain(column[k]) for name, column in zip(names, columns, strict=True)},
+            {
+                name: json_value(column[k], _LONGEST_TEXT)
+                for name, column in zip(names, columns, strict=True)
+            },
         ]
         for k in range(count)
     ]
@@ -91,10 +99,16 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _layer(layers: list[list[Any]]) -> str:
-    """Layer that holds the clicks."""
+    """Return the name of the layer that holds the clicks.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer with geometries, or several of points and none is named ``clicks``.
+    """
     placed = [(str(name), str(kind)) for name, kind in layers if kind is not None]
     points = [name for name, kind in placed if "Point" in kind]
-    # A layer of any geometry may hold points, too.
+    # A layer of unknown geometry may hold points, too.
     points = points or [name for name, kind in placed if "Unknown" in kind]
     chosen = points or [name for name, _ in placed]
     if not chosen:
@@ -104,14 +118,14 @@ def _layer(layers: list[list[Any]]) -> str:
         if len(named) != 1:
             raise ValueError(
                 f"it has several layers of points, {', '.join(chosen[:5])}; save one alone, or "
-                "call it clicks"
+                "name it clicks"
             )
         return named[0]
     return chosen[0]
 
 
 def _geometry(shape: bytes | None) -> tuple[str, list[tuple[float | None, float | None]]]:
-    """Kind of a geometry in well-known binary, and its positions if it is of points."""
+    """Return the kind of a geometry in well-known binary, and the positions of points."""
     if not shape:
         return "", []
     kind, order, at = _head(shape, 0)
@@ -131,7 +145,7 @@ def _geometry(shape: bytes | None) -> tuple[str, list[tuple[float | None, float 
 
 
 def _head(shape: bytes, at: int) -> tuple[int, str, int]:
-    """Kind, byte order and where the content begins."""
+    """Return a geometry's kind, its byte order and the offset of its content."""
     order = "<" if shape[at] == 1 else ">"
     (flags,) = struct.unpack_from(order + "I", shape, at + 1)
     after = at + 5 + (4 if flags & 0x20000000 else 0)
@@ -139,7 +153,7 @@ def _head(shape: bytes, at: int) -> tuple[int, str, int]:
 
 
 def _dimensions(flags: int) -> int:
-    """Numbers of a position: x, y and perhaps height and measure."""
+    """Return how many numbers a position has: x, y and perhaps height and measure."""
     thousands = (flags & 0x0FFFFFFF) // 1000
     extra = {0: 0, 1: 1, 2: 1, 3: 2}.get(thousands, 0)
     return 2 + extra + bool(flags & 0x80000000) + bool(flags & 0x40000000)
@@ -148,33 +162,6 @@ def _dimensions(flags: int) -> int:
 def _position(shape: bytes, order: str, at: int) -> tuple[float | None, float | None]:
     x, y = struct.unpack_from(order + "dd", shape, at)
     return (x, y) if math.isfinite(x + y) else (None, None)
-
-
-def _plain(value: Any) -> str | int | float | bool | None:
-    """Value of a column as JSON has it."""
-    value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, bool | int) or value is None:
-        return value if not isinstance(value, int) or abs(value) < 1 << 63 else str(value)
-    return str(value)[:_LONGEST_TEXT]
-
-
-def _set_limits() -> None:
-    """Bound the memory, and die without a dump or a dialog."""
-    if sys.platform == "win32":
-        import ctypes
-
-        ctypes.windll.kernel32.SetErrorMode(0x0001 | 0x0002 | 0x8000)
-        return
-    import resource
-
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError, ValueError):
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        wanted = _MEMORY if hard == resource.RLIM_INFINITY else min(_MEMORY, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
 
 
 if __name__ == "__main__":

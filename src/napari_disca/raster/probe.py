@@ -31,6 +31,7 @@ from typing import Any
 
 from cachetools import LRUCache
 
+from napari_disca.core.child_process import USE_SYS_PATH, can_start_python, sys_path_line
 from napari_disca.core.errors import RasterError
 from napari_disca.raster.signature import Signature, signature
 
@@ -42,12 +43,7 @@ HANG = 20.0
 _START = 60.0
 _REMEMBERED = 10_000
 
-# Nothing is imported from the current folder (-P). The first line of the input is this program's
-# `sys.path`, so that the same modules are imported.
-_CODE = (
-    "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); "
-    "from napari_disca.raster.probe_process import main; main()"
-)
+_CODE = USE_SYS_PATH + "from napari_disca.raster.probe_process import main; main()"
 
 
 def examine(path: Path) -> None:
@@ -111,7 +107,7 @@ class _Process:
         # Pipes have no timeout on Windows, so a thread reads.
         self._reader = threading.Thread(target=self._read, daemon=True, name="napari-disca-probe")
         self._reader.start()
-        self._write([entry for entry in sys.path if entry])
+        self._write(sys_path_line())
         self.ready = False
 
     def _read(self) -> None:
@@ -121,10 +117,10 @@ class _Process:
                 self._lines.put(line)
         self._lines.put(b"")
 
-    def _write(self, value: Any) -> None:
+    def _write(self, line: bytes) -> None:
         assert self._process.stdin is not None
         with suppress(OSError, ValueError):  # if it has ended, the missing answer tells so
-            self._process.stdin.write(json.dumps(value).encode() + b"\n")
+            self._process.stdin.write(line)
             self._process.stdin.flush()
 
     def wait_ready(self) -> bool:
@@ -136,7 +132,7 @@ class _Process:
     def ask(self, path: Path) -> str | None:
         """Return why a file must not be opened, or None."""
         # Names that are not Unicode are written as JSON's escapes of lone surrogates.
-        self._write({"path": os.fspath(path)})
+        self._write(json.dumps({"path": os.fspath(path)}).encode() + b"\n")
         error = self._answer(HANG + 5.0).get("error")
         return error if isinstance(error, str) else None
 
@@ -187,8 +183,7 @@ class _Probe:
         #: The file that is being examined, and whether that was cancelled.
         self._at: Path | None = None
         self._stopped = False
-        # In a bundled application `sys.executable` is the application, not an interpreter.
-        self._possible = bool(sys.executable) and not getattr(sys, "frozen", False)
+        self._possible = can_start_python()
 
     def examine(self, path: Path) -> None:
         path = path.absolute()

@@ -13,8 +13,9 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
+from napari_disca.core.child_process import limit_process, taken_output
 from napari_disca.raster.probe import HANG
 
 #: Seconds after which no further window is read: a delay that users do not notice.
@@ -33,11 +34,9 @@ _MOST_BANDS = 8
 
 def main() -> None:
     """Answer requests on standard input until it is closed."""
-    # GDAL and its codecs may print to standard output, so answers get a copy of it.
-    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    answers = taken_output()
     nowhere = open(os.devnull, "w")  # noqa: SIM115, PTH123  (open as long as the process)
-    os.dup2(nowhere.fileno(), 1)
-    _set_limits()
+    limit_process(_MEMORY)
     from napari_disca.raster.opening import open_here
 
     _say(answers, {"ready": True})
@@ -52,9 +51,9 @@ def main() -> None:
         _say(answers, {"error": _examined(Path(json.loads(line)["path"]), open_here)})
 
 
-def _say(answers: IO[str], value: dict[str, Any]) -> None:
+def _say(answers: BinaryIO, value: dict[str, Any]) -> None:
     with suppress(OSError):
-        answers.write(json.dumps(value) + "\n")
+        answers.write(json.dumps(value).encode() + b"\n")
         answers.flush()
 
 
@@ -133,21 +132,3 @@ def _halton(index: int, base: int) -> float:
         index, digit = divmod(index, base)
         value += share * digit
     return value
-
-
-def _set_limits() -> None:
-    """Limit the memory, and suppress core dumps and dialogs of crashes."""
-    if sys.platform == "win32":
-        import ctypes
-
-        # No critical-error, crash-report or missing-file dialogs.
-        ctypes.windll.kernel32.SetErrorMode(0x0001 | 0x0002 | 0x8000)
-        return
-    import resource
-
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError, ValueError):
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        wanted = _MEMORY if hard == resource.RLIM_INFINITY else min(_MEMORY, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))

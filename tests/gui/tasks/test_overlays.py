@@ -75,7 +75,7 @@ def test_a_dropped_file_lies_where_it_belongs(opened, told, qtbot, tmp_path):
     (layer,) = vectors(viewer)
     assert told == [
         "roads.geojson: 1 of 3 features lie on scene; converted from longitude and latitude to the "
-        "image's CRS. To look at: they are no clicks and change nothing"
+        "image's CRS. They are only shown: they are no clicks and do not change the map"
     ]
 
     # In pixels, whose centres are integers, and over the image in the world.

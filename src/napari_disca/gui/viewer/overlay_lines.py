@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_disca.exports.geometry import Place, clipped, holds
 
 if TYPE_CHECKING:
-    from napari_disca.exports.overlay import VectorLayer
+    from napari_disca.exports.vector_layer import VectorLayer
 
 #: Lines that are shown at once, at most: more make a window stall, and cannot be told apart.
 _MOST = 20_000
@@ -49,7 +49,7 @@ class OverlayLines:
     """
 
     def __init__(self, layer: VectorLayer, shape: tuple[int, int]) -> None:
-        from napari_disca.exports.overlay import POINT, RING
+        from napari_disca.exports.vector_layer import POINT, RING
 
         self.layer, self._shape = layer, shape
         part = layer.part_of()
@@ -130,7 +130,7 @@ class OverlayLines:
 
     def told(self, feature: int) -> str:
         """What is known of a feature in one short line, its name first."""
-        known = self.layer.known(feature)
+        known = self.layer.attributes(feature)
         names = sorted(known, key=lambda key: str(key).lower() != "name")
         words = ", ".join(f"{key} {_word(known[key])}" for key in names[:_COLUMNS])
         return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
