@@ -67,7 +67,9 @@ def test_a_table_that_does_not_fit_is_told_in_one_line(run, files, tmp_path):
     command = ("predict", files.image, "--weights", files.weights, "-o", output)
     result = run(*command, "--classes", table)
     assert (result.code, output.exists()) == (2, False)
-    assert result.err.splitlines()[-1].startswith("napari-disca: x.csv: it has none of the classes")
+    assert result.err.splitlines()[-1].startswith(
+        "napari-disca: x.csv: it has none of the network's classes"
+    )
     result = run(*command, "--classes", table, "--scheduler", "x")
     assert result.code == 2
     assert "--classes works without --scheduler" in result.err

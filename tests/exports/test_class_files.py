@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_told(table, tmp_path):
     found = read_classes(path, table)
     assert found.table.entry(1).name == "wood"
     said = found.describe("x.csv")
-    assert said.startswith("x.csv is loaded; it also has 9, which are no classes of the network")
+    assert said.startswith("x.csv is loaded; it also has 9, which the network does not have")
     assert table.entry(0).name in said
 
 
@@ -125,21 +125,21 @@ def test_what_does_not_fit_is_told(table, tmp_path):
     [
         ("a.csv", "", "neither 'id' nor 'name'"),
         ("a.csv", "id,name\n0,a\n0,b\n", "class 0 twice"),
-        ("a.csv", "id,name\nx,a\n", "line 2: 'x' is no whole number"),
-        ("a.csv", "id,name\n7,a\n", "none of the classes"),
+        ("a.csv", "id,name\nx,a\n", "line 2: 'x' is not a whole number"),
+        ("a.csv", "id,name\n7,a\n", "none of the network's classes"),
         ("a.csv", "id,name,color\n0,a,red\n", "not like '#d73027'"),
         ("a.csv", "id,name,hidden\n0,a,perhaps\n", "write yes or no"),
-        ("a.csv", 'id,name\n0,"a\n', "no CSV"),
+        ("a.csv", 'id,name\n0,"a\n', "not a CSV table"),
         ("a.csv", "id,name\n0,same\n1,Same\n", "two classes are called"),
         ("a.clr", "0 1 2\n", "value red green blue"),
         ("a.clr", "0 1 2 300\n", "0 to 255"),
-        ("a.qml", "<qgis/>", "no style of a raster"),
-        ("a.qml", "<qgis>", "no style of QGIS"),
+        ("a.qml", "<qgis/>", "not the style of a raster"),
+        ("a.qml", "<qgis>", "not a QGIS style"),
         ("a.qml", '<!DOCTYPE q [<!ENTITY a "b">]><qgis/>', "entities"),
         ("a.json", '{"classes": 3}', "no list of classes"),
-        ("a.json", '{"classes": [{"name": 3}]}', "wrong type"),
+        ("a.json", '{"classes": [{"name": 3}]}', "name, color and group are texts"),
         ("a.json", "{", "not JSON"),
-        ("a.txt", "", "is no table of classes"),
+        ("a.txt", "", "is not a table of classes"),
         ("a.safetensors", "nothing", "a.safetensors"),
     ],
 )

@@ -118,7 +118,7 @@ def test_any_column_is_the_class_by_name_or_by_id(properties, column, understood
     path.write_text(collection(features))
     loaded = load_clicks(path, raster=raster(), classes=CLASSES, column=column)
     assert loaded.clicks == WANTED
-    assert loaded.understood == f"classes from the column {understood}"
+    assert loaded.note == f"classes from the column {understood}"
 
 
 def test_which_column_is_meant_is_asked_rather_than_guessed(tmp_path):
@@ -198,7 +198,7 @@ def test_vector_files_of_a_gis(suffix, crs, tmp_path):
     )
     loaded = load_clicks(path, raster=raster(), classes=CLASSES)
     assert set(loaded.clicks) == set(WANTED)  # FlatGeobuf sorts by place
-    assert loaded.understood == "classes from the column Kind"
+    assert loaded.note == "classes from the column Kind"
     assert not loaded.left_out
 
 
@@ -333,7 +333,9 @@ def test_points_in_several_crs_are_refused(tmp_path):
     path = tmp_path / "clicks.csv"
     x, y = places()[0]
     path.write_text(f"geom,class\nSRID=32633;POINT({x} {y}),Road\nSRID=4326;POINT(15 45),Road\n")
-    with pytest.raises(ClickError, match=r"in several CRS \(SRID 32633, 4326\); keep one"):
+    with pytest.raises(
+        ClickError, match=r"in several CRS \(SRID 32633, 4326\); convert all to one"
+    ):
         load_clicks(path, raster=raster(), classes=CLASSES)
 
 
@@ -364,14 +366,18 @@ def test_lines_of_a_table_that_cannot_be_used_are_counted(tmp_path):
     path.write_text(table(("x", "y", "class"), rows))
     loaded = load_clicks(path, raster=raster(), classes=CLASSES)
     assert loaded.clicks == WANTED
-    assert loaded.left_out == {"without a place": 1, "outside the image": 1, "of no class": 1}
+    assert loaded.left_out == {"without a position": 1, "outside the image": 1, "of no class": 1}
     assert "line 2" in loaded.first
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.csv", "when,who,class\n1,2,Road\n", "columns when, who, class, which do not say where"),
+        (
+            "a.csv",
+            "when,who,class\n1,2,Road\n",
+            "columns when, who, class, none of which are positions",
+        ),
         ("a.csv", "", "is empty"),
         ("a.csv", "x,y,class\n", None),
         ("a.csv", "x,y,class\n12.4924,41.8902,Road\n", "may be degrees, but the image has no geo"),

@@ -94,7 +94,7 @@ def _clicks(options: RefineOptions, raster: Raster, classes: Sequence[LandClass]
     loaded = load_clicks(
         options.clicks, raster=raster, classes=classes, column=options.class_column
     )
-    if loaded.left_out or loaded.understood:
+    if loaded.left_out or loaded.note:
         note(loaded.describe(options.clicks.name))
     return loaded.clicks
 

@@ -1,4 +1,4 @@
-"""Exports: what the user takes home, each a file other programs read.
+"""Files that the user saves and loads: label maps, clicks, areas, strokes, reviews and classes.
 
 To add a format, write one module here and add one line to `EXPORTS` in ``table.py``.
 """

@@ -1,7 +1,7 @@
-"""Tables of classes as files that other programs read: CSV, QGIS styles, colour maps, cards.
+"""Reads and writes tables of classes: CSV, JSON, QGIS styles and colour maps.
 
-CSV and JSON hold all that a table says. A style (QML) or a colour map (CLR) is for the map that is
-saved: it has a row for each value in it, so that classes that are merged are one.
+CSV and JSON store the whole table. A style (QML) or a colour map (CLR) belongs to a saved map: it
+has one row for each value of the map, so merged classes share a row.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _YES, _NO = {"1", "true", "yes", "x"}, {"", "0", "false", "no"}
 
 @dataclass(frozen=True, slots=True)
 class LoadedClasses:
-    """A table made of a file.
+    """A table of classes as changed by a file.
 
     Attributes
     ----------
     table : ClassTable
     left_out : tuple of str
-        What the file says of classes that the network does not have.
+        Names or ids of classes in the file that the network does not have.
     kept : tuple of str
-        Names of classes that the file says nothing of.
+        Names of the network's classes that are not in the file.
     """
 
     table: ClassTable
@@ -50,35 +50,46 @@ class LoadedClasses:
     kept: tuple[str, ...] = ()
 
     def describe(self, name: str) -> str:
-        """One line for the user about what did not fit; empty if all did."""
+        """Return one line for the user about classes that do not match; empty if all do.
+
+        Parameters
+        ----------
+        name : str
+            The file's name.
+        """
         parts = []
         if self.left_out:
-            parts.append(f"it also has {_few(self.left_out)}, which are no classes of the network")
+            parts.append(f"it also has {_few(self.left_out)}, which the network does not have")
         if self.kept:
-            parts.append(f"it says nothing of {_few(self.kept)}, which stay as they were")
+            parts.append(f"it does not have {_few(self.kept)}, which are not changed")
         return f"{name} is loaded; {' and '.join(parts)}" if parts else ""
 
 
 def write_classes(table: ClassTable, path: str | os.PathLike[str]) -> Path:
-    """Write a table of classes in the format that the file's name asks for.
+    """Write a table of classes; the ending of the file's name is the format.
 
     Parameters
     ----------
     table : ClassTable
         With entries.
     path : str or path
-        Ends with ``.csv``, ``.json``, ``.qml`` or ``.clr``.
+        Ends with ``.csv``, ``.json``, ``.qml`` or ``.clr``; the file appears when it is complete.
+
+    Returns
+    -------
+    Path
+        `path`.
 
     Raises
     ------
     ExportError
-        If it has another ending, or cannot be written.
+        If the name has another ending, or the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in _WRITERS:
         raise ExportError(
-            f"{path} does not say how to write classes; end its name with {', '.join(_WRITERS)}"
+            f"{path} does not end like a file of classes; end its name with {', '.join(_WRITERS)}"
         )
     with replacing(path) as temporary:
         temporary.write_text(_WRITERS[suffix](table), encoding="utf-8", newline="\n")
@@ -86,33 +97,37 @@ def write_classes(table: ClassTable, path: str | os.PathLike[str]) -> Path:
 
 
 def read_classes(path: str | os.PathLike[str], table: ClassTable) -> LoadedClasses:
-    """Table of classes as a file says.
+    """Return a table of classes with the names, colours and order that a file gives them.
 
-    Classes are matched by id, or by name where a CSV has no ids; the classes of a card that has
-    no ids are numbered from 0.
+    Classes are matched by id, or by name if a CSV has no ids; the classes of a card without ids
+    are numbered from 0.
 
     Parameters
     ----------
     path : str or path
-        A CSV, a card (``.json``, ``.safetensors``), a QGIS style (``.qml``) or a colour map
-        (``.clr``).
+        A CSV (``.csv``), a card (``.json``, ``.safetensors``), a QGIS style (``.qml``) or a colour
+        map (``.clr``).
     table : ClassTable
-        As it is now, with entries: what the file does not say stays.
+        The present table, with entries. Whatever the file does not mention stays.
+
+    Returns
+    -------
+    LoadedClasses
 
     Raises
     ------
     ClassTableError
-        If it cannot be read, or says nothing of these classes, or contradicts itself.
+        If the file cannot be read, has none of these classes, or has a class twice.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in _READERS:
         raise ClassTableError(
-            f"{path.name} is no table of classes; choose a file that ends with "
+            f"{path.name} is not a table of classes; choose a file that ends with "
             f"{', '.join(_READERS)}"
         )
     try:
-        return _taken_over(_READERS[suffix](path), table)
+        return _merged(_READERS[suffix](path), table)
     except (ClassTableError, CardError, JsonError) as error:
         raise ClassTableError(f"{path.name}: {one_line(error)}") from error
 
@@ -120,7 +135,8 @@ def read_classes(path: str | os.PathLike[str], table: ClassTable) -> LoadedClass
 # -------------------------------------------------------------------- into the table
 
 
-def _taken_over(rows: Sequence[ClassRow], table: ClassTable) -> LoadedClasses:
+def _merged(rows: Sequence[ClassRow], table: ClassTable) -> LoadedClasses:
+    """Return the table with the changes of a file's rows, in the order of their keys."""
     found: dict[int, ClassRow] = {}
     left_out = []
     by_name = {entry.name.casefold(): entry.id for entry in table.entries}
@@ -129,12 +145,12 @@ def _taken_over(rows: Sequence[ClassRow], table: ClassTable) -> LoadedClasses:
         if label is None or label not in table.order:
             left_out.append(str(row.name if row.id is None else row.id))
         elif label in found:
-            raise ClassTableError(f"it has class {label} twice; remove one of them")
+            raise ClassTableError(f"it has class {label} twice; remove one of the rows")
         else:
             found[label] = row
     if not found:
         names = ", ".join(f"{entry.id} {entry.name}" for entry in table.entries)
-        raise ClassTableError(f"it has none of the classes {names}")
+        raise ClassTableError(f"it has none of the network's classes, {names}")
     entries = {label: _entry(table, label, row) for label, row in found.items()}
     keys = {label: row.key for label, row in found.items()}
     place = {label: i for i, label in enumerate(found)}
@@ -151,13 +167,13 @@ def _taken_over(rows: Sequence[ClassRow], table: ClassTable) -> LoadedClasses:
 
 
 def _follows(table: ClassTable, label: int) -> bool:
-    """Whether a class is merged with another, so that a style has no row for it."""
+    """Return whether a class is merged into another one, so that a style has no row for it."""
     return table.target(table.entry(label)) != label
 
 
 def _entry(table: ClassTable, label: int, row: ClassRow) -> ClassEntry:
     entry = table.entry(label)
-    # A style calls what is merged by its common name.
+    # In a style, merged classes have the name of their group.
     common = row.group is None and row.name == entry.group
     changes: dict[str, Any] = {
         "name": None if common or row.name is None else row.name.strip(),
@@ -188,16 +204,18 @@ def _read_csv(path: Path) -> list[ClassRow]:
     try:
         lines = list(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True))
     except csv.Error as error:
-        raise ClassTableError(f"it is no CSV: {error}") from error
+        raise ClassTableError(f"it is not a CSV table: {error}") from error
     names = [name.strip().casefold() for name in lines[0]] if lines else []
     names = ["color" if name == "colour" else name for name in names]
     if "id" not in names and "name" not in names:
-        raise ClassTableError(f"its first line has neither 'id' nor 'name'; write {_COLUMNS}")
+        raise ClassTableError(
+            f"its first line has neither 'id' nor 'name'; write {','.join(_COLUMNS)}"
+        )
     return [_csv_row(dict(zip(names, line, strict=False)), k) for k, line in _filled(lines[1:])]
 
 
 def _filled(lines: Iterable[list[str]]) -> Iterable[tuple[int, list[str]]]:
-    """Lines that are not empty, and their numbers in the file."""
+    """Return the lines that are not empty, with their numbers in the file."""
     return [(k, line) for k, line in enumerate(lines, start=2) if any(c.strip() for c in line)]
 
 
@@ -246,10 +264,13 @@ def _json_row(land: dict[str, Any], place: int) -> ClassRow:
     name, group, hidden = land.get("name"), land.get("group", ""), land.get("hidden", False)
     texts = all(text is None or isinstance(text, str) for text in (name, group, land.get("color")))
     if not texts or not isinstance(hidden, bool):
-        raise ClassTableError(f"class {place} has a value of the wrong type: {str(land)[:80]}")
+        raise ClassTableError(
+            f"class {place} is {str(land)[:80]}; name, color and group are texts, hidden is true "
+            "or false"
+        )
     label = land.get("id", place)
     if type(label) is not int:
-        raise ClassTableError(f"class {place} has the id {str(label)[:40]}, which is no number")
+        raise ClassTableError(f"class {place} has the id {str(label)[:40]!r}, not a whole number")
     color = land.get("color")
     return ClassRow(label, name, None if color is None else colour_of(color, place), group, hidden)
 

@@ -1,4 +1,4 @@
-"""Styles of a map by its values: QGIS's ``.qml`` and colour maps, ``.clr``."""
+"""Reads and writes styles of a label map: QGIS's ``.qml``, and colour maps, ``.clr``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from napari_disca.exports.class_rows import ClassRow, colour_of, file_text, whol
 from napari_disca.session.class_table import ClassEntry, ClassTable
 
 
-def _saved(table: ClassTable) -> list[ClassEntry]:
-    """Rows of the map that is saved, in the order in which they are shown."""
+def _map_entries(table: ClassTable) -> list[ClassEntry]:
+    """Return the entries of a saved map's values, in the order of the legend."""
     legend = table.legend
     return [
         replace(entry, name=legend[entry.id].name, color=legend[entry.id].color)
@@ -23,14 +23,17 @@ def _saved(table: ClassTable) -> list[ClassEntry]:
 
 
 def qml(table: ClassTable) -> str:
-    """A raster's style has to hold the whole palette: QGIS takes it instead of the file's."""
+    """Return a table of classes as a QGIS style.
+
+    It has the whole palette, because QGIS uses it instead of the one in the map's file.
+    """
     root = ElementTree.Element("qgis", version="3.22", styleCategories="Symbology")
     pipe = ElementTree.SubElement(root, "pipe")
     about = {"type": "paletted", "band": "1", "opacity": "1", "alphaBand": "-1"}
     renderer = ElementTree.SubElement(pipe, "rasterrenderer", about)
     ElementTree.SubElement(renderer, "rasterTransparency")
     palette = ElementTree.SubElement(renderer, "colorPalette")
-    for entry in _saved(table):
+    for entry in _map_entries(table):
         ElementTree.SubElement(
             palette,
             "paletteEntry",
@@ -46,18 +49,24 @@ def qml(table: ClassTable) -> str:
 
 
 def read_qml(path: Path) -> list[ClassRow]:
-    """Classes of a raster's style."""
+    """Return the classes in the QGIS style of a raster.
+
+    Raises
+    ------
+    ClassTableError
+        If the file cannot be read, or is not the style of a raster by values.
+    """
     text = file_text(path)
-    if "<!ENTITY" in text:
-        raise ClassTableError("it defines entities, which no style needs")
+    if "<!ENTITY" in text:  # nested ones can fill the memory
+        raise ClassTableError("it defines XML entities; save the style again in QGIS")
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
-        raise ClassTableError(f"it is no style of QGIS: {error}") from error
+        raise ClassTableError(f"it is not a QGIS style: {error}") from error
     items = root.findall(".//paletteEntry") or root.findall(".//colorrampshader/item")
     if not items:
         raise ClassTableError(
-            "it is no style of a raster by values; in QGIS choose 'Paletted/Unique values'"
+            "it is not the style of a raster by values; in QGIS choose 'Paletted/Unique values'"
         )
     return [
         ClassRow(
@@ -72,16 +81,27 @@ def read_qml(path: Path) -> list[ClassRow]:
 
 
 def clr(table: ClassTable) -> str:
-    """ESRI's form, which has no names: with more columns it would not be read there."""
-    lines = [
-        " ".join(str(int(entry.color[i : i + 2], 16)) for i in (1, 3, 5)) for entry in _saved(table)
-    ]
-    ids = [entry.id for entry in _saved(table)]
-    return "".join(f"{label} {line}\n" for label, line in zip(ids, lines, strict=True))
+    """Return a table of classes as a colour map: a line ``value red green blue`` for each class.
+
+    It has no names, because ESRI's programs do not read lines with more columns.
+    """
+    lines = []
+    for entry in _map_entries(table):
+        red, green, blue = (int(entry.color[i : i + 2], 16) for i in (1, 3, 5))
+        lines.append(f"{entry.id} {red} {green} {blue}\n")
+    return "".join(lines)
 
 
 def read_clr(path: Path) -> list[ClassRow]:
-    """ESRI's ``value red green blue``, and QGIS's, which has opacity and a name after them."""
+    """Return the classes in a colour map.
+
+    ESRI writes lines ``value red green blue``; QGIS adds opacity and a name.
+
+    Raises
+    ------
+    ClassTableError
+        If the file cannot be read, or a line is different.
+    """
     rows = []
     for number, line in enumerate(file_text(path).splitlines(), start=1):
         parts = re.split(r"[\s,:;]+", line.strip(), maxsplit=5)
@@ -91,7 +111,9 @@ def read_clr(path: Path) -> list[ClassRow]:
             raise ClassTableError(f"line {number} is not 'value red green blue': {line[:60]!r}")
         rgb = [whole_number(part, number) for part in parts[1:4]]
         if not all(0 <= part <= 255 for part in rgb):
-            raise ClassTableError(f"line {number}: red, green and blue are 0 to 255")
+            raise ClassTableError(
+                f"line {number}: red, green and blue are {rgb}; they must be 0 to 255"
+            )
         opacity = parts[4] if len(parts) > 4 else ""
         named = parts[5] if opacity.isdigit() and len(parts) > 5 else ""
         name = named if opacity.isdigit() else " ".join(parts[4:])

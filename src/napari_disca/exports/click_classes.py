@@ -1,4 +1,4 @@
-"""Which class a point of a file stands for: any column, by name or by id."""
+"""Finds the class of each point in a file: in any column, as a name or as an id."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_disca.core.errors import ClickError
-from napari_disca.exports.geojson import is_number, shown
+from napari_disca.exports.geojson import is_number, quoted
 from napari_disca.exports.point import PointFeature
 
 if TYPE_CHECKING:
     # `networks` costs torch, which a reader of clicks should not pay for.
     from napari_disca.networks.card import LandClass
 
+#: Columns with the class as an id, and those with its name, in lower case.
 _ID = ("class_id", "classid", "class id", "class-id")
 _NAMES = ("class", "class_name", "classname", "label", "name")
-#: Columns that count or place features, whatever their numbers are.
+#: Columns that number features or have their positions, so that their values are no class ids.
 _NO_CLASS = {"fid", "id", "gid", "oid", "ogc_fid", "objectid", "index", "order", "row", "col"} | {
     *("x", "y", "z", "lon", "lat", "long", "longitude", "latitude", "column", "line", "axis-0"),
     *("axis-1", "easting", "northing", "confidence", "score", "area"),
@@ -30,9 +31,10 @@ class ClassReader:
     Attributes
     ----------
     classes : sequence of LandClass
+        The network's classes; a class is returned as an index into them.
     column : str or None
-        The one column that says it; None: ``class_id``, or else a name in ``class``, ``label`` or
-        ``name``.
+        The only column that is read; None reads ``class_id``, or else a name in ``class``,
+        ``label`` or ``name``.
     """
 
     classes: Sequence[LandClass]
@@ -45,19 +47,19 @@ class ClassReader:
         classes: Sequence[LandClass],
         column: str | None = None,
     ) -> ClassReader:
-        """Find the column that says the class.
+        """Return a reader of the column that has the class.
 
         Parameters
         ----------
         features : sequence of PointFeature
         classes : sequence of LandClass
         column : str, optional
-            What the user calls it; found whatever its case.
+            The column that the user names, in upper or lower case.
 
         Raises
         ------
         ClickError
-            If there is no such column, or several could be meant.
+            If there is no such column, or several have classes and none is named.
         """
         usable = [feature.properties for feature in features if not feature.problem]
         columns = list(dict.fromkeys(name for properties in usable for name in properties))
@@ -72,19 +74,19 @@ class ClassReader:
         return cls(classes, _guessed(reader, usable, columns))
 
     def usual_column(self, columns: Sequence[str]) -> str | None:
-        """Name of the column that is read first, of those that a file has."""
+        """Return which of a file's columns is read first; None if it has none of them."""
         if self.column is not None:
             return self.column
         lower = {name.strip().lower(): name for name in columns}
         return next((lower[name] for name in (*_ID, *_NAMES) if name in lower), None)
 
     def label(self, feature: PointFeature) -> int:
-        """Class of a feature.
+        """Return the class of a feature.
 
         Raises
         ------
         ClickError
-            If it has none of the classes.
+            If it has none of the classes, or a name and an id that contradict each other.
         """
         if self.column is not None:
             return self._in_column(feature, self.column)
@@ -97,28 +99,28 @@ class ClassReader:
             by_id = self._by_id(_value(feature.properties, _NAMES[:4]))
             if by_id is not None:
                 return by_id
-            what = f"class {shown(named)}" if named is not None else "no class_id and no class"
+            what = f"class {quoted(named)}" if named is not None else "no class_id and no class"
             raise ClickError(f"{feature.name} has {what}; the classes are {self._known}")
         label = self._by_id(value)
         if label is None:
             raise ClickError(
-                f"{feature.name} has class_id {shown(value)}; the classes are {self._known}"
+                f"{feature.name} has class_id {quoted(value)}; the classes are {self._known}"
             )
         if by_name not in (None, label):
-            # Say, clicks for a network that numbers its classes in another order.
+            # For instance clicks for a network that numbers its classes in another order.
             raise ClickError(
                 f"{feature.name} has class_id {label}, which is {self.classes[label].name!r}, but "
-                f"says {self.classes[by_name or 0].name!r}; correct one of them"
+                f"the class name {self.classes[by_name or 0].name!r}; correct one of them"
             )
         return label
 
     def refuse_ids_from_one(self, features: Sequence[PointFeature]) -> None:
-        """Refuse class ids that are counted from 1: they would all be the next class's.
+        """Raise an error if class ids are counted from 1, because each would mean another class.
 
         Raises
         ------
         ClickError
-            If there is no 0 among them but one more than the last class.
+            If the smallest id is 1 and the largest is the number of classes.
         """
         values = [
             feature.properties.get(self.column)
@@ -139,12 +141,12 @@ class ClassReader:
         label = self.resolve(value)
         if label is None:
             raise ClickError(
-                f"{feature.name} has {column[:40]} {shown(value)}; the classes are {self._known}"
+                f"{feature.name} has {column[:40]} {quoted(value)}; the classes are {self._known}"
             )
         return label
 
     def resolve(self, value: object) -> int | None:
-        """Class of a value, be it a name or an id; None if it is neither."""
+        """Return the class that has a value as its name or its id; None if there is none."""
         by_name = self._by_name(value)
         return self._by_id(value) if by_name is None else by_name
 
@@ -158,7 +160,7 @@ class ClassReader:
         return next(iter(exact + alike), None)
 
     def _by_id(self, value: object) -> int | None:
-        # Some programs keep every attribute as text, or every number as a real one.
+        # Some programs store all attributes as text, or all numbers as floating-point numbers.
         if not (isinstance(value, str) or is_number(value)):
             return None
         try:
@@ -176,7 +178,13 @@ class ClassReader:
 def _guessed(
     reader: ClassReader, usable: Sequence[Mapping[str, object]], columns: Sequence[str]
 ) -> str | None:
-    """Find the one column whose values are classes: by name, or else by id."""
+    """Return the only column whose values are classes, as names or else as ids; None without one.
+
+    Raises
+    ------
+    ClickError
+        If there are several.
+    """
     free = [name for name in columns if name.strip().lower() not in _NO_CLASS]
     by_name = {
         name: sum(reader._by_name(properties.get(name)) is not None for properties in usable)
@@ -192,8 +200,8 @@ def _guessed(
         ]
     if len(best) > 1:
         raise ClickError(
-            f"has classes in the columns {', '.join(best[:5])}; say which is meant "
-            "(--class-column), or keep one"
+            f"has classes in the columns {', '.join(best[:5])}; choose one (--class-column), or "
+            "keep only one"
         )
     return best[0] if best else None
 
@@ -214,13 +222,13 @@ def _named(column: str, columns: Sequence[str]) -> str:
     if alike:
         return alike[0]
     raise ClickError(
-        f"has no column {shown(column)}; its columns are "
+        f"has no column {quoted(column)}; its columns are "
         f"{', '.join(name[:30] for name in columns[:12]) or 'none'}"
     )
 
 
 def _value(properties: Mapping[str, object], names: Sequence[str]) -> object:
-    """Value of the first of some columns that has one, whatever the case of its name."""
+    """Return the first of some properties that is not empty; their names are in lower case."""
     lower = {str(name).strip().lower(): value for name, value in properties.items()}
     for name in names:
         value = lower.get(name)

@@ -1,9 +1,8 @@
-"""Clicks as a table: CSV with named columns.
+"""Reads points from a CSV table with named columns.
 
-Where a point lies is read from the first of these pairs of columns that is there, whatever the
-case of their names and whatever unit stands behind them: longitude and latitude; x and y, in the
-image's own coordinates; well-known text; the last two axes, as napari writes points; row and col,
-in pixels.
+Positions are read from the first of these columns that the table has: longitude and latitude; x
+and y, in the image's own coordinates; well-known text; the last two axes, as napari writes points;
+row and col, in pixels. Upper and lower case, and a unit after the name, do not matter.
 """
 
 from __future__ import annotations
@@ -16,29 +15,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_disca.core.errors import ClickError, one_line
-from napari_disca.exports.placing import Meaning, Source
+from napari_disca.core.errors import ClickError
+from napari_disca.exports.placing import Meaning, Source, named_source
 from napari_disca.exports.point import PointFeature
-from napari_disca.raster.gdal_errors import GDAL_ERRORS
-from napari_disca.raster.georeference import crs_named
 
 _LARGEST_FILE = 32 * 2**20
 _DELIMITERS = ",;\t|"
-#: A point, or a multipoint of one, with the CRS that PostGIS writes before it.
+#: A point in well-known text, or a multipoint of one; PostGIS writes its CRS before it.
 _POINT = re.compile(
     r"\s*(?:SRID\s*=\s*(?P<srid>\d{1,6})\s*;)?\s*(?:MULTI)?POINT\s*(?:ZM|Z|M)?\s*"
     r"\(\s*\(?\s*(?P<x>[-+.\deE]+)\s+(?P<y>[-+.\deE]+)[^(),]*\)?\s*\)\s*",
     re.IGNORECASE,
 )
-#: What may stand behind a column's name: "Easting (m)", "lat_wgs84", "lon_dd".
-_BEHIND = re.compile(r"\s*[(\[].*[)\]]$|[_ ](dd|deg|degrees?|wgs_?84|wgs|m|utm)$", re.IGNORECASE)
-#: How spreadsheets say which character separates cells.
+#: A unit or datum after a column's name: "Easting (m)", "lat_wgs84", "lon_dd".
+_UNIT = re.compile(r"\s*[(\[].*[)\]]$|[_ ](dd|deg|degrees?|wgs_?84|wgs|m|utm)$", re.IGNORECASE)
+#: A first line in which spreadsheets name the character that separates cells.
 _SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two columns that say where a point lies."""
+    """Two columns with the position of a point, by the names that they may have."""
 
     meaning: Meaning
     across: tuple[str, ...]
@@ -84,66 +81,83 @@ _TEXTS = ("wkt", "geometry", "geom", "the_geom", "wkt_geom")
 
 
 def looks_like_csv(start: bytes) -> bool:
-    """Whether a file may be a table, by its first bytes."""
+    """Return whether a file may be a table of points, judged by its first bytes."""
     _, _, columns, _ = _header(start.decode("utf-8-sig", "replace"))
-    return len(columns) > 1 and _found(columns, referenced=True) is not None
+    return len(columns) > 1 and _position_columns(columns, referenced=True) is not None
 
 
 def read_csv(path: Path, *, referenced: bool) -> tuple[Iterator[PointFeature], Source]:
-    """Read the points of a table.
+    """Return the points of a table, and what their coordinates mean.
 
     Parameters
     ----------
     path : Path
     referenced : bool
-        Whether the image has a georeference; if not, pixels are preferred.
+        Whether the image has a georeference; if not, columns of pixels are preferred.
+
+    Returns
+    -------
+    iterator of PointFeature
+        One for each line that is not empty.
+    Source
 
     Raises
     ------
     ClickError
-        If it cannot be read, or no columns say where the points lie.
+        If the file cannot be read, is not CSV, or has no columns of positions.
     """
     text, number, columns, delimiter = _header(_text(path))
     if not columns:
         raise ClickError("is empty; its first line must name the columns")
-    place = _found(columns, referenced=referenced)
-    if place is None:
-        named = ", ".join(name[:20] for name in columns[:8])
+    chosen = _position_columns(columns, referenced=referenced)
+    if chosen is None:
+        names = ", ".join(name[:20] for name in columns[:8])
         raise ClickError(
-            f"has the columns {named}, which do not say where the points lie; name two of them "
-            "lon and lat, x and y, or row and col"
+            f"has the columns {names}, none of which are positions; name two of them lon and lat, "
+            "x and y, or row and col"
         )
-    meaning, positioned = place
+    meaning, positions = chosen
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))[1:]
     except csv.Error as error:
-        raise ClickError(f"is no table of values separated by commas: {error}") from error
+        raise ClickError(f"is not a CSV table: {error}") from error
     source = Source(meaning)
-    if meaning == "unsaid" and positioned.column:
-        source = _source_of_text(columns, rows, positioned.column)
-    return _features(columns, rows, positioned.place, number + 1), source
+    if meaning == "unsaid" and positions.text_column:
+        source = _source_of_text(columns, rows, positions.text_column)
+    return _features(columns, rows, positions.of_row, number + 1), source
 
 
 @dataclass(frozen=True, slots=True)
-class _Positioned:
-    """How to read a point's place from a row."""
+class _Positions:
+    """Reads the position of a point from a row of the table."""
 
-    place: Callable[[Mapping[str, str]], tuple[float, float] | None]
-    #: The column of well-known text, if it is read from one.
-    column: str = ""
+    of_row: Callable[[Mapping[str, str]], tuple[float, float] | None]
+    #: The column of well-known text, if positions are read from one.
+    text_column: str = ""
 
 
 def _header(text: str) -> tuple[str, int, list[str], str]:
-    """Text from the names of the columns on, the number of their line, they, and what parts them.
+    """Find the line with the names of the columns.
 
-    Empty lines, comments and Excel's ``sep=;`` may stand before them.
+    Before it there may be empty lines, comments and Excel's ``sep=;``.
+
+    Returns
+    -------
+    str
+        The text from this line on.
+    int
+        Number of this line in the file, from 1.
+    list of str
+        The names; empty if the file is.
+    str
+        The delimiter.
     """
     delimiter = ""
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
-        said = _SEPARATOR.fullmatch(line.strip())
-        if said:
-            delimiter = said[1]
+        separator = _SEPARATOR.fullmatch(line.strip())
+        if separator:
+            delimiter = separator[1]
         elif line.strip() and not line.startswith("#"):
             delimiter = delimiter or _delimiter(line)
             return "".join(lines[number - 1 :]), number, _names(line, delimiter), delimiter
@@ -151,34 +165,35 @@ def _header(text: str) -> tuple[str, int, list[str], str]:
 
 
 def _source_of_text(columns: Sequence[str], rows: Sequence[Sequence[str]], column: str) -> Source:
-    """What PostGIS's well-known text says of its CRS."""
+    """Return the source of positions in PostGIS's well-known text, which may have an SRID."""
     at = columns.index(column)
-    found = {
+    srids = {
         match["srid"]
         for row in rows
         if at < len(row) and (match := _POINT.fullmatch(row[at][:500]))
     }
-    named = found - {None, "0"}
-    if not named:
+    known = srids - {None, "0"}
+    if not known:
         return Source("unsaid")
-    if len(found) > 1:
-        raise ClickError(f"has points in several CRS (SRID {', '.join(sorted(named))}); keep one")
-    try:
-        return Source("crs", crs_named(f"EPSG:{named.pop()}"))
-    except (*GDAL_ERRORS, ValueError) as error:
-        raise ClickError(f"has an SRID that is not understood: {one_line(error)}") from error
+    if len(srids) > 1:
+        raise ClickError(
+            f"has points in several CRS (SRID {', '.join(sorted(known))}); convert all to one"
+        )
+    return named_source(f"EPSG:{known.pop()}")
 
 
-def _found(columns: Sequence[str], *, referenced: bool) -> tuple[Meaning, _Positioned] | None:
-    """What the columns say of a point's place, and how to read it."""
+def _position_columns(
+    columns: Sequence[str], *, referenced: bool
+) -> tuple[Meaning, _Positions] | None:
+    """Return what positions in the table mean, and how to read them; None if it has none."""
     names = list(reversed(columns))
-    lower = {_BEHIND.sub("", name.strip()).lower(): name for name in names}
+    lower = {_UNIT.sub("", name.strip()).lower(): name for name in names}
     lower |= {name.strip().lower(): name for name in names}
     pairs = list(_PAIRS)
     if not referenced:
-        # A table that was made in a GIS may have both.
+        # A table may have both, for instance one that `write_clicks` wrote and a GIS converted.
         pairs.sort(key=lambda pair: pair.meaning != "pixels")
-    found: list[tuple[Meaning, _Positioned]] = [
+    found: list[tuple[Meaning, _Positions]] = [
         (pair.meaning, _numbers(lower[x], lower[y], pair.centres))
         for pair in pairs
         for x in pair.across
@@ -191,53 +206,54 @@ def _found(columns: Sequence[str], *, referenced: bool) -> tuple[Meaning, _Posit
     return found[0] if found else None
 
 
-def _numbers(x: str, y: str, centres: bool) -> _Positioned:
+def _numbers(x: str, y: str, centres: bool) -> _Positions:
     shift = 0.5 if centres else 0.0
 
-    def positioned(row: Mapping[str, str]) -> tuple[float, float] | None:
+    def of_row(row: Mapping[str, str]) -> tuple[float, float] | None:
         try:
             place = _number(row.get(x, "")) + shift, _number(row.get(y, "")) + shift
         except ValueError:
             return None
         return place if math.isfinite(sum(place)) else None
 
-    return _Positioned(positioned)
+    return _Positions(of_row)
 
 
-def _from_text(column: str) -> _Positioned:
-    def positioned(row: Mapping[str, str]) -> tuple[float, float] | None:
+def _from_text(column: str) -> _Positions:
+    def of_row(row: Mapping[str, str]) -> tuple[float, float] | None:
         match = _POINT.fullmatch(row.get(column, "")[:500])
         try:
             return (float(match["x"]), float(match["y"])) if match else None
         except ValueError:
             return None
 
-    return _Positioned(positioned, column)
+    return _Positions(of_row, column)
 
 
 def _number(text: str) -> float:
-    # A decimal comma, as many countries write it.
+    # Many countries write a decimal comma.
     return float(text.strip().replace(",", ".") if text.count(",") == 1 else text)
 
 
 def _features(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
-    positioned: Callable[[Mapping[str, str]], tuple[float, float] | None],
+    position_of: Callable[[Mapping[str, str]], tuple[float, float] | None],
     first: int,
 ) -> Iterator[PointFeature]:
     for number, cells in enumerate(rows, start=first):
         if not any(cell.strip() for cell in cells):
             continue
         called = f"line {number}"
-        # Of columns with one name the first counts, as in looking for them.
+        # Of columns with equal names the first counts, as in `_position_columns`.
         row = dict(reversed(list(zip(columns, cells, strict=False))))
-        place = positioned(row)
-        if place is None:
-            problem = f"{called} has no two numbers that say where it lies"
-            yield PointFeature(called, (), row, problem, "without a place")
+        position = position_of(row)
+        if position is None:
+            problem = f"{called} has no pair of numbers as its position"
+            yield PointFeature(called, (), row, problem, "without a position")
         else:
-            yield PointFeature(called, (place,), {name: text for name, text in row.items() if text})
+            filled = {name: text for name, text in row.items() if text}
+            yield PointFeature(called, (position,), filled)
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What GeoJSON files of clicks, areas, strokes and reviews have in common."""
+"""Functions that files of clicks, areas, strokes and reviews share: GeoJSON and its coordinates."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from typing import Any
 from napari_disca.annotations.areas import Ring
 from napari_disca.core.errors import ClickError
 from napari_disca.exports.geopackage import write_geopackage
-from napari_disca.exports.placing import Source
-from napari_disca.raster.gdal_errors import GDAL_ERRORS
-from napari_disca.raster.georeference import Frame, crs_name, crs_named
+from napari_disca.exports.placing import Source, named_source
+from napari_disca.raster.georeference import Frame, crs_name
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, load_json
 
-#: A click takes some 200 bytes. JSON made to be large in memory grows some twenty-fold.
+#: Bytes. A click takes about 200; parsed JSON can take twenty times the memory of its text.
 LARGEST_FILE = 32 * 2**20
 _PIXELS = {"coordinates": "pixels", "meaning": "x = column + 0.5, y = row + 0.5"}
 
 
 def georeference_members(frame: Frame) -> dict[str, Any]:
-    """Members of a collection that say what its coordinates mean."""
-    # A null CRS stands for "unknown" (GeoJSON 2008, section 3); GDAL takes it for degrees, but
-    # nothing else would make it do otherwise.
+    """Return the members of a collection that say what its coordinates mean."""
+    # A null CRS means "unknown" (GeoJSON 2008, section 3). GDAL takes it for degrees, but it does
+    # so without the member, too.
     crs = None
     if frame.crs is not None:
         crs = {"type": "name", "properties": {"name": crs_name(frame.crs)}}
@@ -34,22 +33,42 @@ def georeference_members(frame: Frame) -> dict[str, Any]:
 
 
 def corner_positions(ring: Ring, frame: Frame) -> list[Any]:
-    """Positions of the corners of a closed ring, in map coordinates."""
-    # A position is that of a pixel's centre, a corner lies half a pixel before it.
+    """Return the map coordinates of a ring of pixel corners; longitudes stay together."""
+    # `Frame.outline` takes positions of which whole numbers are pixel centres.
     return frame.outline([(row - 0.5, col - 0.5) for row, col in ring])
+
+
+def geojson_feature(
+    kind: str, coordinates: object, properties: Mapping[str, object]
+) -> dict[str, Any]:
+    """Return a GeoJSON feature.
+
+    Parameters
+    ----------
+    kind : str
+        Of its geometry: ``"Polygon"``.
+    coordinates : object
+        Of its geometry.
+    properties : mapping
+    """
+    return {
+        "type": "Feature",
+        "properties": dict(properties),
+        "geometry": {"type": kind, "coordinates": coordinates},
+    }
 
 
 def write_collection(
     path: str | os.PathLike[str], name: str, features: Sequence[Mapping[str, Any]], frame: Frame
 ) -> Path:
-    """Write features as a collection; the file appears when it is complete.
+    """Write features as GeoJSON or as a GeoPackage; the file appears when it is complete.
 
     Parameters
     ----------
     path : str or path
-        Its ending decides: ``.gpkg`` is a GeoPackage, all else GeoJSON.
+        A GeoPackage if it ends with ``.gpkg``, otherwise GeoJSON.
     name : str
-        What a GIS calls the layer.
+        Name of the layer in a GIS.
     features : sequence of mapping
         GeoJSON features in the coordinates of `frame`.
     frame : Frame
@@ -70,24 +89,24 @@ def write_collection(
     collection = {"type": "FeatureCollection", "name": name, **georeference_members(frame)}
     text = json.dumps({**collection, "features": features}, ensure_ascii=False, allow_nan=False)
     with replacing(path) as temporary:
-        # A lone surrogate in a class name has no UTF-8.
+        # A class name may have a lone surrogate, which UTF-8 cannot encode.
         temporary.write_text(text, encoding="utf-8", errors="replace")
     return path
 
 
 def load_collection(path: Path, what: str, shapes: str) -> dict[str, Any]:
-    """Feature collection of a file.
+    """Return the feature collection in a file.
 
     Parameters
     ----------
     path : Path
     what, shapes : str
-        What it should hold, for messages: ``"clicks"``, ``"points"``.
+        Expected content and geometries, for messages: ``"clicks"`` and ``"points"``.
 
     Raises
     ------
     ClickError
-        If it holds something else.
+        If the file cannot be read, or is not a feature collection.
     """
     try:
         collection = load_json(path, most_bytes=LARGEST_FILE)
@@ -96,19 +115,19 @@ def load_collection(path: Path, what: str, shapes: str) -> dict[str, Any]:
     kind = collection.get("type") if isinstance(collection, dict) else None
     if kind != "FeatureCollection" or not isinstance(collection.get("features"), list):
         raise ClickError(
-            f"is not a GeoJSON FeatureCollection but {shown(kind or collection)}; "
+            f"is not a GeoJSON FeatureCollection but {quoted(kind or collection)}; "
             f"save the {what} as a collection of {shapes}"
         )
     return dict(collection)
 
 
 def collection_source(collection: Mapping[str, Any]) -> Source:
-    """What the coordinates of a collection mean.
+    """Return what the coordinates of a collection mean.
 
     Raises
     ------
     ClickError
-        If its CRS is not understood.
+        If its CRS is unknown.
     """
     marker = collection.get("napari_disca")
     if isinstance(marker, dict) and marker.get("coordinates") == _PIXELS["coordinates"]:
@@ -121,36 +140,43 @@ def collection_source(collection: Mapping[str, Any]) -> Source:
     properties = member.get("properties") if isinstance(member, dict) else {"name": member}
     properties = properties if isinstance(properties, dict) else {}
     name = properties.get("name")
-    if isinstance(code := properties.get("code"), int | str):  # as it was before GeoJSON 2008
+    if isinstance(code := properties.get("code"), int | str):  # in drafts before GeoJSON 2008
         name = f"EPSG:{code}"
-    try:
-        return Source("crs", crs_named(name if isinstance(name, str) else ""))
-    except (*GDAL_ERRORS, ValueError) as error:
-        raise ClickError(
-            f"has a CRS that is not understood, {shown(member)}; use one with an EPSG code"
-        ) from error
+    return named_source(name if isinstance(name, str) else json.dumps(member))
 
 
 def as_list(value: object, called: str) -> list[Any]:
-    """Return coordinates that are a list.
+    """Return coordinates of a feature if they are a list.
+
+    Parameters
+    ----------
+    value : object
+    called : str
+        The feature's name in messages.
 
     Raises
     ------
     ClickError
-        If they are not.
+        If they are not a list.
     """
     if not isinstance(value, list):
-        raise ClickError(f"the coordinates of {called} are {shown(value)}, not a list")
+        raise ClickError(f"the coordinates of {called} are {quoted(value)}, not a list")
     return value
 
 
 def position_of(position: object, called: str) -> tuple[float, float]:
-    """X and y of a GeoJSON position; what comes after them is left out.
+    """Return x and y of a GeoJSON position, which may have further numbers.
+
+    Parameters
+    ----------
+    position : object
+    called : str
+        The feature's name in messages.
 
     Raises
     ------
     ClickError
-        If it is none.
+        If it is not a list of two or more finite numbers.
     """
     values = as_list(position, called)
     try:
@@ -158,16 +184,16 @@ def position_of(position: object, called: str) -> tuple[float, float]:
     except OverflowError:
         numbers = []
     if len(numbers) != len(values) or len(numbers) < 2 or not all(map(math.isfinite, numbers)):
-        raise ClickError(f"{called} is at {shown(position)}, which is not a pair of numbers")
+        raise ClickError(f"{called} has the position {quoted(position)}, not a pair of numbers")
     return numbers[0], numbers[1]
 
 
 def is_number(value: object) -> bool:
-    """Whether a value of JSON is a number."""
+    """Return whether a value of JSON is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def shown(value: object) -> str:
-    """Value of a file, short and in quotes, for a message."""
+def quoted(value: object) -> str:
+    """Return a value of a file, shortened and in quotes, for a message."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -1,4 +1,4 @@
-"""Many lines at once: which parts of them lie in a rectangle, and what they go around."""
+"""Geometry of many segments at once: clipping to a rectangle, and points in polygons."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ def clipped(
     low: Place,
     high: Place,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
-    """Cut straight lines to a rectangle (Liang and Barsky, 1984).
+    """Clip line segments to a rectangle (Liang and Barsky, 1984).
 
     Parameters
     ----------
-    starts, ends : arrays of shape (n, 2)
-        What is not finite lies nowhere.
+    starts, ends : (n, 2) arrays
+        A segment that is not finite lies outside.
     low, high : pairs of float
-        Corners of the rectangle.
+        The corners of the rectangle with the smallest and the largest coordinates.
 
     Returns
     -------
-    inside : array of bool, shape (n,)
-        Which of them lie in it, in part at least.
-    starts, ends : arrays of shape (n, 2)
-        What of them does; without meaning where nothing does.
+    inside : (n,) array of bool
+        Whether a segment lies in the rectangle, at least in part.
+    starts, ends : (n, 2) arrays
+        Ends of that part; without meaning where `inside` is False.
     """
-    way = ends - starts
-    enter, leave = np.zeros(len(starts)), np.ones(len(starts))
-    inside = np.isfinite(way).all(axis=1)
+    step = ends - starts
+    enter, leave = np.zeros(len(starts)), np.ones(len(starts))  # as shares of a segment
+    inside = np.isfinite(step).all(axis=1)
     for axis in range(2):
-        along, at = way[:, axis], starts[:, axis]
-        still = along == 0
+        along, at = step[:, axis], starts[:, axis]
+        parallel = along == 0
         with np.errstate(divide="ignore", invalid="ignore"):
             first, second = (low[axis] - at) / along, (high[axis] - at) / along
-        enter = np.where(still, enter, np.fmax(enter, np.fmin(first, second)))
-        leave = np.where(still, leave, np.fmin(leave, np.fmax(first, second)))
+        enter = np.where(parallel, enter, np.fmax(enter, np.fmin(first, second)))
+        leave = np.where(parallel, leave, np.fmin(leave, np.fmax(first, second)))
         with np.errstate(invalid="ignore"):
-            inside &= ~still | ((at >= low[axis]) & (at <= high[axis]))
+            inside &= ~parallel | ((at >= low[axis]) & (at <= high[axis]))
     inside &= enter <= leave
-    return inside, starts + enter[:, None] * way, starts + leave[:, None] * way
+    return inside, starts + enter[:, None] * step, starts + leave[:, None] * step
 
 
 def holds(
@@ -57,21 +57,21 @@ def holds(
     count: int,
     place: Place,
 ) -> NDArray[np.bool_]:
-    """Which outlines go around a place, by the rule of even and odd.
+    """Return which polygons contain a place (even-odd rule).
 
     Parameters
     ----------
-    starts, ends : arrays of shape (n, 2)
-        Sides of the outlines.
-    owners : array of shape (n,)
-        Number of the outline that a side belongs to; holes belong to the one that has them.
+    starts, ends : (n, 2) arrays
+        Sides of the polygons and of their holes.
+    owners : (n,) array
+        Index of the polygon that a side belongs to.
     count : int
-        Outlines.
+        Number of polygons.
     place : pair of float
 
     Returns
     -------
-    array of bool, shape (count,)
+    (count,) array of bool
     """
     row, col = place
     with np.errstate(divide="ignore", invalid="ignore"):

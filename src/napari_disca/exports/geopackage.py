@@ -1,4 +1,4 @@
-"""Features as a layer of a GeoPackage, which a GIS opens with one click."""
+"""Writes GeoJSON features as the layer of a GeoPackage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_disca.core.errors import ExportError, one_line
 from napari_disca.raster.georeference import Frame
 from napari_disca.storage.atomic import replacing
 
-#: Number of a kind of geometry in well-known binary.
+#: Codes of geometries in well-known binary (OGC 06-103r4).
 _KINDS = {"Point": 1, "LineString": 2, "Polygon": 3, "MultiPolygon": 6}
 
 
@@ -31,13 +31,18 @@ def write_geopackage(
     name : str
         Of the layer.
     features : sequence of mapping
-        GeoJSON features in the coordinates of `frame`: points, polygons or several polygons.
+        GeoJSON features in the coordinates of `frame`: points, lines, polygons or multipolygons.
     frame : Frame
+
+    Returns
+    -------
+    Path
+        `path`.
 
     Raises
     ------
     ExportError
-        If the file cannot be written, or what writes it is not installed.
+        If the file cannot be written, or pyogrio is not installed.
     """
     if importlib.util.find_spec("pyogrio") is None:
         raise ExportError(
@@ -52,7 +57,7 @@ def write_geopackage(
     shapes = np.empty(len(features), dtype=object)
     shapes[:] = [_binary(feature["geometry"]) for feature in features]
     with replacing(path) as temporary, warnings.catch_warnings():
-        # Without a georeference there is no CRS to give, as that warns.
+        # pyogrio warns of a missing CRS, which an image without georeference does not have.
         warnings.simplefilter("ignore")
         try:
             write(
@@ -74,17 +79,19 @@ def write_geopackage(
 def _columns(
     properties: Sequence[Mapping[str, Any]],
 ) -> tuple[list[str], list[NDArray[Any]], list[NDArray[np.bool_] | None]]:
-    """Names, values and what is missing, of the columns of a table."""
-    names = list(dict.fromkeys(name for known in properties for name in known))
+    """Return the names of all properties, their values, and masks of missing values.
+
+    A column of one numeric type, or of bool, keeps it; all others are text, in which None is
+    missing without a mask.
+    """
+    names = list(dict.fromkeys(name for values in properties for name in values))
     columns: list[NDArray[Any]] = []
     masks: list[NDArray[np.bool_] | None] = []
     for name in names:
-        values = [known.get(name) for known in properties]
+        values = [feature.get(name) for feature in properties]
         missing = np.array([value is None for value in values], dtype=bool)
-        there = [value for value in values if value is not None]
-        kind = next(
-            (of for of in (bool, int, float) if there and all(type(v) is of for v in there)), None
-        )
+        types = {type(value) for value in values if value is not None}
+        kind = next((kind for kind in (bool, int, float) if types == {kind}), None)
         if kind is None:
             text = [None if value is None else _text(value) for value in values]
             column = np.empty(len(values), dtype=object)
@@ -98,12 +105,12 @@ def _columns(
 
 
 def _text(value: object) -> str:
-    # A lone surrogate in a class name has no UTF-8.
+    # A class name may have a lone surrogate, which UTF-8 cannot encode.
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 def _binary(geometry: Mapping[str, Any]) -> bytes:
-    """A GeoJSON geometry as well-known binary."""
+    """Return a GeoJSON geometry as well-known binary."""
     kind, coordinates = geometry["type"], geometry["coordinates"]
     head = struct.pack("<BI", 1, _KINDS[kind])
     if kind == "Point":

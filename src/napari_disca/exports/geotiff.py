@@ -1,8 +1,8 @@
-"""Label maps as GeoTIFF, on the image's own grid, with colours and class names.
+"""Writes label maps as GeoTIFF on the image's grid, with colours and class names.
 
-The TIFF itself carries the colour table and, as metadata ``CLASS_0=building``, the names.
-TIFF has no place for GDAL's category names, so they go with an attribute table into the side-car
-``NAME.tif.aux.xml``, where GDAL, QGIS and ArcGIS look for them.
+The TIFF has a colour table and the names as metadata, ``CLASS_0=building``. GDAL's category names
+have no place in a TIFF; they are in the side-car file ``NAME.tif.aux.xml`` with an attribute table,
+where GDAL, QGIS and ArcGIS read them.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass
 
 _BLOCK = 512
-#: Longer images get overviews inside the file, or a GIS would read all of it to show it small.
+#: Pixels. Images with longer sides get overviews, because a GIS would read the whole file to show
+#: it zoomed out.
 _OVERVIEWS_ABOVE = 4096
-#: Bytes. While building overviews GDAL fills its cache, by default with 5 % of the memory; it
-#: looks at every block once.
+#: Bytes of GDAL's cache while it builds overviews, for which it reads every block once. Its default
+#: is 5 % of the machine's memory.
 _CACHE = 32 << 20
 _TAG = "CLASS_{}"
 _MADE_WITH = "NAPARI_DISCA_MADE_WITH"
@@ -53,28 +54,28 @@ def write_geotiff(
     classes: Sequence[LandClass],
     made_with: str = "",
 ) -> Job[Path]:
-    """Job that writes a label map as a tiled, compressed GeoTIFF with a colour table.
+    """Return a job that writes a label map as a tiled, compressed GeoTIFF with a colour table.
 
-    What is written is the map as it is when this is called, whatever is painted meanwhile.
+    The map is written as it is when this function is called; later painting does not change it.
 
-    Files appear under their names when they are complete; closing the job before leaves no trace.
-    Overviews an earlier map left beside `path` are removed, because they would show that map.
+    Files appear under their names when they are complete; a job that is closed earlier leaves no
+    files. Files of overviews of an earlier map beside `path` are removed, because a GIS would show
+    them.
 
     Parameters
     ----------
     labels : Labels
-        Class ids on the image's grid, 255 where there is no data. `GrowingLabels` are made on
-        the way, and tell their own progress.
+        Class ids on the image's grid, 255 where there is no data. `GrowingLabels` are computed on
+        the way, and yield their own progress.
     path : str or path
-        Where to write; the side-car with the class names is ``path`` + ``.aux.xml``.
+        The side-car file with the class names is ``path`` + ``.aux.xml``.
     raster : Raster
-        The image: its CRS and transform, or its ground control points, and its RPCs go into the
-        file.
+        The image. Its CRS and transform, or its ground control points, and its RPCs are written.
     classes : sequence of LandClass
-        Class ``i`` is the map's value ``i``. One that equals an earlier one is merged with it,
-        and is not in the legend.
+        Class ``i`` is the map's value ``i``. A class that equals an earlier one is merged with it
+        and does not appear in the legend.
     made_with : str
-        Fingerprint of all that the map depends on, for `read_made_with`.
+        Fingerprint of everything that the map depends on, for `read_made_with`.
 
     Yields
     ------
@@ -102,7 +103,7 @@ def _written(
     side_car = path.with_name(path.name + ".aux.xml")
     # The TIFF is renamed first: should that fail, the old names stay with the old map.
     with replacing(side_car) as names, replacing(path) as image:
-        # What GDAL cannot say in a TIFF (some CRS) it writes here when it closes the file.
+        # GDAL writes here, when it closes the file, what a TIFF cannot store, such as some CRS.
         from_gdal = image.with_name(image.name + ".aux.xml")
         try:
             with _gdal_errors(path, image):
@@ -120,12 +121,12 @@ def _written(
 
 
 def read_legend(path: str | os.PathLike[str]) -> tuple[LandClass, ...]:
-    """Classes of a label map that `write_geotiff` wrote.
+    """Return the classes of a label map that `write_geotiff` wrote.
 
     Returns
     -------
     tuple of LandClass
-        Names and colours; empty if the file is another kind of image.
+        Names and colours; empty if the file is another image.
 
     Raises
     ------
@@ -156,7 +157,7 @@ def read_legend(path: str | os.PathLike[str]) -> tuple[LandClass, ...]:
 
 
 def read_made_with(path: str | os.PathLike[str]) -> str:
-    """Fingerprint that `write_geotiff` was given; empty if the file is not a whole map of ours."""
+    """Return the fingerprint that `write_geotiff` stored; empty if none or if incomplete."""
     try:
         with quiet_opening(), closing(rasterio.open(path)) as file:
             made_with = str(file.tags().get(_MADE_WITH, ""))
@@ -169,12 +170,19 @@ def read_made_with(path: str | os.PathLike[str]) -> str:
 
 
 def check_output(path: Path, inputs: Sequence[Path]) -> None:
-    """Look whether a GeoTIFF can have this name, without harm to what is read.
+    """Raise an error if a file cannot be written under a name, or would overwrite an input.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    inputs : sequence of Path
+        Files that are read meanwhile.
 
     Raises
     ------
     ExportError
-        If it is a folder, no text, or one of the inputs.
+        If `path` is a folder, its name is not Unicode, or it is one of the inputs.
     """
     if path.is_dir():
         raise ExportError(f"{path} is a folder; give the name of a file")
@@ -204,7 +212,7 @@ def _write_image(
     windows = _blocks(raster.shape)
     growing = labels if isinstance(labels, GrowingLabels) else None
     with closing(_created(image, raster)) as file:
-        # Before the pixels, so that GDAL need not write the directory of the TIFF again.
+        # Before the pixels, so that GDAL does not write the directory of the TIFF twice.
         file.write_colormap(1, {i: (*c.rgb, 255) for i, c in enumerate(classes)})
         file.set_band_description(1, "land cover")
         file.update_tags(
@@ -232,7 +240,7 @@ def _write_image(
 
 def _add_overviews(image: Path, path: Path, shape: tuple[int, int]) -> Iterator[Progress]:
     factors = _overview_factors(shape)
-    # GDAL crashes where the disk is full while it adds overviews: better none than that.
+    # GDAL crashes if the disk becomes full while it adds overviews.
     if not factors or shutil.disk_usage(image.parent).free < shape[0] * shape[1] // 2:
         return
     with quiet_opening():
@@ -291,9 +299,9 @@ def _overview_factors(shape: tuple[int, int]) -> list[int]:
 
 
 def _check_complete(image: Path, path: Path, overviews: int = 0) -> None:
-    """Look whether every block is in the file.
+    """Raise an error unless every block is in the file.
 
-    On a full disk GDAL fails in silence where it flushes its cache while closing the file.
+    GDAL reports no error if the disk is full when it writes its cache on closing the file.
     """
     size = image.stat().st_size
     try:
@@ -310,7 +318,7 @@ def _check_complete(image: Path, path: Path, overviews: int = 0) -> None:
 
 
 def _side_car(classes: Sequence[LandClass], from_gdal: Path) -> bytes:
-    """GDAL's "persistent auxiliary metadata": category names and an attribute table."""
+    """Return GDAL's "persistent auxiliary metadata": category names and an attribute table."""
     if from_gdal.exists():
         root = ElementTree.parse(from_gdal).getroot()
     else:
@@ -326,7 +334,7 @@ def _side_car(classes: Sequence[LandClass], from_gdal: Path) -> bytes:
             ElementTree.SubElement(column, key).text = str(value)
     rows = 0
     for index, land in enumerate(classes):
-        # One that is merged with an earlier one is not in the map, and would be twice in a legend.
+        # A merged class is not in the map, and would appear twice in a legend.
         merged = land in classes[:index]
         name = "" if merged else _printable(land.name)
         ElementTree.SubElement(categories, "Category").text = name
@@ -342,12 +350,12 @@ def _side_car(classes: Sequence[LandClass], from_gdal: Path) -> bytes:
 
 
 def _printable(name: str) -> str:
-    """Name without the control characters that XML has no way to write."""
+    """Return a name without control characters, which XML cannot store."""
     return "".join(c if c.isprintable() else " " for c in name).strip()
 
 
 def _line(error: BaseException) -> str:
-    """GDAL's reason, which rasterio often only points to, on one line."""
+    """Return GDAL's message on one line; rasterio's own often only refers to it."""
     return " ".join(str(error.__cause__ or error).split())
 
 

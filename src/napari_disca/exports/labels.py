@@ -1,4 +1,4 @@
-"""What an export format gets to write: label maps that are read window by window."""
+"""Label maps that export formats write; they are read window by window."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.storage.label_pyramid import NO_DATA
 
-#: Rows that are read at a time.
+#: Rows that `in_memory` reads at a time.
 _ROWS = 512
 
 
@@ -24,7 +24,13 @@ class Labels(Protocol):
         """Height and width in pixels."""
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Class ids of a window; 255 where there is no data."""
+        """Return the class ids of a window.
+
+        Returns
+        -------
+        (h, w) array of uint8
+            255 where there is no data.
+        """
 
 
 @runtime_checkable
@@ -32,26 +38,26 @@ class ChangingLabels(Labels, Protocol):
     """A label map that may be painted while it is written, for instance a `LabelPyramid`."""
 
     def snapshot(self) -> Labels:
-        """The map as it is now, whatever is painted later."""
+        """Return the map as it is now; later painting does not change what it reads."""
 
 
 @runtime_checkable
 class GrowingLabels(Labels, Protocol):
-    """A label map that is made from top to bottom while it is written."""
+    """A label map that is computed from top to bottom while it is written."""
 
     def grow(self, bottom: int) -> Iterator[Any]:
-        """Make the rows above `bottom`, which are read next; yields events."""
+        """Compute the rows above row `bottom`, which are read next; yield events of a job."""
 
 
 def merged(labels: Labels, values: NDArray[np.uint8]) -> Labels:
-    """A label map in which classes are one where a table of values says so.
+    """Return a label map whose values are replaced, so that classes are merged.
 
     Parameters
     ----------
     labels : Labels
-        As it is now, whatever is painted later.
+        The map as it is now; later painting is not read.
     values : (256,) array of uint8
-        What is read instead of each value, for instance `Document.merged_values`.
+        The new value for each value, for instance `Document.merged_values`.
     """
     if np.array_equal(values, np.arange(256)):
         return labels
@@ -61,7 +67,7 @@ def merged(labels: Labels, values: NDArray[np.uint8]) -> Labels:
 
 
 class _Merged:
-    """Labels read through a table of values."""
+    """A label map whose values are replaced."""
 
     def __init__(self, labels: Labels, values: NDArray[np.uint8]) -> None:
         self._labels, self._values = labels, values
@@ -73,7 +79,7 @@ class _Merged:
 
 
 class _GrowingMerged(_Merged):
-    """The same, of labels that are made while they are read."""
+    """A `_Merged` map that is computed while it is written."""
 
     def __init__(self, labels: GrowingLabels, values: NDArray[np.uint8]) -> None:
         super().__init__(labels, values)
@@ -85,12 +91,12 @@ class _GrowingMerged(_Merged):
 
 
 def in_memory(labels: Labels) -> Job[NDArray[np.uint8]]:
-    """Job that reads a whole map, for a format that cannot be written piece by piece.
+    """Return a job that reads a whole map, for formats that cannot be written window by window.
 
     Parameters
     ----------
     labels : Labels
-        Also one that is made on the way.
+        `GrowingLabels` are computed on the way.
 
     Yields
     ------

@@ -1,7 +1,7 @@
-"""Locked areas as GeoJSON polygons in map coordinates.
+"""Reads and writes locked areas as polygons in map coordinates.
 
-The coordinates are as in `exports.clicks`; without a georeference they are pixels, ``x = column,
-y = row`` of a pixel's corner, and the member ``napari_disca`` says so.
+The coordinates are as in `napari_disca.exports.clicks`. Without a georeference they are pixel
+corners, ``x = column, y = row``, and the member ``napari_disca`` says so.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from napari_disca.exports.geojson import (
     as_list,
     collection_source,
     corner_positions,
+    geojson_feature,
     load_collection,
     position_of,
-    shown,
+    quoted,
     write_collection,
 )
 from napari_disca.exports.overlay import read_overlay
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 #: A person locks some hundreds in a week.
 _MOST_AREAS = 10_000
+#: Endings of the files that are read as vector layers.
+_GIS_SUFFIXES = (".gpkg", ".shp", ".fgb")
 
 
 def write_locks(
@@ -45,18 +48,18 @@ def write_locks(
     raster: Raster,
     classes: Sequence[LandClass],
 ) -> Path:
-    """Write areas as GeoJSON, or as a GeoPackage, of polygons.
+    """Write locked areas as polygons, in GeoJSON or a GeoPackage.
 
     Parameters
     ----------
     areas : sequence of Area
     path : str or path
-        Where to write, a GeoPackage if it ends with ``.gpkg``; the file appears when it is
+        A GeoPackage if it ends with ``.gpkg``, otherwise GeoJSON; the file appears when it is
         complete.
     raster : Raster
         The image.
     classes : sequence of LandClass
-        Not written: what an area holds is in the map.
+        Not used, because an area has no class; every format is called with it.
 
     Returns
     -------
@@ -70,37 +73,41 @@ def write_locks(
     """
     frame = Frame.of(raster)
     features = [
-        {
-            "type": "Feature",
-            "properties": {"checked": True, "order": order},
-            "geometry": {
-                "type": "Polygon",
-                "coordinates": [corner_positions((*ring, ring[0]), frame) for ring in area.rings],
-            },
-        }
+        geojson_feature(
+            "Polygon",
+            [corner_positions((*ring, ring[0]), frame) for ring in area.rings],
+            {"checked": True, "order": order},
+        )
         for order, area in enumerate(areas)
     ]
     return write_collection(path, "checked areas", features, frame)
 
 
 def read_locks(path: str | os.PathLike[str], *, raster: Raster) -> tuple[Area, ...]:
-    """Read areas from polygons; coordinates as in `read_clicks`.
+    """Return the areas in a file of polygons.
 
     Parameters
     ----------
     path : str or path
-        GeoJSON, or a GeoPackage, Shapefile or FlatGeobuf.
+        GeoJSON, GeoPackage, Shapefile or FlatGeobuf. Its coordinates mean what they mean in
+        `load_clicks`; of the last three formats, polygons off the image are left out.
     raster : Raster
-        The image they belong to.
+        The image that they belong to.
+
+    Returns
+    -------
+    tuple of Area
+        In the order of the file.
 
     Raises
     ------
     AreaError
-        If the file is not such a collection, or an area holds no pixel of the image.
+        If the file cannot be read, has other geometries than polygons or too many of them, or if
+        an area contains no pixel of the image.
     """
     path = Path(path)
-    if path.suffix.lower() in (".gpkg", ".shp", ".fgb"):
-        return _of_gis(path, raster)
+    if path.suffix.lower() in _GIS_SUFFIXES:
+        return _areas_of_layers(path, raster)
     try:
         collection = load_collection(path, "areas", "polygons")
         frame, source = Frame.of(raster), collection_source(collection)
@@ -124,8 +131,8 @@ def read_locks(path: str | os.PathLike[str], *, raster: Raster) -> tuple[Area, .
     return tuple(areas)
 
 
-def _of_gis(path: Path, raster: Raster) -> tuple[Area, ...]:
-    """Areas of the polygons of a file of a GIS that lie on the image."""
+def _areas_of_layers(path: Path, raster: Raster) -> tuple[Area, ...]:
+    """Return the polygons of a vector file that lie on the image."""
     try:
         layers = read_overlay(path, Frame.of(raster)).layers
     except OverlayError as error:
@@ -135,10 +142,12 @@ def _of_gis(path: Path, raster: Raster) -> tuple[Area, ...]:
         first = np.flatnonzero(layer.kinds == RING)
         if len(first) > _MOST_AREAS or layer.cut:
             raise AreaError(
-                f"{path.name}: {layer.name} has more than {_MOST_AREAS} areas; merge some"
+                f"{path.name}: {layer.name} has more than {_MOST_AREAS} areas; merge some of them"
             )
         if set(layer.kinds.tolist()) - {RING, HOLE}:
-            raise AreaError(f"{path.name}: {layer.name} is not all polygons; areas are polygons")
+            raise AreaError(
+                f"{path.name}: {layer.name} has lines or points; keep only polygons, as areas are"
+            )
         for number, (begin, end) in enumerate(pairwise((*first.tolist(), len(layer.kinds)))):
             rings = tuple(
                 tuple((float(row), float(col)) for row, col in layer.places[start:stop])
@@ -154,10 +163,11 @@ def _of_gis(path: Path, raster: Raster) -> tuple[Area, ...]:
 def _polygons(
     collection: Mapping[str, Any],
 ) -> Iterator[tuple[str, list[list[tuple[float, float]]]]]:
-    """Name and rings of every polygon."""
+    """Yield each polygon's name in messages, and its rings as x and y."""
     if len(collection["features"]) > _MOST_AREAS:
         raise AreaError(
-            f"has {len(collection['features'])} areas; {_MOST_AREAS} are the most, merge some"
+            f"has {len(collection['features'])} areas; at most {_MOST_AREAS} are read, merge some "
+            "of them"
         )
     for number, feature in enumerate(collection["features"], start=1):
         called = f"feature {number}"
@@ -165,7 +175,7 @@ def _polygons(
         geometry = geometry if isinstance(geometry, dict) else {}
         kind = geometry.get("type")
         if kind not in ("Polygon", "MultiPolygon"):
-            raise AreaError(f"{called} is not a Polygon but {shown(kind)}; areas are polygons")
+            raise AreaError(f"{called} is not a Polygon but {quoted(kind)}; areas are polygons")
         polygons = as_list(geometry.get("coordinates"), called)
         for rings in [polygons] if kind == "Polygon" else polygons:
             corners = [

@@ -25,10 +25,9 @@ from rasterio.crs import CRS
 from napari_disca.core.child_process import answer_of_script, can_start_python
 from napari_disca.core.errors import ClickError, OverlayError, one_line
 from napari_disca.exports import overlay_process
-from napari_disca.exports.placing import LONGITUDE_LATITUDE, Source, to_pixels
+from napari_disca.exports.placing import LONGITUDE_LATITUDE, Source, named_source, to_pixels
 from napari_disca.exports.vector_layer import VectorLayer
-from napari_disca.raster.gdal_errors import GDAL_ERRORS
-from napari_disca.raster.georeference import Frame, crs_named
+from napari_disca.raster.georeference import Frame
 from napari_disca.storage.jsonfile import JsonError, parse_json
 
 #: Endings of vector files, for dialogs and readers.
@@ -168,15 +167,9 @@ def _geojson_source(path: Path, start: bytes) -> Source | None:
 
 def _source(crs: str | None, is_text: bool) -> Source:
     """Return what the coordinates of a layer in a CRS that GDAL names mean."""
-    if not crs:
-        return Source("degrees") if is_text else Source("unsaid")
-    try:
-        found = crs_named(crs)
-    except (*GDAL_ERRORS, ValueError) as error:
-        raise OverlayError(
-            f"has a CRS that is not understood, {crs[:60]!r}; use one with an EPSG code"
-        ) from error
-    return Source("crs", found)
+    if crs:
+        return named_source(crs)
+    return Source("degrees") if is_text else Source("unsaid")
 
 
 def _answer(

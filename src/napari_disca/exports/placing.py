@@ -1,4 +1,4 @@
-"""From coordinates in a file to pixels of an image."""
+"""Converts coordinates in a file to pixels of an image."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from rasterio.crs import CRS
 
 from napari_disca.core.errors import ClickError
 from napari_disca.raster.gdal_errors import GDAL_ERRORS
-from napari_disca.raster.georeference import Frame
+from napari_disca.raster.georeference import Frame, crs_named
 from napari_disca.raster.resolution import longitude_period
 
-#: ``"crs"``: in a CRS that the file names. ``"degrees"``: longitude and latitude, because the
-#: format or the names of the columns say so. ``"own"``: the file says that it does not say; the
-#: image's own. ``"unsaid"``: the same, from a format that has no way to say it. ``"pixels"``:
-#: columns and rows of pixel corners.
+#: What coordinates mean. ``"crs"``: they are in a CRS that the file names. ``"degrees"``: they are
+#: longitude and latitude, because the format or the names of the columns say so. ``"own"``: the
+#: file says that its CRS is unknown, so they are taken for the image's own. ``"unsaid"``: the same,
+#: but the format has no way to name a CRS. ``"pixels"``: they are columns and rows; whole numbers
+#: are pixel corners.
 Meaning: TypeAlias = Literal["crs", "degrees", "own", "unsaid", "pixels"]
 
-#: RFC 7946: longitude and latitude.
+#: The CRS of GeoJSON (RFC 7946): longitude and latitude.
 LONGITUDE_LATITUDE = CRS.from_authority("OGC", "CRS84")
-#: Longitudes are known up to a whole turn to either side.
+#: Degrees. Longitudes may be shifted by 360, for instance from 0 to 360 instead of -180 to 180.
 _MOST_LONGITUDE, _MOST_LATITUDE = 360.0, 90.0
 
 
@@ -35,7 +36,7 @@ class Source:
     ----------
     meaning : {"crs", "degrees", "own", "unsaid", "pixels"}
     crs : CRS or None
-        Of ``"crs"``.
+        Only for ``"crs"``.
     """
 
     meaning: Meaning
@@ -48,23 +49,52 @@ class Source:
         return name or {"pixels": "pixels"}.get(self.meaning, "an unknown CRS")
 
 
-def to_pixels(
-    xs: Sequence[float], ys: Sequence[float], source: Source, frame: Frame
-) -> list[tuple[float, float] | None]:
-    """Fractional row and column of each point; None where it has no place in the image's CRS.
+def named_source(name: str) -> Source:
+    """Return the source of coordinates in a CRS that a file names.
 
     Parameters
     ----------
-    xs, ys : sequence of float
-        As many of both, finite.
-    source : Source
-    frame : Frame
-        Of the image.
+    name : str
+        A URN, ``AUTHORITY:CODE`` or WKT.
 
     Raises
     ------
     ClickError
-        If nothing can be converted. Degrees are never taken for pixel numbers.
+        If it is none of these, or unknown.
+    """
+    try:
+        return Source("crs", crs_named(name))
+    except (*GDAL_ERRORS, ValueError) as error:
+        raise ClickError(
+            f"has the unknown CRS {name[:60]!r}; save it with a CRS that has an EPSG code"
+        ) from error
+
+
+def to_pixels(
+    xs: Sequence[float], ys: Sequence[float], source: Source, frame: Frame
+) -> list[tuple[float, float] | None]:
+    """Convert coordinates to pixels of an image.
+
+    Parameters
+    ----------
+    xs, ys : sequences of float
+        Of equal length, finite.
+    source : Source
+        What they mean.
+    frame : Frame
+        Of the image.
+
+    Returns
+    -------
+    list of (float, float) or None
+        Row and column, in which whole numbers are pixel corners; None for coordinates that cannot
+        be converted to the image's CRS.
+
+    Raises
+    ------
+    ClickError
+        If none can be converted, or the coordinates do not fit what they should mean. Degrees are
+        never taken for pixel numbers.
     """
     if not xs:
         return []
@@ -88,10 +118,10 @@ def to_pixels(
 
 
 def degree_like(frame: Frame) -> bool:
-    """Whether an image's coordinates can be longitudes and latitudes."""
+    """Return whether an image's coordinates can be longitudes and latitudes."""
     left, bottom, right, top = frame.bounds
-    turn = _MOST_LONGITUDE + 1
-    return -turn <= left <= right <= turn and -91 <= bottom <= top <= 91
+    x_limit, y_limit = _MOST_LONGITUDE + 1, _MOST_LATITUDE + 1  # an image may end off the globe
+    return -x_limit <= left <= right <= x_limit and -y_limit <= bottom <= top <= y_limit
 
 
 def _unplaced(source: Source) -> str:
@@ -105,12 +135,13 @@ def _unplaced(source: Source) -> str:
 
 
 def _beyond(xs: Sequence[float], ys: Sequence[float]) -> bool:
-    """Whether some coordinates cannot be degrees."""
+    """Return whether some coordinates cannot be degrees."""
     return max(map(abs, xs)) > _MOST_LONGITUDE or max(map(abs, ys)) > _MOST_LATITUDE
 
 
 def _check_pixels(xs: Sequence[float], ys: Sequence[float]) -> None:
-    """Refuse what may be degrees where only pixel numbers make sense."""
+    """Raise an error if coordinates may be degrees, for an image without georeference."""
+    # Pixel numbers are whole, or halves for pixel centres.
     halves = all((2 * value).is_integer() for value in (*xs, *ys))
     if not halves and not _beyond(xs, ys):
         raise ClickError(
@@ -124,14 +155,14 @@ def _is_degrees(crs: CRS | None) -> bool:
 
 
 def _check_degrees(xs: Sequence[float], ys: Sequence[float], source: Source) -> None:
-    """Refuse what is called degrees and cannot be."""
+    """Raise an error if all coordinates are too large for the degrees that they should be."""
     if any(
         abs(x) <= _MOST_LONGITUDE and abs(y) <= _MOST_LATITUDE for x, y in zip(xs, ys, strict=True)
     ):
         return
-    hint = "names no CRS, which means" if source.meaning == "degrees" else "says that they are in"
+    meaning = "names no CRS, which means" if source.meaning == "degrees" else "says they are in"
     raise ClickError(
-        f"has coordinates like ({xs[0]:.10g}, {ys[0]:.10g}) but {hint} {source}; "
+        f"has coordinates like ({xs[0]:.10g}, {ys[0]:.10g}) but {meaning} {source}; "
         "save it again with the CRS of its coordinates, or in longitude and latitude"
     )
 
@@ -139,7 +170,7 @@ def _check_degrees(xs: Sequence[float], ys: Sequence[float], source: Source) -> 
 def _without_crs(
     xs: Sequence[float], ys: Sequence[float], source: Source, frame: Frame
 ) -> list[tuple[float, float] | None]:
-    """Pixels of an image that says where it lies but not in which CRS."""
+    """Convert coordinates to pixels of an image that has a transform but no CRS."""
     degrees = source.meaning == "degrees" or _is_degrees(source.crs)
     if degrees and not degree_like(frame):
         raise ClickError(
@@ -152,7 +183,7 @@ def _without_crs(
 def _transformed(
     xs: Sequence[float], ys: Sequence[float], source: Source, frame: Frame
 ) -> list[tuple[float, float]]:
-    """Coordinates in the image's CRS, infinite where they have no place in it."""
+    """Convert coordinates to the image's CRS; infinite where that is impossible."""
     crs = source.crs if source.crs is not None else LONGITUDE_LATITUDE
     errors: list[BaseException] = []
     converted = _converted(list(xs), list(ys), crs, frame.crs, errors)
@@ -174,7 +205,7 @@ def _converted(
         if len(xs) == 1:
             errors.append(error)
             return [(math.inf, math.inf)]
-    # One point that has no place must not keep the others out.
+    # GDAL may refuse all points because of one, which is found by halving.
     half = len(xs) // 2
     return [
         *_converted(xs[:half], ys[:half], source, target, errors),

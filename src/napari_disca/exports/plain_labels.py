@@ -1,7 +1,7 @@
-"""Labels that are no class map of ours, kept as they are: values, type, and how they are shown.
+"""Reads and writes labels of napari that are not a class map: values, type and appearance.
 
-Two dimensions become a GeoTIFF, more become a TIFF of pages. A tag says that they are labels, so
-that they open as labels again.
+Labels of two dimensions become a GeoTIFF, those of more a multi-page TIFF. A tag marks them as
+labels, so that they open as a labels layer again.
 """
 
 from __future__ import annotations
@@ -34,17 +34,19 @@ def write_plain_labels(
     shown: Mapping[str, Any] | None = None,
     **where: Any,
 ) -> Path:
-    """Write labels with the values and the type that they have.
+    """Write labels without changing their values or their type.
 
     Parameters
     ----------
     values : array of integers or bool
-        Of two dimensions, or more.
+        Of two or more dimensions; bool is written as uint8.
     path : str or path
+        The file appears when it is complete.
     shown : mapping, optional
-        What `read_plain_labels` gives back, of values that JSON has.
+        How the layer looks, in values that JSON can hold; `read_plain_labels` returns it.
     **where
-        ``crs``, ``transform``, ``gcps`` or ``rpcs`` as rasterio takes them; of two dimensions only.
+        ``crs``, ``transform``, ``gcps`` or ``rpcs`` as rasterio takes them; only written with two
+        dimensions.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def write_plain_labels(
     Raises
     ------
     ExportError
-        If they are no labels, or the file cannot be written.
+        If the values are not labels, or the file cannot be written.
     """
     path = Path(path)
     values = np.asarray(values)
@@ -101,12 +103,12 @@ def _write_geotiff(values: NDArray[Any], path: Path, about: str, where: Mapping[
 def read_plain_labels(
     path: str | os.PathLike[str],
 ) -> tuple[NDArray[Any], dict[str, Any]] | None:
-    """Labels that `write_plain_labels` wrote, and how they were shown.
+    """Return labels that `write_plain_labels` wrote, and how the layer looked.
 
     Returns
     -------
     (array, dict) or None
-        None if the file is something else.
+        None if another function wrote the file.
 
     Raises
     ------

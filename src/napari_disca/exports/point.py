@@ -1,4 +1,4 @@
-"""A feature of a file of points."""
+"""A feature of a file of points: `PointFeature`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PointFeature:
-    """A feature as a file has it.
+    """A feature of a file of points, also one that cannot be a click.
 
     Attributes
     ----------
     name : str
-        What messages call it: ``"feature 3"``, ``"line 4"``.
+        Its name in messages: ``"feature 3"``, ``"line 4"``.
     positions : tuple of (x, y)
-        One of a point, several of a multipoint.
+        In the file's coordinates; several if it is a multipoint.
     properties : mapping of str to value
     problem : str
-        Why it cannot be a click, in one line; empty if nothing is known against it.
+        Why it cannot be a click, in one line; empty if it can.
     group : str
-        The same in a few words that can be counted: ``"Polygons"``.
+        The same in a few words, to count such features: ``"Polygons"``.
     """
 
     name: str

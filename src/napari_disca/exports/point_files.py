@@ -26,12 +26,10 @@ from napari_disca.exports.geojson import (
     collection_source,
     load_collection,
     position_of,
-    shown,
+    quoted,
 )
-from napari_disca.exports.placing import Source
+from napari_disca.exports.placing import Source, named_source
 from napari_disca.exports.point import PointFeature
-from napari_disca.raster.gdal_errors import GDAL_ERRORS
-from napari_disca.raster.georeference import crs_named
 from napari_disca.storage.jsonfile import JsonError, parse_json
 
 #: First bytes of the formats that pyogrio reads, and their names.
@@ -122,7 +120,7 @@ def _geojson_features(features: list[Any]) -> Iterator[PointFeature]:
         try:
             if not isinstance(properties, dict):
                 raise ClickError(
-                    f"the properties of {called} are {shown(properties)}, not an object"
+                    f"the properties of {called} are {quoted(properties)}, not an object"
                 )
             given_positions = geometry.get("coordinates")
             positions = [given_positions] if kind == "Point" else as_list(given_positions, called)
@@ -137,7 +135,7 @@ def _geojson_features(features: list[Any]) -> Iterator[PointFeature]:
 
 def _not_a_point(called: str, kind: object) -> PointFeature:
     """Return a feature that cannot be a click, because its geometry is of another kind."""
-    problem = f"{called} is not a Point but {shown(kind or None)}; clicks are points"
+    problem = f"{called} is not a Point but {quoted(kind or None)}; clicks are points"
     group = f"{kind[:40]}s" if isinstance(kind, str) and kind else "without a geometry"
     return PointFeature(called, (), {}, problem, group)
 
@@ -154,21 +152,15 @@ def _vector(path: Path, kind: str) -> PointFile:
     answer = _answer(path, kind)
     if isinstance(answer.get("error"), str):
         raise ClickError(f"cannot be read as a {kind}: {one_line(ValueError(answer['error']))}")
-    source = Source("unsaid")
-    if isinstance(answer.get("crs"), str) and answer["crs"]:
-        try:
-            source = Source("crs", crs_named(answer["crs"]))
-        except (*GDAL_ERRORS, ValueError) as error:
-            raise ClickError(
-                f"has a CRS that is not understood, {shown(answer['crs'])}; use one with an "
-                "EPSG code"
-            ) from error
-    found = answer.get("features")
-    return PointFile(tuple(_vector_features(found if isinstance(found, list) else [])), source)
+    source = named_source(answer["crs"]) if answer.get("crs") else Source("unsaid")
+    features = answer.get("features")
+    return PointFile(
+        tuple(_vector_features(features if isinstance(features, list) else [])), source
+    )
 
 
-def _vector_features(found: list[Any]) -> Iterator[PointFeature]:
-    for number, (kind, positions, properties) in enumerate(found, start=1):
+def _vector_features(features: list[Any]) -> Iterator[PointFeature]:
+    for number, (kind, positions, properties) in enumerate(features, start=1):
         called = f"feature {number}"
         if kind not in ("Point", "MultiPoint"):
             yield _not_a_point(called, kind)

@@ -1,4 +1,4 @@
-"""A review as GeoJSON polygons in map coordinates: which places were seen, and what was said."""
+"""Writes a review as polygons in map coordinates: the places that were seen, with verdicts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_disca.annotations.areas import Area
-from napari_disca.exports.geojson import corner_positions, write_collection
+from napari_disca.exports.geojson import corner_positions, geojson_feature, write_collection
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
 
 if TYPE_CHECKING:
-    # Which costs torch.
+    # `networks` costs torch, which the table should not pay for.
     from napari_disca.networks.card import LandClass
     from napari_disca.session.review_marks import Mark
 
@@ -25,19 +25,19 @@ def write_review(
     raster: Raster,
     classes: Sequence[LandClass],
 ) -> Path:
-    """Write verdicts on places as GeoJSON, or as a GeoPackage, of polygons.
+    """Write verdicts on places as polygons, in GeoJSON or a GeoPackage.
 
     Parameters
     ----------
     marks : sequence of Mark
         Oldest first.
     path : str or path
-        Where to write, a GeoPackage if it ends with ``.gpkg``; the file appears when it is
+        A GeoPackage if it ends with ``.gpkg``, otherwise GeoJSON; the file appears when it is
         complete.
     raster : Raster
         The image.
     classes : sequence of LandClass
-        Not written: a correction is among the clicks.
+        Not used, because a correction is written as a click; every format is called with it.
 
     Returns
     -------
@@ -53,17 +53,12 @@ def write_review(
     features = []
     for order, mark in enumerate(marks):
         (ring,) = Area.rectangle(mark.window).rings
+        properties = {
+            "verdict": mark.verdict,
+            "checked": mark.is_checked,
+            "note": mark.note,
+            "order": order,
+        }
         outline = corner_positions((*ring, ring[0]), frame)
-        features.append(
-            {
-                "type": "Feature",
-                "properties": {
-                    "verdict": mark.verdict,
-                    "checked": mark.is_checked,
-                    "note": mark.note,
-                    "order": order,
-                },
-                "geometry": {"type": "Polygon", "coordinates": [outline]},
-            }
-        )
+        features.append(geojson_feature("Polygon", [outline], properties))
     return write_collection(path, "review", features, frame)

@@ -1,7 +1,7 @@
-"""What was drawn by hand as GeoJSON polygons in map coordinates: who asks later sees where.
+"""Writes strokes as polygons in map coordinates, as a record of what was drawn by hand.
 
-Every stroke is a feature as it was drawn, also where a later one lies over it: ``order`` says which
-is later. The coordinates are as in `exports.locks`.
+Every stroke is written as it was drawn, even where a later one covers it; the property ``order``
+says which is later. The coordinates are as in `napari_disca.exports.locks`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from napari_disca.annotations.areas import Ring, mask_outlines
 from napari_disca.annotations.pixel_sets import PixelSet
 from napari_disca.core.tiling import Window
-from napari_disca.exports.geojson import corner_positions, write_collection
+from napari_disca.exports.geojson import corner_positions, geojson_feature, write_collection
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
 from napari_disca.session.strokes import Stroke
@@ -22,7 +22,8 @@ from napari_disca.session.strokes import Stroke
 if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass
 
-#: Side of the windows whose outlines are followed together: larger strokes come in pieces.
+#: Side in pixels of the windows in which outlines are found; larger strokes are cut into several
+#: polygons.
 _PIECE = 4096
 
 
@@ -33,19 +34,19 @@ def write_strokes(
     raster: Raster,
     classes: Sequence[LandClass],
 ) -> Path:
-    """Write strokes as GeoJSON, or as a GeoPackage, of polygons.
+    """Write strokes as polygons, in GeoJSON or a GeoPackage.
 
     Parameters
     ----------
     strokes : sequence of Stroke
         Oldest first.
     path : str or path
-        Where to write, a GeoPackage if it ends with ``.gpkg``; the file appears when it is
+        A GeoPackage if it ends with ``.gpkg``, otherwise GeoJSON; the file appears when it is
         complete.
     raster : Raster
         The image.
     classes : sequence of LandClass
-        What the labels mean.
+        Names of the strokes' labels.
 
     Returns
     -------
@@ -59,17 +60,11 @@ def write_strokes(
     """
     frame = Frame.of(raster)
     features = [
-        {
-            "type": "Feature",
-            "properties": _properties(stroke, order, classes),
-            "geometry": {
-                "type": "MultiPolygon",
-                "coordinates": [
-                    [corner_positions(ring, frame) for ring in rings]
-                    for rings in outlines(stroke.area)
-                ],
-            },
-        }
+        geojson_feature(
+            "MultiPolygon",
+            [[corner_positions(ring, frame) for ring in rings] for rings in outlines(stroke.area)],
+            _properties(stroke, order, classes),
+        )
         for order, stroke in enumerate(strokes)
     ]
     return write_collection(path, "strokes", features, frame)
@@ -89,11 +84,16 @@ def _properties(stroke: Stroke, order: int, classes: Sequence[LandClass]) -> dic
 
 
 def outlines(pixels: PixelSet) -> Iterator[list[Ring]]:
-    """Outlines of a set of pixels, each with its holes: closed rings of pixels' corners.
+    """Yield the polygons that cover a set of pixels.
 
     Parameters
     ----------
     pixels : PixelSet
+
+    Yields
+    ------
+    list of Ring
+        Closed rings of pixel corners: the outline, then its holes.
     """
     box = pixels.window
     for top in range(box.top, box.bottom, _PIECE):

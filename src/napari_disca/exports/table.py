@@ -1,6 +1,6 @@
 """The table of export formats.
 
-It decides what the command line, the dialogs, napari's *Save*, streaming and Dask write.
+The command line, the dialogs, napari's *Save*, streaming and Dask choose formats from it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass
     from napari_disca.session.class_table import ClassTable
 
-#: What a format holds: a label map, the clicks that made it, the areas that were checked, how the
-#: classes are named, coloured and merged, what was drawn by hand, or the review.
+#: What a format stores: a label map, clicks, locked areas, a table of classes (names, colours,
+#: merged classes), strokes, or the verdicts of a review.
 Content: TypeAlias = Literal["labels", "clicks", "areas", "classes", "strokes", "review"]
 
 
@@ -38,18 +38,18 @@ class Export:
     Attributes
     ----------
     title : str
-        What a file dialog calls it.
+        Its name in a file dialog.
     content : {"labels", "clicks", "areas", "classes", "strokes", "review"}
-        What it holds.
+        What it stores.
     suffixes : tuple of str
-        Endings of its file names, lower case, the usual one first.
+        Endings of its file names, in lower case, the usual one first.
     write : callable
-        ``write(content, path, *, raster, classes)`` is the job that writes it and returns its
-        path. Of labels (see `exports.labels.Labels`) it also takes ``made_with``, a fingerprint of
-        all that the map depends on, and keeps it if it can.
+        ``write(content, path, *, raster, classes)`` returns a job that writes the file and returns
+        its path. If the content is labels (`exports.labels.Labels`), it also takes ``made_with``,
+        a fingerprint of everything that the map depends on, and stores it if the format can.
     made_with : callable
-        ``made_with(path)`` is the fingerprint that a file was written with; empty where the format
-        does not keep it. Then a map is made again rather than taken for finished.
+        ``made_with(path)`` returns the fingerprint that a file was written with; empty if the
+        format cannot store it. An unfinished batch then computes the map again.
     """
 
     title: str
@@ -60,7 +60,7 @@ class Export:
 
 
 def _at_once(write: Callable[..., Path]) -> Callable[..., Job[Path]]:
-    """Job of a function that is too quick for more than one report."""
+    """Return a function whose jobs write at once, with a single event of progress."""
 
     def job(*args: Any, **kwargs: Any) -> Job[Path]:
         yield Progress("saving", 0, 1)
@@ -109,22 +109,22 @@ EXPORTS: dict[str, Export] = {
 
 
 def export_for(path: str | os.PathLike[str], content: Content) -> Export:
-    """Format that a file's name asks for.
+    """Return the format of a content that a file's ending stands for.
 
     Raises
     ------
     ExportError
-        If no format for this content has that ending.
+        If no format of this content has that ending.
     """
     for export in exports_of(content):
         if Path(path).suffix.lower() in export.suffixes:
             return export
     endings = ", ".join(suffix for export in exports_of(content) for suffix in export.suffixes)
-    raise ExportError(f"{path} does not say how to write {content}; end its name with {endings}")
+    raise ExportError(f"{path} does not end like a file of {content}; end its name with {endings}")
 
 
 def exports_of(content: Content) -> list[Export]:
-    """Formats for a content, the usual one first."""
+    """Return the formats of a content, the usual one first."""
     return [export for export in EXPORTS.values() if export.content == content]
 
 
@@ -136,9 +136,9 @@ def write_map(
     classes: Sequence[LandClass],
     made_with: str = "",
 ) -> Job[Path]:
-    """Job that writes a label map in the format that its name asks for.
+    """Return a job that writes a label map; the ending of the file's name is the format.
 
-    What is written is the map as it is when this is called, whatever is painted meanwhile.
+    The map is written as it is when this function is called; later painting does not change it.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def write_map(
     classes : sequence of LandClass
         Class ``i`` is the map's value ``i``.
     made_with : str
-        Fingerprint of all that the map depends on, for `made_with_of`.
+        Fingerprint of everything that the map depends on, for `made_with_of`.
 
     Returns
     -------
@@ -159,8 +159,8 @@ def write_map(
     Raises
     ------
     ExportError
-        At once if no format has that ending, or the file is the image; by the job if the file
-        cannot be written or the labels do not fit.
+        At once if no format has that ending, or the file is the image itself; by the job if the
+        file cannot be written, or the labels do not fit the image or the classes.
     """
     path = Path(path)
     export = export_for(path, "labels")
@@ -170,5 +170,5 @@ def write_map(
 
 
 def made_with_of(path: str | os.PathLike[str]) -> str:
-    """Fingerprint that `write_map` was given; empty if it is not known or the map is not whole."""
+    """Return the fingerprint that `write_map` stored; empty if none, or the map is incomplete."""
     return export_for(path, "labels").made_with(Path(path))

@@ -162,7 +162,7 @@ def test_a_table_goes_out_and_comes_in(desk, monkeypatch, tmp_path):
     assert desk.control.session.classes[1].color == "#0000ff"
     path.write_text("nonsense")
     menu(desk, "load_classes")
-    assert "no style of QGIS" in desk.said[-1]
+    assert "not a QGIS style" in desk.said[-1]
     menu(desk, "network_classes")
     assert listed(desk)[1] == "2 street 1 click"
     desk.idle()

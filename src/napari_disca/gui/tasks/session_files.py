@@ -142,7 +142,7 @@ class SessionFiles:
             )
             clicks = found.clicks
             session.set_clicks(session.clicks.added(*clicks), f"load {len(clicks)} clicks")
-            if found.left_out or found.understood:
+            if found.left_out or found.note:
                 show_warning(found.describe(path.name))
 
         guarded(load)
