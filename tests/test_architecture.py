@@ -10,21 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from walks import WALKS, sections
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "napari_disca"
-DOCUMENT = ROOT / "docs" / "architecture.md"
-
-
-def _sections() -> dict[str, str]:
-    parts = re.split(r"^## (.+)$", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-WALKS = {
-    title: re.findall(r"^\d+\. `([\w.]+)`", text, flags=re.MULTILINE)
-    for title, text in _sections().items()
-    if re.search(r"^1\. ", text, flags=re.MULTILINE)
-}
 
 
 @cache
@@ -70,9 +59,9 @@ def test_a_name_that_is_gone_is_found():
 
 def test_every_folder_is_in_the_table_and_in_the_picture():
     folders = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()}
-    sections = _sections()
-    assert set(re.findall(r"^\| `(\w+)` \|", sections["The folders"], re.MULTILINE)) == folders
-    assert all(re.search(rf"\b{name}\b", sections["The picture"]) for name in folders)
+    text = sections()
+    assert set(re.findall(r"^\| `(\w+)` \|", text["The folders"], re.MULTILINE)) == folders
+    assert all(re.search(rf"\b{name}\b", text["The picture"]) for name in folders)
 
 
 def test_the_picture_is_the_order_of_the_contract():
@@ -82,7 +71,7 @@ def test_the_picture_is_the_order_of_the_contract():
         for contract in config["tool"]["importlinter"]["contracts"]
         if contract["type"] == "layers"
     )
-    picture = _sections()["The picture"]
+    picture = sections()["The picture"]
     order = [[name.strip() for name in layer.split("|")] for layer in layers]
     places = [min(re.search(rf"\b{name}\b", picture).start() for name in layer) for layer in order]
     assert places == sorted(places)
