@@ -59,6 +59,18 @@ def _programs_are_no_garbage():
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shaders_are_compiled_once(tmp_path_factory):
+    """Let Mesa, which draws where there is no graphics card, keep its shaders for all windows.
+
+    It would keep them below ``XDG_CACHE_HOME``, thus in the folder of the first test, which goes
+    with it; compiling them anew took 3 seconds for each window on screen.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MESA_SHADER_CACHE_DIR", str(tmp_path_factory.mktemp("shaders")))
+        yield
+
+
 @pytest.fixture
 def scene(tmp_path) -> Path:
     """A georeferenced scene of 300 x 260 pixels."""
