@@ -12,7 +12,7 @@ import pytest
 
 from builders import PLACE, make_card, make_network, set_tiles, write_image
 from napari_disca.batch import cluster, cluster_tasks
-from napari_disca.batch.cluster_tasks import MapOrder, Settings, draw_run, finish_map
+from napari_disca.batch.cluster_tasks import MapTask, Settings, finish_map, predict_run
 from napari_disca.batch.scheduler import scheduler_address
 from napari_disca.batch.streaming import MapStream
 from napari_disca.core.errors import DiscaError, ExportError, RasterError
@@ -28,20 +28,20 @@ from napari_disca.raster import fingerprint, open_raster
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
     set_tiles(monkeypatch, 96, 16)
-    monkeypatch.setattr("napari_disca.batch.streaming._RUN_TILES", 2)
+    monkeypatch.setattr("napari_disca.batch.read_ahead._RUN_TILES", 2)
     yield
     cluster_tasks._loaded_stream.cache_clear()
     cluster_tasks._loaded_network.cache_clear()
 
 
 @pytest.fixture
-def plain(tmp_path, image, compute) -> tuple[MapStream, MapOrder]:
+def plain(tmp_path, image, compute) -> tuple[MapStream, MapTask]:
     """A map's stream in this process, and what a worker is told of it."""
     path = write_image(tmp_path / "image.tif", image.transpose(2, 0, 1), **PLACE)
     weights = save_network(make_network(), tmp_path / "small.safetensors")
     network = load_network(weights)
     stream = MapStream(NetworkView(open_raster(path), network.card), network, compute)
-    order = MapOrder(
+    task = MapTask(
         str(path),
         str(tmp_path / "map.tif"),
         Settings(str(weights), "cpu", "float32"),
@@ -52,65 +52,65 @@ def plain(tmp_path, image, compute) -> tuple[MapStream, MapOrder]:
         network_fingerprint(network),
         stream.made_with,
     )
-    return stream, order
+    return stream, task
 
 
-def drawn(order: MapOrder, runs) -> None:
-    order.folder.mkdir(exist_ok=True)
+def drawn(task: MapTask, runs) -> None:
+    task.folder.mkdir(exist_ok=True)
     for run in runs:
-        draw_run(order, run)
+        predict_run(task, run)
 
 
 def test_the_parts_make_the_very_file_of_predict(plain, tmp_path):
-    stream, order = plain
+    stream, task = plain
     assert len(stream.runs) > 2
-    drawn(order, range(len(stream.runs)))
-    assert finish_map(order) == ()
+    drawn(task, range(len(stream.runs)))
+    assert finish_map(task) == ()
     expected = finish(stream.write(tmp_path / "expected.tif"))
-    assert Path(order.output).read_bytes() == expected.read_bytes()
-    assert read_made_with(order.output) == stream.made_with
-    assert not order.folder.exists()
+    assert Path(task.output).read_bytes() == expected.read_bytes()
+    assert read_made_with(task.output) == stream.made_with
+    assert not task.folder.exists()
 
 
 def test_parts_that_lack_or_are_damaged_are_told_and_nothing_is_written(plain):
-    stream, order = plain
+    stream, task = plain
     last = len(stream.runs) - 1
-    drawn(order, range(last))
-    assert finish_map(order) == (last,)
-    drawn(order, [last])
-    part = order.part(1)
+    drawn(task, range(last))
+    assert finish_map(task) == (last,)
+    drawn(task, [last])
+    part = task.part(1)
     part.write_bytes(part.read_bytes()[:-30])
-    assert finish_map(order) == (1,)
+    assert finish_map(task) == (1,)
     np.savez_compressed(part, labels=np.zeros((1, 1), np.uint8))
-    assert finish_map(order) == (1,)
+    assert finish_map(task) == (1,)
     assert not part.exists()
-    assert not Path(order.output).exists()
-    drawn(order, [1])
-    assert finish_map(order) == ()
+    assert not Path(task.output).exists()
+    drawn(task, [1])
+    assert finish_map(task) == ()
 
 
 def test_a_worker_refuses_what_is_not_the_users(plain, tmp_path):
-    _, order = plain
+    _, task = plain
     with pytest.raises(ExportError, match="does not see"):
-        draw_run(order, 0)
-    order.folder.mkdir()
+        predict_run(task, 0)
+    task.folder.mkdir()
     with pytest.raises(RasterError, match="storage that all machines share"):
-        draw_run(replace(order, image=str(tmp_path / "none.tif")), 0)
+        predict_run(replace(task, image=str(tmp_path / "none.tif")), 0)
     with pytest.raises(RasterError, match="another image"):
-        draw_run(replace(order, raster="0"), 0)
+        predict_run(replace(task, raster="0"), 0)
     with pytest.raises(DiscaError, match="another network"):
-        draw_run(replace(order, network="0"), 0)
+        predict_run(replace(task, network="0"), 0)
     with pytest.raises(DiscaError, match="install the same"):
-        draw_run(replace(order, version="0.0.1"), 0)
-    assert list(order.folder.iterdir()) == []
+        predict_run(replace(task, version="0.0.1"), 0)
+    assert list(task.folder.iterdir()) == []
 
 
 def test_parts_of_other_settings_are_removed(plain):
-    _, order = plain
-    drawn(order, [0, 1])
-    other = order.folder / "0123-000000.npz"
+    _, task = plain
+    drawn(task, [0, 1])
+    other = task.folder / "0123-000000.npz"
     other.write_bytes(b"of another network")
-    assert cluster._there(order) == {order.part(run).name for run in (0, 1)}
+    assert cluster._existing_parts(task) == {task.part(run).name for run in (0, 1)}
     assert not other.exists()
 
 
@@ -144,9 +144,9 @@ def test_a_map_of_another_card_is_another_map(plain, compute):
 
 def test_a_worker_gives_the_network_many_tiles_at_a_time(plain, monkeypatch):
     """A pass of one tile costs a GPU as much as a full one."""
-    stream, order = plain
+    stream, task = plain
     set_tiles(monkeypatch, 32, 8)
-    monkeypatch.setattr("napari_disca.batch.streaming._RUN_TILES", 8)
+    monkeypatch.setattr("napari_disca.batch.read_ahead._RUN_TILES", 8)
     passes, original = [], Predictor.batch
 
     def spy(self, asked, *known):
@@ -157,7 +157,7 @@ def test_a_worker_gives_the_network_many_tiles_at_a_time(plain, monkeypatch):
     full = replace(stream, compute=replace(stream.compute, batch=8))
     monkeypatch.setattr(cluster_tasks, "_stream", lambda _order: full)
     tiles = len(full.runs[2])
-    drawn(order, [2])
+    drawn(task, [2])
     # Tiles at the image's border have forms of their own.
     assert sum(passes) == tiles
     assert len(passes) < tiles / 2 + 1

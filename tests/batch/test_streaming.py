@@ -122,7 +122,7 @@ def test_the_images_pixels_are_read_by_the_threads(image, compute, monkeypatch):
 
 
 def test_reading_stays_a_few_runs_ahead(image, compute, monkeypatch):
-    monkeypatch.setattr("napari_disca.batch.streaming._RUN_TILES", 1)
+    monkeypatch.setattr("napari_disca.batch.read_ahead._RUN_TILES", 1)
     stream = stream_of(image, compute)
     assert [len(run) for run in stream.runs] == [1] * TILES
     reads = []
@@ -137,7 +137,7 @@ def test_reading_stays_a_few_runs_ahead(image, compute, monkeypatch):
 
 def test_a_run_that_is_too_large_is_read_tile_by_tile(image, compute, tmp_path, monkeypatch):
     expected = labels_of(finish(stream_of(image, compute).write(tmp_path / "a.tif")))
-    monkeypatch.setattr("napari_disca.batch.streaming._RUN_BYTES", 1000)
+    monkeypatch.setattr("napari_disca.batch.read_ahead._RUN_BYTES", 1000)
     stream = stream_of(image, compute)
     assert all(len(run) == 1 for run in stream.runs)
     np.testing.assert_array_equal(labels_of(finish(stream.write(tmp_path / "b.tif"))), expected)

@@ -100,7 +100,7 @@ def test_it_goes_on_from_the_parts_that_are_there(
 
     def without_the_end(self, item, piece):
         if piece is None:
-            kept.extend(item.order.folder.iterdir())
+            kept.extend(item.task.folder.iterdir())
             raise KeyboardInterrupt
         submit(self, item, piece)
 
@@ -141,12 +141,12 @@ def test_a_failing_image_does_not_stop_the_others(run, files, tmp_path, schedule
     assert [path.name for path in output.glob("*[!l]")] == ["north_labels.tif"]
 
 
-def flaky(order, run, marks, times):
+def flaky(task, run, marks, times):
     """Fail some times before the tiles are drawn (on a worker)."""
     if run == 0 and len(list(Path(marks).iterdir())) < times:
         (Path(marks) / os.urandom(4).hex()).touch()
         raise OSError("the storage went away")
-    return cluster_tasks.draw_run(order, run)
+    return cluster_tasks.predict_run(task, run)
 
 
 @pytest.mark.slow
@@ -161,7 +161,7 @@ def test_failed_tiles_are_tried_again(
 
     class Flaky(distributed.Client):
         def submit(self, function, *arguments, **options):
-            if function is cluster_tasks.draw_run:
+            if function is cluster_tasks.predict_run:
                 return super().submit(flaky, *arguments, str(marks), times, **options)
             return super().submit(function, *arguments, **options)
 

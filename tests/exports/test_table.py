@@ -117,15 +117,15 @@ def test_dask(on_disk, compute, tmp_path):
     out = tmp_path / "out.plain"
     with open_raster(path) as raster:
         stream = MapStream(NetworkView(raster, network.card), network, compute)
-        order = cluster_tasks.MapOrder(
+        task = cluster_tasks.MapTask(
             str(path), str(out), cluster_tasks.Settings(str(weights), "cpu", "float32"),
             stream.inputs.bands, 1.0, stream.inputs.scale, cluster_fingerprint(raster),
             network_fingerprint(network), stream.made_with,
         )  # fmt: skip
-        order.folder.mkdir()
+        task.folder.mkdir()
         for run in range(len(stream.runs)):
-            cluster_tasks.draw_run(order, run)
-        assert cluster_tasks.finish_map(order) == ()
+            cluster_tasks.predict_run(task, run)
+        assert cluster_tasks.finish_map(task) == ()
         assert made_with_of(out) == stream.made_with
     np.testing.assert_array_equal(pixels_of(out), expected_map(on_disk, compute, tmp_path))
     cluster_tasks._loaded_stream.cache_clear()

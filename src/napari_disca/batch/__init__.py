@@ -1,1 +1,1 @@
-"""Maps without a window: streamed through one machine, or on a cluster."""
+"""Label maps without the graphical interface: on one machine, or on a Dask cluster."""

@@ -1,13 +1,13 @@
-"""Maps of many images on a Dask cluster: the tiles of `streaming`, drawn by its workers.
+"""Maps of many images on a Dask cluster.
 
-Images, weights and outputs lie on storage that all machines share. A task is a few names and the
-number of a run of tiles; the worker puts the labels of the run into a folder beside the output,
-and when all are there another task makes the GeoTIFF of them. So nothing of an image's size
-passes through the scheduler or the client, and a run that ends early goes on where it was: maps
-that are complete, and the runs of tiles in the folder, are not made again. Dask decides who does
-what, and repeats what fails.
+Images, weights and outputs lie on storage that all machines share. The tiles of a map are divided
+into runs (`read_ahead.Run`), and each run is a task: the worker writes its labels into a folder
+beside the output. When all of them are there, another task joins them to the map. Tasks have only
+names and numbers, so no pixels pass through the scheduler or the client. If the program ends early,
+the next call continues: maps that are complete, and the runs in the folder, are not computed again.
+Dask distributes the tasks and repeats those that fail.
 
-Nothing here imports Dask or torch before it is asked for: `distributed` is an optional extra.
+Dask and torch are imported when they are first needed; `distributed` is an optional extra.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_disca.batch.cluster_tasks import (
-    MapOrder,
+    MapTask,
     Settings,
-    draw_run,
     finish_map,
     natural_precision,
+    predict_run,
 )
 from napari_disca.batch.scheduler import connected, connection_lost, error_line
 from napari_disca.core.errors import DiscaError, ExportError
@@ -36,27 +36,27 @@ if TYPE_CHECKING:
     from napari_disca.inference.network_view import NetworkView
     from napari_disca.networks import Network
 
-#: Times Dask repeats a task that failed.
+#: How often Dask repeats a task that fails.
 RETRIES = 3
-#: Times runs of tiles are drawn again because their files turned out to be damaged.
+#: How often a map is joined before it fails because of damaged parts.
 _ROUNDS = 3
-#: Tasks handed to the scheduler at a time: enough for all workers, but a city has millions.
+#: Tasks that the scheduler has at a time: enough for all workers, but not the millions of a city.
 _LEAST_TASKS, _TASKS_A_THREAD = 16, 4
-#: Seconds between looks at the size of the cluster.
-_LOOKED = 10.0
+#: Seconds after which the number of workers is asked for again.
+_SIZE_INTERVAL = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class MapDone:
-    """Event of `predict_images`: one of the maps came to its end.
+    """Event of `predict_images`: a map is complete, or has failed.
 
     Attributes
     ----------
     image, output : Path
     made : bool
-        False: it had been made by an earlier run.
+        False if an earlier call has made the map, or if it has failed.
     error : str
-        Why there is no map, on one line; empty if there is one.
+        Why it has failed, on one line; empty if it is complete.
     """
 
     image: Path
@@ -79,30 +79,31 @@ def predict_images(
     scheduler: str,
     timeout: float = 10.0,
 ) -> Job[list[MapDone]]:
-    """Job that draws the maps of images on a Dask cluster.
+    """Return a job that computes the maps of images on a Dask cluster.
 
     Parameters
     ----------
     images : sequence of (Path, Path)
-        Images, and where their maps go.
+        Images and the files of their maps.
     network : Network
-        The one of the settings' weights; only its fingerprint leaves this process.
+        That of ``settings.weights``; only its fingerprint leaves this process.
     opened : callable
-        ``opened(image, output)`` gives an image's input while its context is open.
+        ``opened(image, output)`` returns a context with the image as the network reads it.
     settings : Settings
     scheduler : str
-        Address (``tcp://host:8786``), or the path of the scheduler's file.
+        Address (``tcp://host:8786``), or the path of the file that ``dask scheduler
+        --scheduler-file`` writes.
     timeout : float
         Seconds to wait for the scheduler.
 
     Yields
     ------
-    Progress, MapDone and Waiting
+    Progress, MapDone, Waiting
 
     Returns
     -------
     list of MapDone
-        In the order of the images. One that fails does not stop the others.
+        In the order of the images; if one fails, the others are computed all the same.
 
     Raises
     ------
@@ -119,7 +120,7 @@ def predict_images(
 
 
 def _precision(client: Any, settings: Settings) -> str:
-    """One number format for all maps: the workers', or float32 where they differ."""
+    """Return one precision for all maps: that of the workers, or float32 if they differ."""
     if settings.precision != "auto":
         return settings.precision
     if client.nthreads():
@@ -131,20 +132,22 @@ def _precision(client: Any, settings: Settings) -> str:
 
 @dataclass(slots=True)
 class _Map:
-    """A map that is being made."""
+    """A map and its state."""
 
     image: Path
     output: Path
-    order: MapOrder | None = None
-    #: Tiles in every run.
+    task: MapTask | None = None
+    #: Number of tiles in each run.
     tiles: tuple[int, ...] = ()
+    #: Runs that are not computed yet.
     left: set[int] = field(default_factory=set)
+    #: How often the parts were joined.
     rounds: int = 0
     done: MapDone | None = None
 
 
 class _Work:
-    """Keeps the scheduler supplied, and knows how far every map is."""
+    """Submits tasks to the scheduler, and keeps the state of every map."""
 
     def __init__(
         self,
@@ -163,24 +166,24 @@ class _Work:
         self._opened = opened
         self._settings = replace(settings, precision=precision)
         self._finished: Any = distributed.as_completed(loop=client.loop)
-        #: What a future is for: its map, and the run of tiles, or None for the whole map.
+        #: Map and run of every future, and of tasks to submit; the run None joins the map.
         self._running: dict[Any, tuple[_Map, int | None]] = {}
         self._ready: deque[tuple[_Map, int | None]] = deque()
-        self._limit, self._looked = _LEAST_TASKS, -_LOOKED
-        self._tiles = self._drawn = 0
+        self._limit, self._limit_time = _LEAST_TASKS, -_SIZE_INTERVAL
+        self._tiles = self._done_tiles = 0
 
     def run(self, images: Sequence[tuple[Path, Path]]) -> Job[list[MapDone]]:
         maps = [_Map(image, output) for image, output in images]
-        coming = deque(maps)
+        unplanned = deque(maps)
         ended = 0
         yield Progress("images", 0, len(maps))
         try:
-            while coming or self._ready or self._running:
-                over = self._supply(coming)
+            while unplanned or self._ready or self._running:
+                finished = self._submit_tasks(unplanned)
                 if self._running:
-                    over += self._next()
-                    yield Progress("tiles", self._drawn, self._tiles)
-                for done in over:
+                    finished += self._next()
+                    yield Progress("tiles", self._done_tiles, self._tiles)
+                for done in finished:
                     ended += 1
                     yield done
                     yield Progress("images", ended, len(maps))
@@ -189,14 +192,14 @@ class _Work:
                 self._client.cancel(list(self._running))
         return [item.done for item in maps if item.done is not None]
 
-    def _supply(self, coming: deque[_Map]) -> list[MapDone]:
-        """Hand out tasks; the maps that have nothing to do, or cannot be begun."""
+    def _submit_tasks(self, unplanned: deque[_Map]) -> list[MapDone]:
+        """Submit tasks up to the limit; return maps that are complete already, or fail at once."""
         ended = []
-        while len(self._running) < self._most() and (self._ready or coming):
+        while len(self._running) < self._task_limit() and (self._ready or unplanned):
             if self._ready:
                 self._submit(*self._ready.popleft())
                 continue
-            item = coming.popleft()
+            item = unplanned.popleft()
             try:
                 self._plan(item)
             except (DiscaError, OSError) as error:
@@ -205,15 +208,15 @@ class _Work:
                 ended.append(item.done)
         return ended
 
-    def _most(self) -> int:
+    def _task_limit(self) -> int:
         now = time.monotonic()
-        if now - self._looked >= _LOOKED:
+        if now - self._limit_time >= _SIZE_INTERVAL:
             threads = sum(self._client.nthreads().values())
-            self._limit, self._looked = max(_LEAST_TASKS, _TASKS_A_THREAD * threads), now
+            self._limit, self._limit_time = max(_LEAST_TASKS, _TASKS_A_THREAD * threads), now
         return self._limit
 
     def _plan(self, item: _Map) -> None:
-        """See what is there of a map, and what is left to do."""
+        """Find out which runs of a map are left to compute, and make tasks of them."""
         import torch
 
         from napari_disca.batch.streaming import MapStream
@@ -223,10 +226,10 @@ class _Work:
 
         settings = self._settings
         with self._opened(item.image, item.output) as inputs:
-            # The device is the workers'; the precision alone belongs to the map.
+            # Workers choose their own device; the map's fingerprint depends on the precision only.
             compute = Compute(torch.device("cpu"), getattr(torch, settings.precision))
             stream = MapStream(inputs, self._network, compute)
-            order = MapOrder(
+            task = MapTask(
                 str(item.image.absolute()),
                 str(item.output.absolute()),
                 settings,
@@ -237,15 +240,15 @@ class _Work:
                 self._fingerprint,
                 stream.made_with,
             )
-            item.order, item.tiles = order, tuple(len(run) for run in stream.runs)
-        if item.output.exists() and made_with_of(item.output) == order.made_with:
-            shutil.rmtree(order.folder, ignore_errors=True)
+            item.task, item.tiles = task, tuple(len(run) for run in stream.runs)
+        if item.output.exists() and made_with_of(item.output) == task.made_with:
+            shutil.rmtree(task.folder, ignore_errors=True)
             item.done = MapDone(item.image, item.output, made=False)
             return
-        there = _there(order)
-        item.left = {run for run in range(len(item.tiles)) if order.part(run).name not in there}
+        existing = _existing_parts(task)
+        item.left = {run for run in range(len(item.tiles)) if task.part(run).name not in existing}
         self._tiles += sum(item.tiles)
-        self._drawn += sum(item.tiles) - sum(item.tiles[run] for run in item.left)
+        self._done_tiles += sum(item.tiles) - sum(item.tiles[run] for run in item.left)
         self._ready.extend((item, run) for run in sorted(item.left))
         if not item.left:
             self._ready.append((item, None))
@@ -255,14 +258,14 @@ class _Work:
             return
         options = {"retries": RETRIES, "pure": False}
         if run is None:
-            future = self._client.submit(finish_map, item.order, priority=1, **options)
+            future = self._client.submit(finish_map, item.task, priority=1, **options)
         else:
-            future = self._client.submit(draw_run, item.order, run, **options)
+            future = self._client.submit(predict_run, item.task, run, **options)
         self._running[future] = item, run
         self._finished.add(future)
 
     def _next(self) -> list[MapDone]:
-        """Wait for a task; its map, if that came to its end by it."""
+        """Wait until a task ends; return its map if that is now complete or has failed."""
         future = next(self._finished)
         item, run = self._running.pop(future)
         if item.done is not None:  # failed, and its tasks were cancelled
@@ -273,7 +276,7 @@ class _Work:
             self._end(item, error_line(future.exception()))
         elif run is not None:
             item.left.discard(run)
-            self._drawn += item.tiles[run]
+            self._done_tiles += item.tiles[run]
             if not item.left:
                 self._ready.appendleft((item, None))
         else:
@@ -281,36 +284,40 @@ class _Work:
         return [item.done] if item.done is not None else []
 
     def _finish(self, item: _Map, damaged: tuple[int, ...]) -> None:
-        """End a map, or draw again the runs whose files were damaged."""
+        """End a map, or compute the runs again whose files are damaged."""
         item.rounds += 1
         if not damaged:
             item.done = MapDone(item.image, item.output)
         elif item.rounds >= _ROUNDS:
-            self._end(item, f"the parts of {item.output.name} are damaged again and again")
+            self._end(
+                item,
+                f"parts of {item.output.name} were damaged {_ROUNDS} times; check the storage "
+                "that all machines share",
+            )
         else:
             item.left = set(damaged)
-            self._drawn -= sum(item.tiles[run] for run in damaged)
+            self._done_tiles -= sum(item.tiles[run] for run in damaged)
             self._ready.extendleft((item, run) for run in sorted(damaged, reverse=True))
 
     def _end(self, item: _Map, error: str) -> None:
         item.done = MapDone(item.image, item.output, made=False, error=error)
         self._client.cancel([f for f, (other, _) in self._running.items() if other is item])
         self._tiles -= sum(item.tiles[run] for run in item.left)
-        if item.order is not None:
+        if item.task is not None:
             with suppress(OSError):
-                item.order.folder.rmdir()  # unless it holds parts, for another time
+                item.task.folder.rmdir()  # fails if it has parts, which the next call uses
 
 
-def _there(order: MapOrder) -> set[str]:
-    """Parts of an earlier run; those of another network, image or setting are removed."""
+def _existing_parts(task: MapTask) -> set[str]:
+    """Return the parts that an earlier call has left; remove those of another fingerprint."""
     try:
-        order.folder.mkdir(parents=True, exist_ok=True)
+        task.folder.mkdir(parents=True, exist_ok=True)
         found = set()
-        for file in order.folder.iterdir():
-            if file.name.startswith(order.made_with):
+        for file in task.folder.iterdir():
+            if file.name.startswith(task.made_with):
                 found.add(file.name)
             else:
                 file.unlink(missing_ok=True)
         return found
     except OSError as error:
-        raise ExportError(f"cannot write {order.folder}: {error.strerror or error}") from error
+        raise ExportError(f"cannot write {task.folder}: {error.strerror or error}") from error

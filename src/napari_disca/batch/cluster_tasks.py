@@ -1,6 +1,7 @@
-"""What the workers of a Dask cluster do: they draw runs of tiles, and make maps of them.
+"""The tasks of a Dask cluster's workers: they predict runs of tiles, and join them to maps.
 
-Nothing here imports Dask or torch before a task runs.
+A *run* is a few neighbouring tiles that are read together (`read_ahead.Run`). Dask and torch are
+imported when a task runs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from napari_disca.core.threads import limit_spinning
 from napari_disca.storage.atomic import replacing
 
 if TYPE_CHECKING:
-    from napari_disca.batch.streaming import MapStream, Run
+    from napari_disca.batch.read_ahead import Run
+    from napari_disca.batch.streaming import MapStream
     from napari_disca.inference.network_view import NetworkView
     from napari_disca.networks import Network
     from napari_disca.raster import ValueScale
@@ -30,18 +32,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the workers draw.
+    """The network, and how the workers compute with it.
 
     Attributes
     ----------
     weights : str
         Name of a bundled network, or the absolute path of a file.
     device, precision : str
-        As for `Compute.choose`; in all maps of a run the precision is the same.
+        As for `Compute.choose`; all maps have the same precision.
     workers : int
-        Threads that read, in every task.
+        Threads that read the image, in every task.
     threads : int or None
-        CPU threads of every process; as Dask set them if None.
+        Threads of the CPU in every process; None leaves Dask's number.
     """
 
     weights: str
@@ -52,8 +54,8 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class MapOrder:
-    """What a worker needs to know of a map.
+class MapTask:
+    """What a worker needs to know to compute a map, or a part of it.
 
     Attributes
     ----------
@@ -61,10 +63,12 @@ class MapOrder:
         Absolute paths.
     settings : Settings
     bands : tuple of int
+        Bands of the image that the network reads, from 1.
     factor : float
+        Network pixels per image pixel.
     scaling : ValueScale
     raster, network : str
-        Fingerprints of the image and the network.
+        Fingerprints of the image and the network, which the worker compares with its own files.
     made_with : str
         Fingerprint of the map (`MapStream.made_with`).
     version : str
@@ -84,62 +88,89 @@ class MapOrder:
 
     @property
     def folder(self) -> Path:
-        """Where runs of tiles wait for the map to be complete."""
+        """Folder of the labels of single runs, until the map is complete."""
         output = Path(self.output)
         return output.with_name(output.name + ".parts")
 
     def part(self, run: int) -> Path:
-        """File of the labels of a run of tiles."""
+        """Return the file of the labels of a run.
+
+        Parameters
+        ----------
+        run : int
+            Its index in `MapStream.runs`.
+        """
         return self.folder / f"{self.made_with}-{run:06d}.npz"
 
 
-def draw_run(order: MapOrder, run: int) -> None:
-    """Task: draw a run of tiles into the folder beside the output."""
+def predict_run(task: MapTask, run: int) -> None:
+    """Predict the labels of a run and write them to `MapTask.part`.
+
+    Parameters
+    ----------
+    task : MapTask
+    run : int
+        Its index in `MapStream.runs`.
+
+    Raises
+    ------
+    DiscaError
+        If this worker has another version, network or image, or cannot read or write.
+    """
     import numpy as np
 
-    stream = _stream(order)
-    events = stream.patches([stream.runs[run]], workers=order.settings.workers)
+    stream = _stream(task)
+    events = stream.patches([stream.runs[run]], workers=task.settings.workers)
     labels = np.concatenate([e.labels for e in events if isinstance(e, Patch)], axis=1)
-    if not order.folder.is_dir():
-        # Not made here, because a storage that is not shared must not go unnoticed.
+    if not task.folder.is_dir():
+        # The client has made it. If the storage is not shared, making it here would hide that.
         raise ExportError(
-            f"the worker does not see {order.folder}; outputs must lie on storage that all "
+            f"the worker does not see {task.folder}; outputs must lie on storage that all "
             "machines share"
         )
-    with replacing(order.part(run)) as temporary:
+    with replacing(task.part(run)) as temporary:
         np.savez_compressed(temporary, labels=labels)
 
 
-def finish_map(order: MapOrder) -> tuple[int, ...]:
-    """Task: make the GeoTIFF of its parts, and remove them.
+def finish_map(task: MapTask) -> tuple[int, ...]:
+    """Join the parts of a map to its file, and remove them.
+
+    Parameters
+    ----------
+    task : MapTask
 
     Returns
     -------
     tuple of int
-        Runs of tiles whose files were damaged or not there; then there is no GeoTIFF.
+        Runs whose files are missing or damaged. The map is written only if there are none.
+
+    Raises
+    ------
+    DiscaError
+        As in `predict_run`.
     """
     from napari_disca.batch.streaming import GrowingMap
     from napari_disca.exports import write_map
 
-    stream = _stream(order)
+    stream = _stream(task)
     inputs = stream.inputs
-    lacking = tuple(run for run in range(len(stream.runs)) if not order.part(run).exists())
-    if lacking:
-        return lacking
-    labels = GrowingMap(inputs.raster.shape, _parts(order, stream))
+    missing = tuple(run for run in range(len(stream.runs)) if not task.part(run).exists())
+    if missing:
+        return missing
+    labels = GrowingMap(inputs.raster.shape, _parts(task, stream))
     job = write_map(
         labels,
-        order.output,
+        task.output,
         raster=inputs.raster,
         classes=inputs.card.classes,
-        made_with=order.made_with,
+        made_with=task.made_with,
     )
     try:
         finish(job)
     except _DamagedPartError as damaged:
-        order.part(damaged.run).unlink(missing_ok=True)
+        task.part(damaged.run).unlink(missing_ok=True)
         return (damaged.run,)
-    shutil.rmtree(order.folder, ignore_errors=True)
+    shutil.rmtree(task.folder, ignore_errors=True)
     return ()
 
 
@@ -149,13 +180,13 @@ class _DamagedPartError(Exception):
         self.run = run
 
 
-def _parts(order: MapOrder, stream: MapStream) -> Iterator[Patch]:
+def _parts(task: MapTask, stream: MapStream) -> Iterator[Patch]:
     import numpy as np
 
     for index, run in enumerate(stream.runs):
-        window = _kept(stream.inputs, run)
+        window = _run_window(stream.inputs, run)
         try:
-            with order.part(index).open("rb") as raw, np.load(raw) as file:
+            with task.part(index).open("rb") as raw, np.load(raw) as file:
                 labels = file["labels"]
             if labels.shape != window.shape or labels.dtype != np.uint8:
                 raise ValueError(f"{labels.dtype} of {labels.shape}")
@@ -164,7 +195,7 @@ def _parts(order: MapOrder, stream: MapStream) -> Iterator[Patch]:
         yield Patch("stream", window, labels)
 
 
-def _kept(inputs: NetworkView, run: Run) -> Any:
+def _run_window(inputs: NetworkView, run: Run) -> Any:
     from napari_disca.core.tiling import Window
 
     first, last = (inputs.image_window(tile.keep) for tile in (run[0], run[-1]))
@@ -172,7 +203,7 @@ def _kept(inputs: NetworkView, run: Run) -> Any:
 
 
 def natural_precision(device: Any) -> str:
-    """Precision that this machine would choose."""
+    """Return the precision that this machine chooses for a device: ``"float16"``, for instance."""
     limit_spinning()
     from napari_disca.networks.compute import Compute
 
@@ -183,47 +214,53 @@ def natural_precision(device: Any) -> str:
 _loading = Lock()
 
 
-def _stream(order: MapOrder) -> MapStream:
-    """Stream of a map; a worker keeps the last ones, and the network."""
+def _stream(task: MapTask) -> MapStream:
+    """Return the stream of a map; a worker remembers the last ones, and the network.
+
+    Raises
+    ------
+    DiscaError
+        If this worker has another version, network or image, or cannot read.
+    """
     limit_spinning()
-    if order.version != napari_disca.__version__:
+    if task.version != napari_disca.__version__:
         raise DiscaError(
-            f"the worker has napari-disca {napari_disca.__version__}, you have {order.version}; "
-            "install the same everywhere"
+            f"the worker has napari-disca {napari_disca.__version__}, the client has "
+            f"{task.version}; install the same version on all machines"
         )
     try:
-        written = Path(order.image).stat().st_mtime_ns
+        written = Path(task.image).stat().st_mtime_ns
     except OSError as error:
         raise RasterError(
-            f"the worker does not see {order.image} ({error.strerror}); images must lie on "
+            f"the worker does not see {task.image} ({error.strerror}); images must lie on "
             "storage that all machines share"
         ) from error
     with _loading:
-        return _loaded_stream(order, written)
+        return _loaded_stream(task, written)
 
 
 @lru_cache(maxsize=4)
-def _loaded_stream(order: MapOrder, _written: int) -> MapStream:
+def _loaded_stream(task: MapTask, _written: int) -> MapStream:
     from napari_disca.batch.streaming import STREAM_CACHE, MapStream
     from napari_disca.inference.network_view import NetworkView
     from napari_disca.networks.compute import Compute
     from napari_disca.raster import fingerprint, open_raster
 
-    settings = order.settings
-    network = _loaded_network(settings, order.network)
+    settings = task.settings
+    network = _loaded_network(settings, task.network)
     compute = Compute.choose(settings.device, settings.precision)  # type: ignore[arg-type]
-    raster = open_raster(order.image, cache=STREAM_CACHE)
-    if fingerprint(raster) != order.raster:
+    raster = open_raster(task.image, cache=STREAM_CACHE)
+    if fingerprint(raster) != task.raster:
         raise RasterError(
-            f"the worker sees another image at {order.image}; images must lie on storage that all "
-            "machines share, and stay as they are"
+            f"the worker sees another image at {task.image}; images must lie on storage that all "
+            "machines share, and not change meanwhile"
         )
     inputs = NetworkView(
         raster,
         network.card,
-        bands=order.bands,
-        factor=order.factor,
-        scaling=order.scaling,
+        bands=task.bands,
+        factor=task.factor,
+        scaling=task.scaling,
     )
     return MapStream(inputs, network, compute)
 

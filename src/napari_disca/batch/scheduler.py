@@ -1,4 +1,4 @@
-"""The connection to a Dask scheduler; `distributed` is imported when it is asked for."""
+"""The connection to a Dask scheduler; `distributed` is imported when it is first needed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from napari_disca.core.errors import DiscaError
 
 @contextmanager
 def connected(scheduler: str, timeout: float) -> Iterator[tuple[Any, Any]]:
-    """Connect to a scheduler, and close the connection at the end.
+    """Return a context with a connection to a scheduler, which is closed at its end.
 
     Parameters
     ----------
     scheduler : str
-        Address, or the path of the scheduler's file.
+        Address, or the path of the file that ``dask scheduler --scheduler-file`` writes.
     timeout : float
         Seconds to wait for it.
 
@@ -33,19 +33,20 @@ def connected(scheduler: str, timeout: float) -> Iterator[tuple[Any, Any]]:
     Raises
     ------
     DiscaError
-        If Dask is not installed, nobody answers, or the connection is lost.
+        If Dask is not installed, no scheduler answers, or the connection is lost.
     """
     try:
         distributed: Any = import_module("distributed")
     except ImportError as error:
         raise DiscaError(
-            f'--scheduler needs Dask ({error}); pip install "napari-disca[distributed]"'
+            f"--scheduler needs Dask ({error}); install it with pip install "
+            '"napari-disca[distributed]"'
         ) from error
     with _quiet():
         address = scheduler_address(scheduler)
         try:
-            # A `Client` that finds nobody stays half-open and complains when it is collected.
-            asyncio.run(_knock(distributed, address, timeout))
+            # A `Client` that finds no scheduler stays half open and warns when it is collected.
+            asyncio.run(_check_answer(distributed, address, timeout))
             client = distributed.Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise DiscaError(
@@ -62,8 +63,8 @@ def connected(scheduler: str, timeout: float) -> Iterator[tuple[Any, Any]]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Dask's log silent: what goes wrong arrives in exceptions."""
-    # Loggers of their own, by Dask's default configuration.
+    """Silence Dask's log, because all its errors also arrive as exceptions."""
+    # Dask's default configuration gives both their own level.
     logs = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
     levels = [log.level for log in logs]
     for log in logs:
@@ -76,20 +77,32 @@ def _quiet() -> Iterator[None]:
 
 
 def connection_lost() -> DiscaError:
-    """The error to raise when the scheduler has gone."""
+    """Return the error to raise when the scheduler no longer answers."""
     return DiscaError(
-        "the connection to the Dask scheduler was lost; run the same command again to go on"
+        "the connection to the Dask scheduler was lost; run the same command again to continue"
     )
 
 
-async def _knock(distributed: Any, address: str, timeout: float) -> None:
+async def _check_answer(distributed: Any, address: str, timeout: float) -> None:
     options = distributed.Security().get_connection_args("client")
     comm = await distributed.comm.connect(address, timeout=timeout, **options)
     await comm.close()
 
 
 def scheduler_address(scheduler: str) -> str:
-    """Address, also from the file that ``dask scheduler --scheduler-file`` writes."""
+    """Return the address of a scheduler.
+
+    Parameters
+    ----------
+    scheduler : str
+        Address, or the path of the file that ``dask scheduler --scheduler-file`` writes; it ends
+        with ``.json``.
+
+    Raises
+    ------
+    DiscaError
+        If the file cannot be read.
+    """
     if not scheduler.endswith(".json"):
         return scheduler
     try:
@@ -101,7 +114,7 @@ def scheduler_address(scheduler: str) -> str:
 
 
 def error_line(error: BaseException) -> str:
-    """An error on one line."""
+    """Return an error's message on one line, with the error's type unless it explains itself."""
     text = " ".join(str(error).split())
     known = isinstance(error, DiscaError | OSError | ValueError)
     return text if known and text else f"{type(error).__name__}: {text}"
