@@ -24,7 +24,7 @@ from napari_disca.networks import (
     read_card,
     save_network,
 )
-from napari_disca.networks.lite_unet import _SameConv
+from napari_disca.networks.efficientnet_lite import SameConv
 
 HEADER = "napari-disca card"
 
@@ -445,7 +445,7 @@ def test_a_lite_unet_decodes_a_window_as_it_decodes_all(keep):
 
 @pytest.mark.parametrize(("size", "before", "after"), [(3, 0, 1), (5, 1, 2)])
 def test_strided_convolutions_are_padded_as_the_pretrained_encoder_was(size, before, after):
-    layer = _SameConv(4, 4, size, 2, groups=4)
+    layer = SameConv(4, 4, size, 2, groups=4)
     image = torch.rand(1, 4, 16, 24, generator=torch.Generator().manual_seed(0))
     padded = torch.nn.functional.pad(image, (before, after, before, after))
     with torch.inference_mode():

@@ -24,19 +24,16 @@ from torch.nn import functional as F
 from napari_disca.core.errors import CardError
 from napari_disca.core.tiling import Window
 from napari_disca.networks.card import Card
+from napari_disca.networks.efficientnet_lite import (
+    STAGES,
+    Activated,
+    InvertedResidual,
+    activated,
+    conv_bn_relu6,
+)
 from napari_disca.networks.imagenet import imagenet_encoder
 from napari_disca.networks.network import Features, Network
 
-#: (blocks, kernel, stride, expansion, inputs, outputs) of each stage.
-_STAGES = (
-    (1, 3, 1, 1, 32, 16),
-    (2, 3, 2, 6, 16, 24),
-    (2, 5, 2, 6, 24, 40),
-    (3, 3, 2, 6, 40, 80),
-    (3, 5, 1, 6, 80, 112),
-    (4, 5, 2, 6, 112, 192),
-    (1, 3, 1, 6, 192, 320),
-)
 #: Stages whose output the decoder reads, at strides 2, 4, 8, 16 and 32.
 _READ = (0, 1, 2, 4, 6)
 _SKIPS = (16, 24, 40, 112, 320)
@@ -58,48 +55,7 @@ _CONDENSED = 3
 #: the cut wrong: 1 at stride 2 for each of two convolutions, and 1 at stride 4 for the
 #: interpolation before them.
 _MARGIN = 3
-
-
-class _SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's "same" padding of even inputs: more below and on the right.
-
-    Computed as symmetric padding with a row and a column of zeros added to the kernel, which gives
-    the same result without a copy of the input.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        size, weight = self.kernel_size[0], self.weight
-        if self.stride[0] == 2:
-            weight = F.pad(weight, (1, 0, 1, 0)).contiguous(memory_format=torch.channels_last)
-        return F.conv2d(x, weight, self.bias, self.stride, size // 2, 1, self.groups)
-
-
-def _conv_bn_relu6(
-    inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1
-) -> nn.Sequential:
-    return nn.Sequential(
-        _SameConv(inputs, outputs, size, stride, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs, eps=1e-3),
-        nn.ReLU6(inplace=True),
-    )
-
-
-class _InvertedResidual(nn.Module):
-    """MobileNetV2's inverted residual: expansion, depthwise convolution, projection."""
-
-    def __init__(self, inputs: int, outputs: int, expansion: int, size: int, stride: int) -> None:
-        super().__init__()
-        width = inputs * expansion
-        self.expand = _conv_bn_relu6(inputs, width, 1) if expansion != 1 else nn.Identity()
-        self.depthwise = _conv_bn_relu6(width, width, size, stride, groups=width)
-        self.project = nn.Sequential(
-            nn.Conv2d(width, outputs, 1, bias=False), nn.BatchNorm2d(outputs, eps=1e-3)
-        )
-        self.residual = stride == 1 and inputs == outputs
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.project(self.depthwise(self.expand(x)))
-        return x + y if self.residual else y
+_RELU = nn.ReLU()
 
 
 def _conv_bn(inputs: int, outputs: int) -> nn.Sequential:
@@ -118,9 +74,7 @@ class _Level(nn.Module):
         self.image = _conv_bn((width if below else 0) + skip, width)
         self.click = nn.Conv2d(clicks, width, 3, padding=1, bias=False)
         self.mix = (
-            nn.Sequential(*_conv_bn(width, width), nn.ReLU(inplace=True))
-            if mixed
-            else nn.Identity()
+            Activated(*_conv_bn(width, width), nn.ReLU(inplace=True)) if mixed else nn.Identity()
         )
 
     def forward(self, below: Tensor | None, skip: Tensor, clicks: Tensor | None) -> Tensor:
@@ -132,10 +86,14 @@ class _Level(nn.Module):
 
     def mixed(self, up: Tensor | None, skip: Tensor, clicks: Tensor | None) -> Tensor:
         """Combine all three; the two rows and columns at each edge depend on the padding."""
-        x = self.image(skip if up is None else torch.cat([up, skip], dim=1))
-        if clicks is not None:
-            x = x + self.click(clicks)
-        mixed: Tensor = self.mix(torch.relu(x))
+        x = skip if up is None else torch.cat([up, skip], dim=1)
+        convolution, batchnorm = self.image
+        if clicks is None and isinstance(batchnorm, nn.Identity):
+            x = activated(x, convolution, _RELU)
+        else:
+            x = self.image(x)
+            x = torch.relu(x if clicks is None else x + self.click(clicks))
+        mixed: Tensor = self.mix(x)
         return mixed
 
 
@@ -169,14 +127,14 @@ class LiteUNet(Network):
                 "architecture linknet"
             )
         classes = len(card.classes)
-        self.stem = _conv_bn_relu6(_BANDS, 32, 3, stride=2)
+        self.stem = conv_bn_relu6(_BANDS, 32, 3, stride=2)
         blocks: list[nn.Module] = []
         self._ends: list[int] = []
-        for repeats, size, stride, expansion, inputs, outputs in _STAGES:
+        for repeats, size, stride, expansion, inputs, outputs in STAGES:
             for i in range(repeats):
                 first = i == 0
                 blocks.append(
-                    _InvertedResidual(
+                    InvertedResidual(
                         inputs if first else outputs,
                         outputs,
                         expansion,
@@ -299,7 +257,7 @@ class LiteUNet(Network):
         for level in range(4, -1, -1):
             x = self.levels[level](x, image[level], clicks[level])
         assert x is not None
-        return F.interpolate(self.head(x), scale_factor=2, mode="bilinear")
+        return _upsampled(self.head(x))
 
     def _quarter(self, features: Features, keep: Window) -> Tensor:
         """Run the decoder up to stride 4, at stride 4 for the rows and columns of `_quarters`."""
@@ -348,17 +306,14 @@ class LiteUNet(Network):
         else:
             x, window = self._before_head(features, keep)
             coarse = self.head(x)
-        logits = F.interpolate(coarse, scale_factor=2, mode="bilinear")
-        return logits[(..., *window.slices)]
+        return _upsampled(coarse)[(..., *window.slices)]
 
     def decode_described(
         self, features: Features, keep: Window, describe: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Return logits of a window, and a function of the 32 features before the last layer."""
         x, window = self._before_head(features, keep)
-        logits, described = (
-            F.interpolate(y, scale_factor=2, mode="bilinear") for y in (self.head(x), describe(x))
-        )
+        logits, described = (_upsampled(y) for y in (self.head(x), describe(x)))
         return logits[(..., *window.slices)], described[(..., *window.slices)]
 
     def _before_head(self, features: Features, keep: Window) -> tuple[Tensor, Window]:
@@ -366,6 +321,11 @@ class LiteUNet(Network):
         image, clicks = _apart(features)
         x = self.levels[0](self._quarter(features, keep), image[0], clicks[0])
         return x, _in_quarters(keep, image[1].shape[-2:])
+
+
+def _upsampled(logits: Tensor) -> Tensor:
+    """Return logits at twice the size, in float32: bfloat16 is slower here, and less precise."""
+    return F.interpolate(logits.float(), scale_factor=2, mode="bilinear")
 
 
 def _apart(features: Features) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
