@@ -88,3 +88,33 @@ def test_a_stroke_is_taken_back_by_it(opened, qtbot):
     qtbot.mouseClick(opened.panel.refine_panel.undo_said, Qt.MouseButton.LeftButton)
     opened.idle()
     assert not session.strokes
+
+
+def test_it_stands_beside_no_message_about_something_else(opened, qtbot):
+    panel, session = opened.panel, opened.control.session
+    listed, status = panel.history_panel.list, panel.refine_panel.status
+    opened.viewer.layers["Clicks"].add((40, 50))
+    opened.idle()
+    qtbot.keyClick(listed, Qt.Key.Key_Return, CONTROL)
+    opened.idle()
+    assert offered(opened) == "Undo adapt"
+    # A message that comes after that of the step, with no step of its own.
+    qtbot.keyClick(listed, Qt.Key.Key_N)
+    opened.idle()
+    assert "oubtful" in status.text()
+    assert session.step.kind == "adapt"
+    assert not offered(opened)
+    # A message that was there before a step which tells nothing.
+    before = status.text()
+    session.set_classes(session.class_table.merged((0, 1), "built"), "merge classes")
+    opened.idle()
+    assert offered(opened) == "Undo classes"
+    assert status.text() != before
+    # The panel tells what is examined, whatever the last step was.
+    examined = panel.control.pending
+    examined.look = object()
+    panel.control.changed.emit()
+    assert not offered(opened)
+    examined.look = None
+    panel.control.changed.emit()
+    assert offered(opened) == "Undo classes"

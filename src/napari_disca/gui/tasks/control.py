@@ -30,6 +30,7 @@ from napari_disca.raster import Raster, end_probe
 from napari_disca.recipes import Recipe
 from napari_disca.session.history import AdaptationRun, Lock
 from napari_disca.session.session import Session
+from napari_disca.session.steps import Step
 from napari_disca.session.weights import RunRelearned
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Control(QObject):
         #: The image that is chosen in the panel, whether it has a session or not.
         self.chosen: Raster | None = None
         self.status = ""
+        #: The step that `status` tells of; None where it tells of something else.
+        self.told_step: Step | None = None
+        #: The step at the last change of the history.
+        self._step: Step | None = None
         self._threads = job_threads()
         self.pending = Pending(viewer, self._threads, self)
         self.pending.changed.connect(self.changed)
@@ -98,7 +103,7 @@ class Control(QObject):
     def open(self, image: Image, session: Session) -> None:
         """Start correcting an image; what was corrected before is closed."""
         self.close()
-        self.session = session
+        self.session, self._step = session, session.step
         self.layers = layers = SessionLayers(self.viewer, session, image, show_warning, self)
         locking = self.locking
         layers.locked = LockedAreas(layers, locking.lock, locking.unlock, show_warning)
@@ -114,7 +119,7 @@ class Control(QObject):
         layers = self._let_go()
         if layers is not None:
             layers.close()
-        self.status = ""
+        self.status, self.told_step, self._step = "", None, None
         self.changed.emit()
 
     def shut_down(self) -> None:
@@ -229,7 +234,7 @@ class Control(QObject):
             self._refine()  # otherwise the clicks have asked for it
         if self.layers is not None:
             self.layers.stale_layer.look()
-        self.say(said)
+        self.say(said, of_step=True)
 
     # ------------------------------------------------------------------ work
 
@@ -264,9 +269,9 @@ class Control(QObject):
                     show_error(told)
                 return
             if isinstance(event, RunRelearned):
-                self.status = "Learned again without what was taken away"
+                self._tell_step("Learned again without what was taken away")
             if isinstance(event, AdaptationRun):
-                self.status = event.adaptation.note
+                self._tell_step(event.adaptation.note)
 
     def _on_learned(self, session: Session) -> None:
         if session is self.session:
@@ -285,12 +290,13 @@ class Control(QObject):
     # ------------------------------------------------------------------ reactions
 
     def _on_clicks(self, clicks: Clicks) -> None:
-        self.status = ""
+        said = ""
         last = clicks.items[-1:]
         if self.session is not None and any(self.session.locked_at(*c.pixel) for c in last):
-            self.status = "That pixel is locked: it stays as it is until its area is unlocked"
+            said = "That pixel is locked: it stays as it is until its area is unlocked"
         elif self.session is not None and any(self.session.drawn_at(*c.pixel) for c in last):
-            self.status = "That pixel is drawn and stays so; the brush erases with the right button"
+            said = "That pixel is drawn and stays so; the brush erases with the right button"
+        self._tell_step(said)
         self._refine()
 
     def _on_adapted(self, adapted: AdaptationRun | None) -> None:
@@ -316,6 +322,13 @@ class Control(QObject):
             self._refine()
 
     def _on_history(self) -> None:
+        session = self.session
+        if session is not None and session.step is not self._step:
+            self._step = session.step
+            # A message about something else must not stand beside the offer to undo this step.
+            # That a place was seen is noted by itself: the message about the place stays.
+            if self.told_step is not self._step and not _is_seen(session):
+                self._tell_step("")
         self.changed.emit()
 
     def _on_layer_removed(self, event: Any) -> None:
@@ -332,10 +345,29 @@ class Control(QObject):
         if self.review is not None:
             self.review.follow()
 
-    def say(self, text: str) -> None:
-        """Tell in the panel what was done."""
+    def say(self, text: str, *, of_step: bool = False) -> None:
+        """Show a message in the panel.
+
+        Parameters
+        ----------
+        text : str
+        of_step : bool
+            Whether it tells of the step that was made last, which can then be undone beside it.
+        """
         self.status = text
+        self.told_step = self.session.step if of_step and self.session is not None else None
         self.changed.emit()
+
+    def _tell_step(self, text: str) -> None:
+        """Keep a message about the last step; the panel shows it with the next change."""
+        self.status = text
+        self.told_step = None if self.session is None else self.session.step
+
+
+def _is_seen(session: Session) -> bool:
+    """Whether the last step only notes that a place was seen."""
+    marks = session.marks
+    return session.step.kind == "review" and bool(marks) and marks[-1].verdict == "seen"
 
 
 def _rest(layer: Layer) -> None:

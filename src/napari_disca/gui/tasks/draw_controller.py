@@ -136,8 +136,7 @@ class DrawController(QObject):
     def _draw(self, draw: Callable[[], Stroke | None]) -> None:
         made: list[Stroke | None] = []
         if guarded(lambda: made.append(draw())) and made[0] is not None:
-            self._control.status = self._told(made[0])
-            self._control.changed.emit()
+            self._control.say(self._told(made[0]), of_step=True)
 
     def _told(self, stroke: Stroke) -> str:
         session = self._control.session

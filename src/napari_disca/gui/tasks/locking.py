@@ -35,7 +35,9 @@ class Locking:
             show_warning("The map is not finished there; lock it when it is")
             return
         if guarded(lambda: session.lock(*areas)):
-            self._control.say("Locked; it stays as it is, and the next Adapt learns from it")
+            self._control.say(
+                "Locked; it stays as it is, and the next Adapt learns from it", of_step=True
+            )
 
     def lock_view(self) -> None:
         """Lock all that is in view."""

@@ -100,12 +100,12 @@ class ReviewController(QObject):
             return
         if go_on:
             review.place = None  # it is judged
-            self._tell(f"{_SAID[verdict]}. {review.go_on()}")
+            self._tell(f"{_SAID[verdict]}. {review.go_on()}", of_step=True)
         elif verdict == "wrong":
             # A click on what is locked or drawn has said so.
-            self._tell(self._control.status or _SAID[verdict])
+            self._tell(self._control.status or _SAID[verdict], of_step=True)
         else:
-            self._tell(_SAID[verdict])
+            self._tell(_SAID[verdict], of_step=True)
 
     def wrong(self, label: int) -> None:
         """Say that the place is of another class: it is clicked in its middle."""
@@ -125,9 +125,8 @@ class ReviewController(QObject):
         if kept and text.strip():
             self.judge("note", note=text.strip(), go_on=False)
 
-    def _tell(self, line: str) -> None:
-        self._control.status = line
-        self._control.changed.emit()
+    def _tell(self, line: str, *, of_step: bool = False) -> None:
+        self._control.say(line, of_step=of_step)
 
     def _on_changed(self) -> None:
         session, review = self._control.session, self._control.review

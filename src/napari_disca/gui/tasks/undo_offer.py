@@ -23,7 +23,8 @@ _CALLED = {"near": "only here", "stroke": "stroke", "classes": "classes", "reset
 class UndoOffer(QObject):
     """Shows a button that takes back exactly the step that was made last.
 
-    It goes with the next step, whatever that is, and with undo and redo.
+    It goes with the next step, whatever that is, with undo and redo, and as soon as the panel's
+    message is about something else.
 
     Parameters
     ----------
@@ -56,6 +57,9 @@ class UndoOffer(QObject):
             new = not any(step is self._step for step in steps[session.position :])
             new = new and session.position > 0 and self._steps[session.position - 1] is before
             self._offer(self._step if new and _is_large(session, before) else None)
+        # While files are examined or a session is made, the panel's message is about that.
+        told = self._control.told_step is self._offered and not self._control.pending
+        self._button.setVisible(self._offered is not None and told)
 
     def _look(self, session: Session | None) -> None:
         self._steps = () if session is None else tuple(session.history)
@@ -63,7 +67,6 @@ class UndoOffer(QObject):
 
     def _offer(self, step: Step | None) -> None:
         self._offered = step
-        self._button.setVisible(step is not None)
         if step is not None:
             first = step.title.split(maxsplit=1)[0].rstrip(":")
             self._button.setText(f"Undo {_CALLED.get(step.kind, first)}")
