@@ -349,7 +349,7 @@ def test_the_history_goes_anywhere(opened):
     click(opened, 200, 100, 2)
     press(opened, "adapt")
     texts = [rows.item(i).text() for i in range(rows.count())]
-    assert texts == ["Open", "Street click", "Green click", "Adapt (DISCA in function space)"]
+    assert texts == ["Open", "Street click", "Green click", "Adapt (by similar features)"]
     rows.itemClicked.emit(rows.item(1))
     opened.idle()
     session = opened.control.session

@@ -43,7 +43,7 @@ from napari_disca.recipes.examples import (
     unguided,
     with_clicks,
 )
-from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields
+from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields, setting
 
 #: Parts that the clicks are dealt into; each is held out once.
 _FOLDS = 2
@@ -67,32 +67,30 @@ class Automatic:
         If a field is impossible.
     """
 
-    title: ClassVar[str] = "DISCA, as far as clicks agree"
+    title: ClassVar[str] = "by weights that held-out clicks confirm"
     #: Names of fields in journals of version 0.1.0.
     former_names: ClassVar[Mapping[str, str]] = {"strength": "adopt"}
     learns: ClassVar[bool] = True
     continues: ClassVar[bool] = False
 
-    adopt: Literal["automatic", "none", "half", "full"] = field(
-        default="automatic",
-        metadata={
-            "tooltip": "How far from the pretrained weights to go. Automatic: as far as clicks "
-            "that were held out get better; none gives DISIR's map"
-        },
+    adopt: Literal["automatic", "none", "half", "full"] = setting(
+        "automatic",
+        "Adopt what was learned",
+        "How much of what was learned is adopted: full is all, half is between the pretrained "
+        "weights and the learned ones, none gives the map near clicks (DISIR); automatic takes as"
+        " much as makes held-out clicks better",
     )
     parameters: Parameters = field(default="batchnorm", metadata=_OF_DISCA["parameters"])
     rate: float = field(default=1e-3, metadata=_OF_DISCA["rate"])
     passes: int = field(default=6, metadata=_OF_DISCA["passes"])
     weight: float = field(default=1.0, metadata=_OF_DISCA["weight"])
     crop_size: int = field(default=256, metadata=_OF_DISCA["crop_size"])
-    likeness: float = field(
-        default=0.85,
-        metadata={
-            "min": 0.0,
-            "max": 1.0,
-            "tooltip": "What is learned counts for pixels that look to the network like a click of "
-            "their new class: least cosine of the last features; 0: everywhere",
-        },
+    likeness: float = setting(
+        0.85,
+        "Similarity needed",
+        "How much a pixel must look like a click of its new class to change: least cosine of the "
+        "last features. More: fewer pixels change; less: more do; 0: all may",
+        limits=(0.0, 1.0),
     )
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 import torch
@@ -32,7 +32,7 @@ from napari_disca.networks.compute import Compute
 from napari_disca.recipes.answers import AnswerParts, clicks_by_pretrained
 from napari_disca.recipes.examples import Example, guided, moved, private, right, unguided
 from napari_disca.recipes.optimiser import Optimiser
-from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields
+from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields, setting
 
 #: Which weights learn.
 Parameters: TypeAlias = Literal["batchnorm", "all", "decoder", "decoder batchnorm"]
@@ -53,77 +53,89 @@ class Disca:
         If a field is impossible.
     """
 
-    title: ClassVar[str] = "DISCA (the whole map)"
+    title: ClassVar[str] = "by trained weights"
     learns: ClassVar[bool] = True
     #: What is learned counts everywhere.
     likeness: ClassVar[float] = 0.0
 
-    parameters: Parameters = field(
-        default="batchnorm",
-        metadata={
-            "tooltip": "Which weights learn: BatchNorm scales and shifts, or all; with the decoder "
-            "only, the map is redone several times faster after the first time"
-        },
+    parameters: Parameters = setting(
+        "batchnorm",
+        "Weights that learn",
+        "Which weights learn: BatchNorm scales and shifts, or all; with the decoder only, the map"
+        " is redone several times faster after the first time",
     )
-    optimiser: Literal["adam", "sgd"] = field(
-        default="adam", metadata={"tooltip": "SGD has no momentum"}
+    optimiser: Literal["adam", "sgd"] = setting(
+        "adam", "Optimiser", "Adam adapts the step of each weight; SGD has no momentum"
     )
-    rate: float = field(default=3e-4, metadata={"min": 0.0, "max": 1.0, "tooltip": "Learning rate"})
-    passes: int = field(
-        default=20, metadata={"min": 1, "max": 1000, "tooltip": "Passes over the crops"}
+    rate: float = setting(
+        3e-4,
+        "Learning rate",
+        "Step size. More changes more of the map, and may spoil it; less changes less",
+        limits=(0.0, 1.0),
     )
-    tolerance: float = field(
-        default=1e-3,
-        metadata={
-            "min": 0.0,
-            "max": 1.0,
-            "tooltip": "Stop when three passes have lowered the loss by less than this share; "
-            "0: never",
-        },
+    passes: int = setting(
+        20,
+        "Passes",
+        "Passes over the crops. More learn the clicks better and take longer; fewer change less",
+        limits=(1, 1000),
     )
-    batch: Literal["one", "all"] = field(
-        default="all",
-        metadata={"tooltip": "A step after every crop, or one step a pass for all of them"},
+    tolerance: float = setting(
+        1e-3,
+        "Stop below",
+        "Learning stops when three passes have lowered the loss by less than this share. More "
+        "stops earlier; less learns longer; 0 takes all passes",
+        limits=(0.0, 1.0),
     )
-    crops: Literal["tiles", "around clicks"] = field(
-        default="around clicks",
-        metadata={"tooltip": "Learn from the whole tiles that hold clicks, or from crops around"},
+    batch: Literal["one", "all"] = setting(
+        "all", "Crops in a step", "A step after every crop, or one step a pass for all of them"
     )
-    crop_size: int = field(
-        default=256,
-        metadata={"min": 64, "max": 1024, "tooltip": "Side of the crops around clicks, pixels"},
+    crops: Literal["tiles", "around clicks"] = setting(
+        "around clicks",
+        "Learn from",
+        "Learn from the whole tiles that hold clicks, or from crops around clicks",
     )
-    regulariser: Literal["l1", "cross-entropy", "none"] = field(
-        default="l1",
-        metadata={"tooltip": "Distance to the anchor; cross-entropy is to its hard map"},
+    crop_size: int = setting(
+        256,
+        "Size of crops",
+        "Side of the crops around clicks, pixels. More holds more of the map around a click to "
+        "the anchor, and takes longer; less holds less of it",
+        limits=(64, 1024),
     )
-    norm_on: Literal["logits", "probabilities"] = field(
-        default="logits", metadata={"tooltip": "What the L1 norm compares"}
+    regulariser: Literal["l1", "cross-entropy", "none"] = setting(
+        "l1",
+        "Distance to the anchor",
+        "How the distance of the map to the anchor is measured: L1 norm; cross-entropy, to the "
+        "anchor's classes; or not at all",
     )
-    reduction: Literal["mean", "sum"] = field(
-        default="mean",
-        metadata={"tooltip": "The L1 norm per value (the authors' code) or summed (the formula)"},
+    norm_on: Literal["logits", "probabilities"] = setting(
+        "logits", "L1 norm compares", "What the L1 norm compares"
     )
-    weight: float = field(
-        default=1.0, metadata={"min": 0.0, "max": 1e6, "tooltip": "Weight of the regulariser"}
+    reduction: Literal["mean", "sum"] = setting(
+        "mean", "L1 norm is", "The L1 norm per value (the authors' code) or summed (the formula)"
     )
-    start: Literal["theta0", "current"] = field(
-        default="theta0",
-        metadata={"tooltip": "Start from the pretrained weights, or go on from the adapted ones"},
+    weight: float = setting(
+        1.0,
+        "Weight of the anchor",
+        "Weight of the distance to the anchor in the loss. More keeps more of the network's map; "
+        "less lets clicks change more of it",
+        limits=(0.0, 1e6),
     )
-    anchor: Literal["theta0", "guided"] = field(
-        default="theta0",
-        metadata={
-            "tooltip": "p0: the pretrained network without clicks, or the latest map with clicks"
-        },
+    start: Literal["theta0", "current"] = setting(
+        "theta0",
+        "Start from",
+        "Start from the pretrained weights (theta0), or from the adapted ones",
     )
-    near: Literal["adapted", "pretrained"] = field(
-        default="adapted",
-        metadata={
-            "tooltip": "Which network reads the clicks in the last inference. The adapted one has "
-            "learned from them already and corrects twice; the pretrained one gives DISIR's map "
-            "where the clicks are felt, and the adapted one the rest"
-        },
+    anchor: Literal["theta0", "guided"] = setting(
+        "theta0",
+        "Anchor",
+        "What the map is held to: the answer of the pretrained network without clicks (theta0), "
+        "or the latest map with clicks",
+    )
+    near: Literal["adapted", "pretrained"] = setting(
+        "adapted",
+        "Clicks are read by",
+        "Which network reads the clicks: the adapted one, which has learned from them already, or "
+        "the pretrained one, so that the map near clicks is DISIR's",
     )
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from napari_disca.recipes.recipe import AdaptationResult
 class Disir:
     """No learning: the map is corrected near the clicks only."""
 
-    title: ClassVar[str] = "DISIR (near the clicks only)"
+    title: ClassVar[str] = "near the clicks only"
     learns: ClassVar[bool] = False
     continues: ClassVar[bool] = False
 

@@ -36,7 +36,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -54,7 +54,7 @@ from napari_disca.networks.compute import Compute
 from napari_disca.recipes.answers import AnswerParts, clicks_by_pretrained
 from napari_disca.recipes.automatic import Automatic
 from napari_disca.recipes.places import CropView, ImageFacts, Places, joined, thinned, unit_features
-from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields
+from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields, setting
 
 #: Tiles from which anchors are taken, at most; each costs a pass of the encoder, once.
 ANCHOR_TILES = 8
@@ -91,52 +91,46 @@ class FunctionSpace:
         If a field is impossible.
     """
 
-    title: ClassVar[str] = "DISCA in function space"
+    title: ClassVar[str] = "by similar features"
     learns: ClassVar[bool] = True
     continues: ClassVar[bool] = False
 
-    strength: float = field(
-        default=1.0,
-        metadata={
-            "min": 0.0,
-            "max": 3.0,
-            "tooltip": "How strongly what clicks say is carried to places that look alike: 0 is "
-            "DISIR's map, 1 as measured, more is bolder",
-        },
+    strength: float = setting(
+        1.0,
+        "Strength",
+        "How strongly clicks count at places that look like them. More changes more of the map, "
+        "less changes less; 0 gives the map near clicks (DISIR)",
+        limits=(0.0, 3.0),
     )
-    hold: float = field(
-        default=12.0,
-        metadata={
-            "min": 0.1,
-            "max": 1000.0,
-            "tooltip": "How loosely the rest of the map is held: noise of the anchors, for one "
-            "click; divided by the square root of the number of clicks",
-        },
+    hold: float = setting(
+        12.0,
+        "Change allowed elsewhere",
+        "How far clicks may change the rest of the map. More lets them change more of it; less "
+        "keeps more of the network's map. It is the noise of the anchors for one click, divided "
+        "by the square root of the number of clicks",
+        limits=(0.1, 1000.0),
     )
-    sharpness: float = field(
-        default=1.0,
-        metadata={
-            "min": 0.1,
-            "max": 20.0,
-            "tooltip": "How much a place must look like a click to follow it; grows by a tenth "
-            "with every click, and where the network is sure of the image",
-        },
+    sharpness: float = setting(
+        1.0,
+        "Similarity needed",
+        "How much a place must look like a click to follow it. More: only what looks just like it"
+        " changes; less: also what looks a little like it. It grows by a tenth with every click, "
+        "and where the network is sure of the image",
+        limits=(0.1, 20.0),
     )
-    margin: float = field(
-        default=2.0,
-        metadata={
-            "min": 0.1,
-            "max": 20.0,
-            "tooltip": "By how much a clicked class shall lead, in logits",
-        },
+    margin: float = setting(
+        2.0,
+        "Lead of the clicked class",
+        "By how many logits the clicked class leads the best other one. More: a click reaches "
+        "further, also to places that look less like it; less: fewer places follow it",
+        limits=(0.1, 20.0),
     )
-    anchors: int = field(
-        default=200,
-        metadata={
-            "min": 0,
-            "max": 1000,
-            "tooltip": "Places that hold the map to the network's first answer",
-        },
+    anchors: int = setting(
+        200,
+        "Anchors",
+        "Places spread over the image that hold it to the network's map. More hold it more firmly"
+        " and take longer; fewer let clicks change more of it; 0 holds nothing",
+        limits=(0, 1000),
     )
 
     def __post_init__(self) -> None:

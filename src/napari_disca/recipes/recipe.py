@@ -80,6 +80,7 @@ class AdaptationResult:
 class Recipe(Protocol):
     """How clicks change a network: a frozen dataclass whose fields are its hyper-parameters."""
 
+    #: How it adapts, in a few words: the history shows them in brackets.
     title: ClassVar[str]
     #: False for recipes that leave the weights alone.
     learns: ClassVar[bool]
@@ -175,6 +176,27 @@ class LooksOnce(Protocol):
         """
 
 
+def setting(
+    default: Any, label: str, tooltip: str, limits: tuple[float, float] | None = None
+) -> Any:
+    """Return a field of a recipe.
+
+    Parameters
+    ----------
+    default : int, float or str
+    label : str
+        What the panel's form calls it.
+    tooltip : str
+        What it does; of a number, what more and less of it do.
+    limits : (float, float), optional
+        Least and greatest value of a number, which `check_fields` enforces.
+    """
+    about: dict[str, Any] = {"label": label, "tooltip": tooltip}
+    if limits is not None:
+        about["min"], about["max"] = limits
+    return field(default=default, metadata=about)
+
+
 def check_fields(recipe: Recipe) -> None:
     """Look whether the fields of a recipe are what their types and limits say.
 
@@ -198,7 +220,9 @@ def check_fields(recipe: Recipe) -> None:
                     f"{one.name} = {value!r} is no {'whole ' * (len(kinds) == 1)}number"
                 )
             if not low <= value <= high:
-                raise RecipeError(f"{one.name} = {value} is not between {low} and {high}")
+                label = one.metadata.get("label")
+                name = f"{label} ({one.name})" if label else one.name
+                raise RecipeError(f"{name} = {value} is not between {low} and {high}")
 
 
 def checked_seed(seed: int) -> int:

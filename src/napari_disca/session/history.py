@@ -100,7 +100,8 @@ class AdaptationRun:
         """
         if self.strength is None:
             raise RecipeError(
-                f"{self.recipe.title} has no strength; choose a recipe that has one and adapt again"
+                f"an adaptation {self.recipe.title} has no strength; choose the recipe 'default' "
+                "and adapt again"
             )
         return replace(self, recipe=replace(self.recipe, **{_STRENGTH: strength}))  # type: ignore[type-var]
 

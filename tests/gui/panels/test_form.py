@@ -32,8 +32,29 @@ def test_nonsense_is_one_clear_line(field, text, qtbot):
         read_form(form, RECIPES["held-out"])
 
 
-def test_every_field_has_a_row_and_a_tooltip(qtbot):
-    recipe = RECIPES["held-out"]
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_field_has_a_row_with_label_and_tooltip(name, qtbot):
+    recipe = RECIPES[name]
     form = form_of(recipe)
     assert [row.name for row in form] == [field.name for field in fields(recipe)]
-    assert all(row.tooltip for row in form)
+    for row in form:
+        assert row.label[:1].isupper(), row.name
+        assert row.tooltip, row.name
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_tooltips_of_numbers_say_what_more_and_less_of_them_does(name, qtbot):
+    recipe = RECIPES[name]
+    form = form_of(recipe)
+    for field in fields(recipe):
+        if type(getattr(recipe, field.name)) in (int, float):
+            words = form[field.name].tooltip.lower().replace(",", " ").split()
+            assert "more" in words or "more:" in words, field.name
+            assert {"less", "less:", "fewer"} & set(words), field.name
+
+
+def test_an_impossible_number_is_told_by_the_label(qtbot):
+    form = form_of(RECIPES["default"])
+    form["hold"].value = "5000"
+    with pytest.raises(RecipeError, match=r"^Change allowed elsewhere \(hold\) = 5000"):
+        read_form(form, RECIPES["default"])

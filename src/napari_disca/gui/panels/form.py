@@ -19,7 +19,7 @@ def form_of(value: Any) -> Container[ValueWidget[Any]]:
     Parameters
     ----------
     value : dataclass instance
-        ``metadata`` of its fields may hold ``tooltip``, ``min`` and ``max``.
+        ``metadata`` of its fields may hold ``label``, ``tooltip``, ``min`` and ``max``.
     """
     hints = get_type_hints(type(value))
     rows: list[ValueWidget[Any]] = []
@@ -27,7 +27,7 @@ def form_of(value: Any) -> Container[ValueWidget[Any]]:
         kind, now, about = hints[field.name], getattr(value, field.name), field.metadata
         options: dict[str, Any] = {
             "name": field.name,
-            "label": field.name.replace("_", " "),
+            "label": about.get("label", field.name.replace("_", " ").capitalize()),
             "tooltip": about.get("tooltip", ""),
         }
         if get_origin(kind) is Literal:

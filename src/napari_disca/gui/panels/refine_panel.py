@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -243,7 +243,7 @@ class RefinePanel(QWidget):
             label = QLabel(row.label)
             label.setToolTip(row.tooltip)
             aligned.addRow(label, row.native)
-        for title, setting in (("precision", self.precision), ("features on disk", self.disk)):
+        for title, setting in (("Precision", self.precision), ("Features on disk", self.disk)):
             label = QLabel(title)
             label.setToolTip(setting.toolTip())
             aligned.addRow(label, setting)
@@ -274,10 +274,13 @@ def _fold_button() -> QToolButton:
 
 
 def _summary(recipe: Recipe) -> str:
-    return ", ".join(
-        f"{name.replace('_', ' ')} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in asdict(recipe).items()  # type: ignore[call-overload]
-    )
+    """What a recipe does, and its settings as the form names them."""
+    settings = []
+    for field in fields(recipe):  # type: ignore[arg-type]
+        value = getattr(recipe, field.name)
+        label = field.metadata.get("label", field.name.replace("_", " "))
+        settings.append(f"{label}: {value:g}" if isinstance(value, float) else f"{label}: {value}")
+    return f"{recipe.title} ({'; '.join(settings)})"
 
 
 def duration(seconds: float) -> str:
