@@ -42,7 +42,7 @@ def test_take_over(repainted, qtbot):
     opened.idle()
     qtbot.waitUntil(lambda: offer.go_on.text() == "Take over", timeout=30_000)
     assert "was written for another image" in offer.text.text()
-    assert offer.text.text().endswith("Take the work over to this image all the same?")
+    assert offer.text.text().endswith("Take the work over to this image anyway?")
     assert panel.opening.session() is None, "nothing is taken over unasked"
     assert journal.read_bytes() == before
 

@@ -157,7 +157,7 @@ def test_a_file_waits_for_an_image(panel, scene, told, qtbot, tmp_path):
         frame = Frame.of(raster)
     path = geojson(tmp_path / "roads.geojson", [line(frame, [(20, 20), (20, 200)])])
     viewer.open(str(path), plugin="napari-disca")
-    assert told == ["roads.geojson is laid over the image as soon as one is open"]
+    assert told == ["roads.geojson is shown over the image as soon as one is open"]
     assert not len(viewer.layers)
     viewer.open(str(scene), plugin="napari-disca")
     qtbot.waitUntil(lambda: bool(vectors(viewer)), timeout=60_000)

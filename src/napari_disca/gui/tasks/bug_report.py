@@ -1,4 +1,4 @@
-"""What whoever mends a bug needs to know, to be copied from the message about it."""
+"""Report of a bug, which the user can copy from the message about it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = ("napari-disca", "napari", "torch", "numpy", "rasterio", "npe2")
 
 
 def report(error: BaseException) -> str:
-    """Versions, system and traceback, as text; nothing of the image, but names of files may be."""
+    """Return versions, system and traceback as text: no pixels, but perhaps names of files."""
     lines = [f"{name} {_version(name)}" for name in _PACKAGES]
     lines += [f"{API_NAME}, Qt {QT_VERSION}", f"Python {platform.python_version()}"]
     lines += [platform.platform(), ""]
@@ -27,7 +27,7 @@ def report(error: BaseException) -> str:
 
 
 def tell_bug(error: BaseException, line: str) -> None:
-    """Tell of a bug in one line, and offer to copy the report."""
+    """Show a bug in one line, and offer to copy the report."""
 
     def copy(_dialog: Any = None) -> None:
         clipboard = QApplication.clipboard()

@@ -12,9 +12,9 @@ _open: set[int] = set()
 
 
 def spare_objects(owner: object) -> None:
-    """Leave out of collections what exists now, until `collect_objects` is called for the owner.
+    """Leave all existing objects out of garbage collections until `collect_objects` is called.
 
-    What is not part of a cycle is freed as ever; new objects are collected as ever. Nothing is done
+    Objects outside cycles are freed as usual; new objects are collected as usual. Nothing is done
     where the program has frozen objects itself, as they could not be told apart afterwards.
     """
     if not _open and gc.get_freeze_count():
@@ -24,7 +24,7 @@ def spare_objects(owner: object) -> None:
 
 
 def collect_objects(owner: object) -> None:
-    """Let all objects be collected again, unless another owner has spared some."""
+    """Let all objects be collected again, unless another owner has still left some out."""
     if id(owner) in _open:
         _open.remove(id(owner))
         if not _open:

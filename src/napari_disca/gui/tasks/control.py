@@ -1,4 +1,4 @@
-"""What the panels drive: one session, its layers, and the tasks that it runs."""
+"""The session that the panels work on, with its layers and its tasks."""
 
 from __future__ import annotations
 
@@ -41,14 +41,13 @@ class Control(QObject):
     """One image being corrected in one viewer.
 
     Signals: ``changed`` when anything that the panels show has changed; ``progressed`` with a
-    `Progress` (its total is 0 when nothing runs); ``cancelled`` when the user wants no more of what
-    is being done.
+    `Progress` (its total is 0 when nothing runs); ``cancelled`` when the user has pressed *Cancel*.
     """
 
     changed = Signal()
     progressed = Signal(object)
     cancelled = Signal()
-    #: From the thread on which the journal reaches the disk.
+    #: Emitted on the thread that writes the journal.
     _journal_failed = Signal()
 
     def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
@@ -91,17 +90,17 @@ class Control(QObject):
 
     @property
     def learning(self) -> bool:
-        """Whether an adaptation has not learned yet."""
+        """Whether an adaptation is still learning."""
         return self.running == "learn"
 
     @property
     def running(self) -> str:
-        """Kind of the task that runs, as `Task` has it; empty if none does."""
+        """Kind of the task that runs (see `Task`); empty if none runs."""
         task = self._tasks.running
         return "" if task is None else task.kind
 
     def open(self, image: Image, session: Session) -> None:
-        """Start correcting an image; what was corrected before is closed."""
+        """Show a session and its layers; the session before it is closed."""
         self.close()
         self.session, self._step = session, session.step
         self.layers = layers = SessionLayers(self.viewer, session, image, show_warning, self)
@@ -115,7 +114,7 @@ class Control(QObject):
         self.changed.emit()
 
     def close(self) -> None:
-        """Stop what runs and let go of the session; its image stays in the viewer."""
+        """Stop all tasks and close the session; its image stays in the viewer."""
         layers = self._let_go()
         if layers is not None:
             layers.close()
@@ -123,13 +122,13 @@ class Control(QObject):
         self.changed.emit()
 
     def shut_down(self) -> None:
-        """Stop what runs because the panel or the window goes; layers stay as they are.
+        """Stop all tasks when the panel or the window closes; layers stay as they are.
 
-        Nothing is emitted: those who listen may be gone already.
+        Nothing is emitted: the listeners may be deleted already.
         """
         rasters = {self.chosen, self.session.raster if self.session is not None else None}
         layers = self._let_go()
-        # Nobody will hear that the work has ended, and the session's files go with the session.
+        # Nobody is told that the work has ended, and the session's files are removed with it.
         self._tasks.end()
         self._threads.shutdown(wait=False)
         end_probe()
@@ -146,7 +145,7 @@ class Control(QObject):
     def _let_go(self) -> SessionLayers | None:
         self.pending.drop_opening()
         self._tasks.drop()
-        with suppress(RuntimeError):  # Qt has deleted it already where the window goes
+        with suppress(RuntimeError):  # Qt has deleted it where the window is closed
             self._view_timer.stop()
         self.unreadable.forget()
         layers, self.layers, self.review = self.layers, None, None
@@ -159,7 +158,7 @@ class Control(QObject):
         return layers
 
     def _reactions(self, session: Session) -> list[tuple[SignalInstance, Callable[..., None]]]:
-        """Signals of a session, and what is done about them."""
+        """Signals of a session with the methods that react to them."""
         return [
             (session.clicks_changed, self._on_clicks),
             (session.history_changed, self._on_history),
@@ -172,7 +171,7 @@ class Control(QObject):
     # ------------------------------------------------------------------ verbs
 
     def segment(self) -> None:
-        """Draw the maps."""
+        """Show the maps, and draw what is missing of them."""
         if self.session is not None and self.layers is not None:
             self.layers.show()
             self._refine()
@@ -186,7 +185,7 @@ class Control(QObject):
             self.ask(Task("learn", session, job, lambda _: self._on_learned(session)))
 
     def cancel(self) -> None:
-        """Stop what runs, at once."""
+        """Stop all work at once, also files and images that are being opened."""
         self._tasks.cancel()
         making = bool(self.pending)
         self.pending.cancel()
@@ -200,7 +199,7 @@ class Control(QObject):
             self.travel(self.session.undo, "Undone: {}")
 
     def redo(self) -> None:
-        """Do again what was taken back."""
+        """Do the step again that was taken back."""
         if self.session is not None and self.session.can_redo:
             self.travel(self.session.redo, "Done again: {}")
 
@@ -209,23 +208,31 @@ class Control(QObject):
         session = self.session
         if session is not None and position != session.position:
             title = session.history[position].title.replace("{", "{{").replace("}", "}}")
-            self.travel(lambda: session.go(position), f"As it was after: {title}")
+            self.travel(lambda: session.go(position), f"The session is as it was after: {title}")
 
     def next_doubtful(self) -> None:
-        """Show the next place where the map is doubtful."""
+        """Move the view to the next doubtful place."""
         if self.review is not None:
             self.say(self.review.next())
 
     def reset_network(self) -> None:
-        """Forget what was adapted."""
+        """Use the pretrained weights again."""
         if self.session is not None:
             self.travel(
                 self.session.reset_network,
-                "The network is as it came; Undo brings back what it learned",
+                "The network has its first weights again; Undo brings the adaptation back",
             )
 
     def travel(self, step: Callable[[], object], said: str) -> None:
-        """Make a step of the history, and bring the map up to date; `said` is told of it."""
+        """Change the history, redo the map, and show a message.
+
+        Parameters
+        ----------
+        step : callable
+            Makes, takes back or repeats a step; it may return a word for the message.
+        said : str
+            The message; ``{}`` stands for what `step` returns.
+        """
         session = self.session
         assert session is not None
         before = session.clicks
@@ -239,7 +246,7 @@ class Control(QObject):
     # ------------------------------------------------------------------ work
 
     def ask(self, task: Task) -> None:
-        """Run a task, after what must not be interrupted."""
+        """Run a task; see `TaskQueue.ask`."""
         self._tasks.ask(task)
 
     def _refine(self) -> None:
@@ -251,7 +258,7 @@ class Control(QObject):
 
     def _on_event(self, task: Task, event: Any) -> None:
         if task.session is not self.session:
-            return  # its job outlives a session that was left
+            return  # of a session that was closed meanwhile
         if isinstance(event, Progress):
             self.progressed.emit(event)
         elif isinstance(event, Note):
@@ -264,12 +271,12 @@ class Control(QObject):
                 if told is None:
                     raise  # a bug, which napari shows
                 if not self._tasks.is_cancelled():
-                    # What is on its way already would fail likewise.
+                    # Events that are already queued would fail likewise.
                     self.cancel()
                     show_error(told)
                 return
             if isinstance(event, RunRelearned):
-                self._tell_step("Learned again without what was taken away")
+                self._tell_step("Learned again without what was removed")
             if isinstance(event, AdaptationRun):
                 self._tell_step(event.adaptation.note)
 
@@ -307,7 +314,7 @@ class Control(QObject):
         self._refine()
 
     def _on_journal_failed(self) -> None:
-        self._journal_failed.emit()  # on to the window's thread
+        self._journal_failed.emit()  # handled on the window's thread
 
     def _check_journal(self) -> None:
         if self.session is not None:
@@ -317,7 +324,7 @@ class Control(QObject):
         show_warning(line[:1].upper() + line[1:])
 
     def read_again(self) -> None:
-        """Draw tiles that could not be read, unless something runs."""
+        """Read and draw the tiles again that could not be read, unless a task runs."""
         if self.session is not None and self.session.unreadable and not self.busy:
             self._refine()
 
@@ -371,7 +378,7 @@ def _is_seen(session: Session) -> bool:
 
 
 def _rest(layer: Layer) -> None:
-    """Give back the file that a layer shows, until it is looked at again."""
+    """Close the file that a layer shows; it is opened again when the layer is drawn."""
     pyramid = layer.metadata.get("napari_disca", {}).get("pyramid")
     if pyramid is not None:
         pyramid.raster.release_file()

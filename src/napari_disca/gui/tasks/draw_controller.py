@@ -1,4 +1,4 @@
-"""Between the tools that draw and the session: what was drawn becomes a step."""
+"""Makes what is drawn on the canvas a step of the session."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_disca.gui.tasks.waiting import off_the_window
 from napari_disca.gui.viewer.draw_tool import HINTS, DrawTool, ToolName
 from napari_disca.session.strokes import Stroke
 
-#: Modes of napari's label layers that would write into a map, and what does so here.
+#: Modes of napari's Labels layers that would write into a map, and our tool for each.
 _OF_NAPARI: dict[str, ToolName] = {
     "paint": "brush",
     "erase": "brush",
@@ -27,7 +27,7 @@ _COUNTED = 1 << 22
 
 
 class DrawController(QObject):
-    """Draws what the tools have drawn.
+    """Makes strokes of the session from brush, outlines and patches.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class DrawController(QObject):
     tool : DrawTool
     control : Control
     say : callable
-        Told small things.
+        Shows a line in the status bar.
     parent : QObject
     """
 
@@ -61,7 +61,7 @@ class DrawController(QObject):
         self._on_changed()
 
     def verbs(self) -> dict[str, Callable[..., object]]:
-        """What the keys do; the buttons' verbs are not among them."""
+        """Actions of the drawing keys by verb; verbs with buttons are not among them."""
         tool = self.tool
         return {
             "next_tool": self._next,
@@ -72,7 +72,7 @@ class DrawController(QObject):
         }
 
     def when(self) -> dict[str, Callable[[], bool]]:
-        """When the keys of some verbs are ours: at other times they belong to others."""
+        """Conditions under which some keys draw; otherwise they keep other meanings."""
         tool = self.tool
         return {
             "smaller_brush": lambda: tool.tool == "brush",
@@ -81,7 +81,7 @@ class DrawController(QObject):
         }
 
     def end(self) -> None:
-        """Let go of the canvas and the layers."""
+        """Stop listening to the canvas and to the map layers."""
         self.tool.end()
         self._guard([])
 
@@ -94,7 +94,7 @@ class DrawController(QObject):
             self.tool.choose_next()
 
     def _session(self) -> Any:
-        """The session, if its map is drawn."""
+        """The session; None while its map is not drawn."""
         session = self._control.session
         there = session is not None and bool(session.maps["disir"].levels[-1].any())
         return session if there else None
@@ -109,7 +109,7 @@ class DrawController(QObject):
         self._draw(lambda: session.draw(drawn, label, tool=tool, only=only, teaches=teaches))
 
     def fill_under_pointer(self) -> None:
-        """Give the patch under the pointer the class that is chosen."""
+        """Give the patch under the pointer the chosen class."""
         place = self.tool.pixel()
         if self._session() is None or place is None:
             self._say("Move the pointer over a patch of the map first")
@@ -117,7 +117,7 @@ class DrawController(QObject):
             self.fill(*place)
 
     def fill(self, row: int, col: int) -> None:
-        """Give the patch at a pixel the class that is chosen."""
+        """Give the patch at a pixel the chosen class."""
         session = self._session()
         if session is None:
             return
@@ -170,7 +170,7 @@ class DrawController(QObject):
         self._guard(list(layers.maps.values()) if layers is not None else [])
 
     def _guard(self, maps: list[Any]) -> None:
-        """Watch napari's own tools on the maps: they would write what no history knows."""
+        """Listen to napari's own tools on the maps: what they write would be in no history."""
         for layer in self._guarded:
             if layer not in maps:
                 layer.events.mode.disconnect(self._on_mode)

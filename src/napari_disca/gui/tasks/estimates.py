@@ -1,4 +1,4 @@
-"""How long work will take, from what this machine took for the like before."""
+"""Estimates how long work will take, from earlier work on this machine."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _PIXELS = 1e6
 
 
 class Estimates(QObject):
-    """Measures work while it runs, and tells how long the like will take.
+    """Measures work while it runs, and estimates how long the same kind of work will take.
 
-    Tiles count for the first map and for the one after an adaptation, which knows the image
-    already; an adaptation counts as a whole, and a file by its size.
+    The first map, and the map after an adaptation (whose features are cached), are measured by
+    tile, an adaptation as a whole, and a file by its size.
 
     Parameters
     ----------
     control : Control
     choice : ImageChoice
-        Which network, where.
+        Says which network runs on which device.
     parent : QObject
     """
 
@@ -61,16 +61,16 @@ class Estimates(QObject):
     # ------------------------------------------------------------------ telling
 
     def segment(self) -> float | None:
-        """Seconds that the first map of the image that is chosen takes; None if not known."""
+        """Seconds that the first map of the chosen image takes; None if not known."""
         return self._of_tiles("segment")
 
     def adapt(self) -> float | None:
-        """Seconds that an adaptation and the map after it take."""
+        """Seconds that an adaptation and the map after it take; None if not known."""
         learning, redoing = self._rates.get(self._key("learn")), self._of_tiles("redo")
         return None if learning is None or redoing is None else learning + redoing
 
     def save(self) -> float | None:
-        """Seconds that a map takes to be written."""
+        """Seconds that writing a map takes; None if not known."""
         view = self._choice.view
         rate = self._rates.get("save")
         if rate is None or view is None:
@@ -79,13 +79,13 @@ class Estimates(QObject):
         return rate * height * width / _PIXELS
 
     def left(self, progress: Progress, measured: float | None) -> float | None:
-        """Seconds that are left of what runs.
+        """Seconds that are left of the running work; None if not known.
 
         Parameters
         ----------
         progress : Progress
         measured : float or None
-            Seconds that are left of this stage by what it took so far; None where it has only
+            Seconds that are left of this stage, judged by its pace so far; None where it has just
             begun.
         """
         share = 1 - progress.done / max(progress.total, 1)
@@ -124,7 +124,7 @@ class Estimates(QObject):
     # ------------------------------------------------------------------ measuring
 
     def _kind(self) -> str:
-        """What runs, by what it is remembered as; empty for what says nothing of the next."""
+        """Key under which the running work is remembered; empty if it is not worth remembering."""
         control, session = self._control, self._control.session
         running = control.running
         if running == "learn":
@@ -199,7 +199,7 @@ def _read() -> dict[str, float]:
 
 
 def _write(rates: dict[str, float]) -> None:
-    """Keep them; that the folder cannot be written is no reason to stop."""
+    """Save the rates; a folder that cannot be written is ignored."""
     try:
         with replacing(_file()) as temporary:
             temporary.write_text(json.dumps(dict(list(rates.items())[-_MOST:])), "utf-8")

@@ -1,4 +1,4 @@
-"""Image layers with more axes than rows and columns: frames that a slider goes through."""
+"""Frames of image layers with sliders, which have more axes than rows and columns."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def shown_frame(layer: Image, dims: Any) -> tuple[int, ...]:
 
 
 def frame_of_raster(layer: Image, frame: tuple[int, ...]) -> tuple[int, ...]:
-    """What of a frame's index says which raster is read; of planes that are bands nothing does."""
+    """Return the part of a frame's index that selects a raster; empty where planes are bands."""
     return () if _is_planes(layer) else frame
 
 
@@ -88,9 +88,9 @@ def raster_of_frames(layer: Image, frame: tuple[int, ...]) -> ArrayRaster:
 def bands_of_frame(
     layer: Image, raster: Raster, card: Card, frame: tuple[int, ...]
 ) -> tuple[int, ...] | None:
-    """Bands that are read of a stack where nobody chooses: the plane that is shown, as gray.
+    """Bands to read of a stack by default: the plane that is shown, for all bands.
 
-    None where the bands are known without it.
+    None where the number of planes says which bands to read.
     """
     wanted = len(card.bands)
     if not (_is_planes(layer) and frame) or raster.count in (1, wanted, *_BANDS):

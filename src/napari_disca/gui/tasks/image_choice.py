@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a session is made for.
+    """The image, network and settings that a session is made for.
 
     Attributes
     ----------
@@ -45,10 +45,10 @@ class Choice:
     device, precision : str
         Where and in which number format the network runs.
     raster : Raster
-        Of the layer; it makes no other choice.
+        Of the layer; two choices that differ in nothing else are equal.
     frame : tuple of int or str
-        Of a layer with a slider what is read of it, or the layers that are its bands; another
-        one is another image.
+        Which frame of a layer with a slider is read, or which layers are its bands; a choice with
+        another frame is another image.
     """
 
     layer: Image
@@ -61,61 +61,61 @@ class Choice:
 
     @property
     def image(self) -> tuple[Image, tuple[int | str, ...]]:
-        """What clicks and journals belong to."""
+        """Layer and frame: clicks and journals belong to them."""
         return self.layer, self.frame
 
 
 class Stage(Enum):
-    """How far the way from a choice to its session is."""
+    """How far a choice has come on its way to a session."""
 
     #: There is no image, or no network.
     NOTHING = "nothing"
     #: The image's file is being examined.
     EXAMINING = "examining"
-    #: How the network reads the image is being found out.
+    #: Card, bands and scaling are being read.
     READING = "reading"
     #: A session can be made, or is there.
     READY = "ready"
-    #: The image or the network cannot be read, and that was told.
+    #: The image or the network cannot be read, and the user was told why.
     FAILED = "failed"
-    #: The user did not want to wait; what is asked for next begins anew.
+    #: The user has cancelled; the next request starts the examination again.
     CANCELLED = "cancelled"
 
 
 class ImageChoice(QObject):
-    """Finds out about what is chosen, in stages, so that a session can be made for it.
+    """Examines the chosen image and network in stages, until a session can be made for them.
 
-    Files are looked at on a thread, and what the user types and clicks is not held back.
+    Files are examined on another thread, so that the window reacts meanwhile.
 
-    Signals: ``waiting()`` when something takes long; ``settled()`` when nothing more is to be found
-    out, in whichever stage that has ended.
+    Signals: ``waiting()`` when a stage takes long; ``settled()`` when the examination has ended, in
+    whichever stage.
 
     Parameters
     ----------
     control : Control
-        It has the image that is chosen, and its *Cancel* ends the look at it.
+        Holds the chosen image; its *Cancel* ends the examination.
     image_panel : ImagePanel
     computing : callable
-        Gives device and number format that are chosen.
+        Returns the chosen device and number format.
     journals_of : callable
-        Finds the journals of an image, on a thread.
+        Returns the journals of an image; called on another thread.
     parent : QObject
 
     Attributes
     ----------
     stage : Stage
     chosen : Choice or None
-        None while it is looked at, and where no session can be made for it.
+        None while it is examined, and where no session can be made for it.
     before : Choice or None
-        What was chosen before.
+        The choice before.
     layer : napari.layers.Image or None
-        The layer that is chosen or looked at.
+        The layer that is chosen or being examined.
     card : Card or None
         Of the network that is chosen.
     view : NetworkView or None
-        What that network reads of the image that is chosen.
+        What that network reads of the chosen image.
     journals : Found or None
-        Of another image that is chosen, as soon as that is settled.
+        Journals of a newly chosen image, once it is settled.
     """
 
     waiting = Signal()
@@ -140,27 +140,27 @@ class ImageChoice(QObject):
         self.view: NetworkView | None = None
         self.journals: Found | None = None
         self._when_settled: list[Callable[[], object]] = []
-        #: Whether something else was chosen for the layer that is being looked at.
+        #: Whether another choice was made for the layer that is being examined.
         self._again = False
         #: The frame of the layer that is shown, where it has a slider.
         self._frame: tuple[int, ...] = ()
-        #: Layer and frame of the raster that is looked at, and of the one that is `control.chosen`.
+        #: Layer and frame of the raster being examined, and of `control.chosen`.
         self._place: tuple[Image | None, tuple[int | str, ...]] = (None, ())
         self._looked_at: tuple[Image | None, tuple[int | str, ...]] = (None, ())
         #: Why the image cannot be read.
         self._unreadable: DiscaError | None = None
         #: Image layer and network for which the panel shows how the image is read.
         self._shown_for: tuple[Image, str] | None = None
-        #: Bands that were read because a slider stood there.
+        #: Bands that were read because of the slider's position.
         self._frame_bands: tuple[int, ...] | None = None
-        #: What was remembered of how the image is read, from another window or day.
+        #: How the image was read in another window or on another day.
         self._kept: Reading | None = None
         #: The network of `card`.
         self._weights: str | None = None
         control.cancelled.connect(self._on_cancelled)
 
     def when_settled(self, action: Callable[[], object]) -> None:
-        """Do something as soon as nothing more is to be found out; at once, if that is so now."""
+        """Call a function once the examination has ended; at once if none runs."""
         if self.is_looking:
             self._when_settled.append(action)
         else:
@@ -168,21 +168,21 @@ class ImageChoice(QObject):
 
     @property
     def is_looking(self) -> bool:
-        """Whether something is still to be found out."""
+        """Whether the image or how it is read is still being examined."""
         return self.stage in (Stage.EXAMINING, Stage.READING)
 
     @property
     def may_be_opened(self) -> bool:
-        """Whether what is chosen has a session, or may get one as far as is known."""
+        """Whether the choice has a session, or can get one as far as is known."""
         return self.stage not in (Stage.NOTHING, Stage.FAILED)
 
     @property
     def name(self) -> str:
-        """Name of the image that is chosen or looked at."""
+        """Name of the image that is chosen or being examined."""
         return str(self.layer.name) if self.layer is not None else ""
 
     def choose(self) -> None:
-        """Read the card and the image's place, and say how the network reads it."""
+        """Examine what is chosen in the panel now: the image, the card, and how it is read."""
         layer = self._image_panel.image()
         unreadable: DiscaError | None = None
         frame: tuple[int, ...] = ()
@@ -197,7 +197,7 @@ class ImageChoice(QObject):
         place = (layer, of_raster)
         if self._control.pending.look is not None:
             if place == self._place:
-                self._again = True  # what is chosen meanwhile is looked at afterwards
+                self._again = True  # the choice made meanwhile is examined next
                 return
             self._stop_look()
         self.layer, self._frame, self._place, self._again = layer, frame, place, False
@@ -221,7 +221,7 @@ class ImageChoice(QObject):
         found: Callable[[Any], object],
         unwanted: Callable[[Any], object] | None = None,
     ) -> None:
-        """Find something out on another thread, and go on when it is there."""
+        """Run a function on another thread, and call `found` with its result."""
 
         def went_on(result: Any) -> None:
             self._control.pending.look = None
@@ -236,17 +236,17 @@ class ImageChoice(QObject):
             self.waiting.emit()
 
     def _stop_look(self) -> None:
-        """Drop the look; the process that examines the file is ended."""
+        """Drop the running examination, and end the process that examines the file."""
         path = path_of(self.layer) if self.layer is not None else None
         self._control.pending.drop_look()
         if path is not None and self.stage is Stage.EXAMINING:
             stop_examining(Path(path))
 
     def _on_cancelled(self) -> None:
-        """What was being looked at is not wanted any more."""
+        """Stop examining, and say so."""
         if self.is_looking:
             self._stop_look()
-            told = "Not examined: that was cancelled. Segment begins anew"
+            told = "Examining was cancelled; press Segment to start it again"
             self._image_panel.show_view(None, told)
             self._again = False
             self._finish(Stage.CANCELLED)
@@ -259,15 +259,15 @@ class ImageChoice(QObject):
             raise error  # a bug, which napari shows
         if examining:
             self._unreadable = error
-            self._read()  # the network is told all the same
+            self._read()  # the panel shows the network in any case
         else:
             self._image_panel.show_view(None, str(error))
             self._finish(Stage.FAILED)
 
     def _on_examined(self, looked: tuple[Raster, Proposal, list[str]]) -> None:
-        """Read from another image, which proposes a network."""
+        """Take over an image that was examined, and the network that is proposed for it."""
         raster, proposal, lines = looked
-        # The control has it: it is told when the window goes, unlike this object.
+        # The control holds it, because the control closes it with the window.
         before, self._control.chosen = self._control.chosen, raster
         session = self._control.session
         if before is not None and (session is None or session.raster is not before):
@@ -277,7 +277,7 @@ class ImageChoice(QObject):
         self._read()
 
     def _read(self) -> None:
-        """Read the network's card, and what is remembered of how it reads this image."""
+        """Read the network's card, and how this image was read with it before."""
         panel, weights, known = self._image_panel, self._image_panel.weights(), self.card
         raster = self._control.chosen if self._looked_at[0] is not None else None
         same_card = self.before is not None and weights == self._weights
@@ -296,8 +296,8 @@ class ImageChoice(QObject):
         panel, layer, card = self._image_panel, self.layer, self.card
         panel.show_card(card)
         if layer is None or card is None:
-            lacks = "an image: drop a GeoTIFF on the window" if layer is None else "a network"
-            panel.show_view(None, f"Open {lacks}")
+            image = "Open an image: drop a GeoTIFF on the window"
+            panel.show_view(None, image if layer is None else "Choose a network")
             self._shown_for = None
             self._finish(Stage.NOTHING)
             return
@@ -312,7 +312,7 @@ class ImageChoice(QObject):
         self._view(choice, card)
 
     def _as_shown(self, layer: Image, card: Card, known: Reading | None) -> Choice:
-        """What is chosen; the panel shows how the image was read before, or the slider's frame."""
+        """Return the choice, after showing how the image was read before or the slider's frame."""
         panel, raster = self._image_panel, self._control.chosen
         assert raster is not None
         assert self._weights is not None
@@ -332,7 +332,7 @@ class ImageChoice(QObject):
         return Choice(layer, self._weights, reading, *self._computing(), raster, frame)
 
     def _remembered(self, known: Reading | None, raster: Raster, card: Card) -> Reading:
-        """What was chosen for the image in another window or on another day, as far as it fits."""
+        """How the image was read in another window or on another day, as far as it fits."""
         bands = known.bands if known is not None else None
         if bands and (len(bands) != len(card.bands) or max(bands) > raster.count):
             known = replace(known, bands=None)  # type: ignore[type-var]  # has bands
@@ -340,10 +340,10 @@ class ImageChoice(QObject):
         return known or Reading()
 
     def _view(self, choice: Choice, card: Card) -> None:
-        """Find out how the network reads the image, and what journals the image has."""
+        """Read how the network reads the image, and which journals the image has."""
         raster, before, journals_of = choice.raster, self.before, self._journals_of
         bands = choice.reading.bands
-        # Bands that a slider's place stands for were not chosen.
+        # Bands that follow from the slider's position were not chosen by the user.
         chosen = replace(choice.reading, bands=None if bands == self._frame_bands else bands)
         other_image = before is None or before.image != choice.image
         other_reading = (
@@ -369,7 +369,7 @@ class ImageChoice(QObject):
         self._finish(Stage.READY)
 
     def _finish(self, stage: Stage) -> None:
-        """Nothing more is to be found out about what is chosen."""
+        """End the examination in a stage, or start the next one if another choice was made."""
         self.stage = stage
         if self._again:
             self.choose()

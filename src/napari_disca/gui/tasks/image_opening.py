@@ -1,4 +1,4 @@
-"""From what is chosen to a session that is open: made anew, or brought back from a journal."""
+"""Opens the session of the chosen image: a new one, or one restored from a journal."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 class ImageOpening(QObject):
-    """Makes the session of what is chosen when one is wanted, and brings journals back.
+    """Makes the session of the chosen image when it is needed, and restores journals.
 
-    Signals: ``changed()`` when the choice or its session is another; ``opened()`` when a session
-    is shown.
+    Signals: ``changed()`` when the choice or its session changes; ``opened()`` when a session is
+    shown.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class ImageOpening(QObject):
     image_panel : ImagePanel
     journals : JournalController
     choice : ImageChoice
-        What needs a session waits until it is settled.
+        Actions that need a session wait until it is settled.
     parent : QObject
     """
 
@@ -60,14 +60,14 @@ class ImageOpening(QObject):
         self._control, self._image_panel, self._journals = control, image_panel, journals
         self._choice = choice
         self._ended = False
-        #: What the session was made for.
+        #: The choice that the session was made for.
         self._opened: Choice | None = None
-        #: What the user wants to do with the session of what is being looked at, and its image.
+        #: What the user wants to do with the session of the image being examined, and that image.
         self._then: list[Callable[[], object]] = []
         self._then_of: Image | None = None
-        #: What is to be done as soon as nothing is looked at any more.
+        #: Called once the examination has ended.
         self._afterwards: Callable[[], object] | None = None
-        #: Clicks of images that were left for another, by frame and the names of the classes.
+        #: Clicks of images from which the user has changed to another, by frame and class names.
         self._left: WeakKeyDictionary[Image, dict[object, Clicks]] = WeakKeyDictionary()
         control.changed.connect(self._on_changed)
         choice.waiting.connect(self.changed)
@@ -75,24 +75,24 @@ class ImageOpening(QObject):
         journals.wanted.connect(self.go_on)
 
     def session(self) -> Session | None:
-        """The session of what is chosen, if it is there."""
+        """The session of the choice; None if it is not made yet."""
         return self._control.session if self._opened == self._choice.chosen else None
 
     def end(self) -> None:
-        """Offer nothing any more: the panel goes."""
+        """Offer no more journals: the panel is closing."""
         self._ended = True
 
     def _on_changed(self) -> None:
         session = self.session()
         if session is not None and session.can_undo:
-            self._journals.look(None)  # the user has begun anew
+            self._journals.look(None)  # the user has started without it
 
     def _on_settled(self) -> None:
-        """Offer the journals of what is chosen, and do what has waited for it."""
+        """Offer the journals of the choice, and run the actions that have waited for it."""
         control, opened, chosen = self._control, self._opened, self._choice.chosen
         if control.pending.opening is not None and control.pending.opening.what != chosen:
             control.pending.drop_opening()
-        # While the image is being corrected, its journal is this window's.
+        # While this window corrects the image, its journal is in use here.
         at_work = opened.image if opened is not None and control.session is not None else None
         if chosen is None or at_work == chosen.image:
             self._journals.look(None)
@@ -110,7 +110,7 @@ class ImageOpening(QObject):
     # ------------------------------------------------------------------ a new session
 
     def with_session(self, then: Callable[[], object]) -> None:
-        """Do something with the session of what is chosen, which is made first if need be."""
+        """Call a function once the session of the choice is open; it is made first if needed."""
         if self._choice.is_looking or self._choice.stage is Stage.CANCELLED:
             if self._then_of is not self._choice.layer:
                 self._then.clear()
@@ -159,7 +159,7 @@ class ImageOpening(QObject):
         self.changed.emit()
 
     def _open(self, session: Session, choice: Choice, weights: str) -> None:
-        """Show a session, instead of the one before."""
+        """Show a session instead of the one before."""
         control, opened = self._control, self._opened
         before = control.session
         if before is not None and opened is not None:
@@ -177,17 +177,17 @@ class ImageOpening(QObject):
             control.layers.show()
         self.opened.emit()
 
-    # ------------------------------------------------------------------ a session of another day
+    # ------------------------------------------------------------------ an earlier session
 
     def go_on(self, journal: Path) -> None:
-        """Go on with a session where its journal ends."""
+        """Restore the session of a journal on a thread, then show it."""
         choice = self._choice.chosen
         if choice is None:
             return
         control, journals = self._control, self._journals
         looked = control.session if self._opened and self._opened.image == choice.image else None
         if looked is not None:
-            looked.close()  # opened to have a look; its journal makes room
+            looked.close()  # nothing was done in it; two sessions cannot hold one journal
         job = journals.resuming(journal, choice.raster, choice.weights, self._image_panel.agreed)
         if job is None:
             if looked is not None:
@@ -212,7 +212,7 @@ class ImageOpening(QObject):
         self._choice.choose()
 
     def _show_resumed(self, resumed: Resumed, layer: Image, opening: Opening) -> None:
-        """Show a session of another day, unless another image was chosen meanwhile."""
+        """Show a restored session, unless another image was chosen meanwhile."""
         choice = self._choice.chosen
         if choice is None or choice.layer is not layer:
             resumed.close()
@@ -235,7 +235,7 @@ class ImageOpening(QObject):
             self._journals.look(raster)
 
     def _on_left(self) -> None:
-        """Offer a journal again that was not waited for."""
+        """Offer the journal again whose restoring was cancelled."""
         idle = self._control.pending.opening is None and self._control.session is None
         if idle and not self._ended:
             self._afterwards = self._offer_again

@@ -1,4 +1,4 @@
-"""Journals for the panel: found when an image is opened, begun with its session."""
+"""Finds the journals of an image, offers to continue them, and begins new ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from napari_disca.session.journal_lock import holder
 from napari_disca.session.journal_paths import find_journals
 from napari_disca.session.session import Session
 
-#: What each journal holds and its file, the latest first; and who has the latest open.
+#: What each journal holds and its file, the latest first; and which window has the latest open.
 Found: TypeAlias = tuple[list[tuple[str, Path]], str]
 
 #: Earlier sessions of an image that are offered.
@@ -33,9 +33,9 @@ _EARLIER = 8
 
 
 class JournalController(QObject):
-    """Offers to go on with a journal, and lets new sessions keep one.
+    """Offers to continue a journal, and begins one for a new session.
 
-    Signals: ``wanted(path)`` when the user wants to go on with a journal.
+    Signals: ``wanted(path)`` when the user wants to continue a journal.
     """
 
     wanted = Signal(object)
@@ -43,17 +43,17 @@ class JournalController(QObject):
     def __init__(self, offer: ResumeBanner, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._offer = offer
-        #: Journals of sessions of this window that were left for another image.
+        #: Journals of sessions that this window closed when another image was chosen.
         self._left: set[Path] = set()
-        #: Damaged journals, and the line up to which they can be gone on with.
+        #: Damaged journals, and the line up to which they can be restored.
         self._damaged: dict[Path, int] = {}
-        #: Journals of other pixels, which are taken over if the user wants that.
+        #: Journals of other pixels, which the user may take over.
         self._others: set[Path] = set()
         offer.accepted.connect(self.wanted)
         offer.declined.connect(self._decline)
 
     def look(self, raster: Raster | None) -> None:
-        """Offer to go on if the image has a journal; None withdraws the offer."""
+        """Offer the journals of an image; None withdraws the offer."""
         if raster is None:
             self.show(([], ""))
             self._damaged.clear()
@@ -61,17 +61,17 @@ class JournalController(QObject):
             self.show(off_the_window(lambda: self.found(raster)))
 
     def found(self, raster: Raster) -> Found:
-        """What the journals of an image hold, the latest first; may be called on any thread."""
+        """Return what the journals of an image hold, the latest first; for any thread."""
         self._damaged.clear()
         try:
             paths = [path for path in find_journals(raster) if path not in self._left]
             told = [(said, path) for path in paths[: _EARLIER + 1] if (said := self._said(path))]
             return told, holder(told[0][1]) if told else ""
         except DiscaError:
-            return [], ""  # the image's own error is told elsewhere
+            return [], ""  # the user is told of the image's own error elsewhere
 
     def show(self, found: Found) -> None:
-        """Offer to go on with what was found."""
+        """Offer to continue the latest of the journals found."""
         self._offer.withdraw()
         self._others.clear()
         told, who = found
@@ -84,14 +84,16 @@ class JournalController(QObject):
         elif path in self._damaged:
             self._offer.make(said, path, "Continue", earlier)
         elif isinstance(said, _Unreadable):
-            self._offer.make(f"What was done before cannot be read: {said}", None, "", earlier)
+            self._offer.make(
+                f"The earlier session of this image cannot be read: {said}", None, "", earlier
+            )
         else:
             self._offer.make(f"Continue where you left off ({said})", path, "Continue", earlier)
 
     def returned(self, raster: Raster, network: Network, reading: Reading) -> Session | None:
-        """The session of an image that was left in this window, if it fits what is chosen.
+        """Restore the session that this window had of an image, if it fits the choice; else None.
 
-        May be called on another thread; where it cannot be brought back, that is told.
+        May be called on another thread; a warning says why a session cannot be restored.
         """
         try:
             for path in find_journals(raster):
@@ -103,27 +105,27 @@ class JournalController(QObject):
                     return session
                 return None
         except DiscaError as error:
-            show_warning(f"What was done on this image before cannot be brought back: {error}")
+            show_warning(f"The earlier session of this image cannot be restored: {error}")
         return None
 
     def keep(self, session: Session, weights: str) -> None:
-        """Let a new session keep a journal; without one the work goes on, and that is told."""
+        """Begin the journal of a new session; a warning says where there can be none."""
         if session.can_undo:
             return
         try:
             off_the_window(lambda: restore.begin(session, weights))
         except DiscaError as error:
-            show_warning(f"{error}; what you do here is not kept")
+            show_warning(f"{error}; your work on this image is kept in no journal")
 
     def leave(self, session: Session) -> None:
-        """Remember the journal of a session that makes room for another."""
+        """Remember the journal of a session that is closed for another image."""
         if session.journal is not None:
             self._left.add(session.journal.path)
 
     def resuming(
         self, path: Path, raster: Raster, weights: str, agreed: Callable[[str], bool]
     ) -> Job[Resumed] | None:
-        """Return the job that goes on with a journal, or with a copy where another window has it.
+        """Return the job that restores a journal, or a copy of it where another window has it open.
 
         The offer is withdrawn; `failed` makes it again.
 
@@ -134,12 +136,12 @@ class JournalController(QObject):
         weights : str
             The network that is chosen; if the journal needs another, that is loaded.
         agreed : callable
-            Whether the user lets a network run; asks where it is a program.
+            Asks whether the user lets a TorchScript network run.
 
         Returns
         -------
         Job or None
-            None if it cannot be, and was told.
+            None if it cannot be restored; the user was told why.
         """
         before = self._damaged.get(path)
         try:
@@ -149,7 +151,7 @@ class JournalController(QObject):
                 others, original = path in self._others, (path, before)
                 path, before = off_the_window(lambda: copied(*original)), None
                 self._others |= {path} if others else set()
-                show_info(f"What you do here is kept in {path.name}")
+                show_info(f"Your work is kept in the copy {path.name}")
         except DiscaError as error:
             self.failed(path, raster, error)
             return None
@@ -159,13 +161,13 @@ class JournalController(QObject):
         return _resumed(path, before, raster, record, weights, allowed, path in self._others)
 
     def failed(self, path: Path, raster: Raster, error: DiscaError) -> None:
-        """Tell why a journal could not be gone on with, and offer what there is."""
+        """Tell why a journal could not be restored, and offer what can be."""
         if isinstance(error, DamagedLineError):
             said = self._until(path, error)
             self._offer.make(said, path if path in self._damaged else None, "Continue")
         elif isinstance(error, OtherImageError):
             said = str(error).partition("; open that image")[0]
-            text = f"{said[:1].upper()}{said[1:]}. Take the work over to this image all the same?"
+            text = f"{said[:1].upper()}{said[1:]}. Take the work over to this image anyway?"
             self._others.add(path)
             self._offer.make(text, path, "Take over")
         else:
@@ -173,7 +175,7 @@ class JournalController(QObject):
             self.look(raster)
 
     def _said(self, path: Path) -> str:
-        """What a journal holds; empty if that is nothing."""
+        """Return what a journal holds, in words; empty if it holds no step."""
         try:
             record = read_journal(path)
         except DamagedLineError as error:
@@ -183,7 +185,7 @@ class JournalController(QObject):
         return restore.said(record) if record.events else ""
 
     def _until(self, path: Path, error: DamagedLineError) -> str:
-        """Offer what a journal holds before a damaged line."""
+        """Return the offer to continue with what a journal holds before a damaged line."""
         record = read_journal(path, error.line)
         if not record.events:
             return _Unreadable(error)
@@ -191,12 +193,12 @@ class JournalController(QObject):
         told, held = str(error), restore.said(record)
         return (
             f"{told[:1].upper()}{told[1:]}. Continue with what was done before that line ({held})? "
-            "The damaged journal is kept, under a number"
+            "The damaged journal is kept in a numbered file"
         )
 
     def _decline(self) -> None:
         self._offer.withdraw()
-        show_info("What was done before stays where it is until you begin, and then gets a number")
+        show_info("The earlier session is kept; its journal gets a number once you begin")
 
 
 class _Unreadable(str):
@@ -204,12 +206,12 @@ class _Unreadable(str):
 
 
 def _allowed(record: Record, weights: str, agreed: Callable[[str], bool]) -> dict[str, bool]:
-    """Whether the networks that a journal may need may run, if they are programs.
+    """Ask which of the networks that a journal may need are allowed to run.
 
     Parameters
     ----------
     weights : str
-        The network that is chosen. A program is tried only if the journal names it.
+        The network that is chosen. A TorchScript network is tried only if the journal names it.
     agreed : callable
     """
     file = record.header.network_file
@@ -228,12 +230,12 @@ def _resumed(
 ) -> Job[Resumed]:
     network, weights = _network(record, weights, allowed)
     session = restore.resume(path, raster, network, before=before, other_image=other_image)
-    yield from ()  # a job, though it has nothing to tell meanwhile
+    yield from ()  # makes it a job, which has no events
     return Resumed(session, weights)
 
 
 def _reads_so(header: Header, raster: Raster, network: Network, reading: Reading) -> bool:
-    """Whether a journal's session reads its image as is chosen."""
+    """Whether the session of a journal reads the image as the choice does."""
     view = reading.view(raster, network.card)
     scaled = header.scaling is None or header.scaling.same_values(view.scale)
     return scaled and (header.bands, header.factor) == (view.bands, view.factor)

@@ -1,4 +1,4 @@
-"""Areas that are locked and unlocked."""
+"""Locks and unlocks areas."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Locking:
         if session is None:
             return
         if any(session.stale(session.corrected, area.window) for area in areas):
-            show_warning("The map is not finished there; lock it when it is")
+            show_warning("The map is still being drawn there; lock the area when it is done")
             return
         if guarded(lambda: session.lock(*areas)):
             self._control.say(
@@ -40,20 +40,20 @@ class Locking:
             )
 
     def lock_view(self) -> None:
-        """Lock all that is in view."""
+        """Lock the part of the image in view."""
         layers = self._control.layers
         view = layers.view() if layers is not None else None
         if view is not None:
             self.lock(Area.rectangle(view))
 
     def unlock(self, *locks: Lock) -> None:
-        """Let areas change again."""
+        """Unlock areas."""
         session = self._control.session
         if session is not None and locks:
             guarded(lambda: session.unlock(*locks))
 
     def unlock_selected(self) -> None:
-        """Let the areas that are selected change again."""
+        """Unlock the areas that are selected in the layer."""
         layers = self._control.layers
         if layers is None or layers.locked is None:
             return

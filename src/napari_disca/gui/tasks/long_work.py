@@ -1,4 +1,4 @@
-"""Telling that long work has ended, to somebody who does something else meanwhile."""
+"""Notice that long work has ended, for a user who looks at another program."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication, QWidget
 
-#: Seconds of work for which nobody waits, unless the settings say otherwise.
+#: Seconds of work after which a notice is shown, unless the settings say otherwise.
 _LONG = 20.0
 
 
@@ -25,7 +25,7 @@ class LongWork(QObject):
     Attributes
     ----------
     seconds : float
-        Work that took less is not told; 0: none is.
+        Work that took less ends without a notice; with 0, all work does.
     """
 
     def __init__(self, control: Any, panel: QWidget) -> None:

@@ -1,4 +1,4 @@
-"""A look at a file on a thread of its own, which need not be waited for."""
+"""Reads files on another thread, so that the window need not wait."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_disca.gui.tasks.waiting import wait_for
 
-#: Seconds for which the window waits before it goes on without: most files answer in that time.
+#: Seconds for which the window waits for the result: most files answer in that time.
 PATIENCE = 0.3
-#: Alive until their work is done, whoever forgets them.
+#: Keeps running looks alive until they have ended.
 _AT_WORK: set[Look] = set()
 
 
 class Look(QObject):
-    """Runs a function on another thread and hands on what it returns, unless it was dropped.
+    """Runs a function on another thread and passes its result on, unless it was dropped.
 
-    For files: a damaged one takes most of a minute to be examined, and a server may not answer.
-    The thread is a daemon, so that the program can end meanwhile.
+    For files: examining a damaged one takes up to a minute, and a server may not answer. The
+    thread is a daemon, so that the program can end meanwhile.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Look(QObject):
     failed : callable
         Gets the exception that it raised.
     unwanted : callable, optional
-        Closes what the function returned if the look was dropped; may run on either thread.
+        Closes the result of a dropped look; may run on either thread.
     """
 
     _ended = Signal()
@@ -53,7 +53,7 @@ class Look(QObject):
         self._ended.connect(self._deliver)
 
     def start(self, patience: float | None = None) -> None:
-        """Begin; wait a moment in which the user's input waits too, then return in any case.
+        """Start the thread, and wait a moment for the result: most files answer at once.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class Look(QObject):
             self._deliver()
 
     def drop(self) -> None:
-        """Let nothing come of it; what was found, or will be, is closed."""
+        """Drop the result; what was read, or will be, is closed."""
         with self._lock:
             if self._dropped or self._delivered:
                 return

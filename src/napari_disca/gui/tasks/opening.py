@@ -1,4 +1,4 @@
-"""A session made on a thread: loading a network takes a second, and a window cannot wait."""
+"""Makes a session on a thread: loading a network takes a second, and a window cannot wait."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster
 from napari_disca.session.session import Session
 
-#: Alive until their work is done.
+#: Keeps openings alive until they have ended.
 _AT_WORK: set[Opening] = set()
 
 
@@ -29,7 +29,7 @@ def new_session(
     compute: Callable[[], Compute],
     returned: Callable[[Raster, Network, Reading], Session | None],
 ) -> Job[Session]:
-    """Job that makes a session.
+    """Job that returns the session of an image and a network.
 
     Parameters
     ----------
@@ -37,12 +37,12 @@ def new_session(
     weights : str
         Name or file of the network.
     allowed : bool
-        Whether the network may be a program.
+        Whether a TorchScript network may run.
     reading : Reading
     compute : callable
-        Gives where and how the network runs, or raises why it cannot run there.
+        Returns where and how the network runs, or raises why it cannot run there.
     returned : callable
-        Gives a session that was left and fits, or None.
+        Returns an earlier session that fits, or None.
     """
     network = load_network(weights, allow_torchscript=allowed)
     session = returned(raster, network, reading)
@@ -56,13 +56,13 @@ def new_session(
             find_fill=reading.find_fill,
             compute=compute(),
         )
-    yield from ()  # a job, though it has nothing to tell meanwhile
+    yield from ()  # makes it a job, which has no events
     return session
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resumed:
-    """A session that goes on where its journal ends.
+    """A session that was restored from its journal.
 
     Attributes
     ----------
@@ -75,12 +75,12 @@ class Resumed:
     weights: str
 
     def close(self) -> None:
-        """Let go of the journal."""
+        """Close the session and its journal."""
         self.session.close()
 
 
 class Opening(QObject):
-    """Makes a session, then does what waits for it.
+    """Makes a session on a thread; actions that need it wait in `then`.
 
     Signals: ``opened(made)`` or ``failed(exception)``; if it was dropped, ``dropped()`` once all
     that was made is closed again.
@@ -88,9 +88,9 @@ class Opening(QObject):
     Parameters
     ----------
     what : object
-        What is opened, to tell it from something else.
+        What is opened, to be compared with another choice.
     job : Job
-        Returns the session, or something else that can be closed.
+        Returns the session, or a `Resumed`.
     threads : Executor
         What `job_threads` gives.
 
@@ -98,7 +98,7 @@ class Opening(QObject):
     ----------
     what : object
     then : list of callables
-        What the user wants to do with the session.
+        Called with the session once it is open.
     """
 
     opened = Signal(object)
@@ -121,14 +121,14 @@ class Opening(QObject):
         self._worker.start()
 
     def drop(self) -> None:
-        """Let nothing come of it; what is made is closed when it is there."""
+        """Drop the result: a session that is made nevertheless is closed."""
         self._dropped = True
 
     def _on_returned(self, made: Any) -> None:
         if not self._dropped:
             self.opened.emit(made)
-        elif made is not None:  # the window may have gone before the work began
-            made.close()  # a journal would stay locked
+        elif made is not None:  # None where the window was closed before
+            made.close()  # or its journal would stay locked
 
     def _on_errored(self, error: Exception) -> None:
         if not self._dropped:

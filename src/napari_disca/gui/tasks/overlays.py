@@ -1,4 +1,4 @@
-"""Vectors over the images of a window: read on a thread, shown, and closed with their image."""
+"""Overlays: vectors over the images of a window, read on a thread and closed with their image."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from napari_disca.gui.viewer.overlay_lines import OverlayLines
     from napari_disca.raster.georeference import Frame
 
-#: What is read of a file: the file, and each of its layers with its lines.
+#: A file of vectors that was read, and the lines of each of its layers.
 Found: TypeAlias = "tuple[Overlay, list[OverlayLines]]"
 
 _ALL: list[Overlays] = []
 
 
 def overlays_of(viewer: Viewer) -> Overlays:
-    """The overlays of a window."""
+    """Return the overlays of a window, which are made at the first call."""
     viewer = unwrapped(viewer)
     _ALL[:] = [overlays for overlays in _ALL if overlays.is_open]
     for overlays in _ALL:
@@ -52,7 +52,7 @@ def overlays_of(viewer: Viewer) -> Overlays:
 
 
 class Overlays(QObject):
-    """The files of vectors that lie over the images of a window.
+    """Shows files of vectors over the images of a window.
 
     Parameters
     ----------
@@ -76,12 +76,12 @@ class Overlays(QObject):
 
     @property
     def viewer(self) -> Viewer | None:
-        """The window, while there is one."""
+        """The viewer; None once it is closed."""
         return self._viewer()
 
     @property
     def is_open(self) -> bool:
-        """Whether there is still a window."""
+        """Whether the window is still open."""
         viewer = self.viewer
         return viewer is not None and is_open(viewer)
 
@@ -91,19 +91,19 @@ class Overlays(QObject):
         return bool(self._looks)
 
     def open(self, paths: Sequence[Path], image: Image | None = None) -> None:
-        """Lay files of vectors over an image; what is wrong with one is told in one line.
+        """Show files of vectors over an image; an error message says what is wrong with one.
 
         Parameters
         ----------
         paths : sequence of Path
         image : Image, optional
-            By default the one that is in the window; if there is none yet, the next one.
+            By default the image in the window; without one, the next that is opened.
         """
         image = image or self._image()
         if image is None:
             self._waiting.extend(paths)
             names = ", ".join(path.name for path in paths)
-            show_info(f"{names} is laid over the image as soon as one is open")
+            show_info(f"{names} is shown over the image as soon as one is open")
             return
         for path in paths:
             self._read(path, image)
@@ -130,7 +130,7 @@ class Overlays(QObject):
             return
         notification_manager.dispatch(
             Notification(
-                f"Reading {path.name}; it is shown when it is there",
+                f"Reading {path.name}; it is shown as soon as it is read",
                 NotificationSeverity.INFO,
                 actions=[("Cancel", lambda _: self._cancel(look))],
             )
@@ -164,12 +164,12 @@ class Overlays(QObject):
         following.add(shown.layer)
         put_on_top(viewer)
         if active is not None:
-            viewer.layers.selection.active = active  # the next click is still one
+            viewer.layers.selection.active = active  # the next click still goes to its layer
 
     # ------------------------------------------------------------------ following the window
 
     def _image(self) -> Image | None:
-        """The image that is chosen in the panel, or else the uppermost."""
+        """The image that is chosen in the panel, or else the topmost one; None without images."""
         viewer = self.viewer
         if viewer is None:
             return None
@@ -187,10 +187,10 @@ class Overlays(QObject):
         return images[-1] if images else None
 
     def _on_layers(self, _event: Any) -> None:
-        self._timer.start(0)  # not in the middle of it, of which others have yet to hear
+        self._timer.start(0)  # later: other listeners have not seen this change yet
 
     def _settle(self) -> None:
-        """Close what has lost its image, lift what was covered, open what waits for an image."""
+        """Close overlays without an image, put the others on top, open files that wait for one."""
         viewer = self.viewer
         if viewer is None or not self.is_open:
             return
@@ -216,7 +216,7 @@ class Overlays(QObject):
 
 
 def read_lines(path: Path, frame: Frame) -> Found:
-    """Read a file of vectors, and make ready what is drawn of it; to be called on a thread.
+    """Read a file of vectors and prepare its lines for drawing; called on another thread.
 
     Raises
     ------
@@ -231,7 +231,7 @@ def read_lines(path: Path, frame: Frame) -> Found:
 
 
 def frame_of(image: Image) -> Frame:
-    """Where the pixels of an image layer lie on the map, as far as its file has told."""
+    """Return where the pixels of an image layer lie on the map, as far as its file says."""
     from napari_disca.raster.georeference import Frame
 
     known = image.metadata.get("napari_disca", {}).get(FRAME)
@@ -243,7 +243,7 @@ def frame_of(image: Image) -> Frame:
 
 
 def open_overlays(paths: Sequence[Path]) -> None:
-    """Lay files of vectors over the image of the window in front.
+    """Show files of vectors over the image of the window in front.
 
     Raises
     ------

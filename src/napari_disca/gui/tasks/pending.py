@@ -1,4 +1,4 @@
-"""What is being made ready for a window: files, the image that is chosen, its session."""
+"""What is being opened in a window: files, the chosen image, its session."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Pending(QObject):
-    """Files that are examined, a look at the image that is chosen, a session that is made.
+    """Holds what is being opened: files, the examination of the chosen image, a session.
 
-    Signals: ``changed()``.
+    Signals: ``changed()`` when something begins or ends.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Pending(QObject):
     opening : Opening or None
         A session that is being made.
     look : Look or None
-        At the image that is chosen.
+        The examination of the chosen image.
     """
 
     changed = Signal()
@@ -56,7 +56,7 @@ class Pending(QObject):
         return opening_files().names(self._viewer)
 
     def begin(self, what: object, job: Job[Session | Resumed]) -> Opening:
-        """Let a job make a session; one that is being made is dropped."""
+        """Start a job that makes a session; an opening before it is dropped."""
         self.drop_opening()
         self.opening = Opening(what, job, self._threads)
         self.opening.start()
@@ -64,33 +64,33 @@ class Pending(QObject):
         return self.opening
 
     def take_opening(self) -> Opening:
-        """The opening that has ended: nothing is made any more."""
+        """Return the opening that has ended, and forget it."""
         opening, self.opening = self.opening, None
         assert opening is not None
         return opening
 
     def drop_opening(self) -> None:
-        """Want no more of the session that is being made."""
+        """Drop the session that is being made."""
         opening, self.opening = self.opening, None
         if opening is not None:
             opening.drop()
 
     def drop_look(self) -> None:
-        """Want no more of the look at the image."""
+        """Drop the examination of the image."""
         look, self.look = self.look, None
         if look is not None:
             look.drop()
 
     def cancel(self) -> None:
-        """Want none of it."""
+        """Drop all that is being opened."""
         self.drop_opening()
         self.drop_look()
         opening_files().cancel(self._viewer)
 
     def end(self) -> None:
-        """Want none of it and hear of no other files: the window goes."""
+        """Drop all that is being opened, and disconnect: the window is closing."""
         self.cancel()
         if not self._ended:
             self._ended = True
-            with suppress(TypeError, RuntimeError):  # Qt has deleted it already
+            with suppress(TypeError, RuntimeError):  # Qt has deleted it
                 opening_files().changed.disconnect(self.changed)

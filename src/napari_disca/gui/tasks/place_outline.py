@@ -1,4 +1,4 @@
-"""Which place is outlined: the one that a review asks about, or a region that was changed."""
+"""Decides which place is outlined: the place of a review, or a region of the ripple."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from napari_disca.core.tiling import Window
 
 
 class PlaceOutline:
-    """One outline for two who want it; the one who asked last has it.
+    """Shares one outline between review and ripple: the latest request is shown.
 
     Parameters
     ----------
@@ -21,17 +21,17 @@ class PlaceOutline:
         self._of: dict[str, Window] = {}
 
     def review(self, window: Window | None) -> None:
-        """Outline the place of a review; None: there is none any more."""
+        """Outline the place of a review; with None, no longer."""
         self._ask("review", window)
 
     def region(self, window: Window | None) -> None:
-        """Outline a region of the ripple; None: there is none any more."""
+        """Outline a region of the ripple; with None, no longer."""
         self._ask("region", window)
 
     def _ask(self, who: str, window: Window | None) -> None:
         if self._of.get(who) == window:
             return
-        self._of.pop(who, None)  # whoever asks last comes last
+        self._of.pop(who, None)  # the latest request is the last
         if window is not None:
             self._of[who] = window
         self._show(next(reversed(self._of.values()), None))

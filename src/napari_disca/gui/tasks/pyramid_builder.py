@@ -1,4 +1,4 @@
-"""The coarse levels of large images, made while the user looks at the fine ones."""
+"""Builds the coarse levels of large images while the user works at the fine ones."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 from qtpy.QtCore import QCoreApplication, QObject
 
-#: Alive until their work is done.
+#: Keeps preparations alive until they have ended.
 _AT_WORK: set[Preparation] = set()
 
 
 class Preparation(QObject):
-    """Fills a pyramid on a thread and shows what is there; ends with the layer.
+    """Fills a pyramid on a thread and redraws its layer; ends with the layer.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Preparation(QObject):
     def _on_progress(self, _progress: Any) -> None:
         layers = self._layers()
         if self._shown and not layers:
-            self._worker.quit()  # nobody looks at it any more
+            self._worker.quit()  # no layer shows it any more
         self._shown = self._shown or bool(layers)
         for layer in layers:
             layer.refresh(extent=False, thumbnail=False, highlight=False)
@@ -64,6 +64,6 @@ class Preparation(QObject):
 
 
 def prepare(pyramid: Any) -> None:
-    """Fill a pyramid that needs it, in the background; without a window nobody would look."""
+    """Start filling a pyramid that is not complete; without a window nothing is done."""
     if not pyramid.complete and QCoreApplication.instance() is not None:
         Preparation(pyramid)

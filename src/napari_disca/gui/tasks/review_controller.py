@@ -1,4 +1,4 @@
-"""A review in the window: verdicts on the place that is outlined, one key each."""
+"""Reviews the map in the window: a verdict on the outlined place with one key."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from napari_disca.gui.viewer.verb import Verb
 from napari_disca.session.review_marks import Verdict
 
 _NO_PLACE = "No place is outlined: press N for a doubtful place, or T for the next tile"
-#: What is said of a verdict.
+#: Message after each verdict.
 _SAID = {
     "right": "Right, and locked",
     "wrong": "Wrong, and corrected by a click",
     "unsure": "Not sure",
     "note": "Noted",
 }
-#: What is said of the keys of a review, by their verbs.
+#: What the keys of a review do, by verb.
 _JUDGE = {
     "confirm": "right",
     "wrong": "wrong, it is that class",
@@ -35,16 +35,16 @@ _JUDGE = {
 
 
 class ReviewController(QObject):
-    """Between keys, bar, outline and session.
+    """Passes verdicts from keys and buttons to the session, and shows how far the review is.
 
     Parameters
     ----------
     bar : ReviewBar
     control : Control
     outline : callable
-        Shows the outline of a window of the image; of None, nothing.
+        Outlines a window of the image; with None, nothing.
     guide : callable
-        Told how to judge the place that is outlined, and that none is (the empty line).
+        Shows the line that says how to judge the outlined place; the empty line where none is.
     parent : QWidget
     """
 
@@ -65,7 +65,7 @@ class ReviewController(QObject):
         self._on_changed()
 
     def verbs(self) -> dict[str, Callable[..., object]]:
-        """What the keys do."""
+        """Actions of the review keys, by verb."""
         return {
             "unsure": lambda: self.judge("unsure"),
             "note": self.note,
@@ -77,12 +77,12 @@ class ReviewController(QObject):
         return self._control.review is not None and self._control.review.place is not None
 
     def next_tile(self) -> None:
-        """Go to the next tile that was not seen."""
+        """Move the view to the next tile that was not seen."""
         if self._control.review is not None:
             self._tell(self._control.review.next_tile())
 
     def leave(self) -> None:
-        """Outline no place any more."""
+        """End the review of the outlined place without a verdict."""
         if self.has_place:
             self._control.review.place = None
             self._control.changed.emit()
@@ -90,7 +90,7 @@ class ReviewController(QObject):
     def judge(
         self, verdict: Verdict, *, click: Click | None = None, note: str = "", go_on: bool = True
     ) -> None:
-        """Say what is at the place that is outlined, and go to the next one."""
+        """Record a verdict on the outlined place, and go to the next one unless told not to."""
         if not self.has_place:
             self._tell(_NO_PLACE)
             return
@@ -99,16 +99,16 @@ class ReviewController(QObject):
         if not guarded(lambda: session.review(place, verdict, click=click, note=note)):
             return
         if go_on:
-            review.place = None  # it is judged
+            review.place = None  # or `go_on` would note it as seen
             self._tell(f"{_SAID[verdict]}. {review.go_on()}", of_step=True)
         elif verdict == "wrong":
-            # A click on what is locked or drawn has said so.
+            # A message says so if the click lies on a locked or drawn pixel.
             self._tell(self._control.status or _SAID[verdict], of_step=True)
         else:
             self._tell(_SAID[verdict], of_step=True)
 
     def wrong(self, label: int) -> None:
-        """Say that the place is of another class: it is clicked in its middle."""
+        """Record that the place has another class, by a click in its middle."""
         session = self._control.session
         if not self.has_place:
             self._tell(_NO_PLACE)
@@ -117,11 +117,11 @@ class ReviewController(QObject):
             self.judge("wrong", click=Click(row, col, label), go_on=False)
 
     def note(self) -> None:
-        """Ask for a note about the place, and keep it."""
+        """Ask for a note about the outlined place, and record it."""
         if not self.has_place:
             self._tell(_NO_PLACE)
             return
-        text, kept = QInputDialog.getText(self._parent, "Note", "What is to be remembered here?")
+        text, kept = QInputDialog.getText(self._parent, "Note", "Note about this place:")
         if kept and text.strip():
             self.judge("note", note=text.strip(), go_on=False)
 
@@ -155,7 +155,7 @@ class ReviewController(QObject):
 
 
 def how_to_judge(verbs: Mapping[str, Verb], classes: int, *, tiles: bool = False) -> str:
-    """The keys of a review of doubtful places, or of tiles, in one line."""
+    """Return the keys of a review and what they do, in one line."""
     numbers = verbs["wrong"].keys[: max(1, classes)]
     keys = {
         name: verbs["next_tile" if tiles and name == "doubtful" else name].key for name in _JUDGE

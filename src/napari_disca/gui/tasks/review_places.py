@@ -1,4 +1,4 @@
-"""Keeps the list of places and the minimap of a review as things are."""
+"""Keeps the list of places and the minimap of a review up to date."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from napari_disca.session.review import ReviewStop
     from napari_disca.session.session import Session
 
-#: Milliseconds between two looks at where the view is, and from a change to the list of it.
+#: Milliseconds between two updates of the view's position, and from a change to a new list.
 _FOLLOW, _SOON = 150, 200
-#: Places to come that are listed, and judged ones.
+#: Most places to come in the list, and most judged ones.
 _TO_COME, _JUDGED = 60, 200
-#: The next look at what is to come waits as many times as long as the last one took.
+#: The next search for places waits so many times as long as the last one took.
 _REST = 4
 #: Pixels of the minimap's picture, at most, along a side.
 _PICTURE = 256
 
 
 class ReviewPlaces(QObject):
-    """Finds on a thread what is to come, and shows it while the list can be seen.
+    """Finds the places to come on a thread, and lists them while the list is visible.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ class ReviewPlaces(QObject):
         self._stops: list[ReviewStop] = []
         self._count = 0
         self._began = 0.0
-        #: What the stops were found for.
+        #: Step and painting that the stops were found for.
         self._known: Any = None
-        #: What is painted by now, as a number that grows.
+        #: Counts the patches painted so far.
         self._painted = 0
-        #: Of the verdicts that there were at the last look: for the minimap, and as rows.
+        #: The verdicts at the last update: for the minimap, and as rows of the list.
         self._marks: tuple[Mark, ...] | None = None
         self._marked: list[tuple[Window, str]] = []
         self._judged: list[QueuePlace] = []
@@ -79,7 +79,7 @@ class ReviewPlaces(QObject):
         self._on_changed()
 
     def end(self) -> None:
-        """Look at nothing any more."""
+        """Stop updating, and drop the running search."""
         self._timer.stop()
         self._look.stop()
         self._attach(None)
@@ -114,7 +114,7 @@ class ReviewPlaces(QObject):
             self._list()
 
     def follow(self) -> None:
-        """Show where the view is; find anew what is to come if something has changed."""
+        """Show where the view is, and search for places again if something has changed."""
         layers, session = self._control.layers, self._session
         if layers is None or session is None or not self._panel.isVisible():
             return
@@ -215,7 +215,7 @@ class ReviewPlaces(QObject):
 
     def _draw_picture(self, image: Image) -> None:
         pyramid = image.metadata.get("napari_disca", {}).get("pyramid")
-        if pyramid is None or pyramid.complete:  # otherwise it takes a look at the whole file
+        if pyramid is None or pyramid.complete:  # otherwise the whole file would be read
             self._picture_of = image
             step = self._control.viewer.dims.current_step[: image.ndim - 2]
             self._run(_picture(image, step), self._on_picture)
@@ -226,7 +226,7 @@ class ReviewPlaces(QObject):
 
 
 def _picture(image: Image, step: tuple[int, ...]) -> Job[NDArray[np.uint8] | None]:
-    """Job that reads a small picture of an image layer, in the colours it is shown in."""
+    """Job that returns a small picture of an image layer in its colours; None if unreadable."""
     level = image.data[-1] if image.multiscale else image.data
     low, high = image.contrast_limits
     colormap, rgb = image.colormap, image.rgb
@@ -235,7 +235,7 @@ def _picture(image: Image, step: tuple[int, ...]) -> Job[NDArray[np.uint8] | Non
     every = max(1, -(-max(sides) // _PICTURE))
     try:
         values = np.asarray(level[tuple(step) + (slice(None, None, every),) * 2])
-    except DiscaError:  # whoever draws the map tells it
+    except DiscaError:  # drawing the map tells the user
         return None
     if rgb:
         values = values[..., :3]
@@ -248,14 +248,14 @@ def _picture(image: Image, step: tuple[int, ...]) -> Job[NDArray[np.uint8] | Non
 
 
 def _judged(marks: Sequence[Mark], resolution: float | None) -> list[QueuePlace]:
-    """The places that were judged, each once, in the order of the last word about it."""
+    """Return the judged places, each once, in the order of its latest verdict."""
     found: dict[Window, QueuePlace] = {}
     for mark in marks:
         before = found.pop(mark.window, None)
         state: str = mark.verdict
         note = mark.note or (before.note if before else "")
         if before is not None and before.state != "seen" and state in ("note", "seen"):
-            state = before.state  # a note takes no verdict back
+            state = before.state  # a note does not replace a verdict
         words = note.splitlines()[0] if note else _size(mark.window, resolution)
         found[mark.window] = QueuePlace(mark.window, _middle(mark.window), state, words, note)
     return list(found.values())[-_JUDGED:]
@@ -266,7 +266,7 @@ def _middle(window: Window) -> tuple[int, int]:
 
 
 def _size(window: Window, resolution: float | None) -> str:
-    """Sides of a place as one would say them: in metres, or in pixels without a scale."""
+    """Return the sides of a place in words: in metres, or in pixels without a scale."""
     if resolution is None:
         return f"{window.height} × {window.width} pixels"
     return f"{window.height * resolution:.0f} × {window.width * resolution:.0f} m"

@@ -1,4 +1,4 @@
-"""Keeps the list of what an adaptation changed up to date, and does what is decided of it."""
+"""Keeps the list of regions that an adaptation changed up to date, and applies verdicts."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
     from napari_disca.session.session import Session
     from napari_disca.session.steps import Step
 
-#: Smallest regions that are listed: what a thumbnail of a screen shows, in pixels.
+#: Least area of listed regions, pixels: smaller ones can hardly be seen.
 _LEAST = 16
-#: Milliseconds from what was painted to the first look at it.
+#: Milliseconds from a painted patch to the next comparison.
 _SOON = 250
-#: The next look waits as many times as long as the last one took.
+#: The next comparison waits so many times as long as the last one took.
 _REST = 4
-#: Milliseconds that the slider rests on a value before the map shows it.
+#: Milliseconds that the slider rests before the map is redone.
 _SETTLE = 120
-#: Milliseconds for which each map is seen while the key is held.
+#: Milliseconds for which each map is shown while the key is held.
 _BLINK = 450
 _NOTHING = "nothing was adapted"
 
 
 class RippleController(QObject):
-    """Between the panel of the ripple and the session.
+    """Compares the maps on a thread for the ripple panel, and passes verdicts to the session.
 
-    Signals: ``changed()`` when the list or what can be decided has changed.
+    Signals: ``changed()`` when the list or the possible verdicts change.
 
     Parameters
     ----------
     panel : RipplePanel
     control : Control
     outline : callable
-        Shows the outline of a window of the image; of None, nothing.
+        Outlines a window of the image; with None, nothing.
     parent : QObject
     """
 
@@ -66,10 +66,10 @@ class RippleController(QObject):
         self._worker: JobWorker | None = None
         self._ripple: Ripple | None = None
         self._began = 0.0
-        #: Whether something was painted since the last look.
+        #: Whether a patch was painted since the last comparison.
         self._news = False
         self._step: Step | None = None
-        #: A strength that is tried out while the slider is held: one step of history.
+        #: Whether the slider is held: all its values together are one step of the history.
         self._trying = False
         self._look = self._timer(_SOON, self._start)
         self._settle = self._timer(_SETTLE, self._set_strength)
@@ -95,7 +95,7 @@ class RippleController(QObject):
         return timer
 
     def end(self) -> None:
-        """Look at nothing any more."""
+        """Stop comparing, and end the thread."""
         self._attach(None)
         self._threads.shutdown(wait=False)
 
@@ -118,7 +118,7 @@ class RippleController(QObject):
         self._show()
 
     def _look_at_the_last_tiles(self) -> None:
-        """Look again as soon as the maps are complete, if the last look was taken before that."""
+        """Compare again once the maps are complete, if the last comparison was earlier."""
         lacks = self._ripple is not None and self._ripple.missing > 0
         if lacks and self._worker is None and self._is_complete():
             left = self._look.remainingTime()
@@ -138,7 +138,7 @@ class RippleController(QObject):
         for timer in (self._look, self._settle, self._blink):
             timer.stop()
         if self._worker is not None:
-            # What it has found is of a session that is left.
+            # Its regions belong to a session that is closed.
             self._worker.progressed.disconnect(self._on_progress)
             self._worker.returned.disconnect(self._on_ripple)
             self._worker.finished.disconnect(self._on_finished)
@@ -198,11 +198,11 @@ class RippleController(QObject):
     # ------------------------------------------------------------------ deciding
 
     def accept(self) -> None:
-        """Accept the region that is chosen."""
+        """Accept the chosen region: it stays, and teaches the next Adapt."""
         self._judge_selected("accept", "Accepted: it stays, and the next Adapt learns from it")
 
     def reject(self) -> None:
-        """Reject the region that is chosen."""
+        """Reject the chosen region: it goes back, and teaches the next Adapt."""
         self._judge_selected(
             "reject", "Rejected: it is as before, and the next Adapt learns from it"
         )
@@ -214,22 +214,22 @@ class RippleController(QObject):
             self._do(lambda session: getattr(session, verb)([region]), said)
 
     def accept_all(self) -> None:
-        """Accept all that was changed."""
+        """Accept all that the adaptation changed."""
         self._do(
             lambda session: session.accept(ripple=self._ripple),
-            "Accepted; it stays, and later clicks still count",
+            "Accepted: all changes stay; later clicks still count",
         )
 
     def reject_all(self) -> None:
-        """Reject all that was changed."""
+        """Reject all that the adaptation changed away from the clicks."""
         self._do(
             lambda session: session.reject(ripple=self._ripple),
-            "Rejected; the map is as it was but for the clicks, and the next Adapt knows it",
+            "Rejected: only clicks still change the map, and the next Adapt learns from it",
         )
 
     def only_near(self) -> None:
-        """Keep what is near the clicks."""
-        self._do(lambda session: session.only_near(), "Only what is near the clicks was kept")
+        """Keep the changes near the clicks, and take the others back."""
+        self._do(lambda session: session.only_near(), "Only changes near the clicks were kept")
 
     def _set_strength(self) -> None:
         session, value = self._session, self.panel.slider.value()
@@ -257,9 +257,9 @@ class RippleController(QObject):
         if layers is not None:
             layers.go_to(region.window)
         if review is not None and review.place is not None:
-            review.place = None  # or its keys would judge what is no longer in view
+            review.place = None  # or its keys would judge a place out of view
             self._control.changed.emit()
-        self._show()  # from now on it can be judged
+        self._show()  # its verdicts are possible now
 
     @property
     def has_place(self) -> bool:
@@ -267,18 +267,18 @@ class RippleController(QObject):
         return self._session is not None and self.panel.selected is not None
 
     def leave(self) -> None:
-        """Choose no region any more."""
+        """Clear the choice in the list."""
         self.panel.choose_none()
         self._show()
 
     def press_blink(self) -> None:
-        """The key goes down: show the map before, and after, in turn."""
+        """Show the maps before and after the adaptation in turn, while the key is down."""
         if self._session is not None and self._session.adapted is not None:
             self._swap()
             self._blink.start()
 
     def release_blink(self, _held: float = 0.0) -> None:
-        """The key comes up: show the adapted map."""
+        """Show the adapted map again when the key is released."""
         self._blink.stop()
         layers, session = self._control.layers, self._session
         if layers is not None and session is not None:
@@ -298,7 +298,7 @@ class RippleController(QObject):
         if panel.selected is not None and not panel.selected.complete:
             chosen = "the map is still being drawn there"
         open_still = session is not None and session.proposal is not None
-        judged = nothing or ("" if open_still else "that was decided already")
+        judged = nothing or ("" if open_still else "all changes are judged already")
         panel.enable(
             accept=chosen,
             reject=chosen,
@@ -312,7 +312,7 @@ class RippleController(QObject):
 
 
 def _told(found: Ripple, raster: Raster) -> str:
-    """How much an adaptation has changed, in one line."""
+    """Return how much an adaptation has changed, in one line."""
     if not found.changed:
         text = "Away from the clicks the adaptation has changed nothing"
         return text if not found.missing else "Waiting for the map"

@@ -1,4 +1,4 @@
-"""Files of a session: maps, clicks and areas, written and read."""
+"""Saves and loads the files of a session: maps, clicks, areas, classes, strokes, review."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 
 class SessionFiles:
-    """Writes what the session of a control has, and reads what it takes.
+    """Saves parts of the session to files, and loads files into it.
 
     Parameters
     ----------
     control : Control
-        It runs what takes long.
+        Holds the session, and runs the task that writes a map.
     """
 
     def __init__(self, control: Control) -> None:
         self._control = control
 
     def save_labels(self, name: str, path: Path) -> None:
-        """Write a map in the format that its name asks for."""
+        """Start writing a map; the ending of the path decides the format."""
         session = self._control.session
         if session is None or not guarded(lambda: export_for(path, "labels")):
             return
@@ -53,8 +53,8 @@ class SessionFiles:
             labels = merged(session.maps[name], session.merged_values)
             return write_map(labels, path, raster=session.raster, classes=saved_classes(session))
 
-        # A map that is finished is saved as it is now, whatever is done before its turn comes;
-        # one that is being drawn, when it is finished.
+        # A complete map is saved as it is now, whatever changes before the task's turn comes;
+        # an incomplete one as it is when the task's turn comes.
         now = write() if session.up_to_date(name) == 1.0 else None
 
         def say(written: Path) -> None:
@@ -70,22 +70,22 @@ class SessionFiles:
         self._control.ask(Task("file", session, write if now is None else lambda: now, say))
 
     def save_clicks(self, path: Path) -> None:
-        """Write the clicks in the format that the file's name asks for."""
+        """Write the clicks; the ending of the path decides the format."""
         if (session := self._control.session) is not None:
             self._save_small(session, "clicks", session.clicks, path)
 
     def save_areas(self, path: Path) -> None:
-        """Write the locked areas in the format that the file's name asks for."""
+        """Write the locked areas; the ending of the path decides the format."""
         if (session := self._control.session) is not None:
             self._save_small(session, "areas", [lock.area for lock in session.locks], path)
 
     def save_classes(self, path: Path) -> None:
-        """Write names, colours and order of the classes, as they are seen."""
+        """Write names, colours and order of the classes as they are shown."""
         if (session := self._control.session) is not None:
             self._save_small(session, "classes", shown_table(session), path)
 
     def load_classes(self, path: Path) -> None:
-        """Name and colour the classes as a file says."""
+        """Take names, colours and merges of the classes from a file."""
         session = self._control.session
         if session is None:
             return
@@ -99,17 +99,17 @@ class SessionFiles:
         guarded(load)
 
     def save_strokes(self, path: Path) -> None:
-        """Write what was drawn in the format that the file's name asks for."""
+        """Write the strokes; the ending of the path decides the format."""
         if (session := self._control.session) is not None:
             self._save_small(session, "strokes", session.strokes, path)
 
     def save_review(self, path: Path) -> None:
-        """Write what was seen and judged in the format that the file's name asks for."""
+        """Write seen places and verdicts; the ending of the path decides the format."""
         if (session := self._control.session) is not None:
             self._save_small(session, "review", session.marks, path)
 
     def _save_small(self, session: Session, content: Content, what: object, path: Path) -> None:
-        """Write what takes no time to write."""
+        """Write a small file at once, and tell the user and the journal."""
         if guarded(
             lambda: finish(
                 export_for(path, content).write(
@@ -128,7 +128,7 @@ class SessionFiles:
         ----------
         path : Path
         column : str, optional
-            Which column says the class, by name or by id.
+            Column that holds the class, by name or by id.
         """
         session = self._control.session
         if session is None:
@@ -148,7 +148,7 @@ class SessionFiles:
         guarded(load)
 
     def load_areas(self, path: Path) -> None:
-        """Lock the areas of a GeoJSON file as the map shows them now."""
+        """Lock the polygons of a file with the classes that the map shows there now."""
         session = self._control.session
         if session is None:
             return

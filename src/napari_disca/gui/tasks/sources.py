@@ -1,4 +1,4 @@
-"""The raster behind an image layer."""
+"""Finds the raster of an image layer."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from napari_disca.raster import Raster
     from napari_disca.session.session import Session
 
-#: What `open_raster` reads as the same pixels as napari's own readers.
+#: Endings of files that `open_raster` reads to the same pixels as napari's own readers.
 _FILES = (*RASTER_SUFFIXES, ".jpg", ".jpeg", ".png")
 
 
 def path_of(layer: Image) -> str | None:
-    """File of an image layer, as far as it is known."""
+    """Return the file of an image layer; None if it is not known."""
     path = layer.metadata.get("napari_disca", {}).get("path") or layer.source.path
     return str(path) if path else None
 
 
 def raster_of(layer: Image, frame: tuple[int, ...] = ()) -> Raster:
-    """Raster of an image layer: its file where it has one, else its array.
+    """Return the raster of an image layer: of its file where it has one, else of its array.
 
     Parameters
     ----------
     layer : Image
     frame : tuple of int
-        Of a layer with a slider the frame that is shown; see `frames.shown_frame`.
+        The frame that a layer with a slider shows; see `frames.shown_frame`.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def raster_of(layer: Image, frame: tuple[int, ...] = ()) -> Raster:
             if "path" in about:
                 raise
         else:
-            # A layer may show one page of its file, or what somebody made of it.
+            # A layer may show one page of its file, or an array computed from it.
             if raster.shape == tuple(data.shape[:2]):
                 return raster
             raster.close()
@@ -66,7 +66,7 @@ def raster_of(layer: Image, frame: tuple[int, ...] = ()) -> Raster:
 
 
 def stack_of(layers: Sequence[Image]) -> Raster:
-    """Raster of several layers of one band each, as one image.
+    """Return one raster of several layers with one band each.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _grid(layer: Image) -> NDArray[np.float64]:
 def looked_at(
     layer: Image, frame: tuple[int, ...] = (), parts: Sequence[Image] = ()
 ) -> tuple[Raster, Proposal, list[str]]:
-    """Raster of an image layer, the `Proposal` of a network, and how it would be read.
+    """Return the raster of a layer, the network proposed for it, and how it is read, in lines.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def looked_at(
 
 
 def lines_of_view(view: NetworkView) -> list[str]:
-    """How an image is read by the network that is chosen, in lines for its user.
+    """Return how the chosen network reads an image, in lines for the user.
 
     Raises
     ------
@@ -140,5 +140,5 @@ def lines_of_view(view: NetworkView) -> list[str]:
 
 
 def class_names(session: Session) -> tuple[str, ...]:
-    """Names of the classes of a session's network, in their order."""
+    """Return the names of the classes of a session's network, in their order."""
     return tuple(c.name for c in session.network.card.classes)

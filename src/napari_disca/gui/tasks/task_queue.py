@@ -1,4 +1,4 @@
-"""Tasks one after the other: what runs, what waits, and what overtakes what."""
+"""Runs tasks one after the other; a newer refresh stops an older one."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from napari_disca.session.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A job to come: asked of the session when its turn comes, so that it knows the latest.
+    """A job of a session, made when its turn comes, so that it has the latest state.
 
     Attributes
     ----------
     kind : str
-        ``"map"`` for a refresh, ``"learn"`` for an adaptation, ``"file"`` for one that is written.
+        ``"map"`` for a refresh, ``"learn"`` for an adaptation, ``"file"`` for writing a file.
     session : Session
-        Whose job it is, and who gets its events.
+        Whose job it is; the session gets its events.
     job : callable
         Returns the job.
     done : callable or None
-        Gets the job's result, if there is one.
+        Called with the job's result, unless it was cancelled or failed.
     """
 
     kind: Literal["map", "learn", "file"]
@@ -41,14 +41,14 @@ class Task:
 class TaskQueue(QObject):
     """Runs tasks one after the other, each on a thread of its own worker.
 
-    Signals: ``changed()`` when another task runs or waits; ``progressed(Task, event)``;
-    ``failed(exception)``; ``ended(cancelled)`` when a task has ended, and ``emptied()`` after it
-    if none is left.
+    Signals: ``changed()`` when the running or the waiting tasks change; ``progressed(Task,
+    event)``; ``failed(exception)``; ``ended(cancelled)`` when a task has ended, and ``emptied()``
+    after it if none is left.
 
     Parameters
     ----------
     threads : Executor
-        What `job_threads` gives.
+        Threads of `job_threads`.
     parent : QObject
     """
 
@@ -75,10 +75,10 @@ class TaskQueue(QObject):
         return self._run is not None or bool(self._waiting)
 
     def ask(self, task: Task) -> None:
-        """Run a task, after what must not be interrupted.
+        """Run a task after those that must not be interrupted.
 
-        Latest wins: a refresh that runs is stopped, since the next one knows more. Learning and
-        saving are not interrupted by clicks.
+        The latest refresh wins: an earlier one is stopped. Learning and saving are not
+        interrupted by clicks.
         """
         if task.kind == "map":
             self._waiting = [t for t in self._waiting if t.kind != "map"]
@@ -90,23 +90,23 @@ class TaskQueue(QObject):
         self.changed.emit()
 
     def cancel(self) -> None:
-        """Stop what runs, at once, and forget what waits."""
+        """Stop the running task at once, and drop those that wait."""
         self._waiting.clear()
         if self._run is not None:
             self._run.cancel()
 
     def drop(self) -> None:
-        """Stop what runs, and say nothing of it: its session is left."""
+        """Stop all tasks without telling the user: their session is closed."""
         self.cancel()
         if self._run is not None:
             self._run.cancelled = False
 
     def is_cancelled(self) -> bool:
-        """Whether what runs was cancelled; events of it may be on their way."""
+        """Whether the running task was cancelled; some of its events may still arrive."""
         return self._run is not None and self._run.cancelled
 
     def end(self) -> None:
-        """Hear no more of what runs: the window goes."""
+        """Stop all tasks and ignore their events: the window is closing."""
         self.cancel()
         self._run = None
 
@@ -146,7 +146,7 @@ class TaskQueue(QObject):
 
 
 class _Run(QObject):
-    """One task and the worker that does it, until it has ended: neither is ever exchanged.
+    """One task and its worker, from start to end; neither is ever replaced.
 
     Signals: ``progressed(run, event)``, ``failed(run, exception)`` and ``finished(run)``.
     """
@@ -166,15 +166,15 @@ class _Run(QObject):
         self._worker.finished.connect(self._on_finished)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the worker."""
         self._worker.start()
 
     def overtake(self) -> None:
-        """Stop after the step at hand, for a task that knows more."""
+        """Stop after the current step, for a newer task."""
         self._worker.quit()
 
     def cancel(self) -> None:
-        """Stop without waiting for the step at hand."""
+        """Stop without waiting for the current step."""
         self.cancelled = True
         self._worker.abandon()
 

@@ -1,4 +1,4 @@
-"""Telling the user what went wrong, in one line."""
+"""Tells the user in one line what went wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def tell_error(error: Exception) -> None:
-    """Tell why something has failed; a bug goes to the log as a whole."""
+    """Show why something failed; a bug is logged with its traceback."""
     told = user_message(error)
     if told is not None:
         show_error(told)
@@ -25,17 +25,23 @@ def tell_error(error: Exception) -> None:
         tell_bug(
             error,
             f"Something went wrong ({type(error).__name__}: {line}); the clicks are kept. "
-            "The report tells whoever can mend it",
+            "Copy the report for the developers",
         )
 
 
 def guarded(action: Callable[[], object], *, file: bool = False) -> bool:
-    """Do something short, off the window if it is about a file; tell a user's error.
+    """Call a function, and show an error that is not a bug in one line.
+
+    Parameters
+    ----------
+    action : callable
+    file : bool
+        Run it on another thread, because it reads or writes a file.
 
     Returns
     -------
     bool
-        Whether it was done.
+        Whether it returned without an error.
     """
     try:
         off_the_window(action) if file else action()

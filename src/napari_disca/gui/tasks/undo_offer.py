@@ -1,4 +1,4 @@
-"""*Undo* beside what the panel tells of the last step."""
+"""Offers *Undo* beside the message about the last step."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from napari_disca.session.session import Session
     from napari_disca.session.steps import Step
 
-#: Steps that change much at once, by their kind. A click is undone by another look at it.
+#: Kinds of steps that change much at once. A click has no offer: Ctrl+Z is as near.
 _OFFERED = frozenset(
     ("adapt", "reset", "verdict", "near", "stroke", "review", "classes", "lock", "unlock")
 )
-#: What steps are called on a button where the first word of their title does not say it.
+#: Names of steps on the button where the first word of their title is not enough.
 _CALLED = {"near": "only here", "stroke": "stroke", "classes": "classes", "reset": "reset"}
 
 
 class UndoOffer(QObject):
-    """Shows a button that takes back exactly the step that was made last.
+    """Shows a button that undoes exactly the last step.
 
     It goes with the next step, whatever that is, with undo and redo, and as soon as the panel's
     message is about something else.
@@ -37,7 +37,7 @@ class UndoOffer(QObject):
         super().__init__(parent)
         self._button, self._control = button, control
         self._session: Session | None = None
-        #: The steps as they were at the last look, and which was the present one.
+        #: The history and the current step at the last change.
         self._steps: tuple[Step, ...] = ()
         self._step: Step | None = None
         self._offered: Step | None = None
@@ -80,10 +80,10 @@ class UndoOffer(QObject):
 
 
 def _is_large(session: Session, before: Step | None) -> bool:
-    """Whether the last step is one that somebody might take back at once."""
+    """Whether the last step changes so much that the user may want to undo it at once."""
     step = session.step
     if step.kind == "clicks":
         return before is not None and len(step.clicks) < len(before.clicks)
     if step.kind == "review":
-        return session.marks[-1].verdict != "seen"  # which is noted by itself
+        return session.marks[-1].verdict != "seen"  # noted without the user's doing
     return step.kind in _OFFERED

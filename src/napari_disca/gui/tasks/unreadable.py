@@ -1,4 +1,4 @@
-"""Tiles that could not be read: told once, and tried again from time to time."""
+"""Tells once of tiles that could not be read, and has them read again from time to time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_disca.session.session import Session
 
-#: Milliseconds until a tile that could not be read is tried again; twice as long each time.
+#: Milliseconds until an unreadable tile is read again; doubled each time, up to the second.
 _FIRST_RETRY, _LAST_RETRY = 15_000, 300_000
 
 
@@ -20,13 +20,13 @@ class UnreadableTiles(QObject):
     Parameters
     ----------
     again : callable
-        Draws what is missing, unless something runs.
+        Draws missing tiles, unless a task runs.
     parent : QObject
     """
 
     def __init__(self, again: Callable[[], object], parent: QObject) -> None:
         super().__init__(parent)
-        #: As far as the user was told.
+        #: Tiles that the user was told of.
         self._told: frozenset[int] = frozenset()
         self._wait = _FIRST_RETRY
         self.timer = QTimer(self)
@@ -34,7 +34,7 @@ class UnreadableTiles(QObject):
         self.timer.timeout.connect(again)
 
     def look(self, session: Session | None) -> None:
-        """Tell which tiles could not be read, once, and try again in a while."""
+        """Warn once about tiles that could not be read, and start the timer of the next attempt."""
         bad = session.unreadable if session is not None else {}
         now = frozenset(bad)
         if now - self._told:
@@ -52,7 +52,7 @@ class UnreadableTiles(QObject):
         self._told = now
 
     def forget(self) -> None:
-        """Try nothing again: the session is left."""
-        with suppress(RuntimeError):  # Qt has deleted it already where the window goes
+        """Stop reading again: the session is closed."""
+        with suppress(RuntimeError):  # Qt has deleted it where the window is closed
             self.timer.stop()
         self._told = frozenset()

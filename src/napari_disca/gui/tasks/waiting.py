@@ -1,4 +1,4 @@
-"""Waiting for what takes long, while the window stays alive."""
+"""Waits for slow work while the window stays alive."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from qtpy.QtCore import QCoreApplication, QEventLoop, QThread, QTimer
 
 T = TypeVar("T")
 
-#: Seconds for which the window may stand still: most of what is waited for takes less.
+#: Seconds for which the window may stand still: most functions return earlier.
 _AT_ONCE = 0.03
-#: Seconds between two looks in that time.
+#: Seconds between two checks in that time.
 _PAUSE = 0.001
-#: Milliseconds between two looks at whether it is there.
+#: Milliseconds between two checks after it.
 _LOOK = 15
 
 
 def off_the_window(function: Callable[[], T]) -> T:
-    """Run a function on another thread and return what it returns.
+    """Run a function on another thread and return its result.
 
-    Meanwhile the window draws itself and running work goes on; what the user types and clicks
-    waits. For files: a damaged one takes a minute to be looked at, and a server may not answer.
+    Meanwhile the window is drawn and tasks run; the user's input is handled afterwards. For files:
+    examining a damaged one takes up to a minute, and a server may not answer.
 
     Raises
     ------
     Exception
-        What the function raises.
+        Whatever the function raises.
     """
     app = QCoreApplication.instance()
     if app is None or QThread.currentThread() is not app.thread():
@@ -44,14 +44,14 @@ def off_the_window(function: Callable[[], T]) -> T:
 
 
 def wait_for(done: Callable[[], bool], seconds: float = math.inf) -> None:
-    """Wait while the window draws itself; what the user types and clicks waits.
+    """Wait until a condition holds, while the window is drawn; the user's input waits.
 
     Parameters
     ----------
     done : callable
-        Whether it is there.
+        Whether the condition holds.
     seconds : float
-        For so long at most.
+        Wait so long at most.
     """
     until = time.monotonic() + seconds
     at_once = min(until, time.monotonic() + _AT_ONCE)

@@ -1,4 +1,4 @@
-"""A job on a thread of the plugin's own."""
+"""Runs a job on a thread of the plugin's own."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from qtpy.QtCore import QObject, Signal
 from napari_disca.core.events import Job
 from napari_disca.core.threads import lower_thread_priority
 
-#: Seconds within which an abandoned job may still end by itself.
+#: Seconds in which an abandoned job may still end by itself.
 _PATIENCE = 0.3
-#: Alive until their work is done, whoever forgets them.
+#: Keeps running workers alive until they have ended.
 _AT_WORK: set[JobWorker] = set()
 
 
 def job_threads() -> ThreadPoolExecutor:
-    """Return the threads that jobs compute on, until they are shut down.
+    """Return a pool of two threads for jobs; whoever calls it shuts it down.
 
     Threads of our own, because those of Qt's pool are few and run other plugins' work, and because
-    a thread that stays has its team of OpenMP threads ready. Jobs run one after the other; the
-    second thread is for those who do not want to wait for the last step of an abandoned job.
+    a thread that stays has its team of OpenMP threads ready. Jobs run one after the other; on the
+    second thread the next job need not wait for the last step of an abandoned one.
     """
     return ThreadPoolExecutor(2, "napari-disca-job", initializer=lower_thread_priority)
 
@@ -42,7 +42,7 @@ class JobWorker(QObject):
     ----------
     job : Job
     threads : Executor
-        What `job_threads` gives; whoever has it made shuts it down.
+        Threads of `job_threads`.
     """
 
     progressed = Signal(object)
@@ -61,23 +61,23 @@ class JobWorker(QObject):
         self.finished.connect(self._forget)
 
     def start(self) -> None:
-        """Begin, as soon as one of the threads is free."""
+        """Start the job as soon as a thread is free."""
         _AT_WORK.add(self)
         try:
             self._threads.submit(self._drive)
-        except RuntimeError:  # the threads were shut down: the window has gone
+        except RuntimeError:  # the threads were shut down with the window
             self._job.close()
             self._end(self.aborted)
 
     def quit(self) -> None:
-        """Stop after the step at hand."""
+        """Stop after the current step."""
         self._asked_to_stop.set()
 
     def abandon(self) -> None:
-        """Stop, and do not wait for the step at hand: nothing comes of it any more.
+        """Stop without waiting for the current step, and drop its result.
 
-        A job that learns on a slow machine takes seconds for a step. `quit` lets it end, since
-        what it has drawn is worth something to the job that overtakes it.
+        On a slow machine a step of learning takes seconds. `quit` lets the step end, since the job
+        that follows can use what it has drawn.
         """
         self.quit()
         patience = threading.Timer(_PATIENCE, self._end, (self.aborted,))
@@ -85,9 +85,9 @@ class JobWorker(QObject):
         patience.start()
 
     def _drive(self) -> None:
-        """Drive the job until it ends or is told to stop."""
+        """Take events from the job until it ends or is told to stop."""
         try:
-            with closing(self._job) as job:  # the engine's `finally` runs here and now
+            with closing(self._job) as job:  # runs the `finally` of the job on this thread, at once
                 while not self._asked_to_stop.is_set():
                     try:
                         event = next(job)
@@ -102,14 +102,14 @@ class JobWorker(QObject):
             self._end(self.aborted)
 
     def _tell(self, event: object) -> bool:
-        """Pass an event on, unless the job was abandoned; whether it goes on."""
+        """Emit an event unless the job was abandoned; return whether it was emitted."""
         with self._lock:
             if not self._ended:
                 self.progressed.emit(event)
             return not self._ended
 
     def _end(self, signal: Any, *arguments: object) -> None:
-        """Say how the job has ended; the first word is the last."""
+        """Emit how the job has ended; only the first call counts."""
         with self._lock:
             if self._ended:
                 return
