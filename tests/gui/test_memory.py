@@ -133,7 +133,7 @@ def test_starting_anew_keeps_what_was_done_under_a_number(opened, window):
     opened.control.close()
     later = window(opened.scene)
     assert later.panel.offer.isVisibleTo(later.panel)
-    later.panel.offer.anew.click()
+    later.panel.offer.start_over.click()
     assert not later.panel.offer.isVisibleTo(later.panel)
     press(later, "segment")
     assert not later.control.session.clicks
@@ -191,7 +191,7 @@ def test_going_on_does_not_hold_up_the_window(opened, window, qtbot, monkeypatch
     qtbot.waitUntil(lambda: len(threads) == 1)
     assert threads[0] is not threading.current_thread()
     assert not offer.isVisibleTo(panel)
-    assert "Making the network ready" in panel.refine_panel.status.text()
+    assert "Loading the network" in panel.refine_panel.status.text()
     # Whoever does not wait is offered it again, once its journal is let go of.
     press(later, "cancel")
     may_go.set()
@@ -295,7 +295,7 @@ def test_a_journal_damaged_from_its_beginning_is_told_and_stays(opened, window):
     later = window(opened.scene)
     assert "line 1 of scene.tif.disca.jsonl is damaged" in later.panel.offer.text.text()
     assert not later.panel.offer.go_on.isVisibleTo(later.panel)
-    later.panel.offer.anew.click()
+    later.panel.offer.start_over.click()
     press(later, "segment")
     click(later, 10, 10, 0)
     assert "nonsense" in opened.scene.with_name("scene.tif.disca.1.jsonl").read_text()

@@ -87,7 +87,7 @@ def test_a_stack_of_unknown_planes_asks_for_its_bands(panel, tmp_path, qtbot):
     assert "7 planes" in panel.image_panel.about.text()
     assert panel.choice.chosen is None
     assert not bands.rows.isHidden(), "what is needed is not folded away"
-    assert bands.line.text() == "choose the bands"
+    assert bands.line.text() == "Choose the bands"
     for box, band in zip(bands.boxes, (4, 2, 7), strict=True):
         choose(qtbot, box, band)
     assert bands.line.text() == "red 4, green 2, blue 7"

@@ -59,7 +59,7 @@ def test_a_class_is_renamed_everywhere_and_it_is_undone(desk, qtbot, monkeypatch
     assert list(desk.control.layers.maps["disir"].features["class"])[3] == "trees"
     overlay = desk.viewer.canvas.overlays["napari_disca_legend_02"]
     assert overlay.text == "3  trees"
-    assert desk.control.session.step.title == "green is called trees"
+    assert desk.control.session.step.title == "rename green to trees"
     qtbot.keyClick(rows, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert listed(desk)[2] == "3 green 1 click"
     assert list(clicks.features["class"])[2] == "green"

@@ -17,7 +17,7 @@ def test_together(panel, qtbot):
     for plane, name in zip(PLANES[1:3], ("green", "blue"), strict=True):
         panel.viewer.add_image(plane, name=name)
     assert not image.together.isHidden()
-    assert image.together.text() == "read the 3 one-band layers as one image"
+    assert image.together.text() == "Read the 3 one-band layers as one image"
     assert image.about.text().startswith("bands 1, 1, 1;"), "nothing is joined unasked"
     qtbot.keyClick(image.together, Qt.Key.Key_Space)
     assert image.bands.line.text() == "red 3, green 2, blue 1"

@@ -1,1 +1,1 @@
-"""What is seen on the right."""
+"""The panel and its parts."""

@@ -1,4 +1,4 @@
-"""Which band of the image each band of the network reads."""
+"""Chooses which band of the image each band of the network reads."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 _ON_SCREEN = (
     ("Show the image as it was opened", "image"),
     ("Show what the network reads", "network"),
-    ("Show bands of your choice…", "bands"),
+    ("Show other bands…", "bands"),
 )
 
 
 class BandsPanel(QWidget):
-    """A line that says which bands are read, and a row for each of the network's to choose.
+    """A line that names the bands that are read, and below it a row for each band of the network.
 
-    Signals: ``changed()`` when another band is chosen; ``shown()`` when something else is to be
-    seen on the screen.
+    Signals: ``changed()`` when another band is chosen; ``shown()`` when other bands are to be shown
+    on the screen.
     """
 
     changed = Signal()
@@ -78,23 +78,23 @@ class BandsPanel(QWidget):
         self.line.toggled.connect(self._on_unfolded)
 
     def bands(self) -> tuple[int, ...] | None:
-        """Bands that are chosen by hand; None leaves them to what the image says of them."""
+        """Bands that the user has chosen; None if they follow from the image."""
         chosen = [box.currentData() for box in self.boxes]
         if not chosen or None in chosen or tuple(chosen) == self._usual:
             return None
         return tuple(chosen)
 
     def is_as_opened(self) -> bool:
-        """Whether the image's own layer is to be seen, and no other bands."""
+        """Whether the image is shown as it was opened, without a layer of other bands."""
         return bool(self.on_screen.currentData() == "image")
 
     def bands_on_screen(self) -> tuple[int, ...] | None:
-        """Bands to be seen; None for those that the network reads.
+        """Bands to show on the screen; None for those that the network reads.
 
         Raises
         ------
         RasterError
-            If what was typed are no bands.
+            If the text is not one or three band numbers.
         """
         if self.on_screen.currentData() != "bands":
             return None
@@ -105,7 +105,7 @@ class BandsPanel(QWidget):
         return tuple(int(part) for part in parts)
 
     def show_reading(self, reading: Reading, raster: Raster, card: Card) -> None:
-        """Show what was chosen, and what could be."""
+        """Show the bands that are read, and offer those of the image."""
         from napari_disca.raster.band_choice import default_bands
         from napari_disca.raster.bands import band_title
 
@@ -141,7 +141,7 @@ class BandsPanel(QWidget):
     def _tell(self) -> None:
         chosen = [box.currentData() for box in self.boxes]
         if None in chosen:
-            self.line.setText("choose the bands")
+            self.line.setText("Choose the bands")
             return
         pairs = [f"{name} {band}" for name, band in zip(self._names, chosen, strict=True)]
         text = ", ".join(pairs) if len(pairs) <= 4 else ", ".join(map(str, chosen))

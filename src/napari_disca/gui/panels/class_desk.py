@@ -1,4 +1,4 @@
-"""What can be done with the classes in the panel: each change is a step of the history."""
+"""Edits the classes in the panel: each change is a step of the history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_disca.gui.viewer.verb import Verb
     from napari_disca.session.session import Session
 
-#: Verbs of the menu, None for a line between them.
+#: Verbs of the menu; None is a line between them.
 _MENU = (
     "rename_class",
     "recolour_class",
@@ -38,18 +38,18 @@ _MENU = (
 
 
 class ClassDesk(QObject):
-    """Renames, recolours, hides, moves and merges the class that is marked in the list.
+    """Renames, recolours, hides, moves and merges the class that is chosen in the list.
 
     Parameters
     ----------
     panel : ClassesPanel
     session : callable
-        Gives the session, which there is when something is done.
+        Returns the session; called only while one is open.
     with_session : callable
-        Does something with the session of what is chosen, which is made first if need be.
+        Calls a function once the session of the chosen image is open.
     files : FileVerbs
     say : callable
-        Told what could not be done.
+        Shows a line in the status bar.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class ClassDesk(QObject):
         panel.moved.connect(self._on_dragged)
 
     def fill_menu(self, verbs: Iterable[Verb]) -> None:
-        """Offer the verbs in the menu, with their keys."""
+        """Fill the menu with verbs and their keys."""
         known = {verb.name: verb for verb in verbs}
         menu: QMenu = self._panel.menu
         menu.clear()
@@ -95,7 +95,7 @@ class ClassDesk(QObject):
             action.triggered.connect(lambda *_, name=name: self.actions[name]())
 
     def at(self, number: int) -> int:
-        """Class of a key, from 0."""
+        """Class of a number key, counted from 0: the class in that row of the list."""
         rows = self._panel.list
         return self._panel.label_of(present(rows.item(number))) if number < rows.count() else number
 
@@ -116,7 +116,7 @@ class ClassDesk(QObject):
         old = self._session().classes[label].name
         name, accepted = QInputDialog.getText(self._panel, "Rename class", "Name:", text=old)
         if accepted and name.strip() != old:
-            self._set(lambda table: table.renamed(label, name), f"{old} is called {name.strip()}")
+            self._set(lambda table: table.renamed(label, name), f"rename {old} to {name.strip()}")
 
     def _recolour(self, label: int) -> None:
         entry = shown_table(self._session()).entry(label)
@@ -124,7 +124,7 @@ class ClassDesk(QObject):
         if colour.isValid():
             self._set(
                 lambda table: table.recoloured({label: colour.name()}),
-                f"another colour for {entry.name}",
+                f"recolour {entry.name}",
             )
 
     def _hide(self, label: int) -> None:
@@ -153,7 +153,7 @@ class ClassDesk(QObject):
             self._say("All classes are merged already")
             return
         chosen, accepted = QInputDialog.getItem(
-            self._panel, "Merge class", f"Save {entry.name} as one with:", list(others), 0, False
+            self._panel, "Merge class", f"Save {entry.name} together with:", list(others), 0, False
         )
         if not accepted:
             return
@@ -171,10 +171,10 @@ class ClassDesk(QObject):
     def _separate(self, label: int) -> None:
         group = self._session().class_table.entry(label).group
         if group:
-            self._set(lambda table: table.separated([label]), f"{group} is not merged")
+            self._set(lambda table: table.separated([label]), f"separate {group}")
         else:
             self._say("That class is not merged with another")
 
     def _forget(self) -> None:
         session = self._session()
-        guarded(lambda: session.set_classes(ClassTable(), "the network's classes"))
+        guarded(lambda: session.set_classes(ClassTable(), "use the network's classes"))

@@ -1,4 +1,4 @@
-"""The classes: colour, name, key, and how many clicks each has."""
+"""Lists the classes: colour, name, key, and number of clicks."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from napari_disca.gui.viewer.present import present
 from napari_disca.networks import LandClass
 from napari_disca.session.class_table import ClassTable
 
-#: Blue that is read on napari's dark theme and on its light one, unlike Qt's for links.
+#: A blue that is legible on napari's dark and light themes, unlike Qt's colour of links.
 _LINK = "#3b82d6"
 
-#: Lines of what is told of the place under the pointer.
+#: Lines kept free for the place under the pointer.
 _PLACE_LINES = 3
 _NOWHERE = "Point at the image to read its class and coordinates"
 
 
 class ClassesPanel(QWidget):
-    """Choose the class of the next click, and how classes are called and shown.
+    """The list of classes, in which the user chooses the class of the next click.
 
-    Signals: ``armed(label)`` when the user chooses a class, ``other_colours()`` when it is asked
-    for others, ``moved(label, place)`` when a class was dragged to another place.
+    Signals: ``armed(label)`` when the user chooses a class, ``other_colours()`` when the link in
+    the warning is clicked, ``moved(label, place)`` when a class was dragged to another place.
 
     Attributes
     ----------
     menu : QMenu
-        What can be done with the class that is chosen.
+        What can be done with the chosen class.
     """
 
     armed = Signal(int)
@@ -78,12 +78,12 @@ class ClassesPanel(QWidget):
         self.place = QLabel(_NOWHERE)
         self.place.setWordWrap(True)
         self.place.setStyleSheet(EXPLAINS)
-        # Of what is told as a rule, so that the panel does not jump where the pointer moves.
+        # For the usual number of lines, so that the panel does not jump when the pointer moves.
         self.place.setMinimumHeight(_PLACE_LINES * self.fontMetrics().lineSpacing())
         self.place.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.place.setToolTip(
-            "Under the pointer: class, how likely the network finds it and the next one, what made "
-            "it so, and where it is on the map"
+            "Under the pointer: class, how likely the network finds it and the second one, what "
+            "decided it, and the coordinates"
         )
         below = QHBoxLayout()
         below.addWidget(self.place, 1)
@@ -97,7 +97,7 @@ class ClassesPanel(QWidget):
 
     @property
     def chosen(self) -> int | None:
-        """Class that is marked in the list."""
+        """Class that is chosen in the list; None if none is."""
         item = self.list.currentItem()
         return None if item is None else self.label_of(item)
 
@@ -116,7 +116,7 @@ class ClassesPanel(QWidget):
             By id, in the colours that are shown.
         clicks : Clicks
         table : ClassTable
-            In which order, and what is hidden and merged.
+            Order of the classes, and which are hidden and merged.
         """
         counts = Counter(click.label for click in clicks)
         if (tuple(classes), table) != self._shown:
@@ -145,17 +145,17 @@ class ClassesPanel(QWidget):
             present(self.list.item(row)).setText("".join(parts))
 
     def show_warning(self, line: str, verb: str) -> None:
-        """Tell about colours that look alike, and offer what helps; nothing if `line` is empty."""
+        """Show a warning about colours with a link named `verb`; hide it if `line` is empty."""
         link = f'. <a href="colours" style="color: {_LINK}">{verb}</a>' if line else ""
         self.warning.setText(f"{line}{link}")
         self.warning.setVisible(bool(line))
 
     def show_place(self, line: str) -> None:
-        """Tell what is under the pointer."""
+        """Show what lies under the pointer."""
         self.place.setText(line or _NOWHERE)
 
     def choose(self, label: int) -> None:
-        """Mark a class as the one of the next click."""
+        """Choose a class in the list, without a signal."""
         for row in range(self.list.count()):
             if self.label_of(present(self.list.item(row))) == label:
                 self.list.setCurrentRow(row)
@@ -163,7 +163,7 @@ class ClassesPanel(QWidget):
     def _on_dragged(self) -> None:
         order = [self.label_of(present(self.list.item(row))) for row in range(self.list.count())]
         label = self.chosen
-        self._shown = ()  # whatever comes of it, the list is made anew
+        self._shown = ()  # the list is filled again, even if nothing has changed
         if label is not None:
             self.moved.emit(label, order.index(label))
 
@@ -173,7 +173,7 @@ class ClassesPanel(QWidget):
 
 
 def _icon(color: str, hidden: bool, size: QSize) -> QIcon:
-    """A swatch; a frame of the colour where the class is hidden."""
+    """Return a square in the class's colour; only its frame if the class is hidden."""
     swatch = QPixmap(size)
     swatch.fill(Qt.GlobalColor.transparent if hidden else QColor(color))
     if hidden:

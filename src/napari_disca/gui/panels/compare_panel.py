@@ -1,4 +1,4 @@
-"""DISIR and DISCA side by side, and how much they differ."""
+"""Switches the maps side by side, and says how much they differ."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ComparePanel(QWidget):
-    """A switch and a figure.
+    """A switch for the two views, and a line about the difference of the maps.
 
     Signals: ``switched(bool)``.
     """
@@ -36,7 +36,7 @@ class ComparePanel(QWidget):
         self.switch.toggled.connect(self.switched)
 
     def show_state(self, possible: bool, on: bool, difference: str) -> None:
-        """Show whether it is on, and how the maps differ."""
+        """Show whether the views are on, whether they are possible, and how the maps differ."""
         self.switch.setEnabled(possible)
         tip = (
             "Two linked views: left the map corrected near clicks (DISIR), right the one corrected "
@@ -51,12 +51,12 @@ class ComparePanel(QWidget):
         self.switch.setChecked(on)
         self.switch.blockSignals(False)
         self.figure.setText(difference)
-        # Otherwise the panel would not fit a low screen; the tooltip tells as well.
+        # Shown only then, so that the panel fits a low screen; the tooltip says it as well.
         self.figure.setVisible(on and bool(difference))
 
 
 def difference(session: Session) -> str:
-    """How DISIR and DISCA differ, counted on their coarsest level.
+    """Return how DISIR's and DISCA's maps differ, in one line; counted on their coarsest level.
 
     Parameters
     ----------

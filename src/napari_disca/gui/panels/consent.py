@@ -1,4 +1,4 @@
-"""Whether the user lets a network run that is a program."""
+"""Asks whether a TorchScript network, which is a program, may run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 
 
 class Consent:
-    """TorchScript files that the user agreed to run, as they were then; for one window only.
+    """Remembers for one window which TorchScript files the user agreed to run.
+
+    A file that has changed since is asked for again.
 
     Parameters
     ----------
     parent : QWidget
-        Of the question.
+        Parent of the question's dialog.
     """
 
     def __init__(self, parent: QWidget) -> None:
@@ -22,16 +24,16 @@ class Consent:
         self._given: dict[str, Any] = {}
 
     def give(self, weights: str) -> None:
-        """Note that the user has agreed elsewhere."""
+        """Record that the user has agreed elsewhere, for instance on the command line."""
         self._given[weights] = _signed(weights)
 
     def allows(self, weights: str) -> bool:
-        """Whether the user has agreed to run this very TorchScript file."""
+        """Whether the user has agreed to run a TorchScript file, and it has not changed since."""
         agreed = self._given.get(weights)
         return agreed is not None and agreed == _signed(weights)
 
     def agreed(self, name_or_file: str) -> bool:
-        """Ask before a TorchScript file is run; other networks run nothing."""
+        """Ask whether a TorchScript file may run; return True at once for other networks."""
         from napari_disca.networks import needs_consent
 
         if not needs_consent(name_or_file) or self.allows(name_or_file):

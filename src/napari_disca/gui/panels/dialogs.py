@@ -1,4 +1,4 @@
-"""Asking for file names."""
+"""Dialogs that ask for file names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_disca.raster import Raster
 def file_to_save(
     parent: QWidget, raster: Raster, content: Content, which: str, title: str
 ) -> Path | None:
-    """Where to save something of an image; None if the user thinks better of it.
+    """Ask where to save a file; return None if the user cancels.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def file_to_save(
     content : str
         What is saved, which decides the formats.
     which : str
-        What the file is called, after the image's name.
+        Ending of the proposed name, after the image's name.
     title : str
         Of the dialog.
     """
@@ -41,7 +41,7 @@ def file_to_save(
 def file_to_load(
     parent: QWidget, raster: Raster | None, title: str, formats: str, suffixes: Sequence[str]
 ) -> Path | None:
-    """What to load, beside the image at first; None if the user thinks better of it."""
+    """Ask which file to load, first in the image's folder; return None if the user cancels."""
     start = str(raster.path.parent) if raster is not None and raster.path else ""
     file, _ = QFileDialog.getOpenFileName(parent, title, start, _filter(formats, suffixes))
     return Path(file) if file else None
@@ -50,19 +50,19 @@ def file_to_load(
 def files_to_load(
     parent: QWidget, raster: Raster | None, title: str, formats: str, suffixes: Sequence[str]
 ) -> list[Path]:
-    """Which files to load, beside the image at first; none if the user thinks better of it."""
+    """Ask which files to load, first in the image's folder; return none if the user cancels."""
     start = str(raster.path.parent) if raster is not None and raster.path else ""
     files, _ = QFileDialog.getOpenFileNames(parent, title, start, _filter(formats, suffixes))
     return [Path(file) for file in files]
 
 
 def class_column(parent: QWidget, file: Path, found: ClassColumns) -> str | None:
-    """Which column of a file of clicks says the class; None if the user thinks better of it."""
+    """Ask which column of a file of clicks holds the class; return None if the user cancels."""
     at = found.columns.index(found.usual) if found.usual in found.columns else 0
     chosen, agreed = QInputDialog.getItem(
         parent,
         "Load clicks",
-        f"Column of {file.name} that says the class, by name or by number:",
+        f"Column of {file.name} that holds the class, by name or by number:",
         list(found.columns),
         at,
         False,
@@ -71,7 +71,7 @@ def class_column(parent: QWidget, file: Path, found: ClassColumns) -> str | None
 
 
 def file_filter(content: Content) -> str:
-    """Formats of a content as a file dialog wants them, the usual one first."""
+    """Return the formats of a content as the filter of a file dialog, the usual one first."""
     return ";;".join(_filter(export.title, export.suffixes) for export in exports_of(content))
 
 

@@ -1,4 +1,4 @@
-"""The tools that draw: which, how large, over which classes, and whether Adapt learns from it."""
+"""Chooses the drawing tool, its size, the classes that it draws over, and whether it teaches."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _ALL = "Over all classes"
 
 
 class DrawPanel(QWidget):
-    """Buttons of the tools and what they are set to.
+    """The buttons of the drawing tools, and their settings.
 
-    Signals: ``chosen(str)`` when a tool is; ``sized(int)``; ``save()``.
+    Signals: ``chosen(tool)``; ``sized(radius)`` in pixels of the image; ``save()``.
     """
 
     chosen = Signal(str)
@@ -94,12 +94,12 @@ class DrawPanel(QWidget):
 
     @property
     def only(self) -> tuple[int, ...]:
-        """Classes that are drawn over; empty for all."""
+        """Classes that may be drawn over; empty for all."""
         ticked = [i for i, action in enumerate(self._menu.actions()) if action.isChecked()]
         return () if len(ticked) == len(self._classes) else tuple(ticked)
 
     def verb_buttons(self) -> dict[str, QPushButton]:
-        """The buttons by the names of `viewer.verbs`."""
+        """Buttons by the names of their verbs."""
         return {
             **{n: b for n, b in self.tools.items() if n != "click"},
             "save_strokes": self.save_button,
@@ -115,7 +115,7 @@ class DrawPanel(QWidget):
         self.radius.blockSignals(False)
 
     def show_classes(self, classes: Sequence[LandClass]) -> None:
-        """Offer these classes to be drawn over."""
+        """List the classes that may be drawn over; ticks stay if their number is the same."""
         if tuple(classes) == self._classes:
             return
         ticked = [action.isChecked() for action in self._menu.actions()]
@@ -138,7 +138,7 @@ class DrawPanel(QWidget):
         self.over.setText(text)
 
     def enable(self, mapless: str, strokeless: str) -> None:
-        """Enable the buttons, or disable them for a reason, which the tooltip then tells."""
+        """Enable the buttons, or disable them for a reason, which their tooltips then give."""
         for name, button in self.verb_buttons().items():
             reason = strokeless if name == "save_strokes" else mapless
             tip = self.verbs[name].tooltip

@@ -1,4 +1,4 @@
-"""How many network pixels an image pixel becomes: from the ground resolutions, or by hand."""
+"""Sets the scale at which the network reads the image: network pixels per image pixel."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QWidget
 
 
 class FactorRow(QWidget):
-    """A factor, and whether it is set by hand.
+    """A field for the factor, and a box that says whether it is set by hand.
 
-    Signals: ``changed()`` when somebody has set it, or lets it be found again.
+    Signals: ``changed()`` when the user sets it, or lets it be found again.
     """
 
     changed = Signal()
@@ -38,11 +38,11 @@ class FactorRow(QWidget):
         self.factor.valueChanged.connect(lambda _: self.changed.emit())
 
     def chosen(self) -> float | None:
-        """The factor set by hand."""
+        """The factor that is set by hand; None if it is found."""
         return self.factor.value() if self.by_hand.isChecked() else None
 
     def show_chosen(self, factor: float | None) -> None:
-        """Show a factor set by hand, for instance on another day; None for none."""
+        """Show a factor that was set by hand before; None if none was."""
         for widget in (self.factor, self.by_hand):
             widget.blockSignals(True)
         self.by_hand.setChecked(factor is not None)

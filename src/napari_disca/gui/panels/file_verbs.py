@@ -1,4 +1,4 @@
-"""Saving and loading: which file, then what `Control` does with it."""
+"""Asks for file names, and has the files saved or loaded."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from napari_disca.gui.panels.dialogs import (
 )
 from napari_disca.gui.tasks.telling import guarded, tell_error
 from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.gui.viewer.titles import TITLES
 
 if TYPE_CHECKING:
     from napari_disca.gui.tasks.control import Control
@@ -26,17 +27,17 @@ if TYPE_CHECKING:
 
 
 class FileVerbs:
-    """What the buttons that ask for a file do.
+    """The actions of the buttons that ask for a file.
 
     Parameters
     ----------
     parent : QWidget
-        Of the dialogs.
+        Parent of the dialogs.
     control : Control
     session : callable
-        The session of what is chosen, or None.
+        Returns the session of the chosen image, or None.
     with_session : callable
-        Does something with that session, which is made first if need be.
+        Calls a function once that session is open.
     """
 
     def __init__(
@@ -50,54 +51,53 @@ class FileVerbs:
         self._session, self._with_session = session, with_session
 
     def save_labels(self, name: str) -> None:
-        """Write one of the maps."""
-        title = "initial" if name == "initial" else name.upper()
-        if file := self._to_save("labels", name, f"Save the {title} map"):
+        """Ask for a file, and start writing one of the maps."""
+        if file := self._to_save("labels", name, f"Save map: {TITLES[name]}"):
             self._control.files.save_labels(name, file)
 
     def save_clicks(self) -> None:
-        """Write the clicks."""
+        """Ask for a file, and write the clicks."""
         if file := self._to_save("clicks", "clicks", "Save the clicks"):
             self._control.files.save_clicks(file)
 
     def save_areas(self) -> None:
-        """Write the locked areas."""
+        """Ask for a file, and write the locked areas."""
         if file := self._to_save("areas", "areas", "Save the areas"):
             self._control.files.save_areas(file)
 
     def save_classes(self) -> None:
-        """Write names, colours and order of the classes."""
+        """Ask for a file, and write names, colours and order of the classes."""
         if file := self._to_save("classes", "classes", "Save the classes"):
             self._control.files.save_classes(file)
 
     def save_strokes(self) -> None:
-        """Write what was drawn."""
+        """Ask for a file, and write the strokes."""
         if file := self._to_save("strokes", "strokes", "Save the strokes"):
             self._control.files.save_strokes(file)
 
     def save_review(self) -> None:
-        """Write what was seen and judged."""
+        """Ask for a file, and write seen places and verdicts."""
         if file := self._to_save("review", "review", "Save the review"):
             self._control.files.save_review(file)
 
     def load_clicks(self) -> None:
-        """Add the clicks of a file."""
+        """Ask for a file, and add its clicks."""
         self._load("Load clicks", "Clicks", CLICK_SUFFIXES, self._load_clicks)
 
     def load_areas(self) -> None:
-        """Lock the areas of a file."""
+        """Ask for a file, and lock its polygons."""
         suffixes = (".geojson", ".json", ".gpkg", ".shp", ".fgb")
         self._load("Load areas", "Polygons", suffixes, self._control.files.load_areas)
 
     def load_classes(self) -> None:
-        """Name and colour the classes as a file says."""
+        """Ask for a file, and take names, colours and merges of the classes from it."""
         from napari_disca.exports.class_files import CLASS_SUFFIXES_IN
 
         load = self._control.files.load_classes
         self._load("Load classes", "Classes", CLASS_SUFFIXES_IN, load)
 
     def lay_over(self) -> None:
-        """Lay rasters and vectors over the image, to look at."""
+        """Ask for rasters and vectors, and show them over the image."""
         from napari_disca.exports.overlay import OVERLAY_SUFFIXES
         from napari_disca.gui.plugin.formats import RASTER_SUFFIXES
         from napari_disca.gui.tasks.overlays import overlays_of
@@ -106,19 +106,19 @@ class FileVerbs:
         files = files_to_load(
             self._parent,
             self._control.chosen,
-            "Lay over the image",
+            "Show over the image",
             "Rasters and vectors",
             suffixes,
         )
         viewer = self._control.viewer
         for file in files:
-            if file.suffix.lower() == ".json":  # of which napari's readers know nothing
+            if file.suffix.lower() == ".json":  # napari's readers refuse it
                 overlays_of(viewer).open([file])
             else:
                 guarded(partial(viewer.open, str(file), plugin="napari-disca"))
 
     def _load_clicks(self, file: Path) -> None:
-        """Ask which column says the class, where that is not plain, and add the clicks."""
+        """Ask which column holds the class, if several could, and add the clicks."""
         session = self._session()
         if session is None:
             return
@@ -135,7 +135,7 @@ class FileVerbs:
             if column is None:
                 return
             if column == found.usual:
-                column = None  # read as without a choice, with all that is checked then
+                column = None  # so that the file is checked as without a choice
         self._control.files.load_clicks(file, column)
 
     def _to_save(self, content: Content, which: str, title: str) -> Path | None:

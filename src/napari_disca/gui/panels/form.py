@@ -1,4 +1,4 @@
-"""A frozen dataclass as a form."""
+"""Makes a form of a frozen dataclass, and reads it back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def form_of(value: Any) -> Container[ValueWidget[Any]]:
-    """Form with a row for every field of a dataclass instance.
+    """Return a form with a row for every field of a dataclass instance.
 
     Floats are text in scientific notation: a spin box would turn 2e-7 into 0.
 
@@ -37,17 +37,17 @@ def form_of(value: Any) -> Container[ValueWidget[Any]]:
             rows.append(SpinBox(value=now, min=low, max=high, **options))
         else:
             rows.append(LineEdit(value=f"{now:g}", **options))
-    # Unlabelled: a panel lines the labels up with its own.
+    # Without labels: the panel aligns them with its own.
     return Container(widgets=rows, labels=False)
 
 
 def read_form(form: Container[ValueWidget[Any]], value: T) -> T:
-    """Value with the fields of its form; the dataclass checks them.
+    """Return a dataclass instance with the values of its form; the dataclass checks them.
 
     Raises
     ------
     RecipeError
-        If a number is not one, or a field is refused.
+        If a text is not a number, or the dataclass refuses a value.
     """
     from napari_disca.core.errors import RecipeError
 

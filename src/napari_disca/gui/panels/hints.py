@@ -1,4 +1,4 @@
-"""One line in each section that says what can be done there, until it is done or closed."""
+"""Shows in each section one line about the next step, until it is done or closed."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from napari_disca.gui.viewer.verb import Verb
     from napari_disca.session.session import Session
 
-#: What is said in each section; names in braces are those of verbs, and become their keys.
+#: The line of each section; names of verbs in braces are replaced by their keys.
 HINTS = {
     "Image": "Choose an image, and a network that was made for images like it.",
     "Map": "Press Segment: the network draws a first map. Hold {hide} to look beneath it.",
     "Correct": "Choose a class (key {class}), click where the map is wrong, then press Adapt "
     "({adapt}): the whole map is corrected.",
-    "Review": "{doubtful} leads to places where the network is not sure, {next_tile} from tile to "
+    "Review": "{doubtful} goes to places where the network is not sure, {next_tile} from tile to "
     "tile; one key judges a place.",
-    "Deliver": "Save map writes the map as GeoTIFF; your clicks are kept by themselves.",
+    "Deliver": "Save map writes the map as GeoTIFF; your clicks are saved as you make them.",
 }
 
 
 class Hint(QWidget):
-    """A line with a button that closes it.
+    """A hint with a button that closes it.
 
     Signals: ``closed()``.
     """
@@ -60,10 +60,10 @@ class Hint(QWidget):
 
 
 class Hints(QObject):
-    """Shows the hint of what can be done now.
+    """Shows the hints of steps that are possible now.
 
-    What was closed stays so in later sessions. Whoever switches the setting *Hints* on has all of
-    them again; it goes off by itself with the last one.
+    A closed hint stays closed in later sessions. Switching the setting *Hints* on brings all of
+    them back; it goes off when the last one is closed.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Hints(QObject):
     Attributes
     ----------
     lines : dict of str to Hint
-        By the names of the sections.
+        Hints by the names of their sections.
     """
 
     def __init__(
@@ -99,13 +99,13 @@ class Hints(QObject):
         self.show()
 
     def tell_keys(self, verbs: Mapping[str, Verb]) -> None:
-        """Name the keys that verbs have now."""
+        """Put the keys of verbs into the hints."""
         keys = {name: verb.key or verb.title for name, verb in verbs.items()}
         for name, line in self.lines.items():
             line.text.setText(HINTS[name].format_map(keys))
 
     def show(self) -> None:
-        """Show the hints of steps that can be made and were not yet."""
+        """Show the hints of steps that are possible and were not made yet."""
         session = self._control.session
         wanted = set(_useful(session)) - self._closed if self._settings["hints"] else set()
         for name, line in self.lines.items():
@@ -152,7 +152,7 @@ def _read() -> set[str]:
 
 
 def _write(closed: set[str]) -> None:
-    """Keep what was closed; that the folder cannot be written is no reason to stop."""
+    """Save which hints are closed; a folder that cannot be written is ignored."""
     try:
         with replacing(_file()) as temporary:
             temporary.write_text(json.dumps(sorted(closed)), "utf-8")

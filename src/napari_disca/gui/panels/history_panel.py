@@ -1,4 +1,4 @@
-"""What was done, as a list to go back and forth in."""
+"""Lists the steps of the session, to go back and forth in."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class HistoryPanel(QWidget):
         self.list = QListWidget()
         self.list.setAccessibleName("History")
         self.list.setToolTip(
-            "Everything that was done. Choose a step to go back to how it was then; those after "
-            "it stay, until something new is done (Ctrl+Z and Ctrl+Shift+Z go step by step)"
+            "All steps. Choose one to go back to it; the steps after it stay until you do "
+            "something new (Ctrl+Z and Ctrl+Shift+Z go step by step)"
         )
         self.list.setUniformItemSizes(True)
         self.list.itemClicked.connect(lambda item: self.went.emit(self.list.row(item)))
@@ -43,11 +43,11 @@ class HistoryPanel(QWidget):
         self._position = -1
 
     def show_steps(self, steps: Sequence[Step], position: int) -> None:
-        """List the steps; those after `position` were taken back."""
+        """List the steps; those after `position` are undone, in italics."""
         steps = tuple(steps)
         if steps == self._steps and position == self._position:
             return
-        # Thousands of steps are not listed anew for each that is added.
+        # Only changed rows are replaced: a session may have thousands of steps.
         pairs = zip(steps, self._steps, strict=False)
         same = next((k for k, (a, b) in enumerate(pairs) if a is not b), None)
         if same is None:

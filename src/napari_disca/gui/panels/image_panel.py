@@ -1,4 +1,4 @@
-"""Which image, which network, and how the network reads the image."""
+"""Chooses the image, the network, and how the network reads the image."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from napari_disca.raster import Raster
 
 _LOAD = "Load…"
-#: Milliseconds for which a slider has to rest until its frame is read.
+#: Milliseconds for which a slider must rest before its frame is read.
 _SLIDER = 150
 
 
 class ImagePanel(QWidget):
-    """Choose an image layer and a network.
+    """The fields for the image layer, the network, and how the image is read.
 
-    Signals: ``chosen()`` when one of them, or how the image is read, changes.
+    Signals: ``chosen()`` when one of them changes.
     """
 
     chosen = Signal()
@@ -80,7 +80,7 @@ class ImagePanel(QWidget):
         form.addRow("Network", self.networks)
         self._factor = FactorRow()
         self.factor, self.by_hand = self._factor.factor, self._factor.by_hand
-        form.addRow("Read at", self._factor)
+        form.addRow("Scale", self._factor)
         self.bands, self.values = BandsPanel(), ValuesPanel()
         form.addRow("Bands", self.bands)
         form.addRow("Values", self.values)
@@ -90,10 +90,10 @@ class ImagePanel(QWidget):
         layout.addWidget(self.proposal)
         layout.addWidget(self.about)
 
-        #: Whether a network was chosen by hand; until then images propose one.
+        #: Whether the user has chosen a network; until then each image proposes one.
         self._by_hand = False
         self._proposal: Proposal | None = None
-        #: What was chosen in this window for an image layer, by the network.
+        #: How image layers were read in this window, by the network.
         self._readings: WeakKeyDictionary[Image, dict[str, Reading]] = WeakKeyDictionary()
         self._fill_networks()
         self._fill_images()
@@ -110,16 +110,16 @@ class ImagePanel(QWidget):
         self.values.changed.connect(self._changed)
 
     def image(self) -> Image | None:
-        """The chosen layer."""
+        """The chosen image layer; None without images."""
         return self.images.currentData()
 
     def parts(self) -> tuple[Image, ...]:
-        """Layers of one band that are read as one image, by name; none if one layer is."""
+        """One-band layers that are read together as one image, by name; empty if not together."""
         found = self._single_bands()
         return found if len(found) > 1 and self.together.isChecked() else ()
 
     def _single_bands(self) -> tuple[Image, ...]:
-        """All layers of one band, if the chosen one is such a layer."""
+        """All one-band layers, if the chosen layer is one."""
         items = [self.images.itemData(k) for k in range(self.images.count())]
         single = [layer for layer in items if not layer.rgb and layer.ndim == 2]
         if self.image() not in single:
@@ -127,19 +127,19 @@ class ImagePanel(QWidget):
         return tuple(sorted(single, key=lambda layer: layer.name))
 
     def _offer_together(self) -> None:
-        """Offer to read layers of one band as one image where there are several."""
+        """Show the box that reads one-band layers as one image, where there are several."""
         layers = self._single_bands()
         self.together.setVisible(len(layers) > 1)
-        self.together.setText(f"read the {len(layers)} one-band layers as one image")
+        self.together.setText(f"Read the {len(layers)} one-band layers as one image")
         self.together.setToolTip("Bands: " + ", ".join(layer.name for layer in layers))
 
     def frame(self) -> tuple[int, ...]:
-        """Which frame of the chosen layer is shown; empty where it has no slider.
+        """Frame of the chosen layer that is shown; empty where it has no slider.
 
         Raises
         ------
         RasterError
-            If its rows and columns are not what is shown.
+            If other axes than its rows and columns are shown.
         """
         from napari_disca.gui.tasks.frames import shown_frame
 
@@ -151,12 +151,12 @@ class ImagePanel(QWidget):
         return self.networks.currentData() or ""
 
     def reading(self) -> Reading:
-        """What was chosen by hand of how the image is read.
+        """Return how the image is to be read, as far as the user has chosen it.
 
         Raises
         ------
         CardError
-            If what was typed makes no sense.
+            If a text makes no sense.
         """
         from napari_disca.inference.reading import Reading
 
@@ -172,19 +172,19 @@ class ImagePanel(QWidget):
         return reading
 
     def reading_before(self) -> Reading | None:
-        """What was chosen for this image and network before, in this window."""
+        """How this image was read with this network before in this window; None if it was not."""
         layer = self.image()
         return self._readings.get(layer, {}).get(self.weights()) if layer is not None else None
 
     def show_image(self, proposal: Proposal | None, lines: Sequence[str]) -> None:
-        """Choose the network that fits an image, unless one was chosen by hand; say why.
+        """Choose the proposed network, unless the user has chosen one, and show why it fits.
 
         Parameters
         ----------
         proposal : Proposal or None
             None where there is no image.
         lines : sequence of str
-            How the image would be read, for the tooltip and for those who hear the window.
+            How the image would be read, for the tooltip and for screen readers.
         """
         self.show_lines(lines)
         index = -1 if proposal is None else self.networks.findData(proposal.name)
@@ -195,7 +195,7 @@ class ImagePanel(QWidget):
         self._show_proposal()
 
     def show_lines(self, lines: Sequence[str]) -> None:
-        """Tell how the image is read, under the pointer."""
+        """Show how the image is read in the tooltip."""
         # Names in a file are shown as they are, whatever they contain.
         self.about.setToolTip("<br>".join(map(escape, lines)))
         self.about.setAccessibleDescription("\n".join(lines))
@@ -206,7 +206,7 @@ class ImagePanel(QWidget):
         self.proposal.setVisible(bool(text))
 
     def show_card(self, card: Card | None) -> None:
-        """Tell about the chosen network under the pointer."""
+        """Describe the chosen network in its tooltip."""
         tip = "A bundled network, or a .safetensors or TorchScript file of your own"
         if card is not None:
             size = card.ground_resolution
@@ -220,14 +220,14 @@ class ImagePanel(QWidget):
         self.networks.setToolTip(tip)
 
     def show_view(self, view: NetworkView | None, about: str = "") -> None:
-        """Show what the network reads.
+        """Show at what scale and with which values the network reads the image.
 
         Parameters
         ----------
         view : NetworkView or None
             None if nothing can be read.
         about : str
-            Why not, or what is to be said besides.
+            Why not, or a remark.
         """
         self._factor.show_found(1.0 if view is None else view.factor)
         self.values.show_view(view)
@@ -235,7 +235,7 @@ class ImagePanel(QWidget):
         self.about.setText("; ".join([*told, *([about] if about else [])]))
 
     def show_reading(self, reading: Reading, raster: Raster, card: Card) -> None:
-        """Show how an image is to be read, for instance as on another day."""
+        """Show how an image is to be read, for instance as in an earlier session."""
         self._factor.show_chosen(reading.factor)
         self.bands.show_reading(reading, raster, card)
         self.values.show_reading(reading, card)
@@ -269,7 +269,7 @@ class ImagePanel(QWidget):
         self._offer_together()
 
     def _on_dims(self, _event: Any = None) -> None:
-        """Another frame is another image, once the slider rests."""
+        """Choose another frame as another image, once the slider rests."""
         layer = self.image()
         if layer is not None and layer.ndim > 2:
             self._changed()
@@ -280,7 +280,7 @@ class ImagePanel(QWidget):
             self.images.setItemText(index, event.source.name)
 
     def detach(self) -> None:
-        """Hear no more of the viewer."""
+        """Disconnect from the viewer's events."""
         self._viewer.layers.events.inserted.disconnect(self._fill_images)
         self._viewer.layers.events.removed.disconnect(self._fill_images)
         self._viewer.dims.events.point.disconnect(self._follow)
@@ -322,7 +322,7 @@ class ImagePanel(QWidget):
         self._changed()
 
     def add_network(self, file: Path) -> None:
-        """Offer a network from a file, and choose it; one that cannot be used is refused."""
+        """Add a network from a file to the list and choose it; an unusable file is refused."""
         from napari_disca.core.errors import DiscaError
         from napari_disca.networks import read_card
 
@@ -342,7 +342,7 @@ class ImagePanel(QWidget):
 
 
 def _explaining() -> QLabel:
-    """Label of a line that explains, and that can be copied."""
+    """Return a label for an explaining line, which can be copied."""
     label = QLabel()
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

@@ -1,4 +1,4 @@
-"""The panels of a session, and where they stand: under the headings of the work."""
+"""Arranges the panels of a session in sections."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Panels:
     Parameters
     ----------
     image_panel : QWidget
-        What is chosen: an image and a network.
+        The fields for image and network.
     view_buttons : mapping of str to QPushButton
-        Buttons of verbs about the view; those of help stand at the foot.
+        Buttons of verbs about the view; those of help are put at the foot.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Panels:
         self.sections = {name: Section(name) for name in GROUPS if name != "Help"}
         self._progress = (self.refine.bar, self.refine.stage, self.refine.message)
         self._foot = [b for name, b in view_buttons.items() if BY_NAME[name].group == "Help"]
-        # What is added beside the image is with it; with it here, a row more would not fit 800 px.
+        # *Overlay* stands with the image: another row here would not fit 800 px.
         view = [b for n, b in view_buttons.items() if b not in self._foot and n != "overlay"]
         parts, refine, locks = self.sections, self.refine, self.locks
         parts["Image"].add(image_panel)
@@ -79,27 +79,27 @@ class Panels:
         )
 
     def buttons(self) -> dict[str, QAbstractButton]:
-        """Buttons of verbs, by the names of the verbs."""
+        """Buttons by the names of their verbs."""
         drawing, locks = self.draw.verb_buttons(), self.locks.verb_buttons()
         review = self.review.buttons
         return {**self.refine.buttons, **drawing, **locks, **review, **self.ripple.buttons}
 
     def show_sections(self, on: bool) -> None:
-        """Show sections and progress, or hide them: without an image there is nothing to do."""
+        """Show sections and progress, or hide them while there is no image."""
         for part in (*self.sections.values(), *self._progress):
             part.setVisible(on)
 
     def body(self, start: QWidget, offer: QWidget) -> QWidget:
-        """Put all below each other: image, map, correct, review, deliver.
+        """Return the body of the panel: all sections below each other.
 
         Parameters
         ----------
         start : QWidget
-            What is seen while there is no image.
+            Shown while there is no image.
         offer : QWidget
-            Offers to go on with an earlier session.
+            Offers to continue an earlier session.
         """
-        # Whatever is folded away, how far the work is can be seen.
+        # Progress stands outside the sections, so that it is seen when they are folded.
         parts = self.sections
         return _column(
             [start, parts["Image"], offer, parts["Map"], *self._progress]

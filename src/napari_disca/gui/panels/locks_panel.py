@@ -1,4 +1,4 @@
-"""Areas that are checked: draw, lock, unlock, save; and what they kept from changing."""
+"""Buttons of locked areas, and how much of the map they keep from changing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
 
-#: Button -> the verb of `viewer.verbs` that it is; `widget` puts them into its sections.
+#: Button -> its verb in `viewer.verbs`; `layout` puts the buttons into the sections.
 _VERBS = {
     "draw": "lock_area",
     "view": "lock_view",
@@ -22,7 +22,7 @@ _VERBS = {
 
 
 class LocksPanel(QWidget):
-    """The verbs of locked areas as buttons. Signals are named after them."""
+    """The buttons of the verbs of locked areas, with signals of the same names."""
 
     draw = Signal()
     view = Signal()
@@ -46,18 +46,18 @@ class LocksPanel(QWidget):
         layout.addWidget(self.figure)
 
     def verb_buttons(self) -> dict[str, QPushButton]:
-        """The buttons by the names of `viewer.verbs`."""
+        """Buttons by the names of their verbs."""
         return {_VERBS[name]: button for name, button in self.buttons.items()}
 
     def enable(self, **reasons: str) -> None:
-        """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""
+        """Enable buttons by name, or disable them for a reason, which their tooltips then give."""
         for name, reason in reasons.items():
             button, tip = self.buttons[name], self.verbs[_VERBS[name]].tooltip
             button.setEnabled(not reason)
             button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
 
     def show_counts(self, areas: int, locked: int, flipped: int, adapted: bool) -> None:
-        """Say how much is locked, and how much of it would have changed."""
+        """Show how much is locked, and how much of it the adaptation would have changed."""
         if not areas:
             text = "Lock what is right: it stays as it is, and Adapt learns from it"
         else:
@@ -66,4 +66,4 @@ class LocksPanel(QWidget):
                 share = f"{flipped:,} of them ({100 * flipped / locked:.1f} %)"
                 text += f"; the last adaptation would have changed {share if flipped else 'none'}"
         self.figure.setText(text)
-        self.figure.setVisible(bool(areas))  # the button's tooltip explains as well
+        self.figure.setVisible(bool(areas))  # without areas the button's tooltip explains them

@@ -1,4 +1,4 @@
-"""A small picture of the whole image: what was checked, and where the view is."""
+"""Overview of the whole image: what was checked, and where the view is."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.styles import CHECKED, SEEN, WRONG
 from napari_disca.gui.viewer.present import present
 
-#: Side, in heights of a line of text.
+#: Side of the square in lines of text.
 _LINES = 8
-#: Of the view, and of the place that is being judged: white and yellow are read on any image.
+#: Frames of the view and of the place being judged: white and yellow are seen on any image.
 _VIEW, _PLACE = "#ffffff", "#ffe14d"
-#: What lies over a place, by its verdict: brighter than the image, or darker.
+#: Colour over a place by its verdict: brighter than the image, or darker.
 _COLOURS = {"right": CHECKED, "wrong": WRONG, "unsure": SEEN, "note": SEEN, "seen": SEEN}
 _OPACITY = 130
-#: Least side of the frame of a view that is only a point here, in pixels of the screen.
+#: Least side of a frame in pixels of the screen: a small view would be a point.
 _LEAST = 5.0
 _ARROWS = {
     Qt.Key.Key_Up: (-1, 0),
@@ -32,9 +32,9 @@ _ARROWS = {
 
 
 class MiniMap(QWidget):
-    """The image as a whole; a click, a drag or an arrow key moves the view.
+    """The whole image in small; a click, a drag or an arrow key moves the view.
 
-    Signals: ``chosen(row, col)``, pixels of the image.
+    Signals: ``chosen(row, col)`` in pixels of the image.
     """
 
     chosen = Signal(float, float)
@@ -49,26 +49,26 @@ class MiniMap(QWidget):
         self.setAccessibleName("Overview of the image")
         self.setAccessibleDescription("Click, or use the arrow keys, to move the view")
         self.setToolTip(
-            "The whole image: green was checked, red was wrong and is corrected, grey was only "
-            "looked at. The frame is what you see; click or drag to move it"
+            "The whole image: green was judged right, red was wrong and is corrected, grey was "
+            "only seen. The white frame is the view; click or drag to move it"
         )
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """A square of some lines of text."""
+        """Return a square, `_LINES` lines of text high."""
         side = _LINES * self.fontMetrics().lineSpacing()
         return QSize(side, side)
 
     def show_image(self, shape: tuple[int, int], picture: NDArray[np.uint8] | None) -> None:
-        """Show another image.
+        """Show an image.
 
         Parameters
         ----------
         shape : (int, int)
             Height and width of the image.
         picture : (rows, cols, 3) array of uint8, or None
-            What it looks like; None while that is not known.
+            Its colours; None while they are not read.
         """
         self._shape = shape
         self._picture = None
@@ -76,7 +76,7 @@ class MiniMap(QWidget):
             rows, cols = picture.shape[:2]
             data = np.ascontiguousarray(picture).tobytes()
             form = QImage.Format.Format_RGB888
-            self._picture = QImage(data, cols, rows, 3 * cols, form).copy()  # data goes
+            self._picture = QImage(data, cols, rows, 3 * cols, form).copy()  # outlives `data`
         self.update()
 
     def show_state(
@@ -85,7 +85,7 @@ class MiniMap(QWidget):
         place: Window | None,
         marks: Sequence[tuple[Window, str]] | None = None,
     ) -> None:
-        """Show where the view is, which place is being judged, and what was judged.
+        """Show the view, the place being judged, and the verdicts.
 
         Parameters
         ----------
@@ -105,15 +105,15 @@ class MiniMap(QWidget):
     # ------------------------------------------------------------------ mouse and keys
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Move the view there."""
+        """Move the view to the pointer."""
         self._point_at(present(event))
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Move the view along."""
+        """Move the view with the pointer."""
         self._point_at(present(event))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Move the view by half of itself."""
+        """Move the view by half its side with an arrow key."""
         step = _ARROWS.get(Qt.Key(present(event).key()))
         if step is None or self.view is None:
             super().keyPressEvent(event)
@@ -134,7 +134,7 @@ class MiniMap(QWidget):
     # ------------------------------------------------------------------ drawing
 
     def _area(self) -> QRectF:
-        """Where the image is drawn."""
+        """Return the rectangle in which the image is drawn."""
         height, width = self._shape
         scale = min(self.width() / width, self.height() / height)
         size = (max(width * scale, 1.0), max(height * scale, 1.0))
@@ -169,7 +169,7 @@ class MiniMap(QWidget):
         painter.end()
 
     def _frame(self, painter: QPainter, box: QRectF, colour: str, width: float) -> None:
-        """Draw a frame with a dark rim, so that it is read on bright and dark images."""
+        """Draw a frame with a dark rim, so that it is seen on bright and dark images."""
         centre, size = box.center(), box.size()
         size.setWidth(max(size.width(), _LEAST))
         size.setHeight(max(size.height(), _LEAST))

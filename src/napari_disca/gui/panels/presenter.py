@@ -1,4 +1,4 @@
-"""What the panels show of a session, and why a button cannot be pressed."""
+"""Shows the state of a session in the panels, and why a button is disabled."""
 
 from __future__ import annotations
 
@@ -32,13 +32,12 @@ if TYPE_CHECKING:
 
 _WORKING = "wait until it is done, or cancel"
 _MAPLESS = "there is no map yet: press Segment"
-#: Milliseconds between two figures of progress. With each, the panel is laid out and the window
-#: painted anew, canvas and all.
+#: Milliseconds between two updates of the progress: each lays out the panel and redraws the window.
 _TELL = 200
 
 
 class Presenter(QObject):
-    """Makes the panels show the state of a control.
+    """Shows the state of a control in the panels.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ class Presenter(QObject):
     choice : ImageChoice
     estimates : Estimates
     session_of_choice : callable
-        The session of what is chosen, or None.
+        Returns the session of the chosen image, or None.
     parent : QObject
     """
 
@@ -68,7 +67,7 @@ class Presenter(QObject):
         control.progressed.connect(self._on_progress)
 
     def show(self) -> None:
-        """Make the panels show the state."""
+        """Update all panels."""
         session = self._session()
         clicks = session.clicks if session is not None else Clicks()
         maps = session.maps if session is not None else {}
@@ -88,7 +87,7 @@ class Presenter(QObject):
         )
 
     def _enable(self, session: Session | None, clicks: Clicks, drawn: dict[str, bool]) -> None:
-        """Let those buttons be pressed that can do something; the others say why not."""
+        """Enable the buttons that can do something; the tooltips of the others say why not."""
         control = self._control
         adapted = session is not None and session.adapted is not None
         nothing = "" if self._choice.may_be_opened else "open an image and choose a network"
@@ -99,8 +98,8 @@ class Presenter(QObject):
             adapt=clickless or (_WORKING if control.learning else ""),
             cancel="" if control.busy else "nothing runs",
             undo="" if session is not None and session.can_undo else "nothing was done yet",
-            redo="" if session is not None and session.can_redo else "nothing was taken back",
-            reset="" if adapted else "it was not adapted",
+            redo="" if session is not None and session.can_redo else "nothing was undone",
+            reset="" if adapted else "the network is not adapted",
             save_labels=("" if any(drawn.values()) else _MAPLESS)
             or (_WORKING if control.busy else ""),
             save_clicks=clickless,
@@ -114,13 +113,13 @@ class Presenter(QObject):
             save_labels=times.save(),
         )
         self._enable_view("" if self._choice.may_be_opened else "open an image", mapless)
-        locked = "" if session is not None and session.locks else "nothing is locked"
+        locked = "" if session is not None and session.locks else "no area is locked"
         self._panels.locks.enable(
             draw=mapless, view=mapless, unlock=locked, save=locked, load=mapless
         )
 
     def _enable_view(self, imageless: str, mapless: str) -> None:
-        """Let the buttons about the view be pressed where there is something to see."""
+        """Enable the buttons about the view where there is an image or a map."""
         reasons = {"go_to": imageless, **dict.fromkeys(("hide", "style", "uncertainty"), mapless)}
         for name, reason in reasons.items():
             button, tip = self._panels.view_buttons[name], self._panels.refine.verbs[name].tooltip
@@ -128,7 +127,7 @@ class Presenter(QObject):
             button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
 
     def _show_session(self, session: Session | None) -> None:
-        """Show history and locks."""
+        """Show the history and how much is locked."""
         panels = self._panels
         panels.history.setVisible(session is not None)
         if session is None:
@@ -160,14 +159,14 @@ class Presenter(QObject):
     def _on_progress(self, progress: Progress) -> None:
         self._tell_progress(progress)
         if progress.total <= 0:
-            self._tell_progress.flush()  # nothing runs any more
+            self._tell_progress.flush()  # at the end the last state must not wait
 
     def _show_progress(self, progress: Progress) -> None:
         self._panels.refine.show_progress(progress)
         self.show_status()
 
     def show_status(self) -> None:
-        """Say what was done last, and how far the maps are."""
+        """Show the message about the last action, and how much of the maps is drawn."""
         refine = self._panels.refine
         status = self.status()
         refine.status.setText(status)
@@ -175,7 +174,7 @@ class Presenter(QObject):
         refine.show_at_rest(self.progress())
 
     def progress(self) -> str:
-        """How far the maps are."""
+        """Return how much of the maps is up to date, in one line."""
         session = self._session()
         if session is None or (session.must_learn and not self._control.busy):
             return ""
@@ -191,7 +190,7 @@ class Presenter(QObject):
         return fresh
 
     def status(self) -> str:
-        """What was done last, or what is to be done."""
+        """Return the message about the last action, or the next thing to do."""
         session, control = self._session(), self._control
         said = control.status[:1].upper() + control.status[1:]
         if names := control.pending.files():
@@ -199,22 +198,22 @@ class Presenter(QObject):
         if control.pending.look is not None:
             return f"Examining {self._choice.name}; Cancel stops it"
         if control.pending.opening is not None:
-            return "Making the network ready"
+            return "Loading the network"
         if session is None:
             takes = _takes(self._estimates.segment())
             segment = f"Press Segment to draw the first map{takes}"
             return segment if self._choice.may_be_opened else ""
         if session.must_learn and not control.busy:
-            text = "What was adapted to has changed; press Segment to learn it again"
+            text = "What Adapt learned from has changed; press Segment to adapt again"
             return f"{said}\n{text}" if said else text
         return said
 
 
 def _takes(seconds: float | None) -> str:
-    """How long something will take, in brackets, if that is known and long."""
+    """Return how long something will take, in brackets; empty if short or not known."""
     return "" if seconds is None or seconds < LONG else f" (about {duration(seconds)})"
 
 
 def percent(share: float) -> str:
-    """Rounded down: 100 % means all."""
+    """Return a share in per cent, rounded down: 100 % means all."""
     return f"{math.floor(100 * share)} %"

@@ -1,4 +1,4 @@
-"""Segment, adapt, take back, save; and how far the work is."""
+"""Buttons of the session's verbs, the form of the recipe, and the progress."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
 from napari_disca.recipes import RECIPES, Recipe
 
-#: Verbs of `viewer.verbs` that have a button here; `widget` puts them into its sections.
+#: Verbs of `viewer.verbs` that have a button here; `layout` puts the buttons into the sections.
 _BUTTONS = (
     "segment",
     "adapt",
@@ -47,26 +47,26 @@ _BUTTONS = (
 _PRECISION = (
     "Number format of the network. bfloat16 is about twice as fast where the processor has "
     "it, and may give another class in up to 0.5 % of the pixels than float32; auto takes "
-    "it where it pays. The map is drawn anew"
+    "it where it is faster. A change redraws the map"
 )
-#: Seconds of which it is not worth telling that they are left.
+#: Remaining seconds below which none are shown.
 _SHORT = 1.0
 _DISK = (
-    "Disk that features of the image may take while it is corrected. A recipe that leaves "
-    "the encoder alone (decoder) then redoes even a large map from them, which is faster; "
-    "512 MB are kept in memory anyway. A tile of 512 x 512 pixels takes some 15 MB"
+    "Disk space for features of the image that do not fit in memory; a large map is then "
+    "redone faster. A tile of 512 × 512 pixels takes about 15 MB"
 )
 
 
-#: Seconds from which on it is told beforehand how long something will take.
+#: Least seconds of work whose duration is announced beforehand.
 LONG = 5.0
 
 
 class RefinePanel(QWidget):
-    """The verbs of a session as buttons.
+    """The buttons of a session's verbs, the recipe with its settings, and the progress.
 
-    Signals are named after the verbs; ``save_labels`` tells which map. ``precision`` and ``disk``
-    show settings of the user's.
+    Signals are named after the verbs: ``adapt(Recipe)``, ``save_labels(map)``; ``refused(str)``
+    when a setting of the recipe is impossible. ``precision`` and ``disk`` show settings of the
+    user.
     """
 
     segment = Signal()
@@ -129,7 +129,7 @@ class RefinePanel(QWidget):
         self._show_form(self.recipes.currentText())
         self._began: tuple[str, float, int] = ("", 0.0, 0)
         self._at_rest = " "
-        #: Seconds left of what runs, from how far it is and what its stage says by itself.
+        #: Returns the seconds left of the running work, from its progress and its pace so far.
         self.estimate: Callable[[Progress, float | None], float | None] = lambda _, left: left
 
     def _lay_out(self) -> None:
@@ -152,31 +152,31 @@ class RefinePanel(QWidget):
         layout.addWidget(self._holder)
 
     def recipe(self) -> Recipe:
-        """The recipe as the form has it.
+        """Return the recipe with the values of the form.
 
         Raises
         ------
         RecipeError
-            If a field is impossible.
+            If a value is impossible.
         """
         return read_form(self._form, RECIPES[self.recipes.currentText()])
 
     def enable(self, **reasons: str) -> None:
-        """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""
+        """Enable buttons by name, or disable them for a reason, which their tooltips then give."""
         for name, reason in reasons.items():
             button, tip = self.buttons[name], self.verbs[name].tooltip
             button.setEnabled(not reason)
             button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
 
     def show_durations(self, **seconds: float | None) -> None:
-        """Tell in tooltips how long verbs that can be pressed will take, if that is long."""
+        """Add to the tooltips of enabled buttons how long their work will take, if it is long."""
         for name, taken in seconds.items():
             button = self.buttons[name]
             if button.isEnabled() and taken is not None and taken >= LONG:
                 button.setToolTip(f"{button.toolTip()}.\nAbout {duration(taken)} on this machine")
 
     def show_progress(self, progress: Progress) -> None:
-        """Move the bar; say the stage and the remaining time."""
+        """Move the bar; show the stage and the remaining time."""
         if progress.total <= 0:
             self.bar.setRange(0, 1)
             self.bar.setValue(0)
@@ -187,7 +187,7 @@ class RefinePanel(QWidget):
         if self._began[0] != progress.stage or progress.done < self._began[2]:
             self._began = (progress.stage, now, progress.done)
         stage, began, first = self._began
-        # Otherwise it would paint itself at once, and the whole window with it.
+        # Or each call would repaint the whole window at once.
         self.bar.setUpdatesEnabled(False)
         self.bar.setRange(0, progress.total)
         self.bar.setValue(progress.done)
@@ -203,8 +203,8 @@ class RefinePanel(QWidget):
         self.stage.setText(text)
 
     def show_at_rest(self, line: str) -> None:
-        """Say how far the maps are, where the progress is told while something runs."""
-        self._at_rest = line or " "  # the panel does not jump when something begins
+        """Show a line in place of the progress while nothing runs."""
+        self._at_rest = line or " "  # so that the panel keeps its height
         if not self._began[0]:
             self.stage.setText(self._at_rest)
 
@@ -228,7 +228,7 @@ class RefinePanel(QWidget):
 
     def _show_form(self, name: str) -> None:
         for setting in (self.precision, self.disk):
-            setting.setParent(None)  # not to go with the rows
+            setting.setParent(None)  # or they would be deleted with the rows
         while self._holder_layout.count():
             old = present(present(self._holder_layout.takeAt(0)).widget())
             old.setParent(None)
@@ -251,7 +251,7 @@ class RefinePanel(QWidget):
 
 
 def _recipe_box() -> QComboBox:
-    """The recipes that learn, with their settings under the pointer."""
+    """Return the box of recipes that learn, with their settings as tooltips."""
     box = QComboBox()
     box.setAccessibleName("Recipe")
     for name, recipe in RECIPES.items():
@@ -284,7 +284,7 @@ def _summary(recipe: Recipe) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as one would say them."""
+    """Return a duration in words: seconds, minutes or hours."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

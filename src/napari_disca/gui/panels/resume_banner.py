@@ -1,4 +1,4 @@
-"""The offer to go on where somebody left off."""
+"""Offers to continue an earlier session of the image."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from napari_disca.gui.viewer.present import present
 
 
 class ResumeBanner(QFrame):
-    """A bar in the panel, so that nobody has to answer before looking at the image.
+    """A bar in the panel instead of a dialog, so that the image can be seen before answering.
 
-    Signals: ``accepted(path)`` with the journal to go on with, ``declined()``.
+    Signals: ``accepted(path)`` with the journal to continue, ``declined()``.
     """
 
     accepted = Signal(object)
@@ -26,14 +26,16 @@ class ResumeBanner(QFrame):
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.go_on = QPushButton("Continue")
-        self.anew = QPushButton("Start anew")
-        self.anew.setToolTip("What was done before is kept beside it, under a number")
+        self.start_over = QPushButton("Start over")
+        self.start_over.setToolTip(
+            "Begin a new session; the journal of the earlier one is kept in a numbered file"
+        )
         self.earlier = QPushButton("Earlier")
-        self.earlier.setToolTip("Sessions before that one")
+        self.earlier.setToolTip("Continue an older session of this image")
         self._menu = QMenu(self)
         self.earlier.setMenu(self._menu)
         row = QHBoxLayout()
-        for button in (self.go_on, self.anew, self.earlier):
+        for button in (self.go_on, self.start_over, self.earlier):
             row.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
@@ -41,7 +43,7 @@ class ResumeBanner(QFrame):
         layout.addLayout(row)
         self._path: Path | None = None
         self.go_on.clicked.connect(lambda: self.accepted.emit(self._path))
-        self.anew.clicked.connect(self.declined.emit)
+        self.start_over.clicked.connect(self.declined.emit)
         self._menu.triggered.connect(lambda action: self.accepted.emit(action.data()))
         self.setVisible(False)
 
@@ -58,11 +60,11 @@ class ResumeBanner(QFrame):
         ----------
         text : str
         path : Path or None
-            The journal; None if it cannot be gone on with.
+            The journal; None if it cannot be continued.
         verb : str
-            What going on is called.
+            Text of the button that continues.
         earlier : list of (str, Path), optional
-            Other journals, and what is in them; by default those offered last.
+            Older journals, and what each holds; by default those of the last offer.
         """
         self.text.setText(text)
         self._path = path

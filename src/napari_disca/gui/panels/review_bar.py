@@ -1,4 +1,4 @@
-"""How much of the map was seen and checked, as a thin bar and in words."""
+"""Shows how much of the map was seen and checked, as a thin bar and in words."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from napari_disca.gui.panels.styles import CHECKED, EXPLAINS, SEEN
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
 
-#: Of what was not looked at: faint on the dark theme and on the light one, or it would seem full.
+#: Colour of what was not seen: faint on both themes, or the bar would look full.
 _REST = QColor(128, 128, 128, 60)
 
 
 class ReviewBar(QWidget):
-    """A thin bar, what it says below it, how a place is judged, and the buttons of a review.
+    """A thin bar with its shares in words, the keys that judge a place, and buttons.
 
     Signals: ``next_tile()``, ``save_review()``.
     """
@@ -47,25 +47,24 @@ class ReviewBar(QWidget):
         layout.addWidget(self.words)
         layout.addWidget(self.how)
         self.setToolTip(
-            "Of the map that is drawn: bright is checked (said to be right or wrong), grey was "
-            "only looked at"
+            "Shares of the drawn map: green was checked (judged right or wrong), grey was only seen"
         )
         self.show_shares(0.0, 0.0, 0)
 
     def enable(self, mapless: str, unmarked: str) -> None:
-        """Enable the buttons, or disable them for a reason, which the tooltip then tells."""
+        """Enable the buttons, or disable them for a reason, which their tooltips then give."""
         for name, reason in (("next_tile", mapless), ("save_review", unmarked)):
             tip = self.verbs[name].tooltip
             self.buttons[name].setEnabled(not reason)
             self.buttons[name].setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
 
     def show_how(self, line: str) -> None:
-        """Tell how the place that is outlined is judged; nothing if none is."""
+        """Show how the outlined place is judged; an empty line hides it."""
         self.how.setText(line)
         self.how.setVisible(bool(line))
 
     def show_shares(self, seen: float, checked: float, notes: int) -> None:
-        """Show shares of 0 to 1, and the number of notes."""
+        """Show the shares (0 to 1) of seen and checked pixels, and the number of notes."""
         self.bar.seen, self.bar.checked = seen, checked
         self.bar.update()
         text = f"{_percent(seen)} seen, {_percent(checked)} checked"
@@ -76,7 +75,7 @@ class ReviewBar(QWidget):
 
 
 def _percent(share: float) -> str:
-    """Rounded down: 100 % means all, and what was begun is not nothing."""
+    """Return a share in per cent, rounded down: 100 % means all, and a little is not 0 %."""
     return "under 1 %" if 0 < share < 0.01 else f"{math.floor(100 * share)} %"
 
 

@@ -1,6 +1,6 @@
-"""What the keys do now, told in the status bar: of a review, or of clicking.
+"""Shows in the status bar what the keys do now: in a review, or while clicking.
 
-napari tells which digits change the mode of its layer; here digits choose a class.
+It replaces napari's line about the modes of a layer, since digits choose a class here.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from napari_disca.gui.viewer.verb import Verb
 
 
-#: Verbs whose keys are told while no place is outlined, and what they are for.
+#: Verbs whose keys are shown while no place is outlined, with a short name for each.
 _USUAL = {"class": "class", "next_tool": "draw", "hide": "hide the map", "keys": "all keys"}
 
 
 class ReviewGuide(QObject):
-    """A line in the status bar while a place is outlined; the section *Review* comes into view.
+    """Shows how to judge the outlined place in the status bar, and scrolls to *Review*.
 
-    Where none is, napari's own line of help tells the keys that are used most.
+    While no place is outlined, napari's line of help shows the keys that are used most.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ReviewGuide(QObject):
         control.changed.connect(self._on_changed)
 
     def end(self) -> None:
-        """Let go of viewer and window."""
+        """Disconnect from the viewer, and remove the line from its window."""
         self._soon.stop()
         self._viewer.events.help.disconnect(self._on_help)
         if self._label is not None:
@@ -62,18 +62,18 @@ class ReviewGuide(QObject):
 
     @property
     def line(self) -> str:
-        """What is told."""
+        """The line that is shown; empty if none is."""
         return self._label.text() if self._label is not None else ""
 
     def tell(self, line: str) -> None:
-        """Tell how to judge; the empty line: no place is outlined any more."""
+        """Show how to judge the outlined place; an empty line hides it."""
         if self._label is None and line:
             window = main_window(self._area)
             if window is None:
                 return
             self._label = QElidingLabel()
             self._label.setAccessibleName("How to judge the place")
-            # napari's part of the bar takes all that is left.
+            # napari's part of the bar takes the remaining width.
             present(window.statusBar()).addPermanentWidget(self._label, 3)
         if self._label is None:
             return
@@ -82,21 +82,21 @@ class ReviewGuide(QObject):
         self._tell_help()
         if line:
             self._panels.sections["Review"].fold(False)
-            self._soon.start(0)  # once it is laid out
+            self._soon.start(0)  # after it is laid out
 
     def _tell_help(self) -> None:
-        """Show what napari's line of help is to tell now."""
+        """Set napari's line of help."""
         active = self._viewer.layers.selection.active
         of_layer = "" if active is None else active.help
         self._viewer.help = "" if self.line else self._usual or of_layer
 
     def _on_help(self, event: Any) -> None:
-        """Leave out what napari tells: how to click is not what the keys do now."""
+        """Replace napari's own help on a layer, which names keys that do something else here."""
         if event.value and (self.line or self._usual) and event.value != self._usual:
             self._tell_help()
 
     def _on_changed(self) -> None:
-        """Tell the keys while there is a session; after it napari tells its own again."""
+        """Show the usual keys while there is a session, and napari's own help after it."""
         session = self._control.session
         usual = (
             "" if session is None else usual_keys(self._panels.refine.verbs, len(session.classes))
@@ -111,7 +111,7 @@ class ReviewGuide(QObject):
 
 
 def usual_keys(verbs: Mapping[str, Verb], classes: int) -> str:
-    """The keys that are used most while clicking, in one line."""
+    """Return the keys that are used most while clicking, in one line."""
     keys = {name: verbs[name].key for name in _USUAL}
     numbers = verbs["class"].keys[: max(1, classes)]
     keys["class"] = numbers[0] + (f"…{numbers[-1]}" if len(numbers) > 1 else "")

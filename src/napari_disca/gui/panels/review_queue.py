@@ -1,4 +1,4 @@
-"""The places of a review in one list: what was judged, where one is, and what is to come."""
+"""Lists the places of a review: judged ones, the outlined one, and those to come."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_disca.gui.panels.minimap import MiniMap
 from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.viewer.present import present
 
-#: How a place stands: a sign and a word, of which one is enough.
+#: States of a place: a sign, and a word for those who do not know the sign.
 STATES = {
     "open": ("○", "to be judged"),
     "seen": ("·", "seen"),
@@ -33,11 +33,11 @@ class QueuePlace:
     window : Window
         The place, in pixels of the image.
     middle : (int, int)
-        Row and column that a correction is clicked at.
+        Row and column at which a correction is clicked.
     state : str
-        Of `STATES`.
+        Key of `STATES`.
     words : str
-        What stands beside the state.
+        Text after the state.
     note : str
     """
 
@@ -49,7 +49,7 @@ class QueuePlace:
 
     @property
     def line(self) -> str:
-        """What is read in the list."""
+        """The place as a row of the list."""
         sign, word = STATES[self.state]
         parts = [self.words] if self.state == "open" else [word, self.words]
         if self.note and self.state != "note":
@@ -58,7 +58,7 @@ class QueuePlace:
 
 
 class ReviewQueue(QWidget):
-    """The list beside the minimap.
+    """The list of places beside the minimap.
 
     Signals: ``visited(QueuePlace)`` when a place is chosen by mouse or arrow keys.
     """
@@ -91,7 +91,7 @@ class ReviewQueue(QWidget):
 
     @property
     def places(self) -> tuple[QueuePlace, ...]:
-        """What is listed."""
+        """The listed places."""
         return self._places
 
     def show_places(
@@ -105,9 +105,9 @@ class ReviewQueue(QWidget):
         current : Window or None
             The place that is outlined.
         told : str
-            What stands above the list.
+            Line above the list.
         more : int
-            How many places follow that are not listed.
+            Number of further places that are not listed.
         """
         self.list.blockSignals(True)
         if tuple(places) != self._places or self.list.count() != len(places) + bool(more):

@@ -1,4 +1,4 @@
-"""What an adaptation changed away from the clicks: regions, verdicts, and its strength."""
+"""Lists the regions that an adaptation changed, with buttons for verdicts and its strength."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
 from napari_disca.session.changed_regions import Region
 
-#: Button -> (row, column), and the verb of `viewer.verbs` that it is.
+#: Row and column of each button, by its verb in `viewer.verbs`.
 _BUTTONS = {
     "accept": (0, 0),
     "reject": (0, 1),
@@ -32,7 +32,7 @@ _BUTTONS = {
     "reject_all": (1, 1),
     "only_near": (1, 2),
 }
-#: Regions that are shown; whoever has judged so many sees the next ones.
+#: Most regions in the list; the next ones follow when these are judged.
 _SHOWN = 200
 #: The strongest answer that the slider offers.
 _STRONGEST = 3.0
@@ -41,15 +41,15 @@ _ROW_HEIGHT = 6
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """A region of the list that is chosen.
+    """The region that is chosen in the list.
 
     Attributes
     ----------
     region : Region
     row : int
-        Where it is, or was, in the list: what takes its place is chosen when it is gone.
+        Its row: when the region is gone, the region in that row is chosen next.
     judged : bool
-        It was just judged: it goes, unlike one that only grows while maps are drawn.
+        Whether it was just judged; then it is not looked for in the next list.
     """
 
     region: Region
@@ -57,7 +57,7 @@ class _Chosen:
     judged: bool = False
 
     def found(self, regions: Sequence[Region]) -> int | None:
-        """Where it is in another list."""
+        """Row of the region in another list; None if it is not there."""
         for row, region in enumerate(regions):
             if region == self.region or (not self.judged and _same(region, self.region)):
                 return row
@@ -65,7 +65,7 @@ class _Chosen:
 
 
 class RipplePanel(QWidget):
-    """A list, buttons and a slider.
+    """The list of regions, the buttons of the verdicts, and the slider of the strength.
 
     Signals: those of the buttons are named after their verbs; ``visited(Region)`` when a region is
     chosen in the list; ``strength(float)`` while the slider moves, ``settled()`` when it is let go.
@@ -85,7 +85,7 @@ class RipplePanel(QWidget):
         super().__init__(parent)
         self.verbs: Mapping[str, Verb] = BY_NAME
         self._regions: tuple[Region, ...] = ()
-        #: What is chosen, also while the list is made anew and lacks it.
+        #: The chosen region, also while the list is filled again and lacks it.
         self._chosen: _Chosen | None = None
         self.figure = QLabel()
         self.figure.setWordWrap(True)
@@ -108,11 +108,11 @@ class RipplePanel(QWidget):
         self.slider.setSingleStep(0.1)  # type: ignore[arg-type]  # it takes floats
         self.slider.setDecimals(1)
         self.slider.setAccessibleName("Strength of the adaptation")
-        for part in self.slider.findChildren(QWidget):  # the focus is in one of them
+        for part in self.slider.findChildren(QWidget):  # one of them gets the focus
             part.setAccessibleName("Strength of the adaptation")
         self.slider.setToolTip(
-            "How strongly the clicks count elsewhere: 0 is the map near clicks (DISIR), 1 as "
-            "measured, more is bolder. Nothing is learned again"
+            "How strongly clicks count at places that look like them: more changes more of the "
+            "map, less changes less, 0 is the map near clicks (DISIR). Nothing is learned again"
         )
         self.slider.valueChanged.connect(self.strength)
         self.slider.sliderReleased.connect(self.settled)
@@ -130,7 +130,7 @@ class RipplePanel(QWidget):
 
     @property
     def selected(self) -> Region | None:
-        """The region that is chosen in the list."""
+        """The region that is chosen in the list; None if none is."""
         row = self.list.currentRow()
         return self._regions[row] if 0 <= row < len(self._regions) else None
 
@@ -140,17 +140,17 @@ class RipplePanel(QWidget):
             self.list.setCurrentRow((self.list.currentRow() + 1) % len(self._regions))
 
     def choose_none(self) -> None:
-        """Choose no region; the list stays."""
+        """Clear the choice; the list stays."""
         self._chosen = None
         self.list.setCurrentRow(-1)
 
     def leave_judged(self) -> None:
-        """Take the selected region as judged: what lies around it is not taken for it."""
+        """Mark the chosen region as judged, so that no region near it is taken for it."""
         if self._chosen is not None:
             self._chosen = replace(self._chosen, judged=True)
 
     def enable(self, **reasons: str) -> None:
-        """Enable buttons by name, or disable them for a reason, which the tooltip then tells."""
+        """Enable buttons by name, or disable them for a reason, which their tooltips then give."""
         for name, reason in reasons.items():
             button, tip = self.buttons[name], self.verbs[name].tooltip
             button.setEnabled(not reason)
@@ -165,18 +165,18 @@ class RipplePanel(QWidget):
         follow: bool = False,
         interim: bool = False,
     ) -> None:
-        """List regions, the largest first; the one that was chosen stays so if it is there.
+        """List regions; the chosen one stays chosen if it is among them.
 
         Parameters
         ----------
         regions : sequence of Region
         classes : sequence of str
         told : str
-            What stands above the list.
+            Line above the list.
         follow : bool
-            Choose what takes the place of a region that is gone.
+            If the chosen region is gone, choose the one in its row.
         interim : bool
-            More regions are still to come, so that nothing is chosen in place of one that is gone.
+            The comparison still runs: if the chosen region is missing, no other is chosen.
         """
         chosen = self._chosen
         self._regions = tuple(regions[:_SHOWN])
@@ -200,7 +200,7 @@ class RipplePanel(QWidget):
         self.figure.setText(told)
 
     def show_strength(self, strength: float | None) -> None:
-        """Set the slider; None: the recipe has no strength."""
+        """Set the slider; None hides it, because the recipe has no strength."""
         self._strength.setVisible(strength is not None)
         if strength is not None and not self.slider.isSliderDown():
             self.slider.blockSignals(True)
@@ -214,7 +214,7 @@ class RipplePanel(QWidget):
 
 
 def line_of(region: Region, classes: Sequence[str]) -> str:
-    """A region in one line: ``vegetation → building, 0.8 ha, 83 % sure``."""
+    """Return a region in one line: ``vegetation → building, 0.8 ha, 83 % sure``."""
     text = f"{classes[region.before]} → {classes[region.after]}, {size_of(region)}"
     if region.certainty is not None:
         text += f", {region.certainty:.0%} sure".replace("%", " %")
@@ -222,7 +222,7 @@ def line_of(region: Region, classes: Sequence[str]) -> str:
 
 
 def size_of(region: Region) -> str:
-    """Area as one would say it: in hectares or square metres, or in pixels without a scale."""
+    """Return the area of a region in words; in pixels where there is no ground resolution."""
     metres = region.square_metres
     if metres is None:
         return f"{region.area:,} pixels"
@@ -230,7 +230,7 @@ def size_of(region: Region) -> str:
 
 
 def area_text(metres: float) -> str:
-    """Square metres as one would say them."""
+    """Return square metres in words: m², ha or km²."""
     if metres >= 1e6:
         return f"{metres / 1e6:.1f} km²"
     if metres >= 1e5:

@@ -1,4 +1,4 @@
-"""The panel's sections: a heading that folds what belongs to one part of the work."""
+"""Sections of the panel, each with a heading that folds it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractButton, QGridLayout, QToolButton, QVBoxLayout, QWidget
 
-#: Buttons in a row; with more, their texts would not fit a panel that leaves room for the image.
+#: Buttons in a row; more would make the panel too wide.
 _COLUMNS = 3
 
 
 class Section(QWidget):
-    """A heading, and what it folds away.
+    """A heading, and the content that it folds away.
 
-    Folded parts are hidden rather than squeezed, so that the focus does not wander into them.
+    Folded content is hidden, not squeezed, so that it cannot get the focus.
 
     Signals: ``folded(bool)``.
 
@@ -50,12 +50,12 @@ class Section(QWidget):
         self._on_toggled(True)
 
     def add(self, *widgets: QWidget) -> None:
-        """Add parts below each other."""
+        """Add widgets below each other."""
         for widget in widgets:
             self._rows.addWidget(widget)
 
     def add_first(self, widget: QWidget) -> None:
-        """Add a part above all others."""
+        """Add a widget above all others."""
         self._rows.insertWidget(0, widget)
 
     def add_buttons(self, buttons: Iterable[QAbstractButton]) -> None:
@@ -79,12 +79,12 @@ class Section(QWidget):
         arrow = Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow
         self.heading.setArrowType(arrow)
         self.content.setVisible(opened)
-        self.updateGeometry()  # also where the window is not shown yet
+        self.updateGeometry()  # needed while the window is not shown yet
         self.folded.emit(not opened)
 
 
 def describe(buttons: Iterable[QAbstractButton]) -> None:
-    """Name buttons for those who hear the window instead of seeing it."""
+    """Set names and descriptions of buttons for screen readers."""
     for button in buttons:
         button.setAccessibleName(button.text().rstrip("…"))
         button.setAccessibleDescription(button.toolTip())

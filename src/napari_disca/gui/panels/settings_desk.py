@@ -1,4 +1,4 @@
-"""What settings do to a window: appearance, machine, hints and keys."""
+"""Applies the settings to a window, and saves settings that are changed in it."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 
 class SettingsDesk(QObject):
-    """Makes a window follow the settings, and keeps as settings what is changed in the window.
+    """Applies settings to a window when they change, and saves what the user changes in it.
 
     Parameters
     ----------
     settings : KeptSettings
     desk : Desk
     refine : RefinePanel
-        It shows precision and disk.
+        Shows precision and disk.
     choice : ImageChoice
-        Another device or precision is another session.
+        Makes another session for another device or precision.
     long_work : LongWork
     control : Control
     panel : QWidget
@@ -75,7 +75,7 @@ class SettingsDesk(QObject):
         desk.legend_toggled.connect(lambda on: settings.set("legend", on))
 
     def show(self) -> None:
-        """Show the page of settings."""
+        """Show the settings dialog."""
         if self.dialog is not None and self.dialog.isVisible():
             self.dialog.raise_()
             return
@@ -84,13 +84,13 @@ class SettingsDesk(QObject):
         self.dialog.show()
 
     def give_room(self) -> None:
-        """Let the session's features take as much memory and disk as is set."""
+        """Allow the session's features as much memory and disk as the settings say."""
         if self._control.session is not None:
             disk, memory = self._settings["disk"] << 30, self._settings["memory"] << 20
             self._control.session.allow_disk(disk, memory)
 
     def end(self) -> None:
-        """Follow the settings no more."""
+        """Disconnect from the settings."""
         self._settings.end()
 
     def _on_changed(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The page of settings: a field for each, under headings."""
+"""Dialog of the settings: a field for each, under headings."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from napari_disca.gui.viewer.settings_table import SECTIONS, SETTINGS, Setting
 if TYPE_CHECKING:
     from napari_disca.gui.plugin.kept_settings import KeptSettings
 
-_ABOUT = "Settings hold for all images and count at once."
+_ABOUT = "Settings are for all images and take effect at once."
 
 
 class SettingsDialog(QDialog):
-    """Shows the settings of the table, and changes them while they are typed.
+    """Shows the settings of the table, and applies each change at once.
 
-    Signals: ``keys_wanted()`` when the page of keys is to be shown.
+    Signals: ``keys_wanted()`` when the button *Keys…* is pressed.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class SettingsDialog(QDialog):
     Attributes
     ----------
     fields : dict of str to QWidget
-        By the names of the settings.
+        Fields by the names of the settings.
     """
 
     keys_wanted = Signal()
@@ -70,7 +70,7 @@ class SettingsDialog(QDialog):
         keys.setToolTip("Show the page of keys, where keys can be changed")
         keys.clicked.connect(self.keys_wanted)
         reset = QPushButton("Defaults")
-        reset.setToolTip("Take back all changes of settings; keys stay as they are")
+        reset.setToolTip("Set all settings to their defaults; keys stay as they are")
         reset.clicked.connect(settings.reset)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.addButton(keys, QDialogButtonBox.ButtonRole.ActionRole)
@@ -78,7 +78,7 @@ class SettingsDialog(QDialog):
         for button in buttons.buttons():
             present(button)
             if isinstance(button, QPushButton):
-                button.setAutoDefault(False)  # Enter in a field must not press it
+                button.setAutoDefault(False)  # or Enter in a field would press it
         buttons.rejected.connect(self.reject)
         layout.addStretch(1)
         layout.addWidget(buttons)
@@ -97,7 +97,7 @@ class SettingsDialog(QDialog):
         self._shows[setting.name]()
 
     def _field(self, setting: Setting) -> QWidget:
-        """A field for the values that a setting may have."""
+        """Return a field for the values that a setting may have."""
         settings, name = self._settings, setting.name
         change = partial(settings.set, name)
         if isinstance(setting.default, bool):
@@ -115,7 +115,7 @@ class SettingsDialog(QDialog):
             number = QSpinBox()
             number.setRange(int(setting.low or 0), int(setting.high or 0))
             number.setSuffix(f" {setting.unit}" if setting.unit else "")
-            number.setKeyboardTracking(False)  # half a number is none
+            number.setKeyboardTracking(False)  # half a number is not a value
             self._shows[name] = lambda: number.setValue(settings[name])
             number.valueChanged.connect(change)
             return number

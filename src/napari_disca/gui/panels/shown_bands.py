@@ -1,4 +1,4 @@
-"""Shows in the viewer the bands that the image panel says."""
+"""Shows the bands in the viewer that are chosen in the image panel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ShownBands:
-    """Keeps the composite in the viewer as it is chosen in the panel.
+    """Keeps the layer of other bands as it is chosen in the panel.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class ShownBands:
         self._image_panel, self._choice = image_panel, choice
 
     def choose(self) -> None:
-        """Show the bands that were chosen now; what cannot be shown is told, once."""
+        """Show the bands that were just chosen; a message says what cannot be shown."""
         self._composite.clear()
         try:
             self._show()
@@ -38,14 +38,14 @@ class ShownBands:
             tell_error(error)
 
     def follow(self) -> None:
-        """Show the chosen bands of the image that is chosen now, or nothing."""
+        """Show the chosen bands of the chosen image; nothing if they cannot be shown."""
         try:
             self._show()
         except DiscaError:
             self._composite.clear()
 
     def end(self) -> None:
-        """Hear no more of the viewer."""
+        """Disconnect from the viewer's events."""
         self._composite.end()
 
     def _show(self) -> None:

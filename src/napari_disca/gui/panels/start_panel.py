@@ -1,4 +1,4 @@
-"""What the panel offers while there is no image: a file, a sample, or one of the last images."""
+"""Offers images while there is none: a file, a sample, or a recent image."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 _PLUGIN = "napari-disca"
-#: Images remembered.
+#: Most recent images in the menu.
 _MOST = 10
 _FILES = "Images (*.tif *.tiff *.vrt *.jp2 *.img *.jpg *.jpeg *.png);;All files (*)"
 _SAMPLES = {"temperate": "Aerial scene (temperate)", "arid": "Aerial scene (arid)"}
@@ -41,15 +41,15 @@ _ABOUT = (
 
 
 class StartPanel(QWidget):
-    """Three ways to an image; hidden as soon as there is one.
+    """Three buttons that open an image; hidden while there is one.
 
-    Signals: ``shown(bool)`` when it appears or goes.
+    Signals: ``shown(bool)`` when it appears or is hidden.
 
     Parameters
     ----------
     viewer : napari.Viewer
     guarded : callable
-        Runs an action whose error is told to the user.
+        Runs an action, and shows its error to the user.
     """
 
     shown = Signal(bool)
@@ -67,7 +67,7 @@ class StartPanel(QWidget):
         self.open = QPushButton("Open…")
         self.open.setToolTip("Open an image file: GeoTIFF of any size, VRT, JPEG, PNG")
         self.sample = QPushButton("Sample")
-        self.sample.setToolTip("Open a generated scene to try things on")
+        self.sample.setToolTip("Open a generated scene to try the plugin")
         self.recent = QPushButton("Recent")
         self.recent.setToolTip("Open one of the images that were opened last")
         samples = QMenu(self)
@@ -92,7 +92,7 @@ class StartPanel(QWidget):
         self._on_layers()
 
     def detach(self) -> None:
-        """Hear no more of the viewer."""
+        """Disconnect from the viewer's events."""
         self._viewer.layers.events.inserted.disconnect(self._on_layers)
         self._viewer.layers.events.removed.disconnect(self._on_layers)
 
@@ -124,7 +124,7 @@ class StartPanel(QWidget):
 
 
 def recent() -> list[str]:
-    """Images that were opened last and are still there, the latest first."""
+    """Return the files of recent images that still exist, the latest first."""
     try:
         kept = load_json(_file(), most_bytes=1 << 16)
     except JsonError:
@@ -135,7 +135,7 @@ def recent() -> list[str]:
 
 
 def remember(path: str) -> None:
-    """Note that an image was opened; that the folder cannot be written is no reason to stop."""
+    """Add an image to the recent ones; a folder that cannot be written is ignored."""
     whole = str(Path(path).absolute())
     kept = [whole, *(other for other in recent() if other != whole)][:_MOST]
     try:

@@ -1,9 +1,9 @@
-"""What several panels look like."""
+"""Styles and colours that several panels share."""
 
 from __future__ import annotations
 
-#: Of lines that explain. No grey is easy to read on napari's dark and on its light theme, so they
-#: have the theme's own colour.
+#: Style of explaining lines, in the theme's own colour: no grey is legible on both of napari's
+#: themes.
 EXPLAINS = "font-style: italic"
-#: Of what was said to be right, to be wrong, and was only seen; they differ in brightness, too.
+#: Colours of places judged right, judged wrong, and only seen; their brightness differs, too.
 CHECKED, WRONG, SEEN = "#3ddc97", "#d1495b", "#7d8794"

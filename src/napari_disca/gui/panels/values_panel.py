@@ -1,4 +1,4 @@
-"""How pixel values are scaled, and whether what looks like no data is left out."""
+"""Chooses how pixel values are scaled, and which values are no data."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from napari_disca.raster import Scaling, ValueScale
     from napari_disca.raster.value_scale import FillChoice
 
-#: What is chosen where the two ends are typed.
+#: Entry under which lowest and highest value are typed.
 _RANGE = "range"
-_FILL = "leave out what looks like no data"
+_FILL = "Leave out what looks like no data"
 
 
 class ValuesPanel(QWidget):
-    """Choose how pixel values become what the network reads.
+    """The fields for the scaling of pixel values and for undeclared no-data values.
 
-    Signals: ``changed()`` when something else is chosen.
+    Signals: ``changed()`` when another value is chosen.
     """
 
     changed = Signal()
@@ -68,19 +68,19 @@ class ValuesPanel(QWidget):
         #: Ends of the scale that was shown last.
         self._shown = "0:255"
         self.how.activated.connect(self._on_how)
-        # Also told when the focus goes, with nothing changed.
+        # `editingFinished` also comes when the focus leaves an unchanged field.
         self._typed = ("", "")
         self.ends.editingFinished.connect(self._on_typed)
         self.no_data.editingFinished.connect(self._on_typed)
         self.fill.toggled.connect(lambda _: self.changed.emit())
 
     def scaling(self) -> Scaling | ValueScale | None:
-        """What is chosen; None leaves it to the network's card.
+        """The chosen scaling; None if the network's card decides.
 
         Raises
         ------
         CardError
-            If the ends of a range are none.
+            If the range is not written as LOW:HIGH.
         """
         from napari_disca.raster import Scaling
 
@@ -93,12 +93,12 @@ class ValuesPanel(QWidget):
         return Scaling.parse(text)
 
     def find_fill(self) -> FillChoice:
-        """Whether undeclared fill values are left out, or which.
+        """Whether fill values that were found are left out, or the fill values that were typed.
 
         Raises
         ------
         CardError
-            If what was typed are no values.
+            If a text is not a list of values.
         """
         from napari_disca.raster.value_scale import fill_choice
 
@@ -107,7 +107,7 @@ class ValuesPanel(QWidget):
         return self.fill.isChecked()
 
     def show_reading(self, reading: Reading, card: Card) -> None:
-        """Show what was chosen, for a network."""
+        """Show how values are read with a network."""
         from napari_disca.raster import Scaling, ValueScale
         from napari_disca.raster.value_scale import fill_text
 
@@ -143,7 +143,7 @@ class ValuesPanel(QWidget):
         self.fill.blockSignals(False)
 
     def show_view(self, view: NetworkView | None) -> None:
-        """Show what came of it; None if nothing can be read."""
+        """Show the scale and the fill values that were found; None if nothing can be read."""
         given = bool(self.no_data.text().strip())
         self.fill.setVisible(not given and not self.fill.isChecked())
         self.how.setToolTip("How pixel values are scaled for the network")

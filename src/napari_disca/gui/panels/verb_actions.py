@@ -1,4 +1,4 @@
-"""What the panel's verbs do, whoever asks for them: a key, a menu, or the palette."""
+"""Maps the verbs of the panel to what they do, for keys, menus and the palette."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from qtpy.QtWidgets import QAbstractButton
 if TYPE_CHECKING:
     from napari_disca.gui.panels.widget import DiscaWidget
 
-    #: What verbs do, by name.
+    #: Actions by the names of verbs.
     Verbs: TypeAlias = dict[str, Callable[..., object]]
 
 
 class VerbActions:
-    """The verbs of one panel.
+    """The actions of one panel's verbs.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class VerbActions:
         self._panel = panel
 
     def actions(self) -> Verbs:
-        """What verbs do; those with buttons press the button, if it can be pressed."""
+        """Return the actions by verb; a verb with a button presses it, or says why it cannot."""
         panel = self._panel
         buttons = {**panel.panels.buttons(), "compare": panel.compare_panel.switch}
         pressed = {name: partial(self._press, button) for name, button in buttons.items()}
@@ -42,7 +42,7 @@ class VerbActions:
         return {**pressed, **own, **classes, **shown}
 
     def when(self) -> dict[str, Callable[[], bool]]:
-        """When keys are ours that others use at other times."""
+        """Return by verb when some keys count; at other times Qt and napari get them."""
         tool, review, ripple = (
             self._panel.drawing.tool,
             self._panel.reviewing,

@@ -1,4 +1,4 @@
-"""The panel: image, classes, correction and comparison, around one `Control`."""
+"""The panel that napari docks: all sections around one `Control`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_disca.gui.plugin.kept_settings import KeptSettings
     from napari_disca.session.session import Session
 
-#: Verbs about the view, and of help, that have a button, and its text.
+#: Verbs about the view, and of help, with the texts of their buttons.
 _LOOKS = {
     "go_to": "Go to…",
     "overlay": "Overlay…",
@@ -39,7 +39,7 @@ _LOOKS = {
 
 
 class DiscaWidget(FittedArea):
-    """Correct a segmentation map by clicking on its mistakes.
+    """The plugin's panel: corrects a segmentation map by clicking on its mistakes.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class DiscaWidget(FittedArea):
 
         limit_network_threads()
         offer_our_writer_first()
-        warm()  # an image will be opened
+        warm()  # so that the first image opens faster
         self.viewer = napari_viewer
         self.control = Control(napari_viewer, self)
         self._folded = self._left_viewer = False
@@ -200,7 +200,7 @@ class DiscaWidget(FittedArea):
         self.desk.verbs_changed.connect(self._on_verbs)
 
     def _on_verbs(self) -> None:
-        """Tell the keys in the tooltips."""
+        """Put the keys of the verbs into tooltips, menus and hints."""
         verbs = {verb.name: verb for verb in self.desk.verbs()}
         panels = self.panels
         for panel in (panels.refine, panels.locks, panels.ripple, panels.draw, panels.review):
@@ -216,7 +216,7 @@ class DiscaWidget(FittedArea):
         self.desk.say(line)
 
     def _colour(self) -> str:
-        """Colour of the class that is drawn."""
+        """Colour of the chosen class, as hexadecimal."""
         from napari_disca.gui.viewer.class_colours import shown_classes
 
         layers = present(self.control.layers)
@@ -226,7 +226,7 @@ class DiscaWidget(FittedArea):
         self.desk.do(name)
 
     def _guarded(self, action: Callable[[], object]) -> None:
-        """Do something at once; what is wrong with a file is told in one line."""
+        """Call a function, and show an error in one line."""
         try:
             action()
         except Exception as error:
@@ -238,19 +238,19 @@ class DiscaWidget(FittedArea):
     # ------------------------------------------------------------------ a session
 
     def _open_session(self) -> Session:
-        """The session, where one is open."""
+        """Return the session; called only while one is open."""
         session = self.control.session
         assert session is not None
         return session
 
     def _on_start(self, shown: bool) -> None:
-        """While there is no image, show the ways to one and nothing else."""
+        """Show only the start panel while there is no image."""
         self.panels.show_sections(not shown)
         if shown:
             present(self.verticalScrollBar()).setValue(0)
 
     def _on_opened(self) -> None:
-        """What was chosen makes room for the work where the screen is low, once."""
+        """Fold the section *Image* once, if the panel is higher than its window."""
         self.settings.give_room()
         if not self._folded and self.height() < present(self.widget()).sizeHint().height():
             self._folded = True
@@ -290,18 +290,18 @@ class DiscaWidget(FittedArea):
     # ------------------------------------------------------------------ leaving
 
     def event(self, event: QEvent | None) -> bool:
-        """Let go of the viewer when napari takes the panel out of its dock."""
+        """Shut down when napari removes the panel from its dock."""
         if present(event).type() == QEvent.Type.ParentChange and self.parent() is None:
             self.shut_down()
         return super().event(event)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
-        """Let go of the viewer when the panel is closed."""
+        """Shut down when the panel is closed."""
         self.shut_down()
         super().closeEvent(event)
 
     def shut_down(self) -> None:
-        """Stop what runs and hear no more of the viewer; the layers stay."""
+        """Stop all tasks and disconnect from the viewer; the layers stay."""
         if not self._left_viewer:
             self._left_viewer = True
             self.opening.end()
