@@ -1,1 +1,1 @@
-"""What napari's plugin manifest names: reader, writer, samples, application."""
+"""The contributions that napari's plugin manifest names: reader, writers, samples, commands."""

@@ -1,4 +1,4 @@
-"""napari with the panel, for the command line."""
+"""Opens napari with the panel docked, for the command line."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def open_window(
     ----------
     images : sequence of Path
     demo : bool
-        Open the sample scene and draw its map, with some clicks and an adaptation if the usual
-        network is taken.
+        Open the sample scene and draw its map, with some clicks and an adaptation if the default
+        network is used.
     weights : str, optional
         Name or file of the network to choose.
     allow_torchscript : bool

@@ -1,4 +1,4 @@
-"""The verbs as commands of napari's palette and menus; `viewer.verbs` says which there are."""
+"""Commands of napari's palette and menus, one for each verb of `viewer.verbs` that is offered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLUGIN, _WIDGET = "napari-disca", "Correct a map"
 
 
 def __getattr__(name: str) -> Callable[[], None]:
-    """Command of a verb, which ``napari.yaml`` names ``napari_disca.gui.plugin.commands:VERB``."""
+    """Return a verb's command, ``napari_disca.gui.plugin.commands:VERB`` in ``napari.yaml``."""
     verb = BY_NAME.get(name)
     if verb is None or not verb.command:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Callable[[], None]:
 
 
 def do(name: str) -> None:
-    """Do a verb in the window in front; the panel is opened if it isn't there."""
+    """Do a verb in the current window; the panel is opened if it is not docked yet."""
     import napari
     from napari.utils.notifications import show_warning
 
@@ -42,7 +42,7 @@ def do(name: str) -> None:
 
 
 def panel_of(viewer: Viewer) -> DiscaWidget:
-    """The panel of a window, which is docked if it isn't there yet."""
+    """Return the panel of a window, which is docked first if needed."""
     from napari_disca.gui.panels.widget import DiscaWidget
 
     for widget in viewer.window.dock_widgets.values():

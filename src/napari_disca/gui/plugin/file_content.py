@@ -1,4 +1,4 @@
-"""What is read of an image file before it becomes a layer; may be read on any thread."""
+"""Reads image files before they become layers; for any thread."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from napari_disca.storage.label_pyramid import LabelPyramid
 
 
-#: Pixels by which an image of another CRS may lie beside its place before it is resampled.
+#: Largest error, in pixels, up to which an image of another CRS is placed without resampling.
 _RIGHT = 0.5
 
 
-#: What the label pyramid has where there is no class.
+#: Value of the label pyramid where there is no class.
 _NO_CLASS = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileContent:
-    """An open file: an image, a label map of ours, or labels that our writer has saved.
+    """An open file: an image, a label map of this plugin, or other labels that our writer saved.
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ class FileContent:
     legend, canvas : sequence of LandClass, LabelPyramid; or None
         Of a label map.
     plain : tuple or None
-        Values and what is known of them, of labels of another program.
+        Values and metadata of other labels.
     warped : bool
-        Whether it is resampled into the CRS of the images that are there already.
+        Whether it is resampled into the CRS of the images that are open already.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class FileContent:
     warped: bool = False
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self.raster.close()
 
 
@@ -64,8 +64,8 @@ def read_file(path: Path, world: World | None = None) -> FileContent:
     ----------
     path : Path
     world : World, optional
-        Of the images that are there already. What cannot lie right among them without being
-        resampled, because its CRS is another one, is resampled where it is looked at.
+        Of the images that are open already. An image in another CRS is resampled while it is
+        viewed, if it could not be placed among them otherwise.
 
     Raises
     ------
@@ -97,9 +97,9 @@ def read_file(path: Path, world: World | None = None) -> FileContent:
 
 
 def holds_vectors(path: Path) -> bool:
-    """Whether a GeoPackage holds vectors and no image; no other file does.
+    """Whether a file is a GeoPackage with vectors and no image.
 
-    A damaged one is said to hold none, and refused as an image.
+    False for a damaged one, which is then refused as an image.
     """
     import sqlite3
     from contextlib import closing
@@ -115,7 +115,7 @@ def holds_vectors(path: Path) -> bool:
 
 
 def _among(raster: Raster, path: Path, world: World | None, *, categorical: bool) -> Raster:
-    """The image as it lies right among others: itself, or resampled into their CRS."""
+    """Return the image, or the image resampled into the CRS of the others if it must be."""
     from rasterio.crs import CRS
 
     from napari_disca.gui.viewer.placement import place
@@ -123,7 +123,7 @@ def _among(raster: Raster, path: Path, world: World | None, *, categorical: bool
     from napari_disca.raster.georeference import Frame
     from napari_disca.raster.warped import WarpedRaster
 
-    # Of pages and decoded arrays GDAL has no file to resample.
+    # GDAL can resample files, but not pages and decoded arrays.
     if world is None or type(raster) is not GeoRaster:
         return raster
     frame = Frame.of(raster)
@@ -136,14 +136,14 @@ def _among(raster: Raster, path: Path, world: World | None, *, categorical: bool
 
 
 def _label_map(raster: Raster, path: Path, warped: bool) -> LabelPyramid:
-    """A saved label map: class id + 1, so that class 0 is visible and no-data is not."""
+    """Return a saved label map as class id + 1, so that class 0 is visible and no data is not."""
     from napari_disca.core.tiling import Tiling
     from napari_disca.raster import GeoRaster
     from napari_disca.storage.label_pyramid import LabelPyramid
 
     raster = raster if isinstance(raster, GeoRaster) else GeoRaster(path)
     canvas = LabelPyramid(raster.shape)
-    # Not by `read`, which gives a palette's colours rather than the ids.
+    # Not with `read`, which returns a palette's colours, not the ids.
     for tile in Tiling(raster.shape, size=2048, halo=0):
         ids = raster.stored(tile.keep)
         if warped:

@@ -1,4 +1,4 @@
-"""Files that are opened while the window is used: examined on a thread, and cancelled."""
+"""Opens files on a thread while the window is used; the user can cancel it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from napari_disca.gui.viewer.placement import world_of
 from napari_disca.gui.viewer.windows import is_open, unwrapped
 from napari_disca.raster import stop_examining
 
-#: What a reader returns where there is no layer (yet); npe2 knows it.
+#: What a reader returns where there is no layer yet; npe2 knows it.
 NO_LAYER: list[Any] = [(None,)]
 
 
 class Stage(Enum):
-    """How far the opening of files is."""
+    """How far the opening of files has come."""
 
     EXAMINING = "examining"
     ADDED = "added"
@@ -35,9 +35,9 @@ class Stage(Enum):
 
 
 class OpeningFiles(QObject):
-    """The files that are being examined in this program.
+    """Holds the files that are being examined, for all windows.
 
-    Signals: ``changed()`` when there are others.
+    Signals: ``changed()`` when a file is added or removed.
     """
 
     changed = Signal()
@@ -47,21 +47,21 @@ class OpeningFiles(QObject):
         self._openings: list[FileOpening] = []
 
     def names(self, viewer: napari.Viewer) -> list[str]:
-        """Names of the files that are being examined for a window."""
+        """Return the names of the files that are being examined for a window."""
         return [path.name for opening in self._of(viewer) for path in opening.paths]
 
     def cancel(self, viewer: napari.Viewer) -> None:
-        """Open none of the files that are being examined for a window."""
+        """Cancel the opening of all files that are being examined for a window."""
         for opening in self._of(viewer):
             opening.cancel()
 
     def add(self, opening: FileOpening) -> None:
-        """Count an opening among them."""
+        """Add an opening."""
         self._openings.append(opening)
         self.changed.emit()
 
     def remove(self, opening: FileOpening) -> None:
-        """Forget an opening that has ended."""
+        """Remove an opening that has ended."""
         if opening in self._openings:
             self._openings.remove(opening)
             self.changed.emit()
@@ -75,14 +75,14 @@ _OPENING_FILES: list[OpeningFiles] = []
 
 
 def opening_files() -> OpeningFiles:
-    """The files that are being examined in this program."""
+    """Return the one `OpeningFiles` of this program."""
     if not _OPENING_FILES:
         _OPENING_FILES.append(OpeningFiles())
     return _OPENING_FILES[0]
 
 
 class FileOpening:
-    """Opens files for the window in front; what takes long is added to it later.
+    """Opens files for the current window; slow ones are added to it later.
 
     Parameters
     ----------
@@ -102,26 +102,26 @@ class FileOpening:
         self._returned = False
         self._layers: list[Any] = []
         self._error: Exception | None = None
-        #: Files that turn out to be no images but vectors.
+        #: Files that turn out to hold vectors, not images.
         self._vectors: list[Path] = []
         self._look = Look(self._read, self._on_read, self._on_failed, _close)
 
     def viewer(self) -> napari.Viewer | None:
-        """The window that gets the layers, while there is one."""
+        """Return the viewer that gets the layers; None once it is closed."""
         return self._viewer() if self._viewer is not None else None
 
     def start(self) -> list[Any]:
-        """Begin.
+        """Start reading, and wait a moment for the result.
 
         Returns
         -------
         list
-            Layer data of the files, if they could be read at once; else that of no layer.
+            Layer data of the files if they are read by then, else `NO_LAYER`.
 
         Raises
         ------
         RasterError
-            If it is known at once that a file cannot be read as an image.
+            If it is known by then that a file cannot be read as an image.
         """
         self._look.start()
         self._returned = True
@@ -133,7 +133,7 @@ class FileOpening:
         names = ", ".join(path.name for path in self.paths)
         notification_manager.dispatch(
             Notification(
-                f"Examining {names}; it is shown when it is there",
+                f"Examining {names}; it is shown as soon as it is read",
                 NotificationSeverity.INFO,
                 actions=[("Cancel", lambda _: self.cancel())],
             )
@@ -141,7 +141,7 @@ class FileOpening:
         return NO_LAYER
 
     def cancel(self) -> None:
-        """Open nothing; what is open already is closed."""
+        """Stop reading; files that are open already are closed."""
         if self.stage is Stage.EXAMINING:
             self._end(Stage.CANCELLED)
             self._look.drop()

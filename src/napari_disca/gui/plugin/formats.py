@@ -1,8 +1,8 @@
-"""Which files napari hands to our reader, by the endings of their names."""
+"""Endings of the files that napari passes to our reader."""
 
 from __future__ import annotations
 
-#: Formats of Earth observation that GDAL reads without fetching anything; napari's own readers know
+#: Formats of Earth observation that GDAL reads without network access; napari's own readers know
 #: few of them, and none of their georeferences.
 RASTER_SUFFIXES = (
     *(".tif", ".tiff", ".vrt", ".jp2", ".j2k", ".img", ".dat", ".gpkg", ".bil", ".bip", ".bsq"),

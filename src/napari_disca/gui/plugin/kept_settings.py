@@ -1,4 +1,4 @@
-"""The settings of `viewer.settings_table` as napari keeps them for its plugins."""
+"""The settings of `viewer.settings_table`, saved by napari."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from napari_disca.networks.compute import DeviceName, Precision
 
 _PLUGIN = "napari-disca"
-#: Values where napari knows nothing of the plugin: they last as long as the program.
+#: Values where napari does not know the plugin: they are not saved.
 _unkept: dict[str, Value] = {}
 
 
 class KeptSettings(QObject):
-    """Settings of all windows, by name.
+    """The settings by name, the same in all windows.
 
-    napari shows them among its preferences, and keeps them in a file; whoever changes them there,
-    changes them here.
+    napari saves them in a file and shows them among its preferences; changes made there take
+    effect here.
 
     Signals: ``changed(name)``.
     """
@@ -43,12 +43,12 @@ class KeptSettings(QObject):
         return value if setting.accepts(value) else setting.default
 
     def set(self, name: str, value: Value) -> None:
-        """Give a setting another value, and keep it.
+        """Change a setting, and save it.
 
         Raises
         ------
         ValueError
-            If it cannot have that value.
+            If the value is not allowed.
         """
         setting = BY_SETTING[name]
         if not setting.accepts(value):
@@ -59,21 +59,21 @@ class KeptSettings(QObject):
             _unkept[name] = value
             self.changed.emit(name)
             return
-        with suppress(OSError):  # that it cannot be written is no reason to stop the work
+        with suppress(OSError):  # a file that cannot be written is ignored
             setattr(getattr(self._model, setting.section), name, value)
 
     def computing(self) -> tuple[DeviceName, Precision]:
-        """Device and number format for networks."""
+        """Return device and number format for networks."""
         return self["device"], self["precision"]
 
     def reset(self) -> None:
-        """Give all their first values; keys stay, which have a page of their own."""
+        """Set all settings to their defaults, except the keys, which have their own page."""
         for name, setting in BY_SETTING.items():
             if not setting.own_page:
                 self.set(name, setting.default)
 
     def end(self) -> None:
-        """Hear no more of changes."""
+        """Disconnect from napari's settings."""
         if self._model is not None:
             self._model.events.changed.disconnect(self._on_changed)
 
@@ -84,7 +84,7 @@ class KeptSettings(QObject):
 
 
 def _model() -> Any:
-    """Settings of this plugin as napari keeps them; None where it is not installed as one."""
+    """Return napari's settings of this plugin; None where it is not installed as a plugin."""
     from napari.settings import get_plugin_settings
 
     try:

@@ -1,4 +1,4 @@
-"""npe2 reader: GeoTIFFs of any size, lazily; our own label maps as Labels; vectors as overlays."""
+"""npe2 reader: images of any size lazily, our label maps as Labels, vectors as overlays."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from napari_disca.raster.pyramid import ImagePyramid
     from napari_disca.storage.label_pyramid import LabelPyramid
 
-#: Data, keywords and kind of a layer, as npe2 wants them.
+#: Data, keywords and kind of a layer, as npe2 expects them.
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
-    """Reader of files of images and vectors, by the endings of their names; else None."""
+    """Return `read` for images and vectors, by the endings of their names; None for others."""
     paths = [path] if isinstance(path, str) else list(path)
     if all(Path(p).suffix.lower() in (*RASTER_SUFFIXES, *VECTOR_SUFFIXES) for p in paths):
         return read
@@ -32,18 +32,18 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
 
 
 def read(path: str | Sequence[str]) -> list[Any]:
-    """Layer data of some files.
+    """Return the layer data of files.
 
-    In answer to a click or a drop on the window nobody waits for what this returns; a file that
-    takes long is then read on while the window is used, and its layer is added when it is there.
-    Files of vectors are laid over the image in the window, which is not what is returned either.
+    Called by the window, it returns `NO_LAYER` for a slow file: the file is read on while the
+    window is used, and its layer is added afterwards. Files of vectors are shown over the image in
+    the window, and return no layer either.
 
     Raises
     ------
     RasterError
         If a file cannot be read as an image.
     OverlayError
-        If there is no window to lay vectors over its image.
+        If there is no window with an image to show vectors over.
     """
     from napari_disca.gui.plugin.file_opening import NO_LAYER, FileOpening
     from napari_disca.gui.tasks.overlays import open_overlays
@@ -69,7 +69,7 @@ def _holds_vectors(path: Path) -> bool:
 
 
 def layer_data(path: Path) -> LayerData:
-    """Layer data of one file: a lazy pyramid whose metadata carries the georeference."""
+    """Return the layer data of one file: a lazy pyramid with the georeference in its metadata."""
     from napari_disca.gui.tasks.waiting import off_the_window
 
     world = world_now()
@@ -77,7 +77,7 @@ def layer_data(path: Path) -> LayerData:
 
 
 def world_now() -> World | None:
-    """The world of the images in the window in front; to be called on the window's thread."""
+    """Return the world of the images in the current window; for the window's thread."""
     import napari
 
     from napari_disca.gui.viewer.placement import world_of
@@ -87,7 +87,7 @@ def world_now() -> World | None:
 
 
 def layer_of(content: FileContent) -> LayerData:
-    """Layer data of what was read of a file; to be called on the window's thread."""
+    """Return the layer data of a file that was read; for the window's thread."""
     from napari_disca.gui.viewer.placement import FRAME, WARPED, WORLD
     from napari_disca.raster.georeference import Frame
 
@@ -138,7 +138,7 @@ def _image(
 
 
 def _asked_by_the_window() -> bool:
-    """Whether this runs in answer to an event of the window, rather than in a script."""
+    """Whether the window calls this, not a script."""
     from qtpy.QtCore import QCoreApplication, QThread
 
     app = QCoreApplication.instance()
@@ -149,7 +149,7 @@ def _asked_by_the_window() -> bool:
 
 
 def _place(raster: Raster) -> Place:
-    """Where an image lies among those that are in the window already."""
+    """Return where an image lies among those in the window."""
     from napari.utils.notifications import show_warning
 
     from napari_disca.gui.viewer.placement import place
@@ -188,7 +188,7 @@ def _plain_labels(
     about: dict[str, Any],
     placed: dict[str, Any],
 ) -> LayerData:
-    """Labels of another program that our writer has saved, as they were."""
+    """Return the layer data of other labels that our writer has saved."""
     import numpy as np
     from napari.utils.colormaps import DirectLabelColormap
 
@@ -197,7 +197,7 @@ def _plain_labels(
     for key in ("scale", "translate"):
         if not placed and len(shown.get(key, ())) == values.ndim:
             keywords[key] = shown[key]
-    with suppress(TypeError, ValueError, KeyError):  # somebody may have changed the tag
+    with suppress(TypeError, ValueError, KeyError):  # another program may have changed the tag
         colours = {value: np.asarray(colour, dtype=float) for value, colour in shown["colors"]}
         keywords["colormap"] = DirectLabelColormap(color_dict={None: "transparent", **colours})
     return values, keywords, "labels"
@@ -210,7 +210,7 @@ def _labels(
     about: dict[str, Any],
     placed: dict[str, Any],
 ) -> LayerData:
-    """A saved label map, with the classes that it names."""
+    """Return the layer data of a saved label map, with its classes."""
     from napari_disca.gui.plugin.writer_order import offer_our_writer_first
     from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
 

@@ -1,7 +1,7 @@
-"""The work that the sample opens with: some clicks and one adaptation, or what was done last time.
+"""Opens the sample with some clicks and one adaptation, or with the work of last time.
 
-So history, the list of changes and the comparison have something to show at once. It is real work:
-journaled beside the scene, and undone like any other.
+So history, ripple and comparison have something to show at once. It is a usual session: its
+journal lies beside the scene, and its steps can be undone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from napari_disca.annotations.clicks import Click
 if TYPE_CHECKING:
     from napari_disca.session.session import Session
 
-#: Mistakes of the usual network in the temperate scene of seed 0: row, column, what is there.
+#: Mistakes of the default network in the temperate scene of seed 0: row, column, right class.
 CLICKS = (
     (214, 374, "land"),
     (543, 1401, "vegetation"),
@@ -25,7 +25,7 @@ CLICKS = (
 
 
 def begin_sample(panel: Any) -> None:
-    """Go on with the journal of the sample, or begin one with clicks and an adaptation.
+    """Continue the journal of the sample, or begin one with clicks and an adaptation.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def _is_open(journal: Path) -> bool:
 
 
 def _begin(panel: Any) -> None:
-    """Click at once, and adapt when the first map is drawn."""
+    """Make the clicks at once, and adapt when the first map is drawn."""
     control = panel.control
     session = control.session
     clicks = _clicks(session)
@@ -70,7 +70,7 @@ def _begin(panel: Any) -> None:
 
 
 def _clicks(session: Session) -> list[Click]:
-    """The sample's clicks; none if its network has other classes."""
+    """Return the sample's clicks; none if the network has other classes."""
     labels = {land.name: label for label, land in enumerate(session.classes)}
     if not {name for *_, name in CLICKS} <= set(labels):
         return []
@@ -78,7 +78,7 @@ def _clicks(session: Session) -> list[Click]:
 
 
 def _go_on(panel: Any, journal: Path) -> None:
-    """Go on with a journal; if the window was closed before the adaptation, it is made up for."""
+    """Continue a journal; adapt if the window was closed before the adaptation."""
     control = panel.control
 
     def look() -> None:
@@ -96,7 +96,7 @@ def _go_on(panel: Any, journal: Path) -> None:
 
 
 def _adapt_once_drawn(panel: Any) -> None:
-    """Press *Adapt* when the map is drawn, unless the user was quicker."""
+    """Press *Adapt* when the map is drawn, unless the user has done something else by then."""
     control = panel.control
     session, clicks = control.session, control.session.clicks
 

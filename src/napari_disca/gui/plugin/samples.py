@@ -1,4 +1,4 @@
-"""npe2 sample data: generated scenes, nothing is downloaded."""
+"""npe2 sample data: generated scenes; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SIDE, RESOLUTION = 1536, 1.0
 
 
 def scene_file(region: str, seed: int = 0) -> Path:
-    """GeoTIFF of a scene in the user's cache folder, written if it is not there.
+    """Return the GeoTIFF of a scene in the user's cache folder, written at the first call.
 
-    Where that folder cannot be written, it is a temporary one.
+    Where that folder cannot be written, the file is in a temporary one.
     """
     from napari_disca.core.errors import ExportError
     from napari_disca.scenes import Scene, write_scene
@@ -37,14 +37,14 @@ def scene_file(region: str, seed: int = 0) -> Path:
 
 
 def temperate() -> list[Any]:
-    """Layer data of the temperate scene."""
+    """Return the layer data of the temperate scene."""
     from napari_disca.gui.plugin.reader import layer_data
 
     return [layer_data(scene_file("temperate"))]
 
 
 def arid() -> list[Any]:
-    """Layer data of the arid scene."""
+    """Return the layer data of the arid scene."""
     from napari_disca.gui.plugin.reader import layer_data
 
     return [layer_data(scene_file("arid"))]

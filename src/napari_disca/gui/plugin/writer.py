@@ -1,4 +1,4 @@
-"""npe2 writers: Labels layers as class maps or as they are, and all layers into a folder."""
+"""npe2 writers: Labels layers as class maps or unchanged, and all layers into a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    """Write a labels layer: what is saved is what is seen.
+    """Write a Labels layer, and return the file's path in a list.
 
     A map of this plugin, or a copy of one, is written with class ids, the image's grid, CRS,
     colours and class names. Any other Labels layer is written with the values and type that it
@@ -26,7 +26,7 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     data : array, or list of arrays
         Of the layer, finest level first.
     meta : dict
-        The layer's other state.
+        Name, metadata, scale and other state of the layer.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         raster, classes = session.raster, saved_classes(session)
         values = session.merged_values
     elif "legend" in about:
-        # Without its path: a map that was opened and painted may be saved over itself.
+        # Without its path, so that a map that was opened and painted can be saved over itself.
         raster, classes = _place_of(about, finest.shape), tuple(about["legend"])
         values = np.arange(256, dtype=np.uint8)
     else:
@@ -55,12 +55,14 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 
 
 def write_folder(path: str, layer_data: list[tuple[Any, dict[str, Any], str]]) -> list[str]:
-    """Write layers into a folder: Labels as `write_labels` does, others as napari does.
+    """Write layers into a folder, and return the paths of the files.
+
+    Labels are written as `write_labels` does, others as napari does.
 
     Parameters
     ----------
     path : str
-        The folder; made where it lacks.
+        The folder, which is made if it does not exist.
     layer_data : list of (data, meta, type)
 
     Raises
@@ -83,7 +85,7 @@ def write_folder(path: str, layer_data: list[tuple[Any, dict[str, Any], str]]) -
 
 
 class LayerLabels:
-    """Class ids of a layer whose values are class id + 1, and 0 where nothing is known.
+    """Reads class ids from a layer whose values are class id + 1, and 0 for no class.
 
     Parameters
     ----------
@@ -95,12 +97,12 @@ class LayerLabels:
         self.shape: tuple[int, int] = (int(data.shape[0]), int(data.shape[1]))
 
     def read(self, window: Any) -> NDArray[np.uint8]:
-        """Class ids of a window; 255 where nothing is known.
+        """Return the class ids of a window; 255 where there is no class.
 
         Raises
         ------
         ExportError
-            If a value stands for no class.
+            If a value is not a class of the layer.
         """
         from napari_disca.core.errors import ExportError
         from napari_disca.storage.label_pyramid import NO_DATA
@@ -118,7 +120,7 @@ class LayerLabels:
 
 
 def _place_of(about: dict[str, Any], shape: tuple[int, ...]) -> ArrayRaster:
-    """A raster that knows where a layer lies and nothing else."""
+    """Return a raster that holds only the place of a layer."""
     from affine import Affine
     from rasterio.crs import CRS
 
@@ -152,7 +154,7 @@ def _write_foreign(
 
 
 def _shown(meta: dict[str, Any]) -> dict[str, Any]:
-    """How a layer is shown, as JSON has it: its scale, its place, and colours that were chosen."""
+    """Return the scale, place and chosen colours of a layer as JSON values."""
     shown: dict[str, Any] = {
         key: [float(value) for value in meta[key]] for key in ("scale", "translate") if key in meta
     }

@@ -1,8 +1,8 @@
-"""Our writer before napari's own, wherever napari offers writers for Labels layers.
+"""Puts our writer before napari's own for Labels layers.
 
-napari takes the first writer that fits, and its own comes first or last by how Python happens to
-list what is installed. It would write our layers as they are stored, class id + 1, without a CRS.
-npe2 has no public way to say which comes first, so this is the one place that reaches into it.
+napari uses the first writer that fits, and whether that is its own depends on the order in which
+Python lists the installed packages. Its own would write the stored values, class id + 1, without
+a CRS. npe2 has no public way to set the order, so this file, and no other, uses its private one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _OURS = "napari-disca"
 
 
 def offer_our_writer_first() -> bool:
-    """Let napari offer our writers first, for every format of the table of exports.
+    """Put our writers first for every format of the table of exports.
 
     Returns
     -------
     bool
-        Whether it could be done; another npe2 may keep its writers elsewhere.
+        Whether it was done; another version of npe2 may keep its writers elsewhere.
     """
     import npe2
 

@@ -1,4 +1,4 @@
-"""The classes' colours and keys, on the canvas."""
+"""Legend on the canvas: colours and keys of the classes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LIGHT = 55
 
 
 class CanvasLegend:
-    """A line of text on its colour for each class, in a corner of the canvas.
+    """Shows a line of text on its colour for each class, in a corner of the canvas.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class CanvasLegend:
     def __init__(self, viewer: Viewer) -> None:
         self._overlays = viewer.canvas.overlays
         viewer.canvas.overlay_tiling.bottom_left = "vertical"
-        #: What it lists, and how.
+        #: The arguments of the last `show`.
         self._listed: tuple[Any, ...] = ()
         self.visible = True
 
@@ -41,7 +41,7 @@ class CanvasLegend:
         order: Sequence[int] | None = None,
         hidden: Collection[int] = (),
     ) -> None:
-        """List these classes.
+        """List classes in the legend.
 
         Parameters
         ----------
@@ -49,7 +49,7 @@ class CanvasLegend:
         alone : int, optional
             The only class that the map shows.
         order : sequence of int, optional
-            In which the classes are listed; the keys follow it.
+            Order of the lines and their keys; as `classes` by default.
         hidden : collection of int
             Classes that the map does not show.
         """
@@ -59,7 +59,7 @@ class CanvasLegend:
             return
         self.clear()
         self._listed = listed
-        # The first one added is the lowest.
+        # The overlay that is added first is the lowest.
         for i, label in reversed(list(enumerate(order[:_MOST]))):
             land = classes[label]
             seen = alone == label or (alone is None and label not in hidden)
@@ -77,17 +77,17 @@ class CanvasLegend:
             )
 
     def toggle(self) -> None:
-        """Show the legend, or hide it."""
+        """Show the legend if it is hidden, else hide it."""
         self.set_visible(not self.visible)
 
     def set_visible(self, visible: bool) -> None:
-        """Show the legend or not, now and for other classes."""
+        """Show or hide the legend, now and for later classes."""
         self.visible = visible
         for name in self._names():
             self._overlays[name].visible = self.visible
 
     def clear(self) -> None:
-        """Take the legend off the canvas."""
+        """Remove the legend from the canvas."""
         for name in self._names():
             del self._overlays[name]
         self._listed = ()

@@ -1,4 +1,4 @@
-"""How a map's layer shows its classes."""
+"""Colours and class names of a map's layer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pandas as pd
 from napari.utils.colormaps import DirectLabelColormap
 
 if TYPE_CHECKING:
-    # `networks` costs torch, which the reader should not pay for.
+    # Importing `networks` imports torch, which the reader does not need.
     from napari_disca.networks.card import LandClass
 
-#: What networks call the class of all that they do not look for, and its opacity (hexadecimal).
+#: Names of the class for everything else, and its opacity as two hexadecimal digits.
 _REST = frozenset(("other", "others", "background", "rest"))
 _FAINT = "50"
 
@@ -20,17 +20,17 @@ _FAINT = "50"
 def class_colormap(
     classes: Iterable[LandClass], alone: int | None = None, hidden: Collection[int] = ()
 ) -> DirectLabelColormap:
-    """Colours of a map's layer, whose values are class id + 1; 0, nothing, is transparent.
+    """Return the colours of a map's layer, whose values are class id + 1; 0 is transparent.
 
-    A class for all that is of no interest is fainter than the others: it covers most of the image.
+    A class *other* or *background* is fainter than the others, since it covers most of the image.
 
     Parameters
     ----------
     classes : iterable of LandClass
     alone : int, optional
-        The only class that is to be seen, also if it is hidden otherwise.
+        The only class that is shown, also if it is in `hidden`.
     hidden : collection of int
-        Classes that are not to be seen.
+        Classes that are transparent.
     """
     colours: dict[int | None, str] = {
         i + 1: c.color if alone == i or c.name.casefold() not in _REST else f"{c.color}{_FAINT}"
@@ -41,6 +41,6 @@ def class_colormap(
 
 
 def class_features(classes: Iterable[LandClass]) -> pd.DataFrame:
-    """Class names of a map's layer: napari shows them under the pointer."""
+    """Return the class names of a map's layer, which napari shows under the pointer."""
     names = ["", *(c.name for c in classes)]
     return pd.DataFrame({"index": range(len(names)), "class": names})

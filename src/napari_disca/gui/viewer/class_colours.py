@@ -1,7 +1,7 @@
-"""The colours that classes are shown in: the network's, or safer ones where those look alike.
+"""Colours of the classes: the network's, or safer ones where those look alike.
 
-They are the network's choice until the user makes one, which is a step of the session's history.
-What is saved from the window is what is seen in it.
+A colour that the user chooses is a step of the session's history. Maps are saved with the colours
+that are shown.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ if TYPE_CHECKING:
     from napari_disca.session.class_table import ClassTable
 
 
-#: What the settings say of colours that nobody has chosen: they are of the user, not of a window.
+#: The setting *Colours of classes*, which is the same in all windows.
 _preferred = ["automatic"]
 
 
 def prefer_colours(which: str) -> None:
-    """Show classes whose colours nobody has chosen in these, in all windows.
+    """Set which colours classes have by default, in all windows.
 
     Parameters
     ----------
     which : "automatic", "network" or "safer"
-        Automatic: safer ones where those of the network look alike.
+        Automatic: safer colours where those of the network look alike.
     """
     _preferred[0] = which
 
 
 def first_colours(classes: Sequence[LandClass]) -> tuple[LandClass, ...]:
-    """A network's classes as they are shown until somebody chooses: as the settings say."""
+    """Return a network's classes in the colours that the settings ask for."""
     safe = _preferred[0] == "safer" or (_preferred[0] == "automatic" and _alike(classes))
     return _safer(classes) if safe else tuple(classes)
 
 
 def shown_classes(session: Any) -> tuple[LandClass, ...]:
-    """Classes of a session as they are shown."""
+    """Return the classes of a session in the colours that are shown."""
     classes: tuple[LandClass, ...] = session.classes
     return classes if _is_chosen(session) else first_colours(classes)
 
 
 def saved_classes(session: Any) -> tuple[LandClass, ...]:
-    """Classes of a session as a map is saved with them: in the colours that are seen."""
+    """Return the classes with which a map of a session is saved, in the colours that are shown."""
     legend: tuple[LandClass, ...] = session.legend
     return legend if _is_chosen(session) else first_colours(legend)
 
 
 def shown_table(session: Any) -> ClassTable:
-    """The table that says what is seen; what a user changes goes on from there."""
+    """Return the class table with the colours that are shown; the user's changes start from it."""
     table: ClassTable = session.class_table
     return table.recoloured(
         {
@@ -64,7 +64,7 @@ def shown_table(session: Any) -> ClassTable:
 
 
 def other_colours(session: Any) -> tuple[ClassTable, str]:
-    """The table in safer colours, or in the network's if it has safer ones; and which they are."""
+    """Return the table in safer colours, or in the network's if it is in safer ones; and a name."""
     table = shown_table(session)
     own = [label for label in table.order if table.target(table.entry(label)) == label]
     if is_safe(shown_classes(session)):
@@ -75,19 +75,19 @@ def other_colours(session: Any) -> tuple[ClassTable, str]:
 
 
 def is_safe(classes: Sequence[LandClass]) -> bool:
-    """Whether classes have colours that all eyes tell apart."""
+    """Whether classes have safer colours."""
     return all(land.color in SAFE for land in classes)
 
 
 def warning(network: Sequence[LandClass], shown: Sequence[LandClass]) -> str:
-    """What to tell about colours that look alike; empty where none do.
+    """Return a warning about colours that look alike; empty where none do.
 
     Parameters
     ----------
     network : sequence of LandClass
         As its card has them.
     shown : sequence of LandClass
-        As they are shown; what is merged counts once.
+        As they are shown; merged classes count once.
     """
     distinct = tuple(dict.fromkeys(shown))
     if pairs := _alike(distinct):
@@ -119,7 +119,7 @@ def _alike(classes: Sequence[LandClass]) -> tuple[tuple[int, int, float], ...]:
     return _alike_colours(tuple(land.color for land in classes))
 
 
-# Asked at every click; the assignment takes a millisecond.
+# Called at every click, while the assignment takes a millisecond.
 @lru_cache(maxsize=64)
 def _safer_colours(colours: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(safer(colours))

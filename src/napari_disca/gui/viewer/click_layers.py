@@ -1,9 +1,9 @@
-"""The clicks of a session as Points layers: shown, and what is done to them told as verbs.
+"""Shows the clicks of a session as Points layers, and passes edits of the points to the session.
 
-napari has many ways to change points and tells of some: a features table writes into the layer's
-table without a word, pasting only draws anew. So a layer is compared with what it was filled with,
-whenever it tells something and several times a second, and the difference becomes verbs of the
-session. What cannot be done is put back, and told.
+napari has many ways to change points and emits events for some: the features table writes into the
+layer's table without an event, pasting only redraws. So a layer is compared with what it was filled
+with, at every event and several times a second, and each difference becomes a verb of the session:
+add, move, remove, relabel. An impossible edit is put back, and the user is told why.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ CLASS = "class"
 
 @dataclass(slots=True)
 class _Edit:
-    """What was done to a layer since it was filled."""
+    """The difference between a layer and what it was filled with."""
 
     removed: list[Click] = field(default_factory=list)
     moved: dict[Click, tuple[int, int]] = field(default_factory=dict)
     relabelled: dict[Click, int] = field(default_factory=dict)
     added: list[Click] = field(default_factory=list)
-    #: Why something is put back; empty if nothing is.
+    #: Why an edit is put back; empty if none is.
     refused: str = ""
 
 
 @dataclass(slots=True, eq=False)
 class _Filled:
-    """What a layer was filled with."""
+    """The clicks, positions and classes that a layer was filled with."""
 
     clicks: tuple[Click, ...]
     positions: NDArray[np.float64]
     labels: NDArray[np.int16]
-    #: A drag has begun: positions are not final.
+    #: Whether a drag has begun, so that positions are not final.
     moving: bool = False
 
 
@@ -63,12 +63,12 @@ class ClickLayers:
     ----------
     session : Session
     report : callable
-        Told in one line what was refused.
+        Shows why an edit was refused, in one line.
 
     Attributes
     ----------
     layers : list of Points
-        The layers that are in the viewer; always the same list.
+        The layers in the viewer; always the same list object.
     label : int
         Class of the next click.
     """
@@ -80,13 +80,13 @@ class ClickLayers:
         self._report = report
         self._names = [land.name for land in session.classes]
         self._filled: dict[Points, _Filled] = {}
-        #: The layers change because the session has; or the session because a layer has.
+        #: Whether the layers follow the session just now; whether the session follows a layer.
         self._echo = self._telling = False
 
     # ------------------------------------------------------------------ layers
 
     def rename(self) -> None:
-        """Call the classes of clicks what the session calls them now."""
+        """Use the session's present class names for the clicks."""
         names = [land.name for land in self._session.classes]
         if names != self._names:
             self._names = names
@@ -94,7 +94,7 @@ class ClickLayers:
                 self._fill(layer)
 
     def make(self, name: str, size: float, placement: dict[str, Any]) -> Points:
-        """Make one more layer; the caller puts it into the viewer, then calls `begin`."""
+        """Return another layer; the caller adds it to the viewer, then calls `begin`."""
         return Points(
             np.empty((0, 2)),
             name=name,
@@ -110,7 +110,7 @@ class ClickLayers:
         )
 
     def begin(self, layer: Points) -> None:
-        """Show the clicks in a layer, and listen to it."""
+        """Show the clicks in a layer, and connect to its events."""
         self.layers.append(layer)
         self._fill(layer)
         layer.events.data.connect(self._on_data)
@@ -118,13 +118,13 @@ class ClickLayers:
         layer.events.set_data.connect(self._on_changed)
 
     def forget(self, layer: Layer) -> None:
-        """Listen no more to a layer that was removed from the viewer."""
+        """Disconnect from a layer that was removed from the viewer."""
         if layer in self.layers:
             self.layers.remove(layer)
             self._let_go(layer)
 
     def detach(self) -> None:
-        """Listen no more; the layers stay as they are."""
+        """Disconnect from all layers, which stay as they are."""
         for layer in self.layers:
             self._let_go(layer)
 
@@ -135,19 +135,19 @@ class ClickLayers:
         layer.events.set_data.disconnect(self._on_changed)
 
     def show(self) -> None:
-        """Show the clicks as the session has them."""
-        if not self._telling:  # it is done at the end
+        """Fill the layers with the session's clicks."""
+        if not self._telling:  # the layers are filled at the end
             for layer in self.layers:
                 self._fill(layer)
 
     def arm(self, label: int) -> None:
-        """Make the next click one of this class."""
+        """Set the class of the next click."""
         self.label = label
         for layer in self.layers:
             self._arm(layer)
 
     def _arm(self, layer: Points) -> None:
-        # Not `current_properties`: that would also change the selected points.
+        # Setting `current_properties` would also change the selected points.
         layer.feature_defaults = {CLASS: self._names[self.label]}
 
     def _features(self, labels: Iterable[int]) -> pd.DataFrame:
@@ -172,7 +172,7 @@ class ClickLayers:
     # ------------------------------------------------------------------ gestures
 
     def relabel_selected(self, label: int) -> int:
-        """Give the clicks that are selected another class, in one step; how many there were."""
+        """Give the selected clicks another class in one step; return how many there were."""
         for layer in self.layers:
             if layer.mode != "select" or not layer.selected_data:
                 continue
@@ -183,7 +183,7 @@ class ClickLayers:
         return 0
 
     def look(self) -> None:
-        """Take over what was done to the layers without a word; to be called now and then."""
+        """Take over edits of the layers that emit no event; called several times a second."""
         for layer in list(self.layers):
             self._take(layer)
 
@@ -192,7 +192,7 @@ class ClickLayers:
         if filled is None or self._echo:
             return
         if event.action in ("adding", "removing", "changing"):
-            # A drag draws the layer anew at every step, and tells of its end alone.
+            # A drag redraws the layer at every step, and emits an event only at its end.
             filled.moving = event.action == "changing"
             return
         filled.moving = False
@@ -203,7 +203,7 @@ class ClickLayers:
         self._take(event.source)
 
     def _take(self, layer: Points, removed: Sequence[int] | None = None) -> None:
-        """Make verbs of what a layer shows and the session does not know."""
+        """Pass the difference between a layer and the session to the session."""
         filled = self._filled.get(layer)
         if filled is None or self._echo or self._telling or filled.moving:
             return
@@ -226,15 +226,15 @@ class ClickLayers:
                 edit.refused = str(error)
         finally:
             self._telling = False
-        self.show()  # on whole pixels, and without what was refused
-        # napari selects a new point after it has told of it; a selected point would be changed by
+        self.show()  # on whole pixels, and without refused edits
+        # napari selects a new point after its event; a selected point would be changed by
         # the layer's controls, and deleted by its keys.
         QTimer.singleShot(0, self._deselect)
         if edit.refused:
             self._report(edit.refused)
 
     def _labels(self, layer: Points) -> NDArray[np.int16] | None:
-        """Class of every row, -1 for none; None if there is no column of classes."""
+        """Return the class of every row, -1 for none; None without a column of classes."""
         features = layer.features
         if CLASS not in features or len(features) != len(layer.data):
             return None
@@ -275,7 +275,7 @@ class ClickLayers:
         positions: NDArray[np.float64],
         labels: NDArray[np.int16],
     ) -> None:
-        """Row by row: clicks were moved or re-classed, or others stand below them."""
+        """Compare row by row: clicks were moved or relabelled, or others were added at the end."""
         count = len(filled.clicks)
         moved = np.flatnonzero((positions[:count] != filled.positions).any(axis=1))
         for i in moved:
@@ -302,7 +302,7 @@ class ClickLayers:
         positions: NDArray[np.float64],
         labels: NDArray[np.int16],
     ) -> None:
-        """As sets: somebody has given the layer other points."""
+        """Compare as sets: the layer was given other points."""
         left = Counter((click.row, click.col, click.label) for click in before)
         other: list[int] = []
         for i, (position, label) in enumerate(zip(positions, labels, strict=True)):
@@ -324,7 +324,7 @@ class ClickLayers:
                 edit.added.append(Click(*pixel, int(label) if label >= 0 else self.label))
 
     def _pixel(self, position: NDArray[np.float64]) -> tuple[int, int] | None:
-        """Pixel at a position of napari's; None outside the image."""
+        """Return the pixel at a position in napari's data coordinates; None outside the image."""
         if not np.isfinite(position).all():
             return None
         row, col = (math.floor(value + 0.5) for value in position)
@@ -336,7 +336,7 @@ class ClickLayers:
             session.remove(*edit.removed)
         if edit.relabelled:
             session.relabel_all(edit.relabelled)
-            # A click that is moved, too, has another class by now.
+            # A click that is also moved has its new class by now.
             for click, label in edit.relabelled.items():
                 if click in edit.moved:
                     pixel = edit.moved.pop(click)

@@ -1,8 +1,8 @@
-"""How far apart colours are, for all eyes.
+"""Measures how far apart colours look, also to colour-blind eyes.
 
 Red and green look alike to one man in twelve. Colours are compared as someone without green cones
 sees them (deuteranopia, the most common kind: Machado, Oliveira and Fernandes 2009, severity 1), by
-their distance in CIELAB (CIE 1976): 2 is hardly to be seen, 10 is told apart at a glance.
+their distance in CIELAB (CIE 1976): 2 is hardly visible, 10 is distinct at a glance.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
-#: Colours nearer than this look alike on a map.
+#: Distance below which colours look alike on a map.
 ALIKE = 10.0
-#: Colours that all eyes tell apart, by 24 at least, and that are 27 or more from vegetation, soil,
-#: asphalt, roofs and water beneath them where they cover those by half. The first five are bright;
+#: Colours that differ by 24 or more for all eyes, and by 27 or more from vegetation, soil,
+#: asphalt, roofs and water where they cover those half-transparently. The first five are bright;
 #: those after them are dark or pale.
 SAFE = (
     "#f0331f",
@@ -30,7 +30,7 @@ SAFE = (
     "#3d998a",
     "#662200",
 )
-#: What someone without green cones sees, of linear RGB (Machado et al. 2009, table 1).
+#: Linear RGB as seen without green cones (Machado et al. 2009, table 1).
 _DEUTERANOPIA = np.array(
     [
         [0.367322, 0.860646, -0.227968],
@@ -50,13 +50,13 @@ _WHITE = _XYZ.sum(axis=1)
 
 
 def rgb_of(colour: str) -> tuple[float, float, float]:
-    """Red, green and blue, 0 to 1, of "#rrggbb"."""
+    """Return red, green and blue, 0 to 1, of "#rrggbb"."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue
 
 
 def lab(rgb: ArrayLike) -> NDArray[np.float64]:
-    """CIELAB of colours.
+    """Return the CIELAB values of colours.
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ def lab(rgb: ArrayLike) -> NDArray[np.float64]:
 
 
 def lab_without_green(rgb: ArrayLike) -> NDArray[np.float64]:
-    """CIELAB of colours as someone without green cones sees them; shapes as in `lab`."""
+    """Return CIELAB of colours as seen without green cones; shapes as in `lab`."""
     seen = _linear(np.asarray(rgb, dtype=np.float64)) @ _DEUTERANOPIA.T
     return _lab(np.clip(seen, 0, 1))
 
 
 def alike(colours: Sequence[str]) -> list[tuple[int, int, float]]:
-    """Pairs of colours that look alike, to all eyes or to those without green cones.
+    """Return the pairs of colours that look alike, to usual eyes or without green cones.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def alike(colours: Sequence[str]) -> list[tuple[int, int, float]]:
     Returns
     -------
     list of (int, int, float)
-        Places of both, and how far apart they are, nearest first.
+        Indices of both colours, and their distance, nearest pairs first.
     """
     if len(colours) < 2:
         return []
@@ -104,12 +104,12 @@ def alike(colours: Sequence[str]) -> list[tuple[int, int, float]]:
 
 
 def safer(colours: Sequence[str]) -> list[str]:
-    """Colours of `SAFE` that are as near as may be to some colours.
+    """Return different colours of `SAFE` that are as near as possible to some colours.
 
     Parameters
     ----------
     colours : sequence of str
-        "#rrggbb". More than `SAFE` has are given back as they are.
+        "#rrggbb". If there are more than in `SAFE`, they are returned unchanged.
     """
     if not 0 < len(colours) <= len(SAFE):
         return list(colours)

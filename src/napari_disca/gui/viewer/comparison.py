@@ -1,4 +1,4 @@
-"""DISIR and DISCA side by side: a part of `layers`, for which it arranges ``viewer.layers``."""
+"""Shows DISIR's and DISCA's maps side by side; a part of `layers`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Comparison:
-    """A linked grid of two views, from the moment it is made until `end`.
+    """Two linked views in a grid, from creation until `end`.
 
-    The image and the clicks are shown a second time: a layer is in one view only. Both share
-    their pixels with the first, so that they cost no memory.
+    Since a layer is in one view only, image and clicks have a second layer each, which shares its
+    data with the first and takes no memory.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Comparison:
             layer.visible = False
         for layer in self._parts:
             layer.visible = True
-        # napari counts three layers to a view from the bottom, also hidden ones: those go on top.
+        # napari puts three layers into a view from the bottom, hidden ones too: those go on top.
         self._arrange([*self._parts, *others])
         grid.stride, grid.shape, grid.enabled = len(first), (1, 2), True
         self._titled = [first[1], second[1]]
@@ -77,13 +77,13 @@ class Comparison:
             layers.move(layers.index(layer), position)
 
     def on_removed(self, layer: Layer) -> None:
-        """End when a view has lost a part."""
+        """End the comparison when a layer of a view was removed."""
         if layer in self._parts:
-            # Not in the middle of the removal, which other listeners have yet to hear of.
+            # Later: other listeners have not seen the removal yet.
             QTimer.singleShot(0, self._layers.end_comparison)
 
     def end(self) -> None:
-        """Restore what was before."""
+        """Restore the single view, and remove the second layers."""
         viewer, grid, camera = self._viewer, _grid(self._viewer), camera_of(self._viewer)
         whole = self._layers.sees_all()
         for layer in self.copies:

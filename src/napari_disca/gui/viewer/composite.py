@@ -1,4 +1,4 @@
-"""The image as the network reads it, or in other bands: a layer above the image's own."""
+"""Shows the image as the network reads it, or in other bands, in a layer above its own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from napari_disca.raster.pyramid import ImagePyramid
 if TYPE_CHECKING:
     from napari_disca.inference.network_view import NetworkView
 
-#: Bands of a picture on the screen.
+#: Bands of a colour picture.
 _COLOURS = 3
 
 
 class Composite:
-    """Shows bands of an image above it, where its layer lies.
+    """Shows bands of an image in a layer above it.
 
     Parameters
     ----------
@@ -43,10 +43,10 @@ class Composite:
         ----------
         image : Image
         view : NetworkView
-            How the network reads it; None shows the image's own layer, as no image does.
+            How the network reads it. None, or no image, shows the image's own layer.
         bands : tuple of int or None
-            One or three bands, stretched from their 2nd to their 98th percentile; None shows
-            what the network reads, as bright as it reads it.
+            One or three bands, stretched from their 2nd to their 98th percentile; None shows the
+            network's bands, scaled as the network reads them.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Composite:
         scaling: Scaling | ValueScale = Scaling("percentile")
         if bands is None:
             bands, scaling = _of_network(view)
-        # While it waits for the image the window asks again, for the same bands or for others.
+        # While the image is read, the window may call this again, for the same or other bands.
         self._shown = wanted
         try:
             pyramid = off_the_window(lambda: ImagePyramid(view.raster, bands, scaling=scaling))
@@ -74,7 +74,7 @@ class Composite:
             raise
         if self._shown is not wanted:
             return
-        pyramid.report = lambda _line: None  # the image's own layer tells it
+        pyramid.report = lambda _line: None  # the image's own layer reports it
         self._following = Following(image, show_info)
         keywords: dict[str, Any] = {} if pyramid.rgb else {"contrast_limits": _limits(pyramid)}
         layer = Image(
@@ -95,14 +95,14 @@ class Composite:
             prepare(pyramid)
 
     def _add(self, layer: Image, image: Image) -> None:
-        """Put a layer just above the image, and leave active what was."""
+        """Add a layer just above the image; the active layer stays active."""
         layers = self._viewer.layers
         active = layers.selection.active
         layers.insert(layers.index(image) + 1, layer)
         layers.selection.active = active
 
     def clear(self) -> None:
-        """Show the image's own layer."""
+        """Remove the layer, so that the image's own is seen."""
         layer, self._layer, self._shown = self._layer, None, None
         if self._following is not None:
             self._following.end()
@@ -111,7 +111,7 @@ class Composite:
             self._viewer.layers.remove(layer)
 
     def end(self) -> None:
-        """Hear no more of the viewer."""
+        """Disconnect from the viewer's events."""
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.clear()
 
@@ -122,7 +122,7 @@ class Composite:
 
 
 def _of_network(view: NetworkView) -> tuple[tuple[int, ...], ValueScale]:
-    """Bands that the network reads, as many as a picture has, and how it scales them."""
+    """Return one or three bands that the network reads, and how it scales them."""
     count = _COLOURS if len(view.bands) >= _COLOURS else 1
     return view.bands[:count], view.scale.of_bands(count)
 

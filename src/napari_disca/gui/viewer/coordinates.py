@@ -1,4 +1,4 @@
-"""Coordinates as people write them: of the map, latitude and longitude, or pixels."""
+"""Reads and writes coordinates: of the map, latitude and longitude, or pixels."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _PAIR = re.compile(rf"\(?\[?\s*({_NUMBER})\s*[,;\s]\s*({_NUMBER})\s*\)?\]?")
 
 
 class CoordinateError(DiscaError):
-    """Text that is no place on the image."""
+    """A text that is not a place on the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A place that was typed.
+    """A place on the image that a text gives.
 
     Attributes
     ----------
     row, col : float
-        In pixels of the image, an integer is a pixel's centre.
+        In pixels of the image; an integer is a pixel's centre.
     read_as : str
         How the text was understood.
     """
@@ -55,7 +55,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What `find` knows of an image.
+    """Size and georeference of an image, for `find`.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Grid:
     crs : str or None
         WKT.
     pixel : callable or None
-        From map coordinates to row and column; None without georeference.
+        Converts map coordinates to row and column; None without georeference.
     """
 
     shape: tuple[int, int]
@@ -73,17 +73,17 @@ class Grid:
 
 
 def find(text: str, grid: Grid) -> Found:
-    """Place on an image that a text tells.
+    """Return the place on an image that a text gives.
 
     "px 120, 340" is a row and a column, "E 685120 N 3065410" are map coordinates, and whatever has
-    degrees, minutes or the letters N, S, E, W after numbers is latitude and longitude. Two bare
-    numbers are what puts them into the image: map coordinates, else latitude and longitude, else
-    row and column.
+    degrees, minutes or the letters N, S, E, W after numbers is latitude and longitude. Two plain
+    numbers are read in the first way that lies on the image: as map coordinates, latitude and
+    longitude, or row and column.
 
     Raises
     ------
     CoordinateError
-        If the text is no coordinates, or no reading of it lies in the image.
+        If the text holds no coordinates, or they lie outside the image.
     """
     text = text.strip().replace("−", "-")
     readings = _readings(text, grid)
@@ -101,7 +101,7 @@ def find(text: str, grid: Grid) -> Found:
 
 
 def _readings(text: str, grid: Grid) -> list[Found]:
-    """All that a text may mean, the likeliest first."""
+    """Return all places that a text may mean, the likeliest first."""
     if match := _PIXEL.fullmatch(text):
         return [Found(float(match[1]), float(match[2]), "row and column")]
     if match := _MAP.fullmatch(text):
@@ -128,13 +128,13 @@ def _of_degrees(latitude: float, longitude: float, grid: Grid) -> list[Found]:
     if grid.crs is None or grid.pixel is None or abs(latitude) > 90 or abs(longitude) > 360:
         return []
     there = from_degrees(grid.crs, latitude, longitude)
-    # What the CRS cannot reach is a place too, which no image in it holds.
+    # A place that the CRS does not cover is understood, but lies on no image in it.
     row, col = grid.pixel(*there) if there is not None else (math.nan, math.nan)
     return [Found(row - 0.5, col - 0.5, "latitude and longitude")]
 
 
 def _angles(text: str) -> tuple[float, float] | None:
-    """Latitude and longitude of two angles, in either order where letters tell which is which."""
+    """Return latitude and longitude of two angles; with letters, in either order."""
     parts = _split(text)
     if parts is None:
         return None
@@ -153,7 +153,7 @@ def _angles(text: str) -> tuple[float, float] | None:
 
 
 def _split(text: str) -> tuple[str, str] | None:
-    """Two angles of a text: at the comma, after the first letter, or in the middle."""
+    """Split a text into two angles: at the comma, after the first letter, or in the middle."""
     for pattern in (
         r"(.+?)\s*[,;]\s*(.+)",
         r"(.*?\d.*?[NSEWnsew])\s+(.+)",
@@ -167,7 +167,7 @@ def _split(text: str) -> tuple[str, str] | None:
 
 @lru_cache(maxsize=16)
 def _to_degrees(crs: str) -> pyproj.Transformer | None:
-    """To latitude and longitude, WGS 84, or the planet's own."""
+    """Return the transformer to latitude and longitude, WGS 84 or the planet's own."""
     try:
         system = pyproj.CRS.from_user_input(crs)
         target: pyproj.CRS | str = "EPSG:4326"
@@ -179,7 +179,7 @@ def _to_degrees(crs: str) -> pyproj.Transformer | None:
 
 
 def degrees(crs: str, x: float, y: float) -> tuple[float, float] | None:
-    """Latitude and longitude of map coordinates; None where there is none."""
+    """Return latitude and longitude of map coordinates; None where they have none."""
     transformer = _to_degrees(crs)
     if transformer is None:
         return None
@@ -191,7 +191,7 @@ def degrees(crs: str, x: float, y: float) -> tuple[float, float] | None:
 
 
 def from_degrees(crs: str, latitude: float, longitude: float) -> tuple[float, float] | None:
-    """Map coordinates of a latitude and longitude; None where there are none."""
+    """Return the map coordinates of a latitude and longitude; None where they have none."""
     transformer = _to_degrees(crs)
     if transformer is None:
         return None
@@ -203,14 +203,14 @@ def from_degrees(crs: str, latitude: float, longitude: float) -> tuple[float, fl
 
 
 def map_text(crs: str, x: float, y: float) -> str:
-    """Map coordinates for reading: "E 685,120.3  N 3,065,410.9"; degrees have more digits."""
+    """Return map coordinates as text: "E 685,120.3  N 3,065,410.9"; degrees have more digits."""
     if _is_geographic(crs):
         return f"{y:.6f}°, {x:.6f}°"
     return f"E {x:,.1f}  N {y:,.1f}"
 
 
 def degrees_text(latitude: float, longitude: float) -> str:
-    """Latitude and longitude for reading; six digits are a tenth of a metre."""
+    """Return latitude and longitude as text, with six decimals, which are a tenth of a metre."""
     return f"{latitude:.6f}°, {longitude:.6f}°"
 
 

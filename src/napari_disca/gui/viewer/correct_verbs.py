@@ -1,4 +1,4 @@
-"""What a user can do to correct the map: classes, drawing, *Adapt*, undo."""
+"""Verbs that correct the map: classes, drawing, *Adapt*, undo."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ CORRECT_VERBS: tuple[Verb, ...] = (
     Verb(
         "class",
         "Choose a class",
-        "Make the next click one of the class of that number; clicks that are selected get it",
+        "Choose the class of that number for the next click; selected clicks get it at once",
         "Correct",
         numbered(),
         command=False,
     ),
-    Verb("rename_class", "Rename class…", "Give the marked class another name", "Correct", ("F2",)),
-    Verb("recolour_class", "Class colour…", "Give the marked class another colour", "Correct"),
+    Verb("rename_class", "Rename class…", "Give the chosen class another name", "Correct", ("F2",)),
+    Verb("recolour_class", "Class colour…", "Give the chosen class another colour", "Correct"),
     Verb(
         "hide_class",
         "Hide or show class",
-        "See through the map where the marked class is; it is saved all the same",
+        "Make the map transparent where the chosen class is; the class is saved nevertheless",
         "Correct",
     ),
     Verb(
         "class_up",
         "Class up",
-        "Move the marked class up in the list; the keys of classes follow",
+        "Move the chosen class up in the list; the keys of classes follow",
         "Correct",
         ("Alt+Up",),
     ),
     Verb(
         "class_down",
         "Class down",
-        "Move the marked class down in the list; the keys of classes follow",
+        "Move the chosen class down in the list; the keys of classes follow",
         "Correct",
         ("Alt+Down",),
     ),
     Verb(
         "merge_class",
         "Merge class…",
-        "Save the marked class and another as one; clicks still tell them apart",
+        "Save the chosen class and another as one; clicks still tell them apart",
         "Correct",
     ),
     Verb(
         "separate_class",
         "Separate class",
-        "Save what was merged with the marked class as classes of their own again",
+        "Save the classes merged with the chosen class as separate classes again",
         "Correct",
     ),
     Verb(
         "load_classes",
         "Load classes…",
-        "Name, colour and merge classes as a CSV, a QGIS style, a colour map or a card says",
+        "Take names, colours and merges from a CSV, a QGIS style, a colour map or a card",
         "Correct",
     ),
     Verb(
@@ -62,7 +62,7 @@ CORRECT_VERBS: tuple[Verb, ...] = (
     Verb(
         "network_classes",
         "Network's classes",
-        "Name and colour the classes as the network's card does, and merge none",
+        "Use the names and colours of the network's card, and merge no classes",
         "Correct",
     ),
     Verb(
@@ -75,8 +75,7 @@ CORRECT_VERBS: tuple[Verb, ...] = (
     Verb(
         "brush",
         "Brush",
-        "Drag to give what the brush passes the class that is chosen; the right button erases what "
-        "was drawn",
+        "Drag to paint the chosen class; the right button erases what was drawn",
         "Correct",
         (),
         (LAYERS_MENU + "annotate",),
@@ -84,7 +83,7 @@ CORRECT_VERBS: tuple[Verb, ...] = (
     Verb(
         "polygon",
         "Polygon",
-        "Give what an outline encloses the class that is chosen: a click for each corner",
+        "Give the inside of an outline the chosen class: click each corner",
         "Correct",
         (),
         (LAYERS_MENU + "annotate",),
@@ -92,7 +91,7 @@ CORRECT_VERBS: tuple[Verb, ...] = (
     Verb(
         "lasso",
         "Lasso",
-        "Drag around what shall get the class that is chosen",
+        "Drag around an area to give it the chosen class",
         "Correct",
         (),
         (LAYERS_MENU + "annotate",),
@@ -100,7 +99,7 @@ CORRECT_VERBS: tuple[Verb, ...] = (
     Verb(
         "fill_patch",
         "Fill patch",
-        "Give the whole patch under the pointer the class that is chosen; Shift+click does so, too",
+        "Give the whole patch under the pointer the chosen class, as Shift+click does",
         "Correct",
         ("F",),
         command=False,
@@ -126,7 +125,8 @@ CORRECT_VERBS: tuple[Verb, ...] = (
     Verb(
         "confirm",
         "Confirm",
-        "Close the polygon that is being drawn; in a review: what is outlined is right, and locked",
+        "Close the polygon that is being drawn; in a review, judge the outlined place right, and "
+        "lock it",
         "Correct",
         ("Return",),
         command=False,
@@ -134,7 +134,7 @@ CORRECT_VERBS: tuple[Verb, ...] = (
     Verb(
         "corner_back",
         "Take a corner back",
-        "Take the last corner of a polygon back",
+        "Remove the last corner of the polygon that is being drawn",
         "Correct",
         ("Backspace",),
         command=False,
@@ -143,7 +143,7 @@ CORRECT_VERBS: tuple[Verb, ...] = (
     Verb(
         "leave_tool",
         "Leave the tool",
-        "Drop what is being drawn; once more, go back to clicks, and outline no place any more",
+        "Drop what is being drawn; again, go back to clicks; in a review, leave the outlined place",
         "Correct",
         ("Esc",),
         command=False,
@@ -156,15 +156,20 @@ CORRECT_VERBS: tuple[Verb, ...] = (
         ("Ctrl+Return",),
         (LAYERS_MENU + "classify",),
     ),
-    Verb("cancel", "Cancel", "Stop what runs; what is finished stays", "Correct"),
-    Verb("undo", "Undo", "Take back the last step", "Correct", ("Ctrl+Z",), repeats=True),
+    Verb("cancel", "Cancel", "Stop the running work; finished parts stay", "Correct"),
+    Verb("undo", "Undo", "Undo the last step", "Correct", ("Ctrl+Z",), repeats=True),
     Verb(
         "redo",
         "Redo",
-        "Do again what was taken back",
+        "Do the step again that was undone",
         "Correct",
         ("Ctrl+Shift+Z",),
         repeats=True,
     ),
-    Verb("reset", "Reset network", "Forget what was adapted; the clicks stay", "Correct"),
+    Verb(
+        "reset",
+        "Reset network",
+        "Use the network's first weights again; the clicks stay",
+        "Correct",
+    ),
 )

@@ -1,4 +1,4 @@
-"""What lies under the pointer, whatever layer is active: class, certainty, origin, coordinates."""
+"""Reads what lies under the pointer on any layer: class, certainty, origin, coordinates."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
     from napari_disca.networks import LandClass
     from napari_disca.session.session import Session
 
-#: Milliseconds after which a move of the pointer is answered: several moves cost one look.
+#: Milliseconds from a move of the pointer to the reading: several moves share one.
 _WAIT = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is told about a place.
+    """What is known about a place.
 
     Attributes
     ----------
     pixel : (int, int) or None
-        Row and column of the image; None beside it, or without an image.
+        Row and column of the image; None outside it, or without an image.
     label : str
         Name of the class; empty where there is no map.
     details : str
-        How sure the network is there, and what made the class so.
+        How sure the network is there, and what decided the class.
     on_map, on_globe : str
         Coordinates; empty without georeference.
     overlay : str
-        What is known of the feature of an overlay there; empty where there is none.
+        Attributes of the overlay's feature there; empty where there is none.
     """
 
     pixel: tuple[int, int] | None = None
@@ -57,10 +57,10 @@ class Reading:
 
     @property
     def short(self) -> str:
-        """The class and the first coordinates below each other, for a narrow panel."""
+        """Class and coordinates below each other, for the narrow panel."""
         parts = (self.label, self.details)
         told = " · ".join(part for part in parts if part)
-        told = told.replace(" %", "\N{NO-BREAK SPACE}%")  # a line may end before it, not within
+        told = told.replace(" %", "\N{NO-BREAK SPACE}%")  # keeps number and sign in one line
         return f"{told}\n{self.on_map or self._where}".strip()
 
     @property
@@ -69,26 +69,26 @@ class Reading:
 
     @property
     def line(self) -> str:
-        """All of it in one line, for the status bar."""
+        """Everything in one line, for the status bar."""
         place = self.on_map or self._where
         parts = (self.overlay, self.label, self.details, place, self.on_globe)
         return "  ·  ".join(part for part in parts if part)
 
 
 class Cursor(QObject):
-    """Follows the pointer over the canvas.
+    """Follows the pointer over the canvas, and reports a `Reading` for each place.
 
     Parameters
     ----------
     viewer : napari.Viewer
     image : callable
-        Gives the image layer that coordinates are read from, or None.
+        Returns the image layer that coordinates refer to, or None.
     layers : callable
-        Gives the `SessionLayers`, or None.
+        Returns the `SessionLayers`, or None.
     tell : callable
-        Told each new `Reading`.
+        Called with each new `Reading`.
     busy : callable
-        Whether something runs that the user waits for; the second class is asked for later then.
+        Whether a task runs; then the second class is computed later.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Cursor(QObject):
         viewer.mouse_move_callbacks.append(self._on_moved)
 
     def end(self) -> None:
-        """Follow no more."""
+        """Stop following the pointer."""
         self._timer.stop()
         self._second.end()
         if self._on_moved in self._viewer.mouse_move_callbacks:
@@ -122,19 +122,19 @@ class Cursor(QObject):
         self.look_soon()
 
     def look_soon(self, _event: Any = None) -> None:
-        """Read again what lies under the pointer, once nothing more is on its way."""
+        """Read what lies under the pointer, a moment after the last move."""
         if not self._timer.isActive():
             self._timer.start()
 
     def refresh(self) -> None:
-        """Read again what lies under the pointer."""
+        """Read what lies under the pointer now, and report it."""
         reading = self.read(self._viewer.cursor.position)
         if reading != self.reading:
             self.reading = reading
             self._tell(reading)
 
     def read(self, position: Any) -> Reading:
-        """What lies at a position in napari's world."""
+        """Return what lies at a position in napari's world coordinates."""
         layers, image = self._layers(), self._image()
         if layers is not None:
             image = layers.image
@@ -151,7 +151,7 @@ class Cursor(QObject):
         return Reading((row, col), label, details, on_map, on_globe, overlay)
 
     def _class_at(self, layers: LayerHost, row: int, col: int) -> tuple[str, str]:
-        """Name of the class on top at a pixel, and what is known about it."""
+        """Return the name of the class that the top map shows at a pixel, and its details."""
         session = layers.session
         shown = next((n for n in reversed(layers.maps) if layers.maps[n].visible), "")
         shown = shown or session.corrected
@@ -168,7 +168,7 @@ class Cursor(QObject):
 
 
 def world_at(image: Image | None, viewer: Viewer) -> World | None:
-    """The world that an image layer lies in."""
+    """Return the world of an image layer, or else of the viewer's layers; None without one."""
     if image is not None:
         world = image.metadata.get("napari_disca", {}).get(WORLD)
         return world if isinstance(world, World) else None
@@ -186,7 +186,7 @@ def _coordinates(world: World | None, position: Any) -> tuple[str, str]:
 
 
 def _sure(session: Session, shown: str, row: int, col: int) -> str:
-    """How far the best class leads the next one around a pixel, from what was drawn."""
+    """Return how far the best class leads the second around a pixel, in words."""
     cells = session.uncertainty.get(shown)
     if cells is None:
         return ""
@@ -198,13 +198,13 @@ def _sure(session: Session, shown: str, row: int, col: int) -> str:
 
 
 def _percent(share: float) -> str:
-    if share < 0.005:  # no class is impossible to a network, and none is certain
+    if share < 0.005:  # no class has a likelihood of exactly 0 or 1
         return "under 1 %"
     return "over 99 %" if share > 0.995 else f"{100 * share:.0f} %"
 
 
 def likely(ranked: tuple[Ranked, Ranked], value: int, classes: Sequence[LandClass]) -> str:
-    """The best and the second class as one would say them of a pixel that is shown as `value`."""
+    """Return the best and the second class in words, for a pixel that is shown as `value`."""
     (first, most), (second, less) = ranked
     if first == value:
         return f"{_percent(most)}, then {classes[second].name} {_percent(less)}"
@@ -213,7 +213,7 @@ def likely(ranked: tuple[Ranked, Ranked], value: int, classes: Sequence[LandClas
 
 
 def _origin(session: Session, shown: str, row: int, col: int, value: int) -> str:
-    """What has made a pixel's class so."""
+    """Return what decided the class of a pixel, in words."""
     if session.locked_at(row, col):
         return "checked"
     if shown != "initial" and session.drawn_at(row, col):

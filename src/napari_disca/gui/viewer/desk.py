@@ -1,4 +1,4 @@
-"""Ties together keys, the appearance of the map, what is under the pointer, places, the legend."""
+"""Connects keys, appearance of the map, pointer, coordinates and legend of one viewer."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from napari_disca.gui.tasks.control import Control
     from napari_disca.gui.viewer.layers import SessionLayers
 
-#: Milliseconds between two looks at what the view has become.
+#: Milliseconds between two updates of what depends on the view.
 _FOLLOW = 150
 
 
 class Desk(QObject):
-    """What a user does with the viewer, beside the panel's buttons.
+    """Does the verbs that concern the viewer: hide, outline, go to, copy, legend, keys.
 
-    Signals: ``verbs_changed()`` when keys or colours are others; ``told(Reading)`` with what is
-    under the pointer; ``keys_chosen(mapping)`` when the user has given keys to verbs, and
-    ``legend_toggled(bool)`` when the user has shown or hidden the legend, which are settings.
+    Signals: ``verbs_changed()`` when keys or colours change; ``told(Reading)`` with what lies under
+    the pointer; ``keys_chosen(mapping)`` when the user has changed keys, and
+    ``legend_toggled(bool)`` when the user has shown or hidden the legend; both are settings.
 
     Parameters
     ----------
@@ -50,13 +50,13 @@ class Desk(QObject):
     viewer : napari.Viewer
     control : Control
     image : callable
-        Gives the image layer that is chosen, or None.
+        Returns the chosen image layer, or None.
     actions : mapping of str to callable
-        The panel's own verbs by name.
+        Actions of the panel's own verbs by name.
     released : mapping of str to callable
-        What to do when their keys are let go.
+        Actions when the keys of verbs are released.
     when : mapping of str to callable
-        Whether the keys of some verbs count now.
+        Conditions under which the keys of some verbs count.
     """
 
     verbs_changed = Signal()
@@ -117,18 +117,18 @@ class Desk(QObject):
             self._look_at(layer)
 
     def verbs(self) -> tuple[Verb, ...]:
-        """The table with the user's keys."""
+        """Return all verbs with the user's keys."""
         return with_keys(self._chosen)
 
     def do(self, name: str) -> None:
-        """Do what a verb without number does, as the palette does."""
+        """Do a verb that needs no number, by its name."""
         if name == "hide":
             self.see_through.toggle()
         else:
             self.actions[name]()
 
     def end(self) -> None:
-        """Let go of the viewer."""
+        """Disconnect from the viewer."""
         self._timer.stop()
         self._keys.end()
         self.cursor.end()
@@ -158,7 +158,7 @@ class Desk(QObject):
                 layers.session.value_changed.connect(self._on_value)
             if layers is None:
                 self.legend.clear()
-            self.cursor.look_soon()  # what was under the pointer was another image's
+            self.cursor.look_soon()  # the last reading was of another image
         self._show_legend()
 
     def _show_legend(self) -> None:
@@ -173,7 +173,7 @@ class Desk(QObject):
             self.show_classes()
 
     def show_classes(self) -> None:
-        """Show classes as they are called and coloured now."""
+        """Redraw maps, clicks and legend with the present names and colours of the classes."""
         if self._layers is not None:
             self._layers.click_layers.rename()
             for layer in self._layers.maps.values():
@@ -186,7 +186,7 @@ class Desk(QObject):
         self.legend_toggled.emit(self.legend.visible)
 
     def toggle_colours(self) -> None:
-        """Show classes in safer colours, or in the network's."""
+        """Change between safer colours and the network's, as a step of the history."""
         if self._layers is None:
             self.say("There is no map yet: press Segment")
             return
@@ -204,7 +204,7 @@ class Desk(QObject):
         self._look_at(event.value)
 
     def _look_at(self, layer: Layer) -> None:
-        """Show a scale where there are metres; say once where there are none."""
+        """Show the scale bar for an image in metres; say once that another has none."""
         if not isinstance(layer, Image) or is_helper(layer):
             return
         about = layer.metadata.get("napari_disca", {})
@@ -217,7 +217,7 @@ class Desk(QObject):
     # ------------------------------------------------------------------ telling
 
     def say(self, line: str) -> None:
-        """Tell something small that needs no notification."""
+        """Show a line in napari's status bar."""
         self._viewer.status = line
 
     def _on_reading(self, reading: Reading) -> None:
@@ -236,7 +236,7 @@ class Desk(QObject):
     # ------------------------------------------------------------------ places
 
     def go_to(self) -> None:
-        """Ask for coordinates and move the view there."""
+        """Ask for coordinates, and move the view to them."""
         image = self._place_image()
         if image is None:
             self.say("Open an image first")
@@ -272,7 +272,7 @@ class Desk(QObject):
         self._page.show()
 
     def use_keys(self, chosen: dict[str, str]) -> None:
-        """Use these keys from now on, by the names of verbs; the others have the table's."""
+        """Use the given keys, by the names of verbs; other verbs have the keys of the table."""
         self._chosen = chosen
         self._keys.set_verbs(self.verbs())
         self.verbs_changed.emit()

@@ -1,4 +1,4 @@
-"""What is being drawn, over the canvas: the brush, its way, an outline before it is closed."""
+"""Paints over the canvas what is being drawn: the brush, its path, an unfinished outline."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _RUBBER = "#ffffff"
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """What is seen, in pixels of the canvas.
+    """What is painted, in pixels of the canvas.
 
     Attributes
     ----------
     way : sequence of (float, float)
-        x and y of what is drawn so far.
+        x and y of the path or outline so far.
     pointer : (float, float) or None
-        Where the pointer is, if it is on the canvas.
+        Position of the pointer, if it is on the canvas.
     radius : float
-        Of the brush; 0 for an outline.
+        Radius of the brush; 0 for an outline.
     colour : str
-        Of the class; empty where the network's map comes back.
+        Colour of the class; empty while the brush erases.
     place : sequence of (float, float)
-        x and y of the corners of a place that is outlined.
+        x and y of the corners of an outlined place.
     """
 
     way: Sequence[tuple[float, float]] = ()
@@ -39,7 +39,7 @@ class Sketch:
 
 
 class DrawOverlay(QWidget):
-    """A pane over the canvas that lets all events through.
+    """A transparent widget over the canvas that lets all events through.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class DrawOverlay(QWidget):
         self.hide()
 
     def show_sketch(self, sketch: Sketch) -> None:
-        """Show something else."""
+        """Paint another sketch."""
         self.sketch = sketch
         self.setVisible(bool(sketch.way or sketch.place) or sketch.pointer is not None)
         self.update()
@@ -101,7 +101,7 @@ class DrawOverlay(QWidget):
         if sketch.pointer is not None:
             centre = QPointF(*sketch.pointer)
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            # Dark around bright: one of them is seen on any image.
+            # A bright line with a dark rim: one of both is visible on any image.
             for shade, width in ((QColor(0, 0, 0, 160), 3.5), (colour, 1.8)):
                 painter.setPen(QPen(shade, width))
                 painter.drawEllipse(centre, sketch.radius, sketch.radius)

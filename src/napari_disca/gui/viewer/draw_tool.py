@@ -1,4 +1,4 @@
-"""The tools that draw: what mouse and keys do on the canvas while one is chosen."""
+"""Drawing tools: what mouse and keys do on the canvas while one is chosen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.screen_grid import ScreenGrid
 from napari_disca.gui.viewer.view import camera_of
 
-#: What the mouse does: clicks of napari's layers, or one of the tools.
+#: What the mouse does: clicks in napari's layers, or a drawing tool.
 ToolName: TypeAlias = Literal["click", "brush", "polygon", "lasso"]
 TOOL_NAMES: tuple[ToolName, ...] = ("click", "brush", "polygon", "lasso")
 HINTS = {
@@ -31,21 +31,21 @@ HINTS = {
     "Esc leaves it",
     "lasso": "Lasso: drag around what is wrong, right-drag to erase; Esc leaves it",
 }
-#: Radius of the brush when it is first taken, in pixels of the screen; the least, in the image's.
+#: First radius of the brush in pixels of the screen, and its least in pixels of the image.
 _RADIUS, _LEAST = 14.0, 1
-#: How much larger a key makes it.
+#: Factor by which a key changes the radius.
 _LARGER = 1.25
-#: So near to the first corner a click closes an outline, in pixels of the screen.
+#: Distance to the first corner at which a click closes the polygon, in pixels of the screen.
 _CLOSE = 9.0
 _LEFT, _RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 
 
 class DrawTool(QObject):
-    """Turns the mouse on the canvas into ways and outlines.
+    """Turns movements of the mouse on the canvas into brush paths and outlines.
 
     Signals: ``drawn(BrushPath or Area, tool, erases)`` when one is complete; ``patch(row, col)``
-    where a whole patch is asked for; ``changed()`` when tool or size are others;
-    ``refused(str)``.
+    when a whole patch is to be filled; ``changed()`` when tool or size change; ``refused(str)``
+    with the reason.
 
     Parameters
     ----------
@@ -53,9 +53,9 @@ class DrawTool(QObject):
         Docked in the viewer's window.
     viewer : napari.Viewer
     layers : callable
-        Gives the `SessionLayers`, or None.
+        Returns the `SessionLayers`, or None.
     colour : callable
-        Gives the colour of the class that is drawn.
+        Returns the colour of the class that is drawn.
     """
 
     drawn = Signal(object, str, bool)
@@ -73,14 +73,14 @@ class DrawTool(QObject):
         super().__init__(panel)
         self._panel, self._viewer, self._layers, self._colour = panel, viewer, layers, colour
         self.tool: ToolName = "click"
-        #: Of the brush, in pixels of the image; 0 until it is first taken.
+        #: Radius in pixels of the image; 0 until the brush is first chosen.
         self.radius = 0.0
-        #: A place that is outlined, in pixels of the image.
+        #: The outlined place, in pixels of the image.
         self._place: Window | None = None
         self._way: list[tuple[float, float]] = []
         self._button: Qt.MouseButton | None = None
         self._pointer: tuple[float, float] | None = None
-        #: The space bar is down: napari pans.
+        #: Whether the space bar is down, so that napari pans.
         self._pans = False
         self._canvas: QWidget | None = None
         self._overlay: DrawOverlay | None = None
@@ -88,7 +88,7 @@ class DrawTool(QObject):
             event.connect(self._show)
 
     def end(self) -> None:
-        """Let go of the canvas."""
+        """Remove the tool from the canvas."""
         self._forget()
         for event in (camera_of(self._viewer).events.center, camera_of(self._viewer).events.zoom):
             event.disconnect(self._show)
@@ -101,7 +101,7 @@ class DrawTool(QObject):
     # ------------------------------------------------------------------ choosing
 
     def choose(self, tool: ToolName) -> None:
-        """Take a tool; what was begun with another one is dropped."""
+        """Choose a tool; an unfinished path or outline is dropped."""
         self._forget()
         self.tool = tool
         self.watch()
@@ -111,11 +111,11 @@ class DrawTool(QObject):
         self.changed.emit()
 
     def choose_next(self) -> None:
-        """Take the next tool."""
+        """Choose the next tool in turn."""
         self.choose(TOOL_NAMES[(TOOL_NAMES.index(self.tool) + 1) % len(TOOL_NAMES)])
 
     def set_radius(self, radius: float) -> None:
-        """Make the brush so large, in pixels of the image."""
+        """Set the radius of the brush, in pixels of the image."""
         radius = float(min(max(round(radius), _LEAST), LARGEST))
         if radius != self.radius:
             self.radius = radius
@@ -123,14 +123,14 @@ class DrawTool(QObject):
             self.changed.emit()
 
     def grow(self, steps: int) -> None:
-        """Make the brush larger by some steps, or smaller."""
+        """Enlarge the brush by steps; negative ones shrink it."""
         now = self.radius or 1.0
         larger = now * _LARGER**steps
-        # By a pixel at least.
+        # By one pixel at least.
         self.set_radius(max(now + 1, larger) if steps > 0 else min(now - 1, larger))
 
     def leave(self) -> None:
-        """Drop what was begun; if nothing was, go back to clicks."""
+        """Drop an unfinished path or outline; if there is none, go back to clicks."""
         if self._way:
             self._forget()
             self._show()
@@ -138,7 +138,7 @@ class DrawTool(QObject):
             self.choose("click")
 
     def outline(self, place: Window | None) -> None:
-        """Show the outline of a window of the image, or none."""
+        """Outline a window of the image; None removes the outline."""
         if place != self._place:
             self._place = place
             self.watch()
@@ -146,16 +146,16 @@ class DrawTool(QObject):
 
     @property
     def is_active(self) -> bool:
-        """Whether a tool is chosen."""
+        """Whether a drawing tool is chosen."""
         return self.tool != "click"
 
     @property
     def has_corners(self) -> bool:
-        """Whether an outline was begun."""
+        """Whether the polygon has corners."""
         return self.tool == "polygon" and bool(self._way)
 
     def pixel(self) -> tuple[int, int] | None:
-        """Row and column under the pointer; None where it is not over the canvas."""
+        """Return row and column under the pointer; None outside the canvas."""
         grid = self._grid()
         if grid is None or self._pointer is None:
             return None
@@ -165,12 +165,12 @@ class DrawTool(QObject):
     # ------------------------------------------------------------------ corners
 
     def close_outline(self) -> None:
-        """Close an outline that was begun."""
+        """Close the polygon that is being drawn."""
         if self.has_corners:
             self._finish(erases=False)
 
     def take_corner_back(self) -> None:
-        """Take the last corner back."""
+        """Remove the last corner of the polygon."""
         if self._way:
             self._way.pop()
             self._show()
@@ -178,7 +178,7 @@ class DrawTool(QObject):
     # ------------------------------------------------------------------ mouse
 
     def watch(self) -> None:
-        """Hear the mouse on the canvas, if there is one yet."""
+        """Listen to the mouse on the canvas, once there is one."""
         window = main_window(self._panel)
         if self._canvas is not None or window is None or window.centralWidget() is None:
             return
@@ -190,11 +190,11 @@ class DrawTool(QObject):
             self._overlay = DrawOverlay(self._canvas)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Take what belongs to the tool; napari gets the rest."""
+        """Handle events that belong to the tool; napari gets the others."""
         kind = present(event).type()
         if kind == QEvent.Type.Resize and self._overlay is not None:
             self._overlay.resize(present(self._canvas).size())
-            QTimer.singleShot(0, self._show)  # as soon as napari knows the size, too
+            QTimer.singleShot(0, self._show)  # after napari has handled the new size
         elif isinstance(event, QKeyEvent):
             if kind == QEvent.Type.ShortcutOverride:
                 return False
@@ -251,7 +251,7 @@ class DrawTool(QObject):
             if place != self._way[-1]:
                 self._way.append(place)
         self._show()
-        # Without a button napari tells what lies under the pointer.
+        # Moves without a button go on to napari, which reads what lies under the pointer.
         return self._button is not None
 
     def _on_released(self, event: Any) -> bool:
@@ -266,13 +266,13 @@ class DrawTool(QObject):
             return False
         self._see(event)
         if self.tool == "polygon" and event.button() == _LEFT:
-            self.close_outline()  # its first press has set the corner
+            self.close_outline()  # its first press has set the last corner
         else:
             self._on_pressed(event)
         return True
 
     def _clicks_are_armed(self) -> bool:
-        """Whether a press would make a click: in other layers Shift means other things."""
+        """Whether a press would make a click; in other layers Shift has other meanings."""
         active = self._viewer.layers.selection.active
         return active in self._layers().clicks and active.mode == "add"
 

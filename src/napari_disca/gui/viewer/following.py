@@ -1,4 +1,4 @@
-"""Layers that stay where the image is, whatever is done to its place or to theirs."""
+"""Keeps layers on the image when it is moved, or when they are."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from qtpy.QtCore import QTimer
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-#: What makes up where a layer lies, in the order in which it is set.
+#: Attributes of a layer that define its place, in the order in which they are set.
 _PARTS = ("units", "scale", "rotate", "shear", "translate", "affine")
-#: Where a layer lies, from where the image does.
+#: Returns the placement of a layer from that of the image.
 Where = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 
 class Following:
-    """Keeps layers on the grid of an image layer.
+    """Keeps layers on the grid of an image layer: they move with it, and cannot be moved alone.
 
     Parameters
     ----------
     image : Image
     report : callable
-        Told in one line that a layer was moved away from the image, and was put back.
+        Shows in one line that a layer was moved away from the image, and was put back.
     """
 
     def __init__(self, image: Image, report: Callable[[str], None]) -> None:
@@ -38,7 +38,7 @@ class Following:
             getattr(image.events, part).connect(self._on_image)
 
     def placement(self) -> dict[str, Any]:
-        """Where the image lies, as keywords of a layer on the same grid."""
+        """Return where the image lies, as keywords of a layer on the same grid."""
         image = self._image
         return {
             "scale": image.scale[-2:],
@@ -50,26 +50,26 @@ class Following:
         }
 
     def add(self, layer: Layer, where: Where = dict) -> None:
-        """Let a layer follow the image.
+        """Keep a layer on the image from now on.
 
         Parameters
         ----------
         layer : Layer
         where : callable
-            Makes the layer's place of the image's; the same by default.
+            Returns the layer's placement from the image's; the same by default.
         """
         self._layers[layer] = where
         for part in _PARTS:
             getattr(layer.events, part).connect(self._on_own)
 
     def forget(self, layer: Layer) -> None:
-        """Let a layer be where it is."""
+        """Stop keeping a layer on the image."""
         if self._layers.pop(layer, None) is not None:
             for part in _PARTS:
                 getattr(layer.events, part).disconnect(self._on_own)
 
     def end(self) -> None:
-        """Let all layers be where they are."""
+        """Stop keeping layers on the image, and disconnect."""
         for layer in list(self._layers):
             self.forget(layer)
         for part in _PARTS:
@@ -81,13 +81,13 @@ class Following:
             self._put(layer, where(placement))
 
     def _on_own(self, event: Any) -> None:
-        """Put a layer back that was moved without the image."""
+        """Move a layer back that was moved without the image."""
         layer = event.source
         if self._setting or layer not in self._layers:
             return
         wanted = self._layers[layer](self.placement())
         if not _lies(layer, wanted):
-            # napari is in the middle of setting it; and a drag sets it with every move.
+            # Later: napari has not finished setting it, and a drag sets it with every move.
             if self._told_back is None:
                 QTimer.singleShot(0, self._put_back)
             self._told_back = layer
@@ -110,7 +110,7 @@ class Following:
 
 
 def pixel_size(image: Image) -> float:
-    """World units along a side of a pixel of an image layer, both sides' mean."""
+    """Return the side of a pixel of an image layer in world units, mean of height and width."""
     origin = np.asarray(image.data_to_world(np.zeros(image.ndim)))
     steps = np.eye(image.ndim)[-2:]
     return float(

@@ -1,4 +1,4 @@
-"""Going to coordinates, and taking coordinates along."""
+"""Moves the view to coordinates, and copies coordinates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
-#: Pixels of the screen that show a pixel of the image, at least, once the view went to it.
+#: Least size of an image pixel on the screen after going to it, in pixels.
 _CLOSE = 2.0
 _HINT = (
     "Map coordinates (x, y), latitude and longitude (27.63, 85.52 or 27°38'N 85°31'E), "
@@ -27,7 +27,7 @@ _HINT = (
 
 
 def grid_of(image: Image, viewer: Viewer) -> Grid:
-    """What `find` knows of an image layer."""
+    """Return size and georeference of an image layer, for `find`."""
     data = image.data[0] if image.multiscale else image.data
     height, width = data.shape[:2] if image.rgb else data.shape[-2:]
     world = world_at(image, viewer)
@@ -42,7 +42,7 @@ def grid_of(image: Image, viewer: Viewer) -> Grid:
 
 
 def look_at(viewer: Viewer, image: Image, row: float, col: float) -> None:
-    """Move the view to a pixel of an image, close enough to see it."""
+    """Move the view to a pixel of an image, and zoom in until it is visible."""
     camera = camera_of(viewer)
     place = [0.0] * (image.ndim - 2) + [row, col]
     camera.center = tuple(image.data_to_world(place)[-2:])
@@ -51,13 +51,13 @@ def look_at(viewer: Viewer, image: Image, row: float, col: float) -> None:
 
 
 class GoTo(QDialog):
-    """Asks for coordinates until they are a place on the image.
+    """Dialog that asks for coordinates until they lie on the image.
 
     Parameters
     ----------
     grid : Grid
     went : callable
-        Told the place.
+        Called with the place.
     """
 
     def __init__(
@@ -100,17 +100,17 @@ class GoTo(QDialog):
 
 
 class PlaceMenu:
-    """A menu at a right click on the canvas; a right drag still zooms.
+    """Opens a menu at a right click on the canvas; a right drag still zooms.
 
     Parameters
     ----------
     viewer : napari.Viewer
     read : callable
-        Gives the `Reading` of a position in the world.
+        Returns the `Reading` of a position in the world.
     go_to : callable
-        Asks where to go.
+        Opens the dialog *Go to*.
     say : callable
-        Told what was copied.
+        Shows a line in the status bar.
     parent : QWidget
     """
 
@@ -128,7 +128,7 @@ class PlaceMenu:
         viewer.mouse_drag_callbacks.append(self._on_mouse)
 
     def end(self) -> None:
-        """Hear no more clicks."""
+        """Disconnect from the canvas."""
         if self._on_mouse in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._on_mouse)
 
@@ -137,11 +137,11 @@ class PlaceMenu:
             return
         yield
         while event.type == "mouse_move":
-            return  # a drag, which zooms
+            return  # it was a drag, which zooms
         self.show(event.position, QCursor.pos())
 
     def show(self, position: Any, at: QPoint) -> None:
-        """Offer what can be done with a place."""
+        """Show the menu of a place."""
         reading = self._read(position)
         menu = self.menu = QMenu(self._parent)
         for text in texts(reading):
@@ -151,13 +151,13 @@ class PlaceMenu:
         menu.popup(at)
 
     def copy(self, text: str) -> None:
-        """Put a text into the clipboard."""
+        """Copy a text to the clipboard, and say so."""
         present(QApplication.clipboard()).setText(text)
         self._say(f"Copied {text}")
 
 
 def texts(reading: Reading) -> list[str]:
-    """A place in all ways that *Go to…* understands, the most exact first."""
+    """Return a place in all ways that *Go to…* understands, the most exact first."""
     found = [text.replace(",", "") for text in (reading.on_map,) if text]
     if reading.on_globe:
         found.append(reading.on_globe)

@@ -1,4 +1,4 @@
-"""The hatching over what is out of date: a part of `layers`, which puts it into the viewer."""
+"""Hatching over tiles that are out of date; a part of `layers`, which adds it to the viewer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_disca.gui.viewer.placement import on_cells
 if TYPE_CHECKING:
     from napari_disca.session.session import Session
 
-#: Cells of the hatching along a tile: few enough to cost nothing, enough for stripes.
+#: Cells of the hatching along a tile: few, but enough for stripes.
 _CELLS = 32
 #: Width of a stripe and of the gap after it, in cells.
 _STRIPE = 2
@@ -22,7 +22,7 @@ TITLE = "Out of date"
 
 
 class Hatch:
-    """A small Labels layer, scaled up, that hatches tiles.
+    """Hatches tiles in a small Labels layer that is scaled up.
 
     Its memory grows with the number of tiles, not of pixels.
 
@@ -51,14 +51,14 @@ class Hatch:
         self.cells: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
 
     def _ends(self, axis: int) -> NDArray[np.intp]:
-        """First row (or column) of the image after each row (column) of tiles."""
+        """Return the end of each row (or column) of tiles, in pixels of the image."""
         tiling, inputs = self._session.tiling, self._session.inputs
         count, step = (tiling.grid[0], tiling.grid[1]) if axis == 0 else (tiling.grid[1], 1)
         keeps = [inputs.image_window(tiling[i * step].keep) for i in range(count)]
         return np.array([keep.bottom if axis == 0 else keep.right for keep in keeps])
 
     def layer(self, placement: dict[str, Any]) -> Labels:
-        """Layer on the grid of an image that is placed like this."""
+        """Return a new layer over an image with a placement."""
         layer = Labels(
             self.cells,
             name=TITLE,
@@ -73,16 +73,16 @@ class Hatch:
         return layer
 
     def placement(self, placement: dict[str, Any]) -> dict[str, Any]:
-        """Place of the layer over an image that is placed like this."""
+        """Return the placement of the layer over an image with a placement."""
         return on_cells(placement, (self._cell, self._cell))
 
     def show(self, outdated: NDArray[np.bool_]) -> bool:
-        """Hatch some tiles; whether that changed anything.
+        """Hatch tiles; return whether that changed anything.
 
         Parameters
         ----------
         outdated : array of bool
-            Of the tiling's grid.
+            One value for each tile of the grid.
         """
         cells = (outdated[self._tile_rows][:, self._tile_cols] & self._stripes).astype(np.uint8)
         if np.array_equal(cells, self.cells):

@@ -1,4 +1,4 @@
-"""The uncertainty of the map as a layer over the image."""
+"""Shows the uncertainty of the map as a layer over the image."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from napari_disca.gui.viewer.host import LayerHost
 
 TITLE = "Uncertainty"
-#: From nothing to white, which no class has: orange and yellow could not be told from land and
-#: buildings. Below a third of the scale it is what borders of classes have everywhere.
+#: From transparent to white, which no class has; orange and yellow would look like land and
+#: buildings. The lower third is transparent: borders of classes have such values everywhere.
 _COLOURS = Colormap(
     [[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0.55], [1, 1, 1, 0.95]],
     controls=[0, 0.2, 0.5, 1],
@@ -27,12 +27,12 @@ _COLOURS = Colormap(
 
 
 class Heat:
-    """A small Image layer, scaled up: a pixel for each cell of `Session.uncertainty`.
+    """Shows `Session.uncertainty` in a small Image layer that is scaled up, a pixel for a cell.
 
     Attributes
     ----------
     layer : Image or None
-        While it is in the viewer.
+        The layer; None while it is not in the viewer.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Heat:
         self._dirty = False
 
     def attach(self, layers: LayerHost | None) -> None:
-        """Show the session of other layers, or none."""
+        """Use the session of other layers, or none."""
         if self._layers is not None:
             self._layers.session.painted.disconnect(self._on_painted)
             self._layers.viewer.layers.events.removed.disconnect(self._on_removed)
@@ -54,7 +54,7 @@ class Heat:
             layers.viewer.layers.events.removed.connect(self._on_removed)
 
     def toggle(self) -> str:
-        """Show it, or hide it; what to tell the user."""
+        """Show the layer if it is hidden, else hide it; return a message for the user."""
         layers = self._layers
         if layers is None or not _values(layers).any():
             return "There is no map yet: press Segment"
@@ -71,7 +71,7 @@ class Heat:
         return "Uncertainty: the brighter, the less sure the network is"
 
     def follow(self) -> None:
-        """Show what was painted since the last time."""
+        """Redraw the layer if the uncertainty has changed."""
         shown = self.layer is not None and self.layer.visible
         if self._dirty and shown and self._layers is not None:
             self._update(self._layers)
@@ -96,7 +96,7 @@ class Heat:
             viewer.layers.move(
                 viewer.layers.index(self.layer), viewer.layers.index(layers.clicks[0])
             )
-        viewer.layers.selection.active = active  # the next click is still one
+        viewer.layers.selection.active = active  # the next click still goes to its layer
 
     def _update(self, layers: LayerHost) -> None:
         assert self.layer is not None
@@ -121,17 +121,17 @@ def _values(layers: LayerHost) -> NDArray[np.uint8]:
 
 
 def certainty(value: int) -> float | None:
-    """How far the best class leads the second, 0 to 1, from a cell's uncertainty.
+    """Return how far the best class leads the second, 0 to 1, from a cell's uncertainty.
 
     Parameters
     ----------
     value : int
-        Of `Session.uncertainty`.
+        Value of `Session.uncertainty`.
 
     Returns
     -------
     float or None
-        None where nothing is known.
+        None where nothing is drawn yet.
     """
     if value < SURE:
         return None

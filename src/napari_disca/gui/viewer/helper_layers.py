@@ -1,4 +1,4 @@
-"""Layers that help, out of napari's list of layers: nobody corrects them, and they fill it."""
+"""Hides helper layers from napari's list of layers: the user does not edit them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKS = ("hatch", "copy", "helper")
 
 
 class HelperLayers(QObject):
-    """Hides the rows of helpers in the layer list; the layers stay in the viewer.
+    """Hides the rows of helper layers in the layer list; the layers stay in the viewer.
 
     Parameters
     ----------
@@ -39,16 +39,16 @@ class HelperLayers(QObject):
             event.connect(self._later)
 
     def end(self) -> None:
-        """Hide no more."""
+        """Stop hiding rows."""
         self._timer.stop()
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.moved):
             event.disconnect(self._later)
 
     def _later(self, _event: Any = None) -> None:
-        self._timer.start(0)  # the list hears of a layer after us
+        self._timer.start(0)  # later: the list gets the event after this
 
     def hide(self) -> None:
-        """Hide the rows of all helpers that are there."""
+        """Hide the rows of all helper layers."""
         window = main_window(self._panel)
         view = layer_list(window) if window is not None else None
         if view is None:
@@ -62,13 +62,13 @@ class HelperLayers(QObject):
 
 
 def is_helper(layer: Layer) -> bool:
-    """Whether a layer is one of ours that nobody corrects."""
+    """Whether a layer is a helper layer of this plugin."""
     about = layer.metadata.get("napari_disca", {})
     return any(about.get(mark) for mark in _MARKS)
 
 
 def layer_list(window: QMainWindow) -> QListView | None:
-    """The list of layers of napari; None where this napari has another one."""
+    """Return napari's list of layers; None where another napari has another widget."""
     for view in window.findChildren(QListView):
         if type(view).__name__ == "QtLayerList":
             return view

@@ -1,4 +1,4 @@
-"""What the parts of `layers` ask of it: they know this, and only it knows them."""
+"""Interface of `layers.SessionLayers` for its parts, so that they need not import it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from napari_disca.session.session import Session
 if TYPE_CHECKING:
     from napari import Viewer
 
-#: Marks a second view of something in a layer's metadata.
+#: Key in a layer's metadata that marks the second layer of an image or of clicks.
 COPY = "copy"
 
 
 class LayerHost(Protocol):
-    """The layers of a session, as their parts see them."""
+    """The layers of a session, as their parts use them."""
 
     viewer: Viewer
     session: Session
@@ -27,33 +27,33 @@ class LayerHost(Protocol):
 
     @property
     def stale(self) -> Labels | None:
-        """The hatching over what is out of date; None once the user has removed it."""
+        """The layer that hatches what is out of date; None once the user has removed it."""
 
     @property
     def clicks(self) -> list[Points]:
-        """The clicks, once in each view."""
+        """The Points layers of the clicks, one in each view."""
 
     @property
     def comparing(self) -> bool:
-        """Whether DISIR and DISCA are side by side."""
+        """Whether the two maps are shown side by side."""
 
     def show(self) -> None:
-        """Add the layers that are not there (yet, or any more)."""
+        """Add the layers that are missing in the viewer."""
 
     def placement(self) -> dict[str, Any]:
-        """Where the image layer lies, for layers on the same grid."""
+        """Return where the image layer lies, as keywords of a layer on the same grid."""
 
     def add_clicks(self, name: str) -> Points:
-        """Add a layer of the clicks."""
+        """Add a Points layer of the clicks."""
 
     def adopt(self, layer: Layer) -> None:
-        """Put another layer of the session below the clicks."""
+        """Add a layer to the session's, below the clicks."""
 
     def screen_pixels(self, count: float) -> float:
-        """Pixels of the image that so many pixels of the screen show."""
+        """Convert pixels of the screen to pixels of the image."""
 
     def sees_all(self) -> bool:
-        """Whether the whole image is on screen, but for a margin."""
+        """Whether the whole image is on the screen, except for a margin."""
 
     def end_comparison(self) -> None:
-        """Put the maps back on top of each other."""
+        """Show the maps on top of each other again."""

@@ -1,4 +1,4 @@
-"""The keys that the user has changed, as the settings keep them: one text."""
+"""Reads and writes the keys that the user has changed, as one text of the settings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from napari_disca.gui.viewer.key_table import KeyConflictError, with_keys
 
 
 def keys_of(text: str) -> dict[str, str]:
-    """Keys that differ from the table's, by the verb's name.
+    """Return the changed keys by the verb's name.
 
-    A text that is damaged, or of another version with other verbs, changes nothing.
+    Returns none of a text that is damaged, or of another version with other verbs.
     """
     try:
         kept = json.loads(text) if text else {}
@@ -28,5 +28,5 @@ def keys_of(text: str) -> dict[str, str]:
 
 
 def text_of_keys(chosen: Mapping[str, str]) -> str:
-    """The text that `keys_of` reads; empty where no key was changed."""
+    """Return the text that `keys_of` reads; empty if no key was changed."""
     return json.dumps(dict(chosen), sort_keys=True, ensure_ascii=False) if chosen else ""

@@ -1,7 +1,7 @@
-"""Keys that work wherever the focus is in the window, but in text fields.
+"""Makes keys work wherever the focus is in the window, except in text fields.
 
-One filter of the application's events instead of bindings on layers: a binding of napari's is heard
-only while the canvas, and the layer it was made on, has the focus.
+One filter of the application's events instead of bindings on layers: napari's bindings work only
+while the canvas has the focus and their layer is active.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _MODIFIERS = (
     | Qt.KeyboardModifier.ShiftModifier
     | Qt.KeyboardModifier.MetaModifier
 )
-#: With these a key is a command; with Shift alone it is still text.
+#: Modifiers with which a key is a command; with Shift alone it is still text.
 _COMMAND = (
     Qt.KeyboardModifier.ControlModifier
     | Qt.KeyboardModifier.AltModifier
     | Qt.KeyboardModifier.MetaModifier
 )
-#: Commands that a text field knows.
+#: Editing commands of text fields.
 _EDITING = (
     QKeySequence.StandardKey.Undo,
     QKeySequence.StandardKey.Redo,
@@ -50,7 +50,7 @@ _EDITING = (
     QKeySequence.StandardKey.Paste,
     QKeySequence.StandardKey.SelectAll,
 )
-#: What is typed into a number field.
+#: Characters that are typed into number fields.
 _OF_NUMBERS = frozenset("0123456789,.-+ ")
 
 
@@ -60,15 +60,15 @@ class KeyFilter(QObject):
     Parameters
     ----------
     panel : QWidget
-        Keys count in the main window that it is docked in.
+        The panel; keys work in the main window that it is docked in.
     verbs : iterable of Verb
     actions : mapping of str to callable
-        What to do, by the verb's name; with the number of the key (from 0) where a verb has
+        Actions by the verb's name; called with the number of the key (from 0) where a verb has
         several. A verb without an action has no key.
     released : mapping of str to callable
-        Called when the key of a verb is let go, with the seconds for which it was held.
+        Called when the key of a verb is released, with the seconds for which it was held.
     when : mapping of str to callable
-        Whether the key of a verb is ours now; at other times it belongs to others.
+        Whether the key of a verb works now; at other times Qt and napari get it.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class KeyFilter(QObject):
         self._when = when or {}
         self._actions = actions
         self._released = released or {}
-        #: Verbs that wait for their key to be let go, by its code, and since when they do.
+        #: Verbs whose keys are down, by the code of the key, and since when.
         self._held: dict[int, tuple[str, float]] = {}
         self.set_verbs(verbs)
         application = QApplication.instance()
@@ -92,7 +92,7 @@ class KeyFilter(QObject):
         application.installEventFilter(self)
 
     def set_verbs(self, verbs: Iterable[Verb]) -> None:
-        """Use the keys of these verbs from now on."""
+        """Replace the verbs and their keys."""
         self._keys: dict[str, tuple[Verb, int]] = {}
         for verb in verbs:
             if verb.name in self._actions:
@@ -100,28 +100,28 @@ class KeyFilter(QObject):
                     self._keys[_portable(key)] = (verb, number)
 
     def end(self) -> None:
-        """Hear no more keys."""
+        """Stop filtering keys."""
         application = QApplication.instance()
         if application is not None:
             application.removeEventFilter(self)
         self._held.clear()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Take the keys of verbs before anybody else; leave all other events alone."""
+        """Handle the keys of verbs before all widgets; pass all other events on."""
         kind = present(event).type()
         if kind in (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress):
             return self._on_pressed(watched, event)
         if kind == QEvent.Type.KeyRelease:
             return self._on_released(event)
         if kind == QEvent.Type.ApplicationStateChange and self._held:
-            # Whoever changes to another program with the key down lets it go there.
+            # A key may be released in another program, which is not seen here.
             held, self._held = self._held, {}
             for name, _ in held.values():
                 self._released[name](math.inf)
         return False
 
     def _on_pressed(self, watched: QObject | None, event: Any) -> bool:
-        # A window hands its events on to the widget that has the focus, which is asked then.
+        # A window passes its events on to the widget with the focus, which is handled then.
         if not isinstance(watched, QWidget) or not self._in_window(watched):
             return False
         typed = text_of(event)
@@ -132,7 +132,7 @@ class KeyFilter(QObject):
             self._leave_number(watched, event)
             return False
         if event.type() == QEvent.Type.ShortcutOverride:
-            event.accept()  # the key comes again as a press, instead of as somebody's shortcut
+            event.accept()  # the key comes again as a press, not as a shortcut of another widget
             return True
         verb, number = found
         if event.isAutoRepeat() and not verb.repeats:
@@ -151,7 +151,7 @@ class KeyFilter(QObject):
         return False
 
     def _leave_number(self, watched: QWidget, event: Any) -> None:
-        """Who ends a number with Enter is done with the field: the next digit is a class."""
+        """Leave a number field after Enter, so that the next digit chooses a class."""
         ends = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
         if ends and event.type() == QEvent.Type.KeyPress and self._panel.isAncestorOf(watched):
             field = number_field(watched)
@@ -163,13 +163,13 @@ class KeyFilter(QObject):
         if QApplication.activeModalWidget() or QApplication.activePopupWidget():
             return False
         window: QWidget | None = widget.window()
-        if isinstance(window, QDockWidget):  # a dock that was pulled out of the window
+        if isinstance(window, QDockWidget):  # a floating dock
             window = window.parentWidget()
         return window is not None and window is main_window(self._panel)
 
 
 def main_window(panel: QWidget) -> QMainWindow | None:
-    """The main window that a widget is in, docked or floating."""
+    """Return the main window that a widget is in, docked or floating; None without one."""
     widget: QWidget | None = panel
     while widget is not None and not isinstance(widget, QMainWindow):
         widget = widget.parentWidget()
@@ -177,10 +177,9 @@ def main_window(panel: QWidget) -> QMainWindow | None:
 
 
 def text_of(event: QKeyEvent) -> str:
-    """The key of an event, as `Verb.keys` has it once it is made portable.
+    """Return the key of an event in the form of `Verb.keys`.
 
-    Signs that are no letters count by what they are, not by where they are: ``?`` needs Shift on
-    one keyboard and not on the other.
+    Signs are named without Shift: ``?`` needs Shift on one keyboard and not on another.
     """
     modifiers = event.modifiers() & _MODIFIERS
     text = event.text()
@@ -191,7 +190,7 @@ def text_of(event: QKeyEvent) -> str:
 
 
 def number_field(widget: QWidget) -> QAbstractSpinBox | None:
-    """The number field that a widget is, or is the text of."""
+    """Return the number field that a widget is, or whose text it is; else None."""
     for candidate in (widget, widget.parentWidget()):
         if isinstance(candidate, QAbstractSpinBox):
             return candidate
@@ -201,8 +200,8 @@ def number_field(widget: QWidget) -> QAbstractSpinBox | None:
 def belongs_to(widget: QWidget, event: QKeyEvent, typed: str) -> bool:
     """Whether a key belongs to the field that has the focus.
 
-    A text field wants all that is text, and the usual commands of editing; a number field wants
-    what numbers are made of. Lists look for entries by their first letter: our keys win there.
+    A text field needs all text and the usual editing commands; a number field needs digits and
+    signs. Lists search entries by their first letter: there the keys of verbs win.
     """
     if isinstance(widget, QKeySequenceEdit):
         return True
@@ -218,13 +217,13 @@ def belongs_to(widget: QWidget, event: QKeyEvent, typed: str) -> bool:
 
 
 def _moment(event: QKeyEvent) -> float:
-    """When a key was moved, in seconds: a slow window must not make a tap a long one."""
+    """Return when a key was pressed or released, in seconds, however late the window handles it."""
     return event.timestamp() / 1000 or time.monotonic()
 
 
 def _portable(key: str) -> str:
-    """A key as `text_of` writes it."""
-    sign = key.removeprefix("Shift+")  # that is how Qt records "?" where it needs Shift
+    """Return a key of the table in the form of `text_of`."""
+    sign = key.removeprefix("Shift+")  # Qt records "?" so where it needs Shift
     if len(sign) == 1 and (not sign.isalnum() or (sign == key and not key.isalpha())):
         return sign
     return QKeySequence(key).toString(QKeySequence.SequenceFormat.PortableText)

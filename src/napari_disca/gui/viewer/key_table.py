@@ -1,4 +1,4 @@
-"""Which key does what: the table of verbs with the user's keys, and the page that lists them."""
+"""Puts the user's keys into the table of verbs, and writes the page that lists them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from napari_disca.gui.viewer.verbs import VERBS
 
 
 class KeyConflictError(DiscaError):
-    """Two verbs want the same key."""
+    """Two verbs have the same key, or a verb cannot have one."""
 
 
 def with_keys(chosen: Mapping[str, str], verbs: Iterable[Verb] = VERBS) -> tuple[Verb, ...]:
-    """The table with keys that the user has chosen.
+    """Return the verbs with the keys that the user has changed.
 
     Parameters
     ----------
     chosen : mapping of str to str
-        A key, or "" for none, by the verb's name. Verbs with a key for each class keep theirs.
+        Keys by the verb's name, "" for none. Verbs with a key for each class keep theirs.
     verbs : iterable of Verb
 
     Raises
     ------
     KeyConflictError
-        If two verbs have the same key; if a name is that of no verb, or of one with several keys.
+        If two verbs have the same key, or a name is not that of a verb with one key.
     """
     verbs = tuple(verbs)
     changeable = {verb.name for verb in verbs if len(verb.keys) <= 1}
@@ -40,7 +40,7 @@ def with_keys(chosen: Mapping[str, str], verbs: Iterable[Verb] = VERBS) -> tuple
         for verb in verbs
     )
     taken: dict[str, Verb] = {}
-    # Those that were changed come last, so that what is told is which key was taken.
+    # Changed verbs come last, so that the error names the verb that has the key already.
     for verb in sorted(changed, key=lambda verb: verb.name in chosen):
         for key in verb.keys:
             other = taken.setdefault(key.casefold(), verb)
@@ -53,13 +53,13 @@ def with_keys(chosen: Mapping[str, str], verbs: Iterable[Verb] = VERBS) -> tuple
 
 
 def grouped(verbs: Iterable[Verb] = VERBS) -> dict[str, list[Verb]]:
-    """The verbs under their headings, in the order of `GROUPS`."""
+    """Return the verbs by their headings, in the order of `GROUPS`."""
     verbs = tuple(verbs)
     return {group: [verb for verb in verbs if verb.group == group] for group in GROUPS}
 
 
 def keys_page(verbs: Iterable[Verb] = VERBS) -> str:
-    """Text of ``docs/keys.md``."""
+    """Return the text of ``docs/keys.md``."""
     lines = [
         "# Keys",
         "",

@@ -1,4 +1,4 @@
-"""The page of keys, where keys can be changed."""
+"""Dialog that lists the keys, and changes them."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _ABOUT = (
 
 
 class _WrappedText(QStyledItemDelegate):
-    """Makes rows as high as their wrapped texts are; a tree of Qt's takes one line for all."""
+    """Makes rows as high as their wrapped texts; Qt's tree would make them one line high."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:  # noqa: N802
-        """Room for a text in the width that its column has."""
+        """Return the size of a text wrapped to the width of its column."""
         tree = self.parent()
         assert isinstance(tree, QTreeWidget)
         wrapped = QStyleOptionViewItem(option)
@@ -46,14 +46,14 @@ class _WrappedText(QStyledItemDelegate):
 
 
 class KeysPage(QDialog):
-    """All verbs with their keys, under headings.
+    """Lists all verbs with their keys, under headings.
 
-    Signals: ``changed(mapping)`` with the keys that differ from the table's, by the verb's name.
+    Signals: ``changed(mapping)`` with the changed keys by the verb's name.
 
     Parameters
     ----------
     chosen : mapping of str to str
-        Keys that differ from the table's.
+        The changed keys by the verb's name.
     """
 
     changed = Signal(object)
@@ -69,9 +69,9 @@ class KeysPage(QDialog):
         self.tree.setAccessibleName("Keys")
         self.tree.setAllColumnsShowFocus(True)
         self.tree.setWordWrap(True)
-        self.tree.setStyleSheet("QTreeWidget::item { padding: 2px 0px; }")  # rows of several lines
+        self.tree.setStyleSheet("QTreeWidget::item { padding: 2px 0px; }")
         self.tree.setItemDelegateForColumn(2, _WrappedText(self.tree))
-        # Rows have their height from the width that a column had when they were made.
+        # Rows keep the height for the column's first width until they are laid out again.
         present(self.tree.header()).sectionResized.connect(self._lay_out_again)
         self.tree.itemDoubleClicked.connect(self._edit)
         self.tree.itemActivated.connect(self._edit)
@@ -94,7 +94,7 @@ class KeysPage(QDialog):
         self.resize(metrics.averageCharWidth() * 110, metrics.lineSpacing() * 36)
 
     def verbs(self) -> tuple[Verb, ...]:
-        """The table as it is on the page."""
+        """The verbs with the keys that the page shows."""
         return with_keys(self._chosen)
 
     def _fill(self) -> None:
@@ -121,7 +121,7 @@ class KeysPage(QDialog):
         self.tree.scheduleDelayedItemsLayout()
 
     def _edit(self, item: QTreeWidgetItem, _column: int = 0) -> None:
-        """Wait for another key."""
+        """Wait for the new key of a row."""
         name = item.data(0, Qt.ItemDataRole.UserRole)
         verb = next((verb for verb in self.verbs() if verb.name == name), None)
         if verb is None:
@@ -138,11 +138,11 @@ class KeysPage(QDialog):
 
     def _take(self, verb: Verb, edit: QKeySequenceEdit) -> None:
         key = edit.keySequence().toString(QKeySequence.SequenceFormat.PortableText)
-        # Qt calls Shift+/ what is the sign "?" on this keyboard.
+        # Qt reports Shift+/ where the keyboard types "?".
         self.choose(verb.name, "" if key == "Backspace" else key)
 
     def choose(self, name: str, key: str) -> None:
-        """Give a verb another key, or none; a key that is taken is refused."""
+        """Give a verb another key, or none; a key that is in use is refused with a message."""
         wanted = {**self._chosen, name: key}
         try:
             with_keys(wanted)
@@ -167,7 +167,7 @@ class KeysPage(QDialog):
 
 
 def _shown(verb: Verb) -> str:
-    """The key as this system writes it."""
+    """Return the key of a verb as this system writes it."""
     if len(verb.keys) != 1:
         return verb.key
     return QKeySequence(verb.key).toString(QKeySequence.SequenceFormat.NativeText)

@@ -1,4 +1,4 @@
-"""The session in the viewer: its layers, and nothing else of the viewer's layers."""
+"""Shows a session in the viewer, and touches no other layers."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 CLICKS = "Clicks"
 #: Milliseconds between two redraws of a map that is being painted.
 _REDRAW = 60
-#: Pixels of the screen that show a pixel of the image, at most, where the camera goes by itself.
+#: Most pixels of the screen for a pixel of the image when the program moves the camera.
 _CLOSEST = 8
-#: Diameter of a click in pixels of the screen, at any zoom.
+#: Diameter of a click in pixels of the screen.
 _MARKER = 15
 
 
 class SessionLayers(QObject):
-    """Shows a session on top of its image layer.
+    """Shows maps, clicks and areas of a session on top of its image layer.
 
     Parameters
     ----------
@@ -44,18 +44,18 @@ class SessionLayers(QObject):
     session : Session
     image : napari.layers.Image
     report : callable
-        Told the one line of a refused click.
+        Shows why an edit of the layers was refused, in one line.
 
     Attributes
     ----------
     maps : dict of str to Labels
-        The result layers that are in the viewer.
+        The layers of maps in the viewer, by the map's name.
     click_layers : ClickLayers
-        The clicks, once in each view.
+        The Points layers of the clicks.
     following : Following
         Keeps the session's layers where the image lies.
     stale_layer : StaleLayer
-        The hatching over what is out of date.
+        The layer that hatches what is out of date.
     """
 
     def __init__(
@@ -88,18 +88,18 @@ class SessionLayers(QObject):
     # ------------------------------------------------------------------ layers
 
     def show(self) -> None:
-        """Add the layers that are not there (yet, or any more)."""
+        """Add the layers that are missing in the viewer."""
         for name in TITLES:
             if name not in self.maps:
                 self.maps[name] = self._add_map(name)
         if self.locked is not None:
             self.locked.show()
-        # Here, not when something is first out of date: that a layer is added stalls the window.
+        # Now, not when a tile is first out of date: adding a layer stalls the window.
         self.stale_layer.show()
         self._show_clicks()
 
     def placement(self) -> dict[str, Any]:
-        """Where the image layer lies, for layers on the same grid."""
+        """Return where the image layer lies, as keywords of a layer on the same grid."""
         return self.following.placement()
 
     def _add_map(self, name: str) -> Labels:
@@ -131,7 +131,7 @@ class SessionLayers(QObject):
             self.add_clicks(CLICKS)
 
     def add_clicks(self, name: str) -> Points:
-        """Add a layer of the clicks."""
+        """Add a Points layer of the clicks."""
         layer = self.click_layers.make(name, self._click_size(), self.placement())
         self.viewer.add_layer(layer)
         self.following.add(layer)
@@ -140,12 +140,12 @@ class SessionLayers(QObject):
 
     @property
     def stale(self) -> Labels | None:
-        """The hatching over what is out of date; None once the user has removed it."""
+        """The layer that hatches what is out of date; None once the user has removed it."""
         return self.stale_layer.layer
 
     @property
     def clicks(self) -> list[Points]:
-        """The clicks, once in each view."""
+        """The Points layers of the clicks, one in each view."""
         return self.click_layers.layers
 
     @property
@@ -156,11 +156,11 @@ class SessionLayers(QObject):
     # ------------------------------------------------------------------ clicks
 
     def arm(self, label: int) -> None:
-        """Make the next click one of this class, and the Points layer ready for it."""
+        """Choose the class of the next click, and make the Points layer active for adding."""
         self._show_clicks()
         self.click_layers.arm(label)
         active = self.viewer.layers.selection.active
-        target = active if active in self.clicks else self.clicks[0]  # two when comparing
+        target = active if active in self.clicks else self.clicks[0]  # two when side by side
         self.viewer.layers.selection.active = target
         target.mode = "add"
 
@@ -176,7 +176,7 @@ class SessionLayers(QObject):
                 self._timer.start()
 
     def redraw(self) -> None:
-        """Show what was painted since the last time; a timer, so that patches do not queue up."""
+        """Redraw the maps that were painted; called by a timer, so that patches do not queue up."""
         if not self._dirty:
             self._timer.stop()
             return
@@ -187,7 +187,7 @@ class SessionLayers(QObject):
         self._dirty.clear()
 
     def settle(self) -> None:
-        """Bring everything up to date, thumbnails too, when a run has ended."""
+        """Redraw everything, thumbnails too, when a task has ended."""
         self.stale_layer.redraw()
         self._timer.stop()
         self._dirty.clear()
@@ -195,16 +195,16 @@ class SessionLayers(QObject):
             layer.refresh(extent=False, highlight=False)
 
     def screen_pixels(self, count: float) -> float:
-        """Pixels of the image that so many pixels of the screen show."""
+        """Convert pixels of the screen to pixels of the image."""
         zoom = camera_of(self.viewer).zoom * pixel_size(self.image)
         return count / max(float(zoom), 1e-6)
 
     def _click_size(self) -> float:
-        # napari can hold sizes on screen by itself, but then draws borders half as wide as discs.
+        # napari's own constant sizes on screen draw borders half as wide as discs.
         return self.screen_pixels(_MARKER)
 
     def follow_view(self) -> None:
-        """Tell the session what the user looks at and does, and keep the clicks readable."""
+        """Pass the view to the session, take over edits, and keep the size of clicks on screen."""
         self.click_layers.look()
         self.session.viewport.window = self.view()
         size = self._click_size()
@@ -215,17 +215,17 @@ class SessionLayers(QObject):
             self.locked.follow_zoom()
 
     def view(self) -> Window | None:
-        """What the user looks at, in pixels of the image."""
+        """Return the part of the image in view, in its pixels; None if the image is not in view."""
         corners = np.asarray(self.image.corner_pixels, dtype=float)[:, -2:]
         if self.image.multiscale:
-            # They are counted in pixels of the level on screen.
+            # napari counts them in pixels of the level on screen.
             corners = corners * self.image.downsample_factors[self.image.data_level][:2]
         (top, left), (bottom, right) = corners
         window = Window.from_bounds(int(top), int(left), int(bottom) + 1, int(right) + 1)
         return window & Window.whole(self.session.raster.shape) or None
 
     def go_to(self, window: Window, part: float = 1 / 3) -> None:
-        """Move the camera so that a window of the image fills a part of the view."""
+        """Move the camera so that a window of the image fills a share of the view."""
         camera = camera_of(self.viewer)
         sides = zip(view_size(self.viewer), window.shape, strict=True)
         zoom = min(_CLOSEST, *(part * screen / pixels for screen, pixels in sides))
@@ -235,21 +235,21 @@ class SessionLayers(QObject):
         camera.zoom = zoom * self.screen_pixels(1) * camera.zoom
 
     def sees_all(self) -> bool:
-        """Whether the whole image is on screen, but for a margin."""
+        """Whether the whole image is on the screen, except for a margin."""
         view, (height, width) = self.view(), self.session.raster.shape
         return view is None or (view.height > 0.9 * height and view.width > 0.9 * width)
 
     # ------------------------------------------------------------------ parts
 
     def adopt(self, layer: Layer) -> None:
-        """Put another layer of the session below the clicks, where the image lies."""
+        """Add a layer to the session's, below the clicks; it follows the image."""
         self.following.add(layer)
         layers = self.viewer.layers
         if self.clicks and self.clicks[0] in layers:
             layers.move(layers.index(layer), layers.index(self.clicks[0]))
 
     def _own(self) -> list[Layer]:
-        """All layers of the session, but for the image."""
+        """Return all layers of the session without the image."""
         areas = self.locked.layer if self.locked is not None else None
         extra = [layer for layer in (self.stale, areas) if layer is not None]
         return [*self.maps.values(), *extra, *self.clicks]
@@ -257,18 +257,18 @@ class SessionLayers(QObject):
     # ------------------------------------------------------------------ comparing
 
     def show_adapted(self, adapted: bool) -> None:
-        """Bring DISCA to the front, or DISIR, unless both are on screen."""
+        """Show DISCA's map, or DISIR's, unless both are side by side."""
         if not self.comparing and {"disir", "disca"} <= self.maps.keys():
             self.maps["disca"].visible = adapted
             self.maps["disir"].visible = not adapted
 
     @property
     def comparing(self) -> bool:
-        """Whether DISIR and DISCA are side by side."""
+        """Whether the two maps are shown side by side."""
         return self._comparison is not None
 
     def compare(self, on: bool) -> None:
-        """Put DISIR and DISCA side by side in a linked grid, or back on top of each other."""
+        """Show the two maps side by side in linked views, or on top of each other."""
         if on and self._comparison is None:
             self._comparison = Comparison(self)
             self.viewer.layers.selection.active = self.clicks[0]
@@ -279,7 +279,7 @@ class SessionLayers(QObject):
             self.arm(self.label)
 
     def end_comparison(self) -> None:
-        """Put the maps back on top of each other."""
+        """Show the maps on top of each other again."""
         self.compare(False)
 
     # ------------------------------------------------------------------ removal
@@ -296,8 +296,8 @@ class SessionLayers(QObject):
             self._comparison.on_removed(layer)
 
     def detach(self) -> None:
-        """Let go of the viewer; the layers stay in it as they are."""
-        with suppress(RuntimeError):  # Qt has deleted it already where the window goes
+        """Disconnect from the viewer; the layers stay in it as they are."""
+        with suppress(RuntimeError):  # Qt has deleted it where the window is closed
             self._timer.stop()
         self.stale_layer.end()
         self.session.painted.disconnect(self._on_painted)
@@ -309,12 +309,12 @@ class SessionLayers(QObject):
             self.locked.detach()
 
     def close(self) -> None:
-        """Let go of the viewer; the layers of the session go, the image stays."""
+        """Disconnect from the viewer, and remove the layers of the session; the image stays."""
         if self._comparison is not None:
             comparison, self._comparison = self._comparison, None
             comparison.end()
         self.detach()
-        # Together: napari tidies up after every layer, for a quarter of a second each.
+        # Together, because napari takes a quarter of a second after each removal.
         with self.viewer.layers.batched_update():
             for layer in self._own():
                 if layer in self.viewer.layers:

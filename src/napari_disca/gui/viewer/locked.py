@@ -1,4 +1,4 @@
-"""The locked areas in the viewer: a part of `layers`, for which it keeps a Shapes layer."""
+"""Shows the locked areas in a Shapes layer; a part of `layers`."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from napari_disca.session.history import Lock
 
 AREAS = "Checked areas"
 _EDGE, _FACE = "#ffd54a", [1.0, 0.84, 0.29, 0.06]
-#: Corners that stand for an ellipse.
+#: Corners of the polygon that replaces an ellipse.
 _ROUND = 64
 
 
 class LockedAreas:
-    """Shows the locked areas; what is drawn is locked, what is deleted is unlocked.
+    """Shows the locked areas: drawn shapes are locked, deleted ones are unlocked.
 
     Parameters
     ----------
     layers : LayerHost
     lock : callable
-        Told the areas that were drawn.
+        Called with the areas that were drawn.
     unlock : callable
-        Told the locks that were deleted.
+        Called with the locks that were deleted.
     report : callable
-        Told the one line of what was refused.
+        Shows why an edit was refused, in one line.
     """
 
     def __init__(
@@ -50,15 +50,15 @@ class LockedAreas:
         layers.session.locks_changed.connect(self._on_locks)
 
     def show(self) -> None:
-        """Add the layer if there is something to show and it is not there."""
+        """Add the layer if there are locks and it is missing."""
         if self.layer is None and self._layers.session.locks:
             selection = self._layers.viewer.layers.selection
             active = selection.active
             self._add()
-            selection.active = active  # the next click is still one
+            selection.active = active  # the next click still goes to its layer
 
     def draw(self) -> None:
-        """Let the user draw the outline of an area."""
+        """Add the layer if needed, and choose its tool for polygons."""
         if self.layer is None:
             self._add()
         assert self.layer is not None
@@ -67,7 +67,7 @@ class LockedAreas:
         self.layer.mode = "add_polygon"
 
     def selected(self) -> tuple[Lock, ...]:
-        """Locks whose outlines are selected; the only one there is counts as selected."""
+        """Return the locks whose outlines are selected; a single one counts as selected."""
         locks = self._layers.session.locks
         if self.layer is None or len(locks) == 1:
             return locks if len(locks) == 1 else ()
@@ -93,7 +93,7 @@ class LockedAreas:
         layer.events.data.connect(self._on_shapes)
 
     def follow_zoom(self) -> None:
-        """Keep the outlines as thick on screen as they are."""
+        """Keep the width of outlines on the screen at every zoom."""
         layer, width = self.layer, self._width()
         if layer is None or 0.8 < layer.current_edge_width / width < 1.25:
             return
@@ -105,7 +105,7 @@ class LockedAreas:
         return self._layers.screen_pixels(2.5)
 
     def _fill(self) -> None:
-        """Make the layer show the locks of the session."""
+        """Fill the layer with the locks of the session."""
         layer, locks = self.layer, self._layers.session.locks
         if layer is None:
             return
@@ -134,12 +134,12 @@ class LockedAreas:
 
     def _on_shapes(self, event: Any) -> None:
         if not self._echo and event.action in ("added", "removed", "changed") and not self._waiting:
-            # napari is in the middle of drawing: the layer must not be changed here and now.
+            # Later: napari is still drawing, and the layer must not change meanwhile.
             self._waiting = True
             QTimer.singleShot(0, self._take)
 
     def _take(self) -> None:
-        """Lock what was drawn, unlock what was deleted, put back what was moved."""
+        """Lock drawn shapes, unlock deleted ones, and put moved ones back."""
         self._waiting = False
         layer, session = self.layer, self._layers.session
         if layer is None:
@@ -165,18 +165,18 @@ class LockedAreas:
         self._fill()
 
     def removed(self) -> None:
-        """The user has removed the layer; the areas stay locked, Segment shows them again."""
+        """Forget a layer that the user removed; the areas stay locked, Segment shows them again."""
         self.layer = None
 
     def detach(self) -> None:
-        """Hear no more of the session and the layer."""
+        """Disconnect from the session and the layer."""
         self._layers.session.locks_changed.disconnect(self._on_locks)
         if self.layer is not None:
             self.layer.events.data.disconnect(self._on_shapes)
 
 
 def _area(corners: Any, kind: str) -> Area:
-    """Area of a shape of napari's."""
+    """Return the area of a napari shape."""
     if kind not in ("polygon", "rectangle", "ellipse"):
         raise AreaError(f"a {kind} encloses nothing; draw a polygon, a rectangle or an ellipse")
     corners = np.asarray(corners, dtype=float) + 0.5

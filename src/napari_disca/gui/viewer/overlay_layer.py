@@ -1,4 +1,4 @@
-"""A layer of vectors over an image: lines that nobody can edit, as wide on screen as they are."""
+"""Layer of an overlay: vectors over an image, which cannot be edited."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
 
 #: Key of the `OverlayLayer` in ``layer.metadata["napari_disca"]``.
 OVERLAY = "overlay"
-#: Colours that are seen on fields, roofs and water, and are not those of classes; in their order.
+#: Colours in turn: visible on fields, roofs and water, and unlike those of classes.
 COLOURS = ("#00e5ff", "#ffea00", "#ff5fd7", "#ffffff", "#ff9100")
 #: Width of a line in pixels of the screen.
 _WIDTH = 1.6
-#: Pixels of the screen by which the pointer may miss a line.
+#: Distance in pixels of the screen at which the pointer still hits a line.
 _REACH = 5.0
-#: Milliseconds for which the view has to rest until its lines are looked for.
+#: Milliseconds for which the view rests before its lines are drawn.
 _REST = 60
-#: Sides of the view by which lines are drawn beyond it, for the next move.
+#: Margin around the view in which lines are drawn for the next move, in sides of the view.
 _BEYOND = 0.5
 
 
 class OverlayLayer(QObject):
-    """The napari layer of an overlay, which has the lines of the view.
+    """The napari layer of an overlay, which holds the lines in view.
 
     napari has no layer that draws a hundred thousand lines while the view moves. So this one gets
-    those of the view, no finer than the screen, whenever the view has come to rest.
+    the lines in view, no finer than the screen, whenever the view rests.
 
     Parameters
     ----------
     viewer : napari.Viewer
     image : napari.layers.Image
-        Over which it lies.
+        The image below the overlay.
     lines : OverlayLines
     name, colour : str
     placement : dict
-        Where the image lies; see `Following.placement`.
+        Placement of the image; see `Following.placement`.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class OverlayLayer(QObject):
         super().__init__()
         self._viewer, self.image, self.lines = viewer, image, lines
         self._drawn: tuple[Any, Any, float] | None = None
-        #: Whether all that is in view is drawn.
+        #: Whether all lines in view are drawn.
         self.complete = True
-        # One that is not seen: an empty layer forgets its colour.
+        # An invisible line, because an empty layer forgets its colour.
         self.layer = Vectors(
             np.zeros((1, 2, 2)),
             name=name,
@@ -73,8 +73,8 @@ class OverlayLayer(QObject):
             **placement,
         )
         self.layer.editable = False
-        # napari draws a thousand lines one by one into the thumbnail, whenever the lines are
-        # others: longer than all the rest. A napari that does not know the name loses only that.
+        # napari draws a thousand lines one by one into the thumbnail at every change, which takes
+        # longer than all else. A napari without this name is only slower.
         self.layer._max_vectors_thumbnail = 1
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -85,7 +85,7 @@ class OverlayLayer(QObject):
         self.draw()
 
     def end(self) -> None:
-        """Follow the view no more."""
+        """Stop following the view."""
         self._timer.stop()
         for event in self._events():
             event.disconnect(self._later)
@@ -99,7 +99,7 @@ class OverlayLayer(QObject):
             self._timer.start()
 
     def draw(self) -> None:
-        """Draw the lines of the view, unless they are drawn."""
+        """Draw the lines in view, unless they are drawn already."""
         if not is_open(self._viewer) or not self.layer.visible:
             return
         low, high, pixel = self._view()
@@ -118,13 +118,13 @@ class OverlayLayer(QObject):
         width, colour = layer.edge_width, layer.edge_color[0]
         layer.data = vectors
         if not np.allclose(layer.edge_color, colour):
-            layer.edge_color = colour  # napari gives new lines the colour that it had at first
+            layer.edge_color = colour  # napari gives new lines the layer's first colour
         layer.editable = False  # setting the data resets it
         if not 0.8 < width / self._width() < 1.25:
             layer.edge_width = self._width()
 
     def _view(self) -> tuple[Any, Any, float]:
-        """First and last row and column in view, and what a pixel of the screen shows."""
+        """Return first and last row and column in view, and image pixels per screen pixel."""
         camera, size = camera_of(self._viewer), np.array(view_size(self._viewer))
         middle = np.asarray(camera.center[-2:], float)
         half = size / 2 / max(float(camera.zoom), 1e-12)
@@ -136,11 +136,11 @@ class OverlayLayer(QObject):
         return low, high, self._screen_pixel()
 
     def _whole(self, place: Any) -> list[float]:
-        """A place of the world with as many numbers as the image has axes."""
+        """Return a position in the world with a number for each axis of the image."""
         return [0.0] * (self.image.ndim - 2) + [float(value) for value in place]
 
     def _screen_pixel(self) -> float:
-        """Pixels of the image that a pixel of the screen shows."""
+        """Return the image pixels per screen pixel."""
         zoom = camera_of(self._viewer).zoom * pixel_size(self.image)
         return 1 / max(float(zoom), 1e-6)
 
@@ -148,7 +148,7 @@ class OverlayLayer(QObject):
         return _WIDTH * self._screen_pixel()
 
     def told(self, position: Any) -> str:
-        """What is known of the feature at a position in the world; empty where there is none."""
+        """Return the attributes of the feature at a position in the world; empty without one."""
         if not self.layer.visible:
             return ""
         row, col = self.image.world_to_data(position)[-2:]
@@ -160,13 +160,13 @@ class OverlayLayer(QObject):
 
 
 def overlay_of(layer: Layer) -> OverlayLayer | None:
-    """The overlay that a layer shows, or None."""
+    """Return the overlay that a layer shows, or None."""
     found = layer.metadata.get("napari_disca", {}).get(OVERLAY)
     return found if isinstance(found, OverlayLayer) else None
 
 
 def told_at(viewer: Viewer, position: Any) -> str:
-    """What the uppermost overlay that has a feature at a position knows of it."""
+    """Return the attributes of the topmost feature at a position; empty without one."""
     for layer in reversed(viewer.layers):
         overlay = overlay_of(layer)
         told = overlay.told(position) if overlay is not None else ""
@@ -176,9 +176,9 @@ def told_at(viewer: Viewer, position: Any) -> str:
 
 
 def put_on_top(viewer: Viewer) -> None:
-    """Put overlays above all images and maps, and below clicks, areas and what else is drawn."""
+    """Move overlays above all images and maps, and below clicks, areas and shapes."""
     if viewer.canvas.grid.enabled:
-        return  # napari counts layers to a view
+        return  # napari counts the layers of a view
     layers = viewer.layers
     for layer in [layer for layer in layers if overlay_of(layer) is not None]:
         above = [other for other in layers if _is_ours_to_draw(other)]

@@ -1,4 +1,4 @@
-"""The lines of an overlay as the view needs them: those in it, no finer than the screen."""
+"""Selects the lines of an overlay for a view: those in view, no finer than the screen."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from napari_disca.exports.geometry import Place, clipped, holds
 if TYPE_CHECKING:
     from napari_disca.exports.vector_layer import VectorLayer
 
-#: Lines that are shown at once, at most: more make a window stall, and cannot be told apart.
+#: Most lines shown at once: more stall the window, and are not distinct.
 _MOST = 20_000
-#: Lines of which no coarser version is made.
+#: Number of lines up to which no coarser level is made.
 _FEW = 4_000
-#: How often lines are looked through for corners that can be left out.
+#: Passes in which corners are removed for a level.
 _PASSES = 12
 #: Corners of the sign of a point, in pixels of the screen from it.
 _SIGN = 4.0 * np.array([(-1, 0), (0, 1), (1, 0), (0, -1), (-1, 0)])
-#: Characters of what is told of a feature, and how many columns.
+#: Most characters, and most attributes, in the line about a feature.
 _LONGEST, _COLUMNS = 90, 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Level:
-    """All lines, as they are told apart where a pixel of the screen shows `size` of the image."""
+    """All lines, simplified for a screen pixel of `size` image pixels."""
 
     size: float
     starts: NDArray[np.float64]
@@ -36,10 +36,10 @@ class _Level:
 
 
 class OverlayLines:
-    """Lines and points of a layer of vectors, to be drawn and to be pointed at.
+    """Lines and points of a layer of vectors, prepared for drawing and pointing.
 
-    Made on a thread: all that takes long is done here. Positions are napari's, in which an integer
-    is the centre of a pixel.
+    To be made on a thread, since this takes long. Positions are napari's, in which an integer is
+    the centre of a pixel.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class OverlayLines:
         first = layer.segments()
         on, _, _ = clipped(places[first], places[first + 1], *self._limits())
         self._levels = _levels(places, first[on])
-        # To be pointed at: sides, their features, and where the features lie.
+        # For pointing: the sides, their features, and the boxes of the features.
         self._starts, self._ends = places[first], places[first + 1]
         owner = layer.owners[part]
         self._owners = owner[first]
@@ -69,21 +69,21 @@ class OverlayLines:
         self._low, self._high = _boxes(places, owner, len(layer))
 
     def in_view(self, low: Place, high: Place, pixel: float) -> tuple[NDArray[np.float64], bool]:
-        """Lines to draw.
+        """Return the lines to draw in a view.
 
         Parameters
         ----------
         low, high : pairs of float
-            First and last row and column that are in view.
+            First and last row and column in view.
         pixel : float
-            Pixels of the image that a pixel of the screen shows.
+            Image pixels per screen pixel.
 
         Returns
         -------
         array of shape (n, 2, 2)
-            Where lines begin, and the way to where they end, as napari has vectors.
+            Start of each line and the vector to its end, as in a napari Vectors layer.
         bool
-            Whether these are all there are; some are left out where they are too many.
+            Whether these are all lines in view; some are left out where there are too many.
         """
         first, last = self._limits()
         low, high = np.maximum(low, first), np.minimum(high, last)
@@ -102,13 +102,13 @@ class OverlayLines:
         return np.concatenate([lines, signs]), whole and all_points
 
     def at(self, row: float, col: float, reach: float) -> int | None:
-        """Feature at a place: the nearest line or point within reach, else the smallest around it.
+        """Return the feature at a place: the nearest line or point, else the smallest area.
 
         Parameters
         ----------
         row, col : float
         reach : float
-            In pixels of the image.
+            Largest distance of a line or point, in pixels of the image.
         """
         place = np.array((row, col))
         near = ((self._low - reach <= place) & (place <= self._high + reach)).all(axis=1)
@@ -129,18 +129,18 @@ class OverlayLines:
         return None
 
     def told(self, feature: int) -> str:
-        """What is known of a feature in one short line, its name first."""
+        """Return the attributes of a feature in one short line, its name first."""
         known = self.layer.attributes(feature)
         names = sorted(known, key=lambda key: str(key).lower() != "name")
         words = ", ".join(f"{key} {_word(known[key])}" for key in names[:_COLUMNS])
         return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
 
     def _limits(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Corners of the image."""
+        """Return the first and last corner of the image."""
         return np.array((-0.5, -0.5)), np.array(self._shape) - 0.5
 
     def _signs(self, low: Place, high: Place, pixel: float) -> tuple[NDArray[np.float64], bool]:
-        """Sides of the signs of the points in view."""
+        """Return the lines of the signs of points in view, and whether these are all."""
         points = self._points
         points = points[((points >= low) & (points <= high)).all(axis=1)]
         if len(points) > _FEW:
@@ -179,18 +179,18 @@ def _word(value: Any) -> str:
 
 
 def _levels(places: NDArray[np.float64], first: NDArray[np.int64]) -> list[_Level]:
-    """Lines from the finest to the coarsest.
+    """Return the levels of lines from the finest to the coarsest.
 
     Parameters
     ----------
     places : array of shape (n, 2)
     first : array of int
-        Which of the places have a line to the next.
+        Indices of places with a line to the next place.
     """
     levels = [_Level(0.0, places[first], places[first + 1])]
     if len(first) <= _FEW:
         return levels
-    # Corners in the order of the lines, and in which run of lines they are.
+    # Corners in the order of the lines, and the run of lines that each belongs to.
     begins = np.diff(first, prepend=-2) != 1
     last = np.append(np.flatnonzero(begins)[1:] - 1, len(first) - 1)
     numbers = np.sort(np.concatenate([first, first[last] + 1]))
@@ -208,13 +208,13 @@ def _levels(places: NDArray[np.float64], first: NDArray[np.int64]) -> list[_Leve
 def _simplified(
     corners: NDArray[np.float64], run: NDArray[np.int64], away: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Lines without corners that lie nearly between their neighbours; ends of runs stay."""
+    """Return lines without corners that lie nearly between their neighbours; ends stay."""
     for _ in range(_PASSES):
         before, here, after = corners[:-2], corners[1:-1], corners[2:]
         near = np.zeros(len(corners), bool)
         inner = (run[:-2] == run[1:-1]) & (run[1:-1] == run[2:])
         near[1:-1] = inner & (_from_line(here, before, after) < away)
-        # Every second one of those beside each other, so that each is judged by what stays.
+        # Only every second neighbour is removed, so that each is judged by corners that stay.
         number = np.arange(len(near))
         since = number - np.maximum.accumulate(np.where(near, -1, number))
         gone = near & (since % 2 == 1)
@@ -227,7 +227,7 @@ def _simplified(
 def _from_line(
     place: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How far places are from straight lines."""
+    """Return the distances of places from straight lines."""
     way = end - start
     length = (way**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -238,7 +238,7 @@ def _from_line(
 
 
 def _level(corners: NDArray[np.float64], run: NDArray[np.int64], size: float) -> _Level:
-    """The lines between corners; one dot for all that is in one cell."""
+    """Return the lines between corners; lines within one cell become one dot."""
     joined = run[1:] == run[:-1]
     starts, ends = corners[:-1][joined], corners[1:][joined]
     short = (np.abs(ends - starts) < size).all(axis=1)
@@ -253,7 +253,7 @@ def _level(corners: NDArray[np.float64], run: NDArray[np.int64], size: float) ->
 def _boxes(
     places: NDArray[np.float64], owner: NDArray[np.int64], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least and greatest row and column of each feature."""
+    """Return the least and greatest row and column of each feature."""
     low, high = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
     finite = np.isfinite(places).all(axis=1)
     np.minimum.at(low, owner[finite], places[finite])

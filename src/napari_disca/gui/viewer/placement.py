@@ -1,8 +1,8 @@
-"""Where layers lie: napari's world is metres from a place on the map, not pixels.
+"""Places layers in napari's world, whose unit is a metre on the map, not a pixel.
 
-The only place that knows how map coordinates and napari's world belong together. Positions in the
-world are ``(down, right)`` in metres from the centre of the first image's first pixel: numbers stay
-small, since graphics cards count with seven digits.
+All conversions between map coordinates and napari's world are here. Positions in the world are
+``(down, right)`` in metres from the centre of the first image's first pixel: numbers stay small,
+since graphics cards compute with seven digits.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from pyproj.exceptions import ProjError
 
 #: Key of a layer's `World` in ``layer.metadata["napari_disca"]``.
 WORLD = "world"
-#: Key there of whether a layer shows its file resampled into another CRS; it is only looked at.
+#: Key there of whether a layer shows its file resampled into another CRS, only for viewing.
 WARPED = "warped"
 #: Key there of the `Frame` of the image file.
 FRAME = "frame"
-#: Points a side of the grid by which an image of another CRS is placed.
+#: Points along a side of the grid that fits an image of another CRS.
 _FIT = 9
 _METRES = ("m", "m")
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """napari's world on the map.
+    """The relation between napari's world and the map.
 
     Attributes
     ----------
@@ -48,26 +48,26 @@ class World:
     metres: tuple[float, float]
 
     def from_map(self, x: float, y: float) -> tuple[float, float]:
-        """Position in the world of map coordinates."""
+        """Convert map coordinates to a position in the world."""
         return (self.origin[1] - y) * self.metres[1], (x - self.origin[0]) * self.metres[0]
 
     def to_map(self, down: float, right: float) -> tuple[float, float]:
-        """Map coordinates of a position in the world."""
+        """Convert a position in the world to map coordinates."""
         return self.origin[0] + right / self.metres[0], self.origin[1] - down / self.metres[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image lies in the world.
+    """The place of an image in the world.
 
     Attributes
     ----------
     keywords : dict
-        Of a layer: ``scale``, ``translate``, ``units``, and ``affine`` where it is turned.
+        Keywords of a layer: ``scale``, ``translate``, ``units``, and ``affine`` if it is rotated.
     world : World or None
-        None without georeference: the world is pixels.
+        None without georeference; the unit of the world is then a pixel.
     error : float
-        Pixels by which it may lie beside its place, because its CRS is another one.
+        Largest error of its place in pixels, because its CRS is another one.
     """
 
     keywords: dict[str, Any]
@@ -81,7 +81,7 @@ def place(
     shape: tuple[int, int],
     world: World | None = None,
 ) -> Place:
-    """Place an image in the world, or make the world that begins with it.
+    """Return the place of an image in a world, or in a new world that begins with it.
 
     Parameters
     ----------
@@ -92,12 +92,12 @@ def place(
     shape : (int, int)
         Height and width in pixels.
     world : World, optional
-        Of the images that are there already.
+        World of the images that are open already.
 
     Returns
     -------
     Place
-        Without CRS or transform it has no world, and no keywords either.
+        Without CRS or transform it has neither world nor keywords.
     """
     if crs is None or transform is None:
         return Place({}, None)
@@ -130,7 +130,7 @@ def place(
 def _keywords(linear: NDArray[np.float64], shift: NDArray[np.float64]) -> dict[str, Any]:
     if linear[0, 1] == 0 == linear[1, 0]:
         return {"scale": tuple(np.diag(linear)), "translate": tuple(shift)}
-    # The scale has the pixel's size, which others read from it; the affine only turns.
+    # The scale holds the pixel's size, which other code reads; the affine only rotates.
     scale = np.linalg.norm(linear, axis=0)
     affine = np.eye(3)
     affine[:2, :2] = linear / scale
@@ -139,12 +139,12 @@ def _keywords(linear: NDArray[np.float64], shift: NDArray[np.float64]) -> dict[s
 
 
 def on_cells(placement: dict[str, Any], cell: Sequence[float]) -> dict[str, Any]:
-    """Placement of a layer whose pixels are cells of an image that is placed like this.
+    """Return the placement of a layer whose pixels are cells of an image.
 
     Parameters
     ----------
     placement : dict
-        Of `SessionLayers.placement`.
+        Placement of the image, of `SessionLayers.placement`.
     cell : (float, float)
         Height and width of a cell in pixels of the image.
     """
@@ -159,7 +159,7 @@ def on_cells(placement: dict[str, Any], cell: Sequence[float]) -> dict[str, Any]
 
 
 def world_of(layers: Iterable[Any]) -> World | None:
-    """The world of layers that are there already."""
+    """Return the world of layers in a viewer; None if none has one."""
     for layer in layers:
         world = layer.metadata.get("napari_disca", {}).get(WORLD)
         if isinstance(world, World):
@@ -168,7 +168,7 @@ def world_of(layers: Iterable[Any]) -> World | None:
 
 
 def same_crs(some: str, other: str) -> bool:
-    """Whether coordinates mean the same in both."""
+    """Whether two CRS (WKT) give coordinates the same meaning."""
     if some == other:
         return True
     first, second = _system(some), _system(other)
@@ -185,7 +185,7 @@ def _system(wkt: str) -> pyproj.CRS | None:
 def _centres(
     transform: Sequence[float],
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Factors of row and column, and what is added, for x and y of a pixel's centre."""
+    """Return factors of row and column and the offset, for x and y of a pixel's centre."""
     a, b, c, d, e, f = (float(number) for number in transform[:6])
     return (b, a, c + (a + b) / 2), (e, d, f + (d + e) / 2)
 
@@ -193,7 +193,7 @@ def _centres(
 def _metres_per_unit(
     system: pyproj.CRS, transform: Sequence[float], shape: tuple[int, int]
 ) -> tuple[float, float] | None:
-    """Metres on the ground of one unit of x and y in the middle of an image."""
+    """Return the metres on the ground of one unit of x and y in the middle of an image."""
     a, b, c, d, e, f = (float(number) for number in transform[:6])
     col, row = shape[1] / 2, shape[0] / 2
     x, y = a * col + b * row + c, d * col + e * row + f
@@ -219,7 +219,7 @@ def _metres_per_unit(
 def _fit(
     transform: Sequence[float], shape: tuple[int, int], system: pyproj.CRS, world: World
 ) -> tuple[tuple[float, float, float], tuple[float, float, float], float] | None:
-    """Factors of row and column in the world's CRS that fit best, and their largest error."""
+    """Return the factors of row and column in the world's CRS that fit best, and their error."""
     target = _system(world.crs)
     rows, cols = np.meshgrid(
         np.linspace(0, shape[0] - 1, _FIT), np.linspace(0, shape[1] - 1, _FIT), indexing="ij"
@@ -234,7 +234,7 @@ def _fit(
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return None
     found = np.stack([x, y], axis=1)
-    middle = found.mean(axis=0)  # large numbers with small differences
+    middle = found.mean(axis=0)  # the numbers are large, and their differences small
     factors, *_ = np.linalg.lstsq(pixels, found - middle, rcond=None)
     away = np.linalg.norm(pixels @ factors + middle - found, axis=1).max()
     size = math.sqrt(abs(np.linalg.det(factors[:2]))) or 1.0

@@ -1,4 +1,4 @@
-"""What Qt may leave out, as far as its types tell, and does not."""
+"""Narrows values that Qt's types call optional."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ T = TypeVar("T")
 
 
 def present(value: T | None) -> T:
-    """Value that is there: PyQt types whatever is a pointer in C++ as possibly None.
+    """Return a value that is not None: PyQt's types call every C++ pointer optional.
 
     Raises
     ------
     TypeError
-        If it is not.
+        If it is None.
     """
     if value is None:
         raise TypeError("Qt gave nothing where it has to give something")

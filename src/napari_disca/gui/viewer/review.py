@@ -1,4 +1,4 @@
-"""The tour of doubtful places in the window: where the camera goes, and what was looked at."""
+"""Moves the camera from place to place in a review, and notes what was seen."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from napari_disca.session.review import Review, ReviewStop
 from napari_disca.session.review_marks import review_cells
 from napari_disca.session.session import Session
 
-#: Pixels of the screen that show a pixel of the network's grid, from which on it can be judged.
+#: Pixels of the screen for a pixel of the network's grid, from which on the map can be judged.
 _JUDGED = 2
-#: Part of the view that a doubtful place takes, with what is around it; and a tile.
+#: Share of the view that a doubtful place fills, so that its surroundings are seen; and a tile.
 _PART, _FILLS = 1 / 3, 0.9
-#: Calls of `ReviewCamera.follow` for which the camera must rest: a second. Who pans by has not
-#: looked.
+#: Calls of `ReviewCamera.follow` for which the camera must rest, about a second: a view that
+#: is only passed was not seen.
 _CALM = 7
 
 
 class ReviewCamera:
-    """Leads through the doubtful places of the map that is being corrected.
+    """Leads through doubtful places or tiles of the map.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class ReviewCamera:
     Attributes
     ----------
     place : Window or None
-        The place that is outlined, in pixels of the image.
+        The outlined place, in pixels of the image.
     middle : (int, int)
         Row and column of its most doubtful pixel.
     """
@@ -45,7 +45,7 @@ class ReviewCamera:
         self._by_tiles = False
 
     def go_on(self) -> str:
-        """Move to the next place, in the order of the last one."""
+        """Move to the next doubtful place, or the next tile after a tile; return a message."""
         return self.next_tile() if self._by_tiles else self.next()
 
     def next_tile(self) -> str:
@@ -54,7 +54,7 @@ class ReviewCamera:
         Returns
         -------
         str
-            What to tell the user.
+            A message for the user.
         """
         self._pass()
         tile = next(self._session.unseen_tiles(), None)
@@ -77,7 +77,7 @@ class ReviewCamera:
         self._go(window, middle, _FILLS if self._by_tiles else _PART)
 
     def to_come(self, most: int) -> Job[tuple[list[ReviewStop], int]]:
-        """Job that finds the next doubtful places, and how many there are."""
+        """Job that returns the next doubtful places, and how many there are."""
         session, tour = self._session, self._tour
         tour.leave_out(review_cells(session.marks, session.inputs))
         return tour.to_come(session.uncertainty[session.corrected], session.clicks, most)
@@ -87,10 +87,10 @@ class ReviewCamera:
         self._layers.go_to(window, fills)
 
     def _pass(self) -> None:
-        """Who goes on without a verdict has seen the place."""
+        """Leave the outlined place; without a verdict it is noted as seen."""
         place, self.place = self.place, None
         session = self._session
-        # Not where it would cost the steps that were taken back.
+        # Not while steps can be redone, which a new step would delete.
         judged = any(mark.window == place for mark in session.marks)
         if place is not None and not judged and not session.can_redo:
             session.review(place, "seen")
@@ -101,7 +101,7 @@ class ReviewCamera:
         Returns
         -------
         str
-            What to tell the user.
+            A message for the user.
         """
         session, tour = self._session, self._tour
         name = session.corrected
@@ -117,16 +117,16 @@ class ReviewCamera:
             self._go(stop.window, stop.pixel, _PART)
             return f"Doubtful place {tour.visited} of {tour.visited + left}"
         if session.up_to_date(name) < 1:
-            return "Nothing doubtful is left in what is drawn so far"
-        return "Nothing doubtful is left that you haven't looked at"
+            return "No doubtful place is left in the part that is drawn so far"
+        return "No doubtful place is left that you have not seen"
 
     def follow(self) -> None:
-        """Note what the user is looking at; to be called several times a second."""
+        """Note what is in view as seen once it rests; called several times a second."""
         view = self._layers.view()
         self._calm = self._calm + 1 if view == self._view else 0
         self._view = view
         across = self._layers.screen_pixels(1) * self._session.inputs.factor
-        # A small image may fill the screen from the beginning, and nobody has looked at all of it.
+        # A small image may fill the screen from the beginning, and was not seen for that.
         if (
             view is not None
             and self._calm >= _CALM

@@ -1,4 +1,4 @@
-"""What a user can do to review the map: doubtful places, verdicts, locks."""
+"""Verbs that review the map: doubtful places, verdicts, locks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ REVIEW_VERBS: tuple[Verb, ...] = (
     Verb(
         "doubtful",
         "Next doubtful place",
-        "Go where the network is least sure over the largest area, and you have not looked yet",
+        "Go to the place not seen yet where the network is least sure over the largest area",
         "Review",
         ("N",),
         (LAYERS_MENU + "classify",),
@@ -25,7 +25,7 @@ REVIEW_VERBS: tuple[Verb, ...] = (
     Verb(
         "wrong",
         "Wrong",
-        "The place that is outlined is of the class of that number: it is clicked in its middle",
+        "Judge the outlined place wrong, and click the class of that number in its middle",
         "Review",
         numbered("Ctrl+"),
         command=False,
@@ -33,7 +33,7 @@ REVIEW_VERBS: tuple[Verb, ...] = (
     Verb(
         "unsure",
         "Not sure",
-        "Nobody can tell what is in the place that is outlined; go to the next one",
+        "Judge that the outlined place cannot be told, and go to the next one",
         "Review",
         ("0",),
         command=False,
@@ -41,7 +41,7 @@ REVIEW_VERBS: tuple[Verb, ...] = (
     Verb(
         "note",
         "Note",
-        "Write down what is to be remembered of the place that is outlined",
+        "Write a note about the outlined place",
         "Review",
         ("K",),
     ),
@@ -64,43 +64,42 @@ REVIEW_VERBS: tuple[Verb, ...] = (
     Verb(
         "accept",
         "Accept",
-        "The region that is chosen is right now: it stays, and the next Adapt learns from it",
+        "Judge the chosen region right: it stays, and the next Adapt learns from it",
         "Review",
         ("Y",),
     ),
     Verb(
         "reject",
         "Reject",
-        "The region that is chosen was right before: it goes back, and the next Adapt learns from "
-        "it",
+        "Judge the chosen region wrong: it goes back, and the next Adapt learns from it",
         "Review",
         ("X",),
     ),
     Verb(
         "accept_all",
         "Accept all",
-        "All that the adaptation changed stays; later clicks still count",
+        "Keep all that the adaptation changed; later clicks still count",
         "Review",
         ("Shift+Y",),
     ),
     Verb(
         "reject_all",
         "Reject all",
-        "All that the adaptation changed goes back, and the next Adapt learns from it",
+        "Take back all that the adaptation changed; the next Adapt learns from it",
         "Review",
         ("Shift+X",),
     ),
     Verb(
         "only_near",
         "Only here",
-        "Keep what the adaptation changed near the clicks; the rest goes back, and teaches nothing",
+        "Keep what the adaptation changed near the clicks; the rest goes back, without teaching",
         "Review",
         ("O",),
     ),
     Verb(
         "lock_area",
         "Lock area",
-        "Draw an outline, a corner with each click; double-click ends it",
+        "Draw the outline of an area to lock, a corner with each click; a double-click ends it",
         "Review",
         (),
         (LAYERS_MENU + "annotate",),
@@ -108,7 +107,7 @@ REVIEW_VERBS: tuple[Verb, ...] = (
     Verb(
         "lock_view",
         "Lock view",
-        "Lock all that is in view",
+        "Lock the part of the map in view: it stays as it is, and Adapt learns from it",
         "Review",
         (),
         (LAYERS_MENU + "annotate",),
@@ -116,7 +115,7 @@ REVIEW_VERBS: tuple[Verb, ...] = (
     Verb(
         "unlock",
         "Unlock",
-        "Let the areas that are selected in the layer change again",
+        "Unlock the areas that are selected in the layer, so that they can change again",
         "Review",
     ),
 )

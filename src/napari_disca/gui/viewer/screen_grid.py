@@ -1,4 +1,4 @@
-"""Between pixels of the screen and pixels of the image."""
+"""Converts between pixels of the screen and pixels of the image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 class ScreenGrid:
-    """Where the image lies on the canvas now; for a single view, without a grid of views.
+    """The present mapping between canvas and image; for a single view, not for two.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class ScreenGrid:
         camera = camera_of(viewer)
         height, width = view_size(viewer)
         centre = np.asarray(camera.center, dtype=float)[-2:]
-        # Three places of the screen say where all others lie: it is an affine map.
+        # The mapping is affine, so three places of the screen define it.
         screen = np.array([[0.0, 0.0], [height, 0.0], [0.0, width]])
         world = centre + (screen - [height / 2, width / 2]) / camera.zoom
         padding = np.zeros(max(0, image.ndim - 2))
@@ -39,11 +39,11 @@ class ScreenGrid:
         self._back: Floats = np.linalg.inv(self._steps).astype(np.float64)
 
     def to_image(self, x: float, y: float) -> tuple[float, float]:
-        """Row and column of a place on the canvas; pixel (0, 0) reaches from 0 to 1."""
+        """Convert a place on the canvas to row and column; pixel (0, 0) reaches from 0 to 1."""
         row, col = self._origin + self._steps @ np.array([y, x])
         return float(row), float(col)
 
     def to_screen(self, places: Any) -> Floats:
-        """Places on the canvas, x before y, of rows and columns."""
+        """Convert rows and columns to places on the canvas, x before y."""
         offsets = np.asarray(places, dtype=float).reshape(-1, 2) - self._origin
         return (offsets @ self._back.T)[:, ::-1]

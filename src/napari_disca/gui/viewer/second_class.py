@@ -1,4 +1,4 @@
-"""The second class under the pointer: found on a thread where the pointer rests, then kept."""
+"""Finds the second class under the pointer on a thread, and caches it by tile."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from napari_disca.session.ranking import RankingKey, TileRanking
     from napari_disca.session.session import Session
 
-#: Milliseconds for which the pointer rests on a tile before the network is asked.
+#: Milliseconds for which the pointer rests before its tile is computed.
 _REST = 250
-#: Tiles that are remembered; each takes a megabyte.
+#: Most tiles in the cache; each takes a megabyte.
 _KEPT = 24
 
 
 class SecondClass(QObject):
-    """What the network says beside its first choice.
+    """Gives the best and the second class of a pixel.
 
-    A look at a place costs a look into an array. Where nothing is known, the tile is asked for on a
-    thread as soon as the pointer rests and nothing else is being done.
+    A known tile is read from the cache. An unknown one is computed on a thread once the pointer
+    rests and no task runs.
 
     Parameters
     ----------
     busy : callable
-        Whether something runs that the user waits for.
+        Whether a task runs.
     found : callable
-        Called when more is known than before.
+        Called when another tile is known.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class SecondClass(QObject):
         self._threads = job_threads()
         self._worker: JobWorker | None = None
         self._tiles: OrderedDict[RankingKey, TwoBest | None] = OrderedDict()
-        #: What was asked for last, and what is being answered.
+        #: The tile that was asked for last, and the one that is being computed.
         self._wanted: TileRanking | None = None
         self._asked: TileRanking | None = None
         self._rest = QTimer(self)
@@ -53,13 +53,13 @@ class SecondClass(QObject):
         self._rest.timeout.connect(self._ask)
 
     def end(self) -> None:
-        """Ask no more."""
+        """Stop computing, and end the thread."""
         self._rest.stop()
         self._drop()
         self._threads.shutdown(wait=False)
 
     def at(self, session: Session, name: str, row: int, col: int) -> tuple[Ranked, Ranked] | None:
-        """The best and the second class of a pixel of a map; None while that is not known."""
+        """Return the best and the second class of a pixel; None while they are not known."""
         if session is not self._session:
             self._drop()
             self._session = session

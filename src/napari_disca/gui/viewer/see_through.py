@@ -1,4 +1,4 @@
-"""How much of the image is seen through the map: hide, outline, opacity, one class, uncertainty."""
+"""Changes how the map covers the image: hide, outline, opacity, one class, uncertainty."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from napari_disca.gui.viewer.windows import scene_kept
 if TYPE_CHECKING:
     from napari_disca.gui.viewer.host import LayerHost
 
-#: A key that is held longer than this only peeks, in seconds.
+#: Seconds from which on a key that is held only peeks.
 _TAP = 0.3
-#: Opacity at first: of areas, which cover the image, and of outlines, which hardly do.
+#: First opacity of areas and of outlines, which cover less of the image.
 _OPACITY = {"fill": 0.5, "outline": 1.0}
-#: Opacity lost or gained with a key, and the least: what is less is hidden by its own key.
+#: Step of the opacity, and its least value.
 _STEP, _LEAST = 0.1, 0.1
-#: Width of an outline in pixels of the screen, and the most in pixels of the map.
+#: Width of an outline in pixels of the screen, and its largest in pixels of the map.
 _OUTLINE, _THICKEST = 2.0, 8
-#: How a layer shows the classes, in its metadata.
+#: Key in a layer's metadata of how it shows the classes.
 _SHOWN = "shown"
 
 
 class SeeThrough:
-    """Changes how the maps of a session look; the maps stay what they are.
+    """Changes how the maps of a session are shown; their classes stay.
 
     Parameters
     ----------
     say : callable
-        Told the one line that the user should read.
+        Shows a line in the status bar.
 
     Attributes
     ----------
     style : "fill" or "outline"
     isolated : int or None
-        The class that is shown alone.
+        The class that is shown alone; None if all are shown.
     heat : Heat
-        The uncertainty.
+        The layer of the uncertainty.
     """
 
     def __init__(self, say: Callable[[str], object]) -> None:
@@ -53,20 +53,20 @@ class SeeThrough:
         self.isolated: int | None = None
         self.heat = Heat()
         self._opacity = dict(_OPACITY)
-        #: What was hidden by us, to be shown again.
+        #: Layers that this has hidden, to be shown again.
         self._hidden: list[Any] = []
-        #: The layer of what is out of date while it is transparent, and how opaque it was.
+        #: The hatching while it is transparent, and its opacity before.
         self._stale: tuple[Labels, float] | None = None
         self._blank = False
 
     def begin_with(self, style: str, opacity: float) -> None:
-        """Show maps so, now and when another image is opened: areas so opaque, or outlines."""
+        """Set style and opacity of areas, for this session and later ones."""
         self.style = style
         self._opacity["fill"] = opacity
         self.apply()
 
     def attach(self, layers: LayerHost | None) -> None:
-        """Work on the layers of another session, or on none."""
+        """Use the layers of another session, or none."""
         if self._layers is not None:
             self._layers.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.heat.attach(layers)
@@ -82,28 +82,28 @@ class SeeThrough:
         if isinstance(event.value, Labels) and about.get("map") is not None:
             self._dress(event.value)
         elif isinstance(event.value, Points) and COPY in about:
-            # It is among the session's clicks, and has its features, only after this event.
+            # Later: the layer gets its features only after this event.
             QTimer.singleShot(0, self.recolour)
 
     # ------------------------------------------------------------------ hide and peek
 
     @property
     def hidden(self) -> bool:
-        """Whether no map is to be seen."""
+        """Whether all maps are hidden."""
         maps = self._maps()
         return self._blank or not any(layer.visible for layer in maps)
 
     def press_hide(self) -> None:
-        """The key goes down: the map goes, or comes back, at once."""
+        """Hide the map, or show it again, when the key is pressed."""
         self.toggle()
 
     def release_hide(self, held: float) -> None:
-        """The key comes up after so many seconds: if it was held, all is as it was before."""
+        """Undo the change when the key is released, if it was held for more than a moment."""
         if held > _TAP:
             self.toggle()
 
     def toggle(self) -> None:
-        """Hide the map on top, or show it again."""
+        """Hide the top map, or show it again."""
         if not self._maps():
             self._say("There is no map yet: press Segment")
         elif self.hidden:
@@ -114,7 +114,7 @@ class SeeThrough:
     def _hide(self) -> None:
         layers = self._attached()
         if layers.comparing:
-            # A hidden layer would lose its place in the grid.
+            # A hidden layer would lose its view in the grid.
             self._blank = True
             self.apply()
             return
@@ -123,14 +123,14 @@ class SeeThrough:
         with scene_kept(layers.viewer):
             for layer in self._hidden:
                 layer.visible = False
-        # Not hidden: that is for the user to do, in the list of layers.
+        # Transparent, not hidden: the user may have hidden it in the list of layers.
         stale = layers.stale
         if stale is not None and self._stale is None:
             self._stale = stale, stale.opacity
             stale.opacity = 0.0
 
     def _show_stale(self) -> None:
-        """Show what is out of date again, as it was."""
+        """Show the hatching again with its opacity."""
         if self._stale is not None:
             layer, opacity = self._stale
             layer.opacity = opacity
@@ -154,7 +154,7 @@ class SeeThrough:
     # ------------------------------------------------------------------ looks
 
     def next_style(self) -> None:
-        """Fill, then outline, then off."""
+        """Change the style: fill, outline, off in turn."""
         if not self._maps():
             self._say("There is no map yet: press Segment")
             return
@@ -172,14 +172,14 @@ class SeeThrough:
             self._say("Map: off")
 
     def change_opacity(self, steps: int) -> None:
-        """Make the map more opaque by so many steps, or less."""
+        """Make the map more opaque by steps; negative ones make it less opaque."""
         wanted = self._opacity[self.style] + steps * _STEP
         self._opacity[self.style] = round(min(1.0, max(_LEAST, wanted)), 2)
         self.apply()
         self._say(f"Map: {self._opacity[self.style]:.0%} opaque")
 
     def isolate(self, label: int) -> None:
-        """Show one class only, or all again."""
+        """Show one class only; the same class again shows all."""
         if self._layers is None or not self._maps():
             self._say("There is no map yet: press Segment")
             return
@@ -196,16 +196,16 @@ class SeeThrough:
         )
 
     def toggle_heat(self) -> None:
-        """Show or hide the uncertainty."""
+        """Show or hide the layer of the uncertainty."""
         self._say(self.heat.toggle())
 
     def apply(self) -> None:
-        """Make all maps look as is chosen."""
+        """Apply style, opacity and the single class to all maps."""
         for layer in self._maps():
             self._dress(layer)
 
     def recolour(self) -> None:
-        """Show maps and clicks in the colours that are chosen."""
+        """Apply the chosen colours to maps and clicks."""
         self.apply()
         for layer in self._layers.clicks if self._layers is not None else ():
             self._dress_clicks(layer)
@@ -221,7 +221,7 @@ class SeeThrough:
         thickness = self._thickness(layer) if self.style == "outline" else 0
         if layer.contour != thickness:
             layer.contour = thickness
-        # Not `show_selected_label`: with colours of its own, napari then draws nothing at all.
+        # Not by `show_selected_label`, with which napari draws nothing in custom colours.
         about, session = layer.metadata["napari_disca"], self._attached().session
         classes, hidden = shown_classes(session), session.class_table.hidden
         wanted = (self.isolated, classes, hidden)
@@ -230,29 +230,29 @@ class SeeThrough:
             layer.colormap = class_colormap(classes, self.isolated, hidden)
 
     def _thickness(self, layer: Labels) -> int:
-        """Pixels of the level on screen that are as thick as an outline."""
+        """Return the width of an outline in pixels of the level on screen."""
         per_pixel = self._attached().screen_pixels(_OUTLINE)
         if layer.multiscale:
             per_pixel /= float(layer.downsample_factors[layer.data_level][-1])
         return int(min(_THICKEST, max(1, round(per_pixel))))
 
     def follow(self) -> None:
-        """Keep outlines as thick as they are; to be called several times a second."""
+        """Keep the width of outlines at every zoom; called several times a second."""
         if self._layers is None:
             return
         if self._blank and not self._layers.comparing:
-            # Side by side has ended: from now on hidden is hidden.
+            # The maps are no longer side by side: now a hidden layer can be hidden.
             self._blank = False
             self.apply()
             self._hide()
         if not self.hidden:
-            self._show_stale()  # also if somebody else has shown the map
+            self._show_stale()  # also if the map was shown in the list of layers
             if self.style == "outline":
                 self.apply()
         self.heat.follow()
 
     def _attached(self) -> LayerHost:
-        """The layers; to be called where there are some."""
+        """Return the layers; called only while a session is open."""
         assert self._layers is not None
         return self._layers
 

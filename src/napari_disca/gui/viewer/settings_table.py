@@ -1,7 +1,7 @@
-"""All that a user can set once for all images, in one table.
+"""The settings, which hold for all images, in one table.
 
-What ``napari.yaml`` declares as ``configurations``, what napari's preferences and the panel's page
-of settings show, and ``docs/settings.md`` are made from it. Nothing here imports Qt or napari.
+The ``configurations`` of ``napari.yaml``, napari's preferences, the panel's dialog and
+``docs/settings.md`` are made from it. Nothing here imports Qt or napari.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 Value: TypeAlias = bool | int | float | str
 
-#: Headings by the names that the manifest has for them, in their order.
+#: Headings in their order, by their names in the manifest.
 SECTIONS: Mapping[str, str] = {
-    "look": "Look of the map",
+    "look": "Appearance of the map",
     "machine": "Machine",
     "work": "Work",
 }
@@ -23,28 +23,28 @@ _TYPES: Mapping[type, str] = {bool: "boolean", int: "integer", float: "number", 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Something that is set once.
+    """A setting: its place, texts, default and limits.
 
     Attributes
     ----------
     section : str
         One of `SECTIONS`.
     name : str
-        What the program and the file of settings call it.
+        Name in the program and in the file of settings.
     title : str
-        What the user reads beside the field.
+        Label of the field.
     about : str
-        One or two sentences, without the last full stop.
+        Tooltip: one or two sentences, without the last full stop.
     default : bool, int, float or str
-        Its type is that of all values.
+        The default; all values have its type.
     low, high : float, optional
         The least and the largest number.
     choices : tuple of str
-        All that a text may be, where not everything is allowed.
+        The allowed texts; empty if all are.
     unit : str
-        After the number.
+        Unit after a number.
     own_page : bool
-        Whether it is changed on a page of its own and not on that of the settings.
+        Whether it is changed in another dialog than the settings.
     """
 
     section: str
@@ -59,7 +59,7 @@ class Setting:
     own_page: bool = False
 
     def accepts(self, value: object) -> bool:
-        """Whether a value is one that this may have."""
+        """Whether a value is allowed."""
         kind = type(self.default)
         if kind is float and type(value) is int:
             value = float(value)
@@ -72,7 +72,7 @@ class Setting:
         return not isinstance(value, int | float) or low <= value <= high
 
     def schema(self) -> dict[str, Any]:
-        """The property as the manifest declares it, a part of JSON schema."""
+        """Return the property as the manifest declares it, in JSON schema."""
         found: dict[str, Any] = {
             "type": _TYPES[type(self.default)],
             "title": self.title,
@@ -93,7 +93,7 @@ SETTINGS: tuple[Setting, ...] = (
         "look",
         "style",
         "Map is shown as",
-        "How a map is shown at first; G changes it in the window",
+        "How a map is shown when an image is opened; G changes it in the window",
         "fill",
         choices=("fill", "outline"),
     ),
@@ -101,8 +101,8 @@ SETTINGS: tuple[Setting, ...] = (
         "look",
         "opacity",
         "Opacity of areas",
-        "How opaque filled areas are at first, from 0.1 (hardly seen) to 1 (nothing beneath is "
-        "seen); comma and dot change it in the window",
+        "Opacity of filled areas when an image is opened, from 0.1 (hardly visible) to 1 (hides "
+        "the image); comma and dot change it in the window",
         0.5,
         0.1,
         1.0,
@@ -111,8 +111,8 @@ SETTINGS: tuple[Setting, ...] = (
         "look",
         "colours",
         "Colours of classes",
-        "Safer colours are told apart by all eyes; automatic takes them where those of the network "
-        "look alike. Colours that you chose for a class stay",
+        "Safer colours are distinct for all eyes, also colour-blind ones; automatic uses them "
+        "where those of the network look alike. A colour that you chose for a class stays",
         "automatic",
         choices=("automatic", "network", "safer"),
     ),
@@ -121,8 +121,7 @@ SETTINGS: tuple[Setting, ...] = (
         "machine",
         "device",
         "Device",
-        "Where networks run; automatic takes a graphics card where there is one. The map is drawn "
-        "anew",
+        "Where networks run; auto uses a graphics card if there is one. A change redraws the map",
         "auto",
         choices=("auto", "cpu", "cuda", "mps"),
     ),
@@ -131,8 +130,8 @@ SETTINGS: tuple[Setting, ...] = (
         "precision",
         "Precision",
         "Number format of the network. bfloat16 is about twice as fast where the processor has it, "
-        "and may give another class in up to 0.5 % of the pixels; automatic takes it where it "
-        "pays. The map is drawn anew",
+        "and may give another class in up to 0.5 % of the pixels; auto uses it where it is faster. "
+        "A change redraws the map",
         "auto",
         choices=("auto", "float32", "bfloat16"),
     ),
@@ -140,8 +139,7 @@ SETTINGS: tuple[Setting, ...] = (
         "machine",
         "memory",
         "Features in memory",
-        "Memory for what the network has read of the image, so that Adapt and undo need not read "
-        "it again",
+        "Memory for features of the image, so that Adapt and Undo need not compute them again",
         512,
         64,
         65536,
@@ -151,8 +149,8 @@ SETTINGS: tuple[Setting, ...] = (
         "machine",
         "disk",
         "Features on disk",
-        "Disk for what does not fit in that memory; a large map is then redone faster. A tile of "
-        "512 x 512 pixels takes some 15 MB",
+        "Disk space for features that do not fit in that memory; a large map is then redone "
+        "faster. A tile of 512 × 512 pixels takes about 15 MB",
         0,
         0,
         1000,
@@ -162,16 +160,16 @@ SETTINGS: tuple[Setting, ...] = (
         "work",
         "hints",
         "Hints",
-        "Say in each section in one line what can be done; switch them on to have those back that "
-        "were closed",
+        "Show one line in each section about the next step; switching hints on brings closed ones "
+        "back",
         True,
     ),
     Setting(
         "work",
         "notice",
         "Notice after",
-        "Tell when work has ended that took at least so many seconds, if you look at another "
-        "program; 0 never tells",
+        "Show a notice when work that took at least so many seconds has ended while you use "
+        "another program; 0: never",
         20,
         0,
         3600,
@@ -181,7 +179,7 @@ SETTINGS: tuple[Setting, ...] = (
         "work",
         "keys",
         "Changed keys",
-        "Made by the page of keys (press ? in the window): which actions have other keys",
+        "Set on the page of keys (press ? in the window): actions whose keys you have changed",
         "",
         own_page=True,
     ),
@@ -191,7 +189,7 @@ BY_SETTING: Mapping[str, Setting] = {setting.name: setting for setting in SETTIN
 
 
 def configurations() -> dict[str, Any]:
-    """What the manifest has to declare under ``configurations``."""
+    """Return what the manifest declares under ``configurations``."""
     return {
         section: {
             "title": title,
@@ -204,13 +202,13 @@ def configurations() -> dict[str, Any]:
 
 
 def settings_page() -> str:
-    """Text of ``docs/settings.md``."""
+    """Return the text of ``docs/settings.md``."""
     lines = [
         "# Settings",
         "",
         "They are kept for all images and windows. *Settings…* at the foot of the panel shows",
         "them, and so do napari's preferences (*File → Preferences → Correct maps by clicking*).",
-        "What is changed counts at once. napari keeps them in `napari-disca.yaml` beside its own",
+        "A change takes effect at once. napari saves them in `napari-disca.yaml` beside its own",
         "settings.",
         "",
         "![The page of settings](pictures/settings-dark.png)",

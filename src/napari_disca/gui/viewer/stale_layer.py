@@ -1,4 +1,4 @@
-"""The layer that hatches what is out of date: a part of `layers`."""
+"""The layer that hatches what is out of date; a part of `layers`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from qtpy.QtCore import QObject, QTimer
 from napari_disca.gui.viewer.hatch import Hatch
 from napari_disca.gui.viewer.host import LayerHost
 
-#: Milliseconds for which something is out of date before it is hatched: a click's tiles are not.
+#: Milliseconds for which a tile is out of date before it is hatched: a click is drawn sooner.
 _HATCH = 400
 
 
 class StaleLayer(QObject):
-    """Hatches what the map on top shows of the clicks and weights before.
+    """Hatches the tiles of the top map that show earlier clicks or weights.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class StaleLayer(QObject):
     Attributes
     ----------
     layer : Labels or None
-        None before it is shown, and once the user has removed it.
+        None before it is shown, and after the user has removed it.
     """
 
     def __init__(self, layers: LayerHost, parent: QObject) -> None:
@@ -39,7 +39,7 @@ class StaleLayer(QObject):
         layers.session.history_changed.connect(self._on_history)
 
     def show(self) -> None:
-        """Add the layer, if it is not there and was not removed."""
+        """Add the layer if it is missing and the user has not removed it."""
         hatch = self._hatch
         if self.layer is not None or hatch is None:
             return
@@ -50,16 +50,16 @@ class StaleLayer(QObject):
         host.following.add(self.layer, hatch.placement)
         if host.clicks and host.clicks[0] in layers:
             layers.move(layers.index(self.layer), layers.index(host.clicks[0]))
-        layers.selection.active = active  # the next click is still one
+        layers.selection.active = active  # the next click still goes to its layer
 
     def look(self) -> None:
-        """Hatch at once, if something in view is of before: it will take a while to be drawn."""
+        """Hatch at once if a tile in view is out of date, since drawing it takes a while."""
         shown, session = self._shown(), self._layers.session
         if shown is not None and session.stale(shown, session.viewport.window):
             self.redraw()
 
     def redraw(self) -> None:
-        """Hatch what is out of date; from time to time, until nothing is."""
+        """Update the hatching, and again after a while, until nothing is out of date."""
         shown = self._shown()
         if shown is None or self._hatch is None:
             self._timer.stop()
@@ -72,18 +72,18 @@ class StaleLayer(QObject):
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def forget(self, layer: Layer) -> None:
-        """Hear that a layer was removed: whoever removes this one does not want it."""
+        """Forget a layer that was removed; this one is then not added again."""
         if layer is self.layer:
             self.layer = self._hatch = None
 
     def end(self) -> None:
-        """Hatch nothing any more."""
-        with suppress(RuntimeError):  # Qt has deleted it already where the window goes
+        """Stop updating the hatching."""
+        with suppress(RuntimeError):  # Qt has deleted it where the window is closed
             self._timer.stop()
         self._layers.session.history_changed.disconnect(self._on_history)
 
     def _shown(self) -> str | None:
-        """The map on top."""
+        """Name of the top map; None if all are hidden."""
         maps = self._layers.maps
         return next((name for name in reversed(maps) if maps[name].visible), None)
 

@@ -1,4 +1,4 @@
-"""What the maps are called: in plain words, with the method's name beside them."""
+"""Names of the maps for the user: plain words, with the method's name."""
 
 from __future__ import annotations
 

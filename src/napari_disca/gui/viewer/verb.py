@@ -1,4 +1,4 @@
-"""What a verb is: something that a user can do, with its title, sentence, keys and menus."""
+"""A verb: something that a user can do, with title, sentence, keys and menus."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 #: Headings of the page of keys, in their order.
 GROUPS = ("Image", "Map", "Correct", "Review", "Deliver", "Help")
-#: Where napari's menus of layers are.
+#: Prefix of napari's menus of layers.
 LAYERS_MENU = "napari/layers/"
 
 
@@ -17,22 +17,21 @@ class Verb:
     Attributes
     ----------
     name : str
-        What the program calls it.
+        Name in the program.
     title : str
-        What buttons, menus and the palette call it.
+        Name on buttons, in menus and in the palette.
     does : str
         One sentence for tooltips and the page of keys, without its full stop.
     group : str
         One of `GROUPS`.
     keys : tuple of str
-        As Qt writes them ("Ctrl+Shift+Z"); several where each means another class. Empty if it
-        has none.
+        In Qt's notation ("Ctrl+Shift+Z"); several where each means another class; may be empty.
     menus : tuple of str
         napari's menus that offer it.
     command : bool
-        Whether the palette offers it. What needs a number or a key held down is not there.
+        Whether the palette offers it, which cannot pass a number or hold a key down.
     repeats : bool
-        Whether a key that is held down does it again and again.
+        Whether a key that is held down repeats it.
     """
 
     name: str
@@ -46,7 +45,7 @@ class Verb:
 
     @property
     def key(self) -> str:
-        """The keys as a user reads them: "Ctrl+Z", "1 … 9"; empty if it has none."""
+        """The keys as text: "Ctrl+Z", "1 … 9"; empty if it has none."""
         if not self.keys:
             return ""
         first, last = self.keys[0], self.keys[-1]
@@ -54,10 +53,10 @@ class Verb:
 
     @property
     def tooltip(self) -> str:
-        """What it does, and its key in brackets."""
+        """The sentence, with the key in brackets."""
         return f"{self.does} ({self.key})" if self.keys else self.does
 
 
 def numbered(prefix: str = "") -> tuple[str, ...]:
-    """Keys of the classes: the digits from 1 to 9, with a prefix such as ``"Alt+"``."""
+    """Return the keys of the classes: the digits from 1 to 9, with a prefix such as ``"Alt+"``."""
     return tuple(f"{prefix}{number}" for number in range(1, 10))

@@ -1,4 +1,4 @@
-"""All that a user can do, in one table.
+"""All verbs in one table.
 
 The keys (`key_filter`), the tooltips of the buttons, the page of keys (``?``), ``docs/keys.md`` and
 the commands of napari's palette and menus are made from it. Nothing here imports Qt or napari.
@@ -32,8 +32,8 @@ _LOOK: tuple[Verb, ...] = (
     Verb(
         "overlay",
         "Overlay…",
-        "Lay another raster, or the lines, polygons and points of a GIS, over the image where they "
-        "belong, to look at: GeoTIFF, GeoPackage, Shapefile, GeoJSON, FlatGeobuf",
+        "Show another raster, or the lines, polygons and points of a GIS file, over the image: "
+        "GeoTIFF, GeoPackage, Shapefile, GeoJSON, FlatGeobuf",
         "Image",
     ),
     Verb(
@@ -47,7 +47,7 @@ _LOOK: tuple[Verb, ...] = (
     Verb(
         "hide",
         "Hide or show the map",
-        "Hide the map on top, or show it again; hold the key to peek under it",
+        "Hide the top map, or show it again; hold the key to peek under it",
         "Map",
         ("H",),
     ),
@@ -72,8 +72,8 @@ _LOOK: tuple[Verb, ...] = (
     Verb(
         "uncertainty",
         "Show uncertainty",
-        "Show or hide where the network is not sure, from clear (sure) to bright (torn between two "
-        "classes)",
+        "Show or hide where the network is not sure, from clear (sure) to bright (undecided "
+        "between two classes)",
         "Map",
         ("U",),
         (LAYERS_MENU + "measure",),
@@ -90,7 +90,7 @@ _LOOK: tuple[Verb, ...] = (
     Verb(
         "colours",
         "Safer colours",
-        "Show the classes in colours that all eyes tell apart, or in the network's",
+        "Show the classes in colours that are distinct for all eyes, or in the network's",
         "Map",
     ),
     Verb(
@@ -124,19 +124,19 @@ _DELIVER: tuple[Verb, ...] = (
     Verb(
         "save_areas",
         "Save areas…",
-        "Write the areas as GeoJSON or GeoPackage in map coordinates",
+        "Write the locked areas as GeoJSON or GeoPackage in map coordinates",
         "Deliver",
     ),
     Verb(
         "save_review",
         "Save review…",
-        "Write which places were looked at, and what was said of them, as GeoJSON or GeoPackage",
+        "Write which places were seen and how they were judged, as GeoJSON or GeoPackage",
         "Deliver",
     ),
     Verb(
         "save_strokes",
         "Save strokes…",
-        "Write what was drawn as GeoJSON or GeoPackage in map coordinates",
+        "Write the drawn strokes as GeoJSON or GeoPackage in map coordinates",
         "Deliver",
     ),
     Verb(
@@ -149,11 +149,11 @@ _DELIVER: tuple[Verb, ...] = (
     Verb(
         "settings",
         "Settings…",
-        "Set once for all images: device, memory, looks of the map, hints, notices",
+        "Set once for all images: device, memory, appearance of the map, hints, notices",
         "Help",
         ("Ctrl+,",),
     ),
-    Verb("keys", "Keys", "Show this page", "Help", ("?",)),
+    Verb("keys", "Keys", "Show all keys, and change them", "Help", ("?",)),
 )
 
 VERBS: tuple[Verb, ...] = (*_LOOK, *CORRECT_VERBS, *REVIEW_VERBS, *_DELIVER)

@@ -1,4 +1,4 @@
-"""Camera and size of a view."""
+"""Camera and size of a viewer's view."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 def camera_of(viewer: Viewer) -> Any:
-    """Camera of a viewer."""
+    """Return the camera of a viewer."""
     return viewer.scene.camera
 
 
 def view_size(viewer: Viewer) -> tuple[float, float]:
-    """Height and width of a view, one of two where there are two, in pixels of the screen."""
+    """Return height and width of one view in pixels of the screen, also with two in a grid."""
     height, width = viewer.canvas.viewbox_size(viewer.layers)
     return float(height), float(width)

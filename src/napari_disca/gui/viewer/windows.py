@@ -1,4 +1,4 @@
-"""The windows that are open."""
+"""Access to napari's windows that needs its private parts."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# napari tells which window is in front, and has no public list of the others.
+# napari has no public list of its windows, only the current one.
 from napari._qt.qt_main_window import _QtMainWindow
 
 
 def open_layers() -> Iterator[Any]:
-    """Layers of all open napari windows."""
+    """Return the layers of all open napari windows."""
     for window in _QtMainWindow._instances:
         yield from window._qt_viewer.viewer.layers
 
 
 def unwrapped(viewer: Any) -> Any:
-    """The viewer itself: panels get it in a proxy of napari's, each in another."""
+    """Return the viewer itself: napari passes it to each panel in another proxy."""
     return getattr(viewer, "__wrapped__", viewer)
 
 
 def is_open(viewer: Any) -> bool:
-    """Whether a viewer's window has not been closed."""
+    """Whether a viewer's window is open."""
     viewer = unwrapped(viewer)
     return any(window._qt_viewer.viewer is viewer for window in _QtMainWindow._instances)
 
 
 @contextmanager
 def scene_kept(viewer: Any) -> Iterator[None]:
-    """Layers that are hidden or shown within leave napari's scene as it is.
+    """Context in which hiding and showing layers does not rebuild napari's overlays.
 
-    For each, napari makes all overlays anew, and the programs of the graphics card with them, which
-    takes longer than to draw the frame. Only the grid needs that: there it is done as ever.
+    napari makes all overlays again for each, with their shaders, which takes longer than drawing
+    the frame. Only a grid of views needs that; there it is done as usual.
     """
     viewer = unwrapped(viewer)
     canvases = [
