@@ -91,7 +91,7 @@ def test_the_brush_draws_the_class_that_is_chosen(desk, qtbot):
     for name in ("disir", "disca"):
         np.testing.assert_array_equal(desk.labels(name), np.where(mask, 1, before))
     assert not len(desk.session.clicks)
-    assert desk.opened.control.status == f"Drew {mask.sum():,} pixels of street"
+    assert desk.opened.control.message.text == f"Drew {mask.sum():,} pixels of street"
     assert desk.session.step.title == "brush street"
     desk.drag((110, 90), (130, 130), button=RIGHT)
     assert desk.session.step.title == "erase with the brush"
@@ -289,4 +289,4 @@ def test_a_click_on_what_is_drawn_says_that_it_changes_nothing_there(desk):
     desk.drag((100, 60), (120, 120))
     desk.opened.viewer.layers["Clicks"].add((110, 90))
     desk.idle()
-    assert "is drawn" in desk.opened.control.status
+    assert "is drawn" in desk.opened.control.message.text

@@ -192,7 +192,7 @@ class Presenter(QObject):
     def status(self) -> str:
         """Return the message about the last action, or the next thing to do."""
         session, control = self._session(), self._control
-        said = control.status[:1].upper() + control.status[1:]
+        said = control.message.text[:1].upper() + control.message.text[1:]
         if names := control.pending.files():
             return f"Examining {', '.join(names)}; Cancel stops it"
         if control.pending.look is not None:

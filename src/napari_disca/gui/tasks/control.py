@@ -19,6 +19,7 @@ from napari_disca.gui.tasks.collection import collect_objects, spare_objects
 from napari_disca.gui.tasks.locking import Locking
 from napari_disca.gui.tasks.pending import Pending
 from napari_disca.gui.tasks.session_files import SessionFiles
+from napari_disca.gui.tasks.step_message import StepMessage
 from napari_disca.gui.tasks.task_queue import Task, TaskQueue
 from napari_disca.gui.tasks.telling import tell_error
 from napari_disca.gui.tasks.unreadable import UnreadableTiles
@@ -30,7 +31,6 @@ from napari_disca.raster import Raster, end_probe
 from napari_disca.recipes import Recipe
 from napari_disca.session.history import AdaptationRun, Lock
 from napari_disca.session.session import Session
-from napari_disca.session.steps import Step
 from napari_disca.session.weights import RunRelearned
 
 if TYPE_CHECKING:
@@ -58,11 +58,7 @@ class Control(QObject):
         self.review: ReviewCamera | None = None
         #: The image that is chosen in the panel, whether it has a session or not.
         self.chosen: Raster | None = None
-        self.status = ""
-        #: The step that `status` tells of; None where it tells of something else.
-        self.told_step: Step | None = None
-        #: The step at the last change of the history.
-        self._step: Step | None = None
+        self.message = StepMessage()
         self._threads = job_threads()
         self.pending = Pending(viewer, self._threads, self)
         self.pending.changed.connect(self.changed)
@@ -102,7 +98,8 @@ class Control(QObject):
     def open(self, image: Image, session: Session) -> None:
         """Show a session and its layers; the session before it is closed."""
         self.close()
-        self.session, self._step = session, session.step
+        self.session = session
+        self.message.begin(session)
         self.layers = layers = SessionLayers(self.viewer, session, image, show_warning, self)
         locking = self.locking
         layers.locked = LockedAreas(layers, locking.lock, locking.unlock, show_warning)
@@ -118,14 +115,11 @@ class Control(QObject):
         layers = self._let_go()
         if layers is not None:
             layers.close()
-        self.status, self.told_step, self._step = "", None, None
+        self.message.begin(None)
         self.changed.emit()
 
     def shut_down(self) -> None:
-        """Stop all tasks when the panel or the window closes; layers stay as they are.
-
-        Nothing is emitted: the listeners may be deleted already.
-        """
+        """Stop all tasks and emit nothing, since listeners may be deleted; layers stay."""
         rasters = {self.chosen, self.session.raster if self.session is not None else None}
         layers = self._let_go()
         # Nobody is told that the work has ended, and the session's files are removed with it.
@@ -224,15 +218,7 @@ class Control(QObject):
             )
 
     def travel(self, step: Callable[[], object], said: str) -> None:
-        """Change the history, redo the map, and show a message.
-
-        Parameters
-        ----------
-        step : callable
-            Makes, takes back or repeats a step; it may return a word for the message.
-        said : str
-            The message; ``{}`` stands for what `step` returns.
-        """
+        """Change the history, redo the map, and show `said`; `step` returns its ``{}``."""
         session = self.session
         assert session is not None
         before = session.clicks
@@ -276,9 +262,9 @@ class Control(QObject):
                     show_error(told)
                 return
             if isinstance(event, RunRelearned):
-                self._tell_step("Learned again without what was removed")
+                self.message.say("Learned again without what was removed", self.session)
             if isinstance(event, AdaptationRun):
-                self._tell_step(event.adaptation.note)
+                self.message.say(event.adaptation.note, self.session)
 
     def _on_learned(self, session: Session) -> None:
         if session is self.session:
@@ -303,7 +289,7 @@ class Control(QObject):
             said = "That pixel is locked: it stays as it is until its area is unlocked"
         elif self.session is not None and any(self.session.drawn_at(*c.pixel) for c in last):
             said = "That pixel is drawn and stays so; the brush erases with the right button"
-        self._tell_step(said)
+        self.message.say(said, self.session)
         self._refine()
 
     def _on_adapted(self, adapted: AdaptationRun | None) -> None:
@@ -329,13 +315,8 @@ class Control(QObject):
             self._refine()
 
     def _on_history(self) -> None:
-        session = self.session
-        if session is not None and session.step is not self._step:
-            self._step = session.step
-            # A message about something else must not stand beside the offer to undo this step.
-            # That a place was seen is noted by itself: the message about the place stays.
-            if self.told_step is not self._step and not _is_seen(session):
-                self._tell_step("")
+        if self.session is not None:
+            self.message.follow(self.session)
         self.changed.emit()
 
     def _on_layer_removed(self, event: Any) -> None:
@@ -353,28 +334,9 @@ class Control(QObject):
             self.review.follow()
 
     def say(self, text: str, *, of_step: bool = False) -> None:
-        """Show a message in the panel.
-
-        Parameters
-        ----------
-        text : str
-        of_step : bool
-            Whether it tells of the step that was made last, which can then be undone beside it.
-        """
-        self.status = text
-        self.told_step = self.session.step if of_step and self.session is not None else None
+        """Show a message in the panel; beside one about the last step it can be undone."""
+        self.message.say(text, self.session if of_step else None)
         self.changed.emit()
-
-    def _tell_step(self, text: str) -> None:
-        """Keep a message about the last step; the panel shows it with the next change."""
-        self.status = text
-        self.told_step = None if self.session is None else self.session.step
-
-
-def _is_seen(session: Session) -> bool:
-    """Whether the last step only notes that a place was seen."""
-    marks = session.marks
-    return session.step.kind == "review" and bool(marks) and marks[-1].verdict == "seen"
 
 
 def _rest(layer: Layer) -> None:

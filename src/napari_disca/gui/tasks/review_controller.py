@@ -103,7 +103,7 @@ class ReviewController(QObject):
             self._tell(f"{_SAID[verdict]}. {review.go_on()}", of_step=True)
         elif verdict == "wrong":
             # A message says so if the click lies on a locked or drawn pixel.
-            self._tell(self._control.status or _SAID[verdict], of_step=True)
+            self._tell(self._control.message.text or _SAID[verdict], of_step=True)
         else:
             self._tell(_SAID[verdict], of_step=True)
 

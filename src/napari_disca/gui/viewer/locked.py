@@ -161,7 +161,7 @@ class LockedAreas:
         elif gone:
             self._unlock(*gone)
         elif len(numbers) == len(session.locks) and all(numbers):
-            self._report("A checked area cannot be changed; unlock it and draw another")
+            self._report("A locked area cannot be changed; unlock it and draw another")
         self._fill()
 
     def removed(self) -> None:
