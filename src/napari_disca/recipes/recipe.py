@@ -221,7 +221,8 @@ def check_fields(recipe: Recipe) -> None:
                 )
             if not low <= value <= high:
                 label = one.metadata.get("label")
-                name = f"{label} ({one.name})" if label else one.name
+                known = not label or label.lower() == one.name
+                name = one.name if known else f"{label} ({one.name})"
                 raise RecipeError(f"{name} = {value} is not between {low} and {high}")
 
 
