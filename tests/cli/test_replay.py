@@ -170,7 +170,7 @@ def test_a_journal_is_not_written_over(run, files, tmp_path, refined):
         *("--journal", journal, "--weights", files.weights, "--recipe", "disir"),
     )
     assert result.code == 2
-    assert "is there already" in result.err
+    assert "exists already" in result.err
     assert journal.read_bytes() == before
 
 

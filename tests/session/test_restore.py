@@ -200,22 +200,22 @@ def test_another_image_network_or_a_changed_one_is_refused(session, image_file, 
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ({"do": "dance"}, "'dance' is nothing"),
-        ({}, "'None' is nothing"),
-        ({"do": ["clicks"]}, "unhashable|nothing"),
+        ({"do": "dance"}, "'dance' is not an action"),
+        ({}, "'None' is not an action"),
+        ({"do": ["clicks"]}, "unhashable|not an action"),
         ({"do": "clicks", "add": [[1, 1, 0]]}, "lacks 'title'"),
         ({"do": "clicks", "title": "t", "add": [[1, 1]]}, "not enough values"),
         ({"do": "clicks", "title": "t", "add": [[1, 1, 7]]}, "classes are 0 to 2"),
         ({"do": "clicks", "title": "t", "add": [[1, 999, 0]]}, "outside the image"),
-        ({"do": "clicks", "title": "t", "add": [[1.5, 9, 0]]}, "no number that can be meant"),
-        ({"do": "clicks", "title": "t", "add": [[True, 9, 0]]}, "no number that can be meant"),
-        ({"do": "clicks", "title": "t", "remove": [[1, 1, 0]]}, "not there"),
-        ({"do": "clicks", "title": "t", "set": 5}, "no list of clicks"),
+        ({"do": "clicks", "title": "t", "add": [[1.5, 9, 0]]}, "is not a valid whole number"),
+        ({"do": "clicks", "title": "t", "add": [[True, 9, 0]]}, "is not a valid whole number"),
+        ({"do": "clicks", "title": "t", "remove": [[1, 1, 0]]}, "does not exist"),
+        ({"do": "clicks", "title": "t", "set": 5}, "not a list of clicks"),
         ({"do": "go", "to": 99}, "no step 99"),
         ({"do": "go", "to": -1}, "no step -1"),
         ({"do": "lock", "title": "", "map": "sea", "areas": [[[[0, 0], [9, 0], [9, 9]]]]}, "'sea'"),
         ({"do": "lock", "title": "", "map": "disca", "areas": [[[[0, 0], [9, 0]]]]}, "encloses"),
-        ({"do": "lock", "title": "", "map": "disca", "areas": [[[["a", 0]] * 3]]}, "no number"),
+        ({"do": "lock", "title": "", "map": "disca", "areas": [[[["a", 0]] * 3]]}, "not a number"),
         ({"do": "unlock", "locks": [4]}, "lacks 4"),
         ({**STROKE, "pixels": [0, 3, 0]}, "not sorted"),
         ({**STROKE, "pixels": [0, 3, 10_000]}, "outside"),
@@ -227,7 +227,7 @@ def test_another_image_network_or_a_changed_one_is_refused(session, image_file, 
         ({**STROKE, "pixels": [0, 3, 4], "teaches": 1}, "teaches"),
         ({**STROKE, "pixels": [0, 3, 4], "only": [-1]}, "no class -1"),
         ({**STROKE, "path": [[0, 0]], "radius": 1e9}, "radius"),
-        ({**STROKE, "path": [[0, "a"]], "radius": 4}, "no number"),
+        ({**STROKE, "path": [[0, "a"]], "radius": 4}, "not a number"),
         ({**STROKE, "path": [], "radius": 4}, "vertices"),
         ({**STROKE, "rings": [[[0, 0], [9, 0]]]}, "encloses"),
         (STROKE, "lacks"),
@@ -246,7 +246,7 @@ def test_another_image_network_or_a_changed_one_is_refused(session, image_file, 
             {"do": "adapt", "recipe": {"kind": "disca", "x": 1}, "seed": 0, "weights": ""},
             "no field",
         ),
-        ({"do": "learned", "run": 3, "weights": "x"}, "run is no text"),
+        ({"do": "learned", "run": 3, "weights": "x"}, "run is not a text"),
     ],
 )
 def test_events_that_make_no_sense_are_refused_in_one_line(
@@ -258,7 +258,7 @@ def test_events_that_make_no_sense_are_refused_in_one_line(
     path.write_text(path.read_text() + json.dumps(event) + "\n")
     with pytest.raises(JournalError, match=message) as caught:
         again(image_file, network)
-    assert str(caught.value).startswith("line 3 of city.tif.disca.jsonl cannot be done again")
+    assert str(caught.value).startswith("line 3 of city.tif.disca.jsonl cannot be repeated")
     assert "\n" not in str(caught.value)
     assert caught.value.line == 3
     before = restore.resume(path, open_raster(image_file), network, before=3)
@@ -272,7 +272,7 @@ def test_an_endless_story_is_not_told(session, image_file, network, monkeypatch)
     monkeypatch.setattr(restore, "_MOST_WORK", 50_000)
     path = journal_file(image_file)
     path.write_text(path.read_text() + '{"do": "go", "to": 0}\n{"do": "go", "to": 1}\n' * 100)
-    with pytest.raises(JournalError, match="too long a story"):
+    with pytest.raises(JournalError, match="more clicks and steps"):
         again(image_file, network)
 
 

@@ -261,7 +261,7 @@ def test_a_patch_is_found_across_blocks(monkeypatch):
     row, col = np.argwhere(pieces == largest)[0]
     found = finish(patch_at(canvas, int(row), int(col)))
     np.testing.assert_array_equal(found.mask(Window.whole(labels.shape)), pieces == largest)
-    with pytest.raises(AreaError, match="beside"):
+    with pytest.raises(AreaError, match="outside the image"):
         finish(patch_at(canvas, 70, 3))
 
 

@@ -333,7 +333,7 @@ def test_areas_and_strengths_that_make_no_sense_are_refused(session):
     adapted(session, Tilt())
     with pytest.raises(AreaError):
         session.reject([Area.rectangle(Window(5000, 0, 10, 10))])
-    with pytest.raises(RecipeError, match="no number"):
+    with pytest.raises(RecipeError, match="not a number"):
         session.set_strength(float("nan"))
 
 

@@ -1,4 +1,4 @@
-"""The table that a journal is read by: every kind of step."""
+"""The table of all kinds of steps, by which a journal is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_disca.session.review_marks import MarkPlace
 from napari_disca.session.steps import Action
 from napari_disca.session.verdicts import Judge, KeepNear, SetStrength
 
-#: What the journal calls a step -> its class.
+#: Class of each step by its name in the journal.
 ACTIONS: dict[str, type[Action]] = {
     action.kind: action
     for action in (

@@ -1,4 +1,4 @@
-"""What users do in one step, one class each: clicks, adaptations, locks."""
+"""Actions on clicks, adaptations and locks: one class for each kind of step."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from napari_disca.session.strokes import Stroke
 class ChangeClicks:
     """Replace all clicks.
 
-    A click that was adapted to and is removed, moved or given another class is so for the
-    adaptation too: it is learned again, as if it had always been like that.
+    If an adaptation has learned from a click that is removed, moved or relabelled, it is learned
+    again as if the click had always been so.
     """
 
     clicks: Clicks
@@ -76,22 +76,22 @@ class ChangeClicks:
         )
         there = set(step.clicks)
         if not all(click in there for click in (*edit.removed, *(old for old, _ in edit.changed))):
-            raise JournalError("it changes a click that is not there")
+            raise JournalError("it changes a click that does not exist")
         return cls(edit.applied(step.clicks), title)
 
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Go over to what a run of a recipe has learned."""
+    """Adopt what a run of a recipe has learned."""
 
     run: AdaptationRun
     kind: ClassVar[str] = "adapt"
 
     def applied(self, step: Step, facts: ImageFacts) -> Step:
         """See `Action`."""
-        # A history of whole networks would fill the memory.
+        # Whole networks in the history would fill the memory.
         run = replace(self.run, adaptation=replace(self.run.adaptation, network=None, tensors={}))
-        # What was removed while it was learning must not have been learned.
+        # Clicks removed while it was learning must not count.
         there = set(step.clicks)
         left = run.edited(lambda click: click if click in there else None, step.locks)
         if left is None or left is run.base:
@@ -115,9 +115,9 @@ class Adopt:
 
 
 def _run(fields: Any, step: Step, current: AdaptationRun | None) -> AdaptationRun:
-    """A run as `run_fields` tells it."""
+    """Return the run of the fields that `run_fields` gives."""
     if not isinstance(fields, Mapping):
-        raise JournalError("a run is no object")
+        raise JournalError("a run is not an object")
     recipe = recipe_of_fields(fields["recipe"])
     locks = teaching(step.locks)
     if "locks" in fields:
@@ -143,7 +143,7 @@ def _run(fields: Any, step: Step, current: AdaptationRun | None) -> AdaptationRu
 
 @dataclass(frozen=True, slots=True)
 class ResetNetwork:
-    """Forget what was adapted; the clicks stay."""
+    """Return to the pretrained weights; the clicks stay."""
 
     kind: ClassVar[str] = "reset"
 
@@ -165,7 +165,7 @@ class ResetNetwork:
 
 @dataclass(frozen=True, slots=True)
 class LockAreas:
-    """Declare areas checked: their pixels keep the labels that a map shows now."""
+    """Lock areas: their pixels keep the labels that a map shows now."""
 
     areas: tuple[Area, ...]
     map: Guided = "disca"
@@ -202,7 +202,7 @@ class LockAreas:
 
 @dataclass(frozen=True, slots=True)
 class Unlock:
-    """Let areas change again; an adaptation that learned from them is learned again without."""
+    """Unlock areas; an adaptation that learned from them is learned again without them."""
 
     locks: tuple[Held, ...]
     kind: ClassVar[str] = "unlock"

@@ -1,4 +1,4 @@
-"""Regions in which two label maps differ, and the pixels that belong to one of them."""
+"""Regions in which two label maps differ, and the pixels of each."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from napari_disca.core.tiling import Window
 from napari_disca.session.label_runs import Runs
 from napari_disca.storage.label_pyramid import NO_DATA
 
-#: Pixels that are compared at once.
+#: Most pixels that are compared at once.
 _STRIP = 1 << 23
-#: Side of the pieces whose outlines are drawn at once.
+#: Side of the blocks whose outlines are made at once, in pixels.
 _PIECE = 2048
-#: Corners of one area, at most: below what an `Area` takes.
+#: Most corners of one area; an `Area` may have more.
 _CORNERS = 50_000
 
 
 class LabelMap(Protocol):
-    """What is compared: a `LabelPyramid`, or a `Snapshot` of one."""
+    """A map that is compared: a `LabelPyramid`, or a `Snapshot` of one."""
 
     shape: tuple[int, int]
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Class ids of a window; 255 where nothing is known."""
+        """Return the class ids of a window; 255 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Connected pixels that went from one class to another.
+    """Connected pixels that changed from one class to one other.
 
     Attributes
     ----------
@@ -43,16 +43,16 @@ class Region:
     area : int
         In pixels.
     window : Window
-        Smallest that holds it.
+        Smallest window that holds it.
     pixel : (int, int)
-        Row and column of a pixel that belongs to it.
+        Row and column of one of its pixels.
     certainty : float or None
-        How sure the network is of the new class there, 0 to 1, on the mean; None if not known.
+        Mean certainty of the network about the new class, 0 to 1; None if not known.
     square_metres : float or None
         None where the image has no ground resolution.
     complete : bool
-        False while parts of it may lie where nobody has looked yet: it can be larger then, and
-        one region with another of the list.
+        False while not all windows around it are compared: it may be larger then, and the same
+        region as another of the list.
     """
 
     before: int
@@ -68,12 +68,12 @@ class Region:
 def changed_codes(
     before: LabelMap, after: LabelMap, where: Window, windows: Iterable[Window]
 ) -> NDArray[np.uint16]:
-    """Both classes of what is different in a window, as one number; 0 elsewhere.
+    """Return both classes of each pixel that differs in a window as one number; 0 elsewhere.
 
     Parameters
     ----------
     windows : iterable of Window
-        Where to look.
+        Parts of the image that are compared.
 
     Returns
     -------
@@ -100,8 +100,8 @@ def strips(windows: Sequence[Window], width: int) -> Iterator[tuple[int, int, li
     Yields
     ------
     (int, int, list of Window)
-        First row, row after the last, and the windows' parts there, the neighbours of which are
-        joined. Rows without windows are left out.
+        First row, row after the last, and the parts of the windows there, with neighbours joined.
+        Rows without windows are left out.
     """
     tallest = max(1, _STRIP // max(1, width))
     cuts = {edge for window in windows for edge in (window.top, window.bottom)}
@@ -119,7 +119,7 @@ def strips(windows: Sequence[Window], width: int) -> Iterator[tuple[int, int, li
 
 
 def _joined(top: int, bottom: int, windows: Iterable[Window]) -> Iterator[Window]:
-    """Windows of some rows, one for all that lie side by side."""
+    """Yield the windows of some rows, with adjacent ones joined."""
     left = right = -1
     for window in sorted(windows, key=lambda window: window.left):
         if window.left != right and right > left:
@@ -132,14 +132,14 @@ def _joined(top: int, bottom: int, windows: Iterable[Window]) -> Iterator[Window
 
 
 def runs_of(region: Region, before: LabelMap, after: LabelMap) -> Runs:
-    """The pixels of a complete region, as runs.
+    """Return the pixels of a complete region as runs.
 
-    They are found again in the two maps, where nothing of the region may have changed since.
+    They are read from the two maps again, in which the region must not have changed since.
 
     Returns
     -------
     Runs
-        Empty if the region is not there any more, as it was.
+        Empty if the region has changed or is gone.
     """
     code = region.before * 256 + region.after
     found = Runs.empty()
@@ -151,12 +151,12 @@ def runs_of(region: Region, before: LabelMap, after: LabelMap) -> Runs:
     row, col = region.pixel
     at = np.flatnonzero((found.rows == row) & (found.starts <= col) & (col < found.ends))
     runs = found[labels == labels[at[0]]] if len(at) else Runs.empty()
-    # Where more or less belongs to it by now it is another region, which nobody has seen.
+    # If its area has changed it is another region, which the user has not seen.
     return runs if int(runs.lengths.sum()) == region.area else Runs.empty()
 
 
 def mask_of(region: Region, before: LabelMap, after: LabelMap, window: Window) -> NDArray[np.bool_]:
-    """Which pixels of a window a complete region holds, as an array of the window's shape."""
+    """Return which pixels of a window belong to a complete region."""
     mask = np.zeros(window.shape, dtype=np.bool_)
     if region.window & window:
         runs_of(region, before, after).paint(mask, window.top, window.left)
@@ -164,10 +164,10 @@ def mask_of(region: Region, before: LabelMap, after: LabelMap, window: Window) -
 
 
 def areas_of(region: Region, before: LabelMap, after: LabelMap) -> tuple[Area, ...]:
-    """The very pixels of a complete region as areas.
+    """Return the exact pixels of a complete region as areas.
 
-    Usually one; several where a region is so large, or so ragged, that its outline has more
-    corners than an area may. Empty if the region is not there any more.
+    Usually one area; several if the outline has more corners than an area may have. Empty if the
+    region is gone.
     """
     runs = runs_of(region, before, after)
     rings: list[Ring] = []

@@ -1,7 +1,7 @@
-"""How the classes of a map are named, coloured, ordered, hidden, and merged when it is saved.
+"""Table of the classes: their names, colours and order, which are hidden, and which are merged.
 
-A network's classes are what it was trained for; what users call them, and which colours they read
-well, is theirs. The ids never change: clicks, maps and weights mean the same before and after.
+A network's classes are fixed by its training; names and colours are the user's choice. The ids
+never change, so clicks, maps and weights keep their meaning.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from napari_disca.session.steps import ImageFacts, Step
 
 @dataclass(frozen=True, slots=True)
 class ClassEntry:
-    """A class as the user wants it.
+    """Name, colour and state of one class.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class ClassEntry:
     color : str
         ``#rrggbb``.
     group : str
-        Name of what it is a part of when the map is saved; empty if it stays by itself.
+        Name of the class that it is merged into in the saved map; empty if it is not merged.
     hidden : bool
-        Whether the map is seen through where this class is. It is saved all the same.
+        Whether the map is transparent where this class is; it is saved nevertheless.
     """
 
     id: int
@@ -50,27 +50,27 @@ class ClassEntry:
 
 @dataclass(frozen=True, slots=True)
 class ClassTable:
-    """All classes, in the order in which they are shown; without entries, the network's own."""
+    """All classes in the order in which they are shown; without entries, the network's own."""
 
     entries: tuple[ClassEntry, ...] = ()
 
     @classmethod
     def of(cls, classes: Iterable[LandClass]) -> Self:
-        """The table that says what a network's card says."""
+        """Return the table with names, colours and order of a network's card."""
         return cls(tuple(ClassEntry(i, land.name, land.color) for i, land in enumerate(classes)))
 
     def checked(self, count: int) -> ClassTable:
-        """Itself.
+        """Return the table itself, if it fits a network.
 
         Parameters
         ----------
         count : int
-            How many classes the network has.
+            Number of the network's classes.
 
         Raises
         ------
         ClassTableError
-            If it is not about these classes, or names two things alike.
+            If its entries are not these classes, or two have the same name.
         """
         if not self.entries:
             return self
@@ -99,7 +99,7 @@ class ClassTable:
     # ---------------------------------------------------------------- what it says
 
     def entry(self, label: int) -> ClassEntry:
-        """Entry of a class.
+        """Return the entry of a class.
 
         Raises
         ------
@@ -113,21 +113,21 @@ class ClassTable:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """Ids in the order in which they are shown."""
+        """The ids in the order in which they are shown."""
         return tuple(entry.id for entry in self.entries)
 
     @property
     def hidden(self) -> frozenset[int]:
-        """Ids of the classes where the map is seen through."""
+        """The ids of hidden classes."""
         return frozenset(entry.id for entry in self.entries if entry.hidden)
 
     def members(self, group: str) -> tuple[int, ...]:
-        """Ids of what is merged under a name, the lowest first: that one is saved."""
+        """Return the ids that are merged under a name; the first, lowest one is saved."""
         return tuple(sorted(entry.id for entry in self.entries if group and entry.group == group))
 
     @property
     def values(self) -> NDArray[np.uint8]:
-        """What is saved for each value of a map, which merges classes; 255 stays.
+        """Return the value that is saved for each value of a map; 255 stays.
 
         Returns
         -------
@@ -140,23 +140,23 @@ class ClassTable:
 
     @property
     def merges(self) -> bool:
-        """Whether classes become one when the map is saved."""
+        """Whether classes are merged in the saved map."""
         return any(self.target(entry) != entry.id for entry in self.entries)
 
     def target(self, entry: ClassEntry) -> int:
-        """Id under which a class is saved."""
+        """Return the id with which a class is saved."""
         return self.members(entry.group)[0] if entry.group else entry.id
 
     @property
     def classes(self) -> tuple[LandClass, ...]:
-        """Classes by id, as they are shown: those that are merged have one colour."""
+        """Return the classes by id as they are shown: merged ones have the same colour."""
         return tuple(
             LandClass(entry.name, self.entry(self.target(entry)).color) for entry in self._by_id
         )
 
     @property
     def legend(self) -> tuple[LandClass, ...]:
-        """Classes by id, as they are saved: those that are merged are the same."""
+        """Return the classes by id as they are saved: merged ones are the same."""
         return tuple(
             LandClass(entry.group or entry.name, self.entry(self.target(entry)).color)
             for entry in self._by_id
@@ -169,11 +169,11 @@ class ClassTable:
     # ---------------------------------------------------------------- other tables
 
     def renamed(self, label: int, name: str) -> ClassTable:
-        """Table in which a class has another name."""
+        """Return a table in which a class has another name."""
         return self._with(label, name=name.strip())
 
     def recoloured(self, colours: Mapping[int, str]) -> ClassTable:
-        """Table with other colours by id; what is merged with a class follows it."""
+        """Return a table with other colours by id; classes merged with one get its colour."""
         wanted: dict[int, str] = {}
         for label, colour in colours.items():
             group = self.entry(label).group
@@ -183,27 +183,27 @@ class ClassTable:
         )
 
     def with_hidden(self, label: int, hidden: bool) -> ClassTable:
-        """Table in which a class is hidden, or shown."""
+        """Return a table in which a class is hidden or shown."""
         return self._with(label, hidden=hidden)
 
     def moved(self, label: int, place: int) -> ClassTable:
-        """Table in which a class is shown at another place of the list, the first at 0."""
+        """Return a table in which a class is at another place of the list, counted from 0."""
         entry = self.entry(label)
         rest = [other for other in self.entries if other is not entry]
         rest.insert(max(0, min(place, len(rest))), entry)
         return ClassTable(tuple(rest))
 
     def ordered(self, order: Sequence[int]) -> ClassTable:
-        """Table in which the classes are shown in this order of ids."""
+        """Return a table with another order of ids."""
         return ClassTable(tuple(self.entry(label) for label in order))
 
     def merged(self, labels: Iterable[int], name: str) -> ClassTable:
-        """Table in which classes, and what they are merged with, are saved as one.
+        """Return a table in which classes, and all merged with them, are saved as one.
 
         Raises
         ------
         ClassTableError
-            If they are fewer than two, or others have that name.
+            If they are fewer than two, or another class has that name.
         """
         together = set(labels)
         for label in tuple(together):
@@ -218,7 +218,7 @@ class ClassTable:
         )
 
     def separated(self, labels: Iterable[int]) -> ClassTable:
-        """Table in which what these classes were merged to is taken apart."""
+        """Return a table in which the groups of classes are not merged any more."""
         groups = {self.entry(label).group for label in labels} - {""}
         return ClassTable(
             tuple(
@@ -236,7 +236,7 @@ class ClassTable:
 
 @dataclass(frozen=True, slots=True)
 class SetClasses:
-    """Name, colour, order, hide and merge the classes otherwise."""
+    """Replace the table of the classes."""
 
     table: ClassTable
     title: str = "change classes"
@@ -258,7 +258,7 @@ class SetClasses:
         """See `Action`."""
         entries = fields["classes"]
         if not isinstance(entries, list):
-            raise JournalError("its classes are no list")
+            raise JournalError("its classes are not a list")
         return cls(ClassTable(tuple(map(_entry, entries))), text_field(fields, "title"))
 
 
@@ -273,7 +273,7 @@ def _fields(entry: ClassEntry) -> dict[str, Any]:
 
 def _entry(fields: Any) -> ClassEntry:
     if not isinstance(fields, Mapping):
-        raise JournalError("a class is no object")
+        raise JournalError("a class is not an object")
     hidden = fields.get("hidden", False)
     if not isinstance(hidden, bool):
         raise JournalError("'hidden' is neither true nor false")

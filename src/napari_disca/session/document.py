@@ -1,6 +1,6 @@
-"""What the user has said about an image: clicks, adaptations, locked areas, and their history.
+"""The user's work on an image: clicks, adaptations, locked areas, strokes, and their history.
 
-Values only: nothing here reads an image or asks a network.
+These are values: nothing here reads an image or runs a network.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from napari_disca.session.strokes import Stroke
 
 
 def _whole(*numbers: float) -> tuple[int, ...]:
-    """Pixels and classes as integers; a viewer may give floats, and a script anything."""
+    """Return pixels and classes as integers; a viewer may pass floats, and a script anything."""
     try:
         return tuple(int(number) for number in numbers)
     except (TypeError, ValueError, OverflowError) as error:
@@ -34,7 +34,7 @@ def _whole(*numbers: float) -> tuple[int, ...]:
 
 
 class Document(StepHistory):
-    """What was said about one image.
+    """The user's work on one image; each change is a step of the history.
 
     Parameters
     ----------
@@ -52,22 +52,22 @@ class Document(StepHistory):
 
     @property
     def classes(self) -> tuple[LandClass, ...]:
-        """Classes of the map as they are shown; class ``i`` is the value ``i``."""
+        """The classes as they are shown; class ``i`` is the value ``i`` of the map."""
         return self.step.value(ClassTable).classes or self._classes
 
     @property
     def legend(self) -> tuple[LandClass, ...]:
-        """Classes as they are saved: those that are merged are the same; see `merged_values`."""
+        """The classes as they are saved: merged ones are the same; see `merged_values`."""
         return self.step.value(ClassTable).legend or self._classes
 
     @property
     def merged_values(self) -> NDArray[np.uint8]:
-        """What is saved for each value of a map, as ``(256,)``."""
+        """The value that is saved for each value of a map, ``(256,)``."""
         return self.step.value(ClassTable).values
 
     @property
     def class_table(self) -> ClassTable:
-        """How the classes are named, coloured, ordered, hidden and merged."""
+        """The table of the classes: names, colours, order, hidden and merged ones."""
         table = self.step.value(ClassTable)
         return table if table.entries else ClassTable.of(self._classes)
 
@@ -90,19 +90,19 @@ class Document(StepHistory):
 
     @property
     def verdicts(self) -> tuple[Lock, ...]:
-        """What was accepted and rejected, oldest first; `unlock` takes one back."""
+        """The accepted and rejected areas, oldest first; `unlock` takes one back."""
         return tuple(
             lock for lock in self.step.locks if isinstance(lock, Lock) and lock.kind != "area"
         )
 
     @property
     def strokes(self) -> tuple[Stroke, ...]:
-        """What was drawn, oldest first; `unlock` takes one away."""
+        """The strokes, oldest first; `unlock` removes one."""
         return tuple(held for held in self.step.locks if isinstance(held, Stroke))
 
     @property
     def corrected(self) -> Guided:
-        """The map that is being corrected: the adapted one, once there is one."""
+        """Name of the map that is being corrected: the adapted one, once there is one."""
         return "disir" if self.adapted is None else "disca"
 
     # ---------------------------------------------------------------- clicks
@@ -127,12 +127,12 @@ class Document(StepHistory):
         return click
 
     def remove(self, *clicks: Click) -> None:
-        """Take clicks away, whichever and however old.
+        """Remove clicks in one step.
 
         Raises
         ------
         ClickError
-            If one of them is not there.
+            If there is no such click.
         """
         there = set(self.clicks)
         for click in clicks:
@@ -142,12 +142,12 @@ class Document(StepHistory):
         self.set_clicks(self.clicks.removed(*clicks), title)
 
     def move(self, click: Click, row: int, col: int) -> Click:
-        """Put a click on another pixel; its age stays.
+        """Move a click to another pixel; its place in the order stays.
 
         Raises
         ------
         ClickError
-            If it is not there, or would leave the image.
+            If there is no such click, or the pixel is outside the image.
         """
         row, col = _whole(row, col)
         moved = replace(click, row=row, col=col)
@@ -155,12 +155,12 @@ class Document(StepHistory):
         return moved
 
     def relabel(self, click: Click, label: int) -> Click:
-        """Give a click another class; its age stays.
+        """Give a click another class; its place in the order stays.
 
         Raises
         ------
         ClickError
-            If it is not there, or the class does not exist.
+            If there is no such click, or the class does not exist.
         """
         changed = replace(click, label=_whole(label)[0])
         self.set_clicks(self.clicks.replaced(click, changed), f"click to {self._name(changed)}")
@@ -178,12 +178,12 @@ class Document(StepHistory):
         self.set_clicks(self.clicks.added(*clicks), what)
 
     def move_all(self, pixels: Mapping[Click, tuple[int, int]]) -> None:
-        """Put clicks on other pixels in one step; what lies there is replaced.
+        """Move clicks to other pixels in one step; clicks on those pixels are replaced.
 
         Raises
         ------
         ClickError
-            If one is not there, or would leave the image; nothing changes then.
+            If there is no such click, or a pixel is outside the image; nothing changes then.
         """
         moves = {
             click: replace(click, row=row, col=col)
@@ -194,12 +194,12 @@ class Document(StepHistory):
         self.set_clicks(self.clicks.replaced_many(moves), f"move {what}")
 
     def relabel_all(self, labels: Mapping[Click, int]) -> None:
-        """Give clicks other classes in one step; their age stays.
+        """Give clicks other classes in one step; their places in the order stay.
 
         Raises
         ------
         ClickError
-            If one is not there, or a class does not exist; nothing changes then.
+            If there is no such click, or a class does not exist; nothing changes then.
         """
         changes = {click: replace(click, label=_whole(label)[0]) for click, label in labels.items()}
         names = {self._name(click) for click in changes.values()}
@@ -210,7 +210,7 @@ class Document(StepHistory):
     def set_clicks(self, clicks: Clicks, title: str = "change clicks") -> None:
         """Replace all clicks in one step of the history; see `ChangeClicks`.
 
-        A new click is learned from when `Session.adapt` is called.
+        `Session.adapt` learns from new clicks when it is called.
 
         Raises
         ------
@@ -226,54 +226,53 @@ class Document(StepHistory):
     # ---------------------------------------------------------------- classes
 
     def set_classes(self, table: ClassTable, title: str = "change classes") -> None:
-        """Name, colour, order, hide and merge the classes otherwise, in one step of the history.
+        """Replace names, colours, order, hiding and merging of the classes in one step.
 
         Parameters
         ----------
         table : ClassTable
-            Of all classes; one without entries goes back to what the network says.
+            With an entry for each class; without entries, the network's own table.
         title : str
 
         Raises
         ------
         ClassTableError
-            If it is not about this network's classes, or names two things alike.
+            If its entries are not this network's classes, or two have the same name.
         """
         self.do(SetClasses(table, title))
 
     # ---------------------------------------------------------------- locks, weights
 
     def lock(self, *areas: Area, map: Guided = "disca", title: str = "") -> tuple[Lock, ...]:
-        """Declare areas checked: their pixels keep their labels, whatever comes.
+        """Lock areas in one step: their pixels keep the labels of a map.
 
-        They keep what a map says of them with the present clicks and weights, in both guided
-        maps, since what is right on the ground is so in every map. Adaptations from now on learn
-        from a sample of them.
+        The labels are those with the present clicks and weights, and hold in both maps that
+        clicks change. Later adaptations learn from a sample of these pixels.
 
         Parameters
         ----------
         areas : Area
         map : {"disca", "disir"}
-            Which map was checked.
+            The map whose labels are kept.
 
         Raises
         ------
         AreaError
-            If one holds no pixel of the image; nothing changes then.
+            If an area holds no pixel of the image; nothing changes then.
         """
         before = len(self.locks)
         self.do(LockAreas(areas, map, title))
         return self.locks[before:]
 
     def unlock(self, *locks: Held) -> None:
-        """Let areas change again.
+        """Unlock areas, or remove verdicts and strokes, in one step.
 
-        An adaptation that learned from them is learned again without, by the next refresh.
+        An adaptation that learned from them is learned again without them by the next refresh.
 
         Raises
         ------
         AreaError
-            If one of them is not locked.
+            If one of them is not in force.
         """
         self.do(Unlock(locks))
 
@@ -283,7 +282,7 @@ class Document(StepHistory):
         return any(lock.area.mask(pixel).any() for lock in self.locks)
 
     def drawn_at(self, row: int, col: int) -> bool:
-        """Whether the class of a pixel was drawn."""
+        """Whether a stroke sets the class of a pixel."""
         pixel = Window(row, col, 1, 1)
         for stroke in reversed(self.strokes):
             if stroke.area.mask(pixel).any():
@@ -291,5 +290,5 @@ class Document(StepHistory):
         return False
 
     def reset_network(self) -> None:
-        """Forget what was adapted; the clicks stay. Can be undone."""
+        """Return to the pretrained weights in one step; the clicks stay."""
         self.do(ResetNetwork())

@@ -1,4 +1,4 @@
-"""The step that draws: pixels get a class by hand."""
+"""The action that draws: pixels get a class by hand."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from napari_disca.session.strokes import Stroke
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Give pixels a class; or take away what was drawn there.
+    """Give pixels a class, or erase what was drawn there.
 
     Attributes
     ----------
     drawn : BrushPath, Area or PixelSet
-        Which pixels: a way or an outline, or the very pixels where these depend on the map.
+        The pixels: a path or an outline, or the exact pixels where they depend on the map.
     label : int or None
-        Class id; None takes away.
+        Class id; None erases.
     tool : str
     teaches : bool
         Whether adaptations learn from it.
     only : tuple of int
-        Classes that were drawn over, for those who ask later; the pixels are in `drawn`.
+        Classes that were drawn over; kept for exports, since `drawn` holds the pixels.
     title : str
     """
 
@@ -48,7 +48,9 @@ class Draw:
             if not 0 <= label < facts.classes:
                 raise AreaError(f"there is no class {label}; there are {facts.classes}, from 0")
         if self.tool not in TOOLS:
-            raise AreaError(f"{str(self.tool)[:40]!r} is nothing to draw with; {', '.join(TOOLS)}")
+            raise AreaError(
+                f"there is no tool {str(self.tool)[:40]!r}; choose one of {', '.join(TOOLS)}"
+            )
         pixels = self.drawn
         if not isinstance(pixels, PixelSet):
             pixels = drawn_pixels(pixels, facts.shape)

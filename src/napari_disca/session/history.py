@@ -1,8 +1,8 @@
-"""What a session remembers: steps of clicks, recipe runs and locked areas.
+"""Values in a session's history: runs of recipes, locks, and edits of clicks.
 
-All of them are values that say how something came about, so that it can come about again: a
-`Run` which weights (this recipe, on these clicks), a `Lock` which labels (this area, of the map
-of these clicks and weights). Maps and weights are only caches of that.
+They say how weights and labels come about, so that these can be computed again: an `AdaptationRun`
+gives weights (this recipe, on these clicks), a `Lock` gives labels (this area, of the map of these
+clicks and weights). Maps and weights are caches of them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from napari_disca.session.strokes import Stroke
 
 #: The maps that clicks change.
 Guided: TypeAlias = Literal["disir", "disca"]
-#: What the user has said of an area: it is right as it is, or a verdict on what was changed there.
+#: Kinds of judged areas: locked, or a verdict on what an adaptation changed there.
 LockKind: TypeAlias = Literal["area", "accepted", "rejected"]
-#: The field of recipes that says how strongly what was learned counts.
+#: Name of the field of recipes for the strength.
 _STRENGTH = "strength"
 
 
@@ -35,26 +35,26 @@ class AdaptationRun:
     Attributes
     ----------
     adaptation : AdaptationResult
-        What was learned. In the history it holds no network.
+        What was learned; in the history without its network.
     recipe : Recipe
     weights : str
-        Fingerprint of the adapted network; empty while the run is still to be made, since it was
-        changed by an edit of the clicks.
+        Fingerprint of the adapted network; empty while the run must still be learned, because an
+        edit of the clicks has changed it.
     changed : Delta or None
-        What differs from the pretrained network; None where it is to be found in the cache of
-        deltas, or learned again.
+        Difference from the pretrained network; None if it is in the cache of deltas, or must be
+        learned again.
     clicks : Clicks
-        Learned from.
+        The clicks that were learned from.
     locks : tuple of Lock or Stroke
-        Learned from, too.
+        The locks and strokes that were learned from.
     seed : int
     base : AdaptationRun or None
-        The run it goes on from, if the recipe does.
+        The run before, if the recipe continues it.
     near_only : bool
-        Whether what was learned counts near the clicks only; see `Session.only_near`.
+        Whether the run changes the map near the clicks only; see `Session.only_near`.
     key : str
-        Name of what was learned: runs of equal keys learn the same on one machine. How strongly
-        it counts, and where, does not belong to it.
+        Fingerprint of what is learned: runs with equal keys learn the same on one machine. It does
+        not depend on strength and `near_only`.
     """
 
     adaptation: AdaptationResult
@@ -80,23 +80,23 @@ class AdaptationRun:
 
     @property
     def strength(self) -> float | None:
-        """How strongly what was learned counts, 1 as measured; None if the recipe has no say."""
+        """How strongly the run changes the map, 1 by default; None without a strength."""
         strength: float | None = getattr(self.recipe, _STRENGTH, None)
         return strength
 
     @property
     def answer(self) -> str:
-        """Name of what the run says of the image: of what was learned, how strongly, and where."""
+        """Fingerprint of the run's labels: of what was learned, strength, and `near_only`."""
         strength = "" if self.strength is None else f"*{self.strength!r}"
         return f"{self.key}{strength}{'~near' * self.near_only}"
 
     def with_strength(self, strength: float) -> AdaptationRun:
-        """The same run, weaker or stronger; nothing is learned again.
+        """Return the run with another strength; nothing is learned again.
 
         Raises
         ------
         RecipeError
-            If the recipe has no strength, or not this one.
+            If the recipe has no strength, or this one is out of range.
         """
         if self.strength is None:
             raise RecipeError(
@@ -108,20 +108,20 @@ class AdaptationRun:
     def edited(
         self, edit: Callable[[Click], Click | None], locks: Iterable[Held]
     ) -> AdaptationRun | None:
-        """The run as it would be had the clicks and locks always been what they are now.
+        """Return the run as if clicks and locks had always been what they are now.
 
         Parameters
         ----------
         edit : callable
-            Click -> what became of it, None if it was removed.
+            Returns the click after the edit; None if it was removed.
         locks : iterable of Lock or Stroke
-            Those that are left.
+            The remaining locks and strokes.
 
         Returns
         -------
         AdaptationRun or None
-            Self where nothing changes. What is not learned yet has no weights. Where nothing is
-            left to learn from, the run before, if it went on from one.
+            Self if nothing changes. A run that must be learned again has no weights. If nothing is
+            left to learn from, the run that it continued, or None.
         """
         left = set(locks)
         base = self.base.edited(edit, left) if self.base is not None else None
@@ -148,26 +148,26 @@ class AdaptationRun:
 class Lock:
     """An area that the user has judged.
 
-    *area*: it was checked, and its pixels keep the labels that they had, whatever comes.
-    *accepted*: what an adaptation changed there is right, and is held; later clicks that say
-    something else count. *rejected*: it was right before, so that the map shows what DISIR
-    says, whatever is adapted. All of them teach.
+    *area*: it is locked, and its pixels keep the labels that they had. *accepted*: the changes of
+    an adaptation are right and stay, unless later clicks contradict them. *rejected*: the map was
+    right before, so that it shows DISIR's labels, whatever is adapted. Adaptations learn from all
+    of them.
 
     Attributes
     ----------
     number : int
-        Its name in the session.
+        Its number in the session.
     area : Area
     map : "disir" or "disca"
-        Whose labels they are.
+        The map whose labels they are.
     clicks : Clicks
     run : AdaptationRun or None
-        What that map was made of; None for the pretrained weights.
+        The run whose map it was; None for the pretrained weights.
     under : tuple of Lock or Stroke
-        Areas locked before, whose labels it shows where they meet.
+        Earlier areas, whose labels count where they overlap.
     kind : str
     changed : bool
-        Whether it holds only those pixels of the area that `run` has changed.
+        Whether it holds only the pixels of the area that `run` has changed.
     digest : str
     """
 
@@ -194,26 +194,26 @@ class Lock:
         object.__setattr__(self, "digest", _digest(facts))
 
 
-#: What holds pixels of the maps, whatever a network says of them.
+#: What sets labels of pixels, whatever a network predicts.
 Held: TypeAlias = Lock | Stroke
 
 
 def teaching(held: Iterable[Held]) -> tuple[Held, ...]:
-    """Those that adaptations learn from."""
+    """Return the locks and strokes that adaptations learn from."""
     return tuple(one for one in held if not isinstance(one, Stroke) or one.teaches)
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """How clicks became others.
+    """A change of the clicks.
 
     Attributes
     ----------
     changed : tuple of (Click, Click)
-        Moved, or given another class, at the same age.
+        Clicks that were moved or relabelled, and what they became.
     removed, added : tuple of Click
     exact : bool
-        Whether `applied` gives the very clicks, order and all.
+        Whether `applied` gives exactly the clicks after the change, in their order.
     """
 
     changed: tuple[tuple[Click, Click], ...] = ()
@@ -223,14 +223,14 @@ class Edit:
 
     @classmethod
     def between(cls, before: Clicks, after: Clicks) -> Edit:
-        """Shortest account of a change."""
+        """Return the shortest edit between two sets of clicks."""
         old, new = set(before), set(after)
         aligned = zip(before, after, strict=True) if len(before) == len(after) else ()
         pairs = tuple((a, b) for a, b in aligned if a != b)
         if pairs and all(a not in new and b not in old for a, b in pairs):
             return cls(changed=pairs)
         if after.items and before.added(after.items[-1]) == after:
-            # A click on one that is there gives it another class, and makes it the youngest.
+            # A click on the pixel of another one replaces it, and is the latest.
             last = after.items[-1]
             below = tuple((c, last) for c in before if c.pixel == last.pixel and c != last)
             return cls(changed=below, added=(last,))
@@ -244,26 +244,26 @@ class Edit:
         return replace(edit, exact=edit.applied(before) == after)
 
     def applied(self, clicks: Clicks) -> Clicks:
-        """Clicks after the change."""
+        """Return the clicks after the change."""
         became = dict(self.changed)
         kept = Clicks(tuple(became.get(click, click) for click in clicks))
         return kept.removed(*self.removed).added(*self.added)
 
     @property
     def of(self) -> Callable[[Click], Click | None]:
-        """Click -> what became of it; None for one that was removed."""
+        """Return a function from a click to the click after the edit, or None if it was removed."""
         became: dict[Click, Click | None] = dict(self.changed)
         became |= dict.fromkeys(self.removed)
         return lambda click: became.get(click, click)
 
 
 def base_of(recipe: Recipe, current: AdaptationRun | None) -> AdaptationRun | None:
-    """The run that a recipe goes on from, if it does."""
+    """Return the run that a recipe continues; None if it continues none."""
     return current if getattr(recipe, "continues", True) else None
 
 
 def click_fields(edit: Edit, after: Clicks) -> dict[str, Any]:
-    """A change of clicks as the journal keeps it: as an edit where that says all."""
+    """Return a change of clicks as the journal keeps it: as an edit if it is exact."""
     if not edit.exact:
         return {"set": [_triple(click) for click in after]}
     fields = {
@@ -277,7 +277,7 @@ def click_fields(edit: Edit, after: Clicks) -> dict[str, Any]:
 def run_fields(
     run: AdaptationRun, clicks: Clicks, locks: tuple[Held, ...], current: AdaptationRun | None
 ) -> dict[str, Any]:
-    """A run as the journal keeps it; what is as in the session at that moment is left out."""
+    """Return a run as the journal keeps it; parts equal to the session's state are left out."""
     fields: dict[str, Any] = {
         "recipe": recipe_fields(run.recipe),
         "seed": run.seed,
@@ -302,7 +302,7 @@ def _described(recipe: Recipe, without: str) -> str:
         fields = recipe_fields(recipe)
         fields.pop(without, None)
         return json.dumps(fields, sort_keys=True)
-    except RecipeError:  # a script's own, which has no name but what it looks like
+    except RecipeError:  # a script's own recipe, which has no name
         return repr(recipe)
 
 

@@ -1,4 +1,4 @@
-"""Whether a journal belongs to an image, and what of the image has changed since."""
+"""Checks whether a journal belongs to an image, and names what has changed since."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from napari_disca.session.journal_format import Header, Record
 
 
 class OtherImageError(JournalError):
-    """A journal was written for an image with other pixels; its work can be taken over."""
+    """A journal was written for an image with other pixels; its work may be taken over."""
 
 
 def is_image_of(header: Header, raster: Raster) -> bool:
-    """Whether a journal was written for an image, whatever became of its file since."""
+    """Whether a journal was written for an image, even if its file was moved or rewritten."""
     if header.image == fingerprint(raster):
         return True
     # As version 0.1.0 named an image: by its file's size and its georeference, too.
@@ -26,7 +26,7 @@ def check_image(record: Record, raster: Raster, *, other_image: bool = False) ->
     Raises
     ------
     OtherImageError
-        If its pixels are others; what has changed is named.
+        If its pixels differ; the message names what has changed.
     JournalError
         If it has another size, so that clicks would lie elsewhere, though that was agreed to.
     """
@@ -37,7 +37,7 @@ def check_image(record: Record, raster: Raster, *, other_image: bool = False) ->
     changes = pixel_changes(facts, raster) if facts else ["the file is not as it was"]
     said = (
         f"{record.path.name} was written for another image, {header.image_name!r}: "
-        f"{', '.join(changes) or 'its pixels are others'}"
+        f"{', '.join(changes) or 'its pixels differ'}"
     )
     if not other_image:
         raise OtherImageError(

@@ -1,11 +1,10 @@
-"""The journal of a session: one line of JSON for every event, written as it happens.
+"""The journal of a session: one line of JSON for every event, written at once.
 
-The first line, the header, says which image and network the session is about; the others say
-what was done (`journal_format`).
+The first line, the header, names the image and the network of the session; the others are its
+events (`journal_format`).
 
-An event is written at once, so that a killed program loses nothing; that it has reached the disk is
-waited for on another thread, so that a window never stands still. A power cut can lose the
-moments that this takes.
+An event is written at once, so that a killed program loses nothing; another thread waits until it
+is on disk, so that a window never stands still. A power cut can lose the events of that moment.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ from napari_disca.storage.disk_sync import DiskSync
 
 
 class Journal:
-    """A journal being written, and locked against others.
+    """A journal being written, and locked against other sessions.
 
-    Events that could not be written wait in memory, and are written with the next one. Nothing is
-    on disk before the first event: to look at an image leaves no file behind. Whatever
-    happens to the file meanwhile, what was told is in memory, and is written again; a file that
-    somebody has put in its place is left alone, and the journal goes on beside it, under a number.
+    No file is made before the first event, so that viewing an image leaves none behind. All events
+    are kept in memory: those that could not be written are written with the next one, and a file
+    that was damaged or removed meanwhile is written again. If another file has taken its place,
+    that file is left alone, and the journal continues beside it under a number.
 
     Attributes
     ----------
     path : Path
     header : Header
     on_trouble : callable or None
-        Called when the disk has turned out to fail, on another thread, with no arguments.
+        Called without arguments on another thread when writing to the disk has failed.
     """
 
     def __init__(
@@ -54,17 +53,17 @@ class Journal:
     ) -> None:
         self.path = path
         self.header = header
-        #: Why the last events are not in the file, and why the file is not on disk.
+        #: Why the last events are not in the file; why the file is not on disk.
         self._unwritten = self._unsynced = ""
         self._guard = guard
         self._displace = displace
         self._file: int | None = None
-        #: The file as it was left after the last writing.
+        #: Signature of the file after the last writing.
         self._left: tuple[int, ...] = ()
         #: All lines, and how many of their bytes are on disk.
         self._text = bytearray(text or encoded(header.to_json()))
         self._size = 0
-        #: What need not be written without an event.
+        #: Lines that are written only with an event.
         self._quiet = len(self._text)
         self.on_trouble: Callable[[], object] | None = None
         self._sync = DiskSync(self._on_synced)
@@ -79,32 +78,32 @@ class Journal:
         Parameters
         ----------
         displace : bool
-            Set a journal of that name aside when the first event comes; until then nothing is
-            done to it. Nothing is lost, it gets a number.
+            Rename a journal of that name with a number when the first event comes; until then it
+            stays as it is.
 
         Raises
         ------
         JournalError
-            If another session writes it, or it is there already.
+            If another session writes it, or there is one already.
         OSError
             If the folder cannot be written.
         """
         guard = JournalLock(path)
         if path.exists() and not displace:
             guard.release()
-            raise JournalError(f"{path} is there already; choose another name, or go on with it")
+            raise JournalError(f"{path} exists already; choose another name, or continue it")
         return cls(path, header, guard, displace=displace)
 
     @classmethod
     def resume(cls, path: Path, before: int | None = None) -> tuple[Journal, Record]:
-        """Go on with a journal.
+        """Continue a journal.
 
         Parameters
         ----------
         path : Path
         before : int, optional
-            Number of a damaged line: go on with what is before it. When the first event comes, the
-            damaged journal is set aside as it is, it gets a number.
+            Number of a damaged line: continue with the lines before it. When the first event
+            comes, the damaged journal is renamed with a number.
 
         Raises
         ------
@@ -119,9 +118,9 @@ class Journal:
             text = record.text if record.text.endswith(b"\n") else record.text + b"\n"
             journal = cls(path, record.header, guard, text, displace=before is not None)
             if before is None:
-                os.truncate(path, len(record.text))  # what was cut in the middle goes
+                os.truncate(path, len(record.text))  # without a line that was cut in the middle
                 journal._file = _opened(path)
-                journal._find_end()  # here, and not with the first event
+                journal._find_end()  # an error should come now, not with the first event
                 journal._left = _signature(journal._file)
         except BaseException:
             guard.release()
@@ -129,7 +128,7 @@ class Journal:
         return journal, record
 
     def begin_again(self, header: Header) -> None:
-        """Go on under another header: when the next event comes, the file is set aside as it is."""
+        """Continue under another header: with the next event the old file gets a number."""
         _, _, events = bytes(self._text).partition(b"\n")
         self.header = header
         self._text = bytearray(encoded(header.to_json()) + events)
@@ -139,7 +138,7 @@ class Journal:
             self._safe = 0
 
     def append(self, event: Mapping[str, Any]) -> str:
-        """Write an event; `wait` waits until it is on disk, and nobody has to.
+        """Write an event, without waiting until it is on disk.
 
         Returns
         -------
@@ -157,7 +156,7 @@ class Journal:
 
     @property
     def trouble(self) -> str:
-        """Why the last events are not kept, in one line; empty if nothing is known to be wrong."""
+        """Why the last events are not on disk, in one line; empty if all seems well."""
         return self._unwritten or self._unsynced
 
     def wait(self) -> str:
@@ -170,18 +169,18 @@ class Journal:
         return f"the journal {self.path} cannot be written: {reason}"
 
     def _on_synced(self, size: int, error: OSError | None) -> None:
-        """Hear from the other thread how far the file is on disk."""
+        """Note how many bytes of the file are on disk; called on the other thread."""
         with self._lock:
             if error is None:
                 self._safe, self._unsynced = size, ""
                 return
-            # What the system has given up to write it may have forgotten, too.
+            # The system may drop data that it failed to write.
             self._unsynced = self._cannot(error)
         if self.on_trouble is not None:
             self.on_trouble()
 
     def close(self) -> None:
-        """Write what waits, if that is possible now, and let others in."""
+        """Write waiting events, if that is possible now, and unlock the journal."""
         if len(self._text) > max(self._size, self._quiet):
             with suppress(OSError, DiscaError):
                 self._write()
@@ -208,7 +207,7 @@ class Journal:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
         except OSError:
-            # Half a line must not stay in front of the next one.
+            # A partial line must not precede the next one.
             with suppress(OSError):
                 os.ftruncate(self._file, self._size)
             raise
@@ -220,11 +219,11 @@ class Journal:
         with suppress(OSError):
             if os.path.samestat(os.fstat(file), self.path.stat()):
                 return True
-        # Where its folder was moved, the image with it, the journal goes on there.
+        # If its folder was moved together with the image, the journal continues there.
         return bool(os.fstat(file).st_nlink) and not self.path.parent.exists()
 
     def _find_end(self) -> None:
-        """Open the file, and find which of the lines are in it; leave it alone if others are."""
+        """Open the file and find which lines it holds; a file with other lines is left alone."""
         try:
             if self.path.exists() and not self.path.is_file():
                 raise FileExistsError
@@ -257,16 +256,16 @@ def _opened(path: Path) -> int:
 
 
 def _signature(file: int) -> tuple[int, ...]:
-    """What changes when somebody writes a file."""
+    """Return size, times and identity of a file, which change when it is written."""
     facts = os.fstat(file)
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def new_journal(raster: Raster, header: Header) -> Journal:
-    """Begin another journal of an image, beside it if that is possible.
+    """Begin a new journal of an image, beside it if that is possible.
 
-    One that is there is set aside when the first event comes; where it is open in another window,
-    the new one gets the number.
+    An earlier one gets a number when the first event comes; if it is open in another window, the
+    new one gets the number.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""What a journal says: its header, its events, and how a file of them is read.
+"""The format of a journal: its header, its events, and how a file is read.
 
-A journal only grows: what was taken back is in it too. It is read back from a file that was cut
-anywhere: an incomplete last line is dropped. What an editor leaves (a byte-order mark, other line
-ends, blank lines) is no damage. Any other line that is wrong is named, and what is before it can be
+A journal only grows: undone steps are in it too. A file that was cut anywhere can be read: an
+incomplete last line is dropped. A byte-order mark, other line ends and blank lines, as editors
+leave them, are no damage. The error names any other wrong line, and the lines before it can be
 read.
 """
 
@@ -21,34 +21,34 @@ from napari_disca.core.errors import JournalError
 from napari_disca.raster import ValueScale
 
 _FORMAT = 1
-#: An event takes some 100 bytes. JSON made to be large in memory grows some twenty-fold.
+#: Most bytes of a journal: an event takes about 100; hostile JSON grows twenty-fold in memory.
 _LARGEST_FILE = 32 << 20
-#: With which some editors begin a text in UTF-8.
+#: Byte-order mark, with which some editors begin a text in UTF-8.
 _MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a session is about, and where its map was made.
+    """The image, network and machine of a session.
 
     Attributes
     ----------
     image, image_name : str
         Fingerprint (`raster.fingerprint`) and file name.
     network, network_name, network_file : str
-        Fingerprint, the card's name, and what it was loaded by: a bundled name or a path.
+        Fingerprint, the card's name, and the bundled name or path it was loaded from.
     classes : tuple of str
     bands : tuple of int
     factor : float
     seed : int
     device, precision : str
     threads : int
-        On which the map is the same, pixel for pixel.
+        Number of threads, with which the map is the same, pixel for pixel.
     version, made : str
-        Of this program; the time, as ISO 8601.
+        Version of this program; time of creation, as ISO 8601.
     image_facts : mapping
-        What names the changes of an image (`raster.identity.image_facts`); empty in journals of
-        version 0.1.0.
+        Facts by which changes of the image are named (`raster.identity.image_facts`); empty in
+        journals of version 0.1.0.
     scaling : ValueScale or None
         How pixel values were scaled; None in journals that do not say.
     """
@@ -71,22 +71,22 @@ class Header:
     scaling: ValueScale | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Header as the first line of a journal."""
+        """Return the header as the first line of a journal."""
         told = {"napari-disca": "journal", "format": _FORMAT, **asdict(self)}
         told["scaling"] = None if self.scaling is None else self.scaling.to_json()
         return told
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> Header:
-        """Header from `to_json`; what a later version adds is ignored.
+        """Return the header from `to_json`; fields of later versions are ignored.
 
         Raises
         ------
         JournalError
-            If the line is none.
+            If the line is not a header.
         """
         if line.get("napari-disca") != "journal" or type(line.get("format")) is not int:
-            raise JournalError("is no journal of napari-disca")
+            raise JournalError("is not a journal of napari-disca")
         if line["format"] > _FORMAT:
             raise JournalError("was written by a later version of napari-disca; update this one")
         given: dict[str, Any] = {}
@@ -131,9 +131,9 @@ class Record:
     path : Path
     header : Header
     events : tuple of dict
-        As `Journal.append` got them, with ``at``, the time.
+        As passed to `Journal.append`, with the time ``at``.
     lines : tuple of int
-        Number of every event's line, from 1.
+        Number of the line of each event, from 1.
     text : bytes
         The lines that were read, as they are in the file, which may hold more.
     """
@@ -146,7 +146,7 @@ class Record:
 
     @property
     def last(self) -> datetime | None:
-        """When the last event was, in local time."""
+        """Time of the last event, in local time; None without events."""
         at = self.events[-1].get("at") if self.events else self.header.made
         try:
             return datetime.fromisoformat(str(at)).astimezone()
@@ -155,7 +155,7 @@ class Record:
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """Clicks, adaptations and locked areas in force after the last event, as it says."""
+        """Number of clicks, adaptations and locked areas after the last event."""
         now = self.events[-1].get("now") if self.events else None
         if isinstance(now, list) and len(now) == 3 and all(type(n) is int for n in now):
             return now[0], now[1], now[2]
@@ -163,7 +163,7 @@ class Record:
 
 
 class DamagedLineError(JournalError):
-    """A line of a journal is damaged; `read_journal` reads what is before it.
+    """A line of a journal is damaged; `read_journal` can read the lines before it.
 
     Attributes
     ----------
@@ -218,7 +218,7 @@ def _parsed(path: Path, data: bytes, before: int | None) -> Record:
                 line = _line(path, number, text)
             except JournalError as error:
                 if not whole.endswith((b"\n", b"\r")):
-                    break  # cut short; where only the end of the line lacks, nothing is missing
+                    break  # cut short; if only the line end is missing, the line is complete
                 raise DamagedLineError(str(error), number) if found else error from None
             found.append((number, line))
         size += len(whole)
@@ -238,10 +238,10 @@ def _line(path: Path, number: int, text: bytes) -> dict[str, Any]:
     try:
         line = json.loads(text.decode("utf-8").rstrip(), parse_constant=_refuse)
         if not isinstance(line, dict):
-            raise ValueError("it is no object")
+            raise ValueError("it is not an object")
     except (ValueError, RecursionError) as error:
         reason = str(error)
-        if isinstance(error, json.JSONDecodeError):  # which counts lines, too: from here
+        if isinstance(error, json.JSONDecodeError):  # the error counts lines from here
             reason = f"{error.msg.removesuffix(' at')} at character {error.colno}"
         reason = " ".join(reason.split())[:80] or type(error).__name__
         raise JournalError(f"line {number} of {path.name} is damaged: {reason}") from None
@@ -249,11 +249,11 @@ def _line(path: Path, number: int, text: bytes) -> dict[str, Any]:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def encoded(line: Mapping[str, Any]) -> bytes:
-    """A line of a journal."""
+    """Return a line of a journal as bytes."""
     text = json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A lone surrogate, in a file name, has no UTF-8.
+    # A lone surrogate in a file name cannot be encoded in UTF-8.
     return text.encode("utf-8", "replace") + b"\n"

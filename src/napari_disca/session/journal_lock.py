@@ -1,6 +1,6 @@
-"""The lock of a journal that is being written.
+"""Locks a journal that is being written.
 
-The operating system holds it, so that a crash unlocks it; a second window is told.
+The operating system holds the lock, so that a crash releases it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from napari_disca.core.errors import JournalError
 
 
 class JournalLock:
-    """The lock of a journal: a file beside it that only one process holds.
+    """The lock of a journal: a file beside it that only one process can lock.
 
     Parameters
     ----------
     path : Path
-        Of the journal.
+        The journal.
 
     Raises
     ------
@@ -41,18 +41,18 @@ class JournalLock:
                 "work on a copy, or close it there"
             ) from None
         except NotImplementedError:
-            return  # a file system without locks: better unguarded than not at all
+            return  # a file system without locks: the journal is written without one
         with suppress(OSError):
             self._path.write_text(f"process {os.getpid()} on {platform.node()}", "utf-8")
 
     @staticmethod
     def file(path: Path) -> Path:
-        """The file that is locked."""
+        """Return the file that is locked for a journal."""
         return path.with_name(f".{path.name}.lock")
 
     def release(self) -> None:
-        """Let others in."""
-        # While it is still held: whoever has opened the file meanwhile sees that it is gone.
+        """Release the lock, and remove its file."""
+        # While it is still locked, so that a process that has opened the file sees that it is gone.
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
         self._lock.release(force=True)
@@ -68,11 +68,11 @@ def _holder(lock: Path) -> str:
 
 
 def holder(path: Path) -> str:
-    """Who has a journal open, for instance ``process 123 on host``; empty if nobody has."""
+    """Return who has a journal open, like ``process 123 on host``; empty if nobody has."""
     try:
         JournalLock(path).release()
     except JournalError:
         return _holder(JournalLock.file(path)).strip(" ()") or "another process"
     except OSError:
-        pass  # where it cannot be locked it cannot be written
+        pass  # a folder without locks cannot be written, so nobody writes
     return ""

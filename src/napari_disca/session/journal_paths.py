@@ -1,4 +1,4 @@
-"""Where the journals of an image are."""
+"""Finds the journals of an image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_NUMBERED = 10_000
 
 
 def journal_places(raster: Raster) -> tuple[Path, ...]:
-    """Where the journal of an image may lie: beside it, and in the user's data folder.
+    """Return the possible paths of an image's journal: beside it, and in the user's data folder.
 
     Raises
     ------
@@ -32,13 +32,13 @@ def journal_places(raster: Raster) -> tuple[Path, ...]:
 
 
 def _earlier_places(raster: Raster) -> tuple[Path, ...]:
-    """Where version 0.1.0 kept the journal of an image that lies where nothing can be written."""
+    """Return where version 0.1.0 kept the journal of an image in a read-only folder."""
     folder = Path(platformdirs.user_data_dir("napari-disca", appauthor=False)) / "journals"
     return (folder / f"{file_fingerprint(raster)}{_SUFFIX}",)
 
 
 def find_journals(raster: Raster) -> list[Path]:
-    """Journals of an image, the latest first.
+    """Return the journals of an image, the latest first.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def find_journals(raster: Raster) -> list[Path]:
     for place in (*journal_places(raster), *_earlier_places(raster)):
         stem = glob.escape(place.name.removesuffix(".jsonl"))
         for path in (place, *place.parent.glob(f"{stem}.*.jsonl")):
-            # A session that was killed in its first line has left nothing.
+            # A session that was killed in its first line has left an empty file.
             with suppress(OSError), path.open("rb") as file:
                 if b"\n" in file.read(_LONGEST_HEADER):
                     found.append((path.stat().st_mtime, path))
@@ -57,7 +57,7 @@ def find_journals(raster: Raster) -> list[Path]:
 
 
 def numbered(path: Path) -> Path:
-    """Name beside a journal that is free.
+    """Return a free name with a number beside a journal.
 
     Raises
     ------

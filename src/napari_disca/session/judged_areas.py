@@ -1,4 +1,4 @@
-"""What judged areas (locks and verdicts) put over the labels of a run."""
+"""Writes judged areas (locks, verdicts and strokes) over the labels of a run."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from napari_disca.session.rendered_tiles import RecentTiles, RenderedTile
 from napari_disca.session.strokes import Stroke, draw_over
 from napari_disca.storage.label_pyramid import NO_DATA
 
-#: Checked pixels that a recipe learns from: of so many tiles, so many each. A crop and its
-#: forward pass come with every tile, so these are what a few more clicks would cost.
+#: Tiles from which judged pixels are sampled, and pixels of each. Every tile costs a crop and its
+#: forward pass, as a click does.
 _SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
-#: Tiles of judged areas that are drawn in search of such pixels, at most.
+#: Most tiles that are drawn to find such pixels.
 _TRIED_TILES = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlaid:
-    """Pixels of a tile that are held: (height, width) arrays of bool.
+    """Pixels of a tile whose labels are set: (height, width) arrays of bool.
 
     Attributes
     ----------
     judged, locked : array
-        By areas and verdicts; of these, by locked areas.
+        Pixels of areas and verdicts; of these, pixels of locked areas.
     drawn : array
-        By strokes.
+        Pixels of strokes.
     """
 
     judged: NDArray[np.bool_]
@@ -47,33 +47,33 @@ class Overlaid:
 
 
 class DrawsRuns(Protocol):
-    """What draws tiles for runs, whatever is locked: the `Renderer`."""
+    """Interface of `Renderer`, which draws tiles of runs without locks."""
 
     inputs: NetworkView
     tiling: Tiling
     recent: RecentTiles
 
     def window(self, tile: Tile) -> Window:
-        """What a tile keeps, on the image's grid."""
+        """Return the kept window of a tile, on the image's grid."""
 
     def base(
         self, tile: Tile, run: AdaptationRun | None, clicks: TileClicks, *, keep: bool
     ) -> Job[RenderedTile]:
-        """Job that draws what a run says of a tile."""
+        """Job that returns the labels of a run for a tile, without locks."""
 
 
 class JudgedAreas:
-    """The labels of areas that were judged.
+    """Finds the labels of judged areas.
 
     Parameters
     ----------
     runs : DrawsRuns
-        Draws what was judged again, where it is not at hand.
+        Draws tiles of earlier runs again where they are not cached.
     """
 
     def __init__(self, runs: DrawsRuns) -> None:
         self._runs = runs
-        #: Clicks by tile of the maps that areas were taken from.
+        #: Clicks by tile of the maps whose labels areas keep.
         self._assigned: dict[str, TileClicks] = {}
 
     def write(
@@ -84,16 +84,16 @@ class JudgedAreas:
         clicks: TileClicks | None = None,
         valid: NDArray[np.bool_] | None = None,
     ) -> Job[Overlaid]:
-        """Job that writes the labels of judged pixels, and over them what was drawn.
+        """Job that writes the labels of judged pixels, and strokes over them, into labels.
 
-        Where areas meet, the one judged first counts.
+        Where areas overlap, the one judged first counts.
 
         Parameters
         ----------
         clicks : TileClicks, optional
-            Those of the map; by default those of the moment of each judgement.
+            Clicks of the map; by default those at the time of each judgement.
         valid : (height, width) array of bool, optional
-            Where there is data; by default where there are labels.
+            Where the image has data; by default where there are labels.
         """
         window = self._runs.window(tile)
         free = np.ones(window.shape, dtype=np.bool_)
@@ -126,14 +126,14 @@ class JudgedAreas:
         return Overlaid(~free, checked, draw_over(strokes, labels, window, there))
 
     def sample(self, index: LockIndex, seed: int) -> Job[Clicks]:
-        """Job that returns some pixels that were judged or drawn, with the labels said right.
+        """Job that returns a sample of judged and drawn pixels, with their right labels, as clicks.
 
         Parameters
         ----------
         index : LockIndex
-            Of the areas.
+            The locks by tile.
         seed : int
-            Which pixels.
+            Seed of the sample.
         """
         tiles = [self._runs.tiling[number] for number in index.tiles]
         rng = np.random.default_rng(seed)
@@ -167,16 +167,16 @@ class JudgedAreas:
         before: RenderedTile,
         strokes: tuple[Stroke, ...],
     ) -> RenderedTile:
-        """A tile after its last strokes.
+        """Return a tile after its last strokes.
 
         Parameters
         ----------
         held : iterable
-            What touches it.
+            Locks and strokes that touch the tile.
         before : RenderedTile
             The tile without these strokes.
         strokes : tuple of Stroke
-            The last ones of what touches it.
+            The last ones of `held`.
         """
         window = self._runs.window(tile)
         labels, unsure = before.labels.copy(), before.uncertainty
@@ -190,7 +190,7 @@ class JudgedAreas:
         return replace(before, labels=labels, uncertainty=unsure)
 
     def _changed(self, lock: Lock, tile: Tile) -> Job[NDArray[np.bool_]]:
-        """Pixels that the run of a verdict had changed when it was given."""
+        """Job that returns the pixels that the run of a verdict had changed at that time."""
         clicks = self._clicks_of(lock)
         before = yield from self._runs.base(tile, None, clicks, keep=True)
         after = yield from self._runs.base(tile, lock.run, clicks, keep=True)
@@ -200,10 +200,10 @@ class JudgedAreas:
     def _untouched(
         self, tile: Tile, held: NDArray[np.uint8], then: TileClicks, now: TileClicks
     ) -> Job[NDArray[np.bool_] | np.bool_]:
-        """Pixels that no click of `now` contradicts that was not there `then`.
+        """Job that returns the pixels that no click in `now` but not in `then` contradicts.
 
-        One does within its reach where it says another class than what is held, or where it
-        changes what DISIR says.
+        A click contradicts pixels within its reach that have another class, or whose DISIR labels
+        it changes.
         """
         if then.digest(tile.index) == now.digest(tile.index):
             return np.True_
@@ -219,7 +219,7 @@ class JudgedAreas:
         return same
 
     def _clicks_of(self, lock: Lock) -> TileClicks:
-        """Clicks of the map that a lock was taken from."""
+        """Return the clicks of the map whose labels a lock keeps."""
         if lock.digest not in self._assigned:
             self._assigned[lock.digest] = TileClicks.assign(
                 lock.clicks, self._runs.inputs, self._runs.tiling
@@ -227,7 +227,7 @@ class JudgedAreas:
         return self._assigned[lock.digest]
 
     def _held(self, lock: Lock, tile: Tile) -> Job[NDArray[np.uint8]]:
-        """What a locked area shows in a tile: the labels that it had when it was locked."""
+        """Job that returns the labels of a locked area in a tile, as of the time of locking."""
         name = f"#{lock.digest}"
         known = self._runs.recent.get(tile.index, name)
         if known is not None:
@@ -238,6 +238,6 @@ class JudgedAreas:
         window = self._runs.window(tile)
         under = tuple(below for below in lock.under if below.area.window & window)
         yield from self.write(under, labels, tile, clicks)
-        labels[~lock.area.mask(window)] = NO_DATA  # takes no room
+        labels[~lock.area.mask(window)] = NO_DATA  # needs no memory
         self._runs.recent.put(tile.index, name, RenderedTile(labels))
         return labels

@@ -1,7 +1,7 @@
-"""A folder in which a session keeps its maps for the next one.
+"""Keeps the maps of a session in a folder for the next one.
 
-The folder is the user's. A file in it is overwritten or removed only if the folder's index says
-that it was made here; where something else is in the way, the folder is refused.
+The folder belongs to the user. A file is overwritten or removed only if the folder's index lists
+it; if another file has a needed name, the folder is refused.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from napari_disca.core.errors import ExportError
 from napari_disca.session.tile_versions import TileVersions
 from napari_disca.storage.atomic import replacing
 
-#: Says which files of a folder are a session's, and what their maps show.
+#: Name of the index, which lists the files of the session and the versions of the maps.
 INDEX = "napari-disca-maps.json"
 _KIND = {"napari-disca": "maps"}
 
 
 class MapFolder:
-    """The maps that a session keeps in a folder.
+    """The folder in which a session keeps its maps.
 
     Parameters
     ----------
     folder : Path
-        Made if it is not there.
+        Made if it does not exist.
     maps : iterable of str
-        Every map has a folder of its name in it.
+        Names of the maps; each has a folder of its name.
     files : iterable of str
-        Names of the files that a map may have.
+        Names that the files of a map may have.
 
     Raises
     ------
     ExportError
-        If something that was not made here is in the way, or the folder cannot be written.
+        If another file has a needed name, or the folder cannot be written.
     """
 
     def __init__(self, folder: Path, maps: Iterable[str], files: Iterable[str]) -> None:
@@ -62,10 +62,10 @@ class MapFolder:
             raise ExportError(f"cannot keep maps in {folder}: {error.strerror or error}") from error
 
     def take_over(self, versions: TileVersions, about: str) -> None:
-        """Let `versions` know what the maps there show; maps of something else are removed.
+        """Fill `versions` with the versions of the kept maps; maps that do not fit are removed.
 
-        Until `close` the folder does not say what its maps show: should this session end without
-        a word, what it painted over must not be believed.
+        Until `close` the folder holds no versions: if this session is killed, the versions of
+        painted tiles would be wrong.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class MapFolder:
             ) from error
 
     def close(self, versions: TileVersions, about: str) -> None:
-        """Write down what the maps show, for the next session.
+        """Write the versions of the maps for the next session.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class MapFolder:
         versions.save(self._index, about, **_KIND, files=self._files)
 
     def _read(self) -> Mapping[str, Any]:
-        """What the index says; empty if there is none."""
+        """Return the content of the index; empty without one."""
         if not self._index.exists():
             return {}
         try:
@@ -123,7 +123,7 @@ class MapFolder:
 
 
 def _is_inside(file: Any) -> bool:
-    """Whether a name of the index is a file one folder down, as it was written."""
+    """Whether a name of the index is a file in a folder of the folder, as the index writes it."""
     if not isinstance(file, str):
         return False
     parts = Path(file).parts

@@ -1,7 +1,7 @@
-"""Connected regions of equal values, strip by strip: runs of pixels, joined across rows.
+"""Finds connected regions of equal values, strip by strip, from runs of pixels.
 
-A *run* is a stretch of equal values in a row. Runs are far fewer than pixels, and all that is asked
-of a region (area, bounds, a pixel inside) adds up over its runs.
+A *run* is a stretch of equal values in a row. There are far fewer runs than pixels, and area,
+bounds and a pixel of a region follow from its runs.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ class Runs:
 
     @classmethod
     def empty(cls) -> Self:
-        """No runs."""
+        """Return no runs."""
         nothing = np.zeros(0, dtype=np.int64)
         return cls(nothing, nothing, nothing, nothing)
 
     @classmethod
     def of(cls, codes: NDArray[np.uint16], top: int = 0, left: int = 0) -> Self:
-        """Runs of a piece of an image; 0 is background.
+        """Return the runs of a part of an image; 0 is background.
 
         Parameters
         ----------
         codes : (height, width) array
         top, left : int
-            Where the piece lies.
+            Position of the part.
         """
         height, width = codes.shape
-        # With background at its end no run goes on in the next row.
+        # Background at the end of each row ends its last run.
         padded = np.zeros((height, width + 1), dtype=codes.dtype)
         padded[:, :width] = codes
         flat = padded.ravel()
@@ -69,7 +69,7 @@ class Runs:
 
     @property
     def lengths(self) -> Ints:
-        """Pixels of each run."""
+        """Number of pixels of each run."""
         return self.ends - self.starts
 
     def __getitem__(self, chosen: NDArray[np.bool_] | Ints | slice) -> Self:
@@ -78,7 +78,7 @@ class Runs:
         )
 
     def followed_by(self, other: Runs) -> Self:
-        """These, then those of later rows."""
+        """Return these runs and those of later rows together."""
         pairs = (
             (self.rows, other.rows),
             (self.starts, other.starts),
@@ -88,15 +88,15 @@ class Runs:
         return type(self)(*(np.concatenate(pair) for pair in pairs))
 
     def components(self) -> tuple[Ints, int]:
-        """Connected region (8 neighbours, one value) that each run belongs to, and their number."""
+        """Return the connected region (8 neighbours, one value) of each run, and their number."""
         count = len(self)
         if not count:
             return np.zeros(0, dtype=np.int64), 0
-        # Positions in one long line of rows; no run of a row lies near one of another row there.
+        # Positions in one line of all rows, in which runs of different rows never touch.
         across = int(self.ends.max()) + 1
         begin, end = self.rows * across + self.starts, self.rows * across + self.ends
-        # Runs of the next row that touch, corners included: they end at or after our start, and
-        # start at or before our end.
+        # Runs of the next row that touch one, corners included: they end at or after its start, and
+        # start at or before its end.
         low = np.searchsorted(end, begin + across, side="left")
         high = np.searchsorted(begin, end + across, side="right")
         touching = np.maximum(high - low, 0)
@@ -107,7 +107,7 @@ class Runs:
         return grouped(own[same], other[same], count)
 
     def paint(self, mask: NDArray[np.bool_], top: int, left: int) -> None:
-        """Set the pixels of the runs in a mask whose corner is at `top`, `left`."""
+        """Set the pixels of the runs in a mask whose first pixel is at `top`, `left`."""
         height, width = mask.shape
         rows = self.rows - top
         starts = np.clip(self.starts - left, 0, width)
@@ -121,7 +121,7 @@ class Runs:
 
 
 def grouped(first: Ints, second: Ints, count: int) -> tuple[Ints, int]:
-    """Connected groups of `count` things of which pairs belong together, and their number."""
+    """Return the group of each of `count` items of which pairs are joined, and the number."""
     links = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(count, count))
     number, labels = connected_components(links, directed=False)
     return labels.astype(np.int64), int(number)
@@ -136,9 +136,9 @@ class Regions:
     codes, areas : arrays of int
     tops, lefts, bottoms, rights : arrays of int
     inside : (n, 3) array of int
-        The longest run, the first of them: its length, row and first column.
+        Length, row and first column of the longest run (the first of equal ones).
     known, surely : arrays of float
-        Over how many pixels the certainty is known, and its sum.
+        Number of pixels whose certainty is known, and its sum.
     """
 
     codes: Ints
@@ -153,20 +153,20 @@ class Regions:
 
     @classmethod
     def empty(cls) -> Self:
-        """No regions."""
+        """Return no regions."""
         none, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
         inside = np.zeros((0, 3), dtype=np.int64)
         return cls(none, none, none, none, none, none, inside, nothing, nothing)
 
     @classmethod
     def of(cls, runs: Runs, certainty: NDArray[np.float64]) -> Self:
-        """Each run as a region.
+        """Return each run as a region.
 
         Parameters
         ----------
         runs : Runs
         certainty : (n,) array of float
-            Of each run; NaN where it is not known.
+            Certainty of each run; NaN if not known.
         """
         lengths = runs.lengths
         known = np.where(np.isnan(certainty), 0.0, lengths)
@@ -191,13 +191,13 @@ class Regions:
         return type(self)(*(getattr(self, name)[chosen] for name in self.__slots__))
 
     def followed_by(self, other: Regions) -> Self:
-        """These, then those."""
+        """Return these regions and others together."""
         return type(self)(
             *(np.concatenate([getattr(self, n), getattr(other, n)]) for n in self.__slots__)
         )
 
     def merged(self, groups: Ints, count: int) -> Self:
-        """One region for each of `count` groups; every group has at least one."""
+        """Return one region for each of `count` groups, which all have members."""
         if not count:
             return type(self).empty()
         # Within a group the longest run comes first, then the uppermost, then the leftmost.

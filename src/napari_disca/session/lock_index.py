@@ -1,4 +1,4 @@
-"""Which locks may hold pixels of which tile."""
+"""Finds the locks and strokes that may hold pixels of a tile."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from napari_disca.session.history import Held
 
 @dataclass(frozen=True, slots=True)
 class TileGrid:
-    """Where the tiles of an image lie on it, as rows and columns of a grid.
+    """The tiles of an image as rows and columns of a grid.
 
     Attributes
     ----------
     rows, cols : arrays of int
-        Borders between what tiles keep, in pixels of the image: one more than there are tiles.
+        Borders between the kept windows, in pixels of the image; one more than tiles.
     """
 
     rows: NDArray[np.intp]
@@ -29,7 +29,7 @@ class TileGrid:
 
     @classmethod
     def of(cls, inputs: NetworkView, tiling: Tiling) -> TileGrid:
-        """Grid of a tiling of the network's grid."""
+        """Return the grid of a tiling, converted to pixels of the image."""
         down, across = tiling.borders
         whole = [inputs.image_window(Window.from_bounds(0, 0, edge, 0)) for edge in down]
         wide = [inputs.image_window(Window.from_bounds(0, 0, 0, edge)) for edge in across]
@@ -44,7 +44,7 @@ class TileGrid:
         return len(self.rows) - 1, len(self.cols) - 1
 
     def keeping(self, window: Window) -> tuple[slice, slice]:
-        """Rows and columns of the tiles that keep pixels of a window of the image."""
+        """Return rows and columns of the tiles that keep pixels of a window of the image."""
         window &= Window.from_bounds(0, 0, int(self.rows[-1]), int(self.cols[-1]))
         if not window:
             return slice(0, 0), slice(0, 0)
@@ -57,7 +57,7 @@ class TileGrid:
         return slice(top, bottom), slice(left, right)
 
     def holding(self, pixels: PixelSet) -> NDArray[np.bool_]:
-        """Which tiles keep pixels of a set, as an array of the grid's shape."""
+        """Return which tiles keep pixels of a set, as an array of the grid's shape."""
         down, across = self.shape
         row = np.searchsorted(self.rows, pixels.rows, side="right") - 1
         first = np.searchsorted(self.cols, pixels.starts, side="right") - 1
@@ -71,7 +71,7 @@ class TileGrid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LockIndex:
-    """The locks of each tile.
+    """The locks and strokes of each tile.
 
     Tiles with the same locks share a number, so that an index of many tiles is one array, and a
     new lock changes only the part of it that it touches.
@@ -80,9 +80,9 @@ class LockIndex:
     ----------
     locks : tuple of Lock or Stroke
     sets : tuple of (tuple of Lock or Stroke, str)
-        By number: locks, and their fingerprint; 0 is the empty set, whose fingerprint is empty.
+        Sets by number, with their fingerprints; 0 is the empty set with an empty fingerprint.
     numbers : (rows, cols) array of int
-        Which set each tile has.
+        Number of the set of each tile.
     """
 
     locks: tuple[Held, ...]
@@ -91,11 +91,11 @@ class LockIndex:
 
     @classmethod
     def empty(cls, grid: TileGrid) -> LockIndex:
-        """Index of no locks."""
+        """Return the index of no locks."""
         return cls((), (((), ""),), np.zeros(grid.shape, dtype=np.int32))
 
     def updated(self, locks: tuple[Held, ...], grid: TileGrid) -> LockIndex:
-        """Index of other locks; where they only became more, the rest is not looked at again."""
+        """Return the index of other locks; if some were only added, the rest is kept."""
         if locks is self.locks:
             return self
         known = len(self.locks)
@@ -115,22 +115,22 @@ class LockIndex:
         return LockIndex(locks, tuple(sets), numbers)
 
     def of(self, tile: int) -> tuple[Held, ...]:
-        """Locks that may hold pixels of a tile, oldest first."""
+        """Return the locks that may hold pixels of a tile, oldest first."""
         return self.sets[self.numbers.flat[tile]][0]
 
     def digest(self, tile: int) -> str:
-        """Fingerprint of the locks of a tile; empty if it has none."""
+        """Return the fingerprint of the locks of a tile; empty if it has none."""
         return self.sets[self.numbers.flat[tile]][1]
 
     @property
     def tiles(self) -> list[int]:
-        """Tiles that have locks."""
+        """Return the tiles that have locks."""
         found: list[int] = np.flatnonzero(self.numbers).tolist()
         return found
 
 
 def held_digest(locks: tuple[Held, ...]) -> str:
-    """Fingerprint of locks and strokes; empty if there are none."""
+    """Return the fingerprint of locks and strokes; empty without any."""
     if not locks:
         return ""
     digests = " ".join(lock.digest for lock in locks)

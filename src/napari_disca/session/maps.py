@@ -1,4 +1,4 @@
-"""The maps of an image: labels, how sure they are, and which version each tile shows."""
+"""The maps of an image: labels, uncertainty, and the version of each tile."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ MAPS = ("initial", "disir", "disca")
 class Maps:
     """The maps of one image.
 
-    One thread paints them; others may ask meanwhile what a tile shows, and get labels,
-    uncertainty and version of the same moment.
+    One thread paints them; other threads may read a tile meanwhile, and get labels, uncertainty and
+    version of the same moment.
 
     Parameters
     ----------
@@ -36,21 +36,21 @@ class Maps:
     tiling : Tiling
     compute : Compute
     folder : Path, optional
-        Keep the maps there; by default they are temporary files. Maps that were kept of another
-        image, or computed in another way, are removed.
+        Folder in which the maps are kept; by default they are temporary files. Kept maps of another
+        image, or of other settings, are removed.
 
     Attributes
     ----------
     pyramids : dict of str to LabelPyramid
     uncertainty : dict of str to array
-        How sure the network is of a map, as drawn: cells of `napari_disca.inference.uncertainty`.
-        Kept maps of an earlier session have none until they are drawn anew.
+        Uncertainty of each map in cells; see `napari_disca.inference.uncertainty`. Kept maps of an
+        earlier session have none until they are drawn again.
     versions : TileVersions
 
     Raises
     ------
     ExportError
-        If there is no disk space for the maps, or something of the user's is in the way.
+        If there is no disk space for the maps, or a file of the user has a needed name.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class Maps:
         }
         self._inputs = inputs
         self._tiling = tiling
-        #: Map -> tile -> (locked pixels, how many of them would be others).
+        #: By map and tile: number of locked pixels, and of those that the lock changes.
         self._counts: dict[str, dict[int, tuple[int, int]]] = {name: {} for name in MAPS}
         self._lock = threading.Lock()
 
     def paint(self, patch: Patch) -> None:
-        """Take over a finished tile.
+        """Paint a finished tile, and note its version.
 
         Raises
         ------
@@ -97,16 +97,16 @@ class Maps:
                 self._counts[name][tile.index] = patch.locked, patch.flipped
             else:
                 self._counts[name].pop(tile.index, None)
-            # Last: whoever sees the version finds what belongs to it.
+            # Last, so that a reader who sees the version finds its labels.
             self.versions.put(name, tile.index, patch.version)
 
     def version(self, name: str, tile: Tile) -> str | None:
-        """Version that a tile of a map shows; None if it was never drawn."""
+        """Return the version of a tile of a map; None if it was never drawn."""
         with self._lock:
             return self.versions.get(name, tile.index)
 
     def shown(self, name: str, tile: Tile) -> tuple[str, RenderedTile] | None:
-        """Version and content of a tile of a map; None if it was never drawn."""
+        """Return version and content of a tile of a map; None if it was never drawn."""
         with self._lock:
             version = self.versions.get(name, tile.index)
             if version is None:
@@ -116,11 +116,11 @@ class Maps:
             return version, RenderedTile(labels, *counts, self._cells(name, tile).copy())
 
     def up_to_date(self, name: str, target: Target) -> float:
-        """Share of a map's tiles that show a target, 0 to 1."""
+        """Return the share of a map's tiles that show a target, 0 to 1."""
         return 1 - self.versions.stale_count(name, target) / len(self._tiling)
 
     def stale(self, name: str, target: Target, window: Window | None = None) -> list[Tile]:
-        """Tiles of a map that do not show a target.
+        """Return the tiles of a map that do not show a target.
 
         Parameters
         ----------
@@ -132,22 +132,22 @@ class Maps:
         stale = self.versions.stale(name, target)
         if window is None:
             return [self._tiling[int(index)] for index in np.flatnonzero(stale)]
-        # Not a look at every tile of a large map, for what is in view.
+        # Only tiles in the window: a large map has too many to compare for each view.
         near = self._tiling.touching(self._inputs.network_window(window))
         return [t for t in near if stale[t.index] and self._inputs.image_window(t.keep) & window]
 
     def outdated(self, name: str, target: Target) -> NDArray[np.bool_]:
-        """Tiles that show something else than a target, as ``tiling.grid``; not the empty ones."""
+        """Return which drawn tiles do not show a target, as ``tiling.grid``."""
         outdated = self.versions.stale(name, target) & self.versions.drawn(name)
         return outdated.reshape(self._tiling.grid)
 
     def lock_counts(self, name: str) -> tuple[int, int]:
-        """Locked pixels of a map as it is drawn, and how many of them would be others."""
+        """Return the number of locked pixels of a map, and of those that the lock changes."""
         counts: Sequence[tuple[int, int]] = list(self._counts[name].values())
         return sum(locked for locked, _ in counts), sum(flipped for _, flipped in counts)
 
     def close(self) -> None:
-        """Let go of kept maps: another session may go on with them.
+        """Close kept maps, so that another session may continue with them.
 
         Raises
         ------
@@ -159,12 +159,12 @@ class Maps:
             kept.close(self.versions, self._about)
 
     def _cells(self, name: str, tile: Tile) -> NDArray[np.uint8]:
-        """Uncertainty of a tile in a map, as a view."""
+        """Return the uncertainty of a tile of a map, as a view."""
         return self.uncertainty[name][cells_of(tile.keep).slices]
 
 
 def _about(inputs: NetworkView, tiling: Tiling, compute: Compute) -> str:
-    """What labels depend on besides their versions."""
+    """Return the fingerprint of everything besides versions that labels depend on."""
     facts = (
         fingerprint(inputs.raster),
         inputs.bands,

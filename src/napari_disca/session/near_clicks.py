@@ -1,4 +1,4 @@
-"""Masks of the pixels near clicks, where *Only here* keeps an adaptation."""
+"""Mask of the pixels near clicks, where *Only here* keeps an adaptation."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.tiling import Tile, Window
 from napari_disca.inference.network_view import NetworkView
 
-#: What lies within so many pixels of the network's grid of a click is near it. A tile reads as
-#: much around what it keeps, so it knows all the clicks that its pixels are near to.
+#: Largest distance to a near click in pixels of the network's grid: the halo of tiles, so that a
+#: tile knows all clicks near its pixels.
 NEAR = 64
 
 
 def near_clicks(
     clicks: Clicks, tile: Tile, window: Window, inputs: NetworkView, radius: int
 ) -> NDArray[np.bool_]:
-    """Which pixels of the image lie near clicks.
+    """Return which pixels of a window lie near clicks.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ def near_clicks(
         On the network's grid.
     tile : Tile
     window : Window
-        What the tile keeps, on the image's grid.
+        Kept window of the tile, on the image's grid.
     radius : int
-        How far near reaches, in pixels of the network's grid.
+        Largest distance to a click, in pixels of the network's grid.
 
     Returns
     -------

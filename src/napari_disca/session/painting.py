@@ -1,4 +1,4 @@
-"""The verbs that draw on the map: brush, outlines, whole patches."""
+"""Verbs of a session that draw on the map: brush, outlines, whole patches."""
 
 from __future__ import annotations
 
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 
 class Painting(Proposals):
-    """A document that is drawn on.
-
-    Whoever derives from it has maps, as a session has.
-    """
+    """A document that can be drawn on; the class that derives from it has the maps."""
 
     def draw(
         self,
@@ -39,15 +36,15 @@ class Painting(Proposals):
     ) -> Stroke:
         """Give pixels a class, in one step.
 
-        Both guided maps show it, over whatever is clicked and adapted later, until it is undone,
-        drawn over, or taken away by `unlock`. What was locked before is left as it is.
+        Both maps that clicks change show it, over later clicks and adaptations, until it is undone,
+        drawn over, or removed by `unlock`. Pixels that were locked before stay.
 
         Parameters
         ----------
         drawn : BrushPath, Area or PixelSet
-            A way, an outline, or pixels.
+            A path, an outline, or pixels.
         label : int or None
-            Class id; None takes away what was drawn there before.
+            Class id; None erases what was drawn there before.
         tool : {"brush", "polygon", "lasso", "patch"}
         only : sequence of int
             Draw only over pixels that the map being corrected shows in these classes now; all by
@@ -58,7 +55,7 @@ class Painting(Proposals):
         Raises
         ------
         AreaError
-            If it holds no such pixel, or a class does not exist; nothing changes then.
+            If no pixel is drawn on, or a class does not exist; nothing changes then.
         """
         classes = tuple(sorted(set(map(int, only))))
         if classes:
@@ -72,7 +69,7 @@ class Painting(Proposals):
         return self.strokes[-1]
 
     def draw_patch(self, row: int, col: int, label: int, *, teaches: bool = True) -> Stroke:
-        """Give a class to all that is connected with a pixel, and of its class in the map.
+        """Give a class to the patch of a pixel: connected pixels of its class in the map.
 
         Raises
         ------
@@ -82,10 +79,10 @@ class Painting(Proposals):
         return self.draw(finish(self.patch(row, col)), label, tool="patch", teaches=teaches)
 
     def patch(self, row: int, col: int) -> Job[PixelSet]:
-        """Job that finds what is connected with a pixel, and of its class in the map.
+        """Job that returns the patch of a pixel: connected pixels of its class in the map.
 
-        It costs as much as the patch is large. The maps may be painted meanwhile; what was
-        painted where it has been is not looked at again.
+        Its cost grows with the patch. The maps may be painted meanwhile; parts that were read
+        before are not read again.
 
         Yields
         ------
@@ -99,7 +96,7 @@ class Painting(Proposals):
 
 
 def _showing(pixels: PixelSet, classes: Sequence[int], canvas: LabelPyramid) -> PixelSet:
-    """Those pixels of a set that a map shows in some classes."""
+    """Return the pixels of a set that have some classes in a map."""
 
     def strips() -> Iterator[tuple[Window, NDArray[np.bool_]]]:
         for window in pixels.strips():

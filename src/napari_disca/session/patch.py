@@ -1,4 +1,4 @@
-"""The connected region of one class around a pixel of a map, block by block."""
+"""Finds the connected region of one class around a pixel of a map, block by block."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.storage.label_pyramid import NO_DATA, LabelPyramid
 
-#: Side of the blocks that are looked at one after the other, in pixels.
+#: Side of the blocks in pixels.
 _BLOCK = 512
 _Block = tuple[int, int]
 
 
 def patch_at(canvas: LabelPyramid, row: int, col: int) -> Job[PixelSet]:
-    """Job that finds the pixels of a pixel's class that are connected with it, side by side.
+    """Job that returns the region of a pixel's class connected with it (4 neighbours).
 
-    Blocks are looked at as far as the region reaches, whatever the size of the map.
+    Only blocks that the region reaches are read.
 
     Yields
     ------
@@ -36,12 +36,12 @@ def patch_at(canvas: LabelPyramid, row: int, col: int) -> Job[PixelSet]:
     """
     whole = Window.whole(canvas.shape)
     if (row, col) not in whole:
-        raise AreaError("this is beside the image")
+        raise AreaError("that pixel is outside the image; choose one inside")
     value = int(canvas.read(Window(row, col, 1, 1))[0, 0])
     if value == NO_DATA:
         raise AreaError("there is no map here; press Segment, or choose a place with data")
     start = (row // _BLOCK, col // _BLOCK)
-    #: Blocks to look at -> pixels in them that the region enters by.
+    #: Blocks to read, with the pixels by which the region enters them.
     entered: dict[_Block, NDArray[np.bool_]] = {start: np.zeros(_BLOCK**2, dtype=np.bool_)}
     entered[start].reshape(_BLOCK, _BLOCK)[row % _BLOCK, col % _BLOCK] = True
     queue = deque([start])
@@ -64,7 +64,7 @@ def patch_at(canvas: LabelPyramid, row: int, col: int) -> Job[PixelSet]:
                         queue.append(neighbour)
                     entered[neighbour] |= edge.ravel()
         looked += 1
-        yield Progress("looking for the patch", looked, looked + len(queue))
+        yield Progress("finding the patch", looked, looked + len(queue))
     return PixelSet.from_masks(_strips(found, whole))
 
 
@@ -73,7 +73,7 @@ def _window(block: _Block) -> Window:
 
 
 def _across(block: _Block, new: NDArray[np.bool_]) -> Iterator[tuple[_Block, NDArray[np.bool_]]]:
-    """Neighbours of a block, and their pixels beside some of it."""
+    """Yield the neighbours of a block, and their pixels next to given ones."""
     (row, col), (height, width) = block, new.shape
     for neighbour, theirs, ours in (
         ((row - 1, col), (-1, slice(0, width)), (0, slice(None))),
@@ -94,7 +94,7 @@ def _unpacked(bits: NDArray[np.uint8], window: Window) -> NDArray[np.bool_]:
 def _strips(
     found: dict[_Block, NDArray[np.uint8]], whole: Window
 ) -> Iterator[tuple[Window, NDArray[np.bool_]]]:
-    """What was found, a row of blocks after the other."""
+    """Yield the found pixels by rows of blocks."""
     for row in sorted({row for row, _ in found}):
         cols = [col for r, col in found if r == row]
         strip = whole & Window.from_bounds(

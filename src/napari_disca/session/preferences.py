@@ -1,4 +1,4 @@
-"""Settings that the user chose for an image, saved for later sessions."""
+"""Saves how the user had an image read, for later sessions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from napari_disca.raster.value_scale import FillChoice, fill_choice, fill_text
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, load_json
 
-#: Images remembered; the oldest are forgotten.
+#: Most images; the oldest are removed.
 _LIMIT = 1000
 
 
 def recall(raster: Raster, card: Card) -> Reading | None:
-    """How this image is read by this network, as far as it was chosen by hand; None: nothing was.
+    """Return how the user had this network read this image; None if nothing was chosen.
 
     Raises
     ------
@@ -34,10 +34,10 @@ def recall(raster: Raster, card: Card) -> Reading | None:
 
 
 def remember(raster: Raster, card: Card, reading: Reading) -> None:
-    """Keep what was chosen by hand; a reading without any choice forgets it.
+    """Save how an image is read; a reading without any choice removes what was saved.
 
-    A scaling that was decided before belongs to its journal and is not kept. That the folder of
-    settings cannot be written is no reason to stop the work, so it is ignored.
+    A scaling that comes from a journal is not saved here. A folder that cannot be written is
+    ignored.
     """
     kept = _read()
     key = _key(raster, card)
@@ -63,7 +63,7 @@ def remember(raster: Raster, card: Card, reading: Reading) -> None:
 
 
 def _reading(told: object) -> Reading:
-    """Reading from what was kept; what makes no sense is as if it were not there."""
+    """Return the reading that was saved; damaged fields are ignored."""
     if not isinstance(told, dict):
         return Reading()
     factor, bands = told.get("factor"), told.get("bands")

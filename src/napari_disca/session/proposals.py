@@ -1,4 +1,4 @@
-"""An adaptation is a proposal: its ripple, and the verbs that accept or reject it."""
+"""Verbs of a session that judge an adaptation, and its ripple."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from napari_disca.inference.network_view import NetworkView
     from napari_disca.session.maps import Maps
 
-#: Tiles that are looked at first where nothing is in view: those with most change.
+#: Number of tiles with most change that are compared first where nothing is in view.
 _FIRST_TILES = 12
-#: Side of what is looked at first of a view, in pixels: more than a screen shows one by one.
+#: Largest side of the part of a view that is compared first, in pixels.
 _FIRST_VIEW = 2048
 
 
 class Proposals(Document):
-    """A document whose adaptations are judged.
+    """A document whose adaptations can be judged.
 
-    Whoever derives from it has what a session has: ``inputs``, ``tiling``, ``viewport`` and maps.
+    The class that derives from it has ``inputs``, ``tiling``, ``viewport`` and maps.
     """
 
     inputs: NetworkView
@@ -44,7 +44,7 @@ class Proposals(Document):
 
     @property
     def proposal(self) -> AdaptationRun | None:
-        """The adaptation that nobody has judged as a whole yet; None if there is none."""
+        """The adaptation if it was not judged as a whole yet, else None."""
         run = self.adapted
         if run is None or run.near_only:
             return None
@@ -53,7 +53,7 @@ class Proposals(Document):
 
     @property
     def strength(self) -> float | None:
-        """How strongly the adaptation counts; None where there is none, or its recipe has none."""
+        """Strength of the adaptation; None without one, or if its recipe has no strength."""
         return None if self.adapted is None else self.adapted.strength
 
     # ---------------------------------------------------------------- verdicts
@@ -61,17 +61,17 @@ class Proposals(Document):
     def accept(
         self, regions: Iterable[Region | Area] | None = None, *, ripple: Ripple | None = None
     ) -> None:
-        """Say that what the adaptation changed is right: it is held, and teaches.
+        """Accept changes of the adaptation: they stay, and later adaptations learn from them.
 
-        Held pixels keep their class whatever is adapted later. A later click of another class
-        counts within its reach, and wherever it changes what DISIR says.
+        Accepted pixels keep their class whatever is adapted later. A later click of another class
+        counts within its reach, and where it changes DISIR's map.
 
         Parameters
         ----------
         regions : iterable of Region or Area, optional
-            Of `ripple`, or areas; by default all that was changed.
+            Regions of a ripple, or areas; by default all that was changed.
         ripple : Ripple, optional
-            Of the map as it is; where all is accepted, it says where to look for it.
+            Ripple of the present map, which speeds up accepting everything.
 
         Raises
         ------
@@ -83,9 +83,9 @@ class Proposals(Document):
     def reject(
         self, regions: Iterable[Region | Area] | None = None, *, ripple: Ripple | None = None
     ) -> None:
-        """Say that it was right before: the map goes back to DISIR's there, and that teaches.
+        """Reject changes of the adaptation: the map shows DISIR's labels there again.
 
-        Whatever is adapted later, the map shows there what DISIR says; later clicks count.
+        It does so whatever is adapted later; later clicks count. Later adaptations learn from it.
 
         Parameters
         ----------
@@ -100,10 +100,10 @@ class Proposals(Document):
         self._judge("rejected", regions, ripple)
 
     def only_near(self) -> None:
-        """Let the adaptation count near the clicks only; elsewhere the map is DISIR's.
+        """Keep the adaptation near the clicks only; elsewhere the map is DISIR's.
 
-        Near are 64 pixels of the network's grid. Nothing is learned from it: the next adaptation
-        counts everywhere again.
+        Near means within 64 pixels of the network's grid. Nothing is learned from it: the next
+        adaptation counts everywhere.
 
         Raises
         ------
@@ -113,14 +113,14 @@ class Proposals(Document):
         self.do(KeepNear())
 
     def set_strength(self, strength: float) -> None:
-        """Let the adaptation count more or less: 0 is DISIR's map, 1 as measured, more is bolder.
+        """Set the strength of the adaptation: 0 is DISIR's map, 1 the default, more changes more.
 
         Nothing is learned again.
 
         Raises
         ------
         RecipeError
-            If nothing was adapted, or its recipe has no strength, or not this one.
+            If nothing was adapted, or its recipe has no strength, or this one is out of range.
         """
         self.do(SetStrength(float(strength)))
 
@@ -158,17 +158,17 @@ class Proposals(Document):
     # ---------------------------------------------------------------- ripple
 
     def ripple(self, min_area: int = 1, view: Window | None = None) -> Job[Ripple]:
-        """Job that finds what the adaptation has changed: the adapted map against DISIR's.
+        """Job that returns what the adaptation has changed: the adapted map against DISIR's.
 
-        Tiles that do not show the present clicks and weights in both maps are left out, and
-        counted. The maps must not be painted meanwhile.
+        Tiles that are out of date in one of the maps are left out and counted. The maps must not
+        be painted meanwhile.
 
         Parameters
         ----------
         min_area : int
             Smaller regions are not listed, in pixels.
         view : Window, optional
-            What the user looks at: it is looked at first.
+            The part in view, which is compared first.
 
         Yields
         ------
@@ -204,7 +204,7 @@ class Proposals(Document):
         return found
 
     def _shown_now(self) -> NDArray[np.bool_]:
-        """Which tiles are up to date in both maps that clicks change."""
+        """Return which tiles are up to date in both maps that clicks change."""
         shown = np.ones(len(self.tiling), dtype=np.bool_)
         for name in ("disir", "disca"):
             for tile in self.stale(name):
@@ -212,7 +212,7 @@ class Proposals(Document):
         return shown
 
     def stale(self, name: str, window: Window | None = None) -> list[Tile]:
-        """Tiles of a map that are out of date."""
+        """Return the tiles of a map that are out of date."""
         raise NotImplementedError
 
 
@@ -221,7 +221,7 @@ def most_changed(
     after: Sequence[NDArray[np.uint8]],
     windows: Sequence[Window],
 ) -> list[Window]:
-    """Where most is different, as the coarsest levels of two pyramids have it."""
+    """Return the windows with most changes on the coarsest levels of two pyramids."""
     step = 1 << (len(before) - 1)
     different = before[-1] != after[-1]
     counts = np.array(
@@ -241,12 +241,12 @@ def most_changed(
 
 
 def certainty_of(uncertainty: NDArray[np.uint8], inputs: NetworkView) -> Certainty:
-    """How sure the network is of a map, by pixels of the image.
+    """Return a function that gives the certainty of a map at pixels of the image.
 
     Parameters
     ----------
     uncertainty : (rows, cols) array of uint8
-        Of cells; see `napari_disca.inference.uncertainty`.
+        Uncertainty of cells; see `napari_disca.inference.uncertainty`.
     inputs : NetworkView
     """
     (height, width), (rows, cols) = inputs.raster.shape, inputs.shape

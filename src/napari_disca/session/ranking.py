@@ -1,4 +1,4 @@
-"""What a network says of single places beside its first choice."""
+"""Finds the two best classes of single pixels."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from napari_disca.session.refresh import Wanted
     from napari_disca.session.renderer import Renderer
 
-#: A map, a tile, and what its labels depend on but for locks.
+#: Map, tile, and version of the tile without locks.
 RankingKey: TypeAlias = tuple[str, int, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileRanking:
-    """A question about a tile, as things are; and the place that it was asked for.
+    """A request for the two best classes of a tile in its present state, for one of its pixels.
 
     Attributes
     ----------
     key : (str, int, str)
-        The same for all places of a tile, until clicks or weights are others.
+        The same for all pixels of a tile, until its clicks or weights change.
     place : (int, int)
         Row and column on the network's grid.
     ready : bool
-        Whether the network that answers is at hand.
+        Whether the network is ready without learning.
     """
 
     key: RankingKey
@@ -47,7 +47,7 @@ class TileRanking:
     _renderer: Renderer
 
     def job(self) -> Job[TwoBest | None]:
-        """Job that finds the two best classes of the tile; None if it cannot be read."""
+        """Job that returns the two best classes of the tile; None if it cannot be read."""
         yield Progress("asking for the second class", 0, 1)
         try:
             run = self._run
@@ -55,7 +55,7 @@ class TileRanking:
                 return (yield from self._of(run))
             here = yield from self._of(replace(run, near_only=False))
             away = yield from self._of(None)
-        except RasterError:  # the map tells it
+        except RasterError:  # drawing the map tells the user
             return None
         if here is None or away is None:
             return here or away
@@ -72,10 +72,7 @@ class TileRanking:
 
 
 class Ranking(Reviewing):
-    """A document whose network can be asked for its second choice.
-
-    Whoever derives from it has what a session has.
-    """
+    """A document whose network gives second classes; the class derived from it has the maps."""
 
     _renderer: Renderer
 
@@ -83,12 +80,12 @@ class Ranking(Reviewing):
         raise NotImplementedError
 
     def ranking(self, name: str, row: int, col: int) -> TileRanking:
-        """The question what the network says of a pixel, and of all of its tile.
+        """Return the request for the two best classes of a pixel's tile.
 
         Parameters
         ----------
         name : {"initial", "disir", "disca"}
-            The map that is looked at.
+            The map of the pixel.
         row, col : int
             Pixel of the image.
         """

@@ -1,7 +1,7 @@
 """The job that brings maps up to date.
 
-It works for a frozen request: what the user does meanwhile is for the next one. Only the viewport
-is looked at again between tiles, because the user may have panned.
+It works on a frozen request; changes made meanwhile are for the next one. Only the viewport is read
+again between tiles, because the user may have panned.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ NO_CLICKS = TileClicks({})
 
 @dataclass(slots=True)
 class Viewport:
-    """What the user looks at, on the image's grid; read by running jobs between tiles."""
+    """The window in view, on the image's grid; running jobs read it between tiles."""
 
     window: Window | None = None
 
     def on_network(self, inputs: NetworkView) -> Window | None:
-        """What the user looks at, on the network's grid."""
+        """The window in view on the network's grid; None if there is none."""
         view = self.window
         if view is None or not inputs.resampled:
             return view
@@ -55,15 +55,15 @@ class Viewport:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the maps should show, a value.
+    """What the maps should show: runs, clicks and locks.
 
     Attributes
     ----------
     run : AdaptationRun or None
-        Whose weights the adapted map is made with.
+        The run of the adapted map; None for the pretrained weights.
     clicks : TileClicks
     locks, no_locks : LockIndex
-        What is locked; and nothing.
+        The locks; and an index without any, for the initial map.
     """
 
     run: AdaptationRun | None
@@ -72,11 +72,11 @@ class Wanted:
     no_locks: LockIndex
 
     def run_of(self, name: str) -> AdaptationRun | None:
-        """Whose weights a map is made with."""
+        """Return the run whose weights draw a map; None for the pretrained ones."""
         return self.run if name == "disca" else None
 
     def target(self, name: str, renderer: Renderer) -> Target:
-        """What a map should show; the initial map is the network's alone."""
+        """Return the target of a map; that of the initial map has neither clicks nor locks."""
         weights = renderer.networks.name(self.run_of(name))
         if name == "initial":
             return Target(weights, NO_CLICKS, self.no_locks)
@@ -85,13 +85,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
-    """What a refresh is for, frozen when it was asked for.
+    """What a refresh should draw, frozen when it was requested.
 
     Attributes
     ----------
     wanted : Wanted
     drawn : TileVersions
-        What the maps show; a copy.
+        The versions that the maps show, a copy.
     unreadable : frozenset of int
         Tiles that could not be read before.
     """
@@ -101,22 +101,22 @@ class RefreshRequest:
     unreadable: frozenset[int] = frozenset()
 
     def with_run(self, run: AdaptationRun) -> RefreshRequest:
-        """The same with other weights."""
+        """Return the request with the weights of another run."""
         return replace(self, wanted=replace(self.wanted, run=run))
 
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """What refreshes of one image share.
+    """What all refreshes of one image share.
 
     Attributes
     ----------
     renderer : Renderer
     maps : Maps
-        Only asked what tiles show, for an undo and for what the pretrained network says.
+        Read only: what tiles show is kept for undo, and is what the pretrained network predicts.
     viewport : Viewport
     batch : int
-        Tiles that go through a network together.
+        Most tiles that go through a network together.
     """
 
     renderer: Renderer
@@ -127,7 +127,7 @@ class Studio:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Loaded:
-    """A tile whose pixels were read ahead, if they are wanted."""
+    """A tile, with its pixels if they are needed, read ahead."""
 
     tile: Tile
     pixels: Pixels | None
@@ -142,7 +142,7 @@ def refresh(request: RefreshRequest, studio: Studio, maps: Sequence[str]) -> Job
     request : RefreshRequest
     studio : Studio
     maps : sequence of str
-        Of `MAPS`. A tile that is the same in another map is painted there too, at no cost.
+        Names of `MAPS`. A tile that is equal in another map is painted there as well.
 
     Yields
     ------
@@ -150,13 +150,13 @@ def refresh(request: RefreshRequest, studio: Studio, maps: Sequence[str]) -> Job
     """
     stages = [tuple(maps)]
     if "disca" in maps and not studio.renderer.networks.ready(request.wanted.run):
-        # What needs no learning is shown first.
+        # Maps that need no learning come first.
         stages = [tuple(name for name in maps if name != "disca"), ("disca",)]
     drawn = request.drawn.copy()
     for stage in filter(None, stages):
         for name in stage:
             yield from studio.renderer.ready(request.wanted.run_of(name))
-        # Only now: a run that turns out to have left the weights alone has their name.
+        # Only now: a run that has left the weights unchanged has the name of the pretrained ones.
         targets = {name: request.wanted.target(name, studio.renderer) for name in MAPS}
         yield from _Stage(request, studio, stage, targets, drawn).run()
 
@@ -164,12 +164,12 @@ def refresh(request: RefreshRequest, studio: Studio, maps: Sequence[str]) -> Job
 def learned_and_shown(
     request: RefreshRequest, run: AdaptationRun, studio: Studio, maps: Sequence[str]
 ) -> Job[AdaptationResult]:
-    """Job that learns what a run is to learn, then brings maps up to date with it.
+    """Job that learns a run, then brings maps up to date with it; returns what was learned.
 
     Parameters
     ----------
     request : RefreshRequest
-        With the weights of before.
+        The request with the weights before the run.
     run : AdaptationRun
     studio : Studio
     maps : sequence of str
@@ -191,7 +191,7 @@ def learned_and_shown(
 
 @dataclass(frozen=True)
 class _Stage:
-    """A part of a refresh: maps whose networks are at hand."""
+    """A part of a refresh: maps whose networks are ready."""
 
     request: RefreshRequest
     studio: Studio
@@ -207,7 +207,7 @@ class _Stage:
         yield Progress(_STAGE, 0, total)
         with closing(Prefetcher(self._load, 2 * batch)) as ahead:
             while len(queue) or self._again:
-                # Asked anew each time: the user may have panned.
+                # Read each time: the user may have panned.
                 view = self.studio.viewport.on_network(inputs)
                 if len(queue):
                     chosen, following = queue.take(batch, view), queue.peek(batch, view)
@@ -220,14 +220,14 @@ class _Stage:
                 yield Progress(_STAGE, done, total)
 
     def _queue(self) -> TileQueue:
-        """Tiles that are out of date in a map of this stage."""
+        """Return the queue of tiles that are out of date in a map of this stage."""
         tiling = self.studio.renderer.tiling
         waiting = np.zeros(len(tiling), dtype=np.bool_)
         urgent = np.zeros_like(waiting)
         for name in self.maps:
             waiting |= self.drawn.stale(name, self.targets[name])
             urgent |= self.drawn.touched(name, self.targets[name].clicks)
-        # A tile that cannot be read may take long to fail: others come first.
+        # Last: a tile that could not be read may take long to fail again.
         self._again.extend(index for index in self.request.unreadable if waiting[index])
         waiting[self._again] = False
         return TileQueue(tiling, waiting, urgent)
@@ -236,7 +236,7 @@ class _Stage:
         return self.drawn.get(name, tile.index) != self.targets[name].version(tile.index)
 
     def _load(self, index: int) -> _Loaded:
-        """Read a tile; runs on a thread of its own."""
+        """Read a tile; called on a reading thread."""
         renderer = self.studio.renderer
         tile = renderer.tiling[index]
         self._remember(tile)
@@ -253,7 +253,7 @@ class _Stage:
             return _Loaded(tile, None, error)
 
     def _remember(self, tile: Tile) -> None:
-        """Keep what is shown for an undo, before something is painted over it."""
+        """Keep the labels that a tile shows for an undo, before it is painted over."""
         recent = self.studio.renderer.recent
         for name in MAPS:
             version = self.studio.maps.version(name, tile)
@@ -263,7 +263,7 @@ class _Stage:
                     recent.put(tile.index, *shown)
 
     def _draw(self, group: Sequence[_Loaded]) -> Job[None]:
-        """Draw tiles that have been read, all together."""
+        """Job that draws tiles that were read, as one batch."""
         renderer = self.studio.renderer
         made: Predictions = {}
         for name in self.maps:
@@ -283,7 +283,7 @@ class _Stage:
                 yield Unreadable(loaded.tile.index, " ".join(str(error).split()))
 
     def _patches(self, tile: Tile, made: Predictions) -> Job[None]:
-        """Patches of a tile for all maps that show the versions that some of them lack."""
+        """Job that yields the patches of a tile for all maps that lack its versions."""
         renderer = self.studio.renderer
         wanted = {name: target.version(tile.index) for name, target in self.targets.items()}
         lacking = {wanted[name]: name for name in reversed(self.maps) if self._outdated(name, tile)}
@@ -298,7 +298,7 @@ class _Stage:
 
 
 def recalled(wanted: Wanted, studio: Studio) -> Iterator[Patch]:
-    """What is in view, out of date, and needs no network: drawn before, or drawn over by hand.
+    """Yield patches in view that are out of date and need no network: cached ones, and strokes.
 
     Parameters
     ----------
@@ -324,7 +324,7 @@ def recalled(wanted: Wanted, studio: Studio) -> Iterator[Patch]:
 
 
 def patch_of(name: str, window: Window, tile: Tile, version: str, drawn: RenderedTile) -> Patch:
-    """A tile as the event that paints it."""
+    """Return the event that paints a tile."""
     return Patch(
         name,
         window,

@@ -15,7 +15,7 @@ from napari_disca.core.byte_cache import ByteCache
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RenderedTile:
-    """Labels of a tile.
+    """Labels of a drawn tile.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class RenderedTile:
     flipped : int
         How many of the locked pixels the network labels differently.
     uncertainty : (rows, cols) array of uint8, or None
-        Of its cells; what is locked counts as sure. None if it is not known.
+        Uncertainty of its cells, 0 where locked; None if it is not known.
     """
 
     labels: NDArray[np.uint8]
@@ -46,29 +46,29 @@ class RecentTiles:
 
     def __init__(self, limit: int) -> None:
         self._tiles: ByteCache[tuple[int, str], _Packed] = ByteCache(limit, attrgetter("nbytes"))
-        # Written by the job's thread; a second job may start before the first has ended.
+        # Two threads write it when a job starts before the last one has ended.
         self._lock = threading.Lock()
 
     def put(self, tile: int, state: str, drawn: RenderedTile) -> None:
-        """Keep what a tile looks like in a state."""
+        """Keep the content of a tile in a state."""
         if not self.has(tile, state):
             packed = _Packed.of(drawn)
             with self._lock:
                 self._tiles.put((tile, state), packed)
 
     def has(self, tile: int, state: str) -> bool:
-        """Whether `get` would give something."""
+        """Whether the content of a tile in a state is kept."""
         with self._lock:
             return (tile, state) in self._tiles
 
     def get(self, tile: int, state: str) -> RenderedTile | None:
-        """What a tile looks like in a state, if that is still known."""
+        """Return the content of a tile in a state; None if it is not kept any more."""
         with self._lock:
             packed = self._tiles.get((tile, state))
         return None if packed is None else packed.drawn()
 
     def forget(self, tile: int | None = None) -> None:
-        """Let go of what is known of a tile; of all by default."""
+        """Drop the contents of a tile, or of all tiles by default."""
         with self._lock:
             for key in [key for key in self._tiles if tile in (None, key[0])]:
                 del self._tiles[key]

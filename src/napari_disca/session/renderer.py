@@ -1,7 +1,7 @@
-"""Draw tiles of one image: the labels of an adaptation run, and the locked areas over them.
+"""Draws tiles of one image: the labels of an adaptation run, and judged areas over them.
 
-A run whose weights are not at hand is learned again here, since that needs other runs: the one that
-it goes on from, and those that locked areas were drawn with.
+A run whose weights are not cached is learned again here, since that needs other runs: the one that
+it continues, and those whose labels locked areas keep.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from napari_disca.session.tile_versions import Target
 from napari_disca.session.weights import LearnedWeights, RunRelearned, WeightsCache
 from napari_disca.storage.label_pyramid import NO_DATA
 
-#: Bytes of compressed tiles kept so that undo and redo need no network.
+#: Most bytes of compressed tiles, kept so that undo and redo need no network.
 _RECENT_BYTES = 64 << 20
-#: Networks made ready for prediction that are kept.
+#: Most predictors in the cache.
 _READY_NETWORKS = 3
 
 
-#: What a network has just given, by tile and state.
+#: Predictions by tile and state.
 Predictions: TypeAlias = dict[tuple[int, str], Predicted]
 
 
@@ -60,9 +60,9 @@ class Renderer:
     tiling : Tiling
     compute : Compute
     networks : WeightsCache
-        Also what is kept of the image's tiles.
+        The networks of runs, and the caches of the image's tiles.
     maps : Maps
-        Asked for what the pretrained network says of a tile.
+        Read for the labels of the pretrained network.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class Renderer:
         maps: Maps,
     ) -> None:
         self.networks = networks
-        #: Networks that are ready for prediction. A job and the thread that reads ahead of it, and
-        #: a second job before the first has ended, ask at once.
+        #: Predictors by run. A job, its reading thread, and a second job that starts before the
+        #: first has ended use it at once.
         self._predictors: LRUCache[str, Predictor] = LRUCache(_READY_NETWORKS)
         self._predictors_lock = threading.Lock()
         self.recent = RecentTiles(_RECENT_BYTES)
@@ -89,26 +89,26 @@ class Renderer:
         self._judged = JudgedAreas(self)
 
     def window(self, tile: Tile) -> Window:
-        """What a tile keeps, on the image's grid."""
+        """Return the kept window of a tile, on the image's grid."""
         return self.inputs.image_window(tile.keep)
 
     def assigned(self, clicks: Clicks) -> TileClicks:
-        """Clicks by tile; those that were asked for last are known."""
+        """Return the clicks by tile; those of the last call are cached."""
         if self._clicks.clicks is not clicks:
             self._clicks = self._clicks.updated(clicks, self.inputs, self.tiling)
         return self._clicks
 
     def locks(self, locks: tuple[Held, ...]) -> LockIndex:
-        """Locks by tile; those that were asked for last are known."""
+        """Return the locks by tile; those of the last call are cached."""
         self._indexed = self._indexed.updated(locks, self._grid)
         return self._indexed
 
     def target(self, run: AdaptationRun | None, clicks: TileClicks, locks: LockIndex) -> Target:
-        """What a map of these shows."""
+        """Return the target of a map with a run, clicks and locks."""
         return Target(self.networks.name(run), clicks, locks)
 
     def wants_pixels(self, tile: Tile, target: Target) -> Literal["", "mask", "image"]:
-        """What of a tile is to be read for a map: nothing, where there is data, or all."""
+        """Return what must be read of a tile for a map: nothing, the mask of data, or all."""
         at_hand = (target.version(tile.index), target.unlocked(tile.index))
         before = (version for version, _ in target.before_strokes(tile.index))
         for version in chain(at_hand, before):
@@ -119,12 +119,12 @@ class Renderer:
         return "mask" if known else "image"
 
     def predict(self, tiles: Sequence[Pixels], target: Target, made: Predictions) -> None:
-        """Ask a network at hand for tiles that are not known, all together.
+        """Predict tiles that are not known yet as one batch, with a network that is ready.
 
         Parameters
         ----------
         made : dict
-            Where the labels go.
+            Gets the predictions.
         """
         asked: dict[tuple[int, str], tuple[Pixels, Clicks]] = {}
         for pixels in tiles:
@@ -138,14 +138,14 @@ class Renderer:
             made.update(zip(asked, found, strict=True))
 
     def notes(self) -> Iterator[Note]:
-        """What the user has not been told yet."""
+        """Yield notes for the user that were not yielded before."""
         with self._predictors_lock:
             ready = list(self._predictors.values())
         for predictor in ready:
             yield from predictor.notes()
 
     def network(self, run: AdaptationRun | None) -> Job[Network]:
-        """Job that returns the network of a run, learned again where it has to be."""
+        """Job that returns the network of a run, learned again if needed."""
         learned = yield from self._learned(run)
         return learned.network
 
@@ -162,7 +162,7 @@ class Renderer:
         return learned
 
     def learn(self, run: AdaptationRun) -> Job[AdaptationRun]:
-        """Job that makes a run, and returns it with its network.
+        """Job that learns a run, and returns it with its network.
 
         Yields
         ------
@@ -181,14 +181,14 @@ class Renderer:
         return made
 
     def ready(self, run: AdaptationRun | None) -> Job[Predictor]:
-        """Job that returns the predictor of a run; the last few stay ready."""
+        """Job that returns the predictor of a run; the last few are cached."""
         if run is not None and run.near_only:
             run = replace(run, near_only=False)
         predictor = self._predictor(self.networks.name(run))
         if predictor is None:
             learned = yield from self._learned(run)
             answer = yield from self.networks.composer(run, learned)
-            # Only now: the run may turn out to have left the weights alone.
+            # Only now: the run may have left the weights unchanged.
             name = self.networks.name(run)
             made = Predictor(
                 answer, self.inputs, self._compute, self.networks.tools, uncertain=True
@@ -198,14 +198,14 @@ class Renderer:
         return predictor
 
     def _predictor(self, name: str) -> Predictor | None:
-        """A predictor that is ready."""
+        """Return a cached predictor, or None."""
         with self._predictors_lock:
             return self._predictors.get(name)
 
     def _known(
         self, predictor: Predictor, asked: Iterable[tuple[Pixels, Clicks]]
     ) -> dict[int, Predicted]:
-        """What is at hand of the labels that an answer falls back on."""
+        """Return the known labels of the pretrained network that an answer needs."""
         if predictor.answer.fallback is None:
             return {}
         found = {
@@ -216,7 +216,7 @@ class Renderer:
         return {tile: predicted for tile, predicted in found.items() if predicted is not None}
 
     def _pretrained(self, tile: Tile) -> Predicted | None:
-        """What the pretrained network says of a tile without clicks, if it is at hand."""
+        """Return the pretrained network's labels of a tile without clicks, if they are known."""
         known = self.recent.get(tile.index, self.networks.weights)
         if known is None:
             shown = self._maps.shown("initial", tile)
@@ -232,12 +232,12 @@ class Renderer:
         target: Target,
         made: Mapping[tuple[int, str], Predicted],
     ) -> Job[RenderedTile]:
-        """Job that draws a tile of the map of a run.
+        """Job that returns a tile of the map of a run.
 
         Parameters
         ----------
         made : mapping
-            What `predict` has given for it.
+            Predictions of `predict`.
 
         Raises
         ------
@@ -271,12 +271,12 @@ class Renderer:
     def drawn_over(
         self, tile: Tile, target: Target, before: RenderedTile, strokes: tuple[Stroke, ...]
     ) -> RenderedTile:
-        """A tile after its last strokes; these, and what it was before, of `before_strokes`."""
+        """Return a tile after its last strokes; see `Target.before_strokes`."""
         held = target.locks.of(tile.index)
         return self._judged.drawn_over(tile, held, before, strokes)
 
     def sample(self, locks: tuple[Held, ...], seed: int) -> Job[Clicks]:
-        """Job that returns some pixels that were judged or drawn, with the labels said right."""
+        """Job that returns a sample of judged and drawn pixels as clicks of the right class."""
         if not locks:
             return Clicks()
         index = LockIndex.empty(self._grid).updated(locks, self._grid)
@@ -286,12 +286,12 @@ class Renderer:
     def base(
         self, tile: Tile, run: AdaptationRun | None, clicks: TileClicks, *, keep: bool
     ) -> Job[RenderedTile]:
-        """Job that draws what a run says of a tile, whatever is locked.
+        """Job that returns the labels of a run for a tile, without locks.
 
         Parameters
         ----------
         keep : bool
-            Whether it is needed again soon.
+            Whether to cache them.
         """
         state = self.target(run, clicks, self._no_locks).unlocked(tile.index)
         known = self.recent.get(tile.index, state)
@@ -309,7 +309,7 @@ class Renderer:
         return drawn
 
     def _near(self, tile: Tile, run: AdaptationRun, clicks: TileClicks) -> Job[RenderedTile]:
-        """What a run says near the clicks, and DISIR elsewhere."""
+        """Job that returns the labels of a run near the clicks, and DISIR's elsewhere."""
         away = yield from self.base(tile, None, clicks, keep=True)
         window = self.window(tile)
         near = near_clicks(clicks.of(tile), tile, window, self.inputs, min(NEAR, self.tiling.halo))

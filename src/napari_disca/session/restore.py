@@ -1,8 +1,8 @@
-"""Sessions from their journals: go on where somebody left off, or make the map again.
+"""Restores sessions from their journals, to continue them or to make their maps again.
 
-What the journal tells is done again with the actions of `Session`, which check it; nothing is
-predicted or learned by that. Weights that a run had learned come from the cache of deltas, or are
-learned again by the first job that needs them.
+The events are repeated with the actions of `Session`, which check them; nothing is predicted or
+learned by that. Weights that a run had learned come from the cache of deltas, or are learned again
+by the first job that needs them.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from napari_disca.session.journal_fields import text_field, whole_field
 from napari_disca.session.journal_format import DamagedLineError, Header, Record, read_journal
 from napari_disca.session.session import Session
 
-#: Clicks looked at in all steps together; a session of 10 000 clicks needs so many. A journal
-#: made to keep the program busy would need more.
+#: Most clicks compared in all steps together, enough for a session of 10 000 clicks: a hostile
+#: journal cannot keep the program busy for longer.
 _MOST_WORK = 100_000_000
 _FORMATS = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 
 
 def header_of(session: Session, network_file: str) -> Header:
-    """First line of the journal of a session.
+    """Return the header of the journal of a session.
 
     Parameters
     ----------
     session : Session
     network_file : str
-        What its network was loaded by: the name of a bundled one, or a path.
+        Name of the bundled network, or path, from which the network was loaded.
     """
     inputs, compute = session.inputs, session.compute
     return Header(
@@ -71,7 +71,7 @@ def header_of(session: Session, network_file: str) -> Header:
 
 
 def begin(session: Session, network_file: str) -> Journal:
-    """Let a session that did nothing yet keep a journal, beside its image if that is possible.
+    """Begin the journal of a new session, beside its image if that is possible.
 
     Raises
     ------
@@ -90,16 +90,16 @@ def begin(session: Session, network_file: str) -> Journal:
 def network_of(
     header: Header, network_file: str | None = None, *, allow_torchscript: bool = False
 ) -> Network:
-    """The network that a journal was written with.
+    """Return the network that a journal was written with.
 
     Parameters
     ----------
     header : Header
     network_file : str, optional
-        Where it is now; by default where it was.
+        Its present name or path; by default that in the header.
     allow_torchscript : bool
-        The user agrees that a TorchScript file, which is a program, is run. That it was run when
-        the journal was written is no consent: whoever has sent the journal wrote it.
+        Whether the user agrees that a TorchScript file, which is a program, is run. The journal
+        cannot give this consent: it may come from somebody else.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def _check_network(header: Header, network: Network) -> None:
     if fingerprint(network) != header.network:
         raise JournalError(
             f"the journal was written with another network, {header.network_name!r} of "
-            f"{header.network_file or 'a script'}; choose that one, or start anew"
+            f"{header.network_file or 'a script'}; choose that one, or start a new session"
         )
 
 
@@ -135,28 +135,28 @@ def restored(
     cache: bool = True,
     other_image: bool = False,
 ) -> Session:
-    """Session as its journal tells; its maps are drawn by `Session.refine`.
+    """Return the session of a journal; `Session.refine` draws its maps.
 
     Parameters
     ----------
     record : Record
     raster : Raster
-        The image it was made on.
+        The image of the session.
     network : Network
-        The network it was made with.
+        The network of the session.
     compute : Compute, optional
-        By default as then, or the best there is where that device is not there.
+        As in the header by default, or the best available if that device is missing.
     cache : bool
         Whether learned weights may come from the cache; else they are learned again.
     other_image : bool
-        The user knows that the image has other pixels, and takes the work over to it.
+        Whether the user takes the work over to an image with other pixels.
 
     Raises
     ------
     DamagedLineError
-        If an event makes no sense; what is before it may.
+        If an event makes no sense; the lines before it may be used.
     OtherImageError
-        If it is another image, and `other_image` does not say that this is meant.
+        If the image has other pixels, and `other_image` is False.
     JournalError
         If it is another network, or an image of another size.
     """
@@ -179,12 +179,14 @@ def restored(
 
 
 def _redo_all(session: Session, record: Record) -> None:
-    """Do again what a journal tells."""
+    """Repeat all events of a journal."""
     work = 0
     for number, event in zip(record.lines, record.events, strict=True):
         work += 1000 + len(session.clicks)
         if work > _MOST_WORK:
-            raise JournalError(f"{record.path.name} tells too long a story to be a session")
+            raise JournalError(
+                f"{record.path.name} has more clicks and steps than a session can have"
+            )
         try:
             _redo(session, event)
         except (DiscaError, KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
@@ -192,7 +194,7 @@ def _redo_all(session: Session, record: Record) -> None:
             if isinstance(error, KeyError):
                 reason = f"it lacks {reason}"
             raise DamagedLineError(
-                f"line {number} of {record.path.name} cannot be done again: {reason}", number
+                f"line {number} of {record.path.name} cannot be repeated: {reason}", number
             ) from error
 
 
@@ -205,7 +207,7 @@ def resume(
     before: int | None = None,
     other_image: bool = False,
 ) -> Session:
-    """Go on with a session and its journal.
+    """Return the session of a journal that continues the journal.
 
     Parameters
     ----------
@@ -217,15 +219,15 @@ def resume(
     before : int, optional
         Number of a damaged line; see `Journal.resume`.
     other_image : bool
-        As for `restored`. The journal goes on as one of this image; the other one's is set aside
-        when the first event comes.
+        As for `restored`. The journal continues as one of this image; with the first event the old
+        file gets a number.
 
     Raises
     ------
     DamagedLineError
         If a line is damaged, or makes no sense.
     OtherImageError
-        If it is another image, and `other_image` does not say that this is meant.
+        If the image has other pixels, and `other_image` is False.
     JournalError
         If the journal is open elsewhere, or of another network.
     """
@@ -260,7 +262,7 @@ def replay(
     cache: bool = True,
     other_image: bool = False,
 ) -> Session:
-    """Session of a journal that goes on being written elsewhere, or not at all.
+    """Return the session of a journal without continuing the journal.
 
     Raises
     ------
@@ -273,7 +275,7 @@ def replay(
 
 
 def compute_of(header: Header) -> Compute:
-    """Device and precision of a journal, or the best there is where that is not there."""
+    """Return device and precision of a journal, or the best available if they are missing."""
     device: DeviceName = header.device  # type: ignore[assignment]
     precision: Precision = header.precision  # type: ignore[assignment]
     try:
@@ -283,7 +285,7 @@ def compute_of(header: Header) -> Compute:
 
 
 def said(record: Record, now: datetime | None = None) -> str:
-    """What a journal holds, in words: ``137 clicks, 3 adaptations, yesterday 18:02``."""
+    """Return what a journal holds in words: ``137 clicks, 3 adaptations, yesterday 18:02``."""
     clicks, runs, locks = record.counts
     counts = [
         f"{number} {what}{'s' * (number != 1)}"
@@ -297,7 +299,7 @@ def said(record: Record, now: datetime | None = None) -> str:
 
 
 def when(then: datetime, now: datetime) -> str:
-    """A time as one would say it now."""
+    """Return a time in words, relative to now."""
     days = (now.date() - then.date()).days
     time = f"{then:%H:%M}"
     if days == 0:
@@ -311,7 +313,7 @@ def when(then: datetime, now: datetime) -> str:
 
 
 def _redo(session: Session, event: Mapping[str, Any]) -> None:
-    """Do again what a line of a journal tells."""
+    """Repeat one event of a journal."""
     kind = event.get("do")
     if isinstance(kind, str) and kind in ACTIONS:
         action = ACTIONS[kind].read(event, session.step)
@@ -323,5 +325,5 @@ def _redo(session: Session, event: Mapping[str, Any]) -> None:
         session.go(whole_field(event["to"]))
     elif kind == "learned":
         session.expect(text_field(event, "run"), text_field(event, "weights"))
-    elif kind != "export":  # of which there is nothing to do again
-        raise JournalError(f"{str(kind)[:40]!r} is nothing this version can do")
+    elif kind != "export":  # nothing to repeat
+        raise JournalError(f"{str(kind)[:40]!r} is not an action of this version")

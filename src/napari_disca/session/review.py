@@ -1,7 +1,7 @@
-"""Where to look next: regions in which a map is doubtful, the most rewarding first.
+"""Finds the doubtful regions of a map, the most rewarding first.
 
-A region is worth its uncertainty times its area, without what was looked at already. Clicks,
-corrections and locks count as they come: the order is made anew whenever it is asked for.
+The score of a region is its uncertainty times its area, without cells that were seen. The order is
+computed at each call, so that new clicks, corrections and locks count.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.uncertainty import CELL, SURE, TORN, UNKNOWN, cells_of
 from napari_disca.session.review_marks import Mark, review_cells
 
-#: Cells at least as uncertain as this are doubtful: on average the best class leads the second
-#: by less than half.
+#: Least uncertainty of doubtful cells: on average the best class leads the second by less than
+#: half.
 _DOUBTFUL = SURE + (TORN - SURE) // 2
-#: Smaller regions are borders between classes rather than mistakes, in cells.
+#: Least area of a region in cells: smaller ones are mostly borders between classes.
 _LEAST = 4
-#: Side of the largest region, in cells; a larger one is cut, because it is not seen at one glance.
+#: Largest side of a region in cells; larger ones are cut, so that each is seen at one glance.
 _LARGEST = 16
-#: A click says that its surroundings were looked at, in pixels of the network's grid.
+#: Radius around a click that counts as seen, in pixels of the network's grid.
 _BESIDE_CLICK = 2 * CELL
 
 
@@ -37,13 +37,13 @@ class ReviewStop:
     Attributes
     ----------
     window : Window
-        What holds it, in pixels of the image.
+        Its bounding window, in pixels of the image.
     pixel : (int, int)
         Row and column of the image in the middle of its most uncertain cell.
     score : float
         Mean uncertainty times area, in cells.
     cells : Window
-        What holds it, in cells of the network's grid.
+        Its bounding window, in cells of the network's grid.
     """
 
     window: Window
@@ -53,7 +53,7 @@ class ReviewStop:
 
 
 class Review:
-    """An ordered tour of the doubtful regions of one image, and what was looked at so far.
+    """The order of the doubtful regions of one image, and which cells were seen.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Review:
     Attributes
     ----------
     visited : int
-        How many stops `next` has given.
+        Number of stops that `next` has returned.
     """
 
     def __init__(self, inputs: NetworkView) -> None:
@@ -71,14 +71,14 @@ class Review:
         self.visited = 0
 
     def look(self, window: Window, uncertainty: NDArray[np.uint8]) -> None:
-        """Note that somebody has looked at the map there.
+        """Note that a window was seen.
 
         Parameters
         ----------
         window : Window
-            Pixels of the image; cells that it cuts off do not count.
+            In pixels of the image; cells that it cuts do not count.
         uncertainty : (rows, cols) array of uint8
-            Of `Session.uncertainty`: where nothing is drawn yet there was nothing to see.
+            From `Session.uncertainty`; cells that are not drawn yet were not seen.
         """
         (height, width), (rows, cols) = self._inputs.raster.shape, self._inputs.shape
 
@@ -98,11 +98,11 @@ class Review:
         self._seen[cells.slices] |= uncertainty[cells.slices] != UNKNOWN
 
     def leave_out(self, cells: NDArray[np.uint8]) -> None:
-        """Leave out what was judged before; see `review_marks.review_cells`."""
+        """Leave out cells that were judged; see `review_marks.review_cells`."""
         self._seen |= cells > 0
 
     def next(self, uncertainty: NDArray[np.uint8], clicks: Clicks) -> tuple[ReviewStop, int] | None:
-        """Go to the next stop: it counts as looked at from now on.
+        """Return the next stop, which counts as seen from now on.
 
         Parameters
         ----------
@@ -123,12 +123,12 @@ class Review:
         return first, len(regions.order) - 1
 
     def stops(self, uncertainty: NDArray[np.uint8], clicks: Clicks) -> list[ReviewStop]:
-        """All doubtful regions that were not looked at, the most rewarding first.
+        """Return all doubtful regions that were not seen, the most rewarding first.
 
         Parameters
         ----------
         uncertainty : (rows, cols) array of uint8
-            Of `Session.uncertainty`.
+            From `Session.uncertainty`.
         clicks : Clicks
             In pixels of the image.
         """
@@ -138,19 +138,19 @@ class Review:
     def to_come(
         self, uncertainty: NDArray[np.uint8], clicks: Clicks, most: int
     ) -> Job[tuple[list[ReviewStop], int]]:
-        """Job that finds the next stops, from copies: it may run on another thread.
+        """Job that returns the next stops; it works on copies, and may run on another thread.
 
         Parameters
         ----------
         uncertainty, clicks
             As for `stops`.
         most : int
-            How many stops to give.
+            Most stops to return.
 
         Returns
         -------
         (list of ReviewStop, int)
-            The most rewarding ones, and how many there are in all.
+            The most rewarding stops, and the number of all.
         """
         frozen = Review(self._inputs)
         frozen._seen = self._seen.copy()
@@ -165,7 +165,7 @@ class Review:
         return [regions.stop(place, self._inputs) for place in range(min(most, count))], count
 
     def visit(self, window: Window) -> None:
-        """Note that a place of the list was chosen: it is no stop any more."""
+        """Note that a place was chosen in the list: it is not a stop any more."""
         self._seen |= review_cells([Mark(window, "seen")], self._inputs) > 0
 
     def _regions(self, uncertainty: NDArray[np.uint8], clicks: Clicks) -> _Regions:
@@ -178,7 +178,7 @@ class Review:
 
 
 class _Regions:
-    """The doubtful regions of a map, ordered; a `ReviewStop` is made of those that are asked for.
+    """The doubtful regions of a map in their order; stops are made on request.
 
     Parameters
     ----------
@@ -195,11 +195,11 @@ class _Regions:
         areas = np.bincount(flat)
         self._scores = np.bincount(flat, worth.ravel())
         numbers = 1 + np.flatnonzero(areas[1:] >= _LEAST)
-        #: Numbers of the regions, the most rewarding first; equal ones as they lie.
+        #: Numbers of the regions, the most rewarding first; equal ones in reading order.
         self.order: NDArray[np.intp] = numbers[np.argsort(-self._scores[numbers], kind="stable")]
 
     def stop(self, place: int, inputs: NetworkView) -> ReviewStop:
-        """The region at a place of the order."""
+        """Return the stop at a place of the order."""
         number = self.order[place]
         rows, cols = self._boxes[number - 1]
         here = self._labels[rows, cols] == number
@@ -216,16 +216,16 @@ class _Regions:
 
 
 def _labelled(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Numbers of connected regions.
+    """Return the number of the connected region of each cell.
 
-    Large ones are cut along a grid, so that pieces are the same whatever lies elsewhere.
+    Large regions are cut along a fixed grid, so that the parts do not depend on other regions.
     """
     labels: NDArray[np.int32]
     labels, count = ndimage.label(mask)
     sizes = [max(b.stop - b.start for b in box) for box in ndimage.find_objects(labels)]
     large = np.array([False, *(size > _LARGEST for size in sizes)])[labels]
     if large.any():
-        # With walls that take room of their own one pass labels all pieces.
+        # With one more cell between the parts, one pass labels all of them.
         walls = [np.arange(_LARGEST, length, _LARGEST) for length in mask.shape]
         spread = np.insert(np.insert(large, walls[0], False, axis=0), walls[1], False, axis=1)
         pieces, _ = ndimage.label(spread)
@@ -235,7 +235,7 @@ def _labelled(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 def _on_image(cells: Window, inputs: NetworkView) -> Window:
-    """Pixels of the image that some cells cover, at least one."""
+    """Return the window of the image that cells cover, of one pixel at least."""
     (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
     return Window.whole((height, width)) & Window.from_bounds(
         cells.top * CELL * height // rows,

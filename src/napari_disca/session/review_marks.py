@@ -1,4 +1,4 @@
-"""What was looked at and judged, place by place: steps of the history, like clicks."""
+"""Verdicts of a review on places, which are steps of the history."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from napari_disca.session.history import Guided
 from napari_disca.session.journal_fields import text_field, whole_field
 from napari_disca.session.steps import ImageFacts, Step
 
-#: Of a place: looked at; right as it is; wrong, and clicked; nobody can tell; a note.
+#: Verdicts on a place: seen; right; wrong, and clicked; cannot be told; a note.
 Verdict: TypeAlias = Literal["seen", "right", "wrong", "unsure", "note"]
 VERDICTS: tuple[Verdict, ...] = ("seen", "right", "wrong", "unsure", "note")
-#: Those that say what is there.
+#: Verdicts that say what is there.
 _CHECKED = frozenset(("right", "wrong"))
-#: States of a cell, as `review_cells` has them.
+#: States of a cell in `review_cells`.
 UNSEEN, SEEN, CHECKED = 0, 1, 2
 _MOST_TEXT = 2000
 
@@ -39,7 +39,7 @@ class Mark:
     window : Window
         The place, in pixels of the image.
     verdict : str
-        Of `VERDICTS`.
+        One of `VERDICTS`.
     note : str
     """
 
@@ -49,7 +49,7 @@ class Mark:
 
     @property
     def is_checked(self) -> bool:
-        """Whether it says what is there."""
+        """Whether the verdict says what is there: right or wrong."""
         return self.verdict in _CHECKED
 
 
@@ -62,16 +62,16 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class MarkPlace:
-    """Say what a look at a place has shown.
+    """Record a verdict on a place.
 
     Attributes
     ----------
     mark : Mark
-        What is *right* is locked.
+        The verdict; a *right* place is locked.
     map : "disca" or "disir"
-        Which map was looked at.
+        The map that was judged.
     click : Click or None
-        The correction where it is *wrong*.
+        The correction of a *wrong* place.
     """
 
     mark: Mark
@@ -130,9 +130,9 @@ class MarkPlace:
 
 
 def review_cells(marks: Iterable[Mark], inputs: NetworkView) -> NDArray[np.uint8]:
-    """State of the cells of the network's grid: `UNSEEN`, `SEEN` or `CHECKED`.
+    """Return the state of each cell of the network's grid: `UNSEEN`, `SEEN` or `CHECKED`.
 
-    A cell belongs to a place that holds its middle.
+    A cell belongs to a place that contains its middle.
     """
     cells = np.zeros(cells_of(Window.whole(inputs.shape)).shape, dtype=np.uint8)
     (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
@@ -147,5 +147,5 @@ def review_cells(marks: Iterable[Mark], inputs: NetworkView) -> NDArray[np.uint8
 
 
 def _first(position: int, image: int, network: int) -> int:
-    """The first cell whose middle does not lie before a pixel of the image."""
+    """Return the first cell whose middle does not lie before a pixel of the image."""
     return max(0, -(-(position * network - image * CELL // 2) // (image * CELL)))

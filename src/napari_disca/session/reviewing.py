@@ -1,4 +1,4 @@
-"""The verbs of a review: verdicts on places, and how much was seen and checked."""
+"""Verbs of a session that review the map: verdicts on places, shares seen and checked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from napari_disca.session.review_marks import (
 
 
 class Reviewing(Painting):
-    """A document whose map is reviewed place by place."""
+    """A document whose map can be reviewed place by place."""
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -38,25 +38,25 @@ class Reviewing(Painting):
         click: Click | None = None,
         note: str = "",
     ) -> None:
-        """Say what a look at a place has shown, in one step.
+        """Record a verdict on a place, in one step.
 
         Parameters
         ----------
         window : Window
-            The place; what leaves the image is cut off.
+            The place; parts outside the image are cut off.
         verdict : {"seen", "right", "wrong", "unsure", "note"}
-            What is *right* is locked as the map shows it; what is *wrong* is corrected by `click`;
-            *unsure* says that nobody can tell; a *note* is something to remember.
+            A *right* place is locked as the map shows it; a *wrong* one is corrected by `click`;
+            *unsure* means that it cannot be told; a *note* is only recorded.
         click : Click, optional
-            The correction of what is wrong.
+            The correction of a wrong place.
         note : str
-            Goes with any verdict.
+            Possible with every verdict.
 
         Raises
         ------
         AreaError
-            If the place is not in the image, what is right is not drawn yet, or the verdict and
-            what comes with it do not fit; nothing changes then.
+            If the place is outside the image, a right place is not drawn yet, or click or note do
+            not fit the verdict; nothing changes then.
         ClickError
             If the click is not on the image, or its class does not exist.
         """
@@ -66,10 +66,9 @@ class Reviewing(Painting):
         self.do(MarkPlace(Mark(window, verdict, note), self.corrected, click))
 
     def reviewed(self) -> tuple[float, float]:
-        """Shares of the map that were seen, and checked, 0 to 1.
+        """Return the shares of the map that were seen and checked, 0 to 1.
 
-        Checked is what was said to be right or wrong; it is seen, too. Only cells that are drawn
-        and have data count.
+        Cells judged right or wrong are checked, and seen as well. Only drawn cells with data count.
         """
         known = self._maps.uncertainty[self.corrected] != UNKNOWN
         count = int(known.sum())
@@ -79,7 +78,7 @@ class Reviewing(Painting):
         return float((cells > UNSEEN).sum()) / count, float((cells == CHECKED).sum()) / count
 
     def unseen_tiles(self) -> Iterator[Window]:
-        """Tiles of the map that have data and were not seen yet, row by row, there and back."""
+        """Yield the tiles with data that were not seen yet, row by row, back and forth."""
         cells = review_cells(self.marks, self.inputs)
         known = self._maps.uncertainty[self.corrected] != UNKNOWN
         rows, cols = self.tiling.grid

@@ -1,9 +1,8 @@
 """The *ripple*: what an adaptation changed, as a list of regions, the largest first.
 
-Two label maps are compared at full resolution. A region is what is connected (8 neighbours) and
-went from one class to one other. The comparison goes through the image in strips, so that it needs
-no more memory than a few of them, whatever the image's size; what a region is made of in several
-strips is joined as they come.
+Two label maps are compared at full resolution. A region is connected (8 neighbours) and changed
+from one class to one other. The maps are read in strips, so that the memory does not depend on the
+image's size; parts of a region in several strips are joined.
 """
 
 from __future__ import annotations
@@ -22,27 +21,27 @@ from napari_disca.core.tiling import Window
 from napari_disca.session.changed_regions import LabelMap, Region, changed_codes, strips
 from napari_disca.session.label_runs import Ints, Regions, Runs, grouped
 
-#: ``certainty(rows, cols)``: 0 to 1 for some pixels, NaN where it is not known.
+#: ``certainty(rows, cols)`` returns 0 to 1 for pixels, NaN where it is not known.
 Certainty: TypeAlias = Callable[[Ints, Ints], NDArray[np.float64]]
 
-#: Regions that are listed; of smaller ones it is said how many there are.
+#: Most listed regions; smaller ones are only counted.
 _MOST = 10_000
-#: Regions of an interim list.
+#: Most regions of an interim list.
 _SOON = 200
-#: Seconds between two interim lists, at least.
+#: Least seconds between two interim lists.
 _PAUSE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class RippleSoFar:
-    """Event: the largest regions that are known so far; some are not `Region.complete`.
+    """Event: the largest regions found so far; some are not `Region.complete`.
 
     Attributes
     ----------
     regions : tuple of Region
         The largest first.
     done, total : int
-        Pixels that were looked at, of those that are to be.
+        Pixels that were compared, and pixels to compare.
     """
 
     regions: tuple[Region, ...]
@@ -52,20 +51,20 @@ class RippleSoFar:
 
 @dataclass(frozen=True, slots=True)
 class Ripple:
-    """All that is different between two maps.
+    """All differences between two maps.
 
     Attributes
     ----------
     regions : tuple of Region
-        The largest first; equal ones as they lie. They are complete unless tiles are missing.
+        The largest first; equal ones in reading order. All are complete unless tiles are missing.
     changed : int
-        Pixels that are different, those of unlisted regions included.
+        Number of pixels that differ, with those of unlisted regions.
     unlisted : int
-        How many regions are not listed: smaller than asked for, or beyond the largest 10 000.
+        Number of regions that are not listed: below the least area, or beyond the largest 10 000.
     windows : tuple of Window
-        Where something is different: together they hold all of it, and do not overlap.
+        Windows with differences: they hold all of them, and do not overlap.
     missing : int
-        Tiles that are still to be drawn, so that nothing is known of them.
+        Number of tiles that are not drawn yet, and so not compared.
     """
 
     regions: tuple[Region, ...]
@@ -86,19 +85,19 @@ def compare(
     pixel_area: float | None = None,
     missing: int = 0,
 ) -> Job[Ripple]:
-    """Job that finds what is different between two maps of one image.
+    """Job that returns the differences between two maps of one image.
 
     Parameters
     ----------
     before, after : LabelMap
-        Read from the thread that runs the job; they must not change meanwhile.
+        Read on the thread of the job; they must not change meanwhile.
     windows : sequence of Window
-        Where they may differ; windows that do not overlap, for instance what tiles keep.
+        Where they may differ: windows that do not overlap, for instance kept windows of tiles.
     first : sequence of Window
-        Where to look first: what is in view. The regions there are told at once, as far as they
-        can be seen there.
+        Windows to compare first, for instance those in view; their regions come as an early event,
+        as far as they lie within.
     min_area : int
-        Smaller regions are not listed, in pixels (the *minimum mapping unit*).
+        Least area of listed regions in pixels (the *minimum mapping unit*).
     certainty : callable, optional
     pixel_area : float, optional
         Square metres of a pixel.
@@ -129,7 +128,7 @@ def compare(
 
 
 class _Search:
-    """The comparison as far as it has come: regions that are complete, and those that go on."""
+    """The state of a comparison: complete regions, and those that may continue."""
 
     def __init__(
         self,
@@ -143,18 +142,18 @@ class _Search:
         self._min_area = max(1, min_area)
         self._certainty = certainty
         self._pixel_area = pixel_area
-        #: Regions that reach the last row that was looked at, that row's runs, and whose they are.
+        #: Regions that reach the last compared row, the runs of that row, and their regions.
         self._open = Regions.empty()
         self._frontier = Runs.empty()
         self._owners: Ints = np.zeros(0, dtype=np.int64)
-        #: A heap of the largest complete ones.
+        #: Heap of the largest complete regions.
         self._kept: list[tuple[int, int, int, int, Region]] = []
         self._changed = 0
         self._unlisted = 0
         self._windows: list[Window] = []
 
     def glance(self, windows: Iterable[Window], seen: Window) -> list[Region]:
-        """The regions of a window, as if there were nothing beyond."""
+        """Return the regions of a window, cut at its border."""
         codes = changed_codes(*self._maps, seen, windows)
         runs = Runs.of(codes, seen.top, seen.left)
         labels, count = runs.components()
@@ -164,7 +163,7 @@ class _Search:
         return [replace(region, complete=False) for region in self._named(found)]
 
     def look(self, top: int, bottom: int, windows: Iterable[Window]) -> None:
-        """Look at the next rows: at some windows of theirs."""
+        """Compare the windows of the next rows."""
         strip = Window.from_bounds(top, 0, bottom, self._maps[0].shape[1])
         runs = Runs.of(changed_codes(*self._maps, strip, windows), top)
         self._changed += int(runs.lengths.sum())
@@ -181,7 +180,7 @@ class _Search:
             self._frontier, self._owners = Runs.empty(), self._owners[:0]
         known = len(self._frontier)
         labels, count = self._frontier.followed_by(runs).components()
-        # A region that comes down on two sides is one, although its parts meet only above.
+        # Two parts below may belong to one region that was joined above.
         groups, number = grouped(labels[:known], count + self._owners, count + len(self._open))
         of_runs = groups[labels[known:]]
         parts = self._regions(runs).followed_by(self._open)
@@ -196,7 +195,7 @@ class _Search:
         self._frontier, self._owners = runs[last], renumbered[of_runs[last]]
 
     def largest(self) -> list[Region]:
-        """The largest regions so far."""
+        """Return the largest regions found so far."""
         kept = [region for *_, region in heapq.nlargest(_SOON, self._kept)]
         going_on = self._open[np.argsort(-self._open.areas, kind="stable")[:_SOON]]
         return kept + [
@@ -206,7 +205,7 @@ class _Search:
         ]
 
     def result(self, missing: int) -> Ripple:
-        """All of it, once everything was looked at but for tiles that are still to be drawn."""
+        """Return the ripple, after all rows were compared."""
         self._close(self._open)
         self._open = Regions.empty()
         regions = _ordered(region for *_, region in self._kept)
@@ -215,7 +214,7 @@ class _Search:
         return Ripple(regions, self._changed, self._unlisted, tuple(self._windows), missing)
 
     def _close(self, found: Regions) -> None:
-        """Keep the largest of regions that are complete."""
+        """Keep the largest of complete regions."""
         large = found.areas >= self._min_area
         if len(self._kept) >= _MOST:
             large &= found.areas >= self._kept[0][0]
@@ -231,7 +230,7 @@ class _Search:
     def _regions(self, runs: Runs) -> Regions:
         if self._certainty is None:
             return Regions.of(runs, np.full(len(runs), np.nan))
-        # Certainty comes in cells of many pixels: that in the middle of a run stands for it.
+        # A cell of certainty covers many pixels, so the middle of a run is enough.
         return Regions.of(runs, self._certainty(runs.rows, (runs.starts + runs.ends) // 2))
 
     def _named(self, found: Regions) -> Iterator[Region]:

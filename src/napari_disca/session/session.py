@@ -1,13 +1,13 @@
-"""`Session`: one image being corrected. Its verbs make jobs.
+"""`Session`: one image being corrected, with verbs that return jobs.
 
 Three label maps of the image are kept (method: Lenczner et al. 2020): *initial*, the pretrained
 network alone; *disir*, the same weights with the clicks beside the image; *disca*, the adapted
 weights with the clicks. Until something is adapted, *disca* equals *disir*.
 
-A session is a `Document` (what the user said), `Maps` (what is drawn), and refreshes that bring the
+A session is a `Document` (the user's work), `Maps` (what is drawn), and refreshes that bring the
 maps up to date with the document. A map is a pure function of weights, clicks and locks, tile by
-tile, and every tile knows its version. So what is out of date is known exactly, also after an
-undo, a cancel or an error in the middle of a run.
+tile, and every tile has a version. So it is always known which tiles are out of date, also after
+an undo, a cancel or an error in the middle of a run.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Session(Ranking):
     """One image being corrected.
 
     Only one thread, its owner, may call its verbs and `handle`; the jobs they return may run on
-    another thread, one at a time. Whoever has made a session may hand it to another owner.
+    another thread, one at a time. A session may be made on one thread and passed to another.
 
     Parameters
     ----------
@@ -73,38 +73,38 @@ class Session(Ranking):
     network : Network
         The pretrained network; never changed.
     bands : sequence of int, optional
-        1-based bands to read; by default those the card names.
+        1-based bands to read; by default those that the card names.
     factor : float, optional
         Network pixels per image pixel; by default from the ground resolutions.
     scaling : Scaling or ValueScale, optional
         How pixel values are scaled; as the card says by default.
     find_fill : bool or tuple of float
-        Leave out fill values that the image does not declare, or these.
+        Whether to find and leave out fill values that the image does not declare; or these values.
     compute : Compute, optional
-        Device and precision; the best there is by default.
+        Device and precision; the best available by default.
     seed : int
         For recipes that draw at random.
     folder : Path, optional
-        Keep the maps there: after `close`, another session of the same image, network and
-        precision goes on with what is drawn. Files of others there are never touched: where one
-        is in the way, the folder is refused. By default maps are temporary files.
+        Folder in which the maps are kept: after `close`, another session of the same image, network
+        and precision continues with them. Other files in it are never changed: if one has a needed
+        name, the folder is refused. By default maps are temporary files.
     features : FeatureCache, optional
-        Where the encoder's features go while an adapted network leaves the encoder as it was;
+        Cache of the encoder's features, used while an adapted network has the pretrained encoder;
         at most 512 MB of memory and no disk by default.
 
     Attributes
     ----------
     viewport : Viewport
-        What the user looks at: set it, and running jobs draw that first.
+        The window in view: running jobs draw it first.
     unreadable : dict of int to str
-        Tiles that could not be read -> why; they are tried again with the next refresh.
+        Tiles that could not be read, and why; the next refresh reads them again.
 
     Raises
     ------
     RasterError, CardError
         If the network cannot read this image.
     ExportError
-        If there is no disk space for the maps, or `folder` holds something else in their place.
+        If there is no disk space for the maps, or a file in `folder` has a needed name.
     """
 
     painted = Signal(Patch)
@@ -132,8 +132,8 @@ class Session(Ranking):
         self.seed = checked_seed(seed)
         self.tiling: Tiling = tiling_for(self.inputs)
         self.viewport = Viewport()
-        # Not on the device: whoever computes there makes a copy, and another on the CPU where the
-        # device's memory is full.
+        # On the CPU: jobs copy the network to the device, and use the CPU where the device's memory
+        # is full.
         self._network: Network = deepcopy(network).eval().requires_grad_(False)
         self._caches = TileCaches(self.inputs, features)
         self._weights = WeightsCache(
@@ -161,12 +161,12 @@ class Session(Ranking):
     def current_network(self) -> Network:
         """The network as adapted to this image; the pretrained one until then.
 
-        What an edit of the clicks has changed and no job has learned yet is learned now.
+        If an edit of the clicks has changed the adaptation, it is learned again first.
         """
         return finish(self._renderer.network(self.adapted), self.handle)
 
     def allow_disk(self, limit: int, memory: int = 512 << 20) -> None:
-        """Let what networks made of tiles take so many bytes on disk, and so many of memory."""
+        """Set the most bytes that features of tiles may take on disk and in memory."""
         self._caches.set_limits(limit, memory)
 
     @property
@@ -176,7 +176,7 @@ class Session(Ranking):
 
     @property
     def uncertainty(self) -> dict[str, NDArray[np.uint8]]:
-        """How sure the network is of each map; see `Maps`."""
+        """Uncertainty of each map in cells; see `Maps`."""
         return self._maps.uncertainty
 
     @property
@@ -185,31 +185,31 @@ class Session(Ranking):
         return not self._weights.ready(self.adapted)
 
     def lock_counts(self, name: Guided = "disca") -> tuple[int, int]:
-        """Locked pixels of a map as it is drawn, and how many of them would be others.
+        """Return the number of locked pixels of a map, and of those that the locks change.
 
-        These are what the last adaptation, or later clicks, would have flipped.
+        The latter would have other labels after the last adaptation or later clicks.
         """
         return self._maps.lock_counts(name)
 
     # ---------------------------------------------------------------- journal, files
 
     def attach(self, journal: Journal) -> None:
-        """Go on with a journal that knows all that was done; learned weights are cached."""
+        """Continue a journal that holds all steps; learned weights are cached from now on."""
         super().attach(journal)
         self.learn_from_cache(DeltaCache())
 
     def learn_from_cache(self, cache: DeltaCache | None) -> None:
-        """Take learned weights from a cache, and put new ones there."""
+        """Use a cache of learned weights on disk; None uses none."""
         self._weights.cache = cache
 
     def expect(self, run: str, weights: str) -> None:
-        """Remember the fingerprint of the weights that a run of this key has learned."""
+        """Note the fingerprint of the weights that a run with a key learned before."""
         self._weights.expect(run, weights)
 
     def close(self) -> None:
-        """Let go of the journal and of kept maps: another session may go on with them.
+        """Close the journal and kept maps, so that another session may continue with them.
 
-        Call it when no job runs. Temporary maps go with the session object.
+        Call it when no job runs. Temporary maps are removed with the session object.
 
         Raises
         ------
@@ -230,7 +230,7 @@ class Session(Ranking):
     def refine(self) -> Job[None]:
         """Job that brings all maps up to date with the clicks and the weights.
 
-        Redoes the tiles whose clicks or weights changed, those in view first.
+        It redoes the tiles whose clicks, weights or locks have changed, those in view first.
         """
         return self.refresh(MAPS)
 
@@ -240,7 +240,7 @@ class Session(Ranking):
         Parameters
         ----------
         maps : iterable of str
-            Of `MAPS`. A tile that is the same in another map is painted there too, at no cost.
+            Names of `MAPS`. A tile that is equal in another map is painted there as well.
 
         Yields
         ------
@@ -275,7 +275,7 @@ class Session(Ranking):
     def handle(self, event: Any) -> None:
         """Take over what a job yielded: paint patches, adopt weights.
 
-        Pass no more events of a job that has been closed once another has been asked for.
+        Do not pass events of a closed job after another job was requested.
         """
         if isinstance(event, Patch):
             self._maps.paint(event)
@@ -295,14 +295,14 @@ class Session(Ranking):
             self.troubled.emit(_OTHER_WEIGHTS)
 
     def recall(self, seconds: float = 0.05) -> None:
-        """Paint at once what is in view and was drawn before, as after an undo.
+        """Paint cached tiles in view at once, for instance after an undo.
 
-        A job would do the same, but only once the one before it has ended.
+        A job would do the same, but only after the job before it has ended.
 
         Parameters
         ----------
         seconds : float
-            What is not painted by then is left to the next job.
+            Time limit; the rest is left to the next job.
         """
         until = time.perf_counter() + seconds
         for patch in recalled(self._wanted(), self._studio):
@@ -313,12 +313,12 @@ class Session(Ranking):
     # ---------------------------------------------------------------- what is up to date
 
     def check_complete(self) -> None:
-        """Do nothing, unless tiles could not be read.
+        """Raise an error if tiles could not be read.
 
         Raises
         ------
         RasterError
-            For those who cannot wait for another try.
+            If there are such tiles.
         """
         for reason in self.unreadable.values():
             count = len(self.unreadable)
@@ -326,11 +326,11 @@ class Session(Ranking):
             raise RasterError(reason + more)
 
     def up_to_date(self, name: str) -> float:
-        """Share of a map's tiles that show the present clicks and weights, 0 to 1."""
+        """Return the share of a map's tiles that show the present clicks and weights, 0 to 1."""
         return self._maps.up_to_date(name, self._target(name))
 
     def stale(self, name: str, window: Window | None = None) -> list[Tile]:
-        """Tiles of a map that are out of date.
+        """Return the tiles of a map that are out of date.
 
         Parameters
         ----------
@@ -340,9 +340,9 @@ class Session(Ranking):
         return self._maps.stale(name, self._target(name), window)
 
     def outdated(self, name: str) -> NDArray[np.bool_]:
-        """Tiles of a map that show clicks or weights of before, as ``tiling.grid``.
+        """Return which tiles of a map show earlier clicks or weights, as ``tiling.grid``.
 
-        Tiles that show nothing yet are not among them.
+        Tiles that were never drawn are not among them.
         """
         return self._maps.outdated(name, self._target(name))
 
@@ -350,12 +350,12 @@ class Session(Ranking):
         return self._wanted().target(name, self._renderer)
 
     def _wanted(self) -> Wanted:
-        """What the maps should show now."""
+        """Return what the maps should show now."""
         locks = self._renderer.locks(self.step.locks)
         return Wanted(self.adapted, self._renderer.assigned(self.clicks), locks, self._no_locks)
 
     def _request(self) -> RefreshRequest:
-        """What a refresh that is asked for now is for."""
+        """Return the request of a refresh for the present state."""
         return RefreshRequest(
             self._wanted(), self._maps.versions.copy(), frozenset(self.unreadable)
         )

@@ -1,4 +1,4 @@
-"""A history that can be gone through, and its journal."""
+"""The history of a session: steps that can be undone and redone, and their journal."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from napari_disca.session.steps import Action, ImageFacts, Step
 
 
 class StepHistory:
-    """Steps that can be taken back and done again, each a line of the journal.
+    """Steps that can be undone and redone, each with a line in the journal.
 
     Parameters
     ----------
     facts : ImageFacts
-        What actions are checked against.
+        Facts against which actions are checked.
 
     Attributes
     ----------
@@ -30,12 +30,12 @@ class StepHistory:
     clicks_changed = Signal(Clicks)
     adapted_changed = Signal(object)
     locks_changed = Signal(tuple)
-    #: A value of `Step.values` was set, or taken back.
+    #: A value of `Step.values` has changed.
     value_changed = Signal(object)
     history_changed = Signal()
-    #: One line: the journal cannot be written, or something was learned differently.
+    #: One line for the user: the journal cannot be written, or weights were learned differently.
     troubled = Signal(str)
-    #: The journal has not reached the disk: emitted on another thread, for the owner to call
+    #: The journal was not written to disk; emitted on another thread, so that the owner calls
     #: `check_journal`.
     journal_failed = Signal()
 
@@ -44,46 +44,46 @@ class StepHistory:
         self._facts = facts
         self._history: list[Step] = [Step("open", Clicks(), None)]
         self._position = 0
-        #: The journal's trouble that was told last.
+        #: The journal's trouble that was emitted last.
         self._told_trouble = ""
 
     @property
     def step(self) -> Step:
-        """All that is in force."""
+        """The current step, which holds the whole state."""
         return self._history[self._position]
 
     @property
     def history(self) -> tuple[Step, ...]:
-        """All steps, also those that `redo` would bring back."""
+        """All steps, with those that `redo` would bring back."""
         return tuple(self._history)
 
     @property
     def position(self) -> int:
-        """Which step of the history it is at."""
+        """Index of the current step in the history."""
         return self._position
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a step to take back."""
+        """Whether there is a step to undo."""
         return self._position > 0
 
     @property
     def can_redo(self) -> bool:
-        """Whether a step was taken back."""
+        """Whether there is an undone step."""
         return self._position + 1 < len(self._history)
 
     def do(self, action: Action) -> bool:
-        """Do something in one step: it is journaled, and can be taken back.
+        """Do an action in one step, which is journaled and can be undone.
 
         Returns
         -------
         bool
-            Whether anything has changed.
+            Whether it has changed anything.
 
         Raises
         ------
         DiscaError
-            If it is impossible; nothing changes then.
+            If the action is impossible; nothing changes then.
         """
         before = self.step
         after = action.applied(before, self._facts)
@@ -93,13 +93,12 @@ class StepHistory:
         return True
 
     def undo(self) -> str | None:
-        """Take back the last step, all that it has changed together.
+        """Undo the last step.
 
         Returns
         -------
         str or None
-            What was taken back; None if there is nothing. The maps follow with the next
-            refresh.
+            Title of the undone step; None if there is none. The maps follow with the next refresh.
         """
         if not self.can_undo:
             return None
@@ -108,14 +107,14 @@ class StepHistory:
         return title
 
     def redo(self) -> str | None:
-        """Do again what `undo` took back; what it was, or None."""
+        """Redo the next undone step; return its title, or None if there is none."""
         if not self.can_redo:
             return None
         self.go(self._position + 1)
         return self.step.title
 
     def go(self, position: int) -> None:
-        """Go to any step of the history; those after it can be brought back.
+        """Go to any step of the history; those after it can be redone.
 
         Raises
         ------
@@ -128,10 +127,10 @@ class StepHistory:
             self._go(position, {"do": "go", "to": position})
 
     def _record(self, step: Step, action: Action | None = None) -> None:
-        """Make a step the last one of the history."""
+        """Add a step as the last one of the history, and go to it."""
         before = self.step
         told: dict[str, Any] = {}
-        # A script's own recipe has no name to be kept under, and needs none without a journal.
+        # A recipe of a script cannot be journaled, and need not be without a journal.
         if action is not None and self.journal is not None:
             told = {"do": action.kind, **action.fields(before, step)}
         del self._history[self._position + 1 :]
@@ -163,20 +162,20 @@ class StepHistory:
         Raises
         ------
         JournalError
-            If something was done already: the journal would not know it. `restore.resume` gives
-            a session that goes on with its journal.
+            If steps were made already, which the journal would lack. `restore.resume` returns a
+            session that continues its journal.
         """
         if len(self._history) > 1:
             raise JournalError("a journal must know a session from its first step")
         self.attach(journal)
 
     def attach(self, journal: Journal) -> None:
-        """Go on with a journal that knows all that was done."""
+        """Continue a journal that holds all steps."""
         self.journal = journal
         journal.on_trouble = self.journal_failed.emit
 
     def exported(self, what: str, file: str) -> None:
-        """Note in the journal that something was saved."""
+        """Note in the journal that a file was saved."""
         if len(self._history) > 1:
             self._tell({"do": "export", "what": what, "file": file})
 
@@ -196,7 +195,7 @@ class StepHistory:
         self.check_journal()
 
     def check_journal(self) -> None:
-        """Tell by `troubled` if the journal cannot be written, once."""
+        """Emit `troubled` once if the journal cannot be written."""
         trouble = self.journal.trouble if self.journal is not None else ""
         before, self._told_trouble = self._told_trouble, trouble
         if trouble and trouble != before:

@@ -1,8 +1,8 @@
-"""A session's history: steps that are values, and the actions that lead from one to the next.
+"""Steps of a session's history, which are values, and the actions that lead from one to the next.
 
 To add a kind of step (a verdict, a stroke, a change of the classes), write an `Action` and add one
-line to `napari_disca.session.action_table.ACTIONS`: from there it is journaled, done again from the
-journal, and taken back. What it has to remember goes into `Step.values` as a frozen dataclass.
+line to `napari_disca.session.action_table.ACTIONS`; then it is journaled, replayed and undone. What
+it must keep goes into `Step.values` as a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the history: what the session looked like after it.
+    """A step of the history: the state of the session after it.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class Step:
     locks : tuple of Lock or Stroke
         Oldest first.
     values : tuple of object
-        What else steps have set, at most one value of a type; see `value`.
+        Other values that steps have set, at most one of a type; see `value`.
     kind : str
-        What the journal calls the action.
+        Name of the action in the journal.
     """
 
     title: str
@@ -44,34 +44,34 @@ class Step:
     kind: str = ""
 
     def titled(self, title: str) -> Step:
-        """The same step under another title."""
+        """Return the step with another title."""
         return replace(self, title=title)
 
     def value(self, kind: type[V]) -> V:
-        """The value of a type; what the type gives without arguments if no step has set one."""
+        """Return the value of a type; by default what the type returns without arguments."""
         for value in self.values:
             if type(value) is kind:
                 return value
         return kind()
 
     def with_value(self, value: object) -> Step:
-        """Step in which this is the value of its type."""
+        """Return the step with this value of its type."""
         others = tuple(other for other in self.values if type(other) is not type(value))
         return replace(self, values=(*others, value))
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What actions are checked against.
+    """Facts against which actions are checked.
 
     Attributes
     ----------
     shape : (int, int)
         Height and width of the image.
     classes : int
-        How many there are.
+        Number of classes.
     next_lock : int
-        Number of the next lock: numbers are never used again, also not after an undo.
+        Number of the next lock; numbers are not used again after an undo.
     """
 
     shape: tuple[int, int]
@@ -80,26 +80,26 @@ class ImageFacts:
 
 
 class Action(Protocol):
-    """Something a user does in one step: a frozen dataclass of what was asked for."""
+    """What a user does in one step: a frozen dataclass of its parameters."""
 
-    #: What the journal calls it.
+    #: Name of the action in the journal.
     kind: ClassVar[str]
 
     def applied(self, step: Step, facts: ImageFacts) -> Step:
-        """Step after it, with its title; the same object if nothing changes.
+        """Return the step after the action, with its title; the same object if nothing changes.
 
         Raises
         ------
         DiscaError
-            If it is impossible.
+            If the action is impossible.
         """
 
     def fields(self, before: Step, after: Step) -> Mapping[str, Any]:
-        """What the journal keeps of it, as JSON has it."""
+        """Return the fields of the action's line in the journal, as JSON values."""
 
     @classmethod
     def read(cls, fields: Mapping[str, Any], step: Step) -> Self:
-        """Action of a line of a journal.
+        """Return the action of a line in the journal.
 
         Raises
         ------

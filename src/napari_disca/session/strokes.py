@@ -1,4 +1,4 @@
-"""Strokes: pixels that a user has given a class by hand, whatever a network says of them."""
+"""Strokes: pixels to which the user has given a class by hand."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from napari_disca.storage.label_pyramid import NO_DATA
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """Pixels that were drawn in one go.
+    """Pixels that were drawn in one step.
 
-    They have their class in both guided maps, over whatever is clicked and adapted later. Of
-    strokes that meet the later one counts; an area that was locked before is left as it is.
+    They have their class in both maps that clicks change, over later clicks and adaptations. Where
+    strokes overlap the later one counts; areas that were locked before stay.
 
     Attributes
     ----------
     number : int
-        Its name in the session; strokes and locks are counted together.
+        Its number in the session, in one sequence with locks.
     area : PixelSet
     label : int or None
-        Class id; None takes away what was drawn there before.
+        Class id; None erases what was drawn there before.
     tool : str
-        What it was made with.
+        The tool that drew it.
     teaches : bool
         Whether adaptations learn from its pixels.
     only : tuple of int
-        Classes that were drawn over, while others were left; empty for all.
+        Classes that were drawn over; empty for all.
     digest : str
     """
 
@@ -55,7 +55,7 @@ class Stroke:
 
 
 def last_strokes(held: tuple[object, ...]) -> Iterator[tuple[Stroke, ...]]:
-    """Yield the last stroke of a sequence, the last two, ..., while all have a class."""
+    """Yield the last stroke of a sequence, the last two, and so on, while all have a class."""
     strokes: tuple[Stroke, ...] = ()
     for last in reversed(held):
         if not isinstance(last, Stroke) or last.label is None:
@@ -77,10 +77,10 @@ def draw_over(
     strokes : iterable of Stroke
         Oldest first.
     labels : (height, width) array of uint8
-        Of the window; changed in place.
+        Labels of the window; changed in place.
     window : Window
     allowed : (height, width) array of bool
-        Where there is data, and nothing is locked.
+        Pixels with data that are not locked.
 
     Returns
     -------

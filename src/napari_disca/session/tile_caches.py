@@ -1,4 +1,4 @@
-"""What is kept of the tiles of one image: features in memory and on disk, and logits."""
+"""Caches of the tiles of one image: features in memory and on disk, and logits."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from napari_disca.inference.features import FeatureCache
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tile_batch import Tools
 
-#: Bytes of logits of tiles with clicks: of those that a click or two touch.
+#: Most bytes of logits, enough for the tiles that one or two clicks touch.
 _LOGITS_BYTES = 128 << 20
-#: Bytes of condensed features of tiles in memory: of some hundred.
+#: Most bytes of condensed features in memory, enough for some hundred tiles.
 _CONDENSED_BYTES = 128 << 20
 
 
 class TileCaches:
-    """What all networks of a session keep of its image's tiles.
+    """Caches of the tiles of an image, shared by all networks of a session.
 
     Parameters
     ----------
     inputs : NetworkView
     features : FeatureCache, optional
-        For adapted networks whose encoder is still the pretrained one.
+        Cache of encoder features; the one of the session by default.
 
     Attributes
     ----------
     features, condensed : FeatureCache
     tools : Tools
-        All of it, as predictors and recipes take it.
+        All caches, as predictors and recipes take them.
     """
 
     def __init__(self, inputs: NetworkView, features: FeatureCache | None = None) -> None:
@@ -40,10 +40,10 @@ class TileCaches:
         )
 
     def set_limits(self, disk: int, memory: int | None = None) -> None:
-        """Let features of tiles take so many bytes on disk, and so many of memory.
+        """Set the most bytes of features on disk and in memory.
 
-        A quarter is for condensed features. They are a fifth of the whole, and all that an
-        adaptation asks of a tile without clicks, so that they shall be the last to go.
+        A quarter is reserved for condensed features: they take a fifth of the whole ones, and an
+        adaptation needs nothing else of a tile without clicks.
         """
         self.condensed.allow_disk(disk // 4)
         self.features.allow_disk(disk - disk // 4)
@@ -52,5 +52,5 @@ class TileCaches:
 
     @property
     def disk(self) -> int:
-        """Bytes that features of tiles may take on disk."""
+        """Most bytes of features on disk."""
         return self.features.disk + self.condensed.disk

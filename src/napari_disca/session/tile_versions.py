@@ -1,8 +1,7 @@
-"""What every tile of every map shows, and what it should show: its *version*.
+"""Versions: what every tile of every map shows, and what it should show.
 
-A tile's labels depend on its pixels, the weights, the clicks that reach into it and the locks that
-hold some of it. The version is a fingerprint of the last three, and computed in one place,
-`Target.version`.
+A tile's labels depend on its pixels, the weights, the clicks that reach into it and the locks of
+its pixels. The version is a fingerprint of the last three, computed in one place, `Target.version`.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from napari_disca.session.lock_index import LockIndex, held_digest
 from napari_disca.session.strokes import Stroke, last_strokes
 from napari_disca.storage.atomic import replacing
 
-#: Parts of a version, and what stands between them: weights, clicks, locks.
+#: Number of parts of a version (weights, clicks, locks), and their separator.
 _PARTS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """What a map should show, a value.
+    """What a map should show.
 
     Attributes
     ----------
     weights : str
-        Name of the run's answer, or the fingerprint of the pretrained network.
+        `AdaptationRun.answer`, or the fingerprint of the pretrained network.
     clicks : TileClicks
     locks : LockIndex
     """
@@ -43,13 +42,13 @@ class Target:
     locks: LockIndex
 
     def version(self, tile: int) -> str:
-        """Fingerprint of what a tile's labels depend on besides its pixels."""
+        """Return the fingerprint of what a tile's labels depend on besides its pixels."""
         return self._held(tile, self.locks.digest(tile))
 
     def before_strokes(self, tile: int) -> Iterator[tuple[str, tuple[Stroke, ...]]]:
-        """Yield versions that become this one by strokes, the latest first, and these strokes.
+        """Yield the versions that become this one by strokes, the latest first, and these strokes.
 
-        One at a time: the first is nearly always what is looked for, however many there are.
+        They are computed one at a time, since the first is nearly always the right one.
         """
         held = self.locks.of(tile)
         for strokes in last_strokes(held):
@@ -59,12 +58,12 @@ class Target:
         return f"{self.unlocked(tile)}#{digest}" if digest else self.unlocked(tile)
 
     def unlocked(self, tile: int) -> str:
-        """Version of a tile as if nothing were locked: what the network says."""
+        """Return the version of a tile without locks: what the network predicts."""
         clicked = self.clicks.digest(tile)
         return f"{self.weights}+{clicked}" if clicked else self.weights
 
     def same(self, other: Target) -> bool:
-        """Whether all versions are the same, as far as one can tell at once."""
+        """Whether all versions are equal, as far as can be told without comparing tiles."""
         return (
             self.weights == other.weights
             and self.clicks is other.clicks
@@ -79,10 +78,10 @@ def _split(version: str) -> tuple[str, str, str]:
 
 
 class TileVersions:
-    """The version that every tile of some maps shows.
+    """The versions that the tiles of some maps show.
 
-    How many of them are out of date is known without a look at every tile: it is counted once for
-    a `Target`, and followed from then on.
+    The number of tiles that are out of date is counted once for a `Target`, and updated from then
+    on, so that it needs no loop over all tiles.
 
     Parameters
     ----------
@@ -93,57 +92,57 @@ class TileVersions:
 
     def __init__(self, maps: Iterable[str], tiles: int) -> None:
         self._numbers = _Numbers()
-        #: Map -> numbers of the (weights, clicks, locks) that each tile shows; 0: none.
+        #: By map: numbers of weights, clicks and locks that each tile shows; 0 for none.
         self._shown = {name: np.zeros((_PARTS, tiles), dtype=np.int32) for name in maps}
         self._compared: dict[str, _Comparison] = {}
 
     def copy(self) -> Self:
-        """As it is now; what is drawn later does not change it."""
+        """Return a copy, which later drawing does not change."""
         copy = type(self)((), 0)
-        copy._numbers = self._numbers  # grows only
+        copy._numbers = self._numbers  # shared, since it only grows
         copy._shown = {name: shown.copy() for name, shown in self._shown.items()}
         return copy
 
     def get(self, name: str, tile: int) -> str | None:
-        """Version of a tile; None if it was never drawn."""
+        """Return the version of a tile; None if it was never drawn."""
         weights, clicks, locks = (self._numbers.name(n) for n in self._shown[name][:, tile])
         if not weights:
             return None
         return weights + (f"+{clicks}" if clicks else "") + (f"#{locks}" if locks else "")
 
     def put(self, name: str, tile: int, version: str) -> None:
-        """Note what a tile shows; the empty version: nothing that can be relied on."""
+        """Set the version of a tile; the empty version means that it is not known."""
         shown = self._shown[name]
         shown[:, tile] = [self._numbers.of(part) for part in _split(version)]
         if name in self._compared:
             self._compared[name].look_at(tile, shown)
 
     def drawn(self, name: str) -> NDArray[np.bool_]:
-        """Which tiles of a map show something."""
+        """Return which tiles of a map were drawn."""
         shown: NDArray[np.bool_] = self._shown[name][0] > 0
         return shown
 
     def differ(self, name: str, other: str) -> NDArray[np.bool_]:
-        """Which tiles show different versions in two maps."""
+        """Return which tiles show different versions in two maps."""
         different: NDArray[np.bool_] = (self._shown[name] != self._shown[other]).any(axis=0)
         return different
 
     def stale(self, name: str, target: Target) -> NDArray[np.bool_]:
-        """Which tiles of a map show another version than the target's, or nothing.
+        """Return which tiles of a map show another version than the target's, or were never drawn.
 
         Returns
         -------
         (tiles,) array of bool
-            Read-only, and followed by later calls: copy it to keep it.
+            Read-only, and changed by later calls: copy it to keep it.
         """
         return self._comparison(name, target).stale
 
     def stale_count(self, name: str, target: Target) -> int:
-        """How many tiles `stale` has."""
+        """Return the number of tiles in `stale`."""
         return self._comparison(name, target).count
 
     def touched(self, name: str, clicks: TileClicks) -> NDArray[np.bool_]:
-        """Which tiles of a map show other clicks than these: they want to be answered first."""
+        """Return which tiles of a map show other clicks than these; they are drawn first."""
         shown = self._shown[name]
         other: NDArray[np.bool_] = shown[1] != self._clicks(clicks, shown.shape[1])
         return other
@@ -170,14 +169,14 @@ class TileVersions:
         return wanted
 
     def save(self, path: Path, about: str, **beside: Any) -> None:
-        """Write them as JSON.
+        """Write the versions as JSON.
 
         Parameters
         ----------
         about : str
             Fingerprint of everything else that the labels depend on.
         beside
-            What else to write into the file.
+            Other fields of the file.
 
         Raises
         ------
@@ -192,12 +191,12 @@ class TileVersions:
             temporary.write_text(text, "utf-8")
 
     def load(self, saved: Any, about: str) -> bool:
-        """Take over what was saved; False, and nothing, if it is damaged or of something else.
+        """Load saved versions; return False, and change nothing, if they are damaged or do not fit.
 
         Parameters
         ----------
         saved
-            What the JSON file of `save` holds.
+            Content of the JSON file of `save`.
         about : str
             As for `save`.
         """
@@ -221,7 +220,7 @@ class TileVersions:
 
 
 class _Numbers:
-    """Small numbers for fingerprints; 0 is the empty one. May be used from several threads."""
+    """Numbers fingerprints; 0 is the empty one. Several threads may use it."""
 
     def __init__(self) -> None:
         self._of: dict[str, int] = {"": 0}
@@ -245,7 +244,7 @@ class _Numbers:
 
 
 class _Comparison:
-    """Which tiles of a map differ from a target."""
+    """The tiles of a map that differ from a target."""
 
     def __init__(self, target: Target, wanted: NDArray[np.int32], shown: NDArray[np.int32]) -> None:
         self.target = target
@@ -260,12 +259,12 @@ class _Comparison:
         self.stale[tile] = other
 
     def follows(self, target: Target, numbers: _Numbers, shown: NDArray[np.int32]) -> bool:
-        """Go over to a target of other clicks; False if more than these is different."""
+        """Change to a target with other clicks; return False if more than the clicks differs."""
         before = self.target
         if before.weights != target.weights or before.locks is not target.locks:
             return False
         old, new = before.clicks.by_tile, target.clicks.by_tile
-        # A click leaves the clicks of all other tiles the same objects.
+        # After a click, the clicks of all other tiles are the same objects.
         changed = [tile for tile in old.keys() | new.keys() if old.get(tile) is not new.get(tile)]
         for tile in changed:
             self._wanted[1, tile] = numbers.of(target.clicks.digest(tile))

@@ -1,4 +1,4 @@
-"""What users say of an adaptation: verdicts on what it changed, and how strongly it shall count."""
+"""Actions that judge an adaptation: verdicts on its changes, and its strength."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Judge:
     verdict : "accepted" or "rejected"
     areas : tuple of Area
     changed : bool
-        Whether only those pixels of the areas count that were changed.
+        Whether only the changed pixels of the areas count.
     title : str
     """
 
@@ -47,7 +47,7 @@ class Judge:
             return step
         locks = step.locks
         for number, area in enumerate(self.areas, start=facts.next_lock):
-            # Not strokes: they lie over whatever was judged.
+            # Without strokes, which lie over judged areas.
             under = tuple(
                 lock for lock in locks if isinstance(lock, Lock) and lock.area.window & area.window
             )
@@ -86,7 +86,7 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class KeepNear:
-    """Let the adaptation count near the clicks only; elsewhere the map is DISIR's."""
+    """Keep the adaptation near the clicks only; elsewhere the map is DISIR's."""
 
     kind: ClassVar[str] = "near"
 
@@ -112,7 +112,7 @@ class KeepNear:
 
 @dataclass(frozen=True, slots=True)
 class SetStrength:
-    """Let the adaptation count more or less, everywhere; nothing is learned again."""
+    """Set the strength of the adaptation everywhere; nothing is learned again."""
 
     strength: float
     kind: ClassVar[str] = "strength"
@@ -123,11 +123,11 @@ class SetStrength:
         if run is None:
             raise RecipeError("nothing was adapted, so there is nothing to make weaker or stronger")
         if not math.isfinite(self.strength):
-            raise RecipeError(f"a strength of {self.strength} is no number")
+            raise RecipeError(f"a strength of {self.strength} is not a number")
         stronger = run.with_strength(self.strength)
         if run.strength == self.strength and not run.near_only:
             return step
-        # Who moves the slider wants to see it, also where only what is near was kept before.
+        # A new strength shows everywhere, also after *Only here*.
         return replace(
             step,
             title=f"strength {self.strength:g}",

@@ -1,6 +1,6 @@
-"""The networks of a session: the pretrained one, and those that its runs have learned.
+"""Caches the networks of a session: the pretrained one, and those of its runs.
 
-A run's network is kept while it is in use, rebuilt from its delta, or learned again.
+A run's network is cached while it is in use, rebuilt from its delta, or learned again.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from napari_disca.session.history import AdaptationRun
 
 T = TypeVar("T")
 
-#: Whole networks, and bytes of deltas, that are kept besides the pretrained one.
+#: Most networks in the cache besides the pretrained one, and most bytes of deltas.
 _NETWORKS = 3
 _DELTA_BYTES = 256 << 20
-#: Bytes of a delta that the history holds although it is on disk.
+#: Largest delta in bytes that the history holds in memory as well as on disk.
 _SMALL_DELTA = 1 << 20
-#: Results that `AnswerParts.once` remembers.
+#: Most results of `AnswerParts.once`.
 _REMEMBERED = 64
-#: Sets of facts about the image that are kept.
+#: Most sets of facts about the image.
 _FACTS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class RunRelearned:
-    """Event: a run of the history was made (again).
+    """Event: a run of the history was learned again.
 
     Attributes
     ----------
@@ -55,8 +55,8 @@ class RunRelearned:
     weights : str
         Fingerprint of the network.
     expected : str
-        What it was when it was learned before; empty if that is not known. It may differ on
-        another machine.
+        Fingerprint when it was learned before; empty if not known. It may differ on another
+        machine.
     """
 
     run: AdaptationRun
@@ -75,7 +75,7 @@ class LearnedWeights:
     tensors : mapping of str to Tensor
         See `AdaptationResult`.
     correction : Correction or None
-        What corrects the answer of the pretrained network, instead of other weights.
+        Correction of the pretrained network's answer, for recipes that learn no weights.
     """
 
     network: Network
@@ -84,17 +84,17 @@ class LearnedWeights:
 
 
 class WeightsCache:
-    """Networks by what they have learned.
+    """The networks of runs, with what composing their answers needs.
 
     Parameters
     ----------
     original : Network
-        The pretrained one, on the CPU; left as it is.
+        The pretrained network, on the CPU; not changed.
     inputs : NetworkView
     tiling : Tiling
     compute : Compute
     tools : Tools, optional
-        What is kept of the image's tiles.
+        Caches of the image's tiles.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class WeightsCache:
         self.original = original
         self.tools = tools or Tools(inputs)
         self.weights = fingerprint(original)
-        #: Deltas on disk; None: what is forgotten is learned again.
+        #: Deltas on disk; without it, networks that leave the cache are learned again.
         self.cache: DeltaCache | None = None
         self._inputs = inputs
         self._tiling = tiling
@@ -116,20 +116,20 @@ class WeightsCache:
         self._kept: LRUCache[str, LearnedWeights] = LRUCache(_NETWORKS)
         self._deltas: ByteCache[str, Delta] = ByteCache(_DELTA_BYTES, attrgetter("nbytes"))
         self._known: dict[str, str] = {}
-        #: What composing the answers of runs took time to find out: a few kilobytes each.
+        #: Results that composing the answers of runs needs, a few kilobytes each.
         self._once: LRUCache[tuple[str, str], Any] = LRUCache(_REMEMBERED)
         self._encoder = encoder_fingerprint(original)
-        #: Corrections of the function by run, and what recipes ask of the image once.
+        #: Corrections by run, and facts about the image.
         self._corrections: LRUCache[str, Correction] = LRUCache(_REMEMBERED)
         self._facts: LRUCache[tuple[Any, ...], Any] = LRUCache(_FACTS)
-        # A second job may start before the first has ended.
+        # A job may start before the last one has ended.
         self._lock = threading.Lock()
 
     def name(self, run: AdaptationRun | None) -> str:
-        """What tells apart the networks of runs, also of those that are not made yet."""
+        """Return the fingerprint of a run's labels, also of a run that is not learned yet."""
         if run is None or not run.recipe.learns or run.strength == 0:
             return self.weights
-        # A run that is known to have left the weights alone has the pretrained network.
+        # A run that has left the weights unchanged has the pretrained network.
         kept_close = (run.weights or self._known.get(run.key)) == self.weights
         return self.weights if kept_close else f"run-{run.answer}"
 
@@ -140,7 +140,7 @@ class WeightsCache:
         ----------
         run : AdaptationRun or None
         learned : LearnedWeights
-            What it has learned.
+            What the run has learned.
         """
         pretrained = source_of(self.original, self.weights)
         name = self.name(run)
@@ -174,12 +174,12 @@ class WeightsCache:
         return answer
 
     def expect(self, key: str, weights: str) -> None:
-        """Remember the fingerprint of what the runs of a key learn."""
+        """Note the fingerprint of the weights that runs with a key learn."""
         if weights:
             self._known[key] = weights
 
     def ready(self, run: AdaptationRun | None) -> bool:
-        """Whether a run's network is at hand without learning, as far as one can tell at once."""
+        """Whether a run's network is available without learning, as far as can be told at once."""
         if run is None or not run.recipe.learns or run.changed is not None:
             return True
         with self._lock:
@@ -188,7 +188,7 @@ class WeightsCache:
         return self.known(run) is not None
 
     def known(self, run: AdaptationRun | None) -> LearnedWeights | None:
-        """What a run has learned, where that is at hand; None: it has to be learned (again)."""
+        """Return what a run has learned; None if it must be learned again."""
         if run is None or not run.recipe.learns:
             return LearnedWeights(self.original)
         with self._lock:
@@ -206,21 +206,21 @@ class WeightsCache:
         return found
 
     def expected(self, run: AdaptationRun) -> str:
-        """Fingerprint of what a run has learned before; empty if that is not known."""
+        """Return the fingerprint of what a run learned before; empty if not known."""
         return run.weights or self._known.get(run.key, "")
 
     def learn(
         self, run: AdaptationRun, current: Network | None = None, checked: Clicks | None = None
     ) -> Job[AdaptationRun]:
-        """Job that makes a run, keeps what it has learned, and returns it with its network.
+        """Job that learns a run, caches what it has learned, and returns it with its network.
 
         Parameters
         ----------
         run : AdaptationRun
         current : Network, optional
-            That of the run it goes on from.
+            Network of the run that it continues.
         checked : Clicks, optional
-            Pixels of its locks, with their classes.
+            Sample of the pixels of its locks, with their classes.
 
         Yields
         ------
@@ -235,8 +235,8 @@ class WeightsCache:
         result = yield from self._adapted(run, crops, current)
         if result.correction is not None:
             return self._corrected(run, result)
-        # What is used is what can be kept, so that a session that is opened again has the very
-        # same network. The map does not notice one part in 2048 of a small change.
+        # The weights are rounded as the delta keeps them, so that a restored session has the same
+        # network. An error of 1/2048 of a small change does not show in the map.
         delta = Delta.between(result.network or self.original, self.original, result.tensors)
         network = delta.applied(self.original)
         network.eval().requires_grad_(False)
@@ -250,19 +250,19 @@ class WeightsCache:
             run,
             adaptation=replace(result, network=network),
             weights=weights,
-            # A history of whole networks would fill the memory.
+            # Whole networks in the history would fill the memory.
             changed=None if on_disk and delta.nbytes > _SMALL_DELTA else delta,
         )
 
     def _corrected(self, run: AdaptationRun, result: AdaptationResult) -> AdaptationRun:
-        """Keep a correction; the weights are still the pretrained ones.
+        """Return a run with a correction, whose weights are the pretrained ones.
 
-        The history keeps how it came about, not the correction, which is solved again in no time.
+        The history does not keep the correction itself, since solving it again takes milliseconds.
         """
         correction = result.correction
         assert correction is not None
-        # One that changes nothing has the map of the pretrained network.
-        # It may do so at another strength than that which it was solved for.
+        # A correction that changes nothing has the map of the pretrained network.
+        # That may depend on the strength.
         empty = correction.with_strength(1.0).empty
         weights = self.weights if empty else f"correction-{run.key}"
         self.expect(run.key, weights)
@@ -272,7 +272,7 @@ class WeightsCache:
         return replace(run, adaptation=kept, weights=weights, changed=None)
 
     def _image_facts(self, run: AdaptationRun) -> Job[Any]:
-        """What a recipe asks of the image once, whatever was clicked; None: nothing."""
+        """Job that returns the facts about the image that a recipe needs; None if it needs none."""
         recipe = run.recipe
         if not isinstance(recipe, LooksOnce):
             return None
@@ -301,7 +301,7 @@ class WeightsCache:
     def _adapted(
         self, run: AdaptationRun, crops: Sequence[Crop], current: Network | None
     ) -> Job[AdaptationResult]:
-        """Let the recipe learn."""
+        """Job that lets the recipe learn, and returns its result."""
         facts = yield from self._image_facts(run)
         known = {} if facts is None else {"facts": facts}
 
@@ -318,13 +318,13 @@ class WeightsCache:
         return adaptation
 
     def _seen(self, crops: Sequence[Crop], compute: Compute) -> Job[list[Crop]]:
-        """Job that adds to crops what the pretrained network makes of them."""
+        """Job that returns crops with the answers of the pretrained network."""
         source = source_of(self.original, self.weights)
         found = yield from with_crop_features(crops, source, self._tiling, compute, self.tools)
         return found
 
     def _somewhere(self, work: Callable[[Compute], Job[T]], what: str) -> Job[T]:
-        """Run a job on the device; on the CPU where the device's memory is full."""
+        """Run a job on the device, or on the CPU if the device's memory is full."""
         compute = self._compute
         try:
             result: T = yield from work(compute)
@@ -332,7 +332,7 @@ class WeightsCache:
         except RuntimeError as error:
             if compute.last_resort or not out_of_memory(error):
                 raise
-        # Not in the handler: the error holds on to the tensors of the failed attempt.
+        # Outside the handler: the error refers to the tensors of the failed attempt.
         compute.release_memory()
         yield Note(f"The memory of the {compute.device.type} device is full: {what} on the CPU")
         result = yield from work(compute.on_cpu())
