@@ -1,1 +1,1 @@
-"""Training a network: folders of images and masks in, a card and weights out."""
+"""Trains a network on folders of images and masks."""

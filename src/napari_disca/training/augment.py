@@ -1,4 +1,4 @@
-"""Random views of a labelled image: another scale, another turn, another light.
+"""Draws random views of a labelled image: other scale, rotation and light.
 
 Augmentation is strong because the training sets are small and the maps must hold on images from
 other sensors, seasons and places.
@@ -34,19 +34,19 @@ class Augmentation:
     scale : (float, float)
         Smallest and largest magnification.
     turn : float
-        Chance of a rotation by any angle; the rest turns by quarters.
+        Probability of a rotation by any angle; other views are rotated by quarter turns.
     light : float
         Strength of brightness, contrast, gamma and colour changes; 0 leaves colours alone.
     blur, noise, hole : float
-        Chances of a blur, of sensor noise, and of a rectangle without data.
+        Probabilities of a blur, of sensor noise, and of a rectangle without data.
     sensor : float
-        Chance of another sensor's bands: each becomes a mixture of all, stretched by itself.
+        Probability of other bands: each becomes a mixture of all, with its own stretch.
     haze, shadow : float
-        Chances of uneven haze, and of the shadow of a cloud.
+        Probabilities of uneven haze, and of the shadow of a cloud.
     coarse : float
-        Chance of pixels that were coarser once: averaged, then enlarged again.
+        Probability of a coarser resolution: pixels are averaged, then enlarged again.
     jpeg : float
-        Chance of the blocks and rings of JPEG.
+        Probability of JPEG artefacts.
     """
 
     scale: tuple[float, float] = field(default=(0.5, 2.0))
@@ -72,7 +72,7 @@ def random_crop(
     augmentation: Augmentation,
     mean: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """One random view of a labelled image.
+    """Return one random view of a labelled image.
 
     Parameters
     ----------
@@ -84,12 +84,12 @@ def random_crop(
     rng : numpy.random.Generator
     augmentation : Augmentation
     mean : (bands,) array of float32
-        What pixels without data are set to.
+        Value of pixels without data.
 
     Returns
     -------
     (bands, size, size) array of float32 and (size, size) array of uint8
-        The view and its labels, `IGNORE` where the view looks beyond the image.
+        The view and its labels, `IGNORE` outside the image.
     """
     view, target = _sampled(image, labels, size, rng, augmentation)
     view = _relit(view, rng, augmentation)
@@ -109,7 +109,7 @@ def _sampled(
     rng: np.random.Generator,
     augmentation: Augmentation,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """A view at another scale and turn."""
+    """Return a view at a random scale and rotation."""
     low, high = augmentation.scale
     scale = math.exp(rng.uniform(math.log(low), math.log(high)))
     free = rng.random() < augmentation.turn
@@ -125,7 +125,7 @@ def _sampled(
     patch = image[top : int(row) + half + 1, left : int(col) + half + 1]
     known = labels[top : int(row) + half + 1, left : int(col) + half + 1]
     if scale < 0.8:
-        # Averaging before sampling, as a sensor does; otherwise thin roads turn to dots.
+        # Averaged before sampling, as a sensor does; otherwise thin roads become dots.
         patch = ndimage.uniform_filter(patch, size=(round(1 / scale), round(1 / scale), 1))
 
     cos, sin = math.cos(angle), math.sin(angle)
@@ -150,13 +150,13 @@ def _sampled(
 
 
 def _centres(length: int, span: float) -> tuple[float, float]:
-    """Where a view of `span` pixels may be centred so that it stays inside, if it can."""
+    """Return the range of centres for which a view of `span` pixels stays inside, if it can."""
     margin = min(span / 2, length / 2)
     return margin, max(margin, length - margin)
 
 
 def _norm(position: float, length: int) -> float:
-    """Pixel position to grid_sample's -1 ... 1."""
+    """Convert a pixel position to grid_sample's -1 ... 1."""
     return 2 * position / length - 1
 
 
@@ -200,7 +200,7 @@ def _relit(
 
 
 def _other_sensor(view: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Mix the bands a little, and stretch each between two of its own percentiles."""
+    """Return the view with slightly mixed bands, each stretched between two of its percentiles."""
     bands = len(view)
     mixture = np.eye(bands) + rng.normal(0, 0.15, (bands, bands))
     mixture /= mixture.sum(axis=1, keepdims=True)
@@ -215,7 +215,7 @@ def _other_sensor(view: NDArray[np.float32], rng: np.random.Generator) -> NDArra
 
 
 def _smooth_field(shape: Sequence[int], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Random field from 0 to 1 that varies over a third of the view."""
+    """Return a random field from 0 to 1 that varies over a third of the view."""
     coarse = torch.from_numpy(rng.random((1, 1, 4, 4), dtype=np.float32))
     field = F.interpolate(coarse, size=tuple(shape), mode="bicubic", align_corners=True)[0, 0]
     smooth: NDArray[np.float32] = np.clip(field.numpy(), 0, 1)
@@ -223,7 +223,7 @@ def _smooth_field(shape: Sequence[int], rng: np.random.Generator) -> NDArray[np.
 
 
 def _coarse(view: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """Average to pixels `factor` times as wide, and enlarge again."""
+    """Return the view averaged to pixels `factor` times as wide, and enlarged again."""
     size = tuple(view.shape[1:])
     small = tuple(max(8, round(side / factor)) for side in size)
     pixels = F.interpolate(
@@ -236,7 +236,7 @@ def _coarse(view: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     return enlarged
 
 
-#: JPEG's example table for luminance (ITU-T T.81, annex K); the ratio of its entries counts.
+#: JPEG's example table for luminance (ITU-T T.81, annex K); only ratios of its entries matter.
 _QUANTA = np.array(
     [
         [16, 11, 10, 16, 24, 40, 51, 61],
@@ -253,7 +253,7 @@ _QUANTA = np.array(
 
 
 def _jpeg(view: NDArray[np.float32], quality: float) -> NDArray[np.float32]:
-    """What JPEG of a quality leaves of each band: 8 x 8 cosine transforms, quantised."""
+    """Return each band as after JPEG of a quality: 8 x 8 cosine transforms, quantised."""
     bands, height, width = view.shape
     if height % 8 or width % 8:
         return view

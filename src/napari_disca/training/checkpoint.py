@@ -1,4 +1,4 @@
-"""Where a training stopped: weights, optimiser, and what it was told, in one safetensors file."""
+"""Saves and restores checkpoints of a training, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from napari_disca.networks import Card, Network, write_tensors
 from napari_disca.training.plan import LabelledImage, TrainingPlan
 
 _HINT = "repeat them, remove the file to start anew, or choose another output file"
-#: Bytes of an image's pixels that its fingerprint is made of; its labels count whole.
+#: Bytes of an image's pixels in its fingerprint, which has all of its labels.
 _SAMPLE = 16 << 20
-#: Images that a message names.
+#: Most images that a message names.
 _NAMED = 3
 
 
 def checkpoint_path(output: str | os.PathLike[str]) -> Path:
-    """Where the training of `output` keeps its checkpoint: beside it."""
+    """Return the path of the checkpoint of a training: beside its output."""
     path = Path(output)
     return path.with_name(f"{path.stem}.checkpoint.safetensors")
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a training was told, as text; equal for equal trainings.
+    """The settings and data of a training as text; equal for equal trainings.
 
     Attributes
     ----------
     plan, card : str
         JSON.
     data : str
-        JSON: fingerprint of each image and its labels by its name.
+        JSON: fingerprint of each image and its labels, by name.
     reading : str
-        JSON: flags that say how images are read.
+        JSON: flags of how images are read.
     """
 
     plan: str
@@ -61,7 +61,7 @@ class Told:
         plan: TrainingPlan,
         reading: Mapping[str, str] | None = None,
     ) -> Told:
-        """Describe a training."""
+        """Return the settings and data of a training."""
         data: dict[str, str] = {}
         for index, item in enumerate(images):
             name = item.name or f"image {index}"
@@ -70,7 +70,7 @@ class Told:
         return cls(json.dumps(asdict(plan)), card.to_json(), json.dumps(data), told)
 
     def difference(self, then: Mapping[str, str]) -> str:
-        """What of a checkpoint's header is not as it is now; empty if all is.
+        """Return how a checkpoint's header differs, in words; empty if it does not.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class Told:
             The header.
         """
         before, now = _table(then.get("reading")), _table(self.reading)
-        # First, since pixels and labels follow from it. Checkpoints of 0.1 do not say.
+        # First, since pixels and labels follow from it. Checkpoints of version 0.1 lack it.
         if before and before != now:
             flags = "; ".join(_changed(before, now))
             return f"was trained with images read otherwise: {flags}; {_HINT}"
@@ -87,7 +87,7 @@ class Told:
             return f"was trained with other images: {_images_changed(before, now)}; {_HINT}"
         before, now = _table(then.get("plan")), _table(self.plan)
         changed = _changed(before, now)
-        # After the images, which the card's mean and deviation come from.
+        # After the images, from which the card's mean and deviation are computed.
         changed += _changed(_table(then.get("card")), _table(self.card))
         if not changed and then.get("card") == self.card:
             return ""
@@ -102,7 +102,7 @@ def save_checkpoint(
     told: Told,
     step: int,
 ) -> None:
-    """Write a checkpoint after so many steps.
+    """Write a checkpoint of a training after some steps.
 
     Raises
     ------
@@ -129,12 +129,12 @@ def restore_checkpoint(
     Returns
     -------
     int
-        The step to go on from; 0 without a checkpoint.
+        The step to continue from; 0 without a checkpoint.
 
     Raises
     ------
     DataError
-        If it cannot be read, or is of a training that was told something else.
+        If it cannot be read, or belongs to a training with other settings or data.
     """
     if not path.exists():
         return 0
@@ -171,7 +171,7 @@ def restore_checkpoint(
 
 
 def _fingerprint(item: LabelledImage) -> str:
-    """Short hash of an image's labels, weight, and a sample of its pixels."""
+    """Return a short hash of an image's labels, weight, and a sample of its pixels."""
     digest = hashlib.blake2b(digest_size=8)
     digest.update(f"{item.image.shape} {item.image.dtype} {item.weight!r}".encode())
     step = max(1, item.image.nbytes // _SAMPLE)
@@ -205,7 +205,7 @@ def _images_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any], under: str = "") -> list[str]:
-    """Fields that differ, each with what it was and is."""
+    """Return the fields that differ, each with its old and new value."""
     found = []
     for key in sorted(before.keys() | now.keys()):
         was, given = before.get(key), now.get(key)

@@ -1,14 +1,14 @@
-"""Clicks on the crops of a training step: where people click, and what they click to confirm.
+"""Places clicks on the crops of a training step, as users do.
 
 Four kinds of clicked crops. *Error-driven* ones are clicked where the network is wrong, in rounds,
 as users do. *Confirming* ones are clicked where it is right, up to hundreds of times, so that a
 click which tells nothing new changes nothing. *Border* ones are clicked close to the border of two
-classes, where a click may not run over. *Contradicting* ones show a piece of another crop's
-reference that only the click can tell: on images it has learned, a network's errors are small, on
+classes, which the change must not cross. *Contradicting* ones have a region of another crop's
+reference, which only the click shows: on images of its training a network's errors are small, on
 new images they are whole roofs and fields.
 
 A click shows its own class only. (The authors' training code paints the reference map into the
-click's disc, so their networks learn to trust what no user can give.)
+click's disc, so that their networks learn from more than a user can give.)
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from napari_disca.annotations.simulated_annotator import IGNORE, error_clicks, r
 from napari_disca.core.errors import DataError
 from napari_disca.core.tiling import Window
 
-#: Pixels around a click that the loss looks at: what should change, and what should not.
+#: Distance from a click, in pixels, in which the loss has a weight of its own.
 _NEAR = 56
-#: How far an error is followed from a click that is inside it.
+#: Distance to which an error is followed from a click in it, in pixels.
 _FOLLOWED = 112
-#: Most clicks in a crop that is clicked anywhere.
+#: Most clicks in a crop with clicks anywhere.
 _ANYWHERE = 40
 
 
@@ -42,18 +42,18 @@ def _share(tooltip: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Clicking:
-    """How crops are clicked.
+    """Settings of the clicks on crops.
 
     Parameters
     ----------
     unclicked : float
         Share of crops without clicks, so that the first map is good.
     error_driven, confirming, border, contradicting : float
-        Shares of the clicked crops; what is left has clicks anywhere, as in the paper.
+        Shares of the clicked crops; the others have clicks anywhere, as in the paper.
     errors, confirmed : int
-        Largest number of clicks in an error-driven crop, and in a confirming one.
+        Most clicks in an error-driven crop, and in a confirming one.
     rounds : int
-        Largest number of looks at the corrected map before the next clicks.
+        Most rounds in which the corrected map is predicted before the next clicks.
     """
 
     unclicked: float = field(default=0.25, metadata=_share("Share of crops without clicks"))
@@ -91,7 +91,7 @@ class Clicking:
             "border": self.border,
             "contradicting": self.contradicting,
         }
-        # A sum of decimal fractions may be a hair above 1.
+        # A sum of decimal fractions may be slightly above 1.
         if sum(shares.values()) > 1 + 1e-9:
             told = ", ".join(f"--{name} {share:g}" for name, share in shares.items())
             raise DataError(f"{told} are shares of the same crops; their sum is at most 1")
@@ -99,7 +99,7 @@ class Clicking:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClickedBatch:
-    """A batch with clicks on it.
+    """A batch with clicks.
 
     Attributes
     ----------
@@ -107,9 +107,9 @@ class ClickedBatch:
     labels : (B, H, W) array of uint8
         Changed where a click contradicts the image.
     focus : (B, H, W) array of bool
-        The regions that the clicks are about, and what lies close to them.
+        The regions that the clicks correct or confirm, and their surroundings.
     right : (B, H, W) array of bool
-        Pixels of clicked crops that were right before any click: they should stay so.
+        Pixels of clicked crops that were right before any click, and should stay right.
     """
 
     guidance: NDArray[np.float32]
@@ -126,7 +126,7 @@ def clicked_batch(
     clicking: Clicking,
     rng: np.random.Generator,
 ) -> ClickedBatch:
-    """Place clicks on a batch.
+    """Return a batch with clicks.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def clicked_batch(
     labels : (B, H, W) array of uint8
     classes : int
     guidance : Guidance
-        How the network wants clicks drawn.
+        How clicks are drawn for the network.
     clicking : Clicking
     rng : numpy.random.Generator
     """
@@ -155,7 +155,7 @@ def clicked_batch(
 
 
 class _Batch:
-    """A batch that is being clicked."""
+    """A batch on which clicks are being placed."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class _Batch:
         self._clicking, self._rng = clicking, rng
 
     def drawn(self, indices: Sequence[int]) -> NDArray[np.float32]:
-        """Guidance of some crops, ``(len(indices), classes, H, W)``."""
+        """Return the guidance of crops, ``(len(indices), classes, H, W)``."""
         window = self._window
         return np.stack(
             [
@@ -185,12 +185,12 @@ class _Batch:
         )
 
     def begin(self, first: dict[int, NDArray[np.uint8]]) -> dict[int, int]:
-        """Click crops, given their labels without clicks; but for the error-driven ones.
+        """Click all crops but the error-driven ones, given their labels without clicks.
 
         Returns
         -------
         dict of int to int
-            Error-driven crops, and how many clicks each should get.
+            Error-driven crops, and the number of clicks for each.
         """
         self.first = first
         clicking, rng = self._clicking, self._rng
@@ -220,7 +220,7 @@ class _Batch:
         self._clicks[i] = Clicks(tuple(random_clicks(known, count, self._rng)))
 
     def _contradict(self, i: int) -> None:
-        """Copy pieces of other crops' references into this one, and click them."""
+        """Copy regions of other crops' references into this one, and click them."""
         count = _number(self._rng, self._clicking.errors)
         for other in self._rng.integers(len(self.labels), size=1 + count // 4):
             found = _contradict(self.labels[i], self.labels[other], self._rng)
@@ -232,7 +232,7 @@ class _Batch:
     def click_errors(
         self, now: dict[int, NDArray[np.uint8]], driven: dict[int, int], rounds: int
     ) -> None:
-        """Click crops where they are wrong now, with a share of the clicks that are left."""
+        """Click crops where they are wrong now, with a share of the remaining clicks."""
         for i, count in driven.items():
             labels = self.labels[i]
             wanted = max(0, math.ceil((count - len(self._clicks[i])) / rounds))
@@ -244,12 +244,12 @@ class _Batch:
 
 
 def _number(rng: np.random.Generator, most: int) -> int:
-    """From 1 to `most`, small numbers more often: uniform on a logarithmic scale."""
+    """Return a random number from 1 to `most`, uniform on a logarithmic scale."""
     return max(1, round(math.exp(rng.uniform(0, math.log(most + 0.49)))))
 
 
 def _at_border(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Known pixels at most 3 pixels from another class."""
+    """Return the known pixels at most 3 pixels from another class."""
     low = ndimage.minimum_filter(np.where(labels == IGNORE, 254, labels), 7)
     high = ndimage.maximum_filter(np.where(labels == IGNORE, 0, labels), 7)
     border: NDArray[np.bool_] = (low != high) & (labels != IGNORE)
@@ -259,10 +259,10 @@ def _at_border(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def _contradict(
     labels: NDArray[np.uint8], other: NDArray[np.uint8], rng: np.random.Generator
 ) -> tuple[NDArray[np.bool_], Click] | None:
-    """Copy a region of another reference into this one, in place; where it is, and its click.
+    """Copy a region of another reference into this one in place; return its pixels and its click.
 
-    Regions keep the shape that their class has in nature: a click on a road then means a narrow
-    strip, one on a field a large patch.
+    Regions keep the typical shape of their class: a click on a road means a narrow strip, one on a
+    field a large patch.
     """
     seeds = random_clicks(other, 1, rng)
     if not seeds:
@@ -277,14 +277,14 @@ def _contradict(
 
 
 def _near(click: Click, shape: tuple[int, int], reach: int = _NEAR) -> NDArray[np.bool_]:
-    """Disc around a click: where too much must not change either."""
+    """Return the disc around a click, in which the map must not change too much either."""
     rows, cols = np.ogrid[: shape[0], : shape[1]]
     near: NDArray[np.bool_] = (rows - click.row) ** 2 + (cols - click.col) ** 2 <= reach**2
     return near
 
 
 def _around(mask: NDArray[np.bool_], click: Click, reach: int) -> NDArray[np.bool_]:
-    """Connected part of `mask` under a click, up to `reach` pixels away."""
+    """Return the connected part of `mask` at a click, up to `reach` pixels away."""
     parts, _ = ndimage.label(mask & _near(click, (mask.shape[0], mask.shape[1]), reach))
     here = parts[click.pixel]
     return (parts == here) if here else np.zeros_like(mask)

@@ -1,4 +1,4 @@
-"""Folders of images and masks, and reading them as a network is trained."""
+"""Reads folders of images and masks for a training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from napari_disca.training.pairing import Pair
 from napari_disca.training.plan import LabelledImage
 
 _BLOCK = 1024
-#: Pixels of an image that its band statistics look at, at most.
+#: Most pixels of an image for its band statistics.
 _SAMPLE = 1 << 20
 
 
@@ -41,15 +41,15 @@ def statistics(
     factor: float | None = None,
     find_fill: FillChoice = True,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each band, scaled as the card says.
+    """Return mean and standard deviation of each band, scaled as the card says.
 
-    Every image counts the same, through up to 16 windows of 256 pixels spread over it.
+    All images have the same weight, with up to 16 windows of 256 pixels spread over each.
 
     Parameters
     ----------
     found : sequence of Pair
     card : Card
-        Its own mean and deviation are not used.
+        The card, whose own mean and deviation are not used.
     bands, factor, find_fill : optional
         See `NetworkView`.
 
@@ -85,31 +85,31 @@ def training_set(
     coding: Coding = "auto",
     memory: int = 2 << 30,
 ) -> Job[tuple[Card, list[LabelledImage]]]:
-    """Read images and masks as `napari_disca.training.loop.train` wants them.
+    """Job that reads images and masks for `napari_disca.training.loop.train`.
 
-    Images are scaled as the card says and resampled to its ground resolution where they have
-    one; pixels without data become the mean, and are not known in the labels.
+    Images are scaled as the card says and resampled to its ground resolution if they have one;
+    pixels without data become the mean, and 255 in the labels.
 
     Parameters
     ----------
     found : sequence of Pair
     card : Card
-        Mean and deviation become what its architecture asks for, or else `statistics`.
+        The card; its mean and deviation become those of its architecture, or else `statistics`.
     bands, factor, find_fill : optional
         See `NetworkView`.
     coding : str
         See `MaskReader`.
     memory : int
-        Bytes of pixels in memory; the rest goes to files that vanish with the arrays.
+        Most bytes of pixels in memory; the rest is in temporary files, removed with the arrays.
 
     Yields
     ------
-    Progress, and at the end a `Note` of what the images and masks were taken for
+    Progress, and at the end a `Note` that says how images and masks were read
 
     Returns
     -------
     Card
-        With mean and standard deviation.
+        The card with mean and standard deviation.
     list of LabelledImage
 
     Raises
@@ -143,7 +143,7 @@ def _with_statistics(
     factor: float | None,
     find_fill: FillChoice,
 ) -> Card:
-    """Card with the statistics that its architecture asks for, or else those of the images."""
+    """Return the card with the statistics of its architecture, or else of the images."""
     fixed = architecture_of(card).statistics
     if fixed is None:
         mean, std = statistics(found, card, bands=bands, factor=factor, find_fill=find_fill)
@@ -158,17 +158,17 @@ def understood(
     classes: Sequence[str],
     notes: Mapping[str, int],
 ) -> list[str]:
-    """Lines that say what images and masks were taken for.
+    """Return lines that say how images and masks were read.
 
     Parameters
     ----------
     images : sequence of LabelledImage
     masks : MaskReader
-        Which has read the masks.
+        The reader of the masks.
     classes : sequence of str
-        Their names.
+        Names of the classes.
     notes : mapping of str to int
-        What was decided in reading the images, and in how many.
+        Decisions in reading images, and the number of images for each.
     """
     counts = np.zeros(256, dtype=np.int64)
     for item in images:
@@ -184,19 +184,19 @@ def understood(
 
 
 def noted(notes: Mapping[str, int]) -> str:
-    """What was decided in reading images, and in how many of them."""
+    """Return the decisions in reading images, each with its number of images, as text."""
     return "".join(f"; in {count}: {note}" for note, count in notes.items())
 
 
 def spanned(shapes: Iterable[tuple[int, ...]]) -> str:
-    """Sizes of images, from the smallest to the largest."""
+    """Return the sizes of images, from the smallest to the largest, as text."""
     ordered = sorted(shapes, key=lambda shape: shape[0] * shape[1])
     ends = [f"{height} x {width}" for height, width in (ordered[0], ordered[-1])]
     return f"{ends[0]} pixels" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]} pixels"
 
 
 def shares(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """Share of each class, and of what is not known, from the pixels of each id."""
+    """Return the share of each class and of unknown pixels as text, from the pixels of each id."""
     total = max(1, int(counts.sum()))
     parts = [f"{i} {name} {_percent(counts[i], total)}" for i, name in enumerate(classes)]
     if counts[IGNORE]:
@@ -223,7 +223,7 @@ def _refuse_unknown(mask: NDArray[np.uint8], pair: Pair, card: Card) -> None:
 def _labelled(
     name: str, raster: Raster, inputs: NetworkView, mask: NDArray[np.uint8], store: _Store
 ) -> LabelledImage:
-    """One image on the network's grid, block by block."""
+    """Return one image with its labels on the network's grid, read block by block."""
     height, width = inputs.shape
     image: NDArray[Any] = store.empty((height, width, len(inputs.bands)))
     labels = store.empty((height, width))
@@ -235,7 +235,7 @@ def _labelled(
             window = Window(top, left, min(_BLOCK, height - top), min(_BLOCK, width - left))
             pixels = np.rint(inputs.read(window) * 255).transpose(1, 2, 0)
             if image.dtype == np.uint8 and (pixels.min() < 0 or pixels.max() > 255):
-                # Values beyond 0 ... 1, which the network will read, too, need more room.
+                # Values outside 0 ... 1, which the network also reads, need 16 bits.
                 narrow, image = image, store.empty(image.shape, np.int16)
                 image[:top] = narrow[:top]
                 image[top : window.bottom, :left] = narrow[top : window.bottom, :left]
@@ -248,7 +248,7 @@ def _labelled(
 
 
 class _Store:
-    """Gives arrays in memory until it is used up, then in temporary files."""
+    """Makes arrays in memory up to a limit, then in temporary files."""
 
     def __init__(self, memory: int) -> None:
         self._left = memory
@@ -274,6 +274,6 @@ class _Store:
         return array
 
     def free(self, array: NDArray[Any]) -> None:
-        """Take back the room of an array that is not used any more."""
+        """Free the memory of an array that is not used any more."""
         if not isinstance(array, np.memmap):
             self._left += array.nbytes

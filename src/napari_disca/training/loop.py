@@ -1,4 +1,4 @@
-"""The training loop: crops, clicks where the network is wrong, and a job that can be resumed."""
+"""The training loop, as a job that can be resumed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WARM, _WARM_SHARE = 300, 10
 
 @dataclass(frozen=True, slots=True)
 class TrainingStep:
-    """An event of `train`: the mean loss since the last one, and seconds per step."""
+    """Event of `train`: the mean loss since the last one, and seconds per step."""
 
     step: int
     loss: float
@@ -53,7 +53,7 @@ def train(
     save_every: int = 200,
     report_every: int = 50,
 ) -> Job[Network]:
-    """Train a network, from scratch or from the weights of another.
+    """Job that trains a network, from scratch or from the weights of another.
 
     Parameters
     ----------
@@ -61,14 +61,14 @@ def train(
     card : Card
     plan : TrainingPlan
     reading : mapping of str to str, optional
-        What was said of how images are read; a checkpoint goes on with the same only.
+        Flags of how images are read; a checkpoint is continued only with the same.
     start : Network, optional
-        First weights; random ones by default. Left as it was.
+        Network with the first weights, not changed; random weights by default.
     device : torch.device, optional
         CPU by default.
     checkpoint : Path, optional
-        A safetensors file that is written every `save_every` steps, and read at the start if it
-        is there: training then goes on where it stopped.
+        A safetensors file that is written every `save_every` steps; if it exists at the start,
+        training continues from it.
     save_every, report_every : int
         Steps between checkpoints, and between `TrainingStep` events.
 
@@ -79,12 +79,12 @@ def train(
     Returns
     -------
     Network
-        With the averaged weights, in evaluation mode, on the CPU.
+        The network with the averaged weights, in evaluation mode, on the CPU.
 
     Raises
     ------
     DataError
-        If there is nothing to learn from, or the checkpoint is of another training.
+        If there are no images, or the checkpoint is of another training.
     """
     _refuse_unlabelled(images)
     run = _Run(images, card, plan, Told.of(images, card, plan, reading), start, device)
@@ -137,7 +137,7 @@ class _Run:
         self._weights = class_weights(images, len(card.classes)).to(device)
 
     def restore(self, checkpoint: Path) -> int:
-        """Go on from a checkpoint if there is one; the step to go on from."""
+        """Restore a checkpoint if there is one; return the step to continue from."""
         return restore_checkpoint(
             checkpoint, self._network, self._average, self._optimiser, self._told
         )
@@ -146,8 +146,8 @@ class _Run:
         save_checkpoint(checkpoint, self._network, self._average, self._optimiser, self._told, step)
 
     def steps(self, sampler: CropSampler, first: int) -> Iterator[tuple[int, float]]:
-        """Learn step after step; how many are done, and the loss of the last."""
-        # One thread prepares the next batch while this one is learned.
+        """Train step after step; yield the number of steps done, and the loss of the last."""
+        # A thread prepares the next batch during the step of this one.
         with ThreadPoolExecutor(1) as pool:
             upcoming = pool.submit(sampler.batch, first)
             for step in range(first, self._plan.steps):
@@ -156,7 +156,7 @@ class _Run:
                 yield step + 1, self._learn(step, pixels, labels)
 
     def _learn(self, step: int, pixels: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
-        """Learn from a batch; its loss."""
+        """Take an optimiser step on a batch; return its loss."""
         network, plan = self._network, self._plan
         for group in self._optimiser.param_groups:
             group["lr"] = _rate(step, plan)
@@ -196,14 +196,14 @@ class _Run:
 
 
 def averaged(network: Network, decay: float) -> AveragedModel:
-    """Running average of a network's weights and BatchNorm statistics.
+    """Return a running average of a network's weights and BatchNorm statistics.
 
     Parameters
     ----------
     network : Network
         Its first `update_parameters` is copied.
     decay : float
-        Of the average; less during the first steps, whose weights are worth little.
+        Decay of the average; less in the first steps, whose weights are poor.
     """
 
     def average(

@@ -1,4 +1,4 @@
-"""What a training minimises."""
+"""The loss of a training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def segmentation_loss(
     focus: Tensor | None = None,
     right: Tensor | None = None,
 ) -> Tensor:
-    """Weighted cross-entropy plus soft Dice over the classes present, ignoring 255.
+    """Return weighted cross-entropy plus soft Dice over the classes present, ignoring 255.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def segmentation_loss(
     target : (B, H, W) tensor of int64
     weights : (classes,) tensor
     focus : (B, H, W) tensor of bool, optional
-        Regions that the clicks are about; their own mean cross-entropy is added, since they
-        are small and would not weigh otherwise.
+        Regions of the clicks; their own mean cross-entropy is added, since they are small and
+        would have no weight otherwise.
     right : (B, H, W) tensor of bool, optional
         Pixels that clicks should leave as they are; half of their own mean cross-entropy is
         added.
@@ -57,12 +57,12 @@ def segmentation_loss(
 
 
 def class_weights(images: Sequence[LabelledImage], classes: int) -> Tensor:
-    """Inverse square root of each class's share, mean 1, at most 4 times the smallest.
+    """Return the inverse square root of each class's share, mean 1, at most 4 times the smallest.
 
     Raises
     ------
     DataError
-        If the labels hold a class that there is not.
+        If the labels hold an id that is not a class.
     """
     counts = np.zeros(classes)
     for item in images:

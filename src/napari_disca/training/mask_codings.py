@@ -1,4 +1,4 @@
-"""How masks write classes: one line of `CODINGS` per way; decided from what a folder holds."""
+"""Decodes masks: one line of `CODINGS` for each way in which they encode classes."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ POTSDAM_CLASSES = (
     LandClass("clutter", "#ff0000"),
 )
 
-#: A channel this far from a colour is that colour no more, whatever the compression.
+#: Largest difference of a channel from a colour after compression.
 TOLERANCE = 48
-#: The same between channels that are meant to be equal.
+#: Largest difference between channels of a grey value after compression.
 _GREY = 8
-#: A colour counts as that of a class within so much of the distance to another class's.
+#: Share of the distance to the next colour within which a pixel has a colour.
 _SHARE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """What a coding has to know to read a mask.
+    """What a decoder needs to know of a mask.
 
     Attributes
     ----------
     classes : tuple of LandClass
     name : str
-        Of the mask, for messages.
+        Name of the mask, for messages.
     """
 
     classes: tuple[LandClass, ...]
@@ -51,7 +51,7 @@ class Legend:
 
 
 def greys(file: MaskFile, strip: Strip) -> NDArray[Any] | None:
-    """Values ``(rows, width)`` of a mask of one band, or of three equal ones; else None."""
+    """Return the values ``(rows, width)`` of one band, or of three equal ones; else None."""
     pixels = strip.pixels
     first: NDArray[Any] = pixels[len(pixels) // 2]
     if len(pixels) == 1:
@@ -64,7 +64,7 @@ def greys(file: MaskFile, strip: Strip) -> NDArray[Any] | None:
 
 
 def colours(file: MaskFile, strip: Strip) -> NDArray[np.uint8]:
-    """Red, green and blue ``(3, rows, width)``; a grey value counts three times."""
+    """Return red, green and blue ``(3, rows, width)``; a grey value is repeated."""
     pixels = strip.pixels
     if file.palette is not None:
         return np.ascontiguousarray(file.palette[pixels[0]].transpose(2, 0, 1))
@@ -74,7 +74,7 @@ def colours(file: MaskFile, strip: Strip) -> NDArray[np.uint8]:
 
 
 def _of_bytes(values: NDArray[Any]) -> NDArray[Any]:
-    """Brightness from 0 to 255; in 16 bits some write it as it is, others times 257."""
+    """Return brightness from 0 to 255; 16-bit masks hold it as it is, or times 257."""
     if values.dtype == np.uint16 and values.max(initial=0) > IGNORE:
         return values // 257
     return values
@@ -83,7 +83,7 @@ def _of_bytes(values: NDArray[Any]) -> NDArray[Any]:
 def nearest_colour(
     pixels: NDArray[np.uint8], legend: Sequence[tuple[int, int, int]]
 ) -> NDArray[np.uint8]:
-    """Index of the colour that pixels have.
+    """Return the index of the colour of each pixel.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def nearest_colour(
     Returns
     -------
     (...) array of uint8
-        255 where no colour is as close as compression leaves it.
+        255 where no colour is close enough to be that colour after compression.
     """
     table = np.array(legend, dtype=np.int16)
     between = np.abs(table[:, None] - table[None]).max(axis=2)
@@ -113,8 +113,8 @@ def nearest_colour(
 
 def _ids(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
     ids = _needed_greys(file, strip, "class ids")
-    # Masks often declare 0 "no data" although it is a class: only 255 and what cannot be an id
-    # is taken for unknown.
+    # Masks often declare 0 as no data although it is a class: only 255 and values that cannot be
+    # ids are unknown.
     unknown = np.zeros(ids.shape, dtype=np.bool_)
     nodata = file.nodata
     if nodata is not None and not 0 <= nodata < IGNORE:
@@ -132,9 +132,9 @@ def _ids(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8
 def _binary(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
     values = _needed_greys(file, strip, "0 and 255")
     values = _of_bytes(values)
-    # JPEG and resampled masks are not quite 0 and 255.
+    # Values of JPEG and resampled masks are near 0 and 255.
     low, high = values <= TOLERANCE, values >= 255 - TOLERANCE
-    # Compressed masks hold 1, too, but never without other values close to it.
+    # Compressed masks may hold 1, but always with other values near it.
     noise = ((values > 1) & low).any()
     if not file.lossy and not noise and (values == 1).any():
         raise DataError(f"mask {legend.name} holds 1; it is coded as ids, not as 0 and 255")
@@ -156,7 +156,7 @@ def _potsdam(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.u
     table = [*(land.rgb for land in POTSDAM_CLASSES), (0, 0, 0)]
     labels = nearest_colour(colours(file, strip), table)
     unknown = _odd(file, strip, labels)
-    # Black: the borders that Potsdam's own scores leave out.
+    # Black borders are not counted in Potsdam's own scores.
     labels[labels == len(POTSDAM_CLASSES)] = IGNORE
     return labels, unknown
 
@@ -171,12 +171,12 @@ def _potsdam_buildings(
 
 
 def _odd(file: MaskFile, strip: Strip, labels: NDArray[np.uint8]) -> int:
-    """How many pixels were none of the coding; not counted where compression mixes two."""
+    """Return the number of pixels that are not of the coding; 0 for lossy masks."""
     return int(((labels == IGNORE) & file.certain(strip)).sum())
 
 
 def building_class(classes: Sequence[LandClass]) -> int:
-    """Which of two classes is the buildings: by its name, else the second."""
+    """Return the id of buildings among two classes: by its name, else the second."""
     named = [i for i, c in enumerate(classes) if "build" in c.name.lower() or "roof" in c.name]
     return named[0] if len(named) == 1 else 1
 
@@ -193,7 +193,7 @@ def _needed_greys(file: MaskFile, strip: Strip, coding: str) -> NDArray[Any]:
 
 _Decode: TypeAlias = Callable[[MaskFile, Strip, Legend], tuple[NDArray[np.uint8], int]]
 
-#: Coding -> its decoder: labels of a strip, and how many of its pixels were none of the coding.
+#: Decoder of each coding: returns the labels of a strip, and the number of pixels not of it.
 CODINGS: dict[str, _Decode] = {
     "ids": _ids,
     "binary255": _binary,
@@ -204,7 +204,7 @@ CODINGS: dict[str, _Decode] = {
 
 
 def described(coding: Coding, classes: Sequence[LandClass]) -> str:
-    """A coding in words."""
+    """Return a coding in words."""
     if coding == "binary255":
         return f"0 is {classes[0].name}, 255 is {classes[1].name}"
     if coding == "colours":

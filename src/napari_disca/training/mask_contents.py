@@ -1,4 +1,4 @@
-"""What a folder of masks holds, and which coding that is."""
+"""Decides from the contents of masks how a folder encodes classes."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from napari_disca.training.mask_codings import (
 )
 from napari_disca.training.mask_files import MaskFile, Strip, open_mask
 
-#: Masks looked at to tell how a folder is coded.
+#: Most masks that are read to find the coding of a folder.
 _LOOKED_AT = 16
-#: Pixels of a mask whose colours are counted, about.
+#: Approximate number of pixels of a mask whose colours are counted.
 _PIXELS = 1 << 20
-#: A coding has to explain so much of a mask.
+#: Least share of a mask that must fit a coding.
 EXPLAINED = 0.95
-#: Different values of one band above which a file is a picture rather than a mask.
+#: Most distinct values of a band of a mask; a file with more is a picture.
 _VALUES = 4096
-#: A colour with a smaller share of a mask is an accident.
+#: Least share of a mask for a colour that counts.
 _SEEN = 1e-4
-#: Potsdam's colours other than white and black that its masks show together at least.
+#: Least number of Potsdam's colours, besides white and black, in its masks together.
 _POTSDAM = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What a mask holds.
+    """Values and colours of a mask.
 
     Attributes
     ----------
@@ -50,10 +50,10 @@ class Content:
         Whether its three channels differ.
     palette : bool
     values : dict of float to int
-        Pixels of each value of its one band (or of three equal ones); empty where it is coloured.
+        Number of pixels by value of its band (or of three equal ones); empty if it is coloured.
     colours : (n, 3) array of uint8
     counts : (n,) array of int
-        Pixels of each colour, of a sample.
+        Number of pixels of each colour in a sample.
     """
 
     name: str
@@ -65,21 +65,21 @@ class Content:
     counts: NDArray[np.int64]
 
     def share(self, explained: NDArray[np.bool_]) -> float:
-        """Share of the pixels whose colours are chosen."""
+        """Return the share of pixels with some of the colours."""
         total = int(self.counts.sum())
         return float(self.counts[explained].sum()) / total if total else 1.0
 
     @property
     def exact(self) -> set[float]:
-        """Values but for 255."""
+        """The values without 255."""
         return set(self.values) - {float(IGNORE)}
 
     def labels(self, legend: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
-        """Which colour of a legend each colour is; 255 for none."""
+        """Return the index in a legend of each colour; 255 for none."""
         return nearest_colour(self.colours.T, legend)
 
     def shown(self) -> str:
-        """The commonest values or colours, for a message."""
+        """Return the commonest values or colours, for a message."""
         if not self.coloured and not self.palette:
             common = Counter(self.values).most_common(5)
             more = ", ..." if len(self.values) > len(common) else ""
@@ -93,7 +93,7 @@ class Content:
 
 
 def look(path: Path) -> Content:
-    """Count what a mask holds.
+    """Return the values and colours of a mask.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def look(path: Path) -> Content:
                 coloured = grey is None
                 if grey is not None:
                     _count(values, grey[certain], file)
-            # Thinned before colours are made of it: one byte becomes three.
+            # Thinned before colours are looked up, which triples the bytes.
             rows, cols = np.s_[::step], np.s_[::step]
             thin = Strip(strip.top, strip.pixels[:, rows, cols], strip.there[rows, cols])
             red, green, blue = colours(file, thin).astype(np.int64)
@@ -146,7 +146,7 @@ def _count(values: Counter[float], grey: NDArray[Any], file: MaskFile) -> None:
 
 
 def _unique(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Different values and how often each occurs; counting beats sorting where it can be done."""
+    """Return the distinct values and their counts, by counting where sorting is slower."""
     if values.dtype != np.uint8:
         kinds, counts = np.unique(values, return_counts=True)
         return kinds, counts
@@ -156,16 +156,16 @@ def _unique(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
 
 
 def coding_of(paths: Sequence[Path], classes: Sequence[LandClass]) -> Coding:
-    """Decide how the masks of a folder are coded, from what they hold.
+    """Return the coding of the masks of a folder, from their contents.
 
-    One mask may be coded in several ways: one of class ids may happen to hold 0 and 255 (ignore)
-    only, one of Potsdam white only. The masks beside it tell; at most 16 are looked at.
+    One mask may fit several codings: a mask of class ids may hold 0 and 255 (ignore) only, one of
+    Potsdam white only. So up to 16 masks of the folder are read.
 
     Parameters
     ----------
     paths : sequence of Path
     classes : sequence of LandClass
-        Their colours count.
+        The classes; their colours are used.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def coding_of(paths: Sequence[Path], classes: Sequence[LandClass]) -> Coding:
     spoken_for = common - _without_evidence(contents, common, classes)
     order: list[Coding] = ["colours", "potsdam", "potsdam-buildings", "binary255", "ids"]
     if [c.rgb for c in classes] == [c.rgb for c in POTSDAM_CLASSES]:
-        order.insert(0, "potsdam")  # which knows what black means
+        order.insert(0, "potsdam")  # its decoder knows the meaning of black
     for coding in order:
         if coding in spoken_for:
             return coding
@@ -199,7 +199,7 @@ def coding_of(paths: Sequence[Path], classes: Sequence[LandClass]) -> Coding:
 
 
 def _possible(content: Content, classes: Sequence[LandClass]) -> set[str]:
-    """Codings that explain a mask."""
+    """Return the codings that fit a mask."""
     found: set[str] = set()
     if (content.share(content.labels([c.rgb for c in classes]) != IGNORE)) >= EXPLAINED:
         found.add("colours")
@@ -221,11 +221,11 @@ def _possible(content: Content, classes: Sequence[LandClass]) -> set[str]:
 
 
 def _is_binary(content: Content) -> bool:
-    """Whether a mask of two classes may be 0 and 255, as compression leaves them."""
+    """Whether a mask may hold two classes as 0 and 255, after compression."""
     values = content.values
     if set(values) <= {0.0, 255.0} or set(values) == {0.0, 65535.0}:
         return True
-    # Nearly white, but not 255: it was compressed with loss once, or resampled.
+    # Nearly white, but not 255: it was compressed or resampled.
     noisy = any(255 - TOLERANCE <= v < 255 for v in values)
     close = sum(n for v, n in values.items() if v <= TOLERANCE or 255 - TOLERANCE <= v <= 255)
     return (
@@ -238,7 +238,7 @@ def _is_binary(content: Content) -> bool:
 def _without_evidence(
     contents: Sequence[Content], common: set[str], classes: Sequence[LandClass]
 ) -> set[str]:
-    """Codings that would explain the masks, but that nothing in them speaks for."""
+    """Return the codings that fit the masks, but for which they hold no evidence."""
     out: set[str] = set()
     plain = common - {"colours", "potsdam", "potsdam-buildings"}
     if plain and len(_seen(contents, [c.rgb for c in classes])) < 2:
@@ -248,12 +248,12 @@ def _without_evidence(
         out |= {"potsdam", "potsdam-buildings"}
     bright = any(v >= 255 - TOLERANCE for c in contents for v in c.values)
     if not bright and any(c.exact - {0.0} for c in contents):
-        out.add("binary255")  # all of it would be class 0: ids, more likely
+        out.add("binary255")  # all pixels would be class 0; ids are more likely
     return out
 
 
 def _seen(contents: Sequence[Content], legend: Sequence[tuple[int, int, int]]) -> set[int]:
-    """Colours of a legend that some mask shows."""
+    """Return the colours of a legend that occur in the masks."""
     seen: set[int] = set()
     for content in contents:
         labels = content.labels(legend)
@@ -273,8 +273,8 @@ def _disagreeing(
 
 
 def _unexplained(content: Content, classes: Sequence[LandClass]) -> str:
-    """One line about a mask that no coding explains."""
-    # Compression makes ids a little larger at times.
+    """Return an error message about a mask that fits no coding."""
+    # Compression can make ids slightly larger.
     if content.lossy and not content.coloured and max(content.exact, default=0) < len(classes) + 8:
         return (
             f"mask {content.name} is compressed with loss, which changes class ids at borders; "

@@ -1,4 +1,4 @@
-"""Mask files: opened with care, read strip by strip, on the pixel grid of their image."""
+"""Opens mask files and reads them strip by strip, on the pixel grid of their image."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from napari_disca.raster.orientation import orientation, turn
 _DRIVERS = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG", "BMP"]
 _LOSSY = {"JPEG", "JPEG2000", "WEBP", "JXL", "LERC"}
 _ROWS = 512
-#: Values that are read at once, at most.
+#: Most values that are read at once.
 _VALUES = 1 << 27
-#: Neighbours this far apart lie at a border.
+#: Least difference between neighbours at a border.
 _FLAT = 24
-#: Grids whose corners are this close, in pixels, are one.
+#: Largest distance between corners of equal grids, in pixels.
 _SAME = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Where an image's pixels are.
+    """The pixel grid of an image.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Grid:
     transform : affine.Affine or None
     crs : rasterio.crs.CRS or None
     path : Path or None
-        Of the image; its orientation counts.
+        File of the image, which may be stored rotated.
     """
 
     shape: tuple[int, int]
@@ -57,7 +57,7 @@ class Grid:
 
     @classmethod
     def of(cls, raster: Raster) -> Grid:
-        """Grid of an image."""
+        """Return the grid of an image."""
         return cls(raster.shape, raster.transform, raster.crs, raster.path)
 
 
@@ -70,7 +70,7 @@ class Strip:
     top : int
         The first row.
     pixels : (1 or 3, rows, width) array
-        Ids, or indices of a palette; or red, green and blue.
+        Ids or palette indices; or red, green and blue.
     there : (rows, width) array of bool
         False where the mask is transparent, or ends before its image does.
     """
@@ -87,15 +87,15 @@ class MaskFile:
     ----------
     path : Path
     shape : (int, int)
-        Height and width; those of the image where a grid was given.
+        Height and width; those of the image if a grid was given.
     bands : int
-        1 or 3: without alpha.
+        1 or 3, without alpha.
     nodata : float or None
     lossy : bool
         Whether its compression changes values.
     palette : (256, 3) array of uint8 or None
     warped : bool
-        Whether it is read on another grid than its own.
+        Whether it is resampled to another grid.
     transparent : bool
         Whether it has an alpha band.
     """
@@ -123,7 +123,7 @@ class MaskFile:
             if kind == ColorInterp.alpha
         ]
         if not alpha and source.count == 4:
-            alpha = [4]  # a writer that did not say so
+            alpha = [4]  # the file does not declare it
         colours = source.count - len(alpha)
         if colours not in (1, 3):
             raise DataError(
@@ -145,7 +145,7 @@ class MaskFile:
                 self.palette[index] = colour[:3]
 
     def strips(self) -> Iterator[Strip]:
-        """Rows from the top to the bottom.
+        """Yield strips of rows from the top to the bottom.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class MaskFile:
         """
         height, width = self.shape
         bands = [*range(1, self.bands + 1), *self._alpha]
-        # A damaged header may claim any width.
+        # A damaged header may give any width.
         most = max(1, min(_ROWS, _VALUES // (width * len(bands))))
         for top in range(0, height, most):
             rows = min(most, height - top)
@@ -168,15 +168,15 @@ class MaskFile:
                 reason = one_line(error)
                 raise DataError(f"mask {self.path.name} cannot be read: {reason}") from error
             there = there & (read[self.bands :] > 0).all(axis=0)
-            if read.dtype.kind == "f":  # what is no number is not known
+            if read.dtype.kind == "f":  # NaN is unknown
                 there &= ~np.isnan(read[: self.bands]).any(axis=0)
             yield Strip(top, read[: self.bands], there)
 
     def certain(self, strip: Strip) -> NDArray[np.bool_]:
-        """Pixels ``(rows, width)`` that show what the mask says.
+        """Return the pixels ``(rows, width)`` whose values are certain.
 
-        Those that are there; of a mask compressed with loss, only those that look like their
-        neighbours: at borders it holds mixtures, which are nobody's colour.
+        These are the existing ones; in a lossy mask only those equal to their neighbours, since
+        compression mixes classes at borders.
         """
         if not self.lossy:
             return strip.there
@@ -188,7 +188,7 @@ class MaskFile:
 
 
 class _Nearest:
-    """Reads a file on another grid: each pixel takes the file's that its centre lies in."""
+    """Reads a file on another grid with nearest-neighbour resampling."""
 
     def __init__(self, source: Any, grid: Grid) -> None:
         self._source = source
@@ -200,7 +200,7 @@ class _Nearest:
             )
 
     def read(self, bands: list[int], top: int, rows: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Pixels ``(bands, rows, width)``, and where the file has any."""
+        """Return the pixels ``(bands, rows, width)``, and which of them lie in the file."""
         source = self._source
         row, col = self._places(top, rows)
         with np.errstate(invalid="ignore"):
@@ -215,7 +215,7 @@ class _Nearest:
         return pixels, there
 
     def _places(self, top: int, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Row and column of the file, as fractions, under the centres of rows of the grid."""
+        """Return fractional rows and columns of the file at the centres of rows of the grid."""
         transform = self._grid.transform
         assert transform is not None
         row, col = np.mgrid[top : top + rows, : self._grid.shape[1]] + 0.5
@@ -229,16 +229,15 @@ class _Nearest:
 
 @contextmanager
 def open_mask(path: Path, grid: Grid | None = None) -> Iterator[MaskFile]:
-    """Open a mask, on the grid of its image if that is given.
+    """Context of an open mask, read on the grid of its image if that is given.
 
-    A mask that says where it lies, on another grid than its image does, is read on the image's:
-    each pixel takes the nearest of the mask's.
+    A georeferenced mask on another grid is resampled to the grid of its image by nearest
+    neighbour.
 
     Raises
     ------
     DataError
-        If it cannot be read, has another size than its image, or it is not known how the two lie
-        on each other.
+        If it cannot be read, or has another size than its image, with which it cannot be aligned.
     """
     try:
         examine(path)
@@ -249,7 +248,7 @@ def open_mask(path: Path, grid: Grid | None = None) -> Iterator[MaskFile]:
         raise DataError(f"mask {path.name} cannot be read: {one_line(error)}") from error
     with rasterio.Env(**GDAL_OPTIONS), file:
         if file.driver not in _DRIVERS:
-            # Above all a VRT, which may name files anywhere.
+            # Above all VRT files, which may refer to files anywhere.
             raise DataError(
                 f"mask {path.name} is of format {file.driver}; use GeoTIFF, PNG, JPEG or BMP"
             )
@@ -261,14 +260,14 @@ def open_mask(path: Path, grid: Grid | None = None) -> Iterator[MaskFile]:
 
 
 def _refuse_turned(path: Path, shape: tuple[int, int], grid: Grid) -> None:
-    """Refuse a pair of which one is stored turned, unless the shapes tell that they fit."""
+    """Refuse a pair of which one is stored rotated, unless the shapes show that they fit."""
     own = orientation(path)
     image = 1 if grid.path is None else orientation(grid.path)
     if own == image:
         return
     quarter = min(own, image) == 1 and max(own, image) >= 5
     if quarter and shape == grid.shape and shape[0] != shape[1]:
-        return  # upright, the one that is turned by a quarter would have another shape
+        return  # a quarter turn would give the other shape
     name, how = (path.name, own) if own != 1 else (grid.path.name if grid.path else "", image)
     other = "its image" if own != 1 else "its mask"
     raise DataError(
@@ -282,7 +281,7 @@ def _stored(how: int) -> str:
 
 
 def _needs_warping(path: Path, file: Any, grid: Grid) -> bool:
-    """Whether a mask has to be resampled to lie on its image; refused where that is not known."""
+    """Whether a mask must be resampled to the grid of its image; raises if that is not known."""
     shape = (file.height, file.width)
     own: Affine | None = None if file.transform.is_identity else file.transform
     if own is None or grid.transform is None:
@@ -311,7 +310,7 @@ def _needs_warping(path: Path, file: Any, grid: Grid) -> bool:
 
 
 def _apart(one: Affine, other: Affine, shape: tuple[int, int]) -> float:
-    """Largest distance between the corners of two grids, in pixels of the second."""
+    """Return the largest distance between corners of two grids, in pixels of the second."""
     height, width = shape
     back = ~other
     distances = []

@@ -1,7 +1,7 @@
-"""Reading reference masks, whichever way their data set writes classes.
+"""Reads reference masks in the coding of their data set.
 
-`MaskReader` decides once for a folder; it gives class ids with 255 where nothing is known, and
-remembers what it had to decide.
+`MaskReader` finds the coding once for a folder; it returns class ids, with 255 for unknown pixels,
+and can describe its decisions.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ class MaskReader:
     Parameters
     ----------
     masks : sequence of Path
-        All of them: what one cannot tell, another does.
+        All masks of the folder, since one may not be enough to find the coding.
     classes : sequence of LandClass
-        Class ``i`` is id ``i``. Their colours count.
+        Class ``i`` has the id ``i``; the colours are used.
     coding : str
-        ``"ids"``: one band of class ids (of a palette: its indices), 255 where nothing is known.
+        ``"ids"``: one band of class ids (or palette indices), 255 where unknown.
         ``"binary255"``: 0 is class 0, 255 class 1 (INRIA, AIRS). ``"colours"``: the classes' own
         colours. ``"potsdam"``: six RGB colours in the order of `POTSDAM_CLASSES`; black (the
         borders that Potsdam's scores leave out) becomes 255. ``"potsdam-buildings"``: the same
         masks as building or other. ``"auto"``: what `coding_of` finds.
 
-        Three equal channels are one band. Transparent pixels become 255; so do up to 5 % that
-        are of no class, and what compression with loss has mixed at borders.
+        Three equal channels are one band. Transparent pixels become 255, as do up to 5 % of pixels
+        without a class, and those mixed by lossy compression at borders.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class MaskReader:
     Raises
     ------
     DataError
-        If the coding is unknown or cannot be told.
+        If the coding is unknown or cannot be found.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class MaskReader:
         self._notes: Counter[str] = Counter()
 
     def read(self, path: Path, grid: Grid) -> NDArray[np.uint8]:
-        """Class ids ``(height, width)`` of a mask, on the grid of its image.
+        """Return the class ids ``(height, width)`` of a mask, on the grid of its image.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class MaskReader:
                 "missing?"
             )
         equal = self.coding in ("ids", "binary255") and file.bands == 3
-        # Among masks of 0 and 1 one of 0 and 255 may be another coding, or unknown ground.
+        # Among masks of 0 and 1, a mask of 0 and 255 has another coding or unknown pixels.
         binary = self.coding == "ids" and len(self._classes) == 2 and _is_binary(labels)
         for note, holds in (
             ("equal", equal),
@@ -112,7 +112,7 @@ class MaskReader:
         return labels
 
     def describe(self) -> str:
-        """One line: the coding, and what was found in the masks read so far."""
+        """Return one line: the coding, and what was found in the masks read so far."""
         notes = [f"{text} (in {self._notes[n]})" for n, text in _NOTES.items() if self._notes[n]]
         return "; ".join([described(self.coding, self._classes), *notes])
 
@@ -125,7 +125,7 @@ def _is_binary(labels: NDArray[np.uint8]) -> bool:
 def read_mask(
     path: Path, grid: Grid, classes: Sequence[LandClass], *, coding: Coding = "auto"
 ) -> NDArray[np.uint8]:
-    """Class ids of a single mask; of a folder, use `MaskReader`.
+    """Return the class ids of a single mask; use `MaskReader` for a folder.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which image belongs to which mask, and which have none."""
+"""Pairs images with their masks by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from napari_disca.core.errors import DataError
 
 _SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2", ".bmp")
-#: Names of the two sub-folders that a single folder may have.
+#: Names of the two subfolders in a single folder.
 _CONVENTIONS = (("imgs", "gts"), ("images", "masks"))
-#: Names that a message lists.
+#: Most names in a message.
 _NAMED = 5
 
 
@@ -26,14 +26,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """The pairs of two folders, and what is left over.
+    """The pairs of two folders, and files without a partner.
 
     Attributes
     ----------
     pairs : list of Pair
         Sorted by name.
     lone_images, lone_masks : list of Path
-        Without a partner of the same name.
+        Files without a partner of the same name.
     """
 
     pairs: list[Pair]
@@ -41,7 +41,7 @@ class Pairing:
     lone_masks: list[Path]
 
     def describe(self) -> str:
-        """One line: how many pairs, and which files are left out."""
+        """Return one line: the number of pairs, and which files are left out."""
         total = len(self.pairs) + len(self.lone_images)
         parts = [f"{len(self.pairs)} of {total} images have a mask"]
         for files, what in (
@@ -56,12 +56,12 @@ class Pairing:
 
 
 def pairs(images: str | Path, masks: str | Path | None = None) -> list[Pair]:
-    """Images and masks of equal names; see `paired`."""
+    """Return the pairs of images and masks with equal names; see `paired`."""
     return paired(images, masks).pairs
 
 
 def paired(images: str | Path, masks: str | Path | None = None) -> Pairing:
-    """Images and masks of equal names, whatever their suffixes.
+    """Pair images and masks with equal names, whatever their suffixes.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def hold_out(found: Iterable[Pair], patterns: Sequence[str]) -> tuple[list[Pair], list[Pair]]:
-    """Split pairs into those to learn from and those to measure on.
+    """Split pairs into those for training and those held out.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def hold_out(found: Iterable[Pair], patterns: Sequence[str]) -> tuple[list[Pair]
     Raises
     ------
     DataError
-        If a pattern fits no name: most likely a slip of the pen.
+        If a pattern fits no name, which is probably a typing error.
     """
     found = list(found)
     for pattern in patterns:

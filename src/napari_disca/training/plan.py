@@ -1,4 +1,4 @@
-"""Settings of a training: the images, and how to learn from them."""
+"""Settings of a training, and its images."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from napari_disca.training.clicking import Clicking
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledImage:
-    """An image to learn from.
+    """An image with labels.
 
     Attributes
     ----------
     image : (height, width, bands) array of uint8 or int16
-        Scaled values times 255; int16 where some lie beyond 0 ... 1.
+        Scaled values times 255; int16 if some lie outside 0 ... 1.
     labels : (height, width) array of uint8
-        Class ids, 255 where nothing is known.
+        Class ids, 255 where unknown.
     weight : float
-        Chance to be drawn relative to the others, per pixel.
+        Probability of being drawn, relative to other images, per pixel.
     name : str
         For messages.
     """
@@ -35,7 +35,7 @@ class LabelledImage:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """How to train.
+    """Settings of a training.
 
     Parameters
     ----------
@@ -45,14 +45,14 @@ class TrainingPlan:
         Peak learning rate and weight decay of AdamW; the rate warms up and falls to zero as a
         cosine.
     average : float
-        Decay of the running average of the weights that is what the training returns.
+        Decay of the running average of the weights, which the training returns.
     bfloat16 : bool
         Use bfloat16 autocast for the forward pass.
     seed : int
     augmentation : Augmentation
-        How much crops vary.
+        Settings of the random views.
     clicking : Clicking
-        How crops are clicked.
+        Settings of the clicks.
     """
 
     steps: int = field(default=4000, metadata={"min": 1, "tooltip": "Optimiser steps"})

@@ -1,4 +1,4 @@
-"""The crops of a training step, and the network's look at them."""
+"""Draws the crops of a training step, and runs the network on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_disca.networks import Card, Features, Network
 from napari_disca.training.augment import random_crop
 from napari_disca.training.plan import LabelledImage, TrainingPlan
 
-#: A crop with less of it labelled is drawn again, so many times.
+#: Least labelled share of a crop, and how often another is drawn instead.
 _KNOWN, _TRIES = 0.1, 10
 
 
@@ -26,7 +26,7 @@ class CropSampler:
     ----------
     images : sequence of LabelledImage
     card : Card
-        Its mean fills what has no data.
+        The card, whose mean fills pixels without data.
     plan : TrainingPlan
     """
 
@@ -34,13 +34,13 @@ class CropSampler:
         self._images = images
         self._plan = plan
         self._mean = np.array(card.mean, dtype=np.float32)
-        # Large images are drawn more often, but not in full proportion: places vary more
-        # between images than within one.
+        # Large images are drawn more often, but less than in proportion to their area: places vary
+        # more between images than within one.
         weights = np.array([item.weight * math.sqrt(item.labels.size) for item in images])
         self._chance = weights / weights.sum()
 
     def batch(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Pixels ``(batch, bands, size, size)`` and labels ``(batch, size, size)`` of a step."""
+        """Return pixels ``(B, bands, size, size)`` and labels ``(B, size, size)`` of a step."""
         rng = np.random.default_rng([self._plan.seed, step])
         crops = [self._crop(rng) for _ in range(self._plan.batch)]
         return np.stack([c[0] for c in crops]), np.stack([c[1] for c in crops])
@@ -57,7 +57,7 @@ class CropSampler:
 
 
 class EncodedBatch:
-    """A batch of crops before a network; a frozen encoder sees it once.
+    """A batch of crops with its network; a frozen encoder runs once for it.
 
     Parameters
     ----------
@@ -79,14 +79,14 @@ class EncodedBatch:
         return torch.autocast(self._image.device.type, torch.bfloat16, enabled=self._bfloat16)
 
     def logits(self, guidance: Tensor | None, indices: Sequence[int] | None = None) -> Tensor:
-        """Logits of crops, with gradients where they are enabled.
+        """Return the logits of crops, with gradients where they are enabled.
 
         Parameters
         ----------
         guidance : (n, classes, H, W) tensor or None
-            None: no clicks.
+            The guidance; None without clicks.
         indices : sequence of int, optional
-            Of n crops; all by default.
+            Indices of n crops; all by default.
         """
         chosen = slice(None) if indices is None else list(indices)
         with self._autocast():
@@ -107,7 +107,7 @@ class EncodedBatch:
     def predict(
         self, indices: Sequence[int], guidance: NDArray[np.float32] | None
     ) -> NDArray[np.uint8]:
-        """Labels ``(n, H, W)`` of crops, without gradients."""
+        """Return the labels ``(n, H, W)`` of crops, without gradients."""
         drawn = None if guidance is None else torch.from_numpy(guidance)
         with torch.no_grad():
             logits = self.logits(drawn, indices)
