@@ -1,4 +1,4 @@
-"""Measuring a correction: a simulated annotator clicks, recipes answer, maps are scored.
+"""Measures recipes: a simulated annotator clicks, recipes correct maps, and maps are scored.
 
 The protocol is that of Lenczner et al. (2020): the annotator knows the reference map, clicks in
 the middle of the largest error, looks at the new map, and clicks again.

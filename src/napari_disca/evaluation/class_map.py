@@ -1,4 +1,4 @@
-"""How a network's classes translate into the ids of a reference mask."""
+"""Maps a network's classes to the ids of reference masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_disca.networks import LandClass
 
 @dataclass(frozen=True)
 class ClassMap:
-    """Mask id of every class of a network.
+    """The mask id of every class of a network.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ class ClassMap:
 
     @classmethod
     def same(cls, classes: Sequence[LandClass]) -> ClassMap:
-        """Map for masks that use the network's own class ids."""
+        """Return the map for masks with the network's own class ids."""
         return cls(tuple(range(len(classes))), tuple(c.name for c in classes))
 
     @classmethod
     def of(cls, ids: Mapping[int, int] | None, classes: Sequence[LandClass]) -> ClassMap:
-        """Map from a mapping of class ids to mask ids; None: the ids are the same.
+        """Return the map of a mapping from class ids to mask ids; with None the ids are equal.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class ClassMap:
 
     @classmethod
     def parse(cls, text: str, classes: Sequence[LandClass]) -> ClassMap:
-        """Map from ``"building=1,*=0"``: names or ids of classes, ``*`` for all others.
+        """Return the map of a text ``"building=1,*=0"``: class names or ids, ``*`` for all others.
 
         Raises
         ------
@@ -105,31 +105,31 @@ class ClassMap:
         return max(self.ids) + 1
 
     def apply(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Mask ids of a map of network classes; 255 stays."""
+        """Return the mask ids of a map of network classes; 255 stays."""
         table = np.full(256, IGNORE, dtype=np.uint8)
         table[: len(self.ids)] = self.ids
         return table[labels]
 
     def legend(self, classes: Sequence[LandClass]) -> list[LandClass]:
-        """What the masks' ids mean, each with the colour of its first class."""
+        """Return the classes of the mask ids, each with the colour of its first class."""
         found = []
         for mask_id in range(self.size):
             of = self.candidates(mask_id)
-            # An id that nothing is mapped onto has no colour: one that nobody paints with.
+            # An id without a class gets a colour that no class has.
             colour = classes[of[0]].color if of else f"#0101{mask_id:02x}"
             found.append(LandClass(self.name(mask_id) or f"id {mask_id}", colour))
         return found
 
     def candidates(self, mask_id: int) -> list[int]:
-        """Network classes that mean this mask id."""
+        """Return the network classes with a mask id."""
         return [c for c, value in enumerate(self.ids) if value == mask_id]
 
     def name(self, mask_id: int) -> str:
-        """Names of the network classes that mean this mask id, joined by ``+``."""
+        """Return the names of the network classes with a mask id, joined by ``+``."""
         return "+".join(self.names[c] for c in self.candidates(mask_id))
 
     def checked(self, reference: NDArray[np.uint8], name: str) -> None:
-        """Refuse a mask with an id that no class of the network means.
+        """Raise an error if a mask holds an id to which no class is mapped.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Figures of one map against its reference."""
+"""Scores of a map against its reference."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from napari_disca.annotations.clicks import Click
 from napari_disca.annotations.simulated_annotator import IGNORE
 
-#: Rows worked on at once: bincount wants 8 bytes a pixel.
+#: Rows counted at once, since bincount needs 8 bytes a pixel.
 _ROWS = 512
 
 
 def confusion(
     predicted: NDArray[np.uint8], reference: NDArray[np.uint8], size: int
 ) -> NDArray[np.int64]:
-    """Count pixels by reference and predicted class; 255 in the reference does not count.
+    """Return the number of pixels by reference and predicted class, without 255 in the reference.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def confusion(
     Returns
     -------
     (size, size + 1) array
-        Row: reference; column: predicted, the last one for ids from `size` on.
+        Rows are reference ids, columns predicted ids; the last column is for ids from `size` on.
     """
     table = np.zeros(size * (size + 1), dtype=np.int64)
     for top in range(0, len(reference), _ROWS):
@@ -42,7 +42,7 @@ def confusion(
 
 
 def iou(table: NDArray[np.int64]) -> dict[int, float]:
-    """Intersection over union, 0 to 1, of every class present in the reference."""
+    """Return the intersection over union (IoU), 0 to 1, of each class in the reference."""
     figures = {}
     for label in np.flatnonzero(table.sum(axis=1)).tolist():
         both = table[label, label]
@@ -52,20 +52,20 @@ def iou(table: NDArray[np.int64]) -> dict[int, float]:
 
 
 def mean_iou(table: NDArray[np.int64]) -> float:
-    """Mean of `iou` over the classes present in the reference; NaN if nothing is known."""
+    """Return the mean of `iou` over the classes in the reference; NaN without known pixels."""
     figures = iou(table)
     return float(np.mean(list(figures.values()))) if figures else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
 class Collateral:
-    """Share of the pixels that were right and became wrong, 0 to 1.
+    """Share of right pixels that became wrong, 0 to 1.
 
     Attributes
     ----------
     all : float or None
     inside, outside : float or None
-        Within the clicked tiles and beyond them; None where nothing was right there.
+        In the clicked tiles and outside them; None if no pixel was right there.
     """
 
     all: float | None
@@ -79,7 +79,7 @@ def collateral(
     reference: NDArray[np.uint8],
     clicked: NDArray[np.bool_],
 ) -> Collateral:
-    """Harm done by a correction.
+    """Return the share of right pixels that a correction made wrong.
 
     Parameters
     ----------
@@ -98,6 +98,6 @@ def collateral(
 
 
 def share_right(labels: NDArray[np.uint8], clicks: Iterable[Click]) -> float | None:
-    """Share of clicks whose pixel has the clicked id in a map; None without clicks."""
+    """Return the share of clicks whose pixel has the clicked id in a map; None without clicks."""
     right = [int(labels[click.pixel]) == click.label for click in clicks]
     return sum(right) / len(right) if right else None

@@ -1,4 +1,4 @@
-"""The measurement of one image: annotator, recipes and scores, driven through `Session`."""
+"""Measures recipes on one image, with a simulated annotator, through `Session`."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def evaluate_image(
     *,
     compute: Compute | None = None,
 ) -> Job[list[Record]]:
-    """Measure recipes on one image.
+    """Job that measures recipes on one image, and returns their records.
 
     Parameters
     ----------
     network : Network
     raster : Raster
     reference : (height, width) array of uint8
-        Mask ids; 255 where nothing is known. Pixels without data do not count.
+        Mask ids; 255 where unknown. Pixels without data do not count.
     recipes : sequence of str, or mapping of str to Recipe
     settings : Settings, optional
     compute : Compute, optional
@@ -70,8 +70,8 @@ def evaluate_image(
             f"the image {raster.shape[0]} x {raster.shape[1]}; they must be equal"
         )
     classes.checked(reference, raster.name)
-    # What was accepted stands in the session's map of DISIR, too. That of the same clicks alone
-    # comes from another session.
+    # Accepted regions are in the session's DISIR map as well. The DISIR map of the same clicks
+    # alone comes from another session.
     sessions = [
         Session(
             raster,
@@ -104,7 +104,7 @@ def evaluate_image(
 
 
 def chosen_recipes(recipes: Sequence[str] | Mapping[str, Recipe]) -> dict[str, Recipe]:
-    """Recipes by name, those of the table where only names are given.
+    """Return recipes by name, from the table if only names are given.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def chosen_recipes(recipes: Sequence[str] | Mapping[str, Recipe]) -> dict[str, R
 
 
 def _known(reference: NDArray[np.uint8], inputs: NetworkView) -> NDArray[np.uint8]:
-    """Reference with 255 where the image has no data."""
+    """Return the reference with 255 where the image has no data."""
     known = reference.copy()
     raster = inputs.raster
     for top in range(0, raster.shape[0], 512):
@@ -131,7 +131,7 @@ def _known(reference: NDArray[np.uint8], inputs: NetworkView) -> NDArray[np.uint
 
 @dataclass(eq=False)
 class _Course:
-    """How a recipe's measurement went so far."""
+    """The course of a recipe's measurement."""
 
     labels: NDArray[np.uint8]
     clicked: list[Click] = field(default_factory=list)
@@ -143,7 +143,7 @@ class _Course:
 
 
 class _Image:
-    """One image, its initial map, and what is needed to score others."""
+    """An image with its initial map and reference, on which recipes are measured."""
 
     def __init__(
         self,
@@ -154,16 +154,16 @@ class _Image:
         settings: Settings,
     ) -> None:
         self._session = session
-        #: The same clicks without verdicts; the very session where there are none.
+        #: A session with the same clicks without verdicts; the session itself without verdicts.
         self._unjudged = unjudged
         self._reference = reference
         self._classes = classes
         self._settings = settings
 
     def measure(self, name: str, recipe: Recipe) -> Job[Record]:
-        """Let one recipe answer the annotator, from the initial map on."""
+        """Job that measures one recipe from the initial map on, and returns its record."""
         session, settings = self._session, self._settings
-        # Everything an earlier recipe did is undone; its initial map stays.
+        # The steps of an earlier recipe are undone; the initial map stays.
         for used in (session, self._unjudged):
             if used.can_undo:
                 used.go(0)
@@ -177,7 +177,7 @@ class _Image:
             found = self._clicks(course.labels, course.clicked, at_once)
             if not found:
                 break
-            # All are asked for before the first is given: the annotator looks at one map.
+            # All clicks are chosen before the first is made: the annotator sees one map.
             as_network = [self._network_class(click) for click in found]
             session.set_clicks(session.clicks.added(*as_network), f"{len(found)} clicks")
             course.clicked += found
@@ -229,7 +229,7 @@ class _Image:
         return (*values, *[values[-1]] * missing)
 
     def _judge(self, progress: Progress) -> Job[int]:
-        """Let the annotator judge what the adaptation changed; how many verdicts were given."""
+        """Job that lets the annotator judge the ripple, and returns the number of verdicts."""
         session = self._session
         yield from self._run(session, session.refine(), progress)
         ripple = finish(session.ripple())
@@ -250,14 +250,14 @@ class _Image:
         return len(given)
 
     def _answer(self, recipe: Recipe, progress: Progress) -> Job[int]:
-        """Bring the recipe's map up to date; how many adaptations were refused."""
+        """Job that updates the recipe's map, and returns the number of refused adaptations."""
         session = self._session
         refused = 0
         if recipe.learns:
             try:
                 yield from self._run(session, session.adapt(recipe, ("disca",)), progress)
             except NotFiniteError:
-                # Weights that are not finite are not adopted, for a user either: the last good
+                # As for a user, weights that are not finite are not adopted: the last good
                 # ones stay, and the new click still guides them.
                 refused = 1
                 yield from self._run(session, session.refresh(("disca",)), progress)
@@ -269,10 +269,10 @@ class _Image:
         with closing(job):
             for event in job:
                 session.handle(event)
-                yield progress  # also where a cancelled measurement stops
+                yield progress  # also when a measurement is cancelled
 
     def _labels(self, session: Session, name: str) -> NDArray[np.uint8]:
-        """One of a session's maps, in mask ids."""
+        """Return a map of a session in mask ids."""
         whole = Window.whole(self._reference.shape)
         return self._classes.apply(session.maps[name].read(whole))
 
@@ -282,10 +282,10 @@ class _Image:
     def _clicks(
         self, labels: NDArray[np.uint8], clicked: Sequence[Click], count: int
     ) -> list[Click]:
-        """Where the annotator clicks next, in mask ids; never twice on the same pixel.
+        """Return the annotator's next clicks in mask ids, never twice on a pixel.
 
-        A pixel that stays wrong although it was clicked counts as a border of its region, so
-        that the next click of a stubborn region lies elsewhere in it.
+        A clicked pixel that stays wrong counts as a border of its region, so that the next click
+        in that region lies elsewhere.
         """
         fresh = np.ones(labels.shape, dtype=np.bool_)
         for click in clicked:
@@ -293,11 +293,11 @@ class _Image:
         return error_clicks(labels, self._reference, count, valid=fresh)
 
     def _network_class(self, click: Click) -> Click:
-        """Click with a class of the network instead of a mask id.
+        """Return a click with a class of the network instead of a mask id.
 
-        Where several classes mean the same id, an annotator who sees land, road, vegetation and
-        water would say which; the mask does not know. It is the one among them that the network
-        (as it is now, without clicks) finds likeliest at that pixel.
+        Several classes may have the same id, for instance land, road and water; an annotator would
+        see which it is, but the mask does not tell. So it is the one that the network (in its
+        present state, without clicks) finds likeliest at that pixel.
         """
         candidates = self._classes.candidates(click.label)
         if len(candidates) == 1:
@@ -311,7 +311,7 @@ class _Image:
         return Click(click.row, click.col, candidates[int(here.argmax())])
 
     def _clicked_tiles(self) -> NDArray[np.bool_]:
-        """Pixels that are kept from the tiles that hold clicks."""
+        """Return the pixels in the kept windows of tiles with clicks."""
         session = self._session
         inside = np.zeros(self._reference.shape, dtype=np.bool_)
         for click in session.inputs.network_clicks(session.clicks):

@@ -1,4 +1,4 @@
-"""A part of an image, measured as if it were an image: samples from large mosaics."""
+"""A part of an image as an image of its own, to measure samples of large mosaics."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.tiling import Window
 from napari_disca.raster import Raster
 
-#: A part is worth clicking on if two classes cover this much of it, and half of it is known.
+#: Least share of a part for each of two classes; half of the part must be known.
 _SHARE, _KNOWN = 0.01, 0.5
 
 
 class RasterSubset:
     """A window of a raster as a raster of its own.
 
-    Its overview is that of the whole raster: pixel values are scaled by the image they belong
-    to, as they are for a user who works on all of it.
+    Its overview is that of the whole raster, so that pixel values are scaled as for a user who
+    works on the whole image.
 
     Parameters
     ----------
@@ -61,23 +61,23 @@ class RasterSubset:
         )
 
     def read(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:
-        """Pixels of a window of the part."""
+        """Return the pixels of a window of the part."""
         return self._raster.read(self._there(window), bands)
 
     def valid(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
-        """Where there is data."""
+        """Return which pixels of a window have data."""
         return self._raster.valid(self._there(window), bands)
 
     def overview(
         self, max_side: int, bands: Sequence[int] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Overview of the whole raster."""
+        """Return the overview of the whole raster."""
         return self._raster.overview(max_side, bands)
 
     def reduced(
         self, window: Window, step: int, bands: Sequence[int] | None = None
     ) -> NDArray[Any]:
-        """Every `step`-th pixel under a window of the part."""
+        """Return every `step`-th pixel of a window of the part."""
         return self._raster.reduced(self._there(window), step, bands)
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class RasterSubset:
 
 
 def parts_worth_clicking(reference: NDArray[np.uint8], size: int) -> list[Window]:
-    """Windows of a regular grid that show at least two classes.
+    """Return the windows of a regular grid that show at least two classes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a measurement gives: one record per image and recipe, a table, a JSON file."""
+"""Records of measurements, one per image and recipe, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ Mode = Literal["sequential", "one-shot"]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """How one recipe answered the clicks on one image. Shares and IoUs are 0 to 1.
+    """The result of one recipe on one image. Shares and IoUs are 0 to 1.
 
     Attributes
     ----------
     image, recipe : str
     mode : {"sequential", "one-shot"}
     clicks : int
-        Clicks made: fewer than asked for where no error was left.
+        Number of clicks made; fewer than asked for if no error was left.
     miou : tuple of float or None
         Mean IoU over the classes present in the reference; the index is the number of clicks so
-        far. Where the annotator found no more errors the last value is repeated; None where it
-        was not measured (one-shot mode: between no click and all).
+        far. After the last error the last value is repeated; None where it was not measured
+        (in one-shot mode, between no click and all).
     iou_per_class : dict of str to float
-        Of the final map, by class name.
+        IoU of the final map by class name.
     collateral : float or None
-        Share of the pixels that were right before any click and are wrong in the final map; None
-        where nothing was right.
+        Share of the pixels right before any click that are wrong in the final map; None if none
+        was right.
     collateral_inside, collateral_outside : float or None
-        The same within the tiles that hold clicks, and beyond them.
+        The same in tiles with clicks, and in others.
     kept_clicks : float or None
-        Share of all clicks that are right in the final map.
+        Share of clicks that are right in the final map.
     seconds : float or None
-        Mean time of an answer: adapting and redrawing the map; None without a click.
+        Mean time to adapt and redraw the map; None without a click.
     refused : int
         Adaptations that were not adopted because their result was not finite.
     factor : float
         Network pixels per image pixel.
     placed : tuple of (row, col, class)
-        The clicks, on the image's grid, as they were given to the network.
+        The clicks as given to the network, on the image's grid.
     disir : tuple of float or None
-        Mean IoU of what DISIR makes of the same clicks, as in `miou`; empty for a recipe that
-        does not learn. One by one, recipes meet other mistakes and get other clicks, and a click
-        a few pixels elsewhere changes all that follow: a single image's figure at the tenth click
-        differs by some two points for that alone. This one does not.
+        Mean IoU of DISIR with the same clicks, as in `miou`; empty for a recipe that does not
+        learn. In sequential mode each recipe gets other clicks, since a click a few pixels away
+        changes all that follow, which alone changes an image's IoU at the tenth click by about
+        two points. A comparison with this value is free of that.
     verdicts : int
         Regions that the annotator accepted or rejected.
     gestures : tuple of int or None
@@ -90,12 +90,12 @@ class Record:
 
     @property
     def gain(self) -> float:
-        """What the clicks brought."""
+        """Gain in mean IoU by all clicks."""
         return self.after - self.before
 
     @property
     def over_disir(self) -> float:
-        """What learning brought: IoU over that of DISIR with the same clicks; NaN if unknown."""
+        """Gain in mean IoU over DISIR with the same clicks; NaN if unknown."""
         return self.after - _number(self.disir[-1]) if self.disir else math.nan
 
 
@@ -104,7 +104,7 @@ def _number(value: float | None) -> float:
 
 
 def write_json(records: Sequence[Record], path: str | os.PathLike[str]) -> Path:
-    """Write the records as a JSON list; the file is complete or not there.
+    """Write the records as a JSON list, in one piece or not at all; return the path.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def write_json(records: Sequence[Record], path: str | os.PathLike[str]) -> Path:
         If it cannot be written.
     """
     path = Path(path)
-    # NaN is no JSON; a mean IoU that does not exist is null.
+    # JSON lacks NaN; a mean IoU that does not exist becomes null.
     rows = [without_nan(asdict(record)) for record in records]
     with replacing(path) as temporary:
         text = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
@@ -121,7 +121,7 @@ def write_json(records: Sequence[Record], path: str | os.PathLike[str]) -> Path:
 
 
 def without_nan(value: Any) -> Any:
-    """Lists and dictionaries with None for every number that JSON does not know."""
+    """Return lists and dictionaries with None for NaN and infinities, which JSON lacks."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -130,9 +130,9 @@ def without_nan(value: Any) -> Any:
 
 
 def clicks_to_target(records: Iterable[Record], target: float) -> float:
-    """Mean number of clicks until the mean IoU reaches `target`, 0 to 1.
+    """Return the mean number of clicks until the mean IoU reaches `target`, 0 to 1.
 
-    An image that never does counts one click more than were made available; NaN without images.
+    An image that never reaches it counts one click more than allowed; NaN without images.
     """
     needed = [
         next((k for k, v in enumerate(r.miou) if v is not None and v >= target), len(r.miou))
@@ -149,9 +149,9 @@ _COLUMNS = (
 
 
 def gestures_to_target(records: Iterable[Record], target: float) -> float:
-    """Mean number of gestures, clicks and verdicts, until the mean IoU reaches `target`, 0 to 1.
+    """Return the mean number of clicks and verdicts until the mean IoU reaches `target`, 0 to 1.
 
-    An image that never does counts one more than it got; NaN without images.
+    An image that never reaches it counts one more than it got; NaN without images.
     """
     needed = []
     for record in records:
@@ -166,19 +166,18 @@ def gestures_to_target(records: Iterable[Record], target: float) -> float:
 
 
 def summary(records: Sequence[Record]) -> str:
-    """Table with one line per recipe: means over images, in percent.
+    """Return a table with one line per recipe: means over images, in percent.
 
-    The gain comes with its standard error; `worst vs disir` is the image where the recipe did
-    worst against ``disir``, in points, and `same clicks` what it gained over DISIR with the very
-    clicks that it got itself, and the worst of that; collateral, inside and outside are shares of
-    the pixels that were right before.
+    The gain has its standard error; `worst vs disir` is the image where the recipe is worst against
+    ``disir``, in points; `same clicks` is the gain over DISIR with the recipe's own clicks, and its
+    worst image; collateral, inside and outside are shares of the pixels that were right before.
     """
     rows = summary_rows(records)
     return _table(rows[0], rows[1:]) if rows[1:] else "nothing was measured"
 
 
 def summary_rows(records: Sequence[Record]) -> list[list[str]]:
-    """Rows of the table that `summary` writes, the header first."""
+    """Return the rows of the table of `summary`, the header first."""
     if not records:
         return [["recipe"]]
     last = max(len(record.miou) for record in records) - 1
@@ -263,7 +262,7 @@ def _worst(values: Sequence[float]) -> str:
 
 
 def standard_error(values: Sequence[float]) -> float:
-    """Of the mean; NaN for fewer than two values."""
+    """Return the standard error of the mean; NaN for fewer than two values."""
     if len(values) < 2:
         return math.nan
     return float(np.std(values, ddof=1) / math.sqrt(len(values)))

@@ -1,4 +1,4 @@
-"""How to measure."""
+"""Settings of a measurement."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from napari_disca.training.mask_codings import Coding
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to measure.
+    """Settings of a measurement.
 
     Parameters
     ----------
     clicks : int
-        Clicks an image gets at most.
+        Most clicks on an image.
     mode : {"sequential", "one-shot"}
-        The annotator looks at the new map before the next click; or places all clicks on the
-        initial map, one in each of the largest errors, and the recipe answers once.
+        Sequential: the annotator sees the new map before each click. One-shot: all clicks are
+        placed on the initial map, one in each of the largest errors, and the recipe corrects once.
     verdicts : int
-        Regions of what an adaptation changed that the annotator accepts or rejects after each one,
-        the largest first, each by the majority of its pixels.
+        Number of regions that the annotator accepts or rejects after each adaptation, the largest
+        first, each by the majority of its pixels.
     factor : float or None
-        Network pixels per image pixel; None: from the ground resolutions. Clicks and scores
-        are always on the image's own grid.
+        Network pixels per image pixel; None takes it from the ground resolutions. Clicks and
+        scores are on the image's own grid.
     class_map : ClassMap, mapping of int to int, or None
-        Network class -> mask id; None where they are the same.
+        Mask id of each network class; None if they are equal.
     coding : str
-        How masks are written; see `napari_disca.training.masks.MaskReader`.
+        Coding of the masks; see `napari_disca.training.masks.MaskReader`.
     crop : int or None
         Cut images into parts of this side and measure each that shows two classes.
     max_images : int or None
-        Measure at most as many images or parts, drawn with `seed`; the fewer are among the more.
+        Most images or parts, drawn with `seed`; a smaller number selects a subset of a larger one.
     bands : sequence of int or None
-        1-based image bands; None: those the card names.
+        1-based image bands; None takes those that the card names.
     scaling : Scaling or None
-        How pixel values are scaled; None: as the card says.
+        How pixel values are scaled; None scales as the card says.
     find_fill : bool or tuple of float
-        Leave out fill values that the images do not declare, or these.
+        Whether to find and leave out undeclared fill values; or these values.
     seed : int
     """
 
@@ -74,12 +74,12 @@ class Settings:
 
     @property
     def reading(self) -> Reading:
-        """How images are read."""
+        """Return how images are read."""
         bands = None if self.bands is None else tuple(self.bands)
         return Reading(bands, self.factor, self.scaling, self.find_fill)
 
     def classes_of(self, network: Network) -> ClassMap:
-        """How this network's classes translate into mask ids."""
+        """Return the map from a network's classes to mask ids."""
         if isinstance(self.class_map, ClassMap):
             return self.class_map
         return ClassMap.of(self.class_map, network.card.classes)

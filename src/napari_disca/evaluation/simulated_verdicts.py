@@ -1,4 +1,4 @@
-"""A simulated annotator's verdicts: what somebody who knows the truth would say of a ripple."""
+"""Verdicts of a simulated annotator, who knows the reference, on a ripple."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_disca.session.changed_regions import LabelMap, Region, mask_of
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What is said of some regions, each one gesture.
+    """Verdicts on regions, each one gesture.
 
     Attributes
     ----------
@@ -39,21 +39,20 @@ def verdicts_on(
 ) -> Verdicts:
     """Judge the first `count` regions by the majority of their pixels.
 
-    A region is accepted if more of its pixels are right now than before, and rejected if fewer
-    are. Where it is neither (two classes that the mask does not tell apart, a third class, unknown
-    ground) nothing is said, and the next region is looked at.
+    A region is accepted if more of its pixels are right than before, and rejected if fewer are. If
+    neither (both classes have the same mask id, a third class, unknown pixels) it is skipped.
 
     Parameters
     ----------
     regions : sequence of Region
         The largest first.
     before, after : LabelMap
-        The maps that were compared.
+        The compared maps.
     reference : (height, width) array of uint8
-        Mask ids; 255 where nothing is known.
+        Mask ids; 255 where unknown.
     classes : ClassMap
     count : int
-        How many verdicts, at most.
+        Most verdicts.
     """
     accepted: list[Region] = []
     rejected: list[Region] = []

@@ -1,4 +1,4 @@
-"""Measuring on folders of images and masks."""
+"""Measures recipes on folders of images and masks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def evaluate(
     compute: Compute | None = None,
     known: Container[tuple[str, str]] = (),
 ) -> Job[list[Record]]:
-    """Measure recipes on folders of images and masks.
+    """Job that measures recipes on folders of images and masks, and returns the records.
 
     Parameters
     ----------
@@ -44,16 +44,16 @@ def evaluate(
     pairs : sequence of Pair
         See `napari_disca.training.folders.pairs`.
     recipes : sequence of str, or mapping of str to Recipe
-        Names of the table, or recipes under names of your own. Without ``disir`` there is no
-        "worst vs disir".
+        Names from the table, or recipes by other names. Without ``disir`` there is no "worst vs
+        disir".
     settings : Settings, optional
     compute : Compute, optional
     known : container of (image, recipe)
-        What is left out since it was measured before: names as in the records.
+        Measurements to leave out, by the names in their records.
 
     Yields
     ------
-    A `Note` of what images and masks were taken for, Progress, and every `Record` as soon as it
+    A `Note` that says how images and masks were read, Progress, and every `Record` as soon as it
     is known
 
     Raises
@@ -85,13 +85,13 @@ def evaluate(
 def opened(
     pair: Pair, window: Window | None, masks: MaskReader
 ) -> Iterator[tuple[Raster, NDArray[np.uint8]]]:
-    """An image, or a part of it, and its mask.
+    """Context of an open image, or a part of it, and its mask.
 
     Parameters
     ----------
     pair : Pair
     window : Window or None
-        None: all of it.
+        The part; None for the whole image.
     masks : MaskReader
     """
     with open_raster(pair.image) as raster:
@@ -103,7 +103,7 @@ def opened(
 
 
 def masks_of(pairs: Sequence[Pair], network: Network, settings: Settings) -> MaskReader:
-    """Reader of the masks of some pairs."""
+    """Return the reader of the masks of pairs."""
     legend = settings.classes_of(network).legend(network.card.classes)
     return MaskReader([pair.mask for pair in pairs], legend, settings.coding)
 
@@ -115,9 +115,9 @@ def chosen_items(
     masks: MaskReader,
     settings: Settings,
 ) -> tuple[list[tuple[Pair, Window | None]], list[str]]:
-    """What is measured: whole images, or parts of them; and lines that say what they are.
+    """Return the images or parts to measure, and lines that describe them.
 
-    Every mask that counts is read and checked, before hours are spent on the first.
+    Every mask is read and checked here, before hours are spent on the first image.
     """
     found: list[tuple[Pair, Window | None]] = [(pair, None) for pair in pairs]
     if settings.crop is None:
@@ -163,10 +163,10 @@ def _count(number: int, what: str) -> str:
 def _chosen(
     items: list[tuple[Pair, Window | None]], settings: Settings
 ) -> list[tuple[Pair, Window | None]]:
-    """As many as the settings ask for."""
+    """Return as many items as the settings ask for."""
     if settings.max_images is None or settings.max_images >= len(items):
         return items
     rng = np.random.default_rng(settings.seed)
-    # Fewer are among more: what was measured of a few stays of use.
+    # A smaller number selects a subset, so that its records can be used again.
     chosen = rng.permutation(len(items))[: settings.max_images]
     return [items[index] for index in sorted(chosen.tolist())]
