@@ -104,7 +104,7 @@ def test_y_accepts_and_all_are_accepted_or_rejected_with_shift(adapted, qtbot):
     assert session.proposal is None
     buttons = adapted.panel.ripple_panel.buttons
     assert not buttons["accept_all"].isEnabled()
-    assert "decided already" in buttons["accept_all"].toolTip()
+    assert "judged already" in buttons["accept_all"].toolTip()
     session.undo()
     assert buttons["accept_all"].isEnabled()
     qtbot.keyClick(window, Qt.Key.Key_Y, SHIFT)

@@ -63,7 +63,7 @@ def test_bands_of_ones_own_are_seen_and_not_read(panel, qtbot, monkeypatch):
     said = []
     monkeypatch.setattr("napari_disca.gui.tasks.telling.show_error", said.append)
     panel.viewer.add_image(PLANES, name="four")
-    show(panel, "Show bands of your choice…")
+    show(panel, "Show other bands…")
     field = panel.image_panel.bands.composite
     assert field.text() == "1, 2, 3"
     field.setText("4 2 1")

@@ -57,7 +57,7 @@ def test_the_button_leads_from_place_to_place(doubtful):
         ]
         assert max(shares) == pytest.approx(1 / 3, rel=0.01)
     button.click()
-    assert status(doubtful) == "Nothing doubtful is left that you haven't looked at"
+    assert status(doubtful) == "No doubtful place is left that you have not seen"
 
 
 def test_the_key_works_on_every_layer_and_is_nobody_elses(doubtful, qtbot):
@@ -109,7 +109,7 @@ def test_while_the_map_is_being_drawn(doubtful, monkeypatch):
     monkeypatch.setattr(type(session), "up_to_date", lambda *_: 0.5)
     for _ in range(3):
         doubtful.control.next_doubtful()
-    assert status(doubtful) == "Nothing doubtful is left in what is drawn so far"
+    assert status(doubtful) == "No doubtful place is left in the part that is drawn so far"
 
 
 def test_verdicts_are_one_key_each_and_one_step(doubtful, qtbot):
