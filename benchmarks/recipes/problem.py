@@ -19,7 +19,7 @@ from napari_disca.core.events import Job, Progress
 from napari_disca.inference.crops import Crop
 from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
-from napari_disca.recipes import AdaptationResult, Disca, examples
+from napari_disca.recipes import AdaptationResult, examples
 from napari_disca.recipes.examples import (
     Example,
     private,
@@ -27,6 +27,7 @@ from napari_disca.recipes.examples import (
     unguided,
     with_clicks,
 )
+from napari_disca.recipes.learned_weights import Parameters, unfreeze
 from napari_disca.recipes.optimiser import Optimiser
 
 #: Loss of one crop: its number and the logits ``(1, classes, h, w)`` of the learner.
@@ -63,10 +64,10 @@ class Problem:
         self.clicks = sum(len(example.labels) for example in self.examples)
         self.anchors = self.logits(network) if self.clicks else []
 
-    def learner(self, parameters: str = "batchnorm") -> tuple[Network, list[nn.Parameter]]:
+    def learner(self, parameters: Parameters = "batchnorm") -> tuple[Network, list[nn.Parameter]]:
         """Copy of theta0 whose chosen parameters learn."""
         copy = private(self.network, self.compute)
-        return copy, Disca(parameters=parameters)._unfreeze(copy)
+        return copy, unfreeze(copy, parameters)
 
     def logits(self, network: Network, *, guided: bool = False) -> list[Tensor]:
         """A network's logits on every crop, with its clicks as guidance or without."""

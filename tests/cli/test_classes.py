@@ -72,4 +72,4 @@ def test_a_table_that_does_not_fit_is_told_in_one_line(run, files, tmp_path):
     )
     result = run(*command, "--classes", table, "--scheduler", "x")
     assert result.code == 2
-    assert "--classes works without --scheduler" in result.err
+    assert "--classes cannot be used with --scheduler" in result.err

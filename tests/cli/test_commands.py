@@ -109,7 +109,7 @@ def test_what_was_chosen_in_the_window_is_mentioned(run, files, tmp_path):
     with open_raster(files.image) as raster:
         remember(raster, card, Reading(scaling=Scaling("percentile")))
     said = run(*command).err
-    assert "in the window --scaling percentile was chosen for it; here only flags say so" in said
+    assert "in the window --scaling percentile was chosen for it; the command line uses" in said
     assert "values / 255" in said
     assert "in the window" not in run(*command, "--scaling", "percentile").err
 
@@ -159,7 +159,7 @@ def test_refine_without_clicks_says_so(run, files, tmp_path):
         *EXACT,
     )
     assert result.code == 0
-    assert "none.geojson holds no clicks" in result.err
+    assert "none.geojson has no clicks" in result.err
     np.testing.assert_array_equal(labels_of(output), by_session(files, "initial"))
 
 
@@ -207,7 +207,7 @@ PREDICT = {
     "a file as a folder": ("{i} -o {t}/file/o.tif", "cannot write"),
     "no suffix": ("{i} -o {t}/map", ".tif"),
     "another format": ("{i} -o {t}/map.png", ".tif"),
-    "a file for two": ("{i} {t}/image.tif -o {t}/o.tif", "name a folder"),
+    "a file for two": ("{i} {t}/image.tif -o {t}/o.tif", "give a folder"),
     "one name for two": ("{i} {t}/other/north.tif -o {t}/maps", "same name"),
     "a band too many": ("{i} -o {t}/o.tif --bands 1,2,7", "bands"),
     "two bands": ("{i} -o {t}/o.tif --bands 1,2", "bands"),
@@ -452,7 +452,9 @@ def test_predict_says_which_network_it_took(run, tmp_path):
     finish(write_scene(Scene((64, 64), seed=1, ground_resolution=0.13), image))
     result = run("predict", image, "-o", tmp_path / "map.tif")
     assert result.code == 0
-    assert "network buildings, for no --weights was given: buildings is for 0.15 m" in result.err
+    assert (
+        "network buildings, because --weights was not given: buildings is for 0.15 m" in result.err
+    )
     assert labels_of(tmp_path / "map.tif").max() < 2
 
 

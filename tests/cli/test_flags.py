@@ -64,7 +64,7 @@ def test_what_is_not_given_stays_as_the_recipe_has_it(parse):
 
 def test_a_field_that_no_chosen_recipe_has_is_refused(parse):
     told = parse(*REFINE, "--rate", "1e-4")
-    with pytest.raises(RecipeError, match="--rate is no field of disir"):
+    with pytest.raises(RecipeError, match="--rate is not a field of disir"):
         recipes_of(told.fields, ["disir"])
 
 

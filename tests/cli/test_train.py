@@ -152,8 +152,11 @@ def test_going_on_draws_clicks_as_high_as_the_network_that_is_gone_on_from(run, 
     [
         (["--classes", "building,land,road,vegetation,lava"], "classes"),
         (["--option", "encoder=resnet34"], "options"),
-        (["--guidance-radius", "9"], "guidance cone of radius 32, asked for are cone of radius 9;"),
-        (["--scaling", "0:1000"], "scaling auto, asked for are 0:1000;"),
+        (
+            ["--guidance-radius", "9"],
+            "guidance cone of radius 32, but the flags say cone of radius 9;",
+        ),
+        (["--scaling", "0:1000"], "scaling auto, but the flags say 0:1000;"),
     ],
 )
 def test_a_start_that_means_something_else_is_refused(run, files, tmp_path, more, said):
@@ -161,7 +164,7 @@ def test_a_start_that_means_something_else_is_refused(run, files, tmp_path, more
     run(*command(files, first, steps=1))
     result = run(*command(files, tmp_path / "second.safetensors", "--start", first, *more))
     assert result.code == 2
-    assert f"has {said}" in result.err
+    assert f"has the {said}" in result.err
 
 
 def test_an_interrupted_training_goes_on_where_it_was(run, files, tmp_path, monkeypatch):
@@ -178,7 +181,7 @@ def test_an_interrupted_training_goes_on_where_it_was(run, files, tmp_path, monk
         patch.setattr(LineDisplay, "show", interrupt)
         result = run(*command(files, parts, "--save-every", "2"))
     assert result.code == 130
-    assert "goes on from the last checkpoint" in result.err
+    assert "continues from the last checkpoint" in result.err
     assert not parts.exists()
     result = run(*command(files, parts, "--save-every", "2"))
     assert result.code == 0
@@ -216,7 +219,7 @@ def test_a_network_that_cannot_be_measured_is_kept(run, files, tmp_path, monkeyp
     monkeypatch.setattr("napari_disca.cli.train.evaluate", refuse)
     result = run(*command(files, output, "--hold-out", "south", steps=1))
     assert (result.code, result.out) == (0, f"{output}\n")
-    assert "was not measured: no part shows two classes" in result.err
+    assert "could not be measured: no part shows two classes" in result.err
     assert read_card(output).figures == {}
 
 

@@ -21,7 +21,7 @@ from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks import fingerprint
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, AdaptationResult, Automatic, Disca, crops_for
-from napari_disca.recipes.automatic import _agrees, _decided
+from napari_disca.recipes.automatic import _agrees, _strength
 from napari_disca.recipes.examples import Example
 from napari_disca.session.history import AdaptationRun
 from napari_disca.session.session import Session
@@ -85,7 +85,7 @@ def test_systematic_errors_are_learned(network, compute):
 
 def test_clicks_that_contradict_each_other_leave_the_network_alone(inputs, network, compute):
     result = run(QUICK, inputs, network, compute, contradicting(inputs))
-    assert result.note.startswith("kept close: errors look local")
+    assert result.note.startswith("not adapted: the errors look local")
     assert fingerprint(result.network) == fingerprint(network)
 
 
@@ -101,13 +101,13 @@ def test_one_click_is_followed_half_way(inputs, network, compute):
     [
         ([True, True, True, False], 1.0, "3 of 4 held-out clicks agree"),
         ([True, True, False], 1.0, "2 of 3 held-out clicks agree"),
-        ([True, False], 0.0, "errors look local (1 of 2 held-out clicks agree)"),
-        ([False, False], 0.0, "errors look local (0 of 2 held-out clicks agree)"),
+        ([True, False], 0.0, "the errors look local (1 of 2 held-out clicks agree)"),
+        ([False, False], 0.0, "the errors look local (0 of 2 held-out clicks agree)"),
         ([], 0.5, "one click cannot be held out"),
     ],
 )
 def test_the_decision(agreed, strength, why):
-    assert _decided(agreed) == (strength, why)
+    assert _strength(agreed) == (strength, why)
 
 
 def test_being_less_sure_of_everything_is_no_agreement(inputs, network, compute):

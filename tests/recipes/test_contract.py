@@ -205,7 +205,7 @@ def test_numpys_numbers_are_numbers():
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 1.5, None, "1", True])
 def test_what_is_no_seed_is_one_clear_line(seed):
-    with pytest.raises(RecipeError, match=r"^seed = .* is no whole number from 0 to 2\^63 - 1$"):
+    with pytest.raises(RecipeError, match=r"^seed = .* is not a whole number from 0 to 2\^63 - 1$"):
         checked_seed(seed)
 
 

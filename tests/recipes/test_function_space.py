@@ -100,8 +100,8 @@ def test_five_clicks_on_roofs_bring_all_roofs(by_colour, compute):
     assert (labels[wide[MIDDLES] == 1] == 1).mean() > 0.95
     assert (labels[wide[MIDDLES] != 1] == 0).mean() > 0.95
     assert result.network is by_colour
-    assert "to places that look like the clicks" in result.note
-    assert "of 5 corrected clicks follow from the others" in result.note
+    assert "similar places elsewhere change too" in result.note
+    assert "of 5 corrections follow from the other clicks" in result.note
 
 
 def test_two_kinds_of_clicks_keep_apart(by_colour, compute):

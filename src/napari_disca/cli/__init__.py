@@ -1,7 +1,7 @@
-"""The command line; the same engine as the panel's.
+"""The command line; it uses the same engine as the panel.
 
-Progress goes to standard error, results to standard output. A user's mistake is one line and exit
-code 2.
+Progress goes to standard error, results to standard output. A user's mistake is reported in one
+line, with exit code 2.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command.
+    """Run a command and return the program's exit code.
 
     Parameters
     ----------
@@ -24,28 +24,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 2 for a mistake of the user's, or 130 after Ctrl+C.
+        That of the command, 2 after a user's mistake, 130 after Ctrl+C, 141 if the reader of
+        standard output has ended.
     """
     from napari_disca.cli.app import UsageError, run
     from napari_disca.core.errors import user_message
     from napari_disca.core.threads import limit_spinning
 
-    # Before torch is imported: waiting threads would slow down everything else.
+    # Before torch is imported.
     limit_spinning()
-    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = run(given)
+        code = run(arguments)
         sys.stdout.flush()
         return code
     except UsageError as error:
         return _mistake(str(error))
     except BrokenPipeError:
-        # The reader of our output has seen enough (`| head`); Python would complain at its end.
+        # The reader has ended (`| head`). Python would print an error when it flushes the output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
         _say("interrupted")
-        # Python would look through all that torch has made, for longer than a user wants to wait.
+        # At its end Python collects garbage, which takes seconds after torch was imported.
         atexit.register(gc.freeze)
         return 130
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The program `napari-disca`: the table of its commands, and how they are told."""
+"""The program `napari-disca`: the table of its commands, and the parser of its arguments."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ Examples:
   napari-disca info
 """
 _FIELDS = (
-    "Fields of the recipe that are not given stay as the recipe has them; shown are the "
-    "values of 'default'."
+    "Fields of the recipe that are not given keep the recipe's own values; the help shows those "
+    "of 'default'."
 )
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command: what it is told, and where the function is that takes it.
+    """A command of the program.
 
     Attributes
     ----------
     options : type
         Dataclass whose fields are its flags.
     home : str
-        ``module:function``; imported, and torch with it, only when the command runs.
+        ``module:function``, which is imported, and torch with it, when the command runs.
     text : str
         Its help.
     reads_images : bool
-        Whether images will be opened: the process that looks at them first starts while torch
-        is imported.
+        Whether it opens images: then the process that examines them (`raster.probe`) starts while
+        torch is imported.
     """
 
     options: type
@@ -58,7 +58,13 @@ class Command:
     reads_images: bool = False
 
     def run(self, given: Any) -> int:
-        """Run the command as it is told."""
+        """Run the command and return its exit code.
+
+        Parameters
+        ----------
+        given : object
+            An instance of `options`.
+        """
         if self.reads_images:
             from napari_disca.raster import warm
 
@@ -73,24 +79,24 @@ COMMANDS: dict[str, Command] = {
         options.DemoOptions, "window:demo", "Open napari with a sample scene and a first map."
     ),
     "open": Command(
-        options.OpenOptions, "window:open_images", "Open images in napari, the panel docked."
+        options.OpenOptions, "window:open_images", "Open images in napari with the panel."
     ),
     "predict": Command(
         options.PredictOptions,
         "predict:predict",
-        "Write a network's maps of images.",
+        "Write a network's label maps of images.",
         reads_images=True,
     ),
     "refine": Command(
         options.RefineOptions,
         "refine:refine",
-        f"Correct a map with clicks, and write it.\n\n{_FIELDS}",
+        f"Write a label map that is corrected with clicks.\n\n{_FIELDS}",
         reads_images=True,
     ),
     "replay": Command(
         options.ReplayOptions,
         "replay:replay",
-        "Make a session's map again from its journal, pixel for pixel.",
+        "Compute a session's map again from its journal, pixel for pixel.",
     ),
     "evaluate": Command(
         options.EvaluateOptions,
@@ -100,24 +106,26 @@ COMMANDS: dict[str, Command] = {
     "train": Command(
         options.TrainOptions,
         "train:train",
-        "Train a network; run it again to go on after an interruption.",
+        "Train a network; after an interruption, the same command continues.",
     ),
     "info": Command(
-        options.InfoOptions, "doctor:info", "Print versions, device, and what is wrong with them."
+        options.InfoOptions,
+        "doctor:info",
+        "Print versions, device and problems; of images, how they would be read.",
     ),
 }
 
 
 def build_app(chosen: str = "") -> typer.Typer:
-    """Return the program.
+    """Return the program as typer runs it.
 
     Parameters
     ----------
     chosen : str
-        The command that will run: only its flags that come from the fields of a recipe, a plan
-        or a card are made, because that imports torch.
+        The command that will run. Only this one gets the flags that are fields of a recipe, a
+        training plan or a card, because they import torch.
     """
-    # A pipe or a file gets plain text, as wide as it is.
+    # Help in a pipe or a file is plain text.
     markup: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
     app = typer.Typer(
         add_completion=False,
@@ -133,8 +141,8 @@ def build_app(chosen: str = "") -> typer.Typer:
     return app
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"{PROGRAM} {napari_disca.__version__}")  # noqa: T201
         raise typer.Exit
 
@@ -149,19 +157,24 @@ def _version(
 ) -> None: ...
 
 
-def run(given: Sequence[str]) -> int:
+def run(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name; return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        After the program's name.
 
     Raises
     ------
     UsageError
-        If an argument is wrong; one line, which names the help that tells more.
+        If an argument is wrong; its message is one line.
     """
-    chosen = given[0] if given and given[0] in COMMANDS else ""
+    chosen = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     command = typer.main.get_command(build_app(chosen))
     try:
-        # Not `command()`: that would print mistakes over several lines, and take Ctrl+C for one.
-        with command.make_context(PROGRAM, list(given)) as context:
+        # Not `command()`, which prints errors on several lines and handles Ctrl+C itself.
+        with command.make_context(PROGRAM, list(arguments)) as context:
             code: int = command.invoke(context)
             return code
     except typer.Exit as stop:
@@ -174,8 +187,8 @@ def run(given: Sequence[str]) -> int:
 
 
 class UsageError(Exception):
-    """The command line was not understood."""
+    """An argument of the command line is wrong."""
 
 
-#: What typer raises for a wrong argument; it has no public name of its own.
+#: The class of typer's errors about arguments, which has no public name.
 _TYPERS_USAGE_ERROR: Any = typer.BadParameter.__base__

@@ -1,6 +1,7 @@
-"""What the user sees: progress and notes on standard error, results on standard output.
+"""The program's output: progress and notes on standard error, results on standard output.
 
-On a terminal a job is a bar, elsewhere (a file, a pipe, a scheduler's log) a few plain lines.
+On a terminal a job is shown as a progress bar, elsewhere (a file, a pipe, a scheduler's log) as a
+few plain lines.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from napari_disca.core.events import Job, Note, Progress, finish
 
 T = TypeVar("T")
 
-#: Seconds between looks at a bar.
-_RENEWED = 0.1
-#: Seconds. A line of a log is for good: what took a moment is not worth one, and a long run does
-#: not need them as often as a short one.
-_BRIEF, _APART, _SHARE = 5.0, 10.0, 0.02
+#: Seconds between two updates of a bar.
+_REFRESH = 0.1
+#: In a log, a stage is reported after this many seconds.
+_BRIEF = 5.0
+#: Seconds between two lines of a log: at least the first, and this share of the time so far.
+_INTERVAL, _SHARE = 10.0, 0.02
 
 
 class Display(AbstractContextManager["Display"], Protocol):
@@ -39,25 +41,25 @@ class Display(AbstractContextManager["Display"], Protocol):
         ----------
         event : object
         note : str
-            What to say besides, for instance the loss.
+            Text to show beside the progress, for instance the loss.
         """
 
     def say(self, line: str, file: TextIO) -> None:
-        """Write a line to a stream while the job goes on."""
+        """Write a line to a stream without damaging the bars."""
 
 
-#: What runs now, so that other lines do not run into its bars.
+#: The displays in use, the innermost last; other lines are written through it.
 _active: list[Display] = []
 
 
 def display(outer: str = "") -> Display:
-    """Return bars where standard error is a terminal, and lines elsewhere.
+    """Return a display with bars if standard error is a terminal, else one with lines.
 
     Parameters
     ----------
     outer : str
-        Stage that counts the items (images) within which the other stages come and go; the
-        remaining time is that of all items.
+        The stage that counts items, for instance images, if the other stages are repeated for each
+        of them; the time left is then that of all items.
     """
     if sys.stderr.isatty():
         console = Console(file=sys.stderr)
@@ -73,7 +75,7 @@ def run_job(job: Job[T], on_event: Callable[[Any], object] | None = None, *, out
     ----------
     job : Job
     on_event : callable, optional
-        Takes every event, too.
+        Called with every event.
     outer : str
         See `display`.
     """
@@ -88,12 +90,12 @@ def run_job(job: Job[T], on_event: Callable[[Any], object] | None = None, *, out
 
 
 def note(line: str) -> None:
-    """Write a line for the user's eyes to standard error."""
+    """Write a line about the work to standard error."""
     _write(line, sys.stderr)
 
 
 def say(*lines: str) -> None:
-    """Write results to standard output."""
+    """Write lines of results to standard output."""
     for line in lines:
         _write(line, sys.stdout)
 
@@ -106,14 +108,14 @@ def _write(line: str, file: TextIO) -> None:
 
 
 def say_table(rows: Sequence[Sequence[str]], plain: str, file: TextIO | None = None) -> None:
-    """Write a table: fitted to a terminal, plain text elsewhere.
+    """Write a table, fitted to the width of a terminal, or as plain text elsewhere.
 
     Parameters
     ----------
     rows : sequence of sequences of str
-        The first is the header, the first column names the others.
+        The first row is the header, the first column has the names of the rows.
     plain : str
-        The same as text.
+        The same table as plain text.
     file : stream, optional
         Standard output by default.
     """
@@ -124,7 +126,7 @@ def say_table(rows: Sequence[Sequence[str]], plain: str, file: TextIO | None = N
     console = Console(file=file)
     table = _table(rows)
     if console.measure(table).minimum > console.width or _width(rows) > console.width:
-        # Few rows with many figures: one line a figure.
+        # Too wide: one line for each figure.
         table = _table(list(zip(*rows, strict=True)))
     console.print(table)
 
@@ -144,7 +146,7 @@ def _table(rows: Sequence[Sequence[str]]) -> Table:
 
 
 class BarDisplay:
-    """A bar a stage, renewed in place; the items (images) have one of their own.
+    """Shows one bar for each stage, and one for the items if there is an outer stage.
 
     Parameters
     ----------
@@ -163,7 +165,7 @@ class BarDisplay:
             TextColumn("{task.fields[left]}", markup=False),
             console=console,
             auto_refresh=False,
-            # Results go to standard output, whatever is shown here.
+            # The bars are on standard error; standard output may be a file of results.
             redirect_stdout=False,
             redirect_stderr=False,
             expand=True,
@@ -185,34 +187,34 @@ class BarDisplay:
         _active.remove(self)
 
     def show(self, event: object, note: str = "") -> None:
-        """Move the bar of the event's stage."""
+        """Update the bar of an event's stage; write a note as a line."""
         if isinstance(event, Note):
             self.say(event.text, sys.stderr)
         if not isinstance(event, Progress) or event.total <= 0:
             return
         now = time.monotonic()
-        whole = bool(self._outer) and event.stage == self._outer
-        pace = self._paces[whole]
+        is_outer = bool(self._outer) and event.stage == self._outer
+        pace = self._paces[is_outer]
         new = pace.see(event, now)
-        if whole:
+        if is_outer:
             self._item = event
-        task = self._task(event, whole, new)
+        task = self._task(event, is_outer, new)
         # The time left is that of all items.
-        left = "" if self._item and not whole else pace.left(event, now)
+        left = "" if self._item and not is_outer else pace.left(event, now)
         words = ", ".join(filter(None, (left, note)))
         self._bars.update(task, completed=event.done, left=words)
         if self._items is not None and self._item is not None:
             self._bars.update(self._items, left=self._paces[True].left(self._item, now))
         last = event.done == event.total
-        if whole and last and self._stage is not None:
+        if is_outer and last and self._stage is not None:
             self._bars.remove_task(self._stage)
             self._stage = None
-        if new or last or now - self._shown >= _RENEWED:
+        if new or last or now - self._shown >= _REFRESH:
             self._shown = now
             self._bars.refresh()
 
-    def _task(self, event: Progress, whole: bool, new: bool) -> TaskID:
-        if whole:
+    def _task(self, event: Progress, is_outer: bool, new: bool) -> TaskID:
+        if is_outer:
             if self._items is None:
                 self._items = self._bars.add_task(event.stage, total=event.total, left="")
             return self._items
@@ -223,11 +225,11 @@ class BarDisplay:
         return self._stage
 
     def say(self, line: str, file: TextIO) -> None:
-        """Write a line over the bars, or past them where they are not seen."""
+        """Write a line above the bars, or to a stream that is not a terminal."""
         if file is not sys.stderr and not file.isatty():
             print(line, file=file)
             return
-        # The bars go while the line is written and come back below it.
+        # The bars are removed while the line is written, and drawn again below it.
         live = self._bars.live
         live.transient = True
         self._bars.stop()
@@ -237,7 +239,7 @@ class BarDisplay:
 
 
 class LineDisplay:
-    """A few lines for a log.
+    """Writes a few lines about the progress, for a log.
 
     Parameters
     ----------
@@ -250,7 +252,7 @@ class LineDisplay:
         self._item: Progress | None = None
         self._items = Pace()
         self._inner = Pace()
-        self._born = self._shown = time.monotonic()
+        self._start = self._shown = time.monotonic()
 
     def __enter__(self) -> LineDisplay:
         _active.append(self)
@@ -260,7 +262,7 @@ class LineDisplay:
         _active.remove(self)
 
     def show(self, event: object, note: str = "") -> None:
-        """Write a line if it is time for one."""
+        """Write a line if the last one was long ago; write a note in any case."""
         if isinstance(event, Note):
             self.say(event.text, sys.stderr)
         if not isinstance(event, Progress) or event.total <= 0:
@@ -275,7 +277,7 @@ class LineDisplay:
         if now - began < _BRIEF:
             return
         last = event.done == event.total and event.stage == (self._outer or event.stage)
-        if last or now - self._shown >= max(_APART, _SHARE * (now - self._born)):
+        if last or now - self._shown >= max(_INTERVAL, _SHARE * (now - self._start)):
             self._shown = now
             self.say(", ".join(filter(None, (*self._words(event, now), note))), sys.stderr)
 
@@ -288,12 +290,18 @@ class LineDisplay:
         return text, self._items.left(self._item, now)
 
     def say(self, line: str, file: TextIO) -> None:
-        """Write a line."""
+        """Write a line to a stream."""
         print(line, file=file, flush=True)
 
 
 class Pace:
-    """How fast a stage goes."""
+    """Estimates the time that a stage still takes.
+
+    Attributes
+    ----------
+    began : float
+        Time of the stage's first event, in seconds as `time.monotonic` gives them.
+    """
 
     def __init__(self) -> None:
         self.began = self._when = 0.0
@@ -301,7 +309,15 @@ class Pace:
         self._first = self._last = 0
 
     def see(self, event: Progress, now: float) -> bool:
-        """Whether the event begins a stage, which may have begun half-way (a resumed training)."""
+        """Take an event into account; return whether it is the first of its stage.
+
+        Parameters
+        ----------
+        event : Progress
+        now : float
+            Seconds, as `time.monotonic` gives them.
+        """
+        # A stage may begin half-way, for instance a resumed training.
         new = event.stage != self._stage or event.done < self._last
         if new:
             self._stage, self.began, self._first = event.stage, now, event.done
@@ -309,18 +325,26 @@ class Pace:
         return new
 
     def left(self, event: Progress, now: float) -> str:
-        """How much longer, in words; nothing where it is not known yet."""
-        worked, todo = event.done - self._first, event.total - event.done
-        if worked <= 0 or todo <= 0 or now - self.began < 1:
+        """Return the time left in words; empty while it cannot be estimated.
+
+        Parameters
+        ----------
+        event : Progress
+            The last one that `see` was given.
+        now : float
+            Seconds, as `time.monotonic` gives them.
+        """
+        done, todo = event.done - self._first, event.total - event.done
+        if done <= 0 or todo <= 0 or now - self.began < 1:
             return ""
-        pace = (self._when - self.began) / worked
-        # Part of the next step has passed; if it takes longer than others, not all of them will.
+        pace = (self._when - self.began) / done
+        # Part of the next step is done; if that takes long, the later steps need not.
         left = max(pace * todo - (now - self._when), pace * (todo - 1))
         return f"about {duration(left)} left"
 
 
 def duration(seconds: float) -> str:
-    """Time in the unit a person would use."""
+    """Return a time in words, for instance ``"12 s"``, ``"5 min"`` or ``"2.5 h"``."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""What is installed, where networks would run, and what is wrong."""
+"""The ``info`` command: versions, device and problems of this installation."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _PACKAGES = (
     "magicgui",
 )
 _QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
-#: Formats images come in, and what those who use them lose without.
+#: GDAL's drivers that are listed, and those that are necessary, with the formats that they read.
 _DRIVERS = ("GTiff", "COG", "VRT", "JPEG", "PNG", "JP2OpenJPEG", "WEBP")
 _NEEDED = {"GTiff": "GeoTIFF", "VRT": "mosaics (VRT)", "JPEG": "JPEG", "JP2OpenJPEG": "Sentinel-2"}
 
-# In a process of its own: a missing screen or a broken driver aborts it.
+# Code of another process, because a missing screen or a broken driver aborts it.
 _OPENGL = """
 import json, sys
 from qtpy.QtGui import QGuiApplication, QOffscreenSurface, QOpenGLContext
@@ -52,7 +52,7 @@ print(json.dumps({
 
 
 def info(options: InfoOptions) -> int:
-    """Print versions, device, and what is wrong with them; of images, how they would be read."""
+    """Print versions, device and problems, or how images would be read; return the exit code."""
     if options.images:
         return _images(options.images)
     lines, problems = report()
@@ -74,7 +74,12 @@ def _images(images: Sequence[Path]) -> int:
 
 
 def report() -> tuple[list[str], list[str]]:
-    """Lines about this installation, and its problems with their remedies."""
+    """Return lines about this installation, and its problems with their remedies.
+
+    Returns
+    -------
+    lines, problems : list of str
+    """
     lines: list[str] = []
     problems: list[str] = []
     sections: dict[str, Callable[[list[str]], list[str]]] = {
@@ -86,18 +91,18 @@ def report() -> tuple[list[str], list[str]]:
         "networks": _networks,
         "files": _files,
     }
-    for name, look in sections.items():
+    for name, section in sections.items():
         try:
-            lines += look(problems)
+            lines += section(problems)
         except Exception as error:
-            # A broken installation is what this command is for.
+            # Any error is a finding about the installation, not a bug of this command.
             lines.append(f"{name}: broken")
             problems.append(f"{name}: {' '.join(str(error).split())}: reinstall napari-disca")
     return lines, problems
 
 
 def has_screen() -> bool:
-    """Whether Qt finds a screen, or was told to do without; if not, it ends the process."""
+    """Return whether Qt finds a screen, or was told to use none; otherwise Qt ends the process."""
     names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     return not sys.platform.startswith("linux") or any(map(os.environ.get, names))
 
@@ -123,7 +128,10 @@ def _packages(problems: list[str]) -> list[str]:
         )
     plugins = metadata.entry_points(group="napari.manifest")
     if not any(plugin.value == "napari_disca:napari.yaml" for plugin in plugins):
-        problems.append("napari does not know this plugin: install it (pip install -e .)")
+        problems.append(
+            "napari does not find this plugin: install it again (pip install napari-disca, or "
+            "pip install -e . in its folder)"
+        )
     return lines
 
 
@@ -135,24 +143,27 @@ def _gdal(problems: list[str]) -> list[str]:
         drivers = env.drivers()
     for name, what in _NEEDED.items():
         if name not in drivers:
-            problems.append(f"GDAL has no driver {name}, for {what}: pip install rasterio's wheel")
-    there = [name for name in _DRIVERS if name in drivers]
-    return [f"GDAL {GDALVersion.runtime()}, drivers: {', '.join(there)} ({len(drivers)} in all)"]
+            problems.append(
+                f"GDAL has no driver {name}, for {what}: install rasterio from its wheel "
+                "(pip install --only-binary :all: rasterio)"
+            )
+    listed = ", ".join(name for name in _DRIVERS if name in drivers)
+    return [f"GDAL {GDALVersion.runtime()}, drivers: {listed} ({len(drivers)} in all)"]
 
 
 def _proj(problems: list[str]) -> list[str]:
     import pyproj
     from rasterio.crs import CRS
 
-    # rasterio and pyproj each bring a PROJ and its database.
-    for name, known in (("rasterio", CRS.from_epsg), ("pyproj", pyproj.CRS.from_epsg)):
+    # rasterio and pyproj each have a PROJ library with its own database.
+    for name, crs_of in (("rasterio", CRS.from_epsg), ("pyproj", pyproj.CRS.from_epsg)):
         try:
-            known(32633)
+            crs_of(32633)
         except Exception as error:
-            said = [key for key in ("PROJ_DATA", "PROJ_LIB", "GDAL_DATA") if key in os.environ]
+            variables = [key for key in ("PROJ_DATA", "PROJ_LIB", "GDAL_DATA") if key in os.environ]
             problems.append(
                 f"{name} does not know EPSG:32633 ({' '.join(str(error).split())}): "
-                + (f"unset {' and '.join(said)}" if said else f"reinstall {name}")
+                + (f"unset {' and '.join(variables)}" if variables else f"reinstall {name}")
             )
     return [f"PROJ {pyproj.proj_version_str}"]
 
@@ -177,14 +188,14 @@ def _torch(problems: list[str]) -> list[str]:
         problems.append("torch is built for CUDA but finds no GPU: check the NVIDIA driver")
     if os.environ.get("OMP_WAIT_POLICY", "").upper() == "ACTIVE":
         problems.append(
-            "OMP_WAIT_POLICY=ACTIVE lets waiting threads burn a core: set it to PASSIVE"
+            "OMP_WAIT_POLICY=ACTIVE lets waiting threads use whole cores: set it to PASSIVE"
         )
     return lines
 
 
 def _opengl(problems: list[str]) -> list[str]:
     if not _version("napari") or not any(map(_version, _QT)):
-        return ["OpenGL: not looked at (no Qt)"]
+        return ["OpenGL: not checked (no Qt)"]
     if not has_screen():
         return ["OpenGL: not available (no display)"]
     try:
@@ -204,8 +215,8 @@ def _opengl(problems: list[str]) -> list[str]:
         return ["OpenGL: not available"]
     if found["texture"] < 4096:
         problems.append(
-            f"OpenGL textures end at {found['texture']} pixels: images will look coarse; update "
-            "the graphics driver"
+            f"OpenGL textures have at most {found['texture']} pixels a side, so images will look "
+            "coarse: update the graphics driver"
         )
     return [
         f"OpenGL {found['version']}, {found['vendor']}, {found['renderer']}, textures up to "
@@ -257,5 +268,7 @@ def _files(problems: list[str]) -> list[str]:
         try:
             writable(folder / "probe")
         except ExportError:
-            problems.append(f"{folder} cannot be written, {use} go there: set {key} to another")
+            problems.append(
+                f"{folder} cannot be written, where {use} are stored: set {key} to another folder"
+            )
     return [f"cache: {cache} ({size / 1e6:.0f} MB)", f"temporary files: {tempfile.gettempdir()}"]

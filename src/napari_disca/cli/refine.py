@@ -1,4 +1,4 @@
-"""The ``refine`` command: a map corrected with clicks."""
+"""The ``refine`` command: writes a label map that is corrected with clicks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from napari_disca.session.session import Session
 
 
 def refine(options: RefineOptions) -> int:
-    """Write a map corrected with clicks."""
+    """Write a map that is corrected with clicks; return the exit code."""
     (recipe,) = recipes_of(options.fields, [options.recipe]).values()
     output = checked(options.output, [options.image, options.clicks])
     check_workers(options.workers)
@@ -61,7 +61,7 @@ def refine(options: RefineOptions) -> int:
 def _refine_in_session(
     options: RefineOptions, recipe: Recipe, output: Path, network: Network, compute: Compute
 ) -> int:
-    """Correct a map that has locked areas, or whose story is to be written down."""
+    """Correct a map in a session, which can lock areas and keep a journal."""
     if options.journal is not None:
         writable(options.journal)
     with opened_session(
@@ -70,7 +70,7 @@ def _refine_in_session(
         if options.network.weights is None:
             say_better(session.raster, DEFAULT_NETWORK)
         if options.journal is not None:
-            _keep(session, options.journal, options.network.weights or DEFAULT_NETWORK)
+            _keep_journal(session, options.journal, options.network.weights or DEFAULT_NETWORK)
         session.set_clicks(
             _clicks(options, session.raster, session.classes),
             f"load {options.clicks.name}",
@@ -90,7 +90,7 @@ def _refine_in_session(
 
 
 def _clicks(options: RefineOptions, raster: Raster, classes: Sequence[LandClass]) -> Clicks:
-    """Clicks of the file that was named; what of it cannot be used is said."""
+    """Return the clicks in the file; note which features are left out."""
     loaded = load_clicks(
         options.clicks, raster=raster, classes=classes, column=options.class_column
     )
@@ -99,7 +99,7 @@ def _clicks(options: RefineOptions, raster: Raster, classes: Sequence[LandClass]
     return loaded.clicks
 
 
-def _keep(session: Session, journal: Path, weights: str) -> None:
+def _keep_journal(session: Session, journal: Path, weights: str) -> None:
     try:
         session.keep(Journal.begin(journal, header_of(session, weights)))
     except OSError as error:
@@ -108,4 +108,4 @@ def _keep(session: Session, journal: Path, weights: str) -> None:
 
 def _say_clickless(options: RefineOptions, clicks: Clicks) -> None:
     if not len(clicks):
-        note(f"{options.clicks.name} holds no clicks; this is the map before any click")
+        note(f"{options.clicks.name} has no clicks; the map is that of the network alone")

@@ -1,4 +1,4 @@
-"""The ``replay`` command: a session's map, from its journal."""
+"""The ``replay`` command: computes a session's map again from its journal."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from napari_disca.session.restore import compute_of, network_of, restored
 
 
 def replay(options: ReplayOptions) -> int:
-    """Write the map that a session had."""
+    """Write the map that a session had; return the exit code."""
     output = checked(options.output, [options.image, options.journal])
     check_threads(options.threads)
     try:
         record = read_journal(options.journal, options.before)
         header = record.header
         network = network_of(header, options.weights, allow_torchscript=options.allow_torchscript)
-        # Sums depend on how they are shared out.
+        # Sums of floating-point numbers depend on how they are divided among threads.
         torch.set_num_threads(options.threads or max(1, min(header.threads, MOST_THREADS)))
         compute = _compute(options, record)
         with open_raster(options.image) as raster:
@@ -54,13 +54,13 @@ def replay(options: ReplayOptions) -> int:
             save_map(session, options.map, output)
     except DamagedLineError as error:
         raise JournalError(
-            f"{error}; for the map of what is before that line, add --before {error.line}"
+            f"{error}; to replay only the lines before it, add --before {error.line}"
         ) from None
     return 0
 
 
 def _compute(options: ReplayOptions, record: Record) -> Compute:
-    """As then, or as asked for; say so where pixels may differ for it."""
+    """Return the session's device and precision, or those given; note if pixels may differ."""
     header = record.header
     compute = compute_of(header)
     if options.device != "auto" or options.precision != "auto":

@@ -1,6 +1,6 @@
-"""What several commands are told: the network, how an image is read, folders of images.
+"""Options that several commands share: the network, how an image is read, folders of images.
 
-Nothing here imports torch or GDAL, so that ``--help`` is there at once.
+Neither torch nor GDAL is imported here, so that ``--help`` is shown at once.
 """
 
 from __future__ import annotations
@@ -20,24 +20,33 @@ from napari_disca.cli.values import (
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
-#: Network pixels per image pixel; ``"auto"`` forgets what was remembered for the image.
+#: Network pixels per image pixel; ``"auto"`` forgets the one remembered for the image.
 Factor: TypeAlias = "float | Literal['auto'] | None"
+
+
+def torchscript_flag() -> bool:
+    """Return the field of the flag that allows TorchScript networks."""
+    allowed: bool = flag(
+        "run a TorchScript network, which is a program: only if you trust who made it",
+        default=False,
+    )
+    return allowed
 
 
 @dataclass(frozen=True, slots=True)
 class ComputeOptions:
-    """Where the network runs."""
+    """Device, precision and threads of the network."""
 
     device: Device = flag("where the network runs", default="auto")
     precision: Precision = flag(
-        "of the forward pass; auto: the fastest the device has natively", default="auto"
+        "of the forward pass; auto: the fastest that the device supports natively", default="auto"
     )
     threads: int | None = flag("CPU threads (all cores)", default=None, metavar="N")
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """Which network, and where it runs."""
+    """The network, and where it runs."""
 
     weights: str | None = flag(
         "a bundled network, a .safetensors or a TorchScript file (landcover-5; predict: the "
@@ -45,17 +54,14 @@ class NetworkOptions:
         default=None,
         metavar="NAME_OR_FILE",
     )
-    allow_torchscript: bool = flag(
-        "run a TorchScript network, which is a program: only if you trust who made it",
-        default=False,
-    )
+    allow_torchscript: bool = torchscript_flag()
     compute: ComputeOptions = field(default_factory=ComputeOptions)
-    seed: int = flag("of what is drawn", default=0, metavar="N", parse=parse_seed)
+    seed: int = flag("of the random numbers", default=0, metavar="N", parse=parse_seed)
 
 
 @dataclass(frozen=True, slots=True)
 class PixelOptions:
-    """Which values of an image are read, and how: of all commands that read pixels."""
+    """Bands, scaling and no-data values of an image."""
 
     bands: tuple[int, ...] | None = flag(
         "image bands to read", default=None, metavar="1,2,3", parse=parse_bands
@@ -68,8 +74,8 @@ class PixelOptions:
         parse=parse_value_scaling,
     )
     fill: Any = flag(
-        "no-data values that a file does not declare: found and left out (auto), taken for data "
-        "(keep), or these",
+        "no-data values that a file does not declare: auto finds and leaves out fill values, keep "
+        "takes them for data, or a list of values",
         default=True,
         metavar="auto|keep|0,255",
         parse=parse_fill,
@@ -78,11 +84,11 @@ class PixelOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReadingOptions(PixelOptions):
-    """How an image is read."""
+    """How the network reads an image."""
 
     factor: Factor = flag(
-        "network pixels per image pixel, remembered for the image; 'auto' forgets it (from the "
-        "ground resolutions)",
+        "network pixels per image pixel, which is remembered for the image; 'auto' forgets it "
+        "(by default the ratio of the ground resolutions)",
         default=None,
         metavar="X",
         parse=parse_factor,
@@ -91,17 +97,18 @@ class ReadingOptions(PixelOptions):
 
 @dataclass(frozen=True, slots=True)
 class FolderOptions:
-    """Images and their masks."""
+    """Folders of images and masks."""
 
     images: Path = flag("folder of the images", metavar="DIR")
     masks: Path | None = flag(
-        "masks with the images' names; without it --images holds imgs/ and gts/",
+        "folder of the masks, which have the images' names (by default --images contains the "
+        "folders imgs and gts)",
         default=None,
         metavar="DIR",
     )
     # As `training.masks.Coding`, which imports NumPy.
     mask_coding: Literal["auto", "ids", "binary255", "colours", "potsdam", "potsdam-buildings"] = (
-        flag("how masks are written; auto: told from what they hold", default="auto")
+        flag("how masks code classes; auto: recognised from their values", default="auto")
     )
     only: tuple[str, ...] = flag(
         "only images whose name contains this; repeatable", default=(), metavar="TEXT"

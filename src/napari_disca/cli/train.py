@@ -1,4 +1,4 @@
-"""The ``train`` command."""
+"""The ``train`` command: trains a network and writes its file."""
 
 from __future__ import annotations
 
@@ -48,29 +48,29 @@ from napari_disca.training.mask_codings import POTSDAM_CLASSES
 from napari_disca.training.pairing import Pair
 from napari_disca.training.plan import LabelledImage, TrainingPlan
 
-#: Held-out images measured at the end, at most; more would take longer than they tell.
-_MEASURED = 12
-#: Steps between looks at the loss.
-_REPORTED = 10
+#: Held-out images that are measured at the end, at most: enough for an estimate in short time.
+_MOST_MEASURED = 12
+#: Steps between two reports of the loss.
+_REPORT_EVERY = 10
 
-#: What the card says of an encoder that was trained elsewhere.
+#: The card's text about a pretrained encoder.
 _ORIGIN = {"imagenet": "Encoder: EfficientNet-Lite0, ImageNet, Apache-2.0"}
 
 
 def train(options: TrainOptions) -> int:
-    """Train, measure on what was held out, and write card and weights."""
+    """Train a network, measure it on held-out images and write it; return the exit code."""
     output = writable(options.output)
     compute = compute_of(ComputeOptions(device=options.device, threads=options.threads))
     learned, held = pairs_of(options.folders)
     if output.suffix != ".safetensors":
-        raise DataError(f"{output} does not end in .safetensors; name the output so")
+        raise DataError(f"{output} does not end with .safetensors; change the output's name")
     if options.save_every < 1:
-        raise DataError(f"--save-every {options.save_every} is too small; give 1 or more")
+        raise DataError(f"--save-every is {options.save_every}; give 1 or more")
     if not learned:
-        raise DataError("every image is held out, there is none to learn from")
+        raise DataError("all images are held out, so none is left to train on; change --hold-out")
     plan = _plan(options, compute)
     card = _card(options, learned[0].image)
-    # A wrong architecture, option or start is told before all images are read.
+    # Before all images are read, because the architecture, an option or --start may be wrong.
     start = _start(options.start, options.encoder_weights, card, plan.seed)
     coding = options.folders.mask_coding
     card, images = run_job(
@@ -83,42 +83,42 @@ def train(options: TrainOptions) -> int:
         )
     )
     if start is not None and options.start:
-        # Its weights know pixels and clicks as its own card standardises and draws them.
-        told = start.card
-        card = replace(card, mean=told.mean, std=told.std, guidance=told.guidance)
+        # Its weights were trained on pixels and clicks as its own card normalises and draws them.
+        own = start.card
+        card = replace(card, mean=own.mean, std=own.std, guidance=own.guidance)
     images = [*images, *_scenes(options.scenes, card, images, plan.seed)]
     checkpoint = checkpoint_path(output)
     job = run_training(
         images,
         card,
         plan,
-        reading=_told(options.reading),
+        reading=_reading_flags(options.reading),
         start=start,
         device=compute.device,
         checkpoint=checkpoint,
         save_every=options.save_every,
-        report_every=_REPORTED,
+        report_every=_REPORT_EVERY,
     )
     try:
-        network = _shown(job)
+        network = _run_with_loss(job)
     except KeyboardInterrupt:
         if checkpoint.exists():
-            note("the same command goes on from the last checkpoint")
+            note("the same command continues from the last checkpoint")
         raise
-    # Before measuring, which may fail on an odd mask.
+    # Before measuring, which may fail because of a mask.
     written = save_network(network, output)
     if held:
         try:
             written = save_network(_measured(network, held, options, compute), output)
         except DiscaError as error:
-            note(f"the network is written but was not measured: {error}")
+            note(f"the network is written, but could not be measured: {error}")
     checkpoint.unlink(missing_ok=True)
     say(str(written))
     return 0
 
 
 def _card(options: TrainOptions, image: Path) -> Card:
-    """Card of the network to train; `image` is one of those it learns from."""
+    """Return the card of the network to train; `image` is one of the training images."""
     bands = _band_names(options.reading.bands, image)
     given = dict(options.card)
     sources = _sources(given.pop("training_data", ""), options.encoder_weights)
@@ -137,11 +137,27 @@ def _card(options: TrainOptions, image: Path) -> Card:
 
 
 def _start(name: str | None, encoder: str | None, card: Card, seed: int) -> Network | None:
-    """First weights: of another network, or of an encoder that was trained elsewhere."""
+    """Return a network with initial weights, or None if they are random.
+
+    Parameters
+    ----------
+    name : str or None
+        Another network whose weights are used.
+    encoder : str or None
+        A pretrained encoder.
+    card : Card
+        Of the network to train.
+    seed : int
+
+    Raises
+    ------
+    CardError
+        If the weights do not fit the card, or the architecture needs a pretrained encoder.
+    """
     torch.manual_seed(seed)
     network = build_network(card)
     if name is not None and encoder is not None:
-        raise CardError("--start brings an encoder along; leave out --encoder-weights")
+        raise CardError("--start already has an encoder; leave out --encoder-weights")
     if name is not None:
         return _other_network(name, card)
     if encoder is not None:
@@ -149,57 +165,57 @@ def _start(name: str | None, encoder: str | None, card: Card, seed: int) -> Netw
         return network
     if network.encoder_is_frozen:
         raise CardError(
-            f"the encoder of a {card.architecture} never learns; give it weights with "
-            "--encoder-weights imagenet, or go on from a network with --start"
+            f"the encoder of {card.architecture} is not trained; give it weights with "
+            "--encoder-weights imagenet, or with a network in --start"
         )
     return None
 
 
 def _other_network(name: str, card: Card) -> Network:
-    """Network to go on from; refused where its weights mean something else."""
+    """Load the network of ``--start``; raise CardError if its weights mean something else."""
     start = load_network(name)
     for what, has, needs in (
         ("architecture", start.card.architecture, card.architecture),
         ("options", _with_defaults(start.card), _with_defaults(card)),
         ("classes", [c.name for c in start.card.classes], [c.name for c in card.classes]),
         ("bands", start.card.bands, card.bands),
-        ("scaling", _scaled(start.card), _scaled(card)),
-        # Not its scale, which no flag names.
-        ("guidance", _drawn(start.card), _drawn(card)),
+        ("scaling", _scaling_text(start.card), _scaling_text(card)),
+        # Without the guidance's scale, which has no flag.
+        ("guidance", _guidance_text(start.card), _guidance_text(card)),
     ):
         if has != needs:
             raise CardError(
-                f"--start {name} has {what} {_listed(has)}, asked for are {_listed(needs)}; "
-                "give the same, or train from scratch"
+                f"--start {name} has the {what} {_listed(has)}, but the flags say "
+                f"{_listed(needs)}; give the same, or leave out --start"
             )
     return start
 
 
 def _with_defaults(card: Card) -> dict[str, Any]:
-    """Options of a card, with those that it leaves to the architecture."""
+    """Return the options of a card, completed with the architecture's defaults."""
     parameters = inspect.signature(architecture_of(card)).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     return {**defaults, **card.options}
 
 
 def _sources(data: str, encoder: str | None) -> str:
-    """What a network has learned from, for the card."""
+    """Return the card's text about the training data."""
     return ". ".join(text for text in (data.rstrip(". "), _ORIGIN.get(encoder or "", "")) if text)
 
 
-def _scaled(card: Card) -> str:
-    """As `--scaling` names it."""
+def _scaling_text(card: Card) -> str:
+    """Return a card's scaling as ``--scaling`` writes it."""
     scaling = card.scaling
     ends = f"{scaling.low:g}:{scaling.high:g}"
     return ends if scaling.kind == "range" else scaling.kind
 
 
-def _drawn(card: Card) -> str:
+def _guidance_text(card: Card) -> str:
     return f"{card.guidance.drawing} of radius {card.guidance.radius}"
 
 
-def _told(reading: PixelOptions) -> dict[str, str]:
-    """Flags that say how images are read, for the checkpoint."""
+def _reading_flags(reading: PixelOptions) -> dict[str, str]:
+    """Return the flags about reading images, which the checkpoint compares."""
     return {
         "--bands": ",".join(map(str, reading.bands or ())),
         "--scaling": str(reading.scaling or Scaling()),
@@ -211,8 +227,8 @@ def _listed(value: object) -> str:
     return ", ".join(value) if isinstance(value, list | tuple) else str(value)
 
 
-def _shown(job: Job[Network]) -> Network:
-    """Run a training, and show its loss beside its progress."""
+def _run_with_loss(job: Job[Network]) -> Network:
+    """Run a training, show its progress with the loss, and return the network."""
     loss, begun = "", False
     with display() as shown:
 
@@ -238,12 +254,12 @@ def _classes(options: TrainOptions) -> tuple[LandClass, ...]:
 
 
 def _band_names(bands: Sequence[int] | None, image: Path) -> tuple[str, ...]:
-    """Names for the card; by them the network finds its bands in other images."""
+    """Return the bands' names for the card; the network finds bands of other images by them."""
     if bands is None:
         return "red", "green", "blue"
     with open_raster(image) as raster:
-        there = dict(enumerate(raster.color_interp, start=1))
-    names = tuple(there.get(band, "") for band in bands)
+        interpretations = dict(enumerate(raster.color_interp, start=1))
+    names = tuple(interpretations.get(band, "") for band in bands)
     known = {"red", "green", "blue", "nir"}
     if len(set(names)) < len(names):
         return tuple(f"band {band}" for band in bands)
@@ -251,12 +267,19 @@ def _band_names(bands: Sequence[int] | None, image: Path) -> tuple[str, ...]:
 
 
 def parse_classes(text: str) -> tuple[LandClass, ...]:
-    """Classes from ``"building:#d95f02,other"`` or ``"potsdam"``.
+    """Return the classes that a text names.
+
+    Parameters
+    ----------
+    text : str
+        ``"building:#d95f02,other"`` or ``"potsdam"``.
 
     Raises
     ------
-    DataError, CardError
-        If there are too few, or a colour is not one.
+    DataError
+        If there are fewer than two.
+    CardError
+        If a colour is not like ``#d95f02``.
     """
     if text == "potsdam":
         return POTSDAM_CLASSES
@@ -271,13 +294,13 @@ def parse_classes(text: str) -> tuple[LandClass, ...]:
 
 
 def _colour(index: int) -> str:
-    """Colours far from their neighbours: steps of the golden ratio round the hues."""
+    """Return a colour; those of consecutive numbers have hues far apart (golden ratio)."""
     channels = colorsys.hsv_to_rgb(0.07 + index * 0.618 % 1.0, 0.7, 0.85)
     return "#" + "".join(f"{int(c * 255):02x}" for c in channels)
 
 
 def _plan(options: TrainOptions, compute: Compute) -> TrainingPlan:
-    """Plan with the given fields; in bfloat16 only where that is fast."""
+    """Return the plan with the given fields; bfloat16 by default only if the device supports it."""
     return TrainingPlan(
         **{"bfloat16": compute.dtype == torch.bfloat16, **options.plan},
         clicking=Clicking(**options.clicking),
@@ -288,11 +311,11 @@ def _plan(options: TrainOptions, compute: Compute) -> TrainingPlan:
 def _scenes(
     share: float, card: Card, images: Sequence[LabelledImage], seed: int
 ) -> list[LabelledImage]:
-    """Generated scenes that make up a share of what is drawn."""
+    """Return generated scenes, weighted so that they are a share of the crops."""
     if share == 0:
         return []
     if not 0 < share <= 0.9:
-        raise DataError(f"--scenes {share:g} is not between 0 and 0.9")
+        raise DataError(f"--scenes is {share:g}; give a number from 0 to 0.9")
     names = [c.name for c in card.classes]
     if names == [c.name for c in LAND_COVER]:
         table = np.arange(256, dtype=np.uint8)
@@ -327,11 +350,11 @@ def _measured(
     options: TrainOptions,
     compute: Compute,
 ) -> Network:
-    """Write validation figures into the card."""
+    """Measure a network on held-out images, and return it with the figures in its card."""
     settings = Settings(
         coding=options.folders.mask_coding,
         crop=512,
-        max_images=_MEASURED,
+        max_images=_MOST_MEASURED,
         bands=options.reading.bands,
         find_fill=options.reading.fill,
     )

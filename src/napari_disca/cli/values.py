@@ -1,4 +1,4 @@
-"""From text on the command line to values."""
+"""Parsers of texts on the command line; each raises `typer.BadParameter` if a text is wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def parse_factor(text: str) -> float | str:
-    """Parse a number or ``auto``."""
+    """Return a number, or ``"auto"``."""
     if text == "auto":
         return text
     try:
@@ -21,7 +21,7 @@ def parse_factor(text: str) -> float | str:
 
 
 def parse_value_scaling(text: str) -> Scaling:
-    """Parse a kind of scaling or ``LOW:HIGH``."""
+    """Return the scaling that a text names: its kind or ``LOW:HIGH``."""
     from napari_disca.core.errors import CardError
     from napari_disca.raster.scaling import Scaling
 
@@ -32,7 +32,7 @@ def parse_value_scaling(text: str) -> Scaling:
 
 
 def parse_fill(text: str) -> bool | tuple[float, ...]:
-    """Parse ``auto``, ``keep`` or values that are no data."""
+    """Return True for ``auto``, False for ``keep``, or the listed values."""
     from napari_disca.core.errors import CardError
     from napari_disca.raster.value_scale import fill_choice
 
@@ -43,29 +43,29 @@ def parse_fill(text: str) -> bool | tuple[float, ...]:
 
 
 def parse_seed(text: str) -> int:
-    """Parse a number that every generator takes."""
-    # What takes a seed needs torch anyway.
+    """Return a seed that every random generator accepts."""
+    # Commands with a seed import torch anyway.
     from napari_disca.recipes import checked_seed
 
     try:
         return checked_seed(int(text))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no whole number from 0 to 2^63 - 1") from None
+        raise typer.BadParameter(f"{text!r} is not a whole number from 0 to 2^63 - 1") from None
 
 
 def parse_bands(text: str) -> tuple[int, ...]:
-    """Parse ``1,2,3``."""
+    """Return the band numbers in a text like ``1,2,3``."""
     try:
         chosen = tuple(int(part) for part in text.split(","))
     except ValueError:
         chosen = ()
     if not chosen or min(chosen) < 1:
-        raise typer.BadParameter(f"{text!r} is no list of bands like 1,2,3")
+        raise typer.BadParameter(f"{text!r} is not a list of bands like 1,2,3")
     return chosen
 
 
 def parse_option(text: str) -> tuple[str, str | int | float | bool]:
-    """Parse ``NAME=VALUE``, where the value may be a number, ``true`` or ``false``."""
+    """Return name and value of ``NAME=VALUE``; the value may be a number, ``true`` or ``false``."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise typer.BadParameter(f"{text!r} is not like encoder=resnet34")

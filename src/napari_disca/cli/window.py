@@ -1,4 +1,4 @@
-"""The commands that open a window."""
+"""The commands that open napari: ``demo`` and ``open``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from napari_disca.core.errors import DiscaError
 
 
 def demo(options: DemoOptions) -> int:
-    """Open napari with the sample scene."""
+    """Open napari with the sample scene; return the exit code when it is closed."""
     return _window((), options, demo=True)
 
 
 def open_images(options: OpenOptions) -> int:
-    """Open napari with images."""
+    """Open napari with images; return the exit code when it is closed."""
     missing = [str(path) for path in options.images if not path.exists()]
     if missing:
         raise DiscaError(f"{missing[0]} does not exist; check the path")
@@ -39,7 +39,8 @@ def _window(images: Sequence[Path], options: DemoOptions, *, demo: bool) -> int:
         from napari_disca.gui.plugin import app
     except ImportError as error:
         raise DiscaError(
-            f'napari or Qt is not installed ({error}); pip install "napari-disca[all]"'
+            f"napari or Qt is not installed ({error}); install them with "
+            'pip install "napari-disca[all]"'
         ) from error
     app.open_window(
         images, demo=demo, weights=options.weights, allow_torchscript=options.allow_torchscript

@@ -1,7 +1,8 @@
-"""Recipes: how clicks change a network.
+"""Recipes: how clicks change a network's answer.
 
 To add a recipe, write one module with a frozen dataclass that is a `Recipe`, and add one line
-to `RECIPES`; its form, its command-line flags and its contract tests come from its fields.
+to `RECIPES`. The panel's form, the command line's flags and the contract tests are made from its
+fields.
 """
 
 from __future__ import annotations

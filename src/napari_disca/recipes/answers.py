@@ -1,4 +1,4 @@
-"""How the answer of a run is composed from what its recipe has learned."""
+"""How a map is composed from what a recipe has learned: `composer_of`."""
 
 from __future__ import annotations
 
@@ -23,34 +23,35 @@ T = TypeVar("T")
 
 
 class Once(Protocol):
-    """Runs a job once for a run of a recipe, and remembers its result."""
+    """Runs a job at most once for an adaptation, and remembers its result."""
 
     def __call__(self, name: str, job: Callable[[Compute], Job[Any]]) -> Job[Any]:
-        """Job that returns the result.
+        """Return a job that returns the result.
 
         Parameters
         ----------
         name : str
-            What the result is called, within the recipe.
+            Name of the result, unique within the recipe.
         job : callable
-            ``job(compute)``; asked again for the CPU where the device's memory is full.
+            ``job(compute)`` returns the job; it is called again with the CPU if the device's
+            memory is full.
         """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnswerParts:
-    """What `Recipe.composer` may use.
+    """The parts from which `Recipe.composer` composes an answer.
 
     Attributes
     ----------
     pretrained, adapted : Source
-        The network as it came, and as the run has left it.
+        The pretrained and the adapted network.
     crops : callable
-        ``crops()`` is a job that cuts the run's clicks again, as `Recipe.adapt` got them.
+        ``crops()`` returns a job that returns the crops that `Recipe.adapt` was given.
     once : Once
-        For what takes time; small results only.
+        For computations that take time and have small results.
     tensors : mapping of str to Tensor
-        What the recipe has handed back as `AdaptationResult.tensors`.
+        `AdaptationResult.tensors` of the adaptation.
     """
 
     pretrained: Source
@@ -61,9 +62,18 @@ class AnswerParts:
 
 
 def composer_of(recipe: object, parts: AnswerParts) -> Job[AnswerComposer]:
-    """Job that returns how the answer of a recipe's run is composed.
+    """Return a job that returns how the answer of an adaptation is composed.
 
-    A recipe without `composer` has the adapted network read the image and the clicks.
+    Parameters
+    ----------
+    recipe : Recipe
+        If it has no `composer`, the answer is that of the adapted network, which reads the image
+        and the clicks.
+    parts : AnswerParts
+
+    Returns
+    -------
+    Job of AnswerComposer
     """
     own = getattr(recipe, "composer", None)
     if own is None:
@@ -73,22 +83,29 @@ def composer_of(recipe: object, parts: AnswerParts) -> Job[AnswerComposer]:
 
 
 def clicks_by_pretrained(parts: AnswerParts, least: float = 0.0) -> Job[AnswerComposer]:
-    """Job: near the clicks the map stays what the pretrained network makes of them.
+    """Return a job that returns a composer with DISIR's map near the clicks.
+
+    The pretrained network reads the clicks; the adapted one is used for the rest of the image.
 
     Parameters
     ----------
     parts : AnswerParts
     least : float
-        Least likeness to a click for what was learned to count at a pixel, a cosine; 0:
-        everywhere. See `napari_disca.inference.feature_similarity`.
+        The adapted network is used only at pixels whose features have at least this cosine
+        similarity to those of a click; 0 uses it everywhere. See
+        `napari_disca.inference.feature_similarity`.
+
+    Returns
+    -------
+    Job of AnswerComposer
     """
     if least == 0:
         return ClicksByPretrained(parts.adapted, parts.pretrained)
 
-    def look(compute: Compute) -> Job[FeatureSimilarity]:
+    def similarity_of(compute: Compute) -> Job[FeatureSimilarity]:
         crops = yield from parts.crops()
-        seen = yield from learned_similarity(parts.adapted.network, crops, least, compute)
-        return seen
+        found = yield from learned_similarity(parts.adapted.network, crops, least, compute)
+        return found
 
-    similarity = yield from parts.once("similarity", look)
+    similarity = yield from parts.once("similarity", similarity_of)
     return ClicksByPretrained(parts.adapted, parts.pretrained, similarity)

@@ -1,16 +1,17 @@
-"""DISCA as far as the clicks agree: click cross-validation chooses the strength, zero included.
+"""DISCA with a strength that is chosen by cross-validation on the clicks, and may be zero.
 
-The clicks are dealt into two folds. The network learns from each fold by itself, and every click
-is asked of the network that has not seen it: with ``p`` the class probabilities of the pretrained
-network theta0 and ``p'`` those after learning, both without guidance, a held-out click agrees if
-``log p'(class) - log p(class)`` is positive, and larger at the click than at most pixels around it
-that had another class before: a network that is less sure of everything agrees with every mistake.
-What is adopted is the mean of the two networks, as far as the clicks agree::
+The clicks are divided into two folds. The network learns from each fold separately, and each click
+is tested with the network that has not learned from it. Let ``p`` be the class probabilities of the
+pretrained network theta0 and ``p'`` those after learning, both without guidance. A held-out click
+agrees if ``log p'(class) - log p(class)`` is positive, and larger at the click than at most pixels
+around it that had another class before. Without the second condition, a network that has become
+less certain of everything would agree with every click. The result is the mean of the two
+networks::
 
     theta = theta0 + strength * ((theta_A + theta_B) / 2 - theta0)
 
-Every click is in one fold, so all of it costs little more than learning once. What is learned
-counts for pixels that look like a click; see `napari_disca.inference.feature_similarity`.
+Each click is in one fold, so this costs little more than learning once. The adapted network is used
+at pixels that look like a click; see `napari_disca.inference.feature_similarity`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from napari_disca.inference.crops import Crop, windows_around
 from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes.answers import AnswerParts, clicks_by_pretrained
-from napari_disca.recipes.disca import Disca, Parameters
+from napari_disca.recipes.disca import Disca
 from napari_disca.recipes.examples import (
     Example,
     between,
@@ -43,16 +44,17 @@ from napari_disca.recipes.examples import (
     unguided,
     with_clicks,
 )
+from napari_disca.recipes.learned_weights import Parameters
 from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields, setting
 
-#: Parts that the clicks are dealt into; each is held out once.
+#: Number of folds; each is held out once.
 _FOLDS = 2
-#: Share of the held-out clicks, more than which must agree: half agrees by chance. To ask for more
-#: costs more than it saves, since what is learned counts only where pixels are like clicks
-#: (docs/recipes.md).
+#: More than this share of the held-out clicks must agree; half of them agree by chance. A larger
+#: share costs more than it saves, because the adapted network is used only at pixels that look like
+#: a click (docs/recipes.md).
 _BY_CHANCE = 0.5
 
-#: What is asked of the user: the same as there.
+#: Fields that both recipes have get the same metadata.
 _OF_DISCA = {f.name: f.metadata for f in fields(Disca)}
 _STRENGTHS = {"half": 0.5, "full": 1.0}
 
@@ -64,7 +66,7 @@ class Automatic:
     Raises
     ------
     RecipeError
-        If a field is impossible.
+        If the value of a field is not allowed.
     """
 
     title: ClassVar[str] = "by weights that held-out clicks confirm"
@@ -107,12 +109,12 @@ class Automatic:
         )
 
     def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
-        """What is learned corrects the rest of the map; near the clicks DISIR has the last word."""
+        """Return a job that returns a composer; near the clicks it gives DISIR's map."""
         answer = yield from clicks_by_pretrained(parts, self.likeness)
         return answer
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
-        """Windows around the clicks."""
+        """Return windows around the clicks."""
         return windows_around(clicks, self.crop_size, tiling.shape)
 
     def adapt(
@@ -124,51 +126,51 @@ class Automatic:
         compute: Compute,
         seed: int = 0,
     ) -> Job[AdaptationResult]:
-        """Learn from each fold, ask the other, and go as far as they agree; see `Recipe.adapt`."""
+        """Return a job that learns from each fold and chooses the strength; see `Recipe.adapt`."""
         began = time.perf_counter()
         clicks = sum(len(crop.labels) for crop in crops)
         if not clicks:
             return AdaptationResult(network, note=NO_CLICKS)
         if self.adopt == "none":
-            return _kept_close(network, clicks, began, "as you chose")
+            return _unchanged(network, clicks, began, "as you chose")
         examples = [Example(crop, compute.device) for crop in crops]
-        before = yield from _asked(network, examples, compute, Progress("adapting", 0, 1))
-        folds, rounds = _dealt(crops), min(_FOLDS, clicks)
-        taught: list[AdaptationResult] = []
+        before = yield from _logits(network, examples, compute, Progress("adapting", 0, 1))
+        folds, rounds = _folds(crops), min(_FOLDS, clicks)
+        results: list[AdaptationResult] = []
         adapted = network
         agreed: list[bool] = []
         for fold in range(rounds):
             own = [with_clicks(crop, of == fold) for crop, of in zip(crops, folds, strict=True)]
             job = self._disca().adapt(network, own, compute=compute, seed=seed)
-            learned = yield from _part_of(job, fold, rounds)
+            learned = yield from _as_share(job, fold, rounds)
             assert learned.network is not None
-            taught.append(learned)
-            # The mean of what the folds have given up to now.
+            results.append(learned)
+            # The mean of the folds up to this one.
             adapted = between(adapted, learned.network, 1 / (fold + 1)) if fold else learned.network
-            asked = [i for i, of in enumerate(folds) if (of != fold).any()]
-            some = [examples[i] for i in asked]
-            after = yield from _asked(learned.network, some, compute, _AGREEING)
-            for i, logits in zip(asked, after, strict=True):
+            tested = [i for i, of in enumerate(folds) if (of != fold).any()]
+            some = [examples[i] for i in tested]
+            after = yield from _logits(learned.network, some, compute, _TESTING)
+            for i, logits in zip(tested, after, strict=True):
                 agreed += _agrees(before[i], logits, examples[i])[folds[i] != fold].tolist()
         if self.adopt == "automatic":
-            strength, why = _decided(agreed)
+            strength, why = _strength(agreed)
         else:
             strength, why = _STRENGTHS[self.adopt], "as you chose"
         if strength == 0.0:
-            return _kept_close(network, clicks, began, why)
+            return _unchanged(network, clicks, began, why)
         if strength < 1.0:
             adapted = between(network, adapted, strength)
-        after = yield from _asked(adapted, examples, compute, _AGREEING)
+        after = yield from _logits(adapted, examples, compute, _TESTING)
         share = moved(_classes(before), _classes(after), examples)
         right_before, right_after = (
-            sum(right(logits, example) for logits, example in zip(asked, examples, strict=True))
-            for asked in (before, after)
+            sum(right(logits, example) for logits, example in zip(answers, examples, strict=True))
+            for answers in (before, after)
         )
         how = "fully" if strength == 1.0 else "half-way"
         return AdaptationResult(
             adapted,
-            steps=sum(learned.steps for learned in taught),
-            losses=tuple(loss for learned in taught for loss in learned.losses),
+            steps=sum(learned.steps for learned in results),
+            losses=tuple(loss for learned in results for loss in learned.losses),
             right_before=right_before,
             right_after=right_after,
             clicks=clicks,
@@ -181,57 +183,69 @@ class Automatic:
         )
 
 
-#: What is said while networks are asked what they have learned.
-_AGREEING = Progress("asking held-out clicks", 0, 1)
+#: Event while held-out clicks are tested.
+_TESTING = Progress("testing held-out clicks", 0, 1)
 
 
-def _kept_close(network: Network, clicks: int, began: float, why: str) -> AdaptationResult:
+def _unchanged(network: Network, clicks: int, began: float, why: str) -> AdaptationResult:
     return AdaptationResult(
         network,
         clicks=clicks,
         seconds=time.perf_counter() - began,
-        note=f"kept close: {why}; only the surroundings of the clicks are corrected",
+        note=f"not adapted: {why}; the map is corrected near the clicks only",
     )
 
 
-def _decided(agreed: Sequence[bool]) -> tuple[float, str]:
-    """Strength, 0 to 1, and the reason.
+def _strength(agreed: Sequence[bool]) -> tuple[float, str]:
+    """Return the strength, 0 to 1, and the reason in a few words.
 
     Parameters
     ----------
     agreed : sequence of bool
-        Of every click that was held out.
+        For each held-out click.
     """
     if not agreed:
         return 0.5, "one click cannot be held out"
     share = sum(agreed) / len(agreed)
     agree = f"{sum(agreed)} of {len(agreed)} held-out clicks agree"
     if share <= _BY_CHANCE:
-        return 0.0, f"errors look local ({agree})"
+        return 0.0, f"the errors look local ({agree})"
     return 1.0, agree
 
 
 def _agrees(before: Tensor, after: Tensor, example: Example) -> NDArray[np.bool_]:
-    """Whether what was learned speaks for each click of an example.
+    """Return, for each click of an example, whether it agrees with what was learned.
 
     Parameters
     ----------
-    before, after : (1, classes, h, w) tensor
+    before, after : (1, classes, h, w) tensors
         Logits.
+    example : Example
+
+    Returns
+    -------
+    (clicks,) array of bool
     """
     gained = (after.log_softmax(dim=1) - before.log_softmax(dim=1))[0]
     best = before[0].argmax(dim=0)
     agrees = []
     for row, col, label in zip(example.rows, example.cols, example.labels, strict=True):
-        # Where the class was the likeliest already there is nothing to gain.
+        # Pixels that had the class before are left out: they have nothing to gain.
         others = example.valid & (best != label)
         usual = float(gained[label][others].median()) if others.any() else 0.0
         agrees.append(float(gained[label, row, col]) > max(0.0, usual))
     return np.array(agrees, dtype=np.bool_)
 
 
-def _part_of(job: Job[AdaptationResult], done: int, total: int) -> Job[AdaptationResult]:
-    """Run a job that is one of several alike; its steps tell how far all of them are."""
+def _as_share(job: Job[AdaptationResult], done: int, total: int) -> Job[AdaptationResult]:
+    """Run one of several similar jobs, and yield the progress of all of them.
+
+    Parameters
+    ----------
+    job : Job
+    done, total : int
+        Number of jobs before this one, and of all.
+    """
     with closing(job):
         while True:
             try:
@@ -244,10 +258,10 @@ def _part_of(job: Job[AdaptationResult], done: int, total: int) -> Job[Adaptatio
             yield step
 
 
-def _asked(
+def _logits(
     network: Network, examples: Sequence[Example], compute: Compute, progress: Progress
 ) -> Job[list[Tensor]]:
-    """Logits of every example without its clicks."""
+    """Return a job that returns the logits of each example without guidance."""
     ready = prepared(network, compute.device, compute.dtype)
     answers: list[Tensor] = []
     for example in examples:
@@ -261,11 +275,11 @@ def _classes(logits: Sequence[Tensor]) -> list[Tensor]:
     return [of_one.argmax(dim=1) for of_one in logits]
 
 
-def _dealt(crops: Sequence[Crop]) -> list[NDArray[np.intp]]:
-    """Fold of every click, by crop.
+def _folds(crops: Sequence[Crop]) -> list[NDArray[np.intp]]:
+    """Return the fold of every click, for each crop.
 
-    Dealt class by class, so that no fold lacks one, in the order of their places, which does not
-    depend on when they were made.
+    Clicks are divided class by class, so that each fold has all classes if possible, and in the
+    order of their positions, so that the folds do not depend on the order of clicking.
     """
     places = [
         (int(label), crop.window.top + int(row), crop.window.left + int(col), i, j)

@@ -6,8 +6,8 @@ observation"::
     L(theta) = mean over clicked pixels of CE(f(x; theta), class)
                + weight * || f(x; theta) - p0 ||_1
 
-with the guidance set to zero while learning, so that the network cannot read the answer from
-its input, and with BatchNorm's statistics fixed. What the paper leaves open are fields here.
+While learning, the guidance is zero, so that the network cannot read the answer from its input, and
+BatchNorm's statistics are fixed. Choices that the paper leaves open are fields of the recipe.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from napari_disca.annotations.clicks import Clicks
-from napari_disca.core.errors import NotFiniteError, RecipeError
+from napari_disca.core.errors import NotFiniteError
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.composition import AnswerComposer, NetworkAnswer
@@ -31,15 +31,18 @@ from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes.answers import AnswerParts, clicks_by_pretrained
 from napari_disca.recipes.examples import Example, guided, moved, private, right, unguided
+from napari_disca.recipes.learned_weights import (
+    Parameters,
+    convert_fixed,
+    unfreeze,
+    with_learned,
+)
 from napari_disca.recipes.optimiser import Optimiser
 from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields, setting
 
-#: Which weights learn.
-Parameters: TypeAlias = Literal["batchnorm", "all", "decoder", "decoder batchnorm"]
-
-#: Class of pixels that do not count.
-_NOTHING = -100
-#: Passes that are compared to tell whether there is anything left to learn.
+#: Class of pixels that the cross-entropy leaves out.
+_IGNORED = -100
+#: The loss is compared with that of this many passes earlier.
 _PATIENCE = 3
 
 
@@ -50,12 +53,12 @@ class Disca:
     Raises
     ------
     RecipeError
-        If a field is impossible.
+        If the value of a field is not allowed.
     """
 
     title: ClassVar[str] = "by trained weights"
     learns: ClassVar[bool] = True
-    #: What is learned counts everywhere.
+    #: The adapted network is used at all pixels.
     likeness: ClassVar[float] = 0.0
 
     parameters: Parameters = setting(
@@ -143,20 +146,20 @@ class Disca:
 
     @property
     def continues(self) -> bool:
-        """Whether earlier adaptations are its start or its anchor."""
+        """Whether it starts from, or is anchored to, an earlier adaptation."""
         return self.start == "current" or self.anchor == "guided"
 
     def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
-        """Whichever network `near` names reads the clicks; see `Recipe.composer`."""
+        """Return a job that returns a composer in which the network `near` reads the clicks."""
         if self.near == "pretrained":
             answer = yield from clicks_by_pretrained(parts)
             return answer
         return NetworkAnswer(parts.adapted)
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
-        """Tiles that hold clicks, or smaller windows around them."""
+        """Return tiles with clicks, or smaller windows around the clicks."""
         if self.crops == "tiles":
-            # The paper's, whatever the map is drawn with.
+            # The paper's tiles, which need not be those that the map is computed with.
             return tiles_with_clicks(clicks, Tiling(tiling.shape))
         return windows_around(clicks, self.crop_size, tiling.shape)
 
@@ -169,7 +172,7 @@ class Disca:
         compute: Compute,
         seed: int = 0,
     ) -> Job[AdaptationResult]:
-        """Take `passes` passes over the crops; see `Recipe.adapt`."""
+        """Return a job that learns in `passes` passes over the crops; see `Recipe.adapt`."""
         began = time.perf_counter()
         examples = [
             Example(crop, compute.device)
@@ -181,22 +184,21 @@ class Disca:
         if not total:
             return AdaptationResult(network, note=NO_CLICKS)
         yield Progress("adapting", 0, self.passes)
-        # theta0 may be used by another thread: whatever is moved or changed is a copy.
-        began_with = current if self.start == "current" and current else network
-        learner = private(began_with, compute)
+        # Another thread may use theta0, so only a copy is moved and changed.
+        initial = current if self.start == "current" and current else network
+        learner = private(initial, compute)
         most = _most_together(compute)
         anchors, right_before, before = yield from self._anchors(
             network, current, examples, compute
         )
-        learned = self._unfreeze(learner)
-        _convert_frozen(learner, compute)
+        learned = unfreeze(learner, self.parameters)
+        convert_fixed(learner, compute)
         optimiser = Optimiser(self.optimiser, learned, self.rate)
         generator = torch.Generator().manual_seed(seed)
         losses: list[float] = []
         steps = 0
         for done in range(self.passes):
-            # The order matters only where every crop is a step; shuffled so that no click is
-            # always the last word.
+            # Shuffled, because with a step after each crop the last one has the most influence.
             order = torch.randperm(len(examples), generator=generator).tolist()
             loss_sum = 0.0
             optimiser.zero_grad()
@@ -207,42 +209,42 @@ class Disca:
                 ):
                     example = examples[index]
                     share = len(example.labels) / total
-                    sure = len(example.kept_labels) / max(1, kept)
+                    kept_share = len(example.kept_labels) / max(1, kept)
                     one = self._objective(logits, example, anchors[index])
-                    held = _kept_loss(logits, example)
-                    _refuse_not_finite(one + held, done)
-                    step = one * share + held * sure if self.batch == "all" else one + held
-                    loss = loss + step
-                    loss_sum += one.item() * share + held.item() * sure
+                    checked = _kept_loss(logits, example)
+                    _refuse_not_finite(one + checked, done)
+                    weighted = one * share + checked * kept_share
+                    loss = loss + (weighted if self.batch == "all" else one + checked)
+                    loss_sum += one.item() * share + checked.item() * kept_share
                 loss.backward()  # type: ignore[no-untyped-call]
                 if self.batch == "one":
                     optimiser.step()
                     optimiser.zero_grad()
                     steps += 1
-                # Also the place where a cancelled job stops, so it comes once per few crops.
+                # A cancelled job stops here, so the event comes after every few crops.
                 yield Progress("adapting", done, self.passes)
             if self.batch == "all":
                 optimiser.step()
                 steps += 1
             losses.append(loss_sum)
             yield Progress("adapting", done + 1, self.passes)
-            if self._settled(losses):
+            if self._converged(losses):
                 break
         for parameter in learned:
             if not torch.isfinite(parameter).all():
                 raise NotFiniteError(
-                    f"adapting with a rate of {self.rate:g} gave weights that are not finite; "
-                    "they were not adopted. Lower the rate"
+                    f"adapting with a rate of {self.rate:g} gave weights that are not finite, so "
+                    "they were not adopted; lower the rate"
                 )
-        adapted = _with_learned(private(began_with, compute), learner)
+        adapted = with_learned(private(initial, compute), learner)
         right_after, after, last = 0, [], 0.0
         for example, anchor in zip(examples, anchors, strict=True):
             with torch.no_grad():
                 (logits,) = unguided(learner, [example], compute)
                 loss = self._objective(logits, example, anchor)
-                held = _kept_loss(logits, example)
+                checked = _kept_loss(logits, example)
             last += loss.item() * len(example.labels) / total
-            last += held.item() * len(example.kept_labels) / max(1, kept)
+            last += checked.item() * len(example.kept_labels) / max(1, kept)
             after.append(logits.argmax(dim=1))
             right_after += right(logits, example)
             yield Progress("adapting", len(losses), len(losses))
@@ -270,73 +272,53 @@ class Disca:
         examples: Sequence[Example],
         compute: Compute,
     ) -> Job[tuple[list[Tensor], int, list[Tensor]]]:
-        """p0 of every example; clicks right under theta0; theta0's classes."""
+        """Return a job that applies the pretrained network theta0 to the examples.
+
+        Returns
+        -------
+        anchors : list of (1, classes, h, w) tensor
+            p0 of each example.
+        right_before : int
+            Clicks whose class theta0 predicts.
+        classes : list of (1, h, w) tensor
+            Classes of each example by theta0.
+        """
         pretrained = prepared(network, compute.device, compute.dtype)
         latest = pretrained if current is None else prepared(current, compute.device, compute.dtype)
-        anchors, learned, classes = [], 0, []
+        anchors, right_before, classes = [], 0, []
         for example in examples:
             with torch.no_grad():
                 (logits,) = unguided(pretrained, [example], compute)
-                learned += right(logits, example)
+                right_before += right(logits, example)
                 classes.append(logits.argmax(dim=1))
                 if self.anchor == "guided":
                     logits = guided(latest, example, compute)
             anchors.append(logits)
             yield Progress("adapting", 0, self.passes)
-        return anchors, learned, classes
+        return anchors, right_before, classes
 
-    def _settled(self, losses: Sequence[float]) -> bool:
-        """Whether the last passes have brought next to nothing."""
+    def _converged(self, losses: Sequence[float]) -> bool:
+        """Return whether the last passes have lowered the loss by less than the tolerance."""
         if self.tolerance == 0 or len(losses) <= _PATIENCE:
             return False
         return losses[-1] > (1 - self.tolerance) * losses[-1 - _PATIENCE]
 
-    def _unfreeze(self, network: Network) -> list[nn.Parameter]:
-        """Let the chosen parameters learn and no others."""
-        if self.parameters.startswith("decoder") and not network.encoder_modules:
-            raise RecipeError(
-                f"a {network.card.architecture} does not say what its encoder is; choose "
-                "parameters = batchnorm or all"
-            )
-        frozen = network.encoder_modules if self.parameters.startswith("decoder") else ()
-        everything = self.parameters in ("all", "decoder")
-        for parameter in network.parameters():
-            parameter.requires_grad_(False)
-        for name, module in network.named_modules():
-            if name.partition(".")[0] in frozen:
-                continue
-            # In TorchScript a layer's class is but a name.
-            scripted = getattr(module, "original_name", "") == "BatchNorm2d"
-            if everything or scripted or isinstance(module, nn.BatchNorm2d):
-                for parameter in module.parameters(recurse=False):
-                    parameter.requires_grad_(True)
-        learned = [p for p in network.parameters() if p.requires_grad]
-        if learned:
-            return learned
-        if not list(network.parameters()):
-            raise RecipeError(
-                "this network has no weights that can learn (a frozen TorchScript?); choose the "
-                "recipe disir, or export it unfrozen"
-            )
-        what = "decoder" if self.parameters == "decoder" else "BatchNorm layers"
-        raise RecipeError(f"this network has no {what} to adapt; choose parameters = all")
-
     def _objective(self, logits: Tensor, example: Example, anchor: Tensor) -> Tensor:
-        """Equation 1 for one crop."""
+        """Return the loss of equation 1 for one crop."""
         clicked = example.clicked(logits)
-        # The mean of no clicks, in a crop of checked pixels only, would be no number.
+        # A crop may have checked pixels only, and the mean over no clicks is NaN.
         loss = F.cross_entropy(clicked, example.labels) if len(clicked) else logits.sum() * 0
         if self.regulariser == "none" or self.weight == 0 or not example.pixels:
             return loss
         if self.regulariser == "cross-entropy":
-            hard = anchor.argmax(dim=1).masked_fill(~example.valid, _NOTHING)
-            return loss + self.weight * F.cross_entropy(logits, hard, ignore_index=_NOTHING)
+            hard = anchor.argmax(dim=1).masked_fill(~example.valid, _IGNORED)
+            return loss + self.weight * F.cross_entropy(logits, hard, ignore_index=_IGNORED)
         now, then = logits, anchor
         if self.norm_on == "probabilities":
             now, then = now.softmax(dim=1), then.softmax(dim=1)
         distance = (now - then).abs()
         if example.pixels < example.valid.numel():
-            # Not an index of the valid pixels, whose gradient is slow.
+            # Not by indexing with `valid`, because its gradient is slow.
             distance = distance.where(example.valid, 0)
         total = distance.sum()
         if self.reduction == "mean":
@@ -344,34 +326,16 @@ class Disca:
         return loss + self.weight * total
 
 
-def _convert_frozen(network: Network, compute: Compute) -> None:
-    """Have the weights that do not learn in the precision that autocast wants every time."""
-    if compute.dtype != torch.float32:
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not any(
-                parameter.requires_grad for parameter in module.parameters()
-            ):
-                module.to(compute.dtype)
-
-
-def _with_learned(network: Network, learner: Network) -> Network:
-    """Network with those weights of the learner that have learned."""
-    weights = dict(network.named_parameters())
-    with torch.no_grad():
-        for name, parameter in learner.named_parameters():
-            if parameter.requires_grad:
-                weights[name].copy_(parameter)
-    network.requires_grad_(False)
-    return network
-
-
 def _most_together(compute: Compute) -> int:
-    """Pixels of crops in a pass: a CPU is busy with few, and a cancel waits for one pass."""
+    """Return how many pixels of crops are learned at once, at most.
+
+    Few on a CPU, which they keep busy, because a cancelled job ends after they are done.
+    """
     return (16 if compute.device.type == "cuda" else 1) * 512 * 512
 
 
 def _together(order: Sequence[int], examples: Sequence[Example], most: int) -> Iterator[list[int]]:
-    """Cut an order into runs of crops of one size that fit into a pass."""
+    """Yield groups of consecutive crops of one size, of at most `most` pixels."""
     part: list[int] = []
     for index in order:
         shape = examples[index].image.shape
@@ -385,7 +349,10 @@ def _together(order: Sequence[int], examples: Sequence[Example], most: int) -> I
 
 
 def _kept_loss(logits: Tensor, example: Example) -> Tensor:
-    """Mean cross-entropy on checked pixels, beside equation 1: these must not change."""
+    """Return the mean cross-entropy at checked pixels, which is added to equation 1.
+
+    The user has checked that the map is right there.
+    """
     if not len(example.kept_labels):
         return logits.new_zeros(())
     checked = logits[0, :, example.kept_rows, example.kept_cols].T
@@ -393,7 +360,8 @@ def _kept_loss(logits: Tensor, example: Example) -> Tensor:
 
 
 def _refuse_not_finite(loss: Tensor, done: int) -> None:
+    """Raise NotFiniteError if a loss is not finite after `done` passes."""
     if not torch.isfinite(loss).all():
         raise NotFiniteError(
-            f"the loss is not finite after {done} passes; nothing was adopted. Lower the rate"
+            f"the loss is not finite after {done} passes, so nothing was adopted; lower the rate"
         )

@@ -1,4 +1,7 @@
-"""DISIR: clicks enter beside the image, the weights stay (Lenczner et al. 2020, ISPRS Annals)."""
+"""DISIR: the network reads the clicks as guidance, and its weights stay as they are.
+
+Lenczner et al. (2020), "DISIR: Deep image segmentation with interactive refinement", ISPRS Annals.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,19 @@ from napari_disca.recipes.recipe import AdaptationResult
 
 @dataclass(frozen=True, slots=True)
 class Disir:
-    """No learning: the map is corrected near the clicks only."""
+    """Correct the map near the clicks, without learning."""
 
     title: ClassVar[str] = "near the clicks only"
     learns: ClassVar[bool] = False
     continues: ClassVar[bool] = False
 
     def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
-        """Compose nothing: the network as it came reads the clicks."""
+        """Return a job that returns the network's own answer to image and clicks."""
         yield from ()
         return NetworkAnswer(parts.adapted)
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
-        """Return nothing, since nothing is learned."""
+        """Return no windows, because nothing is learned."""
         return []
 
     def adapt(
@@ -43,6 +46,6 @@ class Disir:
         compute: Compute,
         seed: int = 0,
     ) -> Job[AdaptationResult]:
-        """Give the network back as it is."""
+        """Return a job that returns the network unchanged; see `Recipe.adapt`."""
         yield from ()
         return AdaptationResult(network, note="weights unchanged")

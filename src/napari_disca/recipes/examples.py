@@ -1,4 +1,4 @@
-"""Crops as tensors, and what networks say of them: what recipes learn from and decide by."""
+"""Crops as tensors, and functions that apply networks to them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,25 @@ from napari_disca.networks.compute import Compute
 
 
 class Example:
-    """A crop as tensors on the device.
+    """A crop as tensors on a device.
 
     Parameters
     ----------
     crop : Crop
     device : torch.device
+
+    Attributes
+    ----------
+    image : (1, bands, h, w) tensor
+    guidance : (1, classes, h, w) tensor
+    valid : (h, w) tensor of bool
+        Where the image has data.
+    pixels : int
+        Number of valid pixels.
+    rows, cols, labels : (clicks,) tensors
+        Pixels and classes of the clicks.
+    kept_rows, kept_cols, kept_labels : (n,) tensors
+        Pixels that the user has checked, and their classes.
     """
 
     def __init__(self, crop: Crop, device: torch.device) -> None:
@@ -34,7 +47,6 @@ class Example:
             device, memory_format=torch.channels_last
         )
         self.valid = torch.from_numpy(crop.valid).to(device)
-        #: Number of valid pixels.
         self.pixels = int(crop.valid.sum())
         self.rows = torch.from_numpy(crop.rows).to(device)
         self.cols = torch.from_numpy(crop.cols).to(device)
@@ -44,18 +56,30 @@ class Example:
         self.kept_labels = torch.from_numpy(crop.kept_labels).to(device)
 
     def clicked(self, logits: Tensor) -> Tensor:
-        """Logits ``(clicks, classes)`` of the clicks, of those ``(1, classes, h, w)`` of all."""
+        """Return the logits at the clicks.
+
+        Parameters
+        ----------
+        logits : (1, classes, h, w) tensor
+
+        Returns
+        -------
+        (clicks, classes) tensor
+        """
         return logits[0, :, self.rows, self.cols].T
 
 
 def private(network: Network, compute: Compute) -> Network:
-    """Copy of a network on the device, in evaluation mode: BatchNorm's statistics stay."""
+    """Return a copy of a network on the device, in evaluation mode.
+
+    In this mode BatchNorm's statistics do not change.
+    """
     copy: Network = deepcopy(network).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return copy.eval()
 
 
 def between(start: Network, end: Network, strength: float) -> Network:
-    """Copy of `end` whose weights are ``start + strength * (end - start)``."""
+    """Return a copy of `end` whose weights are ``start + strength * (end - start)``."""
     copy: Network = deepcopy(end)
     first = dict(start.named_parameters())
     with torch.no_grad():
@@ -65,14 +89,14 @@ def between(start: Network, end: Network, strength: float) -> Network:
 
 
 def guided(network: Network, example: Example, compute: Compute) -> Tensor:
-    """Logits ``(1, classes, h, w)`` of an example with its clicks."""
+    """Return the logits ``(1, classes, h, w)`` of an example with its clicks as guidance."""
     with compute.autocast():
         logits: Tensor = network(example.image, example.guidance)
     return logits.float()
 
 
 def unguided(network: Network, examples: Sequence[Example], compute: Compute) -> Sequence[Tensor]:
-    """Logits ``(1, classes, h, w)`` of some examples of one size, without their clicks."""
+    """Return the logits of examples of one size without guidance, each ``(1, classes, h, w)``."""
     images = torch.cat([example.image for example in examples])
     box = Window.whole((images.shape[-2], images.shape[-1]))
     with compute.autocast():
@@ -81,17 +105,23 @@ def unguided(network: Network, examples: Sequence[Example], compute: Compute) ->
 
 
 def right(logits: Tensor, example: Example) -> int:
-    """Number of clicks whose class is the likeliest."""
+    """Return the number of an example's clicks whose class has the largest logit.
+
+    Parameters
+    ----------
+    logits : (1, classes, h, w) tensor
+    example : Example
+    """
     return int((example.clicked(logits).argmax(dim=1) == example.labels).sum())
 
 
 def moved(before: Sequence[Tensor], after: Sequence[Tensor], examples: Sequence[Example]) -> float:
-    """Share of the pixels with data that get another class, 0 to 1.
+    """Return the share of the valid pixels whose class has changed, 0 to 1.
 
     Parameters
     ----------
-    before, after : sequence of (1, h, w) tensor
-        Class of every pixel of every example.
+    before, after : sequences of (1, h, w) tensors
+        Classes of each example.
     examples : sequence of Example
     """
     changed = sum(
@@ -102,7 +132,7 @@ def moved(before: Sequence[Tensor], after: Sequence[Tensor], examples: Sequence[
 
 
 def with_clicks(crop: Crop, chosen: NDArray[np.bool_]) -> Crop:
-    """Crop with some of its clicks; what is checked stays.
+    """Return a crop with some of its clicks, and all its checked pixels.
 
     Parameters
     ----------

@@ -1,31 +1,34 @@
-"""DISCA in function space: Eq. 1 solved in closed form for the function, not for the weights.
+"""DISCA in function space: equation 1 solved in closed form for the function, not for the weights.
 
-The residual r that corrects the map (`napari_disca.inference.correction`) is a Gaussian process
-on encoder features. Its observations are
+The residual r that corrects the logits (`napari_disca.inference.correction`) is modelled as a
+Gaussian process on encoder features. Its observations are
 
-- *clicks*: r lifts the clicked class over the best other one by a margin, half up and half down;
-  noise sigma_c^2, small. A click that confirms the map asks for r = 0;
-- *checked pixels* (locked areas, rejected regions): the same with a larger noise, since a whole
-  area was judged at a glance;
+- *clicks*: r raises the clicked class above the best other one by a margin; half of it raises the
+  one, half lowers the other. The noise sigma_c^2 is small. At a click that confirms the map, r = 0;
+- *checked pixels* (locked areas, rejected regions): the same with a larger noise, because whole
+  areas are judged at a glance;
 - *anchors*, some hundred places spread over the image: r = 0 with the noise sigma_a^2 / p^4, where
-  p is the pretrained network's confidence. Clicks tell of errors only; without anchors the process
-  would believe that everything is one.
+  p is the pretrained network's confidence. Clicks only show errors; without anchors the process
+  would assume errors everywhere.
 
-With K the kernel between all of them and R what they ask for::
+With K the kernel between all observations and R their targets::
 
     alpha = (K + diag(sigma^2))^-1 R
 
-a few hundred rows: milliseconds, no step size, no order, nothing to drift. Four rules set numbers,
-chosen on images that the network in use had not seen (docs/recipes.md):
+This system has a few hundred rows, is solved in milliseconds, and depends on neither a step size
+nor the order of the clicks. Four rules set its numbers. They were chosen on images that the network
+had not been trained on (docs/recipes.md):
 
-- anchors: sigma_a^2 = hold / sqrt(clicks), as Eq. 1 takes the mean over the clicks; times the side
-  of the image / 900 pixels, from 1 to 5, as in a large image a click stands for more errors;
-- kernel: beta = sharpness * (1 + clicks / 10), so that more clicks need places more like them;
-- kernel, too: beta grows up to 1.5 times where the network is sure of the image, which has few
-  errors then; in all, beta is at most three times the sharpness;
-- margin: one click asks for half as much again, ten for the margin itself.
+- anchors: sigma_a^2 = hold / sqrt(clicks), because equation 1 takes the mean over the clicks; it is
+  multiplied by the side of the image / 900 pixels (limited to 1 to 5), because in a larger image
+  each click represents more errors;
+- kernel: beta = sharpness * (1 + clicks / 10), so that with more clicks places must resemble them
+  more;
+- kernel: beta is also multiplied by up to 1.5 if the network is confident about the image, which
+  then has few errors; altogether beta is at most three times the sharpness;
+- margin: multiplied by 1.5 for a single click, and by a factor that falls to 1 at ten clicks.
 
-Every click's answer from the others, the *leave-one-out* residual, comes with the inverse
+The *leave-one-out* residual of each click, predicted from all others, is computed from the inverse
 (Rasmussen & Williams 2006, eq. 5.12)::
 
     r_-j = R_j - alpha_j / [(K + diag(sigma^2))^-1]_jj
@@ -56,29 +59,28 @@ from napari_disca.recipes.automatic import Automatic
 from napari_disca.recipes.places import CropView, ImageFacts, Places, joined, thinned, unit_features
 from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields, setting
 
-#: Tiles from which anchors are taken, at most; each costs a pass of the encoder, once.
+#: Tiles from which anchors are taken, at most; the encoder is applied to each of them once.
 ANCHOR_TILES = 8
-#: Cells of a tile that its features are standardised with, at most.
+#: Places of a tile that are sampled to standardise the features, at most.
 _CELLS = 1024
-#: Noise of what the user said: a click, and a pixel of an area that was judged as a whole.
+#: Noise of a click, and of a pixel in a checked area.
 _CLICK_NOISE, _CHECKED_NOISE = 0.01, 0.3
-#: Power of the confidence that anchors are held with.
+#: Power of the confidence by which the noise of anchors is divided.
 _CONFIDENCE = 4
-#: Share by which the kernel sharpens with every click, and its largest value.
+#: Increase of the sharpness with each click, and the largest factor of the sharpness.
 _SHARPENING, _SHARPEST = 0.1, 3.0
-#: Mean 1 - p of the anchors at which the sharpness is as given, and by how much it grows at most
-#: where the network is surer. In an image it knows, most of what resembles an error is right.
+#: Mean 1 - p of the anchors up to which the sharpness grows, and its largest factor: if the network
+#: is confident about an image, most places that resemble an error are right.
 _USUAL_DOUBT, _SURER = 0.14, 1.5
-#: By how much a margin grows where there is one click; with `_MANY` clicks it is as given. Few
-#: clicks are carried too timidly otherwise: they are held down by all anchors together.
+#: Increase of the margin for a single click, and the number of clicks without increase. Otherwise
+#: the anchors outweigh a few clicks.
 _BOLDER, _MANY = 0.5, 10
-#: Pixels of an image, on the network's grid, for which `hold` is as given. In a larger one it grows
-#: with the side, at most so many times: each click stands for more errors.
+#: Pixels of an image on the network's grid up to which `hold` applies as given, and the largest
+#: factor for larger ones, which grows with the side: there each click represents more errors.
 _USUAL_PIXELS, _LOOSEST = 900 * 900, 5.0
 
-
-#: Why weights are learned after all.
-_NO_FEATURES = "this network names no features to compare places by, so weights were learned"
+#: Why weights are learned instead.
+_NO_FEATURES = "this network does not name its encoder's features, so weights were learned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class FunctionSpace:
     Raises
     ------
     RecipeError
-        If a field is impossible.
+        If the value of a field is not allowed.
     """
 
     title: ClassVar[str] = "by similar features"
@@ -137,11 +139,11 @@ class FunctionSpace:
         check_fields(self)
 
     def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
-        """See `Recipe.composer`; asked only where weights were learned after all."""
+        """Return a job that returns a composer; only used if weights were learned instead."""
         return clicks_by_pretrained(parts, Automatic().likeness)
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
-        """Tiles that hold clicks; see `Recipe.windows`."""
+        """Return the tiles with clicks; see `Recipe.windows`."""
         return tiles_with_clicks(clicks, tiling)
 
     @property
@@ -150,7 +152,7 @@ class FunctionSpace:
         return "function-space", self.anchors
 
     def anchor_windows(self, tiling: Tiling) -> list[Window]:
-        """Tiles that anchors are taken from, the same for an image, whatever was clicked."""
+        """Return the tiles from which anchors are taken; they depend on the tiling only."""
         rng = np.random.default_rng(len(tiling))
         chosen = rng.permutation(len(tiling))[:ANCHOR_TILES]
         return [tiling[int(index)].read for index in sorted(chosen)]
@@ -164,10 +166,10 @@ class FunctionSpace:
         pixels: int | None = None,
         seed: int = 0,
     ) -> Job[ImageFacts]:
-        """Job that returns what is asked of an image once; see `LooksOnce.look`."""
+        """Return a job that returns the facts about an image; see `LooksOnce.look`."""
         ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
         per_crop = -(-self.anchors // max(1, len(crops)))
-        held: list[Places] = []
+        anchors: list[Places] = []
         samples: list[Tensor] = []
         for done, crop in enumerate(crops):
             yield Progress("looking at the image", done, len(crops))
@@ -177,15 +179,15 @@ class FunctionSpace:
             valid = np.flatnonzero(inside)
             if not len(valid):
                 continue
-            # A tile's own numbers: the same in every session.
+            # A seed for each tile, so that its sample is the same in every session.
             rng = np.random.default_rng([seed, crop.window.top, crop.window.left])
             chosen = rng.choice(valid, min(_CELLS, len(valid)), replace=False)
-            seen = view.places(*np.unravel_index(chosen, crop.valid.shape), noise=1.0)
-            samples.append(seen.features)
-            held.append(seen.chosen(torch.arange(min(per_crop, len(seen.labels)))))
+            sampled = view.places(*np.unravel_index(chosen, crop.valid.shape), noise=1.0)
+            samples.append(sampled.features)
+            anchors.append(sampled.chosen(torch.arange(min(per_crop, len(sampled.labels)))))
         if pixels is None:
             pixels = sum(crop.window.height * crop.window.width for crop in crops)
-        return ImageFacts(joined(held), torch.cat(samples), pixels)
+        return ImageFacts(joined(anchors), torch.cat(samples), pixels)
 
     def adapt(
         self,
@@ -197,32 +199,34 @@ class FunctionSpace:
         seed: int = 0,
         facts: ImageFacts | None = None,
     ) -> Job[AdaptationResult]:
-        """Solve for the residual; see `Recipe.adapt`. The network stays the pretrained one.
+        """Return a job that solves for the residual; the weights stay. See `Recipe.adapt`.
 
         Parameters
         ----------
+        network, crops, current, compute, seed
+            As in `Recipe.adapt`.
         facts : ImageFacts, optional
-            What `look` has given for this image; without them the crops are the image.
+            The result of `look` for this image; by default that for the crops.
         """
         began = time.perf_counter()
         count = sum(len(crop.labels) for crop in crops)
         if not count:
             return AdaptationResult(network, note=NO_CLICKS)
         if not network.encoder_modules:
-            # Its program does not say where an encoder ends, so there are no features to compare.
+            # For instance a TorchScript network.
             result = yield from Automatic().adapt(network, crops, compute=compute, seed=seed)
             return replace(result, note=f"{_NO_FEATURES}: {result.note}")
         if facts is None:
             facts = yield from self.look(network, crops, compute=compute, seed=seed)
         ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
-        told: list[Places] = []
+        observed: list[Places] = []
         for done, crop in enumerate(crops):
             yield Progress("looking at the clicks", done, len(crops))
             view = CropView.of(ready, crop, compute)
-            told.append(view.places(crop.rows, crop.cols, crop.labels, noise=_CLICK_NOISE))
+            observed.append(view.places(crop.rows, crop.cols, crop.labels, noise=_CLICK_NOISE))
             checked = crop.kept_rows, crop.kept_cols, crop.kept_labels
-            told.append(view.places(*checked, noise=_CHECKED_NOISE))
-        solved = self._solved(joined(told), facts, network)
+            observed.append(view.places(*checked, noise=_CHECKED_NOISE))
+        solved = self._solved(joined(observed), facts, network)
         return AdaptationResult(
             network,
             correction=solved.correction,
@@ -233,35 +237,46 @@ class FunctionSpace:
             note=solved.note,
         )
 
-    def _solved(self, told: Places, facts: ImageFacts, network: Network) -> _Solved:
-        """Kernel, targets, alpha, and what the clicks say of each other."""
+    def _solved(self, observed: Places, facts: ImageFacts, network: Network) -> _Solved:
+        """Return the correction, and how many clicks have their class before and after.
+
+        Parameters
+        ----------
+        observed : Places
+            Clicks and checked pixels.
+        facts : ImageFacts
+        network : Network
+            The pretrained network.
+        """
         space = FeatureSpace.of(facts.sample, network.similarity_groups)
-        told = thinned(told, space)
-        classes = told.logits.shape[1]
-        is_click = told.noise <= _CLICK_NOISE
+        observed = thinned(observed, space)
+        classes = observed.logits.shape[1]
+        is_click = observed.noise <= _CLICK_NOISE
         count = max(1, int(is_click.sum()))
         bolder = 1 + _BOLDER * max(0, _MANY - count) / (_MANY - 1)
-        targets, transitions = _targets(told, self.margin)
+        targets, transitions = _targets(observed, self.margin)
         targets *= bolder
         confidence = facts.anchors.logits.softmax(dim=1).amax(dim=1)
         sharpness = self.sharpness * _sharpening(count, confidence)
         looser = min(math.sqrt(max(1.0, facts.pixels / _USUAL_PIXELS)), _LOOSEST)
-        held = self.hold * looser / math.sqrt(count) / confidence**_CONFIDENCE
+        anchor_noise = self.hold * looser / math.sqrt(count) / confidence**_CONFIDENCE
         points = torch.cat(
-            [unit_features(told.features, space), unit_features(facts.anchors.features, space)]
+            [unit_features(observed.features, space), unit_features(facts.anchors.features, space)]
         )
-        noise = torch.cat([told.noise, held]).double()
-        asked = torch.cat([targets, targets.new_zeros(len(held), classes)]).double()
+        noise = torch.cat([observed.noise, anchor_noise]).double()
+        # The targets R of all observations; those of the anchors are 0.
+        wanted = torch.cat([targets, targets.new_zeros(len(anchor_noise), classes)]).double()
         matrix = kernel(points, points, sharpness).double() + torch.diag(noise)
         factor = torch.linalg.cholesky(matrix)
-        alpha = torch.cholesky_solve(asked, factor)
+        alpha = torch.cholesky_solve(wanted, factor)
         inverse = torch.cholesky_inverse(factor)
         correction = Correction(space, points, alpha.float(), sharpness, transitions, self.strength)
-        own = torch.arange(len(told.labels))[is_click]
-        left_out = (asked - alpha / inverse.diagonal()[:, None])[own].float()
-        before = told.logits[own].argmax(dim=1) == told.labels[own]
-        # What the other clicks would have made of each click.
-        after = (told.logits[own] + self.strength * left_out).argmax(dim=1) == told.labels[own]
+        own = torch.arange(len(observed.labels))[is_click]
+        left_out = (wanted - alpha / inverse.diagonal()[:, None])[own].float()
+        labels, logits = observed.labels[own], observed.logits[own]
+        before = logits.argmax(dim=1) == labels
+        # Whether the other clicks alone would have given each click its class.
+        after = (logits + self.strength * left_out).argmax(dim=1) == labels
         note = _note(correction, before, after, network)
         return _Solved(correction, int(before.sum()), int(after.sum()), note)
 
@@ -275,41 +290,70 @@ class _Solved:
 
 
 def _sharpening(clicks: int, confidence: Tensor) -> float:
-    """Factor of the sharpness for some clicks on an image with anchors that sure, 1 to 3."""
+    """Return the factor of the sharpness, 1 to 3, for a number of clicks.
+
+    Parameters
+    ----------
+    clicks : int
+    confidence : (anchors,) tensor
+        Largest class probability of each anchor.
+    """
     doubt = float((1 - confidence).mean()) if len(confidence) else _USUAL_DOUBT
     surer = min(max(_USUAL_DOUBT / max(doubt, 1e-6), 1.0), _SURER)
     return min((1 + _SHARPENING * clicks) * surer, _SHARPEST)
 
 
-def _targets(told: Places, margin: float) -> tuple[Tensor, Tensor]:
-    """What each place asks of the residual, (n, classes), and the transitions that were told."""
-    rows = torch.arange(len(told.labels))
-    own = told.logits[rows, told.labels]
-    others = told.logits.clone()
-    others[rows, told.labels] = -math.inf
+def _targets(observed: Places, margin: float) -> tuple[Tensor, Tensor]:
+    """Return the residuals that places call for, and the class changes that they stand for.
+
+    Parameters
+    ----------
+    observed : Places
+        Clicks and checked pixels.
+    margin : float
+        Logits.
+
+    Returns
+    -------
+    targets : (n, classes) tensor
+    transitions : (classes, classes) tensor of bool
+        Whether some place is to change from the first class to the second.
+    """
+    rows = torch.arange(len(observed.labels))
+    own = observed.logits[rows, observed.labels]
+    others = observed.logits.clone()
+    others[rows, observed.labels] = -math.inf
     best, rival = others.max(dim=1)
     lacking = (best - own + margin).clamp(min=0)
-    # The map is right there: nothing is asked, whatever the margin.
+    # Where the map is right the target is 0, even if the lead is less than the margin.
     lacking = torch.where(best < own, 0.0, lacking)
-    targets = torch.zeros_like(told.logits)
-    targets[rows, told.labels] = lacking / 2
+    targets = torch.zeros_like(observed.logits)
+    targets[rows, observed.labels] = lacking / 2
     targets[rows, rival] -= lacking / 2
-    classes = told.logits.shape[1]
+    classes = observed.logits.shape[1]
     transitions = torch.zeros(classes, classes, dtype=torch.bool)
     wrong = best >= own
-    transitions[rival[wrong], told.labels[wrong]] = True
+    transitions[rival[wrong], observed.labels[wrong]] = True
     return targets, transitions
 
 
 def _note(correction: Correction, before: Tensor, after: Tensor, network: Network) -> str:
-    """One line for the user: what was carried where, and what the clicks say of each other."""
+    """Return one line for the user: which classes change at other places.
+
+    Parameters
+    ----------
+    correction : Correction
+    before, after : (clicks,) tensors of bool
+        Whether the map without the clicks, and that with all other clicks, is right at each click.
+    network : Network
+    """
     count = len(before)
     if correction.empty:
-        return f"nothing to carry to other places: all {count} clicks confirm the network's map"
+        return f"nothing changes elsewhere: all {count} clicks confirm the network's map"
     names = [c.name for c in network.card.classes]
     pairs = [f"{names[u]} to {names[v]}" for u, v in correction.transitions.nonzero().tolist()]
     listed = ", ".join(pairs[:3]) + (f" and {len(pairs) - 3} more" if len(pairs) > 3 else "")
     wrong = int((~before).sum())
-    foretold = int((after & ~before).sum())
-    told = f"; {foretold} of {wrong} corrected clicks follow from the others" if foretold else ""
-    return f"carried to places that look like the clicks: {listed}{told}"
+    predicted = int((after & ~before).sum())
+    share = f"; {predicted} of {wrong} corrections follow from the other clicks" * bool(predicted)
+    return f"similar places elsewhere change too: {listed}{share}"

@@ -1,7 +1,7 @@
-"""Optimisers by PyTorch's functions.
+"""Adam and SGD by PyTorch's functions.
 
-The first use of one of its classes imports PyTorch's compiler, which nobody asked for here: one
-to two seconds of an adaptation, for most of which the window would not answer.
+The first use of PyTorch's optimiser classes imports its compiler, which is not needed here. It
+takes one to two seconds, during which the window hardly responds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from torch.optim.sgd import sgd
 
 
 class Optimiser:
-    """Steps down the gradient: what `torch.optim.Adam` and `torch.optim.SGD` do by default.
+    """Does what `torch.optim.Adam` and `torch.optim.SGD` do by default.
 
     Parameters
     ----------
     name : {"adam", "sgd"}
     parameters : sequence of Parameter
+        Changed in place by `step`.
     rate : float
         Learning rate.
     """
@@ -37,13 +38,13 @@ class Optimiser:
         self._steps = [torch.tensor(0.0) for _ in self._means]
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Remove the gradients of all parameters."""
         for parameter in self._parameters:
             parameter.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """Take a step with the gradients that there are."""
+        """Take a step with all parameters that have a gradient."""
         used = [i for i, parameter in enumerate(self._parameters) if parameter.grad is not None]
         parameters: list[Tensor] = [self._parameters[i] for i in used]
         gradients = [p.grad for p in parameters if p.grad is not None]

@@ -1,4 +1,4 @@
-"""Places of an image: their features, what the network makes of them, and what the user said.
+"""Places of an image: their features, logits and labels.
 
 `napari_disca.recipes.function_space` compares places that were clicked with all others.
 """
@@ -20,24 +20,24 @@ from napari_disca.inference.crops import Crop
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 
-#: Clicks and checked pixels that are solved for; of more, those that tell most are chosen.
+#: Clicks and checked pixels that the recipe solves for, at most; `thinned` chooses them.
 _MOST_POINTS = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Places of an image, and what is known of them.
+    """Places of an image with their observations.
 
     Attributes
     ----------
     features : (n, d) tensor of float32
-        Of `Network.similarity_features`.
+        From `Network.similarity_features`.
     logits : (n, classes) tensor of float32
-        Of the pretrained network, without clicks.
+        Of the pretrained network, without guidance.
     labels : (n,) tensor of int64
-        What the user said.
+        Classes that the user has given.
     noise : (n,) tensor of float32
-        Variance of that.
+        Variance of the observations.
     """
 
     features: Tensor
@@ -46,7 +46,12 @@ class Places:
     noise: Tensor
 
     def chosen(self, index: Tensor) -> Places:
-        """Some of them."""
+        """Return some of the places.
+
+        Parameters
+        ----------
+        index : (m,) tensor of int64 or (n,) tensor of bool
+        """
         return Places(
             self.features[index], self.logits[index], self.labels[index], self.noise[index]
         )
@@ -54,16 +59,16 @@ class Places:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageFacts:
-    """What is asked of an image once.
+    """Facts about an image that do not depend on the clicks.
 
     Attributes
     ----------
     anchors : Places
-        Their labels mean nothing.
+        Their labels have no meaning.
     sample : (n, d) tensor of float32
-        Features spread over the image.
+        Features of places that are spread over the image.
     pixels : int
-        Size of the image on the network's grid.
+        Number of pixels of the image on the network's grid.
     """
 
     anchors: Places
@@ -72,7 +77,7 @@ class ImageFacts:
 
 
 def joined(parts: Sequence[Places]) -> Places:
-    """All places of some."""
+    """Return the places of several objects in one."""
     return Places(
         torch.cat([part.features for part in parts]),
         torch.cat([part.logits for part in parts]),
@@ -83,7 +88,18 @@ def joined(parts: Sequence[Places]) -> Places:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CropView:
-    """What the pretrained network makes of a crop: features (d, h, w), logits of a box."""
+    """Features and logits of a crop by the pretrained network.
+
+    Attributes
+    ----------
+    features : (d, rows, cols) tensor
+        From `Network.similarity_features`, one cell for every `stride` pixels.
+    logits : (classes, h, w) tensor
+        Of the pixels in `box`.
+    stride : int
+    box : Window
+        A window of the crop.
+    """
 
     features: Tensor
     logits: Tensor
@@ -92,7 +108,15 @@ class CropView:
 
     @classmethod
     def of(cls, ready: Network, crop: Crop, compute: Compute) -> CropView:
-        """View by a network that is prepared for the device."""
+        """Return the view of a crop.
+
+        Parameters
+        ----------
+        ready : Network
+            From `prepared`, on the device.
+        crop : Crop
+        compute : Compute
+        """
         with torch.inference_mode(), compute.autocast():
             if crop.features is not None:
                 box = crop.features.box
@@ -115,35 +139,50 @@ class CropView:
         *,
         noise: float,
     ) -> Places:
-        """Places at some pixels of the crop."""
-        there = torch.from_numpy(rows), torch.from_numpy(cols)
-        cells = there[0] // self.stride, there[1] // self.stride
-        told = np.zeros(len(rows), dtype=np.int64) if labels is None else labels.astype(np.int64)
+        """Return places at pixels of the crop.
+
+        Parameters
+        ----------
+        rows, cols : (n,) arrays
+            Pixels in `box`.
+        labels : (n,) array, optional
+            Classes that the user has given; 0 by default.
+        noise : float
+            Variance of all observations.
+        """
+        row, col = torch.from_numpy(rows), torch.from_numpy(cols)
+        given = np.zeros(len(rows), dtype=np.int64) if labels is None else labels.astype(np.int64)
         return Places(
-            self.features[:, cells[0], cells[1]].T,
-            self.logits[:, there[0] - self.box.top, there[1] - self.box.left].T,
-            torch.from_numpy(told),
+            self.features[:, row // self.stride, col // self.stride].T,
+            self.logits[:, row - self.box.top, col - self.box.left].T,
+            torch.from_numpy(given),
             torch.full((len(rows),), noise),
         )
 
 
-def thinned(told: Places, space: FeatureSpace) -> Places:
-    """At most `_MOST_POINTS` places: the farthest from those chosen before, in feature space."""
-    if len(told.labels) <= _MOST_POINTS:
-        return told
-    unit = unit_features(told.features, space)
+def thinned(places: Places, space: FeatureSpace) -> Places:
+    """Return at most 512 of the places: each the farthest from those chosen before it.
+
+    Parameters
+    ----------
+    places : Places
+    space : FeatureSpace
+        In which the distance is measured.
+    """
+    if len(places.labels) <= _MOST_POINTS:
+        return places
+    unit = unit_features(places.features, space)
     chosen = [0]
     nearest = unit @ unit[0]
-    # A place tells the more the less it looks like what was chosen; noisy ones come last.
-    penalty = told.noise
     for _ in range(_MOST_POINTS - 1):
-        score = nearest + penalty
+        # The noise is added, so that noisy places come last.
+        score = nearest + places.noise
         score[chosen] = math.inf
         chosen.append(int(score.argmin()))
         nearest = torch.maximum(nearest, unit @ unit[chosen[-1]])
-    return told.chosen(torch.tensor(sorted(chosen)))
+    return places.chosen(torch.tensor(sorted(chosen)))
 
 
 def unit_features(features: Tensor, space: FeatureSpace) -> Tensor:
-    """Features (n, d) of places as unit vectors of a feature space, (n, d)."""
+    """Return features (n, d) of places as unit vectors (n, d) of a feature space."""
     return space.unit(features.T[None, :, :, None])[0, :, :, 0].T.contiguous()

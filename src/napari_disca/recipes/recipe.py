@@ -1,4 +1,4 @@
-"""What a recipe is, and what it gives back."""
+"""The protocol of recipes, their result, and checks of their fields."""
 
 from __future__ import annotations
 
@@ -30,38 +30,38 @@ from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes.answers import AnswerParts
 
-#: Why nothing was learned. A session asks for a click, but it may lie where there is no data.
+#: Note if no click lies on data; a session only makes sure that there are clicks.
 NO_CLICKS = "nothing to learn from: no click lies where the image has data"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AdaptationResult:
-    """What a recipe learned from the clicks.
+    """What a recipe has learned from the clicks.
 
     Attributes
     ----------
     network : Network or None
-        The adapted network (another object than the one received, unless nothing was learned).
-        None in a session's history, which keeps only the weights that changed.
+        The adapted network. It is another object than the pretrained one, unless nothing was
+        learned. None in a session's history, which keeps only the weights that have changed.
     steps : int
         Optimiser steps taken.
     losses : tuple of float
         The loss before each pass, and after the last one.
     right_before, right_after : int
-        Clicks whose class the unguided network gives, before and after.
+        Number of clicks whose class the network predicts without guidance, before and after.
     clicks : int
-        Clicks learned from.
+        Number of clicks that were learned from.
     moved : float
-        Share of the learned pixels whose class changed, 0 to 1.
+        Share of the pixels of the crops whose class has changed, 0 to 1.
     seconds : float
+        Duration.
     note : str
         One line for the user: what was decided and why.
     correction : Correction or None
-        What is added to the answer of the pretrained network, where a recipe corrects the
-        function instead of learning weights.
+        Added to the logits of the pretrained network by recipes that do not learn weights.
     tensors : mapping of str to Tensor
-        What `Recipe.composer` needs besides the network, on the CPU; a few megabytes at most. It
-        is kept, and comes back, with the weights.
+        Tensors on the CPU that `Recipe.composer` needs besides the network, a few megabytes at
+        most. They are saved with the weights.
     """
 
     network: Network | None
@@ -78,34 +78,44 @@ class AdaptationResult:
 
 
 class Recipe(Protocol):
-    """How clicks change a network: a frozen dataclass whose fields are its hyper-parameters."""
+    """How clicks change a network's answer.
+
+    A recipe is a frozen dataclass whose fields are its hyper-parameters.
+
+    Attributes
+    ----------
+    title : str
+        Its name in the panel.
+    learns : bool
+        False if it only reads the clicks as guidance.
+    """
 
     #: How it adapts, in a few words: the history shows them in brackets.
     title: ClassVar[str]
-    #: False for recipes that leave the weights alone.
     learns: ClassVar[bool]
 
     @property
     def continues(self) -> bool:
-        """Whether what is learned depends on what was learned before."""
+        """Whether the result depends on earlier adaptations."""
         ...
 
     def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
-        """Job that returns how the answer of a run is composed, tile by tile.
+        """Return a job that returns how the answer is composed, tile by tile.
 
-        A script's own recipe may leave this out: then the adapted network reads the image and
+        A script's recipe may leave this method out; then the adapted network reads the image and
         the clicks.
         """
         ...
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
-        """Pieces of the network's grid to learn from.
+        """Return the windows of the network's grid from which crops are cut.
 
         Parameters
         ----------
         clicks : Clicks
             On the network's grid.
         tiling : Tiling
+            Of the network's grid.
         """
         ...
 
@@ -118,15 +128,15 @@ class Recipe(Protocol):
         compute: Compute,
         seed: int = 0,
     ) -> Job[AdaptationResult]:
-        """Learn from crops.
+        """Return a job that learns from crops.
 
         Parameters
         ----------
         network : Network
-            The pretrained one, theta0; left as it was.
+            The pretrained network theta0; not changed.
         crops : sequence of Crop
         current : Network, optional
-            The network as earlier adaptations to this image left it; left as it was.
+            The result of earlier adaptations to this image; not changed.
         compute : Compute
         seed : int
             The same seed and crops give the same weights.
@@ -135,26 +145,30 @@ class Recipe(Protocol):
         ------
         Progress
 
+        Returns
+        -------
+        AdaptationResult
+
         Raises
         ------
         NotFiniteError
-            If what was learned is not finite; nothing is adopted then.
+            If the learned weights are not finite.
         RecipeError
-            If it does not fit the network.
+            If the recipe does not fit the network.
         """
         ...
 
 
 @runtime_checkable
 class LooksOnce(Protocol):
-    """A recipe that asks something of the image once, whatever is clicked later."""
+    """A recipe that computes facts about the image once, which do not depend on the clicks."""
 
     @property
     def look_key(self) -> tuple[object, ...]:
-        """What the answer depends on besides the image, the network and the seed."""
+        """What the facts depend on, besides the image, the network and the seed."""
 
     def anchor_windows(self, tiling: Tiling) -> list[Window]:
-        """Windows of the network's grid that it wants to see."""
+        """Return the windows of the network's grid from which the facts are computed."""
 
     def look(
         self,
@@ -165,14 +179,18 @@ class LooksOnce(Protocol):
         pixels: int | None = None,
         seed: int = 0,
     ) -> Job[Any]:
-        """Job that returns what `adapt` then gets as ``facts``.
+        """Return a job that returns the argument ``facts`` of `adapt`.
 
         Parameters
         ----------
+        network : Network
+            The pretrained network.
         crops : sequence of Crop
             Of `anchor_windows`.
+        compute : Compute
         pixels : int, optional
-            Size of the whole image on the network's grid; without it the crops are the image.
+            Number of pixels of the image on the network's grid; by default that of the crops.
+        seed : int
         """
 
 
@@ -198,12 +216,12 @@ def setting(
 
 
 def check_fields(recipe: Recipe) -> None:
-    """Look whether the fields of a recipe are what their types and limits say.
+    """Check the fields of a recipe against their types and limits.
 
     Raises
     ------
     RecipeError
-        If one is not.
+        If a value is not allowed.
     """
     hints = get_type_hints(type(recipe))
     for one in fields(recipe):  # type: ignore[arg-type]
@@ -217,7 +235,7 @@ def check_fields(recipe: Recipe) -> None:
             kinds = (int,) if hints[one.name] is int else (int, float)
             if isinstance(value, bool) or not isinstance(value, kinds):
                 raise RecipeError(
-                    f"{one.name} = {value!r} is no {'whole ' * (len(kinds) == 1)}number"
+                    f"{one.name} = {value!r} is not a {'whole ' * (len(kinds) == 1)}number"
                 )
             if not low <= value <= high:
                 label = one.metadata.get("label")
@@ -227,19 +245,19 @@ def check_fields(recipe: Recipe) -> None:
 
 
 def checked_seed(seed: int) -> int:
-    """Return a seed that every generator takes.
+    """Return a seed as an int if every random generator accepts it.
 
     Raises
     ------
     RecipeError
-        If it is none.
+        If it is not a whole number from 0 to 2^63 - 1.
     """
     try:
-        value = operator.index(seed)  # NumPy's whole numbers, too
+        value = operator.index(seed)  # also accepts NumPy's integers
     except TypeError:
         value = -1
     if isinstance(seed, bool) or not 0 <= value < 2**63:
-        raise RecipeError(f"seed = {seed!r} is no whole number from 0 to 2^63 - 1")
+        raise RecipeError(f"seed = {seed!r} is not a whole number from 0 to 2^63 - 1")
     return value
 
 
@@ -250,22 +268,30 @@ def crops_for(
     tiling: Tiling,
     kept: Clicks | None = None,
 ) -> Job[list[Crop]]:
-    """Job that cuts what a recipe wants to learn from.
+    """Return a job that cuts the crops from which a recipe learns.
 
     Parameters
     ----------
+    recipe : Recipe
+    inputs : NetworkView
     clicks : Clicks
         In pixels of the image.
+    tiling : Tiling
+        Of the network's grid.
     kept : Clicks, optional
-        A sample of the pixels that the user has checked, with their classes. One in each tile
-        draws a crop as a click does; a crop for every pixel would take too long.
+        Some of the pixels that the user has checked, with their classes. One of them in each tile
+        gets crops as a click does; crops for all of them would take too long.
+
+    Returns
+    -------
+    Job of list of Crop
     """
-    # By their places, so that what is learned does not depend on when they were made.
-    there = Clicks(tuple(sorted(inputs.network_clicks(clicks), key=lambda c: (c.pixel, c.label))))
-    held = inputs.network_clicks(kept or Clicks())
-    # Not the clicked pixels: there the user's click is the last word.
-    clicked = {click.pixel for click in there}
-    held = held.removed(*(pixel for pixel in held if pixel.pixel in clicked))
-    drawing = {tiling.tile_at(pixel.pixel).index: pixel for pixel in held}
-    windows = recipe.windows(there.added(*drawing.values()), tiling)
-    return cut_crops(inputs, there, windows, held)
+    # Sorted by position, so that the result does not depend on the order of clicking.
+    own = Clicks(tuple(sorted(inputs.network_clicks(clicks), key=lambda c: (c.pixel, c.label))))
+    checked = inputs.network_clicks(kept or Clicks())
+    # At a pixel that is clicked and checked, the click counts.
+    clicked = {click.pixel for click in own}
+    checked = checked.removed(*(pixel for pixel in checked if pixel.pixel in clicked))
+    one_per_tile = {tiling.tile_at(pixel.pixel).index: pixel for pixel in checked}
+    windows = recipe.windows(own.added(*one_per_tile.values()), tiling)
+    return cut_crops(inputs, own, windows, checked)

@@ -1,4 +1,4 @@
-"""The table of recipes."""
+"""The table of recipes, and functions to look up, save and load them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from napari_disca.recipes.disir import Disir
 from napari_disca.recipes.function_space import FunctionSpace
 from napari_disca.recipes.recipe import Recipe
 
-#: Name -> recipe with its published or measured settings.
+#: Recipes by name, with their published or measured settings.
 RECIPES: dict[str, Recipe] = {
     "disir": Disir(),
-    # Equation 1 with the paper's optimiser: 10 passes of plain SGD over the 512-pixel tiles that
-    # hold clicks, one tile a step, all weights, held to theta0's unguided prediction.
+    # Equation 1 with the paper's optimiser: 10 passes of plain SGD over the 512-pixel tiles with
+    # clicks, one tile per step, all weights, anchored to theta0's prediction without guidance.
     "paper": Disca(
         parameters="all",
         optimiser="sgd",
@@ -27,8 +27,8 @@ RECIPES: dict[str, Recipe] = {
         crops="tiles",
         tolerance=0.0,
     ),
-    # What the authors' plugin runs: a larger rate, weights that carry over from click to click,
-    # and the latest guided map as anchor, as a hard map (their default).
+    # The settings of the authors' plugin: a larger rate, weights that start from the previous
+    # adaptation, and the classes of the latest guided map as anchor.
     "authors-plugin": Disca(
         parameters="all",
         optimiser="sgd",
@@ -41,21 +41,27 @@ RECIPES: dict[str, Recipe] = {
         start="current",
         anchor="guided",
     ),
-    # Weights, as far as held-out clicks agree, where pixels look like a click, and near the clicks
-    # DISIR's map.
+    # DISCA with a strength chosen by held-out clicks, used at pixels that look like a click; near
+    # the clicks the map is DISIR's.
     "held-out": Automatic(),
-    # Eq. 1 solved for the function, on the encoder's features.
+    # Equation 1 solved for the function instead of the weights, on the encoder's features.
     "default": FunctionSpace(),
 }
 
 
 def recipe_named(name: str, **changes: Any) -> Recipe:
-    """Recipe of the table, with some fields changed.
+    """Return a recipe of the table, with some fields changed.
+
+    Parameters
+    ----------
+    name : str
+    **changes
+        New values of fields.
 
     Raises
     ------
     RecipeError
-        If there is no such recipe or field.
+        If there is no such recipe or field, or a value is not allowed.
     """
     try:
         recipe = RECIPES[name]
@@ -71,29 +77,29 @@ def recipe_named(name: str, **changes: Any) -> Recipe:
 
 
 def recipe_fields(recipe: Recipe) -> dict[str, Any]:
-    """Recipe as JSON can keep it; `recipe_of_fields` gives it back.
+    """Return a recipe as values of JSON, from which `recipe_of_fields` makes it again.
 
     Raises
     ------
     RecipeError
-        If it is of a kind that is not in the table.
+        If no recipe of the table has its class.
     """
     kind = type(recipe).__name__.lower()
     if _kinds().get(kind) is not type(recipe):
         raise RecipeError(
-            f"a recipe of the kind {type(recipe).__name__} cannot be kept; "
+            f"a recipe of the class {type(recipe).__name__} cannot be saved; "
             "add it to RECIPES (CONTRIBUTING, 'To add a recipe')"
         )
     return {"kind": kind, **asdict(recipe)}  # type: ignore[call-overload]
 
 
 def recipe_of_fields(given: Mapping[str, Any]) -> Recipe:
-    """Recipe from `recipe_fields`.
+    """Return the recipe whose fields `recipe_fields` has returned.
 
     Raises
     ------
     RecipeError
-        If the kind or a field is unknown, or a value impossible.
+        If the kind or a field is unknown, or a value is not allowed.
     """
     changes = dict(given)
     kind = _kinds().get(str(changes.pop("kind", "")))
@@ -108,7 +114,9 @@ def recipe_of_fields(given: Mapping[str, Any]) -> Recipe:
             raise RecipeError(f"a recipe of the kind {given['kind']!r} has no field {name!r}")
         # JSON may write 1.0 as 1; nothing else may change its type.
         if type(value) is not known[name] and not (known[name] is float and type(value) is int):
-            raise RecipeError(f"{name} = {value!r} of a recipe is no {known[name].__name__}")
+            raise RecipeError(
+                f"{name} = {value!r} of a recipe is not of the type {known[name].__name__}"
+            )
     return kind(**changes)
 
 
