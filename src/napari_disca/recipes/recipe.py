@@ -85,12 +85,11 @@ class Recipe(Protocol):
     Attributes
     ----------
     title : str
-        Its name in the panel.
+        How it adapts, in a few words, which the history shows in brackets.
     learns : bool
         False if it only reads the clicks as guidance.
     """
 
-    #: How it adapts, in a few words: the history shows them in brackets.
     title: ClassVar[str]
     learns: ClassVar[bool]
 
