@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -69,6 +70,9 @@ class RippleController(QObject):
         #: Whether a patch was painted since the last comparison.
         self._news = False
         self._step: Step | None = None
+        #: The step that the last comparison began with; whether it lacked tiles while a list stood.
+        self._looked_at: Step | None = None
+        self._lacked = False
         #: Whether the slider is held: all its values together are one step of the history.
         self._trying = False
         self._look = self._timer(_SOON, self._start)
@@ -119,7 +123,7 @@ class RippleController(QObject):
 
     def _look_at_the_last_tiles(self) -> None:
         """Compare again once the maps are complete, if the last comparison was earlier."""
-        lacks = self._ripple is not None and self._ripple.missing > 0
+        lacks = self._lacked or (self._ripple is not None and self._ripple.missing > 0)
         if lacks and self._worker is None and self._is_complete():
             left = self._look.remainingTime()
             if not 0 <= left <= _SOON:
@@ -144,7 +148,7 @@ class RippleController(QObject):
             self._worker.finished.disconnect(self._on_finished)
             self._worker.abandon()
             self._worker = None
-        self._session, self._ripple, self._step = session, None, None
+        self._session, self._ripple, self._step, self._lacked = session, None, None, False
         if session is not None:
             session.painted.connect(self._on_painted)
 
@@ -160,7 +164,8 @@ class RippleController(QObject):
         session = self._session
         if session is None or session.adapted is None or self._worker is not None:
             return
-        self._news = False
+        self._news = self._lacked = False
+        self._looked_at = session.step
         self._began = time.monotonic()
         worker = JobWorker(session.ripple(_LEAST, session.viewport.window), self._threads)
         worker.progressed.connect(self._on_progress)
@@ -176,6 +181,11 @@ class RippleController(QObject):
 
     def _on_ripple(self, found: Any) -> None:
         if isinstance(found, Ripple) and self._session is not None:
+            kept = self._ripple is not None and not self._ripple.missing
+            if kept and (found.missing or self._looked_at is not self._step):
+                # A verdict leaves the other regions as they were: they can be judged meanwhile.
+                self._lacked = True
+                return
             self._ripple = found
             self._list(self._session, found.regions, _told(found, self._session.raster))
 
@@ -208,10 +218,16 @@ class RippleController(QObject):
         )
 
     def _judge_selected(self, verb: str, said: str) -> None:
-        region = self.panel.selected
-        if region is not None and self._session is not None:
-            self.panel.leave_judged()
-            self._do(lambda session: getattr(session, verb)([region]), said)
+        region, session, found = self.panel.selected, self._session, self._ripple
+        if region is None or session is None:
+            return
+        self.panel.leave_judged()
+        done = self._do(lambda session: getattr(session, verb)([region]), said)
+        if done and found is not None and not found.missing and session is self._session:
+            # What is left can be judged at once, while the maps are compared anew.
+            others = tuple(other for other in found.regions if other != region)
+            self._ripple = replace(found, regions=others, changed=found.changed - region.area)
+            self._list(session, others, _told(self._ripple, session.raster))
 
     def accept_all(self) -> None:
         """Accept all that the adaptation changed."""
@@ -245,10 +261,12 @@ class RippleController(QObject):
         self._set_strength()
         self._trying = False
 
-    def _do(self, action: Callable[[Session], object], said: str) -> None:
+    def _do(self, action: Callable[[Session], object], said: str) -> bool:
+        """Do what was decided; whether it could be done."""
         control, session = self._control, self._session
-        if session is not None:
-            guarded(lambda: control.travel(lambda: action(session), said))
+        return session is not None and guarded(
+            lambda: control.travel(lambda: action(session), said)
+        )
 
     # ------------------------------------------------------------------ seeing
 
