@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractSlider
 
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.ripple_panel import RipplePanel
@@ -69,3 +71,25 @@ def test_whoever_left_the_list_is_not_led_back_to_a_region_by_a_new_list(panel):
     panel.show_regions((LARGE, MIDDLE), CLASSES, "", follow=True)
     assert panel.selected is None
     assert not flown
+
+
+def test_the_strength_is_moved_by_keys(panel, qtbot):
+    slider = panel.slider.findChild(QAbstractSlider)
+    panel.show_strength(1.0)
+    moved = []
+    panel.strength.connect(moved.append)
+    for key, expected in (
+        (Qt.Key.Key_Right, 1.1),
+        (Qt.Key.Key_Up, 1.2),
+        (Qt.Key.Key_Left, 1.1),
+        (Qt.Key.Key_PageUp, 1.6),
+        (Qt.Key.Key_PageDown, 1.1),
+        (Qt.Key.Key_Down, 1.0),
+        (Qt.Key.Key_Home, 0.0),
+        (Qt.Key.Key_End, 3.0),
+    ):
+        qtbot.keyClick(slider, key)
+        assert panel.slider.value() == pytest.approx(expected)
+        assert moved[-1] == pytest.approx(expected)
+    qtbot.keyClick(slider, Qt.Key.Key_Right)
+    assert panel.slider.value() == 3.0

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
+from napari_disca.gui.panels.slider_keys import SliderKeys
 from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
@@ -114,6 +115,7 @@ class RipplePanel(QWidget):
             "How strongly clicks count at places that look like them: more changes more of the "
             "map, less changes less, 0 is the map near clicks (DISIR). Nothing is learned again"
         )
+        self._keys = SliderKeys(self.slider, 0.1, 0.5)
         self.slider.valueChanged.connect(self.strength)
         self.slider.sliderReleased.connect(self.settled)
         self._strength = QWidget()
