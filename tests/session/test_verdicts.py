@@ -326,7 +326,7 @@ def test_verdicts_come_back_from_the_journal(tmp_path, picture, compute):
     assert [step.title for step in again.history] == titles
     for name, labels in draw(again).items():
         np.testing.assert_array_equal(labels, maps[name], err_msg=name)
-    assert read_journal(journal.path).counts == (2, 1, 0)
+    assert read_journal(journal.path).counts == (2, 1, 0, 0, 0)
 
 
 def test_areas_and_strengths_that_make_no_sense_are_refused(session):

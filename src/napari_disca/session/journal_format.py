@@ -21,6 +21,8 @@ from napari_disca.core.errors import JournalError
 from napari_disca.raster import ValueScale
 
 _FORMAT = 1
+#: What `Record.counts` counts.
+COUNTED = ("click", "adaptation", "locked area", "stroke", "judged place")
 #: Most bytes of a journal: an event takes about 100; hostile JSON grows twenty-fold in memory.
 _LARGEST_FILE = 32 << 20
 #: Byte-order mark, with which some editors begin a text in UTF-8.
@@ -154,12 +156,15 @@ class Record:
             return None
 
     @property
-    def counts(self) -> tuple[int, int, int]:
-        """Number of clicks, adaptations and locked areas after the last event."""
+    def counts(self) -> tuple[int, ...]:
+        """How many there are, after the last event, of what `COUNTED` names.
+
+        Journals of earlier versions tell the first three.
+        """
         now = self.events[-1].get("now") if self.events else None
-        if isinstance(now, list) and len(now) == 3 and all(type(n) is int for n in now):
-            return now[0], now[1], now[2]
-        return 0, 0, 0
+        if not isinstance(now, list) or not all(type(n) is int for n in now):
+            now = []
+        return tuple(now[: len(COUNTED)]) + (0,) * (len(COUNTED) - len(now))
 
 
 class DamagedLineError(JournalError):

@@ -27,7 +27,13 @@ from napari_disca.session.actions import Adopt
 from napari_disca.session.image_check import check_image, is_image_of
 from napari_disca.session.journal import Journal, new_journal
 from napari_disca.session.journal_fields import text_field, whole_field
-from napari_disca.session.journal_format import DamagedLineError, Header, Record, read_journal
+from napari_disca.session.journal_format import (
+    COUNTED,
+    DamagedLineError,
+    Header,
+    Record,
+    read_journal,
+)
 from napari_disca.session.session import Session
 
 #: Most clicks compared in all steps together, enough for a session of 10 000 clicks: a hostile
@@ -286,12 +292,10 @@ def compute_of(header: Header) -> Compute:
 
 def said(record: Record, now: datetime | None = None) -> str:
     """Return what a journal holds in words: ``137 clicks, 3 adaptations, yesterday 18:02``."""
-    clicks, runs, locks = record.counts
-    counts = [
-        f"{number} {what}{'s' * (number != 1)}"
-        for number, what in ((clicks, "click"), (runs, "adaptation"), (locks, "locked area"))
-        if number or what == "click"
-    ]
+    counted = list(zip(record.counts, COUNTED, strict=True))
+    counts = [f"{number} {what}{'s' * (number != 1)}" for number, what in counted if number]
+    if not counts:
+        counts = ["no clicks"]
     last = record.last
     if last is not None:
         counts.append(when(last, now or datetime.now().astimezone()))

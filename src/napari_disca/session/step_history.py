@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,9 @@ from psygnal import Signal
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import JournalError
 from napari_disca.session.journal import Journal
+from napari_disca.session.review_marks import Marks
 from napari_disca.session.steps import Action, ImageFacts, Step
+from napari_disca.session.strokes import Stroke
 
 
 class StepHistory:
@@ -185,8 +188,10 @@ class StepHistory:
             return
         runs = sum(step.kind == "adapt" for step in self._history[1 : self._position + 1])
         path = journal.path
-        areas = sum(lock.kind == "area" for lock in self.step.locks)
-        journal.append({**event, "now": [len(self.step.clicks), runs, areas]})
+        held = Counter(lock.kind for lock in self.step.locks)
+        judged = sum(mark.verdict != "seen" for mark in self.step.value(Marks).items)
+        now = [len(self.step.clicks), runs, held["area"], held[Stroke.kind], judged]
+        journal.append({**event, "now": now})
         if path != journal.path:
             self.troubled.emit(
                 f"somebody has changed {path} or put another file there; it is left as it is, and "
