@@ -261,7 +261,7 @@ def test_the_remaining_time_is_told(opened, monkeypatch):
     panel.show_progress(Progress("updating the map", 0, 40))
     now[0] += 12
     panel.show_progress(Progress("updating the map", 12, 40))
-    assert panel.stage.text() == "Updating the map · 12 of 40 · about 28 s left"
+    assert panel.stage.text() == "Updating the map · 12 of 40 · about 28\N{NO-BREAK SPACE}s left"
     assert panel.bar.value() == 12
     panel.show_progress(Progress("", 0, 0))
     assert panel.stage.text() == "The map is up to date"

@@ -37,13 +37,17 @@ def test_work_is_measured_and_told_beforehand(opened, times, tmp_path, qtbot):
     control.undo()
     opened.idle()
     minutes = round((30 + 20 * tiles) / 60)
-    assert f"not adapted yet (about {minutes} min)" in refine.stage.text()
-    assert f"About {minutes} min on this machine" in refine.buttons["adapt"].toolTip()
-    assert "About 39 s on this machine" in refine.buttons["save_labels"].toolTip()
+    assert f"not adapted yet (about {minutes}\N{NO-BREAK SPACE}min)" in refine.stage.text()
+    assert (
+        f"About {minutes}\N{NO-BREAK SPACE}min on this machine" in refine.buttons["adapt"].toolTip()
+    )
+    assert "About 39\N{NO-BREAK SPACE}s on this machine" in refine.buttons["save_labels"].toolTip()
     assert "on this machine" not in refine.buttons["undo"].toolTip()
     control.close()
     minutes = round(20 * tiles / 60)
-    qtbot.waitUntil(lambda: f"first map (about {minutes} min)" in refine.status.text())
+    qtbot.waitUntil(
+        lambda: f"first map (about {minutes}\N{NO-BREAK SPACE}min)" in refine.status.text()
+    )
 
 
 def test_what_is_left_is_told_from_the_beginning(times, opened):
@@ -52,7 +56,7 @@ def test_what_is_left_is_told_from_the_beginning(times, opened):
     times._rates |= {key("segment"): 20.0, key("redo"): 10.0, key("learn"): 30.0, "save": 500.0}
     times._what = "segment"
     refine.show_progress(Progress("updating the map", 0, 30))
-    assert refine.stage.text().endswith("· about 10 min left")
+    assert refine.stage.text().endswith("· about 10\N{NO-BREAK SPACE}min left")
     times._what, times._began = "learn", estimates.time.monotonic()
     assert times.left(Progress("adapting", 0, 5), None) == pytest.approx(30 + 10 * tiles, abs=1)
     # Once it was measured, that counts, and the map is still to come.

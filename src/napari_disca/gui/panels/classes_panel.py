@@ -75,11 +75,9 @@ class ClassesPanel(QWidget):
         self.warning.setStyleSheet(EXPLAINS)
         self.warning.setVisible(False)
         self.warning.linkActivated.connect(lambda _: self.other_colours.emit())
-        self.place = QLabel(_NOWHERE)
+        self.place = _PlaceLabel(_NOWHERE)
         self.place.setWordWrap(True)
         self.place.setStyleSheet(EXPLAINS)
-        # For the usual number of lines, so that the panel does not jump when the pointer moves.
-        self.place.setMinimumHeight(_PLACE_LINES * self.fontMetrics().lineSpacing())
         self.place.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.place.setToolTip(
             "Under the pointer: class, how likely the network finds it and the second one, what "
@@ -170,6 +168,27 @@ class ClassesPanel(QWidget):
     def _on_menu(self, position: QPoint) -> None:
         if self.list.itemAt(position) is not None:
             self.menu.popup(present(self.list.viewport()).mapToGlobal(position))
+
+
+class _PlaceLabel(QLabel):
+    """As high as what it tells as a rule, so that the panel does not jump where the pointer moves.
+
+    The height is asked for when the panel is laid out: the font that napari's style gives is not
+    known before.
+    """
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """Room for the usual number of lines."""
+        least = super().minimumSizeHint()
+        return QSize(least.width(), max(least.height(), self._usual))
+
+    def heightForWidth(self, width: int) -> int:  # noqa: N802
+        """Room for the usual number of lines, or for more where they do not fit."""
+        return max(super().heightForWidth(width), self._usual)
+
+    @property
+    def _usual(self) -> int:
+        return (_PLACE_LINES + 1) * self.fontMetrics().lineSpacing()  # with the label's margins
 
 
 def _icon(color: str, hidden: bool, size: QSize) -> QIcon:

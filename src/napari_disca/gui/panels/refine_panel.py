@@ -284,7 +284,9 @@ def _summary(recipe: Recipe) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in words: seconds, minutes or hours."""
+    """Return a duration in words; a line does not end between number and unit."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return f"{max(1, round(seconds))}\N{NO-BREAK SPACE}s"
+    minutes = seconds < 5400
+    number, unit = (f"{seconds / 60:.0f}", "min") if minutes else (f"{seconds / 3600:.1f}", "h")
+    return f"{number}\N{NO-BREAK SPACE}{unit}"

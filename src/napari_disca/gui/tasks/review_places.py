@@ -54,6 +54,8 @@ class ReviewPlaces(QObject):
         self._worker: JobWorker | None = None
         self._stops: list[ReviewStop] = []
         self._count = 0
+        #: Whether a look for doubtful places has ended since the session was opened.
+        self._looked = False
         self._began = 0.0
         #: Step and painting that the stops were found for.
         self._known: Any = None
@@ -93,6 +95,7 @@ class ReviewPlaces(QObject):
             self._worker.abandon()
             self._worker = None
         self._session, self._stops, self._count, self._known = session, [], 0, None
+        self._looked = False
         self._marks = None
         if session is not None:
             session.painted.connect(self._on_painted)
@@ -160,6 +163,7 @@ class ReviewPlaces(QObject):
 
     def _on_found(self, found: Any) -> None:
         self._stops, self._count = found
+        self._looked = True
         self._list()
 
     def _list(self) -> None:
@@ -179,6 +183,8 @@ class ReviewPlaces(QObject):
         kind = "tile" if by_tiles else "doubtful place"
         left = len(coming) + more
         told = f"{left:,} {kind}{'s' * (left != 1)} left" if left else f"no {kind} is left"
+        if not (left or by_tiles or self._looked):
+            told = "Looking for doubtful places…"
         self._panel.show_places([*judged, *coming], review.place, told, more)
 
     def _doubtful(self, session: Session) -> tuple[list[QueuePlace], int]:
