@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractSlider
 
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.key_filter import main_window
@@ -111,6 +112,44 @@ def test_y_accepts_and_all_are_accepted_or_rejected_with_shift(adapted, qtbot):
     adapted.settled()
     assert session.proposal is None
     assert adapted.panel.ripple_panel.list.count() == 0
+
+
+def test_regions_are_judged_one_after_the_other_without_waiting(adapted, qtbot):
+    panel, session = adapted.panel.ripple_panel, adapted.control.session
+    assert panel.list.count() > 4
+    regions = adapted.panel.ripple._ripple.regions
+    qtbot.keyClick(panel.list, Qt.Key.Key_J)
+    for key in (Qt.Key.Key_Y, Qt.Key.Key_X, Qt.Key.Key_Y):
+        qtbot.keyClick(main_window(adapted.panel), key)
+    kinds = [verdict.kind for verdict in session.verdicts]
+    assert kinds == ["accepted", "rejected", "accepted"], adapted.viewer.status
+    assert panel.selected == regions[3]
+    adapted.settled()
+    assert panel.selected == regions[3]
+    left = adapted.panel.ripple._ripple.regions
+    assert not {region.pixel for region in regions[:3]} & {region.pixel for region in left}
+    for _ in range(3):
+        qtbot.keyClick(panel.list, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    adapted.settled()
+    assert adapted.panel.ripple._ripple.regions == regions
+
+
+def test_arrows_go_along_the_list_from_the_canvas(adapted, qtbot):
+    panel = adapted.panel.ripple_panel
+    adapted.panel.drawing.tool.watch()
+    canvas = adapted.panel.drawing.tool._canvas
+    qtbot.keyClick(canvas, Qt.Key.Key_Right)
+    assert panel.selected is None  # nothing is outlined: the key is napari's
+    qtbot.keyClick(canvas, Qt.Key.Key_J)
+    for key, row in ((Qt.Key.Key_Left, 0), (Qt.Key.Key_Right, 1)):
+        qtbot.keyClick(canvas, key)
+        assert panel.list.currentRow() == row
+    # What arrows move keeps them.
+    strength = panel.slider
+    before = strength.value()
+    qtbot.keyClick(strength.findChild(QAbstractSlider), Qt.Key.Key_Left)
+    assert panel.list.currentRow() == 1
+    assert strength.value() < before
 
 
 def test_o_keeps_only_what_is_near_the_clicks(adapted, qtbot):

@@ -148,6 +148,44 @@ def test_verdicts_are_one_key_each_and_one_step(doubtful, qtbot):
     assert bar.words.text().startswith(f"{int(100 * seen)} % seen")
 
 
+def test_the_digit_alone_says_what_a_doubtful_place_is(doubtful, qtbot):
+    session, panel = doubtful.control.session, doubtful.panel
+    panel.drawing.tool.watch()
+    canvas = panel.drawing.tool._canvas
+    qtbot.keyClick(canvas, Qt.Key.Key_N)
+    middle = doubtful.control.review.middle
+    # Whoever means another class presses its key, wherever the focus is.
+    for widget, key, label in (
+        (canvas, Qt.Key.Key_3, 2),
+        (panel.history_panel.list, Qt.Key.Key_1, 0),
+        (panel.classes_panel.list, Qt.Key.Key_2, 1),
+    ):
+        qtbot.keyClick(widget, key)
+        assert [(click.pixel, click.label) for click in session.clicks.items] == [(middle, label)]
+        assert doubtful.control.layers.label == label  # what else is wrong is clicked by mouse
+        assert {mark.verdict for mark in session.marks} == {"wrong"}
+    qtbot.keyClick(canvas, Qt.Key.Key_Escape)
+    qtbot.keyClick(canvas, Qt.Key.Key_3)
+    assert [click.label for click in session.clicks.items] == [1]
+    doubtful.idle()
+
+
+def test_digits_choose_a_class_for_tools_and_tiles(doubtful, qtbot):
+    session, panel = doubtful.control.session, doubtful.panel
+    listed = panel.history_panel.list
+    qtbot.keyClick(listed, Qt.Key.Key_N)
+    panel.drawing.tool.choose("brush")
+    qtbot.keyClick(listed, Qt.Key.Key_2)
+    panel.drawing.tool.choose("click")
+    qtbot.keyClick(listed, Qt.Key.Key_T)
+    qtbot.keyClick(listed, Qt.Key.Key_3)
+    assert doubtful.control.layers.label == 2
+    assert not session.clicks.items
+    assert "Ctrl+1…3 wrong" in panel.panels.review.how.text()
+    qtbot.keyClick(listed, Qt.Key.Key_3, Qt.KeyboardModifier.ControlModifier)
+    assert [click.label for click in session.clicks.items] == [2]
+
+
 def test_tile_by_tile(doubtful, qtbot, monkeypatch, tmp_path):
     session, panel = doubtful.control.session, doubtful.panel
     panel.panels.review.buttons["next_tile"].click()
@@ -219,6 +257,33 @@ def test_all_places_are_in_one_list_with_what_was_said_of_them(queue, qtbot, mon
     assert [mark.verdict for mark in session.marks] == ["note", "unsure", "seen"]
 
 
+def test_arrows_go_back_and_forth_in_the_list(queue, qtbot):
+    panel, control = queue.panel, queue.control
+    panel.drawing.tool.watch()
+    canvas = panel.drawing.tool._canvas
+    qtbot.keyClick(canvas, Qt.Key.Key_N)
+    assert control.review.place == queue.places[0]
+    qtbot.keyClick(canvas, Qt.Key.Key_Right)
+    assert control.review.place == queue.places[1]
+    qtbot.keyClick(panel.refine_panel.buttons["undo"], Qt.Key.Key_Left)
+    assert control.review.place == queue.places[0]
+    qtbot.keyClick(canvas, Qt.Key.Key_Left)  # there is nothing before it
+    assert control.review.place == queue.places[0]
+    # What arrows move keeps them.
+    for widget in (panel.classes_panel.list, panel.panels.queue.minimap):
+        qtbot.keyClick(widget, Qt.Key.Key_Right)
+        assert control.review.place == queue.places[0]
+
+
+def test_no_place_is_missed_before_the_first_look_has_ended(queue, qtbot):
+    places, title = queue.panel.review_places, queue.panel.panels.queue.title
+    places._looked, places._stops, places._count = False, [], 0
+    places._list()
+    assert title.text() == "Looking for doubtful places…"
+    places._known = None
+    qtbot.waitUntil(lambda: title.text() == "2 doubtful places left", timeout=10_000)
+
+
 def test_the_list_follows_tiles_and_undo(queue, qtbot):
     session, panels = queue.control.session, queue.panel.panels
     qtbot.keyClick(queue.panel.classes_panel.list, Qt.Key.Key_T)
@@ -242,7 +307,7 @@ def test_while_a_place_is_outlined_the_window_tells_how_to_judge_it(queue, qtbot
     assert viewer.help == usual
     assert not panel.guide.line
     qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_N)
-    how = "Enter right · Ctrl+1…3 wrong, it is that class · 0 not sure · K note · N next · Esc end"
+    how = "Enter right · 1…3 wrong, it is that class · 0 not sure · K note · N next · Esc end"
     assert panel.guide.line == panel.panels.review.how.text() == how
     assert not viewer.help  # napari would tell how to click
     viewer.layers["Clicks"].mode = "select"

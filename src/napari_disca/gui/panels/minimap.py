@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.styles import CHECKED, SEEN, WRONG
+from napari_disca.gui.viewer.key_filter import MOVED_BY_ARROWS
 from napari_disca.gui.viewer.present import present
 
 #: Side of the square in lines of text.
@@ -53,6 +54,7 @@ class MiniMap(QWidget):
             "only seen. The white frame is the view; click or drag to move it"
         )
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setProperty(MOVED_BY_ARROWS, True)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:  # noqa: N802

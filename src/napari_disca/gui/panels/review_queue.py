@@ -94,6 +94,12 @@ class ReviewQueue(QWidget):
         """The listed places."""
         return self._places
 
+    def go_along(self, steps: int) -> None:
+        """Choose the place that is so many rows further on, or the last one on the way."""
+        if self._places:
+            row = self.list.currentRow() + steps
+            self.list.setCurrentRow(min(max(row, 0), len(self._places) - 1))
+
     def show_places(
         self, places: Sequence[QueuePlace], current: Window | None, told: str, more: int = 0
     ) -> None:

@@ -141,6 +141,12 @@ class RipplePanel(QWidget):
         if self._regions:
             self.list.setCurrentRow((self.list.currentRow() + 1) % len(self._regions))
 
+    def go_along(self, steps: int) -> None:
+        """Choose the region that is so many rows further on, or the last one on the way."""
+        if self._regions:
+            row = self.list.currentRow() + steps
+            self.list.setCurrentRow(min(max(row, 0), len(self._regions) - 1))
+
     def choose_none(self) -> None:
         """Clear the choice; the list stays."""
         self._chosen = None

@@ -31,7 +31,13 @@ class VerbActions:
         panel = self._panel
         buttons = {**panel.panels.buttons(), "compare": panel.compare_panel.switch}
         pressed = {name: partial(self._press, button) for name, button in buttons.items()}
-        both: Verbs = {"confirm": self._confirm, "leave_tool": self._leave, "wrong": self._wrong}
+        both: Verbs = {
+            "confirm": self._confirm,
+            "leave_tool": self._leave,
+            "wrong": self._wrong,
+            "next_place": partial(self._go_along, 1),
+            "previous_place": partial(self._go_along, -1),
+        }
         own: Verbs = {**panel.drawing.verbs(), **panel.reviewing.verbs(), **both}
         classes: Verbs = {**panel.class_desk.actions, "class": self._arm}
         shown: Verbs = {
@@ -53,6 +59,8 @@ class VerbActions:
             "confirm": lambda: tool.has_corners or review.has_place,
             "leave_tool": lambda: tool.is_active or review.has_place or ripple.has_place,
             "wrong": lambda: review.has_place,
+            "next_place": self._has_place,
+            "previous_place": self._has_place,
             "unsure": lambda: review.has_place,
         }
 
@@ -76,8 +84,36 @@ class VerbActions:
         else:
             self._panel.ripple.leave()
 
+    def _has_place(self) -> bool:
+        """Whether a place of a review or a region of the ripple is outlined."""
+        return self._panel.reviewing.has_place or self._panel.ripple.has_place
+
+    def _go_along(self, steps: int) -> None:
+        """Go along the list that what is outlined is in."""
+        if self._panel.reviewing.has_place:
+            self._panel.panels.queue.go_along(steps)
+        else:
+            self._panel.ripple_panel.go_along(steps)
+
     def _arm(self, number: int) -> None:
-        self._panel.arm(self._panel.class_desk.at(number))
+        label = self._panel.class_desk.at(number)
+        if self._digits_judge():
+            self._panel.reviewing.wrong(label)
+        self._panel.arm(label)
+
+    def _digits_judge(self) -> bool:
+        """Whether the key of a class says what a doubtful place is.
+
+        Not of a tile, which has places of many classes, and not while clicks are selected or
+        something is drawn, for which a class is chosen.
+        """
+        layers = self._panel.control.layers
+        return (
+            self._panel.reviewing.has_doubtful
+            and not self._panel.drawing.tool.is_active
+            and layers is not None
+            and layers.click_layers.selecting is None
+        )
 
     def _press(self, button: QAbstractButton) -> None:
         if button.isEnabled():

@@ -76,6 +76,11 @@ class ReviewController(QObject):
         """Whether a place is outlined."""
         return self._control.review is not None and self._control.review.place is not None
 
+    @property
+    def has_doubtful(self) -> bool:
+        """Whether a doubtful place is outlined, not a tile."""
+        return self.has_place and not self._control.review.by_tiles
+
     def next_tile(self) -> None:
         """Move the view to the next tile that was not seen."""
         if self._control.review is not None:
@@ -156,7 +161,7 @@ class ReviewController(QObject):
 
 def how_to_judge(verbs: Mapping[str, Verb], classes: int, *, tiles: bool = False) -> str:
     """Return the keys of a review and what they do, in one line."""
-    numbers = verbs["wrong"].keys[: max(1, classes)]
+    numbers = verbs["wrong" if tiles else "class"].keys[: max(1, classes)]
     keys = {
         name: verbs["next_tile" if tiles and name == "doubtful" else name].key for name in _JUDGE
     }

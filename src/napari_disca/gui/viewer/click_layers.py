@@ -173,14 +173,19 @@ class ClickLayers:
 
     def relabel_selected(self, label: int) -> int:
         """Give the selected clicks another class in one step; return how many there were."""
-        for layer in self.layers:
-            if layer.mode != "select" or not layer.selected_data:
-                continue
-            items = self._session.clicks.items
-            chosen = [items[i] for i in sorted(layer.selected_data) if i < len(items)]
-            self._session.relabel_all(dict.fromkeys(chosen, label))
-            return len(chosen)
-        return 0
+        layer = self.selecting
+        if layer is None:
+            return 0
+        items = self._session.clicks.items
+        chosen = [items[i] for i in sorted(layer.selected_data) if i < len(items)]
+        self._session.relabel_all(dict.fromkeys(chosen, label))
+        return len(chosen)
+
+    @property
+    def selecting(self) -> Points | None:
+        """The layer in which clicks are selected, for which a class is chosen."""
+        selecting = (x for x in self.layers if x.mode == "select" and x.selected_data)
+        return next(selecting, None)
 
     def look(self) -> None:
         """Take over edits of the layers that emit no event; called several times a second."""

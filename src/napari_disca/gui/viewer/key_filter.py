@@ -14,6 +14,8 @@ from typing import Any
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QAbstractSlider,
     QAbstractSpinBox,
     QApplication,
     QComboBox,
@@ -22,6 +24,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QMainWindow,
     QPlainTextEdit,
+    QTabBar,
     QTextEdit,
     QWidget,
 )
@@ -52,6 +55,9 @@ _EDITING = (
 )
 #: Characters that are typed into number fields.
 _OF_NUMBERS = frozenset("0123456789,.-+ ")
+_ARROWS = frozenset({"Left", "Right", "Up", "Down"})
+#: Property of widgets of this program that arrow keys move.
+MOVED_BY_ARROWS = "moved_by_arrows"
 
 
 class KeyFilter(QObject):
@@ -201,9 +207,12 @@ def belongs_to(widget: QWidget, event: QKeyEvent, typed: str) -> bool:
     """Whether a key belongs to the field that has the focus.
 
     A text field needs all text and the usual editing commands; a number field needs digits and
-    signs. Lists search entries by their first letter: there the keys of verbs win.
+    signs. Lists search entries by their first letter: there the keys of verbs win, but for the
+    arrows, which move lists and sliders.
     """
     if isinstance(widget, QKeySequenceEdit):
+        return True
+    if typed in _ARROWS and _is_moved_by_arrows(widget):
         return True
     number = number_field(widget) is not None
     text = (
@@ -214,6 +223,11 @@ def belongs_to(widget: QWidget, event: QKeyEvent, typed: str) -> bool:
     if event.modifiers() & _COMMAND:
         return any(event.matches(standard) for standard in _EDITING)
     return typed in _OF_NUMBERS if number else True
+
+
+def _is_moved_by_arrows(widget: QWidget) -> bool:
+    kinds = QAbstractItemView | QAbstractSlider | QAbstractSpinBox | QComboBox | QTabBar
+    return isinstance(widget, kinds) or bool(widget.property(MOVED_BY_ARROWS))
 
 
 def _moment(event: QKeyEvent) -> float:
