@@ -175,6 +175,33 @@ def test_every_file_is_written_whole_or_not_at_all():
     assert not found, "\n".join(found)
 
 
+#: Files that parse JSON which this program has written itself, or which is limited elsewhere.
+OWN_JSON = {
+    "cli/doctor.py",  # of another process
+    "core/child_process.py",  # of another process
+    "exports/vector_layer.py",  # of another process
+    "gui/viewer/key_choices.py",  # settings
+    "networks/autotune.py",  # a cache
+    "networks/delta.py",  # a cache
+    "networks/files.py",  # a card that was checked
+    "raster/probe.py",  # of another process
+    "raster/probe_process.py",  # of another process
+    "session/journal_format.py",  # line by line, with a limit
+    "session/kept_maps.py",  # a cache
+    "storage/jsonfile.py",
+    "training/checkpoint.py",
+}
+
+
+def test_json_of_others_is_read_with_limits():
+    parsing = {
+        file.relative_to(PACKAGE).as_posix()
+        for file in PACKAGE.rglob("*.py")
+        if re.search(r"\bjson\.loads?\(", file.read_text(encoding="utf-8"))
+    }
+    assert parsing == OWN_JSON
+
+
 #: Names that another package keeps to itself, and the one file that uses each of them.
 PRIVATE = {
     r"\brasterio\._\w+": "raster/gdal_errors.py",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_disca.core.errors import DiscaError
+from napari_disca.storage.jsonfile import load_json
+
+#: Bytes of the file that ``dask scheduler --scheduler-file`` writes, at most.
+_LARGEST_FILE = 1 << 20
 
 
 @contextmanager
@@ -106,7 +109,7 @@ def scheduler_address(scheduler: str) -> str:
     if not scheduler.endswith(".json"):
         return scheduler
     try:
-        return str(json.loads(Path(scheduler).read_text("utf-8"))["address"])
+        return str(load_json(Path(scheduler), most_bytes=_LARGEST_FILE)["address"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DiscaError(
             f"{scheduler} is not a file of a Dask scheduler: {error_line(error)}"
