@@ -145,6 +145,7 @@ class Walk:
             self.pause(1)
             for told in self.window.findChildren(NapariQtNotification):
                 told.close()
+            self.viewer.status = "Ready"  # not what was said of an earlier key
             suffix = f"-{size[0]}" if self.everything else ""
             path = self.folder / f"{name}-{theme}{suffix}.png"
             picture = self.grabbed(over)

@@ -355,8 +355,12 @@ def test_the_outline_follows_the_size_of_the_window(queue, qtbot):
 
     def is_right():
         grid = ScreenGrid(queue.viewer, queue.control.layers.image)
-        ((x, y),) = grid.to_screen([(place.top, place.left)])
-        return tool._overlay.sketch.place[0] == pytest.approx((x, y), abs=0.5)
+        row, col = queue.control.review.middle
+        corner, middle = grid.to_screen([(place.top, place.left), (row + 0.5, col + 0.5)])
+        sketch = tool._overlay.sketch
+        return sketch.place[0] == pytest.approx(tuple(corner), abs=0.5) and (
+            sketch.middle == pytest.approx(tuple(middle), abs=0.5)
+        )
 
     assert is_right()
     before = tool._overlay.sketch.place[0]

@@ -42,7 +42,7 @@ class ReviewController(QObject):
     bar : ReviewBar
     control : Control
     outline : callable
-        Outlines a window of the image; with None, nothing.
+        Outlines a window of the image and marks a pixel in it; with None, nothing.
     guide : callable
         Shows the line that says how to judge the outlined place; the empty line where none is.
     parent : QWidget
@@ -52,7 +52,7 @@ class ReviewController(QObject):
         self,
         bar: ReviewBar,
         control: Any,
-        outline: Callable[[Window | None], object],
+        outline: Callable[[Window | None, tuple[int, int] | None], object],
         guide: Callable[[str], object],
         parent: QWidget,
     ) -> None:
@@ -135,7 +135,8 @@ class ReviewController(QObject):
 
     def _on_changed(self) -> None:
         session, review = self._control.session, self._control.review
-        self._outline(review.place if review is not None else None)
+        place = review.place if review is not None else None
+        self._outline(place, None if place is None else review.middle)
         guided = ""
         if self.has_place:
             guided = how_to_judge(self._bar.verbs, len(session.classes), tiles=review.by_tiles)

@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QWidget
 
 _ALPHA = 110
 _RUBBER = "#ffffff"
+#: Where the arms of the cross in an outlined place begin and end, from its middle.
+_CROSS = 4.0, 11.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Sketch:
         Colour of the class; empty while the brush erases.
     place : sequence of (float, float)
         x and y of the corners of an outlined place.
+    middle : (float, float) or None
+        The point in it that a verdict clicks.
     """
 
     way: Sequence[tuple[float, float]] = ()
@@ -36,6 +40,7 @@ class Sketch:
     radius: float = 0.0
     colour: str = ""
     place: Sequence[tuple[float, float]] = ()
+    middle: tuple[float, float] | None = None
 
 
 class DrawOverlay(QWidget):
@@ -73,16 +78,24 @@ class DrawOverlay(QWidget):
         colour = QColor(sketch.colour or _RUBBER)
         points = [QPointF(x, y) for x, y in sketch.way]
         if sketch.place:
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            corners = QPolygonF([QPointF(x, y) for x, y in sketch.place])
-            for shade, width in ((QColor(0, 0, 0, 200), 5.0), (QColor(_RUBBER), 2.0)):
-                painter.setPen(QPen(shade, width))
-                painter.drawPolygon(corners)
+            self._place(painter, sketch)
         if sketch.radius:
             self._brush(painter, sketch, colour, points)
         elif points:
             self._outline(painter, sketch, colour, points)
         painter.end()
+
+    def _place(self, painter: QPainter, sketch: Sketch) -> None:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        corners = QPolygonF([QPointF(x, y) for x, y in sketch.place])
+        for shade, width in ((QColor(0, 0, 0, 200), 5.0), (QColor(_RUBBER), 2.0)):
+            painter.setPen(QPen(shade, width))
+            painter.drawPolygon(corners)
+            if sketch.middle is not None:
+                centre = QPointF(*sketch.middle)
+                for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                    arm = QPointF(x, y)
+                    painter.drawLine(centre + arm * _CROSS[0], centre + arm * _CROSS[1])
 
     def _brush(
         self, painter: QPainter, sketch: Sketch, colour: QColor, points: list[QPointF]

@@ -77,6 +77,8 @@ class DrawTool(QObject):
         self.radius = 0.0
         #: The outlined place, in pixels of the image.
         self._place: Window | None = None
+        #: The pixel in it that is marked.
+        self._middle: tuple[int, int] | None = None
         self._way: list[tuple[float, float]] = []
         self._button: Qt.MouseButton | None = None
         self._pointer: tuple[float, float] | None = None
@@ -137,10 +139,10 @@ class DrawTool(QObject):
         else:
             self.choose("click")
 
-    def outline(self, place: Window | None) -> None:
-        """Outline a window of the image; None removes the outline."""
-        if place != self._place:
-            self._place = place
+    def outline(self, place: Window | None, middle: tuple[int, int] | None = None) -> None:
+        """Outline a window of the image, and mark a pixel in it; None removes the outline."""
+        if (place, middle) != (self._place, self._middle):
+            self._place, self._middle = place, middle
             self.watch()
             self._show()
 
@@ -318,10 +320,14 @@ class DrawTool(QObject):
             rows, cols = (place.top, place.bottom), (place.left, place.right)
             corners = [(rows[i], cols[j]) for i, j in ((0, 0), (0, 1), (1, 1), (1, 0))]
             outline = [(float(x), float(y)) for x, y in grid.to_screen(corners)]
+        middle = None
+        if self._middle is not None:
+            ((x, y),) = grid.to_screen([(self._middle[0] + 0.5, self._middle[1] + 0.5)])
+            middle = float(x), float(y)
         way = [(float(x), float(y)) for x, y in grid.to_screen(self._way)] if self._way else []
         radius = 0.0
         if self.tool == "brush":
             radius = self.radius / max(layers.screen_pixels(1), 1e-9)
         colour = "" if self._button == _RIGHT else self._colour()
         pointer = self._pointer if radius or self._way else None
-        self._overlay.show_sketch(Sketch(way, pointer, radius, colour, outline))
+        self._overlay.show_sketch(Sketch(way, pointer, radius, colour, outline, middle))
