@@ -66,3 +66,22 @@ def test_missing_packages_and_several_qts(monkeypatch):
     assert "napari not installed" in lines
     assert any('pip install "napari-disca[all]"' in line for line in problems)
     assert any("several Qt bindings" in line for line in problems)
+
+
+@pytest.mark.parametrize(
+    ("python", "pyside", "told"),
+    [
+        ((3, 11), "6.12.0", True),
+        ((3, 11), "6.12.1.2", True),
+        ((3, 12), "6.12.0", False),
+        ((3, 11), "6.10.3", False),
+        ((3, 11), None, False),
+    ],
+)
+def test_a_pyside_that_ends_python_is_a_problem(monkeypatch, python, pyside, told):
+    versions = {"napari-disca": "1", "napari": "0.9", "PySide6": pyside}
+    monkeypatch.setattr(doctor, "_version", versions.get)
+    monkeypatch.setattr(doctor.sys, "version_info", python)
+    problems: list[str] = []
+    doctor._packages(problems)
+    assert any("PySide6 6.12" in line and "Python 3.12" in line for line in problems) is told

@@ -28,6 +28,9 @@ _PACKAGES = (
     "magicgui",
 )
 _QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+#: First version that gives None and True away too often before Python 3.12, where they are
+#: immortal: "Fatal Python error: none_dealloc".
+_PYSIDE_OF_PYTHON_312 = (6, 12)
 #: GDAL's drivers that are listed, and those that are necessary, with the formats that they read.
 _DRIVERS = ("GTiff", "COG", "VRT", "JPEG", "PNG", "JP2OpenJPEG", "WEBP")
 _NEEDED = {"GTiff": "GeoTIFF", "VRT": "mosaics (VRT)", "JPEG": "JPEG", "JP2OpenJPEG": "Sentinel-2"}
@@ -114,11 +117,21 @@ def _version(name: str) -> str | None:
         return None
 
 
+def _major_minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
 def _packages(problems: list[str]) -> list[str]:
     lines = [f"Python {platform.python_version()} on {platform.platform()}"]
     lines += [f"{name} {_version(name) or 'not installed'}" for name in _PACKAGES]
     qt = [f"{name} {_version(name)}" for name in _QT if _version(name)]
     lines.append(f"Qt: {', '.join(qt) or 'not installed'}")
+    pyside = _version("PySide6-Essentials") or _version("PySide6") or ""
+    if _major_minor(pyside) >= _PYSIDE_OF_PYTHON_312 and sys.version_info < (3, 12):
+        problems.append(
+            f"PySide6 {pyside} ends Python {platform.python_version()} after some "
+            "minutes: use Python 3.12 or newer, PyQt6, or PySide6 6.10"
+        )
     if _version("napari") is None or not qt:
         problems.append('napari or Qt is not installed: pip install "napari-disca[all]"')
     if len(qt) > 1:
