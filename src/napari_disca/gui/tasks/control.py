@@ -59,7 +59,7 @@ class Control(QObject):
         #: The image that is chosen in the panel, whether it has a session or not.
         self.chosen: Raster | None = None
         self.message = StepMessage()
-        self._threads = job_threads()
+        self._threads = job_threads(self)
         self.pending = Pending(viewer, self._threads, self)
         self.pending.changed.connect(self.changed)
         self._tasks = TaskQueue(self._threads, self)

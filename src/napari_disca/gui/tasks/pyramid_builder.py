@@ -24,7 +24,7 @@ class Preparation(QObject):
 
         self._pyramid = pyramid
         self._shown = False
-        self._threads = job_threads()
+        self._threads = job_threads(self)
         self._worker = JobWorker(pyramid.build(), self._threads)
         self._worker.progressed.connect(self._on_progress)
         self._worker.errored.connect(self._on_errored)

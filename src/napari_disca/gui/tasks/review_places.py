@@ -50,7 +50,7 @@ class ReviewPlaces(QObject):
         super().__init__(parent)
         self._panel, self._control = panel, control
         self._session: Session | None = None
-        self._threads = job_threads()
+        self._threads = job_threads(self)
         self._worker: JobWorker | None = None
         self._stops: list[ReviewStop] = []
         self._count = 0

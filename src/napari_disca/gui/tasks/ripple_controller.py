@@ -63,7 +63,7 @@ class RippleController(QObject):
         super().__init__(parent)
         self.panel, self._control, self._outline = panel, control, outline
         self._session: Session | None = None
-        self._threads = job_threads()
+        self._threads = job_threads(self)
         self._worker: JobWorker | None = None
         self._ripple: Ripple | None = None
         self._began = 0.0

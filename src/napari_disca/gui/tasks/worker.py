@@ -18,14 +18,20 @@ _PATIENCE = 0.3
 _AT_WORK: set[JobWorker] = set()
 
 
-def job_threads() -> ThreadPoolExecutor:
+def job_threads(owner: QObject | None = None) -> ThreadPoolExecutor:
     """Return a pool of two threads for jobs; whoever calls it shuts it down.
+
+    The pool also ends when its owner is deleted: when a window closes, Qt deletes the panel and
+    all that belongs to it without asking.
 
     Threads of our own, because those of Qt's pool are few and run other plugins' work, and because
     a thread that stays has its team of OpenMP threads ready. Jobs run one after the other; on the
     second thread the next job need not wait for the last step of an abandoned one.
     """
-    return ThreadPoolExecutor(2, "napari-disca-job", initializer=lower_thread_priority)
+    threads = ThreadPoolExecutor(2, "napari-disca-job", initializer=lower_thread_priority)
+    if owner is not None:
+        owner.destroyed.connect(lambda *_: threads.shutdown(wait=False))
+    return threads
 
 
 class JobWorker(QObject):

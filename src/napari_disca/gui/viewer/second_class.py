@@ -41,7 +41,7 @@ class SecondClass(QObject):
         super().__init__(parent)
         self._busy, self._found = busy, found
         self._session: Session | None = None
-        self._threads = job_threads()
+        self._threads = job_threads(self)
         self._worker: JobWorker | None = None
         self._tiles: OrderedDict[RankingKey, TwoBest | None] = OrderedDict()
         #: The tile that was asked for last, and the one that is being computed.
