@@ -10,6 +10,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # As many processes as cores: threads of each would only wait for those of the other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import functools
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +22,23 @@ import pytest
 import screens
 from builders import make_network
 from field_scene import Field
-from napari_disca.networks import Network, load_network
+from napari_disca.networks import Network, autotune, load_network
 from napari_disca.networks.compute import Compute
 from napari_disca.scenes import Scene
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+#: Folders for what programs keep for a user; on Linux, elsewhere they have no effect.
+USER_FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    # Before napari is imported, which writes its icons to the user's cache.
+    folder = tempfile.mkdtemp(prefix="napari-disca-tests-")
+    config.add_cleanup(functools.partial(shutil.rmtree, folder, ignore_errors=True))
+    for name in USER_FOLDERS:
+        os.environ[name] = str(Path(folder, name))
     screens.use(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(screens.Screens(), "screens")
@@ -57,6 +70,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if screens.WINDOWS & {*getattr(item, "fixturenames", ())} and not screens.is_there():
         pytest.skip("there is no screen; install Xvfb or run under xvfb-run")
+
+
+@pytest.fixture(autouse=True)
+def _own_user_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is remembered and cached is neither the user's nor another test's."""
+    folder = Path(os.environ[USER_FOLDERS[0]]).with_name("test")
+    for name in USER_FOLDERS:
+        monkeypatch.setenv(name, str(folder / name))
+    yield
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bfloat16_is_measured_once() -> Iterator[None]:
+    """Without a user's folder every test would measure it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(autotune, "bfloat16_speedup", functools.cache(autotune.bfloat16_speedup))
+        yield
 
 
 @pytest.fixture

@@ -38,8 +38,6 @@ def run(name: str) -> None:
 def folder(tmp_path, monkeypatch):
     """A folder with an image, to which relative names of files belong."""
     monkeypatch.chdir(tmp_path)
-    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
     pixels = np.random.default_rng(0).integers(0, 255, (3, 200, 400)).astype(np.uint8)
     write_image(tmp_path / "image.tif", pixels, **PLACE)
     return tmp_path

@@ -46,8 +46,6 @@ STEPS = (
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     set_tiles(monkeypatch, *killing.TILES)
-    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     write_image(tmp_path / "image.tif", np.moveaxis(picture_of(9, 11), -1, 0))
     save_network(make_tiny_network(), tmp_path / "tiny.safetensors", half=False)

@@ -536,10 +536,8 @@ def _areas_of(learned):
 
 
 @pytest.fixture
-def machine(monkeypatch, tmp_path):
+def machine(monkeypatch):
     set_tiles(monkeypatch, 56, 8)
-    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
     network = make_tiny_network()
     compute = Compute.choose("cpu", "float32")
     return lambda: Machine(network, compute)

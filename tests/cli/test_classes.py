@@ -12,11 +12,6 @@ from napari_disca.networks import load_network
 EXACT = ("--precision", "float32", "--device", "cpu")
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 @pytest.fixture
 def table(tmp_path):
     path = tmp_path / "classes.csv"

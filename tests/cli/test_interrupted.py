@@ -54,12 +54,9 @@ def test_an_interrupted_command_leaves_nothing_behind(run, files, large, tmp_pat
     command = COMMANDS[name].format(
         t=tmp_path, o=outputs, i=files.image, c=files.clicks, w=files.weights
     )
-    environment = {
-        f"XDG_{kind}_HOME": str(tmp_path / kind) for kind in ("CACHE", "DATA", "CONFIG", "STATE")
-    }
     with subprocess.Popen(
         [sys.executable, "-m", "napari_disca", *command.split()],
-        env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -20,11 +20,6 @@ from napari_disca.session.journal_format import read_journal
 EXACT = ("--precision", "float32", "--device", "cpu")
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 def labels_of(path: Path) -> np.ndarray:
     with rasterio.open(path) as file:
         return file.read(1)

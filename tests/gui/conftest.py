@@ -28,11 +28,9 @@ _TELLING = (
 
 
 @pytest.fixture(autouse=True)
-def _own_folders(tmp_path, monkeypatch):
-    """State and caches of a test stay in its folder."""
-    for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    # So do settings, which napari keeps beside its own.
+def _own_settings(tmp_path, monkeypatch):
+    """Settings of a test stay in its folder."""
+    # Napari keeps them beside its own.
     napari.settings._clear_plugin_settings_cache()
     monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     monkeypatch.setattr("napari_disca.gui.viewer.class_colours._preferred", ["automatic"])

@@ -569,12 +569,10 @@ def large_maps(monkeypatch):
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
 @pytest.mark.parametrize("how", ["close", "cross"])
-def test_a_closed_window_leaves_no_threads_files_or_folders(
-    large_maps, opened, qtbot, tmp_path, how
-):
+def test_a_closed_window_leaves_no_threads_files_or_folders(large_maps, opened, qtbot, how):
     click(opened, 40, 50, 1)
     assert _threads()
-    temporary = tmp_path / "XDG_CACHE_HOME" / "napari-disca" / "maps"
+    temporary = Path(os.environ["XDG_CACHE_HOME"], "napari-disca", "maps")
     assert list(temporary.iterdir())
     press(opened, "adapt")
     opened.panel.refine_panel.buttons["adapt"].click()

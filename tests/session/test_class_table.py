@@ -18,12 +18,6 @@ from napari_disca.session.restore import DamagedLineError
 from napari_disca.session.session import Session
 
 
-@pytest.fixture(autouse=True)
-def _folders(monkeypatch, tmp_path):
-    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-
-
 @pytest.fixture
 def session(compute):
     pixels = np.random.default_rng(3).integers(0, 255, (40, 50, 3)).astype(np.uint8)

@@ -32,11 +32,6 @@ def write(path, pixels, **options):
     return write_image(path, pixels, **(PLACE | options))
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("platformdirs.user_data_dir", lambda *a, **k: str(tmp_path / "data"))
-
-
 @pytest.fixture
 def pixels():
     return np.random.default_rng(0).integers(0, 255, (3, *SHAPE)).astype(np.uint8)

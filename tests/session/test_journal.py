@@ -40,11 +40,6 @@ HEADER = Header(
 )
 
 
-@pytest.fixture(autouse=True)
-def _own_data(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
 def written(path, count=5):
     journal = Journal.begin(path, HEADER)
     for number in range(count):
@@ -386,12 +381,12 @@ def test_beside_a_second_window_a_new_journal_gets_a_number(raster):
     second.close()
 
 
-def test_an_array_has_its_journal_in_the_users_data_folder(tmp_path):
+def test_an_array_has_its_journal_in_the_users_data_folder():
     pixels = np.random.default_rng(0).integers(0, 255, (30, 30, 3)).astype(np.uint8)
     journal = new_journal(open_raster(pixels), HEADER)
     journal.append({"do": "go", "to": 0})
     journal.close()
-    assert tmp_path / "data" in journal.path.parents
+    assert Path(os.environ["XDG_DATA_HOME"]) in journal.path.parents
     assert find_journals(open_raster(pixels)) == [journal.path]
 
 
@@ -428,7 +423,7 @@ def test_beside_an_image_in_a_read_only_folder_there_is_no_room(raster, monkeypa
             assert folder / "data" in found.parents
 
 
-def test_places(raster, tmp_path):
+def test_places(raster):
     beside, own = journal_places(raster)
     assert beside == raster.path.with_name("city [1].tif.disca.jsonl")
-    assert tmp_path / "data" in own.parents
+    assert Path(os.environ["XDG_DATA_HOME"]) in own.parents

@@ -34,10 +34,7 @@ ONWARD = Disca(
 )
 
 
-@pytest.fixture(autouse=True)
-def _own_folders(small_tiles, monkeypatch, tmp_path):
-    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
+pytestmark = pytest.mark.usefixtures("small_tiles")
 
 
 @pytest.fixture

@@ -64,10 +64,8 @@ class Tilted:
 
 
 @pytest.fixture(autouse=True)
-def _small_tiles(monkeypatch, tmp_path):
+def _small_tiles(monkeypatch):
     set_tiles(monkeypatch, 56, 8)
-    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
 
 
 @pytest.fixture
