@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gc
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 
 import napari.settings
 import pytest
+from npe2 import PluginManifest
 
-from builders import make_card, make_network, set_tiles
+from builders import Tiny, make_card, make_network, set_tiles
 from napari_disca.core.events import finish
-from napari_disca.networks import LandClass, save_network
+from napari_disca.networks import ARCHITECTURES, LandClass, save_network
 from napari_disca.scenes import Scene, write_scene
 
 #: Modules of `gui.tasks` that notify the user.
@@ -55,6 +57,37 @@ def _programs_are_no_garbage():
     assert napari_disca.gui.panels.widget.DiscaWidget
     gc.collect()
     gc.freeze()
+    return {"windows": 0}
+
+
+@pytest.fixture(autouse=True)
+def _nor_is_what_the_first_window_leaves(_programs_are_no_garbage, request):
+    """Leave out, too, what napari and Qt import and register with the first window."""
+    if "make_napari_viewer" in request.fixturenames:
+        _programs_are_no_garbage["windows"] += 1
+        if _programs_are_no_garbage["windows"] == 2:
+            gc.collect()
+            gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _manifests_are_read_once():
+    """Give npe2 copies of the manifests that it found before, which it reads twice a window."""
+    found = [*PluginManifest.discover()]
+
+    def discover(paths=()):
+        assert not paths
+        return [result._replace(manifest=deepcopy(result.manifest)) for result in found]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", discover)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _one_process_examines_files(monkeypatch):
+    """Keep the process that opens files first when a window closes, which would end it."""
+    monkeypatch.setattr("napari_disca.gui.tasks.control.end_probe", lambda: None)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -85,7 +118,8 @@ def weights(tmp_path) -> Path:
         LandClass(name, colour)
         for name, colour in zip(names, ("#d95f02", "#7570b3", "#1b9e3e"), strict=True)
     )
-    card = make_card(3, name="small", classes=classes, ground_resolution=1.0)
+    ARCHITECTURES["tiny"] = Tiny
+    card = make_card(3, name="small", architecture="tiny", classes=classes, ground_resolution=1.0)
     return save_network(make_network(card), tmp_path / "small.safetensors", half=False)
 
 

@@ -19,6 +19,7 @@ from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.gui.plugin.reader import layer_data
 from napari_disca.gui.viewer.titles import TITLES
+from napari_disca.raster import probe
 from napari_disca.session import restore
 from napari_disca.session.journal_format import read_journal
 
@@ -569,9 +570,13 @@ def large_maps(monkeypatch):
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
 @pytest.mark.parametrize("how", ["close", "cross"])
-def test_a_closed_window_leaves_no_threads_files_or_folders(large_maps, opened, qtbot, how):
+def test_a_closed_window_leaves_no_threads_processes_files_or_folders(
+    large_maps, opened, qtbot, monkeypatch, how
+):
+    monkeypatch.setattr("napari_disca.gui.tasks.control.end_probe", probe.end)
     click(opened, 40, 50, 1)
     assert _threads()
+    assert probe._PROBE._process.alive
     temporary = Path(os.environ["XDG_CACHE_HOME"], "napari-disca", "maps")
     assert list(temporary.iterdir())
     press(opened, "adapt")
@@ -585,6 +590,7 @@ def test_a_closed_window_leaves_no_threads_files_or_folders(large_maps, opened, 
         qtbot.wait(1)
     qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=30_000)
     qtbot.waitUntil(lambda: not _threads(), timeout=30_000)
+    assert probe._PROBE._process is None
     gc.collect()
     held = []
     for descriptor in Path("/proc/self/fd").iterdir():
