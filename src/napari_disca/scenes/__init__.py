@@ -1,7 +1,7 @@
-"""Aerial scenes made from nothing: pictures, georeference and the reference map.
+"""Generates aerial scenes: image, georeference and reference map.
 
-Two regions look different on purpose, so that a network taught in one has something to learn in
-the other::
+The two regions look different on purpose, so that a network trained in one must adapt to the
+other::
 
     scene = Scene((2048, 2048), seed=7, region="arid")
     scene.image()                    # (2048, 2048, 3) uint8

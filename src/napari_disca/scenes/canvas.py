@@ -1,4 +1,4 @@
-"""A block of the world being painted: its pixels, labels and fields of texture."""
+"""The canvas on which a block of the world is painted: pixels, labels and textures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Slices: TypeAlias = tuple[slice, slice]
 
 
 class Canvas:
-    """Pixels of a rectangle of the world.
+    """Pixels and labels of a rectangle of the world.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Canvas:
         return field(self.ys, self.xs, max(period, 2 * self.pixel), self.world.key(word))
 
     def patch(self, centre: complex, reach_x: float, reach_y: float) -> Slices | None:
-        """Pixels around a place, None where it is outside."""
+        """Return the slices of pixels around a place; None if it is outside the canvas."""
         rows = self._span(self.ys, centre.imag, reach_y)
         cols = self._span(self.xs, centre.real, reach_x)
         return None if rows is None or cols is None else (rows, cols)
@@ -61,24 +61,24 @@ class Canvas:
         return slice(start, stop) if start < stop else None
 
     def local(self, at: Slices, centre: complex, axis: complex) -> tuple[Floats, Floats]:
-        """Coordinates along and across `axis` of a patch's pixels, from a place, in metres."""
+        """Return coordinates of a patch's pixels along and across `axis`, in metres."""
         x = (self.xs[at[1]] - centre.real).astype(np.float32)
         y = (self.ys[at[0]] - centre.imag).astype(np.float32)[:, None]
         ux, uy = np.float32(axis.real), np.float32(axis.imag)
         return x * ux + y * uy, y * ux - x * uy
 
     def cover(self, distance: Values) -> Floats:
-        """Share of a pixel that is inside, from its signed distance to the edge (inside > 0)."""
+        """Return the share of a pixel that is inside, from its signed distance to the edge."""
         covered: Floats = np.clip(distance / np.float32(self.pixel) + np.float32(0.5), 0, 1)
         return covered
 
     def line(self, distance: Values, half: float) -> Floats:
-        """Share of a pixel covered by a line, from the distance to its middle."""
+        """Return the share of a pixel that a line covers, from the distance to its middle."""
         share = np.float32(min(1.0, 2 * half / self.pixel))
         return self.cover(np.float32(max(half, self.pixel / 2)) - np.abs(distance)) * share
 
     def blend(self, at: Slices, colour: Colour | Sequence[Values], alpha: Values) -> None:
-        """Lay a colour over a patch."""
+        """Blend a colour over a patch."""
         for band in range(3):
             target = self.rgb[band][at]
             target += alpha * (colour[band] - target)

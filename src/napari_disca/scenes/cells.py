@@ -1,4 +1,4 @@
-"""What a cell of the plan contains, by its use."""
+"""Fills the cells of the plan by their use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Fronts = tuple[float | None, ...]
 
 @lru_cache(maxsize=768)
 def contents(world: World, row: int, col: int) -> Contents:
-    """Everything in a cell, and the roads along its top and left."""
+    """Return everything in a cell, and the roads along its top and left."""
     rng = world.rng("cell", row, col)
     quad = world.corners(row, col)
     things = Contents()
@@ -45,7 +45,7 @@ def _front(road: Road | None) -> float | None:
 
 
 def _halves(quad: Quad, share: float) -> tuple[Quad, Quad, complex, complex]:
-    """Cut a quad across its longer sides; also the ends of the cut."""
+    """Cut a quad across its longer sides; return both parts and the ends of the cut."""
     a, b, c, d = quad
     if abs(b - a) + abs(c - d) >= abs(d - a) + abs(c - b):
         top, bottom = a + (b - a) * share, d + (c - d) * share
@@ -57,7 +57,7 @@ def _halves(quad: Quad, share: float) -> tuple[Quad, Quad, complex, complex]:
 def _blocks(
     world: World, quad: Quad, fronts: Fronts, things: Contents, rng: Random, chance: float
 ) -> list[tuple[Quad, Fronts]]:
-    """Cut a cell into two by a street, with a certain chance, where it is dry and meets roads."""
+    """Cut a cell in two by a street, with a probability, where it is dry and meets roads."""
     first, second, start, end = _halves(quad, float(rng.uniform(0.44, 0.56)))
     level = world.water_at(world.to_world(between(start, end)))
     down = first[1] == start
@@ -149,7 +149,7 @@ def grow(
     kind: CrownKind,
     big: float,
 ) -> None:
-    """Plant a quad on a shaken lattice; places are still plan coordinates."""
+    """Plant a quad on a jittered lattice, in plan coordinates."""
     xs = [corner.real for corner in quad]
     ys = [corner.imag for corner in quad]
     across = int((max(xs) - min(xs)) / spacing)
@@ -168,7 +168,7 @@ def grow(
 
 
 def _grove(world: World, quad: Quad, fronts: Fronts, things: Contents, rng: Random) -> None:
-    """Date palms in rows beside irrigated fields."""
+    """Plant date palms in rows beside irrigated fields."""
     first, second, _, _ = _halves(quad, float(rng.uniform(0.35, 0.65)))
     things.zones.append(Zone(first, world.region.surfaces["grove"]))
     _fields(world, second, fronts, things, rng)
@@ -229,7 +229,7 @@ def _hedgerows(
 
 
 def _plant(world: World, things: Contents) -> None:
-    """Bring the wild trees to the world; drop those that stand in water or on a roof."""
+    """Move wild trees to world coordinates; drop those in water or on a roof."""
     if things.wild:
         places = world.to_world(np.array([tree.centre for tree in things.wild]))
         things.trees += [
@@ -250,7 +250,7 @@ def _plant(world: World, things: Contents) -> None:
 
 
 def _traffic(world: World, road: Road, things: Contents, rng: Random) -> None:
-    """Cars on the road, and parked at the kerb of streets."""
+    """Place cars on the road, and parked at the kerb of streets."""
     length = abs(road.end - road.start)
     axis = (road.end - road.start) / length
     lane = HALF_WIDTH[road.kind] * 0.5

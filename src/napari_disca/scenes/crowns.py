@@ -1,4 +1,4 @@
-"""Trees: crowns as a height map of lumpy domes, lit from the side, and their shadows."""
+"""Paints trees: crowns as a height map of irregular domes, lit from the side, with shadows."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _splat(
 
 
 class Crowns:
-    """All trees that a canvas sees."""
+    """All trees within a canvas."""
 
     def __init__(self, canvas: Canvas, trees: list[Tree]) -> None:
         self._canvas = canvas
@@ -82,7 +82,7 @@ class Crowns:
         ]
 
     def throw_shadows(self) -> None:
-        """Add the crowns' shadows to the canvas'."""
+        """Add the shadows of crowns to those of the canvas."""
         canvas = self._canvas
         fuzz = canvas.fields[2] * np.float32(0.12) + canvas.fields[0.5] * np.float32(0.06)
         for centres, radii, tall, shades, palm in self._groups:
@@ -116,7 +116,7 @@ class Crowns:
             canvas.mark(whole, alpha > 0.5, VEGETATION)
 
     def _hillshade(self, relief: Floats) -> Floats:
-        """Light on the crowns, from the relief's slope towards the sun."""
+        """Return the light on the crowns, from the slope of the relief towards the sun."""
         canvas = self._canvas
         pixel = np.float32(canvas.pixel)
         down: Floats = np.gradient(relief, pixel, axis=0)
@@ -128,7 +128,7 @@ class Crowns:
 
 
 def _shade_table(canvas: Canvas) -> Floats:
-    """Colour of every shade: between the region's crowns."""
+    """Return the colour of every shade, between the colours of the region's crowns."""
     crowns = np.array(canvas.region.crowns, dtype=np.float32)
     places = np.linspace(0, len(crowns) - 1, _SHADES)
     low = np.minimum(places.astype(np.int64), len(crowns) - 2)

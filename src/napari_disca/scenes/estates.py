@@ -1,4 +1,4 @@
-"""Large buildings on their lots: slabs of flats and industrial halls, with their car parks."""
+"""Places large buildings on lots: blocks of flats and industrial halls, with car parks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_disca.scenes.regions import LAND, ROAD, Region
 
 
 def flats(lot: Lot, region: Region, rng: Random) -> None:
-    """Put a slab of flats with its car park on a lot."""
+    """Put a block of flats with its car park on a lot."""
     things, width, depth = lot.things, lot.width, lot.depth
     across = float(rng.uniform(11, 15))
     length = width - float(rng.uniform(7, 12))

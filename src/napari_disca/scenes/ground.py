@@ -1,4 +1,4 @@
-"""Bare canvas to ground: fields and gardens, water and its shores, roads."""
+"""Paints the ground: fields and gardens, water and its shores, roads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FILLET = 3.0
 
 
 def paint_zones(canvas: Canvas, zones: list[Zone]) -> None:
-    """Paint the ground of all zones; what is in none is verge."""
+    """Paint the ground of all zones; pixels outside of them are verge."""
     surfaces = [canvas.region.surfaces["verge"], *(zone.surface for zone in zones)]
     which = np.zeros(canvas.shape, dtype=np.intp)
     furrows = np.ones(canvas.shape, dtype=np.float32)
@@ -62,7 +62,7 @@ def paint_zones(canvas: Canvas, zones: list[Zone]) -> None:
 
 
 def _wind_and_wheels(canvas: Canvas) -> Floats:
-    """Brightness of sand ripples, where the wind piled the sand, and of old wheel tracks."""
+    """Return the brightness of wind ripples in sand and of old wheel tracks."""
     field = canvas.fields
     crests = canvas.plan_y * np.float32(0.9) + canvas.plan_x * np.float32(0.45)
     crests += field[20] * np.float32(2.2)
@@ -79,7 +79,7 @@ def _wind_and_wheels(canvas: Canvas) -> Floats:
 
 
 def _plough(canvas: Canvas, zone: Zone, distances: list[Floats], gap: Floats) -> Floats:
-    """Brightness of plough lines and wheel tracks, turned at the ends of the field."""
+    """Return the brightness of plough lines and wheel tracks, turned at the ends of the field."""
     strength = zone.strength * min(1.0, max(0.0, zone.rows / canvas.pixel - 2.0))
     ends = np.minimum(distances[(zone.along + 1) % 4], distances[(zone.along + 3) % 4])
     across = np.where(ends > 9.0, distances[zone.along], gap)
@@ -97,7 +97,7 @@ def _around(canvas: Canvas, quad: Quad) -> Slices | None:
 
 
 def _along(canvas: Canvas, at: Slices, start: complex, end: complex) -> tuple[Floats, Floats]:
-    """Plan coordinates along and across the line between two points."""
+    """Return plan coordinates along and across the line between two points."""
     axis = (end - start) / abs(end - start)
     x = canvas.plan_x[at] - np.float32(start.real)
     y = canvas.plan_y[at] - np.float32(start.imag)
@@ -110,7 +110,7 @@ def _to_side(canvas: Canvas, at: Slices, quad: Quad, side: int) -> Floats:
 
 
 def paint_water(canvas: Canvas) -> None:
-    """Lakes and rivers, with a shore around and deeper in the middle."""
+    """Paint lakes and rivers, with a shore around and deeper in the middle."""
     region, field = canvas.region, canvas.fields
     level = canvas.world.water_level(canvas.ys, canvas.xs)
     if level.max() < -0.08:
@@ -132,7 +132,7 @@ def paint_water(canvas: Canvas) -> None:
 
 
 def paint_roads(canvas: Canvas, roads: list[Road]) -> None:
-    """Verges and pavements first, then all carriageways, then their markings."""
+    """Paint verges and pavements first, then all carriageways, then their markings."""
     seen = []
     sealed = np.full(canvas.shape, -1e3, dtype=np.float32)
     for road in roads:
@@ -189,7 +189,7 @@ def _paint_sides(canvas: Canvas, road: Road, at: Slices, reach: Floats) -> None:
 
 
 def _paint_track(canvas: Canvas, at: Slices, across: Floats, reach: Floats) -> None:
-    """Two wheel ruts of bare earth with grass between."""
+    """Paint two wheel ruts of bare earth with grass between."""
     region, field = canvas.region, canvas.fields
     half = np.float32(HALF_WIDTH["track"])
     edge = half - reach + field[2][at] * np.float32(0.35)
@@ -247,7 +247,7 @@ def _paint_markings(
 
 
 def paint_pads(canvas: Canvas, pads: list[Pad]) -> None:
-    """Drives, courts, car parks and pools."""
+    """Paint drives, courts, car parks and pools."""
     for pad in pads:
         reach = abs(complex(pad.length, pad.width)) / 2 + 0.5
         at = canvas.patch(pad.centre, reach, reach)

@@ -1,4 +1,4 @@
-"""Homes on their lots: houses and terraces with gardens, walled compounds."""
+"""Places homes on lots: houses and terraces with gardens, walled compounds."""
 
 from __future__ import annotations
 

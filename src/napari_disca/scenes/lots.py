@@ -1,4 +1,4 @@
-"""Plots of land along the roads of a block, and how local drawings get to their place."""
+"""Divides blocks into lots along the roads, and moves their contents into place."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Lot:
 
 
 def inside(quad: Quad, side: int, point: complex) -> float:
-    """Distance of a point to the line through a side, positive inwards."""
+    """Return the distance of a point to the line through a side, positive inwards."""
     start, end = quad[side], quad[(side + 1) % 4]
     along = (end - start) / abs(end - start)
     return ((point - start) * (along * 1j).conjugate()).real
@@ -51,7 +51,7 @@ def divide(
     depth: float,
     rng: np.random.Generator,
 ) -> Iterator[Lot]:
-    """Lots along the sides of a block, the long sides first.
+    """Yield the lots along the sides of a block, the long sides first.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def divide(
 
 
 def settle(world: World, lots: Sequence[Lot], contents: Contents) -> None:
-    """Move what is on the lots to its place in the world, unless it would stand in water."""
+    """Move the contents of lots to world coordinates, without those in water."""
     if not lots:
         return
     plan = np.array([[lot.origin, lot.origin + lot.axis * lot.width] for lot in lots])

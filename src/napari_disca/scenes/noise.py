@@ -1,4 +1,4 @@
-"""Natural irregularity: smooth random fields that depend on the place and nothing else.
+"""Smooth random fields that depend on the position only.
 
 A field has one random number per knot of a square lattice, hashed from the knot's position, and
 a cubic B-spline through them. On a grid of pixels that is two small matrix products.
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-#: What a sum of a field and a number is to a type checker; at run time it stays float32.
+#: Type of the sum of a field and a number for type checkers; at run time it is float32.
 Values = NDArray[np.floating[Any]]
 
 _MIX = tuple(np.uint64(value) for value in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F))
@@ -24,7 +24,7 @@ _SPREAD = 0.277
 
 
 def lattice(key: int, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Uniform numbers in -1 ... 1, one per knot (SplitMix64 of its position)."""
+    """Return uniform numbers in -1 ... 1, one per knot (SplitMix64 of its position)."""
     bits = rows.astype(np.uint64) * _MIX[0] ^ (cols.astype(np.uint64) * _MIX[1] + np.uint64(key))
     for shift, factor in zip((30, 27), _FINISH, strict=True):
         bits = (bits ^ (bits >> np.uint64(shift))) * factor
@@ -33,7 +33,7 @@ def lattice(key: int, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArr
 
 
 def _spline(t: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """Weights of the four knots around a position `t` of 0 ... 1 between the middle two."""
+    """Return weights of the four knots around a position `t`, 0 ... 1 between the middle two."""
     return (
         (1 - t) ** 3 / 6,
         (3 * t**3 - 6 * t**2 + 4) / 6,
@@ -43,7 +43,7 @@ def _spline(t: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
 
 
 def _axis(places: NDArray[np.float64], period: float) -> tuple[Floats, NDArray[np.int64]]:
-    """Weight of each knot at each place, and the knots' indices."""
+    """Return the weight of each knot at each place, and the knots' indices."""
     scaled = places / period
     first = np.floor(scaled).astype(np.int64) - 1
     knots = np.arange(first[0], first[-1] + 4)
@@ -55,12 +55,12 @@ def _axis(places: NDArray[np.float64], period: float) -> tuple[Floats, NDArray[n
 
 
 def field(ys: NDArray[np.float64], xs: NDArray[np.float64], period: float, key: int) -> Floats:
-    """Field of zero mean and unit variance on the grid ``ys`` x ``xs`` (increasing, in metres).
+    """Return a field of zero mean and unit variance on the grid ``ys`` x ``xs`` (in metres).
 
     Parameters
     ----------
     ys, xs : arrays of float64
-        Where the rows and the columns are.
+        Positions of rows and columns, increasing.
     period : float
         Distance of the knots: the size of the blobs, in metres.
     key : int
@@ -95,7 +95,7 @@ def key_of(seed: int, *words: str) -> int:
 
 
 def mixture(fields: Sequence[Floats], gains: Sequence[float]) -> Floats:
-    """Weighted sum of fields."""
+    """Return a weighted sum of fields."""
     total = fields[0] * np.float32(gains[0])
     for one, gain in zip(fields[1:], gains[1:], strict=True):
         total += one * np.float32(gain)

@@ -1,4 +1,4 @@
-"""What can stand on a cell, as plain values that the painter draws."""
+"""Objects on a cell, as values that the painter draws."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Zone:
     strength : float
         Contrast of the lines.
     natural : bool
-        Whether its border wanders, as nature's do.
+        Whether its border is irregular, as in nature.
     """
 
     quad: Quad
@@ -60,7 +60,7 @@ class Part:
     Attributes
     ----------
     base, eave, rise : float
-        Height of what it stands on, of its eaves and of the ridge above the eaves.
+        Height of its base, of its eaves, and of the ridge above the eaves.
     """
 
     centre: complex
@@ -75,7 +75,7 @@ class Part:
 
     @property
     def radius(self) -> float:
-        """Reach around the centre, shadow not included."""
+        """Distance from the centre to the farthest corner, without the shadow."""
         return 0.5 * abs(complex(self.length, self.width)) + 0.5
 
 
@@ -103,7 +103,7 @@ class Tree:
 
 @dataclass(slots=True)
 class Contents:
-    """Everything in a cell; in the world, but for `zones`, `roads` and `wild` (on the plan)."""
+    """Everything in a cell: in world coordinates, but `zones`, `roads` and `wild` on the plan."""
 
     zones: list[Zone] = field(default_factory=list)
     roads: list[Road] = field(default_factory=list)

@@ -1,6 +1,6 @@
-"""The plan of a region: which land lies where, and which roads run between.
+"""The plan of a region: the use of each cell, and the roads between the cells.
 
-Nodes of a shaken square lattice are joined by roads; the four-sided *cell* between four nodes
+Nodes of a jittered square lattice are joined by roads; the four-sided *cell* between four nodes
 has one use (houses, fields, forest, ...). All of it is straight in *plan coordinates*: a smooth
 warp takes the world there, so that in the world roads bend and houses follow them. Points are
 complex numbers, ``x + iy`` in metres, x to the right and y down.
@@ -33,7 +33,7 @@ _TOWN_PERIOD = 420.0
 _LAKE_PERIODS = (330.0, 90.0, 28.0)
 _LAKE_GAINS = (1.0, 0.22, 0.06)
 _RIVER_PERIOD = 520.0
-#: Every so many lattice lines is an avenue, which nothing interrupts.
+#: Number of lattice lines from one avenue, which nothing interrupts, to the next.
 _AVENUES = 4
 
 
@@ -49,7 +49,7 @@ class Road:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What lies everywhere, for one seed and region: the root of all randomness."""
+    """The world of one seed and region, from which all random numbers derive."""
 
     seed: int
     name: str
@@ -60,23 +60,23 @@ class World:
         return ATLAS[self.name]
 
     def key(self, word: str) -> int:
-        """Key of the random field called `word`."""
+        """Return the key of the random field called `word`."""
         return key_of(self.seed + self.region.first_seed, self.name, word)
 
     def rng(self, word: str, row: int, col: int) -> np.random.Generator:
-        """Random numbers of one cell or block."""
+        """Return the generator of random numbers of one cell or block."""
         low, high = self.key(word) & 0xFFFFFFFF, self.key(word) >> 32
         return np.random.default_rng([low, high, row + 2**31, col + 2**31])
 
     def chance(self, word: str, row: int, col: int) -> float:
-        """Return one number, 0 ... 1, for one cell."""
+        """Return one random number, 0 ... 1, for one cell."""
         knot = lattice(self.key(word), np.array([row]), np.array([col]))
         return float(knot[0]) * 0.5 + 0.5
 
     # ------------------------------------------------------------------ warp
 
     def to_plan(self, ys: NDArray[np.float64], xs: NDArray[np.float64]) -> tuple[Floats, Floats]:
-        """Plan coordinates x and y of a grid of world places."""
+        """Return plan coordinates x and y of a grid in world coordinates."""
         bend = np.float32(self.region.bend)
         x = field(ys, xs, _WARP_PERIOD, self.key("warp x")) * bend
         y = field(ys, xs, _WARP_PERIOD, self.key("warp y")) * bend
@@ -85,7 +85,7 @@ class World:
         return x, y
 
     def to_world(self, plan: Points) -> Points:
-        """World places of plan coordinates (the warp is gentle: three rounds are exact to 1 cm)."""
+        """Return world coordinates of plan coordinates, by three iterations, exact to 1 cm."""
         world = plan
         for _ in range(4):
             bent = at_points(world, _WARP_PERIOD, self.key("warp x")) + 1j * at_points(
@@ -97,7 +97,7 @@ class World:
     # ------------------------------------------------------------------ water
 
     def water_level(self, ys: NDArray[np.float64], xs: NDArray[np.float64]) -> Floats:
-        """Above 0 in lakes and rivers; about 1 per 100 m."""
+        """Return a level that is above 0 in lakes and rivers, with a slope of about 1 per 100 m."""
         level = np.full((len(ys), len(xs)), self.region.lakes, dtype=np.float32)
         detail = np.zeros_like(level)
         for index, (period, gain) in enumerate(zip(_LAKE_PERIODS, _LAKE_GAINS, strict=True)):
@@ -127,26 +127,26 @@ class World:
     # ------------------------------------------------------------------ lattice
 
     def node(self, row: int, col: int) -> complex:
-        """Crossroads `(row, col)` in plan coordinates."""
+        """Return the crossroads `(row, col)` in plan coordinates."""
         return _node(self, row, col)
 
     def corners(self, row: int, col: int) -> Quad:
-        """Four nodes around a cell: top left, then along the top, clockwise."""
+        """Return the four nodes around a cell, clockwise from the top left."""
         places = ((row, col), (row, col + 1), (row + 1, col + 1), (row + 1, col))
         return tuple(self.node(*place) for place in places)  # type: ignore[return-value]
 
     def use(self, row: int, col: int) -> str:
-        """Return what a cell is used for."""
+        """Return the use of a cell."""
         return _use(self, row, col)
 
     def road(self, row: int, col: int, *, down: bool) -> Road | None:
-        """Road from a node to the next one, down or to the right."""
+        """Return the road from a node to the next one, down or to the right; None without one."""
         return _road(self, row, col, down)
 
     def cells(
         self, left: float, top: float, right: float, bottom: float
     ) -> Iterator[tuple[int, int]]:
-        """Cells that may reach into these bounds of the world."""
+        """Yield the cells that may reach into bounds of the world."""
         size = self.region.cell
         margin = self.region.jitter * size + 4 * self.region.bend
         for row in range(int((top - margin) // size), int((bottom + margin) // size) + 1):
@@ -155,7 +155,7 @@ class World:
 
 
 def between(start: complex, end: complex, count: int = 9) -> Points:
-    """Points at equal distances on a line, its ends among them."""
+    """Return points at equal distances on a line, with its ends."""
     return np.linspace(start, end, count, dtype=np.complex128)
 
 
@@ -183,7 +183,7 @@ def _road(world: World, row: int, col: int, down: bool) -> Road | None:
     start = world.node(row, col)
     end = world.node(row + 1, col) if down else world.node(row, col + 1)
     along = world.to_world(between(start, end))
-    # What is narrow is bridged, by avenues more boldly; no road ends in the water.
+    # Narrow water is bridged, wider water by avenues only; no road ends in the water.
     wet = world.water_at(along) > -0.05
     drowned = bool(wet[0] or wet[-1])
     line = col if down else row

@@ -1,6 +1,6 @@
-"""The two regions a scene can lie in: what is built and grown there, and how it is seen.
+"""The two regions of scenes: what is built and grown there, and how it looks.
 
-Colours are what the sensor shows in the sun, 0 to 255; lengths are metres. To add a region,
+Colours are those of the sensor in sunlight, 0 to 255; lengths are in metres. To add a region,
 add one `Region` to `ATLAS`.
 """
 
@@ -38,7 +38,7 @@ class Surface:
     threshold : float
         Standard deviations above which the second shows: 0 is half and half, 3 is never.
     texture : float
-        How rough it looks; 1 is a lawn.
+        Strength of the texture; 1 is a lawn.
     """
 
     first: Colour
@@ -55,13 +55,13 @@ class Radiometry:
     Attributes
     ----------
     shadow : complex
-        Where the shadow of something one metre high ends: metres east + i metres south.
+        End of the shadow of an object one metre high: metres east + i metres south.
     shade : Colour
         Share of the light that is left in shadow.
     haze : Colour
         Colour of the air.
     haze_share : float
-        How much of it there is in the picture.
+        Share of the haze in the image.
     gain : Colour
         The sensor's colour cast.
     blur : float
@@ -81,7 +81,7 @@ class Radiometry:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A place with its own way to build, to farm and to be photographed.
+    """A region with its buildings, fields and radiometry.
 
     Attributes
     ----------
@@ -91,17 +91,17 @@ class Region:
     origin : (float, float)
         East and north of the top-left corner of every scene, in metres.
     first_seed : int
-        Added to a scene's seed, so that seed 0 is a good first picture: every class is in it.
+        Added to a scene's seed, so that seed 0 shows every class.
     sandy : bool
         Whether wind blows sand over the ground and the kerbs, and palms grow.
     cell, jitter, bend : float
         Distance of crossroads in metres, how far they are moved relative to it, and how much
         roads wind in metres.
     quiet, settled, centre : tuple of str
-        Uses of land outside, in and in the middle of towns; what is named twice is as frequent.
+        Uses of land outside, in and in the middle of towns; a use named twice is twice as frequent.
     light : Radiometry
     surfaces : dict
-        Ground by name.
+        Surfaces by name.
     crops : tuple of Surface
         What grows, or lies bare, on fields.
     roofs, flats, halls, crowns : tuple of Colour

@@ -1,7 +1,7 @@
-"""From the plan to pixels, one block at a time.
+"""Renders the plan to pixels, one block at a time.
 
-The world is rendered in fixed blocks, each a function of its place alone, so pictures agree bit
-for bit wherever their windows overlap.
+The world is rendered in fixed blocks, each a function of its position only, so that images are
+equal bit for bit where their windows overlap.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ Picture: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 BLOCK = 512
 #: Pixels rendered around a block for the sensor's blur and the trees' relief.
 _MARGIN = 5
-#: How far from its cell something can be seen, shadow included, in metres.
+#: Largest distance of an object or its shadow from its cell, in metres.
 _REACH = 40.0
 
 
 @lru_cache(maxsize=64)
 def block(world: World, pixel: float, row: int, col: int) -> Picture:
-    """Image (h, w, 3) and labels (h, w) of one block; read-only."""
+    """Return image (h, w, 3) and labels (h, w) of one block, read-only."""
     side = BLOCK + 2 * _MARGIN
     canvas = Canvas(world, row * BLOCK - _MARGIN, col * BLOCK - _MARGIN, (side, side), pixel)
     _paint(canvas)
@@ -89,7 +89,7 @@ def _paint(canvas: Canvas) -> None:
 
 
 def _expose(canvas: Canvas, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return what the sensor makes of it: haze, colour cast, blur, noise, 8 bits."""
+    """Return the image of the sensor: with haze, colour cast, blur and noise, in 8 bits."""
     light = canvas.region.light
     height, width = canvas.shape
     image = np.empty((height, width, 3), dtype=np.uint8)

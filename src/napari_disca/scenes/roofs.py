@@ -1,4 +1,4 @@
-"""What stands up: roofs, walls and cars, and the shadows they throw."""
+"""Paints roofs, walls and cars, and their shadows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def throw_shadows(canvas: Canvas, parts: Iterable[Part]) -> None:
 
 
 def _outline(part: Part, shadow: complex) -> list[complex]:
-    """Corners of the shadow: the hull of the footprint and of the roof's shadow."""
+    """Return the corners of the shadow: the hull of the footprint and of the roof's shadow."""
     half = [
         part.axis * complex(i * part.length / 2, j * part.width / 2)
         for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))
@@ -34,7 +34,7 @@ def _outline(part: Part, shadow: complex) -> list[complex]:
 
 
 def _hull(points: list[complex]) -> list[complex]:
-    """Convex hull (Andrew's monotone chain)."""
+    """Return the convex hull (Andrew's monotone chain)."""
     points = sorted(points, key=lambda p: (p.real, p.imag))
     chains = []
     for ordered in (points, points[::-1]):
@@ -67,7 +67,7 @@ def _throw(canvas: Canvas, corners: list[complex], shadow: Floats) -> None:
 
 
 def paint_parts(canvas: Canvas, parts: Iterable[Part]) -> None:
-    """Roofs, the low ones first."""
+    """Paint roofs, the low ones first."""
     heights = np.full(canvas.shape, -1.0, dtype=np.float32)
     for part in sorted(parts, key=lambda part: (part.base, part.eave)):
         at = canvas.patch(part.centre, part.radius, part.radius)
@@ -95,7 +95,7 @@ def _paint_part(canvas: Canvas, part: Part, at: Slices, heights: Floats) -> None
         rise = np.minimum(to_side, to_end) if part.roof == "hip" else to_side
         height = np.float32(part.eave) + rise * np.float32(slope)
         light *= _slopes(canvas, part, s, t, to_end, to_side, slope)
-        # Rows of tiles run along the eaves; seen only where pixels are small.
+        # Rows of tiles run along the eaves; visible only where pixels are small.
         rows = np.sin(np.abs(t) * np.float32(2 * np.pi / 0.9))
         light += rows * np.float32(0.03 * min(1.0, max(0.0, 1.6 - 2 * canvas.pixel)))
         light += canvas.line(t, 0.15) * canvas.cover(inner - np.float32(0.3)) * np.float32(0.08)
@@ -117,12 +117,12 @@ def _paint_part(canvas: Canvas, part: Part, at: Slices, heights: Floats) -> None
 def _slopes(
     canvas: Canvas, part: Part, s: Floats, t: Floats, to_end: Floats, to_side: Floats, slope: float
 ) -> Floats:
-    """Light on the faces of a pitched roof, relative to flat ground."""
+    """Return the light on the faces of a pitched roof, relative to flat ground."""
     shadow = canvas.region.light.shadow
     flat = 1 / np.sqrt(1 + abs(shadow) ** 2)
 
     def lit(outwards: complex) -> np.float32:
-        # Sun and face as vectors; the sun stands where the shadow does not point.
+        # Sun and face as vectors; the sun is opposite to the shadow.
         toward = -(shadow * outwards.conjugate()).real
         cosine = (slope * toward + 1) / np.sqrt((1 + slope**2) * (1 + abs(shadow) ** 2))
         return np.float32(min(0.4 + 0.6 * max(cosine, 0.05) / flat, 1.2))
@@ -138,7 +138,7 @@ def _slopes(
 
 
 def _parapet(canvas: Canvas, part: Part, s: Floats, t: Floats, inner: Floats) -> Floats:
-    """Light on a flat roof with a low wall around it, and that wall's shadow."""
+    """Return the light on a flat roof with a low wall around it, and that wall's shadow."""
     wall = np.float32(0.35)
     light = np.float32(1) + canvas.cover(wall - inner) * np.float32(0.1)
     cast = canvas.region.light.shadow * 0.9 * part.axis.conjugate()
@@ -151,7 +151,7 @@ def _parapet(canvas: Canvas, part: Part, s: Floats, t: Floats, inner: Floats) ->
 
 
 def _shade_roof(canvas: Canvas, part: Part, at: Slices) -> None:
-    """Darken the roof below something that stands on it."""
+    """Darken the roof below an object that stands on it."""
     corners = _outline(part, canvas.region.light.shadow)
     xs, ys = [corner.real for corner in corners], [corner.imag for corner in corners]
     centre = complex(max(xs) + min(xs), max(ys) + min(ys)) / 2
@@ -170,7 +170,7 @@ def _shade_roof(canvas: Canvas, part: Part, at: Slices) -> None:
 
 
 def paint_walls(canvas: Canvas, walls: Iterable[Part]) -> None:
-    """Garden walls: too thin to be buildings, they keep the label of the ground."""
+    """Paint garden walls, which keep the label of the ground: they are too thin for buildings."""
     for wall in walls:
         reach = abs(complex(wall.length, wall.width)) / 2 + 0.5
         at = canvas.patch(wall.centre, reach, reach)
@@ -184,7 +184,7 @@ def paint_walls(canvas: Canvas, walls: Iterable[Part]) -> None:
 
 
 def paint_cars(canvas: Canvas, cars: Iterable[Car]) -> None:
-    """Cars and lorries, each with its shadow."""
+    """Paint cars and lorries, each with its shadow."""
     shadow = canvas.region.light.shadow
     for car in cars:
         at = canvas.patch(car.centre, car.length / 2 + 2, car.length / 2 + 2)
@@ -199,7 +199,7 @@ def paint_cars(canvas: Canvas, cars: Iterable[Car]) -> None:
 
 
 def paint_bodies(canvas: Canvas, cars: Iterable[Car]) -> None:
-    """Bodies and windows of the cars."""
+    """Paint bodies and windows of cars."""
     for car in cars:
         at = canvas.patch(car.centre, car.length / 2 + 0.5, car.length / 2 + 0.5)
         if at is None:

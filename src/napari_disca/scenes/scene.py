@@ -1,4 +1,4 @@
-"""`Scene`: a window onto a generated world, with its picture and its reference map."""
+"""`Scene`: a generated aerial image with its reference map."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from napari_disca.scenes.render import BLOCK, Picture, block
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """An aerial picture that never was, and the map that is true of it.
+    """A generated aerial image, and its exact reference map.
 
     A pixel depends on the seed, the region, the ground resolution and its position, and on
-    nothing else: a larger scene has the smaller one in its top-left corner, and windows agree
+    nothing else: a larger scene has the smaller one in its top-left corner, and windows are equal
     bit for bit where they overlap.
 
     Parameters
     ----------
     shape : (int, int)
-        Height and width in pixels; of any size, for only the windows asked for are made.
+        Height and width in pixels, of any size: only requested windows are rendered.
     seed : int
-        Another seed is another place, 0 or more.
+        0 or more; another seed is another place.
     region : str
         One of `REGIONS`.
     ground_resolution : float
@@ -38,7 +38,7 @@ class Scene:
     Raises
     ------
     ValueError
-        If there is no such scene.
+        If a parameter is not allowed.
     """
 
     shape: tuple[int, int] = (1024, 1024)
@@ -65,7 +65,7 @@ class Scene:
 
     @property
     def transform(self) -> Affine:
-        """Map coordinates of pixel corners; all seeds of a region have the same."""
+        """Transform from pixel corners to map coordinates, the same for all seeds of a region."""
         east, north = ATLAS[self.region].origin
         size = self.ground_resolution
         return Affine(size, 0.0, east, 0.0, -size, north)
@@ -76,7 +76,7 @@ class Scene:
         return tuple(land.name for land in LAND_COVER)
 
     def image(self, window: Window | None = None) -> NDArray[np.uint8]:
-        """Picture of a window (of everything by default).
+        """Return the image of a window, or of the whole scene by default.
 
         Returns
         -------
@@ -94,7 +94,7 @@ class Scene:
         return self.render(window)[1]
 
     def render(self, window: Window | None = None) -> Picture:
-        """Picture and reference map of a window, for the work of one.
+        """Return image and reference map of a window, rendered together.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Scene:
 
 
 def _blocks(window: Window) -> Iterator[tuple[int, int, Window]]:
-    """Blocks that a window touches, with their place."""
+    """Yield the blocks that a window touches, with their windows."""
     for row in range(window.top // BLOCK, -(-window.bottom // BLOCK)):
         for col in range(window.left // BLOCK, -(-window.right // BLOCK)):
             yield row, col, Window(row * BLOCK, col * BLOCK, BLOCK, BLOCK)

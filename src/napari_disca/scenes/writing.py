@@ -1,4 +1,4 @@
-"""Scenes as GeoTIFF files, written row of blocks by row of blocks."""
+"""Writes scenes as GeoTIFF files, by rows of blocks."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def write_scene(
     overviews: bool = False,
     block: int = 512,
 ) -> Job[Paths]:
-    """Write a scene, and its reference map where asked for, as tiled GeoTIFF files.
+    """Job that writes a scene, and optionally its reference map, as tiled GeoTIFF files.
 
-    Memory does not grow with the scene. Files that were there are replaced at the end; a job
-    that is closed early leaves them as they were.
+    Memory does not grow with the scene. Existing files are replaced at the end; a job that is
+    closed early leaves them as they were.
 
     Parameters
     ----------
     scene : Scene
     image_path : str or path
-        Where the picture goes (3 bands, deflate).
+        File of the image (3 bands, deflate).
     labels_path : str or path, optional
-        Where the reference map goes (1 band, LZW, colour table, class names as tags).
+        File of the reference map (1 band, LZW, colour table, class names as tags).
     overviews : bool
-        Also write reduced versions, down to 256 pixels.
+        Whether to write overviews, down to 256 pixels.
     block : int
         Side of the files' tiles, a multiple of 16.
 
@@ -65,7 +65,7 @@ def write_scene(
     ExportError
         If a file cannot be written.
     ValueError
-        If `block` is no multiple of 16, or both files have the same name.
+        If `block` is not a multiple of 16, or both files have the same name.
     """
     if block < 16 or block % 16:
         raise ValueError(f"a TIFF tile's side is a multiple of 16 pixels, not {block}")
@@ -122,7 +122,7 @@ def _create(scene: Scene, path: Path, bands: int, block: int, compress: str) -> 
 
 
 def _describe(file: DatasetWriter) -> None:
-    """Write the classes' colours and names."""
+    """Write colours and names of the classes into a file."""
     file.write_colormap(1, {index: (*land.rgb, 255) for index, land in enumerate(LAND_COVER)})
     file.update_tags(1, **{f"class_{index}": land.name for index, land in enumerate(LAND_COVER)})
 
