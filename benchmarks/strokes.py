@@ -71,7 +71,7 @@ def _strokes(session: Session, side: int, count: int) -> list[float]:
         way = start + np.linspace(0, 1, 60)[:, None] * (end - start)
         began = time.perf_counter()
         session.draw(BrushPath(tuple(map(tuple, way.tolist())), 20), int(rng.integers(3)))
-        session.recall()
+        session.paint_cached()
         seconds.append(time.perf_counter() - began)
     return seconds
 

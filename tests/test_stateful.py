@@ -230,7 +230,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((0.0, 60.0)))
     def recall(self, seconds):
-        self.session.recall(seconds)
+        self.session.paint_cached(seconds)
 
     @precondition(lambda self: self.at > 0)
     @rule(before=st.integers(0, 8), after=st.integers(0, 8))
@@ -240,7 +240,7 @@ class Machine(RuleBasedStateMachine):
         for _, event in zip(range(before), job, strict=False):
             self.session.handle(event)
         self.undo()
-        self.session.recall(60)
+        self.session.paint_cached(60)
         for _, event in zip(range(after), job, strict=False):
             self.session.handle(event)
         job.close()

@@ -57,7 +57,7 @@ def test_uncertainty_follows_clicks_undo_and_recall(session):
     assert_equal_to_from_scratch(session)
     after = session.uncertainty["disca"].copy()
     session.undo()
-    session.recall(10.0)
+    session.paint_cached(10.0)
     assert not session.stale("disca")
     for name in MAPS:
         np.testing.assert_array_equal(session.uncertainty[name], before[name], err_msg=name)
@@ -174,11 +174,11 @@ def test_what_is_known_is_recalled_at_once(session):
     run(session, session.adapt(QUICK))
     adapted = {name: drawn(session, name) for name in MAPS}
     session.undo()
-    session.recall()
+    session.paint_cached()
     np.testing.assert_array_equal(drawn(session, "disca"), drawn(session, "disir"))
     session.redo()
     session.viewport.window = Window(0, 0, 10, 10)
-    session.recall()
+    session.paint_cached()
     assert session.stale("disca", Window(100, 100, 10, 10))
     assert not session.stale("disca", session.viewport.window)
     run(session, session.refine())
@@ -199,7 +199,7 @@ def test_a_job_does_not_take_what_was_recalled_for_what_it_knew(session, events)
     for _ in range(events):
         session.handle(next(job))
     session.go(1)
-    session.recall()
+    session.paint_cached()
     session._renderer.recent.forget()
     finish(job)  # a window would let it end, and take no more of it
     session.go(2)
@@ -653,7 +653,7 @@ def test_a_map_is_saved_as_it_was_though_the_session_goes_on(session, tmp_path, 
     if begun:
         next(job)
     session.undo()
-    session.recall(10.0)
+    session.paint_cached(10.0)
     session.click(60, 70, 0)
     run(session, session.refine())
     assert (drawn(session, "disir") != expected).any()

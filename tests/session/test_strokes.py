@@ -161,13 +161,13 @@ def test_a_stroke_needs_no_network_where_the_map_is_drawn(session, monkeypatch):
 def test_what_is_in_view_is_painted_at_once(session):
     session.viewport.window = Window(0, 0, 60, 60)
     session.draw(BRUSH, 2)
-    session.recall(60)
+    session.paint_cached(60)
     assert session.maps["disir"].read(Window(25, 25, 1, 1))[0, 0] == 2
     assert session.maps["disca"].read(Window(25, 25, 1, 1))[0, 0] == 2
     session.undo()
-    session.recall(60)
+    session.paint_cached(60)
     session.redo()
-    session.recall(60)
+    session.paint_cached(60)
     assert session.maps["disir"].read(Window(25, 25, 1, 1))[0, 0] == 2
 
 
@@ -175,12 +175,12 @@ def test_the_last_stroke_costs_what_the_first_did(session, monkeypatch):
     session.viewport.window = WHOLE
     for column in range(10, 150, 10):
         session.draw(BrushPath(((20.5, column + 0.5), (120.5, column + 0.5)), 3), 2)
-        session.recall(60)
+        session.paint_cached(60)
     asked = []
     mask = PixelSet.mask
     monkeypatch.setattr(PixelSet, "mask", lambda area, at: asked.append(area) or mask(area, at))
     last = session.draw(BrushPath(((70.5, 10.5), (70.5, 150.5)), 3), 1)
-    session.recall(60)
+    session.paint_cached(60)
     assert asked
     assert all(area is last.area for area in asked), "earlier strokes are drawn already"
 

@@ -14,8 +14,8 @@ from napari_disca.session.history import (
     AdaptationRun,
     Edit,
     Guided,
-    Held,
     Lock,
+    LockOrStroke,
     base_of,
     click_fields,
     run_fields,
@@ -204,7 +204,7 @@ class LockAreas:
 class Unlock:
     """Unlock areas; an adaptation that learned from them is learned again without them."""
 
-    locks: tuple[Held, ...]
+    locks: tuple[LockOrStroke, ...]
     kind: ClassVar[str] = "unlock"
 
     def applied(self, step: Step, facts: ImageFacts) -> Step:
@@ -234,5 +234,5 @@ class Unlock:
         return cls(tuple(_by_number(step)[whole_field(number)] for number in fields["locks"]))
 
 
-def _by_number(step: Step) -> dict[int, Held]:
+def _by_number(step: Step) -> dict[int, LockOrStroke]:
     return {lock.number: lock for lock in step.locks}

@@ -18,7 +18,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.networks import LandClass
 from napari_disca.session.actions import ChangeClicks, LockAreas, ResetNetwork, Unlock
 from napari_disca.session.class_table import ClassTable, SetClasses
-from napari_disca.session.history import AdaptationRun, Guided, Held, Lock
+from napari_disca.session.history import AdaptationRun, Guided, Lock, LockOrStroke
 from napari_disca.session.step_history import StepHistory
 from napari_disca.session.steps import ImageFacts
 from napari_disca.session.strokes import Stroke
@@ -264,7 +264,7 @@ class Document(StepHistory):
         self.do(LockAreas(areas, map, title))
         return self.locks[before:]
 
-    def unlock(self, *locks: Held) -> None:
+    def unlock(self, *locks: LockOrStroke) -> None:
         """Unlock areas, or remove verdicts and strokes, in one step.
 
         An adaptation that learned from them is learned again without them by the next refresh.

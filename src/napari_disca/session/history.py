@@ -62,7 +62,7 @@ class AdaptationRun:
     weights: str = ""
     changed: Delta | None = None
     clicks: Clicks = field(default_factory=Clicks)
-    locks: tuple[Held, ...] = ()
+    locks: tuple[LockOrStroke, ...] = ()
     seed: int = 0
     base: AdaptationRun | None = None
     near_only: bool = False
@@ -106,7 +106,7 @@ class AdaptationRun:
         return replace(self, recipe=replace(self.recipe, **{_STRENGTH: strength}))  # type: ignore[type-var]
 
     def edited(
-        self, edit: Callable[[Click], Click | None], locks: Iterable[Held]
+        self, edit: Callable[[Click], Click | None], locks: Iterable[LockOrStroke]
     ) -> AdaptationRun | None:
         """Return the run as if clicks and locks had always been what they are now.
 
@@ -176,7 +176,7 @@ class Lock:
     map: Guided
     clicks: Clicks
     run: AdaptationRun | None
-    under: tuple[Held, ...]
+    under: tuple[LockOrStroke, ...]
     kind: LockKind = "area"
     changed: bool = False
     digest: str = field(init=False, repr=False)
@@ -195,10 +195,10 @@ class Lock:
 
 
 #: What sets labels of pixels, whatever a network predicts.
-Held: TypeAlias = Lock | Stroke
+LockOrStroke: TypeAlias = Lock | Stroke
 
 
-def teaching(held: Iterable[Held]) -> tuple[Held, ...]:
+def teaching(held: Iterable[LockOrStroke]) -> tuple[LockOrStroke, ...]:
     """Return the locks and strokes that adaptations learn from."""
     return tuple(one for one in held if not isinstance(one, Stroke) or one.teaches)
 
@@ -275,7 +275,10 @@ def click_fields(edit: Edit, after: Clicks) -> dict[str, Any]:
 
 
 def run_fields(
-    run: AdaptationRun, clicks: Clicks, locks: tuple[Held, ...], current: AdaptationRun | None
+    run: AdaptationRun,
+    clicks: Clicks,
+    locks: tuple[LockOrStroke, ...],
+    current: AdaptationRun | None,
 ) -> dict[str, Any]:
     """Return a run as the journal keeps it; parts equal to the session's state are left out."""
     fields: dict[str, Any] = {

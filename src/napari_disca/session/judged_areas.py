@@ -15,7 +15,7 @@ from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.uncertainty import with_known_cells
-from napari_disca.session.history import AdaptationRun, Held, Lock
+from napari_disca.session.history import AdaptationRun, Lock, LockOrStroke
 from napari_disca.session.lock_index import LockIndex
 from napari_disca.session.near_clicks import near_clicks
 from napari_disca.session.rendered_tiles import RecentTiles, RenderedTile
@@ -30,7 +30,7 @@ _TRIED_TILES = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Overlaid:
+class FixedPixels:
     """Pixels of a tile whose labels are set: (height, width) arrays of bool.
 
     Attributes
@@ -46,7 +46,7 @@ class Overlaid:
     drawn: NDArray[np.bool_]
 
 
-class DrawsRuns(Protocol):
+class RunRenderer(Protocol):
     """Interface of `Renderer`, which draws tiles of runs without locks."""
 
     inputs: NetworkView
@@ -67,23 +67,23 @@ class JudgedAreas:
 
     Parameters
     ----------
-    runs : DrawsRuns
+    runs : RunRenderer
         Draws tiles of earlier runs again where they are not cached.
     """
 
-    def __init__(self, runs: DrawsRuns) -> None:
+    def __init__(self, runs: RunRenderer) -> None:
         self._runs = runs
         #: Clicks by tile of the maps whose labels areas keep.
         self._assigned: dict[str, TileClicks] = {}
 
     def write(
         self,
-        locks: Iterable[Held],
+        locks: Iterable[LockOrStroke],
         labels: NDArray[np.uint8],
         tile: Tile,
         clicks: TileClicks | None = None,
         valid: NDArray[np.bool_] | None = None,
-    ) -> Job[Overlaid]:
+    ) -> Job[FixedPixels]:
         """Job that writes the labels of judged pixels, and strokes over them, into labels.
 
         Where areas overlap, the one judged first counts.
@@ -121,9 +121,9 @@ class JudgedAreas:
             if lock.kind == "area":
                 checked |= here
         if not strokes:
-            return Overlaid(~free, checked, np.zeros_like(free))
+            return FixedPixels(~free, checked, np.zeros_like(free))
         there = (labels != NO_DATA if valid is None else valid) & ~checked
-        return Overlaid(~free, checked, draw_over(strokes, labels, window, there))
+        return FixedPixels(~free, checked, draw_over(strokes, labels, window, there))
 
     def sample(self, index: LockIndex, seed: int) -> Job[Clicks]:
         """Job that returns a sample of judged and drawn pixels, with their right labels, as clicks.
@@ -163,7 +163,7 @@ class JudgedAreas:
     def drawn_over(
         self,
         tile: Tile,
-        held: Iterable[Held],
+        held: Iterable[LockOrStroke],
         before: RenderedTile,
         strokes: tuple[Stroke, ...],
     ) -> RenderedTile:

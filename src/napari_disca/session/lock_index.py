@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_disca.annotations.pixel_sets import PixelSet
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.session.history import Held
+from napari_disca.session.history import LockOrStroke
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ class LockIndex:
         Number of the set of each tile.
     """
 
-    locks: tuple[Held, ...]
-    sets: tuple[tuple[tuple[Held, ...], str], ...]
+    locks: tuple[LockOrStroke, ...]
+    sets: tuple[tuple[tuple[LockOrStroke, ...], str], ...]
     numbers: NDArray[np.int32]
 
     @classmethod
@@ -94,7 +94,7 @@ class LockIndex:
         """Return the index of no locks."""
         return cls((), (((), ""),), np.zeros(grid.shape, dtype=np.int32))
 
-    def updated(self, locks: tuple[Held, ...], grid: TileGrid) -> LockIndex:
+    def updated(self, locks: tuple[LockOrStroke, ...], grid: TileGrid) -> LockIndex:
         """Return the index of other locks; if some were only added, the rest is kept."""
         if locks is self.locks:
             return self
@@ -114,7 +114,7 @@ class LockIndex:
                 part[(part == number) & there] = len(sets) - 1
         return LockIndex(locks, tuple(sets), numbers)
 
-    def of(self, tile: int) -> tuple[Held, ...]:
+    def of(self, tile: int) -> tuple[LockOrStroke, ...]:
         """Return the locks that may hold pixels of a tile, oldest first."""
         return self.sets[self.numbers.flat[tile]][0]
 
@@ -129,7 +129,7 @@ class LockIndex:
         return found
 
 
-def held_digest(locks: tuple[Held, ...]) -> str:
+def held_digest(locks: tuple[LockOrStroke, ...]) -> str:
     """Return the fingerprint of locks and strokes; empty without any."""
     if not locks:
         return ""

@@ -17,7 +17,7 @@ from napari_disca.session.reviewing import Reviewing
 if TYPE_CHECKING:
     from napari_disca.inference.tile_clicks import TileClicks
     from napari_disca.session.history import AdaptationRun
-    from napari_disca.session.refresh import Wanted
+    from napari_disca.session.refresh import DesiredState
     from napari_disca.session.renderer import Renderer
 
 #: Map, tile, and version of the tile without locks.
@@ -76,7 +76,7 @@ class Ranking(Reviewing):
 
     _renderer: Renderer
 
-    def _wanted(self) -> Wanted:
+    def _wanted(self) -> DesiredState:
         raise NotImplementedError
 
     def ranking(self, name: str, row: int, col: int) -> TileRanking:

@@ -54,7 +54,7 @@ class Viewport:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredState:
     """What the maps should show: runs, clicks and locks.
 
     Attributes
@@ -89,14 +89,14 @@ class RefreshRequest:
 
     Attributes
     ----------
-    wanted : Wanted
+    wanted : DesiredState
     drawn : TileVersions
         The versions that the maps show, a copy.
     unreadable : frozenset of int
         Tiles that could not be read before.
     """
 
-    wanted: Wanted
+    wanted: DesiredState
     drawn: TileVersions
     unreadable: frozenset[int] = frozenset()
 
@@ -106,7 +106,7 @@ class RefreshRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Studio:
+class RefreshContext:
     """What all refreshes of one image share.
 
     Attributes
@@ -134,13 +134,13 @@ class _Loaded:
     trouble: RasterError | None = None
 
 
-def refresh(request: RefreshRequest, studio: Studio, maps: Sequence[str]) -> Job[None]:
+def refresh(request: RefreshRequest, context: RefreshContext, maps: Sequence[str]) -> Job[None]:
     """Job that brings some maps up to date.
 
     Parameters
     ----------
     request : RefreshRequest
-    studio : Studio
+    context : RefreshContext
     maps : sequence of str
         Names of `MAPS`. A tile that is equal in another map is painted there as well.
 
@@ -149,20 +149,20 @@ def refresh(request: RefreshRequest, studio: Studio, maps: Sequence[str]) -> Job
     Progress, Patch, Unreadable, and what learning yields where a run has to be learned again
     """
     stages = [tuple(maps)]
-    if "disca" in maps and not studio.renderer.networks.ready(request.wanted.run):
+    if "disca" in maps and not context.renderer.networks.ready(request.wanted.run):
         # Maps that need no learning come first.
         stages = [tuple(name for name in maps if name != "disca"), ("disca",)]
     drawn = request.drawn.copy()
     for stage in filter(None, stages):
         for name in stage:
-            yield from studio.renderer.ready(request.wanted.run_of(name))
+            yield from context.renderer.ready(request.wanted.run_of(name))
         # Only now: a run that has left the weights unchanged has the name of the pretrained ones.
-        targets = {name: request.wanted.target(name, studio.renderer) for name in MAPS}
-        yield from _Stage(request, studio, stage, targets, drawn).run()
+        targets = {name: request.wanted.target(name, context.renderer) for name in MAPS}
+        yield from _Stage(request, context, stage, targets, drawn).run()
 
 
-def learned_and_shown(
-    request: RefreshRequest, run: AdaptationRun, studio: Studio, maps: Sequence[str]
+def learn_and_refresh(
+    request: RefreshRequest, run: AdaptationRun, context: RefreshContext, maps: Sequence[str]
 ) -> Job[AdaptationResult]:
     """Job that learns a run, then brings maps up to date with it; returns what was learned.
 
@@ -171,7 +171,7 @@ def learned_and_shown(
     request : RefreshRequest
         The request with the weights before the run.
     run : AdaptationRun
-    studio : Studio
+    context : RefreshContext
     maps : sequence of str
 
     Yields
@@ -183,9 +183,9 @@ def learned_and_shown(
     RecipeError
         If what was learned is not finite.
     """
-    made = yield from studio.renderer.learn(run)
+    made = yield from context.renderer.learn(run)
     yield made
-    yield from refresh(request.with_run(made), studio, maps)
+    yield from refresh(request.with_run(made), context, maps)
     return made.adaptation
 
 
@@ -194,7 +194,7 @@ class _Stage:
     """A part of a refresh: maps whose networks are ready."""
 
     request: RefreshRequest
-    studio: Studio
+    context: RefreshContext
     maps: tuple[str, ...]
     targets: dict[str, Target]
     drawn: TileVersions
@@ -202,13 +202,13 @@ class _Stage:
 
     def run(self) -> Job[None]:
         queue = self._queue()
-        batch, inputs = self.studio.batch, self.studio.renderer.inputs
+        batch, inputs = self.context.batch, self.context.renderer.inputs
         total, done = len(queue) + len(self._again), 0
         yield Progress(_STAGE, 0, total)
         with closing(Prefetcher(self._load, 2 * batch)) as ahead:
             while len(queue) or self._again:
                 # Read each time: the user may have panned.
-                view = self.studio.viewport.on_network(inputs)
+                view = self.context.viewport.on_network(inputs)
                 if len(queue):
                     chosen, following = queue.take(batch, view), queue.peek(batch, view)
                 else:
@@ -221,7 +221,7 @@ class _Stage:
 
     def _queue(self) -> TileQueue:
         """Return the queue of tiles that are out of date in a map of this stage."""
-        tiling = self.studio.renderer.tiling
+        tiling = self.context.renderer.tiling
         waiting = np.zeros(len(tiling), dtype=np.bool_)
         urgent = np.zeros_like(waiting)
         for name in self.maps:
@@ -237,7 +237,7 @@ class _Stage:
 
     def _load(self, index: int) -> _Loaded:
         """Read a tile; called on a reading thread."""
-        renderer = self.studio.renderer
+        renderer = self.context.renderer
         tile = renderer.tiling[index]
         self._remember(tile)
         asked = [
@@ -254,17 +254,17 @@ class _Stage:
 
     def _remember(self, tile: Tile) -> None:
         """Keep the labels that a tile shows for an undo, before it is painted over."""
-        recent = self.studio.renderer.recent
+        recent = self.context.renderer.recent
         for name in MAPS:
-            version = self.studio.maps.version(name, tile)
+            version = self.context.maps.version(name, tile)
             if version is not None and not recent.has(tile.index, version):
-                shown = self.studio.maps.shown(name, tile)
+                shown = self.context.maps.shown(name, tile)
                 if shown is not None:
                     recent.put(tile.index, *shown)
 
     def _draw(self, group: Sequence[_Loaded]) -> Job[None]:
         """Job that draws tiles that were read, as one batch."""
-        renderer = self.studio.renderer
+        renderer = self.context.renderer
         made: Predictions = {}
         for name in self.maps:
             pixels = [
@@ -284,7 +284,7 @@ class _Stage:
 
     def _patches(self, tile: Tile, made: Predictions) -> Job[None]:
         """Job that yields the patches of a tile for all maps that lack its versions."""
-        renderer = self.studio.renderer
+        renderer = self.context.renderer
         wanted = {name: target.version(tile.index) for name, target in self.targets.items()}
         lacking = {wanted[name]: name for name in reversed(self.maps) if self._outdated(name, tile)}
         for version, source in reversed(lacking.items()):
@@ -297,24 +297,24 @@ class _Stage:
                 yield patch_of(name, renderer.window(tile), tile, version, found)
 
 
-def recalled(wanted: Wanted, studio: Studio) -> Iterator[Patch]:
+def cached_patches(wanted: DesiredState, context: RefreshContext) -> Iterator[Patch]:
     """Yield patches in view that are out of date and need no network: cached ones, and strokes.
 
     Parameters
     ----------
-    wanted : Wanted
-    studio : Studio
+    wanted : DesiredState
+    context : RefreshContext
     """
-    renderer, view = studio.renderer, studio.viewport.window
+    renderer, view = context.renderer, context.viewport.window
     for name in reversed(MAPS):
         target = wanted.target(name, renderer)
-        for tile in studio.maps.stale(name, target, view):
+        for tile in context.maps.stale(name, target, view):
             version = target.version(tile.index)
             known = renderer.recent.get(tile.index, version)
-            shows = studio.maps.version(name, tile)
+            shows = context.maps.version(name, tile)
             before = target.before_strokes(tile.index)
             strokes = next((later for earlier, later in before if earlier == shows), ())
-            shown = studio.maps.shown(name, tile) if known is not None or strokes else None
+            shown = context.maps.shown(name, tile) if known is not None or strokes else None
             if known is None and shown is not None:
                 known = renderer.drawn_over(tile, target, shown[1], strokes)
             if known is not None:

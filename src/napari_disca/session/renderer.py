@@ -30,7 +30,7 @@ from napari_disca.inference.uncertainty import (
 )
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
-from napari_disca.session.history import AdaptationRun, Held
+from napari_disca.session.history import AdaptationRun, LockOrStroke
 from napari_disca.session.judged_areas import JudgedAreas
 from napari_disca.session.lock_index import LockIndex, TileGrid
 from napari_disca.session.maps import Maps
@@ -98,7 +98,7 @@ class Renderer:
             self._clicks = self._clicks.updated(clicks, self.inputs, self.tiling)
         return self._clicks
 
-    def locks(self, locks: tuple[Held, ...]) -> LockIndex:
+    def locks(self, locks: tuple[LockOrStroke, ...]) -> LockIndex:
         """Return the locks by tile; those of the last call are cached."""
         self._indexed = self._indexed.updated(locks, self._grid)
         return self._indexed
@@ -275,7 +275,7 @@ class Renderer:
         held = target.locks.of(tile.index)
         return self._judged.drawn_over(tile, held, before, strokes)
 
-    def sample(self, locks: tuple[Held, ...], seed: int) -> Job[Clicks]:
+    def sample(self, locks: tuple[LockOrStroke, ...], seed: int) -> Job[Clicks]:
         """Job that returns a sample of judged and drawn pixels as clicks of the right class."""
         if not locks:
             return Clicks()

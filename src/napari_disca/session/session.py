@@ -40,12 +40,12 @@ from napari_disca.session.maps import MAPS as MAPS
 from napari_disca.session.maps import Maps
 from napari_disca.session.ranking import Ranking
 from napari_disca.session.refresh import (
+    DesiredState,
+    RefreshContext,
     RefreshRequest,
-    Studio,
     Viewport,
-    Wanted,
-    learned_and_shown,
-    recalled,
+    cached_patches,
+    learn_and_refresh,
     refresh,
 )
 from napari_disca.session.renderer import Renderer
@@ -141,7 +141,8 @@ class Session(Ranking):
         )
         self._maps = Maps(self.inputs, self.tiling, self.compute, folder)
         self._renderer = Renderer(self.inputs, self.tiling, self.compute, self._weights, self._maps)
-        self._studio = Studio(self._renderer, self._maps, self.viewport, self.compute.batch)
+        batch = self.compute.batch
+        self._context = RefreshContext(self._renderer, self._maps, self.viewport, batch)
         self._no_locks = self._renderer.locks(())
         self.unreadable: dict[int, str] = {}
 
@@ -246,7 +247,7 @@ class Session(Ranking):
         ------
         Progress and Patch; pass both to `handle`.
         """
-        return refresh(self._request(), self._studio, tuple(maps))
+        return refresh(self._request(), self._context, tuple(maps))
 
     def adapt(self, recipe: Recipe, maps: Iterable[str] = MAPS) -> Job[AdaptationResult]:
         """Job that adapts the weights to all clicks, then redoes the maps, view first.
@@ -270,7 +271,7 @@ class Session(Ranking):
             seed=self.seed,
             base=base_of(recipe, self.adapted),
         )
-        return learned_and_shown(self._request(), run, self._studio, tuple(maps))
+        return learn_and_refresh(self._request(), run, self._context, tuple(maps))
 
     def handle(self, event: Any) -> None:
         """Take over what a job yielded: paint patches, adopt weights.
@@ -294,7 +295,7 @@ class Session(Ranking):
         if event.expected and event.expected != event.weights:
             self.troubled.emit(_OTHER_WEIGHTS)
 
-    def recall(self, seconds: float = 0.05) -> None:
+    def paint_cached(self, seconds: float = 0.05) -> None:
         """Paint cached tiles in view at once, for instance after an undo.
 
         A job would do the same, but only after the job before it has ended.
@@ -305,7 +306,7 @@ class Session(Ranking):
             Time limit; the rest is left to the next job.
         """
         until = time.perf_counter() + seconds
-        for patch in recalled(self._wanted(), self._studio):
+        for patch in cached_patches(self._wanted(), self._context):
             self.handle(patch)
             if time.perf_counter() > until:
                 break
@@ -349,10 +350,10 @@ class Session(Ranking):
     def _target(self, name: str) -> Target:
         return self._wanted().target(name, self._renderer)
 
-    def _wanted(self) -> Wanted:
+    def _wanted(self) -> DesiredState:
         """Return what the maps should show now."""
-        locks = self._renderer.locks(self.step.locks)
-        return Wanted(self.adapted, self._renderer.assigned(self.clicks), locks, self._no_locks)
+        locks, clicks = self._renderer.locks(self.step.locks), self._renderer.assigned(self.clicks)
+        return DesiredState(self.adapted, clicks, locks, self._no_locks)
 
     def _request(self) -> RefreshRequest:
         """Return the request of a refresh for the present state."""

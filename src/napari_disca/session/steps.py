@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from napari_disca.annotations.clicks import Clicks
-from napari_disca.session.history import AdaptationRun, Held
+from napari_disca.session.history import AdaptationRun, LockOrStroke
 
 V = TypeVar("V")
 
@@ -39,7 +39,7 @@ class Step:
     title: str
     clicks: Clicks
     adapted: AdaptationRun | None
-    locks: tuple[Held, ...] = ()
+    locks: tuple[LockOrStroke, ...] = ()
     values: tuple[object, ...] = ()
     kind: str = ""
 

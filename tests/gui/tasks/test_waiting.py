@@ -8,7 +8,7 @@ import time
 import pytest
 from qtpy.QtCore import QTimer
 
-from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.gui.tasks.waiting import run_on_thread
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_the_window_lives_meanwhile(ticks):
         time.sleep(1.0)
         return threading.current_thread()
 
-    thread = off_the_window(slow)
+    thread = run_on_thread(slow)
     assert thread is not threading.main_thread()
     assert len(ticks) >= 5
 
@@ -38,7 +38,7 @@ def test_errors_come_through(qtbot, seconds):
         raise OSError("no")
 
     with pytest.raises(OSError, match="no"):
-        off_the_window(broken)
+        run_on_thread(broken)
 
 
 def test_a_timeout_of_the_function_is_its_own(qtbot):
@@ -46,12 +46,12 @@ def test_a_timeout_of_the_function_is_its_own(qtbot):
         raise TimeoutError("the server")
 
     with pytest.raises(TimeoutError, match="the server"):
-        off_the_window(late)
+        run_on_thread(late)
 
 
 def test_on_another_thread_it_is_just_called(qtbot):
     found = []
-    thread = threading.Thread(target=lambda: found.append(off_the_window(threading.current_thread)))
+    thread = threading.Thread(target=lambda: found.append(run_on_thread(threading.current_thread)))
     thread.start()
     thread.join()
     assert found == [thread]

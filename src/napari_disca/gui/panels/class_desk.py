@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QColorDialog, QInputDialog, QMenu
 
 from napari_disca.gui.tasks.telling import guarded
 from napari_disca.gui.viewer.class_colours import shown_table
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.session.class_table import ClassTable
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class ClassDesk(QObject):
                 continue
             verb = known[name]
             title = f"{verb.title}\t{verb.key}" if verb.key else verb.title
-            action = present(menu.addAction(title))
+            action = not_none(menu.addAction(title))
             action.setToolTip(verb.does)
             action.setObjectName(name)
             action.triggered.connect(lambda *_, name=name: self.actions[name]())
@@ -97,7 +97,9 @@ class ClassDesk(QObject):
     def at(self, number: int) -> int:
         """Class of a number key, counted from 0: the class in that row of the list."""
         rows = self._panel.list
-        return self._panel.label_of(present(rows.item(number))) if number < rows.count() else number
+        return (
+            self._panel.label_of(not_none(rows.item(number))) if number < rows.count() else number
+        )
 
     # ------------------------------------------------------------------ verbs
 

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.gui.panels.styles import EXPLAINS
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.networks import LandClass
 from napari_disca.session.class_table import ClassTable
 
@@ -61,7 +61,7 @@ class ClassesPanel(QWidget):
         )
         self.list.setAccessibleName("Classes")
         self.list.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
-        present(self.list.model()).rowsMoved.connect(self._on_dragged)
+        not_none(self.list.model()).rowsMoved.connect(self._on_dragged)
         self.list.itemClicked.connect(lambda item: self.armed.emit(self.label_of(item)))
         self.menu = QMenu(self)
         self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -140,7 +140,7 @@ class ClassesPanel(QWidget):
                 " (hidden)" if entry.hidden else "",
                 f"   {count} click{'s' if count != 1 else ''}" if count else "",
             )
-            present(self.list.item(row)).setText("".join(parts))
+            not_none(self.list.item(row)).setText("".join(parts))
 
     def show_warning(self, line: str, verb: str) -> None:
         """Show a warning about colours with a link named `verb`; hide it if `line` is empty."""
@@ -155,11 +155,11 @@ class ClassesPanel(QWidget):
     def choose(self, label: int) -> None:
         """Choose a class in the list, without a signal."""
         for row in range(self.list.count()):
-            if self.label_of(present(self.list.item(row))) == label:
+            if self.label_of(not_none(self.list.item(row))) == label:
                 self.list.setCurrentRow(row)
 
     def _on_dragged(self) -> None:
-        order = [self.label_of(present(self.list.item(row))) for row in range(self.list.count())]
+        order = [self.label_of(not_none(self.list.item(row))) for row in range(self.list.count())]
         label = self.chosen
         self._shown = ()  # the list is filled again, even if nothing has changed
         if label is not None:
@@ -167,7 +167,7 @@ class ClassesPanel(QWidget):
 
     def _on_menu(self, position: QPoint) -> None:
         if self.list.itemAt(position) is not None:
-            self.menu.popup(present(self.list.viewport()).mapToGlobal(position))
+            self.menu.popup(not_none(self.list.viewport()).mapToGlobal(position))
 
 
 class _PlaceLabel(QLabel):

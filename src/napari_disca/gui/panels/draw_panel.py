@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_disca.annotations.strokes import LARGEST
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
 from napari_disca.networks import LandClass
@@ -123,7 +123,7 @@ class DrawPanel(QWidget):
         self._classes = tuple(classes)
         self._menu.clear()
         for i, land in enumerate(classes):
-            action = present(self._menu.addAction(land.name))
+            action = not_none(self._menu.addAction(land.name))
             action.setCheckable(True)
             action.setChecked(ticked[i] if same else True)
             action.toggled.connect(self._on_ticked)

@@ -18,7 +18,7 @@ from napari_disca.gui.panels.dialogs import (
     files_to_load,
 )
 from napari_disca.gui.tasks.telling import guarded, tell_error
-from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.gui.viewer.titles import TITLES
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class FileVerbs:
         if session is None:
             return
         try:
-            found = off_the_window(
+            found = run_on_thread(
                 lambda: class_columns(file, raster=session.raster, classes=session.classes)
             )
         except ClickError as error:

@@ -6,7 +6,7 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QScrollArea, QStyle, QWidget
 
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 
 
 class FittedArea(QScrollArea):
@@ -22,7 +22,7 @@ class FittedArea(QScrollArea):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Fit the width whenever Qt lays out the body: once for all changes in the panels."""
-        if present(event).type() == QEvent.Type.LayoutRequest and watched is self.widget():
+        if not_none(event).type() == QEvent.Type.LayoutRequest and watched is self.widget():
             self._fit()
         return super().eventFilter(watched, event)
 
@@ -33,7 +33,7 @@ class FittedArea(QScrollArea):
 
     def _fit(self) -> None:
         """Make the area as wide as body and scroll bar: wider parts could not be reached."""
-        bar = present(self.style()).pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
-        width = present(self.widget()).minimumSizeHint().width() + bar + 8
+        bar = not_none(self.style()).pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+        width = not_none(self.widget()).minimumSizeHint().width() + bar + 8
         if self.minimumWidth() != width:
             self.setMinimumWidth(width)

@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QListWidget, QVBoxLayout, QWidget
 
 from napari_disca.gui.panels.styles import EXPLAINS
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.session.steps import Step
 
 _ROWS = 5
@@ -58,7 +58,7 @@ class HistoryPanel(QWidget):
             self.list.addItem(step.title[:1].upper() + step.title[1:])
         first = same if self._position < 0 else min(same, self._position, position)
         for row in range(max(0, first), self.list.count()):
-            item = present(self.list.item(row))
+            item = not_none(self.list.item(row))
             font = item.font()
             font.setBold(row == position)
             # No colour of its own: it would stay when the theme changes.

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.styles import CHECKED, SEEN, WRONG
 from napari_disca.gui.viewer.key_filter import MOVED_BY_ARROWS
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 
 #: Side of the square in lines of text.
 _LINES = 8
@@ -108,15 +108,15 @@ class MiniMap(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Move the view to the pointer."""
-        self._point_at(present(event))
+        self._point_at(not_none(event))
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Move the view with the pointer."""
-        self._point_at(present(event))
+        self._point_at(not_none(event))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
         """Move the view by half its side with an arrow key."""
-        step = _ARROWS.get(Qt.Key(present(event).key()))
+        step = _ARROWS.get(Qt.Key(not_none(event).key()))
         if step is None or self.view is None:
             super().keyPressEvent(event)
             return

@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Progress
 from napari_disca.gui.panels.form import form_of, read_form
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
@@ -93,7 +93,7 @@ class RefinePanel(QWidget):
         self.buttons["adapt"].clicked.connect(self._adapt)
         self._maps = QMenu(self)
         self.saves = {
-            name: present(self._maps.addAction(f"{TITLES[name]}…")) for name in reversed(TITLES)
+            name: not_none(self._maps.addAction(f"{TITLES[name]}…")) for name in reversed(TITLES)
         }
         for name, action in self.saves.items():
             action.setData(name)
@@ -230,7 +230,7 @@ class RefinePanel(QWidget):
         for setting in (self.precision, self.disk):
             setting.setParent(None)  # or they would be deleted with the rows
         while self._holder_layout.count():
-            old = present(present(self._holder_layout.takeAt(0)).widget())
+            old = not_none(not_none(self._holder_layout.takeAt(0)).widget())
             old.setParent(None)
             old.deleteLater()
         self.recipes.setToolTip(f"How Adapt learns from the clicks: {_summary(RECIPES[name])}")

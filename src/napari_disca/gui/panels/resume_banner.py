@@ -7,7 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 
 
 class ResumeBanner(QFrame):
@@ -73,7 +73,7 @@ class ResumeBanner(QFrame):
         if earlier is not None:
             self._menu.clear()
             for said, other in earlier:
-                present(self._menu.addAction(said)).setData(other)
+                not_none(self._menu.addAction(said)).setData(other)
             self.earlier.setVisible(bool(earlier))
         self.setVisible(True)
 

@@ -13,7 +13,7 @@ from superqt import QElidingLabel
 
 from napari_disca.gui.panels.fitted_area import FittedArea
 from napari_disca.gui.viewer.key_filter import main_window
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -74,7 +74,7 @@ class ReviewGuide(QObject):
             self._label = QElidingLabel()
             self._label.setAccessibleName("How to judge the place")
             # napari's part of the bar takes the remaining width.
-            present(window.statusBar()).addPermanentWidget(self._label, 3)
+            not_none(window.statusBar()).addPermanentWidget(self._label, 3)
         if self._label is None:
             return
         self._label.setText(line)

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QV
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.minimap import MiniMap
 from napari_disca.gui.panels.styles import EXPLAINS
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 
 #: States of a place: a sign, and a word for those who do not know the sign.
 STATES = {
@@ -130,7 +130,7 @@ class ReviewQueue(QWidget):
         rows = [i for i, place in enumerate(self._places) if place.window == current]
         self.list.setCurrentRow(rows[-1] if rows else -1)
         if rows:
-            self.list.scrollToItem(present(self.list.item(rows[-1])))
+            self.list.scrollToItem(not_none(self.list.item(rows[-1])))
         self.list.blockSignals(False)
         self.title.setText(told)
         self.title.setVisible(bool(told))

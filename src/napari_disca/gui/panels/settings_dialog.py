@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.settings_table import SECTIONS, SETTINGS, Setting
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class SettingsDialog(QDialog):
         buttons.addButton(keys, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.addButton(reset, QDialogButtonBox.ButtonRole.ResetRole)
         for button in buttons.buttons():
-            present(button)
+            not_none(button)
             if isinstance(button, QPushButton):
                 button.setAutoDefault(False)  # or Enter in a field would press it
         buttons.rejected.connect(self.reject)

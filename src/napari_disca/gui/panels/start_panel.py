@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_disca.core.errors import DiscaError
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, load_json
 
@@ -72,7 +72,7 @@ class StartPanel(QWidget):
         self.recent.setToolTip("Open one of the images that were opened last")
         samples = QMenu(self)
         for key, title in _SAMPLES.items():
-            present(samples.addAction(title)).setData(key)
+            not_none(samples.addAction(title)).setData(key)
         samples.triggered.connect(lambda action: self.open_sample(action.data()))
         self.sample.setMenu(samples)
         self._recent = QMenu(self)
@@ -119,7 +119,7 @@ class StartPanel(QWidget):
                 remember(path)
         self._recent.clear()
         for path in recent():
-            present(self._recent.addAction(Path(path).name)).setData(path)
+            not_none(self._recent.addAction(Path(path).name)).setData(path)
         self.recent.setEnabled(not self._recent.isEmpty())
 
 

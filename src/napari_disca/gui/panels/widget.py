@@ -16,7 +16,7 @@ from napari_disca.gui.panels.fitted_area import FittedArea
 from napari_disca.gui.panels.sections import describe
 from napari_disca.gui.panels.start_panel import StartPanel
 from napari_disca.gui.tasks.telling import tell_error
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,7 +219,7 @@ class DiscaWidget(FittedArea):
         """Colour of the chosen class, as hexadecimal."""
         from napari_disca.gui.viewer.class_colours import shown_classes
 
-        layers = present(self.control.layers)
+        layers = not_none(self.control.layers)
         return str(shown_classes(layers.session)[layers.label].color)
 
     def _do(self, name: str) -> None:
@@ -247,12 +247,12 @@ class DiscaWidget(FittedArea):
         """Show only the start panel while there is no image."""
         self.panels.show_sections(not shown)
         if shown:
-            present(self.verticalScrollBar()).setValue(0)
+            not_none(self.verticalScrollBar()).setValue(0)
 
     def _on_opened(self) -> None:
         """Fold the section *Image* once, if the panel is higher than its window."""
         self.settings.give_room()
-        if not self._folded and self.height() < present(self.widget()).sizeHint().height():
+        if not self._folded and self.height() < not_none(self.widget()).sizeHint().height():
             self._folded = True
             self.sections["Image"].fold(True)
 
@@ -291,7 +291,7 @@ class DiscaWidget(FittedArea):
 
     def event(self, event: QEvent | None) -> bool:
         """Shut down when napari removes the panel from its dock."""
-        if present(event).type() == QEvent.Type.ParentChange and self.parent() is None:
+        if not_none(event).type() == QEvent.Type.ParentChange and self.parent() is None:
             self.shut_down()
         return super().event(event)
 

@@ -63,17 +63,17 @@ def read(path: str | Sequence[str]) -> list[Any]:
 
 def _holds_vectors(path: Path) -> bool:
     from napari_disca.gui.plugin.file_content import holds_vectors
-    from napari_disca.gui.tasks.waiting import off_the_window
+    from napari_disca.gui.tasks.waiting import run_on_thread
 
-    return off_the_window(lambda: holds_vectors(path))
+    return run_on_thread(lambda: holds_vectors(path))
 
 
 def layer_data(path: Path) -> LayerData:
     """Return the layer data of one file: a lazy pyramid with the georeference in its metadata."""
-    from napari_disca.gui.tasks.waiting import off_the_window
+    from napari_disca.gui.tasks.waiting import run_on_thread
 
     world = world_now()
-    return layer_of(off_the_window(lambda: read_file(path, world)))
+    return layer_of(run_on_thread(lambda: read_file(path, world)))
 
 
 def world_now() -> World | None:

@@ -237,7 +237,7 @@ class Control(QObject):
 
     def _refine(self) -> None:
         if self.session is not None:
-            self.session.recall()
+            self.session.paint_cached()
             if self.layers is not None:
                 self.layers.redraw()
             self.ask(Task("map", self.session, self.session.refine))

@@ -11,7 +11,7 @@ from napari_disca.annotations.pixel_sets import PixelSet
 from napari_disca.core.events import finish
 from napari_disca.gui.panels.draw_panel import DrawPanel
 from napari_disca.gui.tasks.telling import guarded
-from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.gui.viewer.draw_tool import HINTS, DrawTool, ToolName
 from napari_disca.session.strokes import Stroke
 
@@ -125,7 +125,7 @@ class DrawController(QObject):
 
         def draw() -> Stroke | None:
             # A patch may be as large as the image.
-            found: PixelSet = off_the_window(lambda: finish(session.patch(row, col)))
+            found: PixelSet = run_on_thread(lambda: finish(session.patch(row, col)))
             if session is not self._control.session:
                 return None
             stroke: Stroke = session.draw(found, label, tool="patch", teaches=teaches)

@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_disca.core.errors import DiscaError
 from napari_disca.gui.tasks.frames import bands_of_frame, frame_of_raster
 from napari_disca.gui.tasks.look import Look
-from napari_disca.gui.tasks.sources import lines_of_view, looked_at, path_of
+from napari_disca.gui.tasks.sources import examine_layer, lines_of_view, path_of
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.reading import Reading
 from napari_disca.networks import Card, read_card
@@ -211,7 +211,7 @@ class ImageChoice(QObject):
         if layer is None or unreadable is not None:
             self._read()
         else:
-            examine = partial(looked_at, layer, frame, parts)
+            examine = partial(examine_layer, layer, frame, parts)
             self._look(Stage.EXAMINING, examine, self._on_examined, _close)
 
     def _look(

@@ -18,7 +18,7 @@ from napari_disca.gui.tasks.journal_controller import JournalController
 from napari_disca.gui.tasks.opening import Opening, Resumed, new_session
 from napari_disca.gui.tasks.sources import class_names
 from napari_disca.gui.tasks.telling import tell_error
-from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.inference.reading import Reading
 from napari_disca.networks.compute import Compute
 from napari_disca.session.session import Session
@@ -206,7 +206,7 @@ class ImageOpening(QObject):
         layer, session = self._choice.chosen.layer, resumed.session
         if resumed.weights != self._image_panel.weights():
             self._image_panel.choose_network(resumed.weights)
-        reading = off_the_window(lambda: Reading.of(session.inputs))
+        reading = run_on_thread(lambda: Reading.of(session.inputs))
         self._image_panel.show_reading(reading, session.raster, session.inputs.card)
         self._afterwards = partial(self._show_resumed, resumed, layer, opening)
         self._choice.choose()

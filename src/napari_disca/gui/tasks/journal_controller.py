@@ -13,7 +13,7 @@ from napari_disca.core.errors import DiscaError
 from napari_disca.core.events import Job
 from napari_disca.gui.panels.resume_banner import ResumeBanner
 from napari_disca.gui.tasks.opening import Resumed
-from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.inference.reading import Reading
 from napari_disca.networks import Network, fingerprint, load_network, needs_consent
 from napari_disca.raster import Raster
@@ -58,7 +58,7 @@ class JournalController(QObject):
             self.show(([], ""))
             self._damaged.clear()
         else:
-            self.show(off_the_window(lambda: self.found(raster)))
+            self.show(run_on_thread(lambda: self.found(raster)))
 
     def found(self, raster: Raster) -> Found:
         """Return what the journals of an image hold, the latest first; for any thread."""
@@ -113,7 +113,7 @@ class JournalController(QObject):
         if session.can_undo:
             return
         try:
-            off_the_window(lambda: restore.begin(session, weights))
+            run_on_thread(lambda: restore.begin(session, weights))
         except DiscaError as error:
             show_warning(f"{error}; your work on this image is kept in no journal")
 
@@ -145,11 +145,11 @@ class JournalController(QObject):
         """
         before = self._damaged.get(path)
         try:
-            record = off_the_window(lambda: read_journal(path, before))
+            record = run_on_thread(lambda: read_journal(path, before))
             allowed = _allowed(record, weights, agreed)
-            if off_the_window(lambda: holder(path)):
+            if run_on_thread(lambda: holder(path)):
                 others, original = path in self._others, (path, before)
-                path, before = off_the_window(lambda: copied(*original)), None
+                path, before = run_on_thread(lambda: copied(*original)), None
                 self._others |= {path} if others else set()
                 show_info(f"Your work is kept in the copy {path.name}")
         except DiscaError as error:

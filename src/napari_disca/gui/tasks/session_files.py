@@ -19,7 +19,7 @@ from napari_disca.exports import (
 from napari_disca.exports.class_files import read_classes
 from napari_disca.gui.tasks.task_queue import Task
 from napari_disca.gui.tasks.telling import guarded
-from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.gui.viewer.class_colours import saved_classes, shown_table
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class SessionFiles:
             return
 
         def load() -> None:
-            found = off_the_window(lambda: read_classes(path, shown_table(session)))
+            found = run_on_thread(lambda: read_classes(path, shown_table(session)))
             session.set_classes(found.table, f"load classes of {path.name}")
             if said := found.describe(path.name):
                 show_warning(said)
@@ -135,7 +135,7 @@ class SessionFiles:
             return
 
         def load() -> None:
-            found = off_the_window(
+            found = run_on_thread(
                 lambda: load_clicks(
                     path, raster=session.raster, classes=session.classes, column=column
                 )

@@ -97,7 +97,7 @@ def _grid(layer: Image) -> NDArray[np.float64]:
     return np.array([layer.data_to_world(corner) for corner in corners])
 
 
-def looked_at(
+def examine_layer(
     layer: Image, frame: tuple[int, ...] = (), parts: Sequence[Image] = ()
 ) -> tuple[Raster, Proposal, list[str]]:
     """Return the raster of a layer, the network proposed for it, and how it is read, in lines.

@@ -9,7 +9,7 @@ from napari.utils.notifications import show_error
 
 from napari_disca.core.errors import user_message
 from napari_disca.gui.tasks.bug_report import tell_bug
-from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.gui.tasks.waiting import run_on_thread
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def guarded(action: Callable[[], object], *, file: bool = False) -> bool:
         Whether it returned without an error.
     """
     try:
-        off_the_window(action) if file else action()
+        run_on_thread(action) if file else action()
     except Exception as error:
         told = user_message(error)
         if told is None:

@@ -21,7 +21,7 @@ _PAUSE = 0.001
 _LOOK = 15
 
 
-def off_the_window(function: Callable[[], T]) -> T:
+def run_on_thread(function: Callable[[], T]) -> T:
     """Run a function on another thread and return its result.
 
     Meanwhile the window is drawn and tasks run; the user's input is handled afterwards. For files:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_info
 
-from napari_disca.gui.tasks.waiting import off_the_window
+from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.gui.viewer.following import Following
 from napari_disca.raster import Scaling, ValueScale
 from napari_disca.raster.pyramid import ImagePyramid
@@ -67,7 +67,7 @@ class Composite:
         # While the image is read, the window may call this again, for the same or other bands.
         self._shown = wanted
         try:
-            pyramid = off_the_window(lambda: ImagePyramid(view.raster, bands, scaling=scaling))
+            pyramid = run_on_thread(lambda: ImagePyramid(view.raster, bands, scaling=scaling))
         except BaseException:
             if self._shown is wanted:
                 self._shown = None

@@ -20,8 +20,8 @@ from napari_disca.gui.viewer.helper_layers import HelperLayers, is_helper
 from napari_disca.gui.viewer.key_filter import KeyFilter, main_window
 from napari_disca.gui.viewer.key_table import with_keys
 from napari_disca.gui.viewer.keys_page import KeysPage
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.placement import WORLD
-from napari_disca.gui.viewer.present import present
 from napari_disca.gui.viewer.see_through import SeeThrough
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.session.class_table import ClassTable
@@ -230,7 +230,7 @@ class Desk(QObject):
             self._status_label.setAccessibleName("Under the pointer")
             window = main_window(self._panel)
             if window is not None:
-                present(window.statusBar()).addPermanentWidget(self._status_label)
+                not_none(window.statusBar()).addPermanentWidget(self._status_label)
         return self._status_label
 
     # ------------------------------------------------------------------ places

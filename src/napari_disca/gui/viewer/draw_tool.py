@@ -17,7 +17,7 @@ from napari_disca.core.errors import AreaError
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.draw_overlay import DrawOverlay, Sketch
 from napari_disca.gui.viewer.key_filter import main_window
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.screen_grid import ScreenGrid
 from napari_disca.gui.viewer.view import camera_of
 
@@ -184,7 +184,7 @@ class DrawTool(QObject):
         window = main_window(self._panel)
         if self._canvas is not None or window is None or window.centralWidget() is None:
             return
-        canvases = present(window.centralWidget()).findChildren(QOpenGLWidget)
+        canvases = not_none(window.centralWidget()).findChildren(QOpenGLWidget)
         if canvases:
             self._canvas = canvases[0]
             self._canvas.installEventFilter(self)
@@ -193,9 +193,9 @@ class DrawTool(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Handle events that belong to the tool; napari gets the others."""
-        kind = present(event).type()
+        kind = not_none(event).type()
         if kind == QEvent.Type.Resize and self._overlay is not None:
-            self._overlay.resize(present(self._canvas).size())
+            self._overlay.resize(not_none(self._canvas).size())
             QTimer.singleShot(0, self._show)  # after napari has handled the new size
         elif isinstance(event, QKeyEvent):
             if kind == QEvent.Type.ShortcutOverride:
@@ -233,13 +233,13 @@ class DrawTool(QObject):
             return True
         if self.tool != "polygon":
             self._button = button
-            self._way = [grid.to_image(*present(self._pointer))]
+            self._way = [grid.to_image(*not_none(self._pointer))]
         elif button == _RIGHT:
             self.take_corner_back()
         elif len(self._way) >= 3 and self._is_at_first(grid):
             self._finish(erases=False)
         else:
-            self._way.append(grid.to_image(*present(self._pointer)))
+            self._way.append(grid.to_image(*not_none(self._pointer)))
         self._show()
         return True
 
@@ -249,7 +249,7 @@ class DrawTool(QObject):
         if grid is None or not self.is_active:
             return False
         if self._button is not None:
-            place = grid.to_image(*present(self._pointer))
+            place = grid.to_image(*not_none(self._pointer))
             if place != self._way[-1]:
                 self._way.append(place)
         self._show()

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication, QDialog, QLabel, QLineEdit, QMenu, QVBo
 
 from napari_disca.gui.viewer.coordinates import CoordinateError, Found, Grid, find
 from napari_disca.gui.viewer.cursor import Reading, world_at
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.view import camera_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class GoTo(QDialog):
         layout.addWidget(self.text)
         layout.addWidget(self.said)
         self.text.returnPressed.connect(self._go)
-        pasted = present(QApplication.clipboard()).text().strip()
+        pasted = not_none(QApplication.clipboard()).text().strip()
         if len(pasted) < 80 and self._finds(pasted):
             self.text.setText(pasted)
             self.text.selectAll()
@@ -152,7 +152,7 @@ class PlaceMenu:
 
     def copy(self, text: str) -> None:
         """Copy a text to the clipboard, and say so."""
-        present(QApplication.clipboard()).setText(text)
+        not_none(QApplication.clipboard()).setText(text)
         self._say(f"Copied {text}")
 
 

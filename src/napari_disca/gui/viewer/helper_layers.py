@@ -8,7 +8,7 @@ from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QListView, QMainWindow, QWidget
 
 from napari_disca.gui.viewer.key_filter import main_window
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -54,7 +54,7 @@ class HelperLayers(QObject):
         if view is None:
             return
         helpers = {layer.name for layer in self._viewer.layers if is_helper(layer)}
-        model = present(view.model())
+        model = not_none(view.model())
         for row in range(model.rowCount()):
             hidden = model.index(row, 0).data() in helpers
             if view.isRowHidden(row) != hidden:

@@ -29,7 +29,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.verb import Verb
 
 _MODIFIERS = (
@@ -114,7 +114,7 @@ class KeyFilter(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Handle the keys of verbs before all widgets; pass all other events on."""
-        kind = present(event).type()
+        kind = not_none(event).type()
         if kind in (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress):
             return self._on_pressed(watched, event)
         if kind == QEvent.Type.KeyRelease:

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_disca.gui.viewer.key_table import KeyConflictError, grouped, with_keys
-from napari_disca.gui.viewer.present import present
+from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
 
@@ -72,7 +72,7 @@ class KeysPage(QDialog):
         self.tree.setStyleSheet("QTreeWidget::item { padding: 2px 0px; }")
         self.tree.setItemDelegateForColumn(2, _WrappedText(self.tree))
         # Rows keep the height for the column's first width until they are laid out again.
-        present(self.tree.header()).sectionResized.connect(self._lay_out_again)
+        not_none(self.tree.header()).sectionResized.connect(self._lay_out_again)
         self.tree.itemDoubleClicked.connect(self._edit)
         self.tree.itemActivated.connect(self._edit)
         about = QLabel(_ABOUT)
@@ -113,7 +113,7 @@ class KeysPage(QDialog):
                 item.setToolTip(2, verb.does)
                 heading.addChild(item)
             heading.setExpanded(True)
-        header = present(self.tree.header())
+        header = not_none(self.tree.header())
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def present(value: T | None) -> T:
+def not_none(value: T | None) -> T:
     """Return a value that is not None: PyQt's types call every C++ pointer optional.
 
     Raises
