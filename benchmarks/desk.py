@@ -98,7 +98,7 @@ class Desk:
 
     def stroke(self, tool: str, rng: np.random.Generator) -> Cost:
         """Draw over some 400 pixels of the screen; what letting go takes until the frame."""
-        self.panel.desk.do(tool)
+        self.panel.viewer_controls.do(tool)
         size = self.canvas.size()
         start = np.array([size.width(), size.height()]) * rng.uniform(0.3, 0.6, 2)
         turn = np.linspace(0, 1.6 * np.pi, 60)

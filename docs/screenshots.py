@@ -223,7 +223,7 @@ class Walk:
 
     def save_looks(self, path: Path) -> None:
         """The same place as it can be looked at: filled, outlines, one class, uncertainty."""
-        desk = self.panel.desk
+        desk = self.panel.viewer_controls
         looks = [captioned(self.canvas(), "G: filled")]
         desk.do("style")
         looks.append(captioned(self.canvas(), "G: outlines"))
@@ -327,7 +327,7 @@ def walk(walker: Walk) -> None:
 
 def look(walker: Walk) -> None:
     """The ways to see through the map."""
-    desk = walker.panel.desk
+    desk = walker.panel.viewer_controls
     walker.resize(FILM_WINDOW)
     walker.look_at(TOWN, 1.1)
     walker.save_looks(walker.folder / "looks.png")
@@ -346,9 +346,9 @@ def film(walker: Walk, clicks: Sequence[Click]) -> None:
     first, *others = clicks
     walker.resize(FILM_WINDOW)
     walker.look_at(first, 1.4)
-    walker.panel.desk.do("hide")
+    walker.panel.viewer_controls.do("hide")
     walker.frame("An aerial image")
-    walker.panel.desk.do("hide")
+    walker.panel.viewer_controls.do("hide")
     walker.frame("The network's map: bare banks are called vegetation")
     walker.click(first)
     walker.frame("One click says land: its surroundings follow")
@@ -369,14 +369,14 @@ def adapt(walker: Walk) -> None:
     walker.resize(FILM_WINDOW)
     walker.viewer.reset_view()
     walker.frame("Adapt: places that look like the clicks follow")
-    panel.desk.do("next_change")
+    panel.viewer_controls.do("next_change")
     walker.frame("What has changed is listed: accept it, or reject it")
     walker.save_film(walker.folder / "correction.gif")
     walker.resize(SIZES[0])
     walker.viewer.reset_view()
     panel.ripple.leave()
     walker.shoot("adapted")
-    panel.desk.do("next_change")
+    panel.viewer_controls.do("next_change")
     walker.pause(1)
     walker.shoot("region", part="top")
     if walker.everything:
@@ -400,7 +400,7 @@ def draw(walker: Walk, place: Click) -> None:
     from qtpy.QtTest import QTest
 
     panel = walker.panel
-    panel.desk.do("polygon")
+    panel.viewer_controls.do("polygon")
     walker.look_at(place, 2.0)
     walker.pause(0.5)
     canvas = walker.canvas_widget()
@@ -414,7 +414,7 @@ def draw(walker: Walk, place: Click) -> None:
 
 def review(walker: Walk) -> None:
     """A place that is outlined, the list of places and the small image."""
-    walker.panel.desk.do("doubtful")
+    walker.panel.viewer_controls.do("doubtful")
     walker.idle()
     walker.pause(1)
     walker.shoot("review", part="Review")
@@ -440,9 +440,9 @@ def places(walker: Walk, place: Click) -> None:
             with rasterio.open(other, "w", **profile) as written:
                 written.write(pixels)
         (layer,) = viewer.open(other, plugin="napari-disca")
-        panel.desk.do("hide")
+        panel.viewer_controls.do("hide")
         walker.shoot("other-crs")
-        panel.desk.do("hide")
+        panel.viewer_controls.do("hide")
         viewer.layers.remove(layer)
     walker.look_at(place, 1.5)
     walker.pause(0.5)
@@ -450,11 +450,11 @@ def places(walker: Walk, place: Click) -> None:
     for step in (3, 0):
         QTest.mouseMove(canvas, canvas.rect().center() + QPoint(step, step))
         walker.pause(0.3)
-    walker.wait(lambda: "then" in panel.desk.cursor.reading.details)
-    panel.desk.do("go_to")
+    walker.wait(lambda: "then" in panel.viewer_controls.cursor.reading.details)
+    panel.viewer_controls.do("go_to")
     walker.pause(0.5)
     dialog = panel.findChild(GoTo)
-    dialog.text.setText(panel.desk.cursor.reading.on_globe)
+    dialog.text.setText(panel.viewer_controls.cursor.reading.on_globe)
     walker.shoot("place", dialog, part="top")
     dialog.close()
 
@@ -469,10 +469,10 @@ def dialogs(walker: Walk) -> None:
     walker.pause(0.5)
     walker.shoot("settings", panel.settings.dialog, part="top")
     panel.settings.dialog.close()
-    panel.desk.show_keys()
+    panel.viewer_controls.show_keys()
     walker.pause(0.5)
-    walker.shoot("keys", panel.desk._page, part="top")
-    panel.desk._page.close()
+    walker.shoot("keys", panel.viewer_controls._page, part="top")
+    panel.viewer_controls._page.close()
 
 
 def leave(walker: Walk) -> None:

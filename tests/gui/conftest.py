@@ -18,13 +18,13 @@ from napari_disca.networks import ARCHITECTURES, LandClass, save_network
 from napari_disca.scenes import Scene, write_scene
 
 #: Modules of `gui.tasks` that notify the user.
-_TELLING = (
+_NOTIFYING = (
     "control",
+    "error_messages",
     "image_opening",
     "locking",
     "session_files",
     "task_queue",
-    "telling",
     "unreadable",
 )
 
@@ -36,8 +36,8 @@ def _own_settings(tmp_path, monkeypatch):
     napari.settings._clear_plugin_settings_cache()
     monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     monkeypatch.setattr("napari_disca.gui.viewer.class_colours._preferred", ["automatic"])
-    # However slow the machine is, what was opened is there; `test_look` is about the other.
-    monkeypatch.setattr("napari_disca.gui.tasks.look.PATIENCE", 60.0)
+    # However slow the machine is, what was opened is there; `test_file_reading` is about the other.
+    monkeypatch.setattr("napari_disca.gui.tasks.file_reading.PATIENCE", 60.0)
     set_tiles(monkeypatch, 128, 16)
 
 
@@ -144,12 +144,12 @@ def opened(panel, scene, qtbot, monkeypatch):
     from napari_disca.gui.plugin.reader import get_reader
 
     said: list[str] = []
-    for module in _TELLING:
+    for module in _NOTIFYING:
         for name in ("show_error", "show_warning", "show_info"):
             with suppress(AttributeError):  # not each of them says everything
                 monkeypatch.setattr(f"napari_disca.gui.tasks.{module}.{name}", said.append)
     monkeypatch.setattr(
-        "napari_disca.gui.tasks.telling.tell_bug", lambda _error, line: said.append(line)
+        "napari_disca.gui.tasks.error_messages.tell_bug", lambda _error, line: said.append(line)
     )
     ((data, keywords, _),) = get_reader(str(scene))(str(scene))
     panel.viewer.add_image(data, **keywords)

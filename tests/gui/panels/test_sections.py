@@ -95,7 +95,7 @@ def test_buttons_of_the_view_say_why_they_are_off(panel, scene, qtbot):
 
 def test_a_file_that_is_no_image_is_one_line(panel, tmp_path, monkeypatch):
     said: list[str] = []
-    monkeypatch.setattr("napari_disca.gui.tasks.telling.show_error", said.append)
+    monkeypatch.setattr("napari_disca.gui.tasks.error_messages.show_error", said.append)
     (tmp_path / "no.tif").write_text("no image")
     panel.start_panel.open_files([str(tmp_path / "no.tif")])
     assert len(said) == 1

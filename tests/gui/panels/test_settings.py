@@ -126,11 +126,11 @@ def test_looks_change_while_they_are_typed(opened, qtbot):
     before = layer.get_color(1)
     fields["colours"].setCurrentText("safer")
     assert not (layer.get_color(1) == before).all()
-    legend = opened.panel.desk.legend
+    legend = opened.panel.viewer_controls.legend
     qtbot.keyClick(fields["legend"], Qt.Key.Key_Space)
     assert not legend.visible
     # What the window changes is shown on the page, and kept.
-    opened.panel.desk.do("legend")
+    opened.panel.viewer_controls.do("legend")
     assert fields["legend"].isChecked()
     assert get_plugin_settings("napari-disca").look.opacity == pytest.approx(0.8)
     opened.panel.settings.dialog.close()
@@ -175,15 +175,15 @@ def test_defaults_take_all_back_but_keys(opened, qtbot):
     dialog = page(opened, qtbot)
     dialog.fields["memory"].setValue(100)
     dialog.fields["hints"].setChecked(False)
-    opened.panel.desk.keys_chosen.emit({"hide": "M"})
+    opened.panel.viewer_controls.keys_chosen.emit({"hide": "M"})
     reset = next(b for b in dialog.findChildren(type(dialog.keys)) if b.text() == "Defaults")
     qtbot.mouseClick(reset, Qt.MouseButton.LeftButton)
     assert dialog.fields["memory"].value() == 512
     assert dialog.fields["hints"].isChecked()
     assert "M" in get_plugin_settings("napari-disca").work.keys
     qtbot.mouseClick(dialog.keys, Qt.MouseButton.LeftButton)
-    assert opened.panel.desk._page.isVisible()
-    opened.panel.desk._page.close()
+    assert opened.panel.viewer_controls._page.isVisible()
+    opened.panel.viewer_controls._page.close()
     dialog.close()
 
 

@@ -38,7 +38,7 @@ def geojson(path, shapes, **members):
 def told(monkeypatch):
     said: list[str] = []
     monkeypatch.setattr("napari_disca.gui.tasks.overlays.show_info", said.append)
-    monkeypatch.setattr("napari_disca.gui.tasks.telling.show_error", said.append)
+    monkeypatch.setattr("napari_disca.gui.tasks.error_messages.show_error", said.append)
     return said
 
 
@@ -96,7 +96,7 @@ def test_a_dropped_file_lies_where_it_belongs(opened, told, qtbot, tmp_path):
     assert names.index("roads") > max(viewer.layers.index(m) for m in layers.maps.values())
 
     # What is known of it is told under the pointer, near the line only.
-    cursor = opened.panel.desk.cursor
+    cursor = opened.panel.viewer_controls.cursor
     on_it = cursor.read(layers.image.data_to_world((20.0, 100.0)))
     assert on_it.overlay == "roads: name road 0, lanes 0"
     assert on_it.line.startswith("roads: name road 0")
@@ -138,7 +138,7 @@ def test_lines_are_as_wide_on_screen_at_any_zoom(panel, scene, told, qtbot, tmp_
     assert not layer.editable
 
     # Inside a polygon its feature is told; where it is moved it is put back.
-    cursor = panel.desk.cursor
+    cursor = panel.viewer_controls.cursor
     assert cursor.read(image.data_to_world((115.0, 130.0))).overlay == "a: name road 0, lanes 0"
     assert not cursor.read(image.data_to_world((130.0, 110.0))).overlay
     layer.translate = (500, 500)

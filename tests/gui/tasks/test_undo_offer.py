@@ -8,13 +8,13 @@ CONTROL = Qt.KeyboardModifier.ControlModifier
 
 
 def offered(opened):
-    button = opened.panel.refine_panel.undo_said
+    button = opened.panel.refine_panel.undo_button
     return "" if button.isHidden() else button.text()
 
 
 def test_large_steps_can_be_taken_back_beside_their_message(opened, qtbot):
     panel, session, clicks = opened.panel, opened.control.session, opened.viewer.layers["Clicks"]
-    button = panel.refine_panel.undo_said
+    button = panel.refine_panel.undo_button
 
     def press():
         qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
@@ -85,7 +85,7 @@ def test_a_stroke_is_taken_back_by_it(opened, qtbot):
     opened.idle()
     assert len(session.strokes) == 1
     assert offered(opened) == "Undo stroke"
-    qtbot.mouseClick(opened.panel.refine_panel.undo_said, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(opened.panel.refine_panel.undo_button, Qt.MouseButton.LeftButton)
     opened.idle()
     assert not session.strokes
 
@@ -112,9 +112,9 @@ def test_it_stands_beside_no_message_about_something_else(opened, qtbot):
     assert status.text() != before
     # The panel tells what is examined, whatever the last step was.
     examined = panel.control.pending
-    examined.look = object()
+    examined.examination = object()
     panel.control.changed.emit()
     assert not offered(opened)
-    examined.look = None
+    examined.examination = None
     panel.control.changed.emit()
     assert offered(opened) == "Undo classes"

@@ -61,7 +61,7 @@ def test_what_the_network_reads_is_seen_as_bright_as_it_reads_it(panel, qtbot):
 
 def test_bands_of_ones_own_are_seen_and_not_read(panel, qtbot, monkeypatch):
     said = []
-    monkeypatch.setattr("napari_disca.gui.tasks.telling.show_error", said.append)
+    monkeypatch.setattr("napari_disca.gui.tasks.error_messages.show_error", said.append)
     panel.viewer.add_image(PLANES, name="four")
     show(panel, "Show other bands…")
     field = panel.image_panel.bands.composite

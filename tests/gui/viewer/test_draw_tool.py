@@ -263,7 +263,7 @@ def test_naparis_own_tools_on_a_map_become_ours(desk, qtbot, mode, tool):
 
 
 def test_without_a_map_there_is_nothing_to_draw_on(panel, qtbot):
-    panel.desk.do("brush")
+    panel.viewer_controls.do("brush")
     assert panel.drawing.tool.tool == "click"
     panel.drawing.verbs()["next_tool"]()
     assert "press Segment" in panel.viewer.status

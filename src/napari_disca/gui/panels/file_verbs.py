@@ -17,7 +17,7 @@ from napari_disca.gui.panels.dialogs import (
     file_to_save,
     files_to_load,
 )
-from napari_disca.gui.tasks.telling import guarded, tell_error
+from napari_disca.gui.tasks.error_messages import guarded, tell_error
 from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.gui.viewer.titles import TITLES
 

@@ -195,7 +195,7 @@ class Presenter(QObject):
         said = control.message.text[:1].upper() + control.message.text[1:]
         if names := control.pending.files():
             return f"Examining {', '.join(names)}; Cancel stops it"
-        if control.pending.look is not None:
+        if control.pending.examination is not None:
             return f"Examining {self._choice.name}; Cancel stops it"
         if control.pending.opening is not None:
             return "Loading the network"

@@ -119,8 +119,8 @@ class RefinePanel(QWidget):
         for label in (self.stage, self.status):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.undo_said = QPushButton()
-        self.undo_said.setAccessibleName("Undo the last step")
+        self.undo_button = QPushButton()
+        self.undo_button.setAccessibleName("Undo the last step")
         self.message = QWidget()
         self._lay_out()
 
@@ -136,7 +136,7 @@ class RefinePanel(QWidget):
         message = QHBoxLayout(self.message)
         message.setContentsMargins(0, 0, 0, 0)
         message.addWidget(self.status, 1)
-        message.addWidget(self.undo_said, 0, Qt.AlignmentFlag.AlignTop)
+        message.addWidget(self.undo_button, 0, Qt.AlignmentFlag.AlignTop)
         self._holder = QWidget()
         self._holder.setVisible(False)
         self._holder_layout = QVBoxLayout(self._holder)

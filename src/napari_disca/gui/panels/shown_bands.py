@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_disca.core.errors import DiscaError
-from napari_disca.gui.tasks.telling import tell_error
+from napari_disca.gui.tasks.error_messages import tell_error
 from napari_disca.gui.viewer.composite import Composite
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ class VerbActions:
             "previous_place": partial(self._go_along, -1),
         }
         own: Verbs = {**panel.drawing.verbs(), **panel.reviewing.verbs(), **both}
-        classes: Verbs = {**panel.class_desk.actions, "class": self._arm}
+        classes: Verbs = {**panel.class_editor.actions, "class": self._arm}
         shown: Verbs = {
             "blink": panel.ripple.press_blink,
             "settings": self._show_settings,
@@ -74,7 +74,7 @@ class VerbActions:
             self._panel.reviewing.judge("right")
 
     def _wrong(self, number: int) -> None:
-        self._panel.reviewing.wrong(self._panel.class_desk.at(number))
+        self._panel.reviewing.wrong(self._panel.class_editor.at(number))
 
     def _leave(self) -> None:
         if self._panel.drawing.tool.is_active:
@@ -96,7 +96,7 @@ class VerbActions:
             self._panel.ripple_panel.go_along(steps)
 
     def _arm(self, number: int) -> None:
-        label = self._panel.class_desk.at(number)
+        label = self._panel.class_editor.at(number)
         if self._digits_judge():
             self._panel.reviewing.wrong(label)
         self._panel.arm(label)
@@ -120,4 +120,4 @@ class VerbActions:
             button.click()
         else:
             reason = button.toolTip().rpartition("Not now: ")[2]
-            self._panel.desk.say(f"{button.text()}: {reason}")
+            self._panel.viewer_controls.say(f"{button.text()}: {reason}")

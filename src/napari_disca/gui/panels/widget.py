@@ -15,7 +15,7 @@ from napari_disca.gui.panels.file_verbs import FileVerbs
 from napari_disca.gui.panels.fitted_area import FittedArea
 from napari_disca.gui.panels.sections import describe
 from napari_disca.gui.panels.start_panel import StartPanel
-from napari_disca.gui.tasks.telling import tell_error
+from napari_disca.gui.tasks.error_messages import tell_error
 from napari_disca.gui.viewer.not_none import not_none
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ class DiscaWidget(FittedArea):
         self._on_start(self.start_panel.isVisibleTo(self))
 
     def _make_controllers(self) -> None:
-        from napari_disca.gui.panels.class_desk import ClassDesk
+        from napari_disca.gui.panels.class_editor import ClassEditor
         from napari_disca.gui.panels.review_guide import ReviewGuide
-        from napari_disca.gui.panels.settings_desk import SettingsDesk
+        from napari_disca.gui.panels.settings_controller import SettingsController
         from napari_disca.gui.panels.shown_bands import ShownBands
         from napari_disca.gui.panels.verb_actions import VerbActions
         from napari_disca.gui.plugin.kept_settings import KeptSettings
@@ -102,8 +102,8 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.tasks.review_controller import ReviewController
         from napari_disca.gui.tasks.review_places import ReviewPlaces
         from napari_disca.gui.tasks.ripple_controller import RippleController
-        from napari_disca.gui.viewer.desk import Desk
         from napari_disca.gui.viewer.draw_tool import DrawTool
+        from napari_disca.gui.viewer.viewer_controller import ViewerController
 
         control = self.control
         tool = DrawTool(self, self.viewer, lambda: control.layers, self._colour)
@@ -121,15 +121,11 @@ class DiscaWidget(FittedArea):
         self.opening = ImageOpening(control, image_panel, journals, self.choice, self)
         opening = self.opening
         self.files = FileVerbs(self, control, opening.session, opening.with_session)
-        self.class_desk = ClassDesk(
-            self.classes_panel,
-            self._open_session,
-            opening.with_session,
-            self.files,
-            lambda line: self.desk.say(line),
+        self.class_editor = ClassEditor(
+            self.classes_panel, self._open_session, opening.with_session, self.files, self._say
         )
         verbs = VerbActions(self)
-        self.desk = Desk(
+        self.viewer_controls = ViewerController(
             self,
             self.viewer,
             control,
@@ -139,8 +135,14 @@ class DiscaWidget(FittedArea):
             verbs.when(),
         )
         self.long_work = LongWork(control, self)
-        self.settings = SettingsDesk(
-            settings, self.desk, self.refine_panel, self.choice, self.long_work, control, self
+        self.settings = SettingsController(
+            settings,
+            self.viewer_controls,
+            self.refine_panel,
+            self.choice,
+            self.long_work,
+            control,
+            self,
         )
         self.shown_bands = ShownBands(self.viewer, image_panel, self.choice)
         self._make_messages(settings)
@@ -157,7 +159,7 @@ class DiscaWidget(FittedArea):
             self.panels, control, choice, estimates, self.opening.session, self
         )
         self.hints = Hints(self.sections, settings, control, self)
-        self.undo_offer = UndoOffer(self.refine_panel.undo_said, control, self)
+        self.undo_offer = UndoOffer(self.refine_panel.undo_button, control, self)
 
     def _connect(self) -> None:
         control, opening, refine, locks = (
@@ -188,7 +190,7 @@ class DiscaWidget(FittedArea):
         self.panels.review.save_review.connect(files.save_review)
         self.image_panel.chosen.connect(self.choice.choose)
         self.classes_panel.armed.connect(self.arm)
-        self.classes_panel.other_colours.connect(self.desk.toggle_colours)
+        self.classes_panel.other_colours.connect(self.viewer_controls.toggle_colours)
         self.compare_panel.switched.connect(self._compare)
         opening.changed.connect(self._show)
         opening.changed.connect(self.shown_bands.follow)
@@ -196,24 +198,26 @@ class DiscaWidget(FittedArea):
         opening.opened.connect(self._on_opened)
         control.changed.connect(self._show)
         self.destroyed.connect(control.shut_down)
-        self.desk.told.connect(lambda reading: self.classes_panel.show_place(reading.short))
-        self.desk.verbs_changed.connect(self._on_verbs)
+        self.viewer_controls.told.connect(
+            lambda reading: self.classes_panel.show_place(reading.short)
+        )
+        self.viewer_controls.verbs_changed.connect(self._on_verbs)
 
     def _on_verbs(self) -> None:
         """Put the keys of the verbs into tooltips, menus and hints."""
-        verbs = {verb.name: verb for verb in self.desk.verbs()}
+        verbs = {verb.name: verb for verb in self.viewer_controls.verbs()}
         panels = self.panels
         for panel in (panels.refine, panels.locks, panels.ripple, panels.draw, panels.review):
             panel.verbs = verbs
         for name, button in self.view_buttons.items():
             button.setToolTip(verbs[name].tooltip)
-        self.class_desk.fill_menu(verbs.values())
+        self.class_editor.fill_menu(verbs.values())
         self.hints.tell_keys(verbs)
         self._show()
         describe([*self.panels.buttons().values(), *self.view_buttons.values()])
 
     def _say(self, line: str) -> None:
-        self.desk.say(line)
+        self.viewer_controls.say(line)
 
     def _colour(self) -> str:
         """Colour of the chosen class, as hexadecimal."""
@@ -223,7 +227,7 @@ class DiscaWidget(FittedArea):
         return str(shown_classes(layers.session)[layers.label].color)
 
     def _do(self, name: str) -> None:
-        self.desk.do(name)
+        self.viewer_controls.do(name)
 
     def _guarded(self, action: Callable[[], object]) -> None:
         """Call a function, and show an error in one line."""
@@ -306,7 +310,7 @@ class DiscaWidget(FittedArea):
             self._left_viewer = True
             self.opening.end()
             self.shown_bands.end()
-            self.desk.end()
+            self.viewer_controls.end()
             self.settings.end()
             self.start_panel.detach()
             self.ripple.end()

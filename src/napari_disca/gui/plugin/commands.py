@@ -38,7 +38,7 @@ def do(name: str) -> None:
     if viewer is None:
         show_warning("Open a napari window first")
         return
-    panel_of(viewer).desk.do(name)
+    panel_of(viewer).viewer_controls.do(name)
 
 
 def panel_of(viewer: Viewer) -> DiscaWidget:

@@ -14,9 +14,9 @@ from napari.utils.notifications import Notification, NotificationSeverity, notif
 from qtpy.QtCore import QObject, Signal
 
 from napari_disca.gui.plugin.file_content import FileContent, holds_vectors, read_file
-from napari_disca.gui.tasks.look import Look
+from napari_disca.gui.tasks.error_messages import tell_error
+from napari_disca.gui.tasks.file_reading import FileReading
 from napari_disca.gui.tasks.overlays import overlays_of
-from napari_disca.gui.tasks.telling import tell_error
 from napari_disca.gui.viewer.placement import world_of
 from napari_disca.gui.viewer.windows import is_open, unwrapped
 from napari_disca.raster import stop_examining
@@ -104,7 +104,7 @@ class FileOpening:
         self._error: Exception | None = None
         #: Files that turn out to hold vectors, not images.
         self._vectors: list[Path] = []
-        self._look = Look(self._read, self._on_read, self._on_failed, _close)
+        self._reading = FileReading(self._read, self._on_read, self._on_failed, _close)
 
     def viewer(self) -> napari.Viewer | None:
         """Return the viewer that gets the layers; None once it is closed."""
@@ -123,7 +123,7 @@ class FileOpening:
         RasterError
             If it is known by then that a file cannot be read as an image.
         """
-        self._look.start()
+        self._reading.start()
         self._returned = True
         if self._error is not None:
             raise self._error
@@ -144,7 +144,7 @@ class FileOpening:
         """Stop reading; files that are open already are closed."""
         if self.stage is Stage.EXAMINING:
             self._end(Stage.CANCELLED)
-            self._look.drop()
+            self._reading.drop()
             for path in self.paths:
                 stop_examining(path)
 

@@ -15,13 +15,13 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import user_message
 from napari_disca.core.events import Note, Progress
-from napari_disca.gui.tasks.collection import collect_objects, spare_objects
+from napari_disca.gui.tasks.error_messages import tell_error
+from napari_disca.gui.tasks.garbage_collection import collect_objects, spare_objects
 from napari_disca.gui.tasks.locking import Locking
 from napari_disca.gui.tasks.pending import Pending
 from napari_disca.gui.tasks.session_files import SessionFiles
 from napari_disca.gui.tasks.step_message import StepMessage
 from napari_disca.gui.tasks.task_queue import Task, TaskQueue
-from napari_disca.gui.tasks.telling import tell_error
 from napari_disca.gui.tasks.unreadable import UnreadableTiles
 from napari_disca.gui.tasks.worker import job_threads
 from napari_disca.gui.viewer.layers import SessionLayers

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject
 from napari_disca.annotations.pixel_sets import PixelSet
 from napari_disca.core.events import finish
 from napari_disca.gui.panels.draw_panel import DrawPanel
-from napari_disca.gui.tasks.telling import guarded
+from napari_disca.gui.tasks.error_messages import guarded
 from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.gui.viewer.draw_tool import HINTS, DrawTool, ToolName
 from napari_disca.session.strokes import Stroke

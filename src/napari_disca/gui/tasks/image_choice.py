@@ -13,8 +13,8 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
 from napari_disca.core.errors import DiscaError
+from napari_disca.gui.tasks.file_reading import FileReading
 from napari_disca.gui.tasks.frames import bands_of_frame, frame_of_raster
-from napari_disca.gui.tasks.look import Look
 from napari_disca.gui.tasks.sources import examine_layer, lines_of_view, path_of
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.reading import Reading
@@ -161,13 +161,13 @@ class ImageChoice(QObject):
 
     def when_settled(self, action: Callable[[], object]) -> None:
         """Call a function once the examination has ended; at once if none runs."""
-        if self.is_looking:
+        if self.is_examining:
             self._when_settled.append(action)
         else:
             action()
 
     @property
-    def is_looking(self) -> bool:
+    def is_examining(self) -> bool:
         """Whether the image or how it is read is still being examined."""
         return self.stage in (Stage.EXAMINING, Stage.READING)
 
@@ -195,11 +195,11 @@ class ImageChoice(QObject):
         if frame and layer is not None:
             of_raster = frame_of_raster(layer, frame)
         place = (layer, of_raster)
-        if self._control.pending.look is not None:
+        if self._control.pending.examination is not None:
             if place == self._place:
                 self._again = True  # the choice made meanwhile is examined next
                 return
-            self._stop_look()
+            self._stop_examination()
         self.layer, self._frame, self._place, self._again = layer, frame, place, False
         self._unreadable = unreadable
         self.chosen = self.view = self.journals = None
@@ -212,9 +212,9 @@ class ImageChoice(QObject):
             self._read()
         else:
             examine = partial(examine_layer, layer, frame, parts)
-            self._look(Stage.EXAMINING, examine, self._on_examined, _close)
+            self._examine(Stage.EXAMINING, examine, self._on_examined, _close)
 
-    def _look(
+    def _examine(
         self,
         stage: Stage,
         function: Callable[[], object],
@@ -224,35 +224,37 @@ class ImageChoice(QObject):
         """Run a function on another thread, and call `found` with its result."""
 
         def went_on(result: Any) -> None:
-            self._control.pending.look = None
+            self._control.pending.examination = None
             found(result)
 
         self.stage = stage
-        look = self._control.pending.look = Look(function, went_on, self._on_look_failed, unwanted)
-        look.start()
-        if look is self._control.pending.look:  # it takes long
+        examination = self._control.pending.examination = FileReading(
+            function, went_on, self._on_examination_failed, unwanted
+        )
+        examination.start()
+        if examination is self._control.pending.examination:  # it takes long
             if stage is Stage.EXAMINING:
                 self._image_panel.show_view(None, f"Examining {self.name}…")
             self.waiting.emit()
 
-    def _stop_look(self) -> None:
+    def _stop_examination(self) -> None:
         """Drop the running examination, and end the process that examines the file."""
         path = path_of(self.layer) if self.layer is not None else None
-        self._control.pending.drop_look()
+        self._control.pending.drop_examination()
         if path is not None and self.stage is Stage.EXAMINING:
             stop_examining(Path(path))
 
     def _on_cancelled(self) -> None:
         """Stop examining, and say so."""
-        if self.is_looking:
-            self._stop_look()
+        if self.is_examining:
+            self._stop_examination()
             told = "Examining was cancelled; press Segment to start it again"
             self._image_panel.show_view(None, told)
             self._again = False
             self._finish(Stage.CANCELLED)
 
-    def _on_look_failed(self, error: Exception) -> None:
-        self._control.pending.look = None
+    def _on_examination_failed(self, error: Exception) -> None:
+        self._control.pending.examination = None
         examining = self.stage is Stage.EXAMINING
         if not isinstance(error, DiscaError):
             self._finish(Stage.FAILED)
@@ -289,7 +291,7 @@ class ImageChoice(QObject):
                 return weights, card, None
             return weights, card, recall(raster, card)
 
-        self._look(Stage.READING, read, self._on_card)
+        self._examine(Stage.READING, read, self._on_card)
 
     def _on_card(self, found: tuple[str, Card | None, Reading | None]) -> None:
         self._weights, self.card, known = found
@@ -359,7 +361,7 @@ class ImageChoice(QObject):
             journals = journals_of(raster) if other_image else None
             return choice, found, lines_of_view(found), journals
 
-        self._look(Stage.READING, view, self._on_view)
+        self._examine(Stage.READING, view, self._on_view)
 
     def _on_view(self, result: tuple[Choice, NetworkView, list[str], Found | None]) -> None:
         self.chosen, self.view, lines, self.journals = result

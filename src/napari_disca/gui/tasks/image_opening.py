@@ -13,11 +13,11 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal
 
 from napari_disca.core.errors import DiscaError
+from napari_disca.gui.tasks.error_messages import tell_error
 from napari_disca.gui.tasks.image_choice import Choice, ImageChoice, Stage
 from napari_disca.gui.tasks.journal_controller import JournalController
 from napari_disca.gui.tasks.opening import Opening, Resumed, new_session
 from napari_disca.gui.tasks.sources import class_names
-from napari_disca.gui.tasks.telling import tell_error
 from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.inference.reading import Reading
 from napari_disca.networks.compute import Compute
@@ -111,12 +111,12 @@ class ImageOpening(QObject):
 
     def with_session(self, then: Callable[[], object]) -> None:
         """Call a function once the session of the choice is open; it is made first if needed."""
-        if self._choice.is_looking or self._choice.stage is Stage.CANCELLED:
+        if self._choice.is_examining or self._choice.stage is Stage.CANCELLED:
             if self._then_of is not self._choice.layer:
                 self._then.clear()
             self._then_of = self._choice.layer
             self._then.append(then)
-            if not self._choice.is_looking:
+            if not self._choice.is_examining:
                 self._choice.choose()
             return
         choice = self._choice.chosen

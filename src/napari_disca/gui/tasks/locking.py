@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_warning
 
 from napari_disca.annotations.areas import Area
-from napari_disca.gui.tasks.telling import guarded
+from napari_disca.gui.tasks.error_messages import guarded
 from napari_disca.gui.viewer.locked import AREAS
 
 if TYPE_CHECKING:

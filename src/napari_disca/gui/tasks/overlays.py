@@ -19,8 +19,8 @@ from napari.utils.notifications import (
 from qtpy.QtCore import QObject, QTimer
 
 from napari_disca.core.errors import OverlayError
-from napari_disca.gui.tasks.look import Look
-from napari_disca.gui.tasks.telling import tell_error
+from napari_disca.gui.tasks.error_messages import tell_error
+from napari_disca.gui.tasks.file_reading import FileReading
 from napari_disca.gui.viewer.following import Following
 from napari_disca.gui.viewer.helper_layers import is_helper
 from napari_disca.gui.viewer.overlay_layer import COLOURS, OverlayLayer, put_on_top
@@ -66,7 +66,7 @@ class Overlays(QObject):
         self._following: dict[Image, Following] = {}
         #: Files that wait for an image.
         self._waiting: list[Path] = []
-        self._looks: list[Look] = []
+        self._readings: list[FileReading] = []
         self._colour = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -88,7 +88,7 @@ class Overlays(QObject):
     @property
     def busy(self) -> bool:
         """Whether files are being read."""
-        return bool(self._looks)
+        return bool(self._readings)
 
     def open(self, paths: Sequence[Path], image: Image | None = None) -> None:
         """Show files of vectors over an image; an error message says what is wrong with one.
@@ -116,30 +116,30 @@ class Overlays(QObject):
         there = weakref.ref(image)
 
         def found(read: Found) -> None:
-            self._looks.remove(look)
+            self._readings.remove(reading)
             self._on_read(read, there(), frame, name)
 
         def failed(error: Exception) -> None:
-            self._looks.remove(look)
+            self._readings.remove(reading)
             tell_error(error)
 
-        look = Look(partial(read_lines, path, frame), found, failed)
-        self._looks.append(look)
-        look.start()
-        if look not in self._looks:
+        reading = FileReading(partial(read_lines, path, frame), found, failed)
+        self._readings.append(reading)
+        reading.start()
+        if reading not in self._readings:
             return
         notification_manager.dispatch(
             Notification(
                 f"Reading {path.name}; it is shown as soon as it is read",
                 NotificationSeverity.INFO,
-                actions=[("Cancel", lambda _: self._cancel(look))],
+                actions=[("Cancel", lambda _: self._cancel(reading))],
             )
         )
 
-    def _cancel(self, look: Look) -> None:
-        if look in self._looks:
-            self._looks.remove(look)
-            look.drop()
+    def _cancel(self, reading: FileReading) -> None:
+        if reading in self._readings:
+            self._readings.remove(reading)
+            reading.drop()
 
     def _on_read(self, found: Found, image: Image | None, frame: Frame, name: str) -> None:
         viewer = self.viewer

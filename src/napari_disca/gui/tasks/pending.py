@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_disca.core.events import Job
 from napari_disca.gui.plugin.file_opening import opening_files
-from napari_disca.gui.tasks.look import Look
+from napari_disca.gui.tasks.file_reading import FileReading
 from napari_disca.gui.tasks.opening import Opening, Resumed
 from napari_disca.session.session import Session
 
@@ -34,7 +34,7 @@ class Pending(QObject):
     ----------
     opening : Opening or None
         A session that is being made.
-    look : Look or None
+    examination : FileReading or None
         The examination of the chosen image.
     """
 
@@ -44,12 +44,12 @@ class Pending(QObject):
         super().__init__(parent)
         self._viewer, self._threads = viewer, threads
         self.opening: Opening | None = None
-        self.look: Look | None = None
+        self.examination: FileReading | None = None
         self._ended = False
         opening_files().changed.connect(self.changed)
 
     def __bool__(self) -> bool:
-        return self.opening is not None or self.look is not None or bool(self.files())
+        return self.opening is not None or self.examination is not None or bool(self.files())
 
     def files(self) -> list[str]:
         """Names of files that are examined before they are shown in this window."""
@@ -75,16 +75,16 @@ class Pending(QObject):
         if opening is not None:
             opening.drop()
 
-    def drop_look(self) -> None:
+    def drop_examination(self) -> None:
         """Drop the examination of the image."""
-        look, self.look = self.look, None
-        if look is not None:
-            look.drop()
+        examination, self.examination = self.examination, None
+        if examination is not None:
+            examination.drop()
 
     def cancel(self) -> None:
         """Drop all that is being opened."""
         self.drop_opening()
-        self.drop_look()
+        self.drop_examination()
         opening_files().cancel(self._viewer)
 
     def end(self) -> None:

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QInputDialog, QWidget
 from napari_disca.annotations.clicks import Click
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.review_bar import ReviewBar
-from napari_disca.gui.tasks.telling import guarded
+from napari_disca.gui.tasks.error_messages import guarded
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.session.review_marks import Verdict
 

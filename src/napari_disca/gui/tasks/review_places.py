@@ -14,7 +14,7 @@ from napari_disca.core.errors import DiscaError
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.review_queue import QueuePlace, ReviewQueue
-from napari_disca.gui.tasks.telling import tell_error
+from napari_disca.gui.tasks.error_messages import tell_error
 from napari_disca.gui.tasks.worker import JobWorker, job_threads
 from napari_disca.gui.viewer.view import camera_of
 from napari_disca.raster.resolution import raster_resolution

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_disca.core.events import Patch
 from napari_disca.gui.panels.ripple_panel import RipplePanel, area_text
-from napari_disca.gui.tasks.telling import guarded, tell_error
+from napari_disca.gui.tasks.error_messages import guarded, tell_error
 from napari_disca.gui.tasks.worker import JobWorker, job_threads
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.session.changed_regions import Region

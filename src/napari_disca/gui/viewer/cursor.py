@@ -11,10 +11,10 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
 from napari_disca.gui.viewer.coordinates import degrees, degrees_text, map_text
-from napari_disca.gui.viewer.heat import certainty
 from napari_disca.gui.viewer.overlay_layer import told_at
 from napari_disca.gui.viewer.placement import WORLD, World, world_of
 from napari_disca.gui.viewer.second_class import SecondClass
+from napari_disca.gui.viewer.uncertainty_layer import certainty
 from napari_disca.inference.uncertainty import CELL
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from qtpy.QtCore import QTimer
 
 from napari_disca.gui.viewer.class_colormap import class_colormap
 from napari_disca.gui.viewer.class_colours import shown_classes
-from napari_disca.gui.viewer.heat import Heat
 from napari_disca.gui.viewer.host import COPY
+from napari_disca.gui.viewer.uncertainty_layer import UncertaintyLayer
 from napari_disca.gui.viewer.windows import scene_kept
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class SeeThrough:
     style : "fill" or "outline"
     isolated : int or None
         The class that is shown alone; None if all are shown.
-    heat : Heat
+    uncertainty : UncertaintyLayer
         The layer of the uncertainty.
     """
 
@@ -51,7 +51,7 @@ class SeeThrough:
         self._layers: LayerHost | None = None
         self.style = "fill"
         self.isolated: int | None = None
-        self.heat = Heat()
+        self.uncertainty = UncertaintyLayer()
         self._opacity = dict(_OPACITY)
         #: Layers that this has hidden, to be shown again.
         self._hidden: list[Any] = []
@@ -69,7 +69,7 @@ class SeeThrough:
         """Use the layers of another session, or none."""
         if self._layers is not None:
             self._layers.viewer.layers.events.inserted.disconnect(self._on_inserted)
-        self.heat.attach(layers)
+        self.uncertainty.attach(layers)
         self._hidden, self._blank, self.isolated = [], False, None
         self._stale = None
         self._layers = layers
@@ -118,7 +118,7 @@ class SeeThrough:
             self._blank = True
             self.apply()
             return
-        over = [*self._maps(), self.heat.layer]
+        over = [*self._maps(), self.uncertainty.layer]
         self._hidden = [layer for layer in over if layer is not None and layer.visible]
         with scene_kept(layers.viewer):
             for layer in self._hidden:
@@ -195,9 +195,9 @@ class SeeThrough:
             else f"Only {classes[label].name} is shown"
         )
 
-    def toggle_heat(self) -> None:
+    def toggle_uncertainty(self) -> None:
         """Show or hide the layer of the uncertainty."""
-        self._say(self.heat.toggle())
+        self._say(self.uncertainty.toggle())
 
     def apply(self) -> None:
         """Apply style, opacity and the single class to all maps."""
@@ -249,7 +249,7 @@ class SeeThrough:
             self._show_stale()  # also if the map was shown in the list of layers
             if self.style == "outline":
                 self.apply()
-        self.heat.follow()
+        self.uncertainty.follow()
 
     def _attached(self) -> LayerHost:
         """Return the layers; called only while a session is open."""

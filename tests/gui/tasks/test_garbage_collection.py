@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from napari_disca.gui.tasks.collection import collect_objects, spare_objects
+from napari_disca.gui.tasks.garbage_collection import collect_objects, spare_objects
 
 
 class Cycle:

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QApplication, QWidget
 from napari_disca.core.errors import RasterError
 from napari_disca.core.events import Progress
 from napari_disca.gui.tasks import long_work
+from napari_disca.gui.tasks.error_messages import tell_error
 from napari_disca.gui.tasks.long_work import LongWork
-from napari_disca.gui.tasks.telling import tell_error
 
 
 @pytest.fixture
@@ -33,14 +33,14 @@ def test_a_bug_is_told_in_one_line_and_its_report_can_be_copied(qapp, told):
     assert text == "Copy report"
     copy(None)
     report = QApplication.clipboard().text()
-    assert "test_telling.py" in report
+    assert "test_error_messages.py" in report
     assert "napari-disca" in report
     assert "Python 3." in report
 
 
 def test_what_is_the_users_fault_has_no_report(qapp, told, monkeypatch):
     said = []
-    monkeypatch.setattr("napari_disca.gui.tasks.telling.show_error", said.append)
+    monkeypatch.setattr("napari_disca.gui.tasks.error_messages.show_error", said.append)
     tell_error(RasterError("x.tif is no image"))
     assert said == ["x.tif is no image"]
     assert told == []

@@ -23,7 +23,7 @@ from napari_disca.storage.label_pyramid import LabelPyramid
 @pytest.fixture
 def slow(monkeypatch):
     """Examinations that last until they are let go, and the rasters that were opened."""
-    monkeypatch.setattr("napari_disca.gui.tasks.look.PATIENCE", 0.0)
+    monkeypatch.setattr("napari_disca.gui.tasks.file_reading.PATIENCE", 0.0)
     real, go, started, stopped = opening.examine, threading.Event(), threading.Event(), []
 
     def examine(path):
@@ -96,7 +96,7 @@ def test_a_file_that_is_given_up_leaves_nothing_open(panel, scene, slow, qtbot):
 
 def test_why_a_file_cannot_be_opened_is_told_late(panel, scene, slow, qtbot, monkeypatch):
     said = []
-    monkeypatch.setattr("napari_disca.gui.tasks.telling.show_error", said.append)
+    monkeypatch.setattr("napari_disca.gui.tasks.error_messages.show_error", said.append)
 
     def bad(path):
         slow.started.set()

@@ -26,7 +26,7 @@ _COLOURS = Colormap(
 )
 
 
-class Heat:
+class UncertaintyLayer:
     """Shows `Session.uncertainty` in a small Image layer that is scaled up, a pixel for a cell.
 
     Attributes

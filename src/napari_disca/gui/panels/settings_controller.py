@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from napari_disca.gui.tasks.control import Control
     from napari_disca.gui.tasks.image_choice import ImageChoice
     from napari_disca.gui.tasks.long_work import LongWork
-    from napari_disca.gui.viewer.desk import Desk
+    from napari_disca.gui.viewer.viewer_controller import ViewerController
 
 
-class SettingsDesk(QObject):
+class SettingsController(QObject):
     """Applies settings to a window when they change, and saves what the user changes in it.
 
     Parameters
     ----------
     settings : KeptSettings
-    desk : Desk
+    viewer_controls : ViewerController
     refine : RefinePanel
         Shows precision and disk.
     choice : ImageChoice
@@ -40,7 +40,7 @@ class SettingsDesk(QObject):
     def __init__(
         self,
         settings: KeptSettings,
-        desk: Desk,
+        viewer_controls: ViewerController,
         refine: RefinePanel,
         choice: ImageChoice,
         long_work: LongWork,
@@ -48,7 +48,7 @@ class SettingsDesk(QObject):
         panel: QWidget,
     ) -> None:
         super().__init__(panel)
-        self._settings, self._desk, self._refine = settings, desk, refine
+        self._settings, self._viewer_controls, self._refine = settings, viewer_controls, refine
         self._choice, self._long_work, self._control = choice, long_work, control
         self._panel = panel
         self.dialog: SettingsDialog | None = None
@@ -56,13 +56,13 @@ class SettingsDesk(QObject):
             "style": self._show_style,
             "opacity": self._show_style,
             "colours": self._show_colours,
-            "legend": lambda: desk.legend.set_visible(settings["legend"]),
+            "legend": lambda: viewer_controls.legend.set_visible(settings["legend"]),
             "device": choice.choose,
             "precision": self._show_precision,
             "memory": self.give_room,
             "disk": self._show_disk,
             "notice": self._tell_after,
-            "keys": lambda: desk.use_keys(keys_of(settings["keys"])),
+            "keys": lambda: viewer_controls.use_keys(keys_of(settings["keys"])),
         }
         refine.precision.setCurrentText(settings["precision"])
         refine.disk.setValue(settings["disk"])
@@ -71,8 +71,10 @@ class SettingsDesk(QObject):
         settings.changed.connect(self._on_changed)
         refine.precision.currentTextChanged.connect(lambda text: settings.set("precision", text))
         refine.disk.valueChanged.connect(lambda number: settings.set("disk", number))
-        desk.keys_chosen.connect(lambda chosen: settings.set("keys", text_of_keys(chosen)))
-        desk.legend_toggled.connect(lambda on: settings.set("legend", on))
+        viewer_controls.keys_chosen.connect(
+            lambda chosen: settings.set("keys", text_of_keys(chosen))
+        )
+        viewer_controls.legend_toggled.connect(lambda on: settings.set("legend", on))
 
     def show(self) -> None:
         """Show the settings dialog."""
@@ -80,7 +82,7 @@ class SettingsDesk(QObject):
             self.dialog.raise_()
             return
         self.dialog = SettingsDialog(self._settings, QApplication.activeWindow() or self._panel)
-        self.dialog.keys_wanted.connect(self._desk.show_keys)
+        self.dialog.keys_wanted.connect(self._viewer_controls.show_keys)
         self.dialog.show()
 
     def give_room(self) -> None:
@@ -99,11 +101,13 @@ class SettingsDesk(QObject):
             effect()
 
     def _show_style(self) -> None:
-        self._desk.see_through.begin_with(self._settings["style"], self._settings["opacity"])
+        self._viewer_controls.see_through.begin_with(
+            self._settings["style"], self._settings["opacity"]
+        )
 
     def _show_colours(self) -> None:
         prefer_colours(self._settings["colours"])
-        self._desk.show_classes()
+        self._viewer_controls.show_classes()
         self._control.changed.emit()
 
     def _show_precision(self) -> None:

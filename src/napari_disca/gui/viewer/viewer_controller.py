@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _FOLLOW = 150
 
 
-class Desk(QObject):
+class ViewerController(QObject):
     """Does the verbs that concern the viewer: hide, outline, go to, copy, legend, keys.
 
     Signals: ``verbs_changed()`` when keys or colours change; ``told(Reading)`` with what lies under
@@ -95,7 +95,7 @@ class Desk(QObject):
             "style": see.next_style,
             "fainter": lambda: see.change_opacity(-1),
             "stronger": lambda: see.change_opacity(1),
-            "uncertainty": see.toggle_heat,
+            "uncertainty": see.toggle_uncertainty,
             "isolate": self._isolate,
             "legend": self._toggle_legend,
             "colours": self.toggle_colours,

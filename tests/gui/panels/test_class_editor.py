@@ -106,7 +106,7 @@ def test_the_keys_of_classes_follow_their_order(desk, qtbot):
     qtbot.keyClick(rows, Qt.Key.Key_2)
     assert desk.control.layers.label == 0
     qtbot.keyClick(rows, Qt.Key.Key_1, alt)
-    assert desk.panel.desk.see_through.isolated == 2
+    assert desk.panel.viewer_controls.see_through.isolated == 2
     qtbot.keyClick(rows, Qt.Key.Key_1, alt)
     assert desk.viewer.canvas.overlays["napari_disca_legend_00"].text == "1  green"
     # Dragged back to the end.

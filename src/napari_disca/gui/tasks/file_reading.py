@@ -12,11 +12,11 @@ from napari_disca.gui.tasks.waiting import wait_for
 
 #: Seconds for which the window waits for the result: most files answer in that time.
 PATIENCE = 0.3
-#: Keeps running looks alive until they have ended.
-_AT_WORK: set[Look] = set()
+#: Keeps running readings alive until they have ended.
+_AT_WORK: set[FileReading] = set()
 
 
-class Look(QObject):
+class FileReading(QObject):
     """Runs a function on another thread and passes its result on, unless it was dropped.
 
     For files: examining a damaged one takes up to a minute, and a server may not answer. The
@@ -30,7 +30,7 @@ class Look(QObject):
     failed : callable
         Gets the exception that it raised.
     unwanted : callable, optional
-        Closes the result of a dropped look; may run on either thread.
+        Closes the result of a dropped reading; may run on either thread.
     """
 
     _ended = Signal()

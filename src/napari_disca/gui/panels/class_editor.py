@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QInputDialog, QMenu
 
-from napari_disca.gui.tasks.telling import guarded
+from napari_disca.gui.tasks.error_messages import guarded
 from napari_disca.gui.viewer.class_colours import shown_table
 from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.session.class_table import ClassTable
@@ -37,7 +37,7 @@ _MENU = (
 )
 
 
-class ClassDesk(QObject):
+class ClassEditor(QObject):
     """Renames, recolours, hides, moves and merges the class that is chosen in the list.
 
     Parameters

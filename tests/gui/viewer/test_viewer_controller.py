@@ -29,7 +29,7 @@ def shown(opened, qtbot):
     window.show()
     qtbot.waitExposed(window)
     opened.viewer.reset_view()
-    opened.desk = opened.panel.desk
+    opened.viewer_controls = opened.panel.viewer_controls
     opened.maps = opened.control.layers.maps
     return opened
 
@@ -97,7 +97,7 @@ def test_text_belongs_to_text_fields(shown, qtbot):
     qtbot.keyClick(field, Qt.Key.Key_Z, CONTROL)
     assert len(field.text()) < 8
     qtbot.keyClick(field, Qt.Key.Key_2, ALT)  # no text
-    assert shown.desk.see_through.isolated == 1
+    assert shown.viewer_controls.see_through.isolated == 1
 
 
 def test_undo_and_redo_work_from_the_history(shown, qtbot):
@@ -120,7 +120,7 @@ def test_a_key_of_a_button_that_is_off_says_why(shown, qtbot):
 
 def test_a_dialog_keeps_its_keys(shown, qtbot):
     qtbot.keyClicks(canvas(shown), "?")
-    page = shown.panel.findChild(KeysPage) or shown.desk._page
+    page = shown.panel.findChild(KeysPage) or shown.viewer_controls._page
     assert page.isVisible()
     qtbot.keyClick(page, Qt.Key.Key_H)
     assert shown.maps["disir"].visible
@@ -155,7 +155,7 @@ def test_outlines_stay_as_thick_on_screen(shown, qtbot):
     layer = shown.maps["disir"]
     for zoom in (0.25, 1, 8):
         shown.viewer.scene.camera.zoom = zoom / float(layer.scale[-1])
-        shown.desk.see_through.follow()
+        shown.viewer_controls.see_through.follow()
         assert layer.contour == {0.25: 8, 1: 2, 8: 1}[zoom]
 
 
@@ -233,7 +233,7 @@ def test_side_by_side_both_maps_hide_and_stay_in_their_places(shown, qtbot):
     assert [layer.opacity for layer in maps] == [0.5, 0.5]
     qtbot.keyClick(canvas(shown), Qt.Key.Key_H)
     shown.panel.compare_panel.switch.setChecked(False)
-    shown.desk.see_through.follow()
+    shown.viewer_controls.see_through.follow()
     assert not any(layer.visible for layer in maps)
     qtbot.keyClick(canvas(shown), Qt.Key.Key_H)
     assert shown.maps["disir"].visible
@@ -262,7 +262,7 @@ def test_safer_colours_are_shown_everywhere_and_can_be_left(shown, qtbot):
     assert panel.classes_panel.warning.isHidden()
     shown.viewer.layers["Clicks"].add((40, 50))
     for safe in (True, False):
-        shown.desk.do("colours")
+        shown.viewer_controls.do("colours")
         colours = [land.color for land in session.classes]
         assert session.step.kind == "classes", "it can be undone"
         assert (colours != [land.color for land in classes]) is safe
@@ -298,7 +298,7 @@ def test_what_is_under_the_pointer_is_told_whatever_layer_is_active(shown, qtbot
     for layer in (shown.viewer.layers["scene"], shown.viewer.layers["Clicks"]):
         shown.viewer.layers.selection.active = layer
         pointer(shown, qtbot, 120, 80)
-        reading = shown.desk.cursor.reading
+        reading = shown.viewer_controls.cursor.reading
         assert reading.pixel is not None
         assert np.abs(np.subtract(reading.pixel, (120, 80))).max() <= 2
         value = int(session.maps["disir"].levels[0][reading.pixel])
@@ -325,7 +325,7 @@ def test_the_second_class_is_told_without_the_windows_thread(shown, qtbot, monke
         return ask(self, pixels, clicks)
 
     monkeypatch.setattr(Predictor, "two_best", noted)
-    session, cursor = shown.control.session, shown.desk.cursor
+    session, cursor = shown.control.session, shown.viewer_controls.cursor
     for layer in (shown.viewer.layers["scene"], shown.viewer.layers["Clicks"]):
         shown.viewer.layers.selection.active = layer
         pointer(shown, qtbot, 120, 80)
@@ -359,12 +359,12 @@ def test_the_origin_of_a_class_is_told(shown, qtbot):
     shown.viewer.layers["Clicks"].add((120, 80))
     shown.idle()
     image = shown.control.layers.image
-    reading = shown.desk.cursor.read(image.data_to_world((120, 80)))
+    reading = shown.viewer_controls.cursor.read(image.data_to_world((120, 80)))
     assert "your click" in reading.details
     assert reading.label == session.classes[0].name
     shown.control.locking.lock_view()
     shown.idle()
-    assert "checked" in shown.desk.cursor.read(image.data_to_world((10, 10))).details
+    assert "checked" in shown.viewer_controls.cursor.read(image.data_to_world((10, 10))).details
 
 
 def test_go_to_moves_the_view(shown, qtbot):
@@ -391,7 +391,7 @@ def test_coordinates_are_copied_by_key_and_by_right_click(shown, qtbot):
     assert copied.startswith("E ")
     assert "N " in copied
     qtbot.mouseClick(canvas(shown), Qt.MouseButton.RightButton, NONE, canvas(shown).rect().center())
-    menu = shown.desk.places.menu
+    menu = shown.viewer_controls.places.menu
     texts = [action.text() for action in menu.actions() if action.text()]
     assert texts[0].startswith("Copy  E ")
     assert texts[2].startswith("Copy  px ")
@@ -415,7 +415,7 @@ def test_layers_are_in_metres_and_a_scale_bar_shows_them(shown):
 
 def test_keys_are_changed_on_their_page_and_kept(shown, qtbot, make_napari_viewer):
     qtbot.keyClicks(canvas(shown), "?")
-    page = shown.desk._page
+    page = shown.viewer_controls._page
     page.choose("hide", "N")
     assert "N is the key of" in page.said.text()
     page.choose("hide", "M")
@@ -431,7 +431,7 @@ def test_keys_are_changed_on_their_page_and_kept(shown, qtbot, make_napari_viewe
     assert "hide" in kept.config_path.read_text(encoding="utf-8")
     # A verb whose key was changed says so, and the keys come back.
     assert "(M)" in shown.panel.view_buttons["hide"].toolTip()
-    shown.desk.keys_chosen.emit({})
+    shown.viewer_controls.keys_chosen.emit({})
     qtbot.keyClick(canvas(shown), Qt.Key.Key_H)
     assert shown.maps["disir"].visible
     assert "(H)" in shown.panel.view_buttons["hide"].toolTip()
@@ -441,7 +441,7 @@ def test_the_page_lists_all_verbs(shown, qtbot):
     from napari_disca.gui.viewer.verbs import VERBS
 
     qtbot.keyClicks(canvas(shown), "?")
-    tree = shown.desk._page.tree
+    tree = shown.viewer_controls._page.tree
 
     def titles(item: QTreeWidgetItem) -> list[str]:
         return [item.child(i).text(1) for i in range(item.childCount())]
@@ -455,7 +455,7 @@ def test_the_page_lists_all_verbs(shown, qtbot):
         for item in map(tree.topLevelItem(i).child, range(tree.topLevelItem(i).childCount()))
     }
     assert heights["Go to…"] >= 1.5 * heights["Fainter map"]
-    shown.desk._page.close()
+    shown.viewer_controls._page.close()
 
 
 def _place(verb):
