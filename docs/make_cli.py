@@ -1,4 +1,4 @@
-"""Write docs/cli.md: what every command of the command line understands.
+"""Write docs/cli.md: the help of every command.
 
 python docs/make_cli.py
 """
@@ -17,14 +17,15 @@ FILE = Path(__file__).with_name("cli.md")
 _HEAD = """\
 # Command line
 
-Made by `docs/make_cli.py` from the dataclasses in `cli/options.py` and from those of the engine
-that lend them their fields. Results go to standard output, progress to standard error; a mistake of
-yours is one line and exit code 2, Ctrl+C exit code 130.
+`docs/make_cli.py` makes this page from the dataclasses in `cli/options.py`, and from those of
+recipes, cards, training plans and evaluation settings. Results go to standard output, progress to
+standard error. After a wrong argument or input a command prints one line and ends with exit code 2,
+after Ctrl+C with exit code 130.
 """
 
 
 def text_of(*arguments: str) -> str:
-    """Help as a pipe gets it, 80 columns wide."""
+    """Return the help of a command as plain text, 80 columns wide."""
     output = io.StringIO()
     os.environ["COLUMNS"] = "80"
     os.environ["TERMINAL_WIDTH"] = "80"
@@ -34,7 +35,7 @@ def text_of(*arguments: str) -> str:
 
 
 def reference() -> str:
-    """The whole page."""
+    """Return the text of the page."""
     parts = [_HEAD, f"```\n{text_of()}\n```\n"]
     parts += [f"## {name}\n\n```\n{text_of(name)}\n```\n" for name in app.COMMANDS]
     return "\n".join(parts)

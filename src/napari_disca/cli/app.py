@@ -106,12 +106,12 @@ COMMANDS: dict[str, Command] = {
     "train": Command(
         options.TrainOptions,
         "train:train",
-        "Train a network; after an interruption, the same command continues.",
+        "Train a network.\n\nAfter an interruption, the same command continues.",
     ),
     "info": Command(
         options.InfoOptions,
         "doctor:info",
-        "Print versions, device and problems; of images, how they would be read.",
+        "Print versions, device and problems.\n\nWith images: print how they would be read.",
     ),
 }
 

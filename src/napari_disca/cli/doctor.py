@@ -250,10 +250,10 @@ def _networks(problems: list[str]) -> list[str]:
             continue
         resolution = f"{card.ground_resolution:g} m" if card.ground_resolution else "any scale"
         classes = ", ".join(c.name for c in card.classes)
-        options = " ".join(map(str, card.options.values()))
+        architecture = " ".join(map(str, (card.architecture, *card.options.values())))
         figures = ", ".join(f"{key} {value:.3g}" for key, value in card.figures.items())
         lines.append(
-            f"network {name}: {card.architecture} {options}; {classes}; {len(card.bands)} bands, "
+            f"network {name}: {architecture}; {classes}; {len(card.bands)} bands, "
             f"{resolution} a pixel" + (f"; {figures}" if figures else "")
         )
     if "landcover-5" not in bundled_weights():

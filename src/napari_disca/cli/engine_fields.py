@@ -17,10 +17,10 @@ def _recipe_kinds() -> Iterable[type]:
 
 
 def recipe_names() -> str:
-    """Return the names of all recipes, for a flag's help."""
+    """Return a flag's help with the names of all recipes."""
     from napari_disca.recipes import RECIPES
 
-    return ", ".join(RECIPES)
+    return f"one of {', '.join(RECIPES)}"
 
 
 def _plan_kinds() -> Iterable[type]:
@@ -54,10 +54,10 @@ def _card_kinds() -> Iterable[type]:
 
 
 def architecture_names() -> str:
-    """Return the names of all architectures, for a flag's help."""
+    """Return a flag's help with the names of all architectures."""
     from napari_disca.networks import ARCHITECTURES
 
-    return ", ".join(ARCHITECTURES)
+    return f"one of {', '.join(ARCHITECTURES)}"
 
 
 #: Metadata of flags for the evaluation's `Settings`; fields with None are flags of the command.

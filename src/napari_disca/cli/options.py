@@ -148,7 +148,7 @@ class ReplayOptions:
     )
     allow_torchscript: bool = torchscript_flag()
     device: Device = flag("where the network runs; auto: as in the session", default="auto")
-    precision: Precision = flag("of the forward pass; auto: as in the session", default="auto")
+    precision: Precision = flag("precision; auto: as in the session", default="auto")
     threads: int | None = flag("CPU threads (as in the session)", default=None, metavar="N")
 
 

@@ -39,7 +39,8 @@ class ComputeOptions:
 
     device: Device = flag("where the network runs", default="auto")
     precision: Precision = flag(
-        "of the forward pass; auto: the fastest that the device supports natively", default="auto"
+        "precision of the forward pass; auto: the fastest that the device supports natively",
+        default="auto",
     )
     threads: int | None = flag("CPU threads (all cores)", default=None, metavar="N")
 
@@ -56,7 +57,7 @@ class NetworkOptions:
     )
     allow_torchscript: bool = torchscript_flag()
     compute: ComputeOptions = field(default_factory=ComputeOptions)
-    seed: int = flag("of the random numbers", default=0, metavar="N", parse=parse_seed)
+    seed: int = flag("seed of the random numbers", default=0, metavar="N", parse=parse_seed)
 
 
 @dataclass(frozen=True, slots=True)
