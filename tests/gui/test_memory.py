@@ -407,7 +407,7 @@ def test_a_click_that_was_learned_from_is_unlearned(opened):
 def draw(opened, corners):
     """As napari does at the end of a polygon."""
     opened.panel.locks_panel.buttons["draw"].click()
-    layer = opened.viewer.layers["Checked areas"]
+    layer = opened.viewer.layers["Locked areas"]
     assert opened.viewer.layers.selection.active is layer
     assert layer.mode == "add_polygon"
     layer.add_polygons([np.array(corners, dtype=float)])
@@ -492,7 +492,7 @@ def test_what_is_not_drawn_yet_cannot_be_locked(opened):
 def test_comparing_with_areas_keeps_the_cells(opened):
     draw(opened, [(20, 20), (20, 120), (120, 120), (120, 20)])
     before = [layer.name for layer in opened.viewer.layers]
-    assert before.index("Checked areas") < before.index("Clicks")
+    assert before.index("Locked areas") < before.index("Clicks")
     opened.panel.compare_panel.switch.setChecked(True)
     layers, grid = opened.viewer.layers, opened.viewer.canvas.grid
     cells = [[layers[i].name for i in inside] for _, inside in grid.iter_viewboxes(layers)]

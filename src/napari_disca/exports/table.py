@@ -83,7 +83,7 @@ EXPORTS: dict[str, Export] = {
     ),
     "geojson": Export("GeoJSON clicks", "clicks", (".geojson", ".json"), _at_once(write_clicks)),
     "geojson areas": Export(
-        "GeoJSON checked areas", "areas", (".geojson", ".json"), _at_once(write_locks)
+        "GeoJSON of locked areas", "areas", (".geojson", ".json"), _at_once(write_locks)
     ),
     "csv classes": Export("CSV table of classes", "classes", (".csv",), _classes),
     "qgis classes": Export("QGIS style of the map", "classes", (".qml",), _classes),
@@ -97,7 +97,7 @@ EXPORTS: dict[str, Export] = {
     ),
     "geopackage": Export("GeoPackage of clicks", "clicks", (".gpkg",), _at_once(write_clicks)),
     "geopackage areas": Export(
-        "GeoPackage of checked areas", "areas", (".gpkg",), _at_once(write_locks)
+        "GeoPackage of locked areas", "areas", (".gpkg",), _at_once(write_locks)
     ),
     "geopackage review": Export(
         "GeoPackage of the review", "review", (".gpkg",), _at_once(write_review)

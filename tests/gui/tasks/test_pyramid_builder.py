@@ -48,7 +48,7 @@ def test_a_damaged_file_is_told(large, make_napari_viewer, qtbot, monkeypatch):
     data, keywords, _ = layer_data(large)
     viewer.add_image(data, **keywords)
     qtbot.waitUntil(lambda: not _AT_WORK, timeout=20_000)
-    assert said == ["large.tif cannot be shown small: tile 3 is damaged"]
+    assert said == ["large.tif cannot be shown as a whole: tile 3 is damaged"]
 
 
 def _at_work():

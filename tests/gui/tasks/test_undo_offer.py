@@ -30,7 +30,7 @@ def test_large_steps_can_be_taken_back_beside_their_message(opened, qtbot):
     clicks.remove_selected()
     opened.idle()
     assert offered(opened) == "Undo remove"
-    assert button.toolTip() == "Take back this step: remove 2 clicks"
+    assert button.toolTip() == "Undo this step: remove 2 clicks"
     press()
     assert len(session.clicks) == 2
     # An adaptation, also once the map is being redone.

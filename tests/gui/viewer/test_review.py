@@ -98,7 +98,7 @@ def test_before_there_is_a_map(panel, opened):
     for map_ in control.session.uncertainty.values():
         map_[:] = 0
     control.next_doubtful()
-    assert status(opened) == "There is no map yet; press Segment"
+    assert status(opened) == "There is no map yet: press Segment"
     control.close()
     control.next_doubtful()  # nothing to show, nothing happens
     assert not opened.panel.refine_panel.buttons["doubtful"].isEnabled()

@@ -64,5 +64,5 @@ def test_a_key_can_be_changed_taken_away_and_not_be_had_twice():
     assert "(M)" in changed["hide"].tooltip
     with pytest.raises(KeyConflictError, match="N is the key of 'Next doubtful place'"):
         with_keys({"hide": "N"})
-    with pytest.raises(KeyConflictError, match="'class' is nothing whose key can be changed"):
+    with pytest.raises(KeyConflictError, match="'class' is not an action whose key can be changed"):
         with_keys({"class": "X"})

@@ -364,7 +364,7 @@ def test_the_origin_of_a_class_is_told(shown, qtbot):
     assert reading.label == session.classes[0].name
     shown.control.locking.lock_view()
     shown.idle()
-    assert "checked" in shown.viewer_controls.cursor.read(image.data_to_world((10, 10))).details
+    assert "locked" in shown.viewer_controls.cursor.read(image.data_to_world((10, 10))).details
 
 
 def test_go_to_moves_the_view(shown, qtbot):

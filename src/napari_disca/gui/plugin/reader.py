@@ -161,7 +161,7 @@ def _place(raster: Raster) -> Place:
     if found.error > 1:
         show_warning(
             f"{raster.name} has another CRS than the image before; parts of it are shown up to "
-            f"{found.error:.0f} of its pixels beside their places"
+            f"{found.error:.0f} of its pixels away from their places"
         )
     return found
 
@@ -171,7 +171,7 @@ def _tell_warped(raster: Raster) -> None:
 
     show_info(
         f"{raster.name} has another CRS than the image before: it is resampled to lie where it "
-        "belongs, to look at. To correct it, open it first, in a window of its own"
+        "belongs, only for viewing. To correct it, open it first, in a window of its own"
     )
 
 

@@ -188,14 +188,14 @@ class Control(QObject):
             self.say("Cancelled")
 
     def undo(self) -> None:
-        """Take back the last step."""
+        """Undo the last step."""
         if self.session is not None and self.session.can_undo:
             self.travel(self.session.undo, "Undone: {}")
 
     def redo(self) -> None:
         """Do the step again that was taken back."""
         if self.session is not None and self.session.can_redo:
-            self.travel(self.session.redo, "Done again: {}")
+            self.travel(self.session.redo, "Redone: {}")
 
     def go(self, position: int) -> None:
         """Go to a step of the history."""

@@ -187,4 +187,4 @@ class DrawController(QObject):
         layer.mode = "pan_zoom"
         self.tool.choose(ours)
         if ours == "click":
-            self._say("Shift+click gives a whole patch the class that is chosen")
+            self._say("Shift+click gives a whole patch the chosen class")

@@ -253,5 +253,5 @@ def open_overlays(paths: Sequence[Path]) -> None:
     viewer = napari.current_viewer()
     if viewer is None:
         names = ", ".join(path.name for path in paths)
-        raise OverlayError(f"{names}: vectors are laid over an image; open one in napari first")
+        raise OverlayError(f"{names}: vectors are shown over an image; open one in napari first")
     overlays_of(viewer).open(paths)

@@ -54,7 +54,7 @@ class Preparation(QObject):
 
         from napari_disca.core.errors import one_line
 
-        show_error(f"{self._pyramid.raster.name} cannot be shown small: {one_line(error)}")
+        show_error(f"{self._pyramid.raster.name} cannot be shown as a whole: {one_line(error)}")
 
     def _on_finished(self) -> None:
         for layer in self._layers():

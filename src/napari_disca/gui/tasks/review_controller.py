@@ -148,7 +148,7 @@ class ReviewController(QObject):
         marked = session is not None and bool(session.marks)
         self._bar.enable(
             "" if drawn else "there is no map yet: press Segment",
-            "" if marked else "nothing was reviewed",
+            "" if marked else "no place was judged or seen yet",
         )
         if session is None:
             shares, notes = (0.0, 0.0), 0

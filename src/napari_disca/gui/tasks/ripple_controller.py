@@ -240,7 +240,7 @@ class RippleController(QObject):
         """Reject all that the adaptation changed away from the clicks."""
         self._do(
             lambda session: session.reject(ripple=self._ripple),
-            "Rejected: only clicks still change the map, and the next Adapt learns from it",
+            "Rejected: only clicks still change the map; the next Adapt learns from the verdict",
         )
 
     def only_near(self) -> None:

@@ -71,7 +71,7 @@ class UndoOffer(QObject):
             first = step.title.split(maxsplit=1)[0].rstrip(":")
             self._button.setText(f"Undo {_CALLED.get(step.kind, first)}")
             self._button.setAccessibleName(f"Undo {step.title}")
-            self._button.setToolTip(f"Take back this step: {step.title}")
+            self._button.setToolTip(f"Undo this step: {step.title}")
 
     def _undo(self) -> None:
         session = self._control.session

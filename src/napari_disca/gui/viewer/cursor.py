@@ -215,7 +215,7 @@ def likely(ranked: tuple[Ranked, Ranked], value: int, classes: Sequence[LandClas
 def _origin(session: Session, shown: str, row: int, col: int, value: int) -> str:
     """Return what decided the class of a pixel, in words."""
     if session.locked_at(row, col):
-        return "checked"
+        return "locked"
     if shown != "initial" and session.drawn_at(row, col):
         return "drawn"
     if shown == "initial" or any(click.pixel == (row, col) for click in session.clicks):

@@ -32,7 +32,7 @@ def with_keys(chosen: Mapping[str, str], verbs: Iterable[Verb] = VERBS) -> tuple
     changeable = {verb.name for verb in verbs if len(verb.keys) <= 1}
     for name in chosen:
         if name not in changeable:
-            raise KeyConflictError(f"{name!r} is nothing whose key can be changed; remove it")
+            raise KeyConflictError(f"{name!r} is not an action whose key can be changed; remove it")
     changed = tuple(
         replace(verb, keys=(chosen[verb.name],) if chosen[verb.name] else ())
         if verb.name in chosen

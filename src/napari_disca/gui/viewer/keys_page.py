@@ -28,7 +28,7 @@ from napari_disca.gui.viewer.verbs import BY_NAME
 
 _ABOUT = (
     "Keys work wherever the focus is in the window, but not while you type. "
-    "Double-click a key to change it; Backspace there takes it away."
+    "Double-click a key to change it; Backspace then removes it."
 )
 
 
@@ -82,7 +82,7 @@ class KeysPage(QDialog):
         self.said.setVisible(False)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         reset = QPushButton("Default keys")
-        reset.setToolTip("Take back all changes of keys")
+        reset.setToolTip("Set all keys to their defaults")
         reset.clicked.connect(self._reset)
         buttons.addButton(reset, QDialogButtonBox.ButtonRole.ResetRole)
         buttons.rejected.connect(self.reject)

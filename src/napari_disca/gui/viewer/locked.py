@@ -15,7 +15,7 @@ from napari_disca.core.errors import AreaError
 from napari_disca.gui.viewer.host import LayerHost
 from napari_disca.session.history import Lock
 
-AREAS = "Checked areas"
+AREAS = "Locked areas"
 _EDGE, _FACE = "#ffd54a", [1.0, 0.84, 0.29, 0.06]
 #: Corners of the polygon that replaces an ellipse.
 _ROUND = 64

@@ -16,5 +16,5 @@ def not_none(value: T | None) -> T:
         If it is None.
     """
     if value is None:
-        raise TypeError("Qt gave nothing where it has to give something")
+        raise TypeError("Qt returned None where it should return a value")
     return value

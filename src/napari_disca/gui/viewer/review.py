@@ -107,7 +107,7 @@ class ReviewCamera:
         name = session.corrected
         uncertainty = session.uncertainty[name]
         if not uncertainty.any():
-            return "There is no map yet; press Segment"
+            return "There is no map yet: press Segment"
         self._pass()
         self._by_tiles = False
         tour.leave_out(review_cells(session.marks, session.inputs))
