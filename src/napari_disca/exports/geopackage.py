@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import struct
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.core.errors import ExportError, one_line
+from napari_disca.exports.vector_formats import INSTALL_PYOGRIO, has_pyogrio
 from napari_disca.raster.georeference import Frame
 from napari_disca.storage.atomic import replacing
 
@@ -44,10 +44,10 @@ def write_geopackage(
     ExportError
         If the file cannot be written, or pyogrio is not installed.
     """
-    if importlib.util.find_spec("pyogrio") is None:
+    if not has_pyogrio():
         raise ExportError(
-            f"cannot write {path}: a GeoPackage needs pyogrio; install it with "
-            'pip install "napari-disca[vector]", or save as .geojson'
+            f"cannot write {path}: a GeoPackage needs pyogrio; {INSTALL_PYOGRIO}, or save as "
+            ".geojson"
         )
     from pyogrio.errors import DataLayerError, DataSourceError
     from pyogrio.raw import write

@@ -28,6 +28,7 @@ from napari_disca.exports.geojson import (
 )
 from napari_disca.exports.overlay import read_overlay
 from napari_disca.exports.placing import to_pixels
+from napari_disca.exports.vector_formats import GIS_SUFFIXES
 from napari_disca.exports.vector_layer import HOLE, RING
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 #: A person locks some hundreds in a week.
 _MOST_AREAS = 10_000
-#: Endings of the files that are read as vector layers.
-_GIS_SUFFIXES = (".gpkg", ".shp", ".fgb")
 
 
 def write_locks(
@@ -106,7 +105,7 @@ def read_locks(path: str | os.PathLike[str], *, raster: Raster) -> tuple[Area, .
         an area contains no pixel of the image.
     """
     path = Path(path)
-    if path.suffix.lower() in _GIS_SUFFIXES:
+    if path.suffix.lower() in GIS_SUFFIXES:
         return _areas_of_layers(path, raster)
     try:
         collection = load_collection(path, "areas", "polygons")

@@ -6,7 +6,6 @@ FlatGeobuf in any CRS are read by another process, and of those only the feature
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -26,14 +25,20 @@ from napari_disca.core.child_process import answer_of_script, can_start_python
 from napari_disca.core.errors import ClickError, OverlayError, one_line
 from napari_disca.exports import overlay_process
 from napari_disca.exports.placing import LONGITUDE_LATITUDE, Source, named_source, to_pixels
+from napari_disca.exports.vector_formats import (
+    GIS_SUFFIXES,
+    INSTALL_PYOGRIO,
+    first_bytes,
+    format_of_start,
+    has_pyogrio,
+)
 from napari_disca.exports.vector_layer import VectorLayer
 from napari_disca.raster.georeference import Frame
 from napari_disca.storage.jsonfile import JsonError, parse_json
 
 #: Endings of vector files, for dialogs and readers.
-OVERLAY_SUFFIXES = (".geojson", ".gpkg", ".shp", ".fgb")
-#: First bytes of a GeoPackage, a FlatGeobuf and a Shapefile.
-_MAGIC = (b"SQLite format 3\x00", b"fgb\x03fgb", b"\x00\x00\x27\x0a")
+OVERLAY_SUFFIXES = (".geojson", *GIS_SUFFIXES)
+
 #: The image's extent is converted to another CRS at the positions of a grid of this many a side.
 _GRID = 21
 #: Bytes at the beginning of a GeoJSON, and at its end, in which its members are searched.
@@ -111,17 +116,15 @@ def read_overlay(path: Path, frame: Frame) -> Overlay:
 
 
 def _read(path: Path, frame: Frame) -> Overlay:
-    start = _start(path)
+    start = first_bytes(path, _HEAD)
     is_text = start.lstrip(b"\xef\xbb\xbf \t\r\n\x1e")[:1] == b"{"
-    if not is_text and not start.startswith(_MAGIC):
+    if not is_text and format_of_start(start) is None:
         raise OverlayError(
             "is not a vector file; open GeoJSON, GeoPackage (.gpkg), Shapefile (.shp) or "
             "FlatGeobuf (.fgb)"
         )
-    if importlib.util.find_spec("pyogrio") is None:
-        raise OverlayError(
-            'needs pyogrio to be read; install it with pip install "napari-disca[vector]"'
-        )
+    if not has_pyogrio():
+        raise OverlayError(f"needs pyogrio to be read; {INSTALL_PYOGRIO}")
     declared = _geojson_source(path, start) if is_text else None
     in_map_coordinates = declared is None or declared.meaning == "degrees"
     header, arrays_of_layers = _answer(path, frame, only_extent=in_map_coordinates)
@@ -137,16 +140,6 @@ def _read(path: Path, frame: Frame) -> Overlay:
     if not layers:
         raise OverlayError("none of its features lies on the image")
     return Overlay(path, tuple(layers), len(elsewhere) + int(header["left_out"]))
-
-
-def _start(path: Path) -> bytes:
-    """Return the first bytes of a file."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise OverlayError(f"cannot be read: {why}") from error
 
 
 def _geojson_source(path: Path, start: bytes) -> Source | None:

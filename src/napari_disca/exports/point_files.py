@@ -7,7 +7,6 @@ are: `napari_disca.exports.placing` converts their coordinates, and
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 import subprocess
@@ -30,17 +29,18 @@ from napari_disca.exports.geojson import (
 )
 from napari_disca.exports.placing import Source, named_source
 from napari_disca.exports.point import PointFeature
+from napari_disca.exports.vector_formats import (
+    GIS_SUFFIXES,
+    INSTALL_PYOGRIO,
+    first_bytes,
+    format_of_start,
+    format_of_suffix,
+    has_pyogrio,
+)
 from napari_disca.storage.jsonfile import JsonError, parse_json
 
-#: First bytes of the formats that pyogrio reads, and their names.
-_MAGIC = {
-    b"SQLite format 3\x00": "GeoPackage",
-    b"fgb\x03fgb": "FlatGeobuf",
-    b"\x00\x00\x27\x0a": "Shapefile",
-}
-_SUFFIXES = {".gpkg": "GeoPackage", ".fgb": "FlatGeobuf", ".shp": "Shapefile"}
 #: Endings of files of clicks, for dialogs.
-CLICK_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".csv")
+CLICK_SUFFIXES = (".geojson", ".json", *GIS_SUFFIXES, ".csv")
 _FORMATS = "GeoJSON, GeoPackage (.gpkg), Shapefile (.shp), FlatGeobuf (.fgb) and CSV"
 
 
@@ -79,9 +79,8 @@ def read_points(path: Path, *, referenced: bool) -> PointFile:
     ClickError
         If the file cannot be read, or has another format.
     """
-    start = _start(path)
-    kind = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
-    kind = kind or _SUFFIXES.get(path.suffix.lower())
+    start = first_bytes(path, 4096)
+    kind = format_of_start(start) or format_of_suffix(path)
     if kind is not None:
         return _vector(path, kind)
     if path.suffix.lower() in (".csv", ".tsv", ".txt") or looks_like_csv(start):
@@ -95,15 +94,6 @@ def read_points(path: Path, *, referenced: bool) -> PointFile:
     collection = load_collection(path, "clicks", "points")
     features = list(_geojson_features(collection["features"]))
     return PointFile(tuple(features), collection_source(collection))
-
-
-def _start(path: Path) -> bytes:
-    """Return the first bytes of a file."""
-    try:
-        with path.open("rb") as file:
-            return file.read(4096)
-    except (OSError, ValueError) as error:
-        raise ClickError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _geojson_features(features: list[Any]) -> Iterator[PointFeature]:
@@ -144,10 +134,9 @@ def _not_a_point(called: str, kind: object) -> PointFeature:
 
 
 def _vector(path: Path, kind: str) -> PointFile:
-    if importlib.util.find_spec("pyogrio") is None:
+    if not has_pyogrio():
         raise ClickError(
-            f"is a {kind}, which needs pyogrio; install it with "
-            'pip install "napari-disca[vector]", or save the points as GeoJSON'
+            f"is a {kind}, which needs pyogrio; {INSTALL_PYOGRIO}, or save the points as GeoJSON"
         )
     answer = _answer(path, kind)
     if isinstance(answer.get("error"), str):
