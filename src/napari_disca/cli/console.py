@@ -45,7 +45,14 @@ class Display(AbstractContextManager["Display"], Protocol):
         """
 
     def say(self, line: str, file: TextIO) -> None:
-        """Write a line to a stream without damaging the bars."""
+        """Write a line to a stream without damaging the bars.
+
+        Parameters
+        ----------
+        line : str
+        file : text stream
+            Standard output or standard error.
+        """
 
 
 #: The displays in use, the innermost last; other lines are written through it.
@@ -187,7 +194,7 @@ class BarDisplay:
         _active.remove(self)
 
     def show(self, event: object, note: str = "") -> None:
-        """Update the bar of an event's stage; write a note as a line."""
+        """Update the bar of an event's stage; write a note as a line. See `Display.show`."""
         if isinstance(event, Note):
             self.say(event.text, sys.stderr)
         if not isinstance(event, Progress) or event.total <= 0:
@@ -225,7 +232,7 @@ class BarDisplay:
         return self._stage
 
     def say(self, line: str, file: TextIO) -> None:
-        """Write a line above the bars, or to a stream that is not a terminal."""
+        """Write a line above the bars, or to a stream that is not a terminal. See `Display.say`."""
         if file is not sys.stderr and not file.isatty():
             print(line, file=file)
             return
@@ -262,7 +269,7 @@ class LineDisplay:
         _active.remove(self)
 
     def show(self, event: object, note: str = "") -> None:
-        """Write a line if the last one was long ago; write a note in any case."""
+        """Write a line if the last one was long ago, and every note. See `Display.show`."""
         if isinstance(event, Note):
             self.say(event.text, sys.stderr)
         if not isinstance(event, Progress) or event.total <= 0:
@@ -290,7 +297,7 @@ class LineDisplay:
         return text, self._items.left(self._item, now)
 
     def say(self, line: str, file: TextIO) -> None:
-        """Write a line to a stream."""
+        """Write a line to a stream. See `Display.say`."""
         print(line, file=file, flush=True)
 
 

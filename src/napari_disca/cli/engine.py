@@ -61,6 +61,11 @@ def with_proposal(images: Sequence[Path], options: NetworkOptions) -> NetworkOpt
     """Return the options with a network that fits the images, unless the user has chosen one.
 
     The first image that can be read decides, which a note says.
+
+    Parameters
+    ----------
+    images : sequence of Path
+    options : NetworkOptions
     """
     if options.weights is not None:
         return options
@@ -293,12 +298,28 @@ def describe(work: MapStream | Session) -> None:
 
 
 def save_stream(stream: MapStream, output: Path, workers: int) -> None:
-    """Compute a map while writing it, and print its path."""
+    """Compute a map while writing it, and print its path.
+
+    Parameters
+    ----------
+    stream : MapStream
+    output : Path
+    workers : int
+        Threads that read the image.
+    """
     say(str(run_job(stream.write(output, workers))))
 
 
 def save_map(session: Session, name: Literal["initial", "disir", "disca"], output: Path) -> None:
-    """Write a map of a session, and print its path."""
+    """Write a map of a session, and print its path.
+
+    Parameters
+    ----------
+    session : Session
+    name : {"initial", "disir", "disca"}
+        Which map.
+    output : Path
+    """
     labels = merged(session.maps[name], session.merged_values)
     job = write_map(labels, output, raster=session.raster, classes=session.legend)
     say(str(run_job(job)))

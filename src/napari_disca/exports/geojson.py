@@ -33,7 +33,15 @@ def georeference_members(frame: Frame) -> dict[str, Any]:
 
 
 def corner_positions(ring: Ring, frame: Frame) -> list[Any]:
-    """Return the map coordinates of a ring of pixel corners; longitudes stay together."""
+    """Return the map coordinates of a ring of pixel corners; longitudes stay together.
+
+    Parameters
+    ----------
+    ring : Ring
+        Rows and columns, in which whole numbers are pixel corners.
+    frame : Frame
+        Of the image.
+    """
     # `Frame.outline` takes positions of which whole numbers are pixel centres.
     return frame.outline([(row - 0.5, col - 0.5) for row, col in ring])
 

@@ -111,6 +111,11 @@ EXPORTS: dict[str, Export] = {
 def export_for(path: str | os.PathLike[str], content: Content) -> Export:
     """Return the format of a content that a file's ending stands for.
 
+    Parameters
+    ----------
+    path : str or path
+    content : {"labels", "clicks", "areas", "classes", "strokes", "review"}
+
     Raises
     ------
     ExportError

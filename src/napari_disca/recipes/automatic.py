@@ -114,7 +114,7 @@ class Automatic:
         return answer
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
-        """Return windows around the clicks."""
+        """Return windows around the clicks; see `Recipe.windows`."""
         return windows_around(clicks, self.crop_size, tiling.shape)
 
     def adapt(

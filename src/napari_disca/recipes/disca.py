@@ -157,7 +157,7 @@ class Disca:
         return NetworkAnswer(parts.adapted)
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
-        """Return tiles with clicks, or smaller windows around the clicks."""
+        """Return tiles with clicks, or windows around the clicks; see `Recipe.windows`."""
         if self.crops == "tiles":
             # The paper's tiles, which need not be those that the map is computed with.
             return tiles_with_clicks(clicks, Tiling(tiling.shape))

@@ -34,7 +34,7 @@ class Disir:
         return NetworkAnswer(parts.adapted)
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
-        """Return no windows, because nothing is learned."""
+        """Return no windows, because nothing is learned; see `Recipe.windows`."""
         return []
 
     def adapt(

@@ -73,13 +73,27 @@ def private(network: Network, compute: Compute) -> Network:
     """Return a copy of a network on the device, in evaluation mode.
 
     In this mode BatchNorm's statistics do not change.
+
+    Parameters
+    ----------
+    network : Network
+        Not changed.
+    compute : Compute
     """
     copy: Network = deepcopy(network).to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return copy.eval()
 
 
 def between(start: Network, end: Network, strength: float) -> Network:
-    """Return a copy of `end` whose weights are ``start + strength * (end - start)``."""
+    """Return a copy of `end` whose weights are ``start + strength * (end - start)``.
+
+    Parameters
+    ----------
+    start, end : Network
+        Of the same architecture; not changed.
+    strength : float
+        0 gives the weights of `start`, 1 those of `end`.
+    """
     copy: Network = deepcopy(end)
     first = dict(start.named_parameters())
     with torch.no_grad():
@@ -89,14 +103,40 @@ def between(start: Network, end: Network, strength: float) -> Network:
 
 
 def guided(network: Network, example: Example, compute: Compute) -> Tensor:
-    """Return the logits ``(1, classes, h, w)`` of an example with its clicks as guidance."""
+    """Return the logits of an example with its clicks as guidance.
+
+    Parameters
+    ----------
+    network : Network
+        On the device.
+    example : Example
+    compute : Compute
+
+    Returns
+    -------
+    (1, classes, h, w) tensor of float32
+    """
     with compute.autocast():
         logits: Tensor = network(example.image, example.guidance)
     return logits.float()
 
 
 def unguided(network: Network, examples: Sequence[Example], compute: Compute) -> Sequence[Tensor]:
-    """Return the logits of examples of one size without guidance, each ``(1, classes, h, w)``."""
+    """Return the logits of examples without guidance.
+
+    Parameters
+    ----------
+    network : Network
+        On the device.
+    examples : sequence of Example
+        Of one size.
+    compute : Compute
+
+    Returns
+    -------
+    sequence of (1, classes, h, w) tensor of float32
+        One for each example.
+    """
     images = torch.cat([example.image for example in examples])
     box = Window.whole((images.shape[-2], images.shape[-1]))
     with compute.autocast():

@@ -59,7 +59,14 @@ def unfreeze(network: Network, parameters: Parameters) -> list[nn.Parameter]:
 
 
 def convert_fixed(network: Network, compute: Compute) -> None:
-    """Convert fixed weights to the precision of autocast once, instead of in every pass."""
+    """Convert fixed weights to the precision of autocast once, instead of in every pass.
+
+    Parameters
+    ----------
+    network : Network
+        After `unfreeze`; changed in place.
+    compute : Compute
+    """
     if compute.dtype != torch.float32:
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not any(

@@ -184,5 +184,15 @@ def thinned(places: Places, space: FeatureSpace) -> Places:
 
 
 def unit_features(features: Tensor, space: FeatureSpace) -> Tensor:
-    """Return features (n, d) of places as unit vectors (n, d) of a feature space."""
+    """Return the features of places as unit vectors of a feature space.
+
+    Parameters
+    ----------
+    features : (n, d) tensor
+    space : FeatureSpace
+
+    Returns
+    -------
+    (n, d) tensor
+    """
     return space.unit(features.T[None, :, :, None])[0, :, :, 0].T.contiguous()
