@@ -486,7 +486,7 @@ def test_what_is_not_drawn_yet_cannot_be_locked(opened):
         session._maps.versions.put("disir", tile.index, "")
     opened.control.locking.lock_view()
     assert not opened.control.session.locks
-    assert "not finished" in opened.said[-1]
+    assert "still being drawn" in opened.said[-1]
 
 
 def test_comparing_with_areas_keeps_the_cells(opened):
