@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import rasterio
 
 from napari_disca.annotations.areas import Area
+from napari_disca.cli import main
 from napari_disca.core.tiling import Window
 from napari_disca.exports import write_locks
 from napari_disca.networks import load_network
@@ -33,29 +35,30 @@ def areas_file(files, path: Path) -> Path:
         )
 
 
-@pytest.fixture
-def refined(run, files, tmp_path):
-    """A map that learned from clicks and held to an area, and its journal."""
-    output, journal = tmp_path / "map.tif", tmp_path / "north.jsonl"
-    result = run(
-        *("refine", files.image, "--clicks", files.clicks, "-o", output),
-        *("--locks", areas_file(files, tmp_path / "areas.geojson"), "--journal", journal),
-        *(
-            "--weights",
-            files.weights,
-            "--recipe",
-            "held-out",
-            "--passes",
-            "2",
-            "--adopt",
-            "full",
-            "--seed",
-            "5",
-            *EXACT,
-        ),
+@pytest.fixture(scope="module")
+def recorded(files, tmp_path_factory):
+    """Folder with a map that learned from clicks and held to an area, its journal and the cache."""
+    folder = tmp_path_factory.mktemp("recorded")
+    areas = areas_file(files, folder / "areas.geojson")
+    command = (
+        *("refine", files.image, "--clicks", files.clicks, "-o", str(folder / "map.tif")),
+        *("--locks", str(areas), "--journal", str(folder / "north.jsonl")),
+        *("--weights", files.weights, "--recipe", "held-out", "--passes", "2"),
+        *("--adopt", "full", "--seed", "5", *EXACT),
     )
-    assert result.code == 0, result.err
-    return output, journal
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        assert main(command) == 0
+    return folder
+
+
+@pytest.fixture
+def refined(recorded, tmp_path):
+    """A map and its journal, as if they had just been made; what was learned is cached."""
+    shutil.copytree(recorded / "cache", os.environ["XDG_CACHE_HOME"])
+    return tuple(
+        Path(shutil.copy(recorded / name, tmp_path)) for name in ("map.tif", "north.jsonl")
+    )
 
 
 @pytest.mark.parametrize("options", [(), ("--learn-again",), EXACT])
