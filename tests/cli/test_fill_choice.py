@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import rasterio
 
-from builders import write_image
+from builders import Tiny, write_image
 from field_scene import Field
 from napari_disca.cli.app import UsageError, run
 from napari_disca.core.errors import DataError
 from napari_disca.core.tiling import Window
 from napari_disca.inference.reading import Reading
+from napari_disca.networks import ARCHITECTURES
 from napari_disca.raster import open_raster
 from napari_disca.session.session import Session
 from napari_disca.training.checkpoint import checkpoint_path
@@ -90,12 +91,16 @@ def folders(tmp_path: Path, field: Field) -> list[str]:
     return ["--images", str(tmp_path / "images"), "--masks", str(tmp_path / "masks")]
 
 
-def test_training_is_told_how_images_are_read(tmp_path: Path, folders: list[str], capsys) -> None:
+def test_training_is_told_how_images_are_read(
+    tmp_path: Path, folders: list[str], capsys, monkeypatch
+) -> None:
+    monkeypatch.setitem(ARCHITECTURES, "tiny", Tiny)
     out = tmp_path / "net.safetensors"
     classes = "building,land,road,vegetation,water"
     command = [
         *("train", *folders, "-o", str(out), "--classes", classes, "--steps", "2", "--batch", "1"),
         *("--size", "64", "--threads", "1", "--no-bfloat16", "--save-every", "1"),
+        *("--architecture", "tiny"),
     ]
     assert run(command) == 0
     said = capsys.readouterr().err

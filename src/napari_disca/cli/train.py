@@ -52,6 +52,8 @@ from napari_disca.training.plan import LabelledImage, TrainingPlan
 _MOST_MEASURED = 12
 #: Steps between two reports of the loss.
 _REPORT_EVERY = 10
+#: Height and width of a generated scene, in pixels.
+_SCENE = 768
 
 #: The card's text about a pretrained encoder.
 _ORIGIN = {"imagenet": "Encoder: EfficientNet-Lite0, ImageNet, Apache-2.0"}
@@ -332,7 +334,7 @@ def _scenes(
     for region in REGIONS:
         for i in range(4):
             scene = Scene(
-                (768, 768),
+                (_SCENE, _SCENE),
                 seed=1000 + 10 * seed + i,
                 region=region,
                 ground_resolution=resolution * (0.7, 1.0)[i % 2],
