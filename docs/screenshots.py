@@ -145,7 +145,6 @@ class Walk:
             self.pause(1)
             for told in self.window.findChildren(NapariQtNotification):
                 told.close()
-            self.viewer.status = "Ready"  # not what was said of an earlier key
             suffix = f"-{size[0]}" if self.everything else ""
             path = self.folder / f"{name}-{theme}{suffix}.png"
             picture = self.grabbed(over)
@@ -339,6 +338,7 @@ def look(walker: Walk) -> None:
     desk.do("uncertainty")
     walker.shoot("uncertainty")
     desk.do("uncertainty")
+    walker.viewer.status = "Ready"  # or the next pictures would say that it is hidden
 
 
 def film(walker: Walk, clicks: Sequence[Click]) -> None:
