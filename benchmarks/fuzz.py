@@ -645,10 +645,10 @@ class User:
     def _done_again(self, path: Path, before: int | None = None) -> None:
         from napari_disca.core.events import finish
         from napari_disca.session.journal_format import read_journal
-        from napari_disca.session.restore import restored, said
+        from napari_disca.session.restore import record_summary, restored
 
         record = read_journal(path, before)
-        said(record)
+        record_summary(record)
         session = restored(record, self.raster, self.network, compute=self.compute, cache=False)
         # Not the adapted one: to learn again is as slow for every journal.
         if int(path.name.split(".")[0]) % 8 == 0:

@@ -18,7 +18,7 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import JournalError, RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.raster import file_fingerprint, fingerprint, open_raster, quiet_opening
-from napari_disca.session.image_check import OtherImageError, said_of_place
+from napari_disca.session.image_check import OtherImageError, georeference_changes
 from napari_disca.session.journal_format import read_journal
 from napari_disca.session.journal_paths import find_journals
 from napari_disca.session.restore import begin, restored, resume
@@ -133,7 +133,7 @@ def test_what_changed_of_the_place_is_named(worked_on, pixels):
     move_it(worked_on, pixels)
     with open_raster(worked_on) as raster:
         (journal,) = find_journals(raster)
-        said = said_of_place(read_journal(journal), raster)
+        said = georeference_changes(read_journal(journal), raster)
     assert "its CRS was EPSG:32633 and is EPSG:25833" in said
     assert "its transform has changed" in said
     assert "clicks stay on their pixels" in said

@@ -351,14 +351,14 @@ def test_said_as_one_would_say_it(session, image_file):
     session.click(2, 2, 1)
     record = read_journal(journal_file(image_file))
     now = record.last + timedelta(days=1)
-    assert restore.said(record, now) == f"2 clicks, yesterday {record.last:%H:%M}"
+    assert restore.record_summary(record, now) == f"2 clicks, yesterday {record.last:%H:%M}"
     session.draw(Area.rectangle(Window(0, 0, 9, 9)), 1, tool="polygon")
     session.draw(Area.rectangle(Window(0, 9, 9, 9)), 2, tool="polygon")
     session.review(Window(20, 20, 9, 9), "unsure")
     session.review(Window(40, 40, 9, 9), "seen")
     session.go(2)
     session.go(len(session.history) - 1)
-    said = restore.said(read_journal(journal_file(image_file)), now)
+    said = restore.record_summary(read_journal(journal_file(image_file)), now)
     assert said.startswith("2 clicks, 2 strokes, 1 judged place, ")
     then = datetime(2026, 11, 24, 18, 2)
     for later, expected in (
@@ -367,7 +367,7 @@ def test_said_as_one_would_say_it(session, image_file):
         (datetime(2026, 12, 25, 1), "24 November 18:02"),
         (datetime(2027, 1, 2), "2026-11-24 18:02"),
     ):
-        assert restore.when(then, later) == expected
+        assert restore.time_text(then, later) == expected
 
 
 # -------------------------------------------------------------------- locks, and bad tiles

@@ -17,7 +17,7 @@ from napari_disca.cli.outputs import checked, spare_sources
 from napari_disca.core.errors import JournalError
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
-from napari_disca.session.image_check import said_of_place
+from napari_disca.session.image_check import georeference_changes
 from napari_disca.session.journal_format import DamagedLineError, Record, read_journal
 from napari_disca.session.restore import compute_of, network_of, restored
 
@@ -43,7 +43,7 @@ def replay(options: ReplayOptions) -> int:
                 cache=not options.learn_again,
                 other_image=options.other_image,
             )
-            if changed := said_of_place(record, raster):
+            if changed := georeference_changes(record, raster):
                 note(changed)
             session.troubled.connect(note)
             if options.classes is not None:

@@ -21,7 +21,7 @@ from napari_disca.networks import Card, Network
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, open_raster
 from napari_disca.recipes import Recipe
-from napari_disca.training.folders import noted, shares, spanned
+from napari_disca.training.folders import class_shares_text, notes_text, sizes_text
 from napari_disca.training.mask_files import Grid
 from napari_disca.training.masks import MaskReader
 from napari_disca.training.pairing import Pair
@@ -145,14 +145,14 @@ def chosen_items(
         )
     if settings.crop is not None:
         items = _chosen(items, settings)
-    what = f"{_count(len(found), 'image')} of {spanned(shapes)}"
+    what = f"{_count(len(found), 'image')} of {sizes_text(shapes)}"
     if settings.crop is not None:
         what = f"{_count(len(items), 'part')} of {settings.crop} x {settings.crop} pixels of {what}"
     names = [classes.name(i) or "no class" for i in range(classes.size)]
     return items, [
-        f"images: {what}{noted(notes)}",
+        f"images: {what}{notes_text(notes)}",
         f"masks: {masks.describe()}",
-        f"classes: {shares(counts, names)}",
+        f"classes: {class_shares_text(counts, names)}",
     ]
 
 

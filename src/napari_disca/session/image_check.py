@@ -48,7 +48,7 @@ def check_image(record: Record, raster: Raster, *, other_image: bool = False) ->
         raise JournalError(f"{said}; the clicks would lie elsewhere")
 
 
-def said_of_place(record: Record, raster: Raster) -> str:
-    """What of an image's georeference has changed since a journal was begun; empty if nothing."""
+def georeference_changes(record: Record, raster: Raster) -> str:
+    """Return the changes of an image's georeference since a journal was begun, in one line."""
     changes = place_changes(record.header.image_facts, raster)
     return f"{raster.name}: {', '.join(changes)}; clicks stay on their pixels" if changes else ""

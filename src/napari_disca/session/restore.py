@@ -290,7 +290,7 @@ def compute_of(header: Header) -> Compute:
         return Compute.choose()
 
 
-def said(record: Record, now: datetime | None = None) -> str:
+def record_summary(record: Record, now: datetime | None = None) -> str:
     """Return what a journal holds in words: ``137 clicks, 3 adaptations, yesterday 18:02``."""
     counted = list(zip(record.counts, COUNTED, strict=True))
     counts = [f"{number} {what}{'s' * (number != 1)}" for number, what in counted if number]
@@ -298,11 +298,11 @@ def said(record: Record, now: datetime | None = None) -> str:
         counts = ["no clicks"]
     last = record.last
     if last is not None:
-        counts.append(when(last, now or datetime.now().astimezone()))
+        counts.append(time_text(last, now or datetime.now().astimezone()))
     return ", ".join(counts)
 
 
-def when(then: datetime, now: datetime) -> str:
+def time_text(then: datetime, now: datetime) -> str:
     """Return a time in words, relative to now."""
     days = (now.date() - then.date()).days
     time = f"{then:%H:%M}"

@@ -35,7 +35,7 @@ def checkpoint_path(output: str | os.PathLike[str]) -> Path:
 
 
 @dataclass(frozen=True)
-class Told:
+class TrainingInputs:
     """The settings and data of a training as text; equal for equal trainings.
 
     Attributes
@@ -60,14 +60,14 @@ class Told:
         card: Card,
         plan: TrainingPlan,
         reading: Mapping[str, str] | None = None,
-    ) -> Told:
+    ) -> TrainingInputs:
         """Return the settings and data of a training."""
         data: dict[str, str] = {}
         for index, item in enumerate(images):
             name = item.name or f"image {index}"
             data[name if name not in data else f"{name} ({index})"] = _fingerprint(item)
-        told = json.dumps(dict(reading or {}))
-        return cls(json.dumps(asdict(plan)), card.to_json(), json.dumps(data), told)
+        flags = json.dumps(dict(reading or {}))
+        return cls(json.dumps(asdict(plan)), card.to_json(), json.dumps(data), flags)
 
     def difference(self, then: Mapping[str, str]) -> str:
         """Return how a checkpoint's header differs, in words; empty if it does not.
@@ -99,7 +99,7 @@ def save_checkpoint(
     network: Network,
     average: AveragedModel,
     optimiser: torch.optim.AdamW,
-    told: Told,
+    inputs: TrainingInputs,
     step: int,
 ) -> None:
     """Write a checkpoint of a training after some steps.
@@ -114,7 +114,7 @@ def save_checkpoint(
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{k}": v for k, v in state.items()}
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    write_tensors(tensors, path, {"step": str(step), **asdict(told)})
+    write_tensors(tensors, path, {"step": str(step), **asdict(inputs)})
 
 
 def restore_checkpoint(
@@ -122,7 +122,7 @@ def restore_checkpoint(
     network: Network,
     average: AveragedModel,
     optimiser: torch.optim.AdamW,
-    told: Told,
+    inputs: TrainingInputs,
 ) -> int:
     """Load a checkpoint if there is one.
 
@@ -145,7 +145,7 @@ def restore_checkpoint(
         raise DataError(
             f"{path.name} cannot be read: {one_line(error)}; remove it to start anew"
         ) from error
-    difference = told.difference(header)
+    difference = inputs.difference(header)
     if difference:
         raise DataError(f"{path.name} {difference}")
     try:

@@ -132,7 +132,7 @@ def training_set(
             images.append(_labelled(pair.name, raster, inputs, mask, store))
             notes.update([*raster.notes, *filter(None, [inputs.scale.fill.note])])
         yield Progress("reading images", done, len(found))
-    yield from map(Note, understood(images, masks, [c.name for c in card.classes], notes))
+    yield from map(Note, reading_notes(images, masks, [c.name for c in card.classes], notes))
     return card, images
 
 
@@ -152,7 +152,7 @@ def _with_statistics(
     return replace(card, mean=mean, std=std)
 
 
-def understood(
+def reading_notes(
     images: Sequence[LabelledImage],
     masks: MaskReader,
     classes: Sequence[str],
@@ -177,25 +177,25 @@ def understood(
     pixels = int(counts.sum())
     return [
         f"images: {len(images)} of {pixels / 1e6:.3g} megapixels, "
-        f"{spanned([item.labels.shape for item in images])}{noted(notes)}",
+        f"{sizes_text([item.labels.shape for item in images])}{notes_text(notes)}",
         f"masks: {masks.describe()}",
-        f"classes: {shares(counts, classes)}",
+        f"classes: {class_shares_text(counts, classes)}",
     ]
 
 
-def noted(notes: Mapping[str, int]) -> str:
+def notes_text(notes: Mapping[str, int]) -> str:
     """Return the decisions in reading images, each with its number of images, as text."""
     return "".join(f"; in {count}: {note}" for note, count in notes.items())
 
 
-def spanned(shapes: Iterable[tuple[int, ...]]) -> str:
+def sizes_text(shapes: Iterable[tuple[int, ...]]) -> str:
     """Return the sizes of images, from the smallest to the largest, as text."""
     ordered = sorted(shapes, key=lambda shape: shape[0] * shape[1])
     ends = [f"{height} x {width}" for height, width in (ordered[0], ordered[-1])]
     return f"{ends[0]} pixels" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]} pixels"
 
 
-def shares(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
+def class_shares_text(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
     """Return the share of each class and of unknown pixels as text, from the pixels of each id."""
     total = max(1, int(counts.sum()))
     parts = [f"{i} {name} {_percent(counts[i], total)}" for i, name in enumerate(classes)]

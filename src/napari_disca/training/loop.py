@@ -19,7 +19,7 @@ from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError
 from napari_disca.core.events import Job, Progress
 from napari_disca.networks import Card, Network, build_network
-from napari_disca.training.checkpoint import Told, restore_checkpoint, save_checkpoint
+from napari_disca.training.checkpoint import TrainingInputs, restore_checkpoint, save_checkpoint
 from napari_disca.training.clicking import clicked_batch
 from napari_disca.training.loss import class_weights, segmentation_loss
 from napari_disca.training.plan import LabelledImage, TrainingPlan
@@ -87,7 +87,7 @@ def train(
         If there are no images, or the checkpoint is of another training.
     """
     _refuse_unlabelled(images)
-    run = _Run(images, card, plan, Told.of(images, card, plan, reading), start, device)
+    run = _Run(images, card, plan, TrainingInputs.of(images, card, plan, reading), start, device)
     first = run.restore(checkpoint) if checkpoint else 0
     yield Progress("training", first, plan.steps)
     losses, since = list[float](), time.perf_counter()
@@ -116,13 +116,13 @@ class _Run:
         images: Sequence[LabelledImage],
         card: Card,
         plan: TrainingPlan,
-        told: Told,
+        inputs: TrainingInputs,
         start: Network | None,
         device: torch.device | None,
     ) -> None:
         device = device or torch.device("cpu")
         self._plan, self._device = plan, device
-        self._told = told
+        self._inputs = inputs
         torch.manual_seed(plan.seed)
         network = build_network(card)
         if start is not None:
@@ -139,11 +139,13 @@ class _Run:
     def restore(self, checkpoint: Path) -> int:
         """Restore a checkpoint if there is one; return the step to continue from."""
         return restore_checkpoint(
-            checkpoint, self._network, self._average, self._optimiser, self._told
+            checkpoint, self._network, self._average, self._optimiser, self._inputs
         )
 
     def save(self, checkpoint: Path, step: int) -> None:
-        save_checkpoint(checkpoint, self._network, self._average, self._optimiser, self._told, step)
+        save_checkpoint(
+            checkpoint, self._network, self._average, self._optimiser, self._inputs, step
+        )
 
     def steps(self, sampler: CropSampler, first: int) -> Iterator[tuple[int, float]]:
         """Train step after step; yield the number of steps done, and the loss of the last."""

@@ -203,7 +203,7 @@ CODINGS: dict[str, _Decode] = {
 }
 
 
-def described(coding: Coding, classes: Sequence[LandClass]) -> str:
+def coding_text(coding: Coding, classes: Sequence[LandClass]) -> str:
     """Return a coding in words."""
     if coding == "binary255":
         return f"0 is {classes[0].name}, 255 is {classes[1].name}"

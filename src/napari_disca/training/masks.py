@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError
 from napari_disca.networks import LandClass
-from napari_disca.training.mask_codings import CODINGS, Coding, Legend, described
+from napari_disca.training.mask_codings import CODINGS, Coding, Legend, coding_text
 from napari_disca.training.mask_contents import EXPLAINED, coding_of
 from napari_disca.training.mask_files import Grid, open_mask
 
@@ -95,8 +95,8 @@ class MaskReader:
         if odd > (1 - EXPLAINED) * max(1, there):
             raise DataError(
                 f"{odd / max(1, there):.0%} of mask {path.name} is of no class "
-                f"({described(self.coding, self._classes)}); is it coded otherwise, or is a class "
-                "missing?"
+                f"({coding_text(self.coding, self._classes)}); is it coded otherwise, or is a "
+                "class missing?"
             )
         equal = self.coding in ("ids", "binary255") and file.bands == 3
         # Among masks of 0 and 1, a mask of 0 and 255 has another coding or unknown pixels.
@@ -114,7 +114,7 @@ class MaskReader:
     def describe(self) -> str:
         """Return one line: the coding, and what was found in the masks read so far."""
         notes = [f"{text} (in {self._notes[n]})" for n, text in _NOTES.items() if self._notes[n]]
-        return "; ".join([described(self.coding, self._classes), *notes])
+        return "; ".join([coding_text(self.coding, self._classes), *notes])
 
 
 def _is_binary(labels: NDArray[np.uint8]) -> bool:

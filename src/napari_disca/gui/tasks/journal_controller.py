@@ -18,7 +18,7 @@ from napari_disca.inference.reading import Reading
 from napari_disca.networks import Network, fingerprint, load_network, needs_consent
 from napari_disca.raster import Raster
 from napari_disca.session import restore
-from napari_disca.session.image_check import OtherImageError, said_of_place
+from napari_disca.session.image_check import OtherImageError, georeference_changes
 from napari_disca.session.journal import copied
 from napari_disca.session.journal_format import DamagedLineError, Header, Record, read_journal
 from napari_disca.session.journal_lock import holder
@@ -156,7 +156,7 @@ class JournalController(QObject):
             self.failed(path, raster, error)
             return None
         self._offer.withdraw()
-        if changed := said_of_place(record, raster):
+        if changed := georeference_changes(record, raster):
             show_info(changed)
         return _resumed(path, before, raster, record, weights, allowed, path in self._others)
 
@@ -182,7 +182,7 @@ class JournalController(QObject):
             return self._until(path, error)
         except DiscaError as error:
             return _Unreadable(error)
-        return restore.said(record) if record.events else ""
+        return restore.record_summary(record) if record.events else ""
 
     def _until(self, path: Path, error: DamagedLineError) -> str:
         """Return the offer to continue with what a journal holds before a damaged line."""
@@ -190,7 +190,7 @@ class JournalController(QObject):
         if not record.events:
             return _Unreadable(error)
         self._damaged[path] = error.line
-        told, held = str(error), restore.said(record)
+        told, held = str(error), restore.record_summary(record)
         return (
             f"{told[:1].upper()}{told[1:]}. Continue with what was done before that line ({held})? "
             "The damaged journal is kept in a numbered file"

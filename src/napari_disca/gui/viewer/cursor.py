@@ -11,7 +11,7 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
 from napari_disca.gui.viewer.coordinates import degrees, degrees_text, map_text
-from napari_disca.gui.viewer.overlay_layer import told_at
+from napari_disca.gui.viewer.overlay_layer import describe_feature_at
 from napari_disca.gui.viewer.placement import WORLD, World, world_of
 from napari_disca.gui.viewer.second_class import SecondClass
 from napari_disca.gui.viewer.uncertainty_layer import certainty
@@ -146,7 +146,7 @@ class Cursor(QObject):
         height, width = data.shape[:2] if image.rgb else data.shape[-2:]
         if not (0 <= row < height and 0 <= col < width):
             return Reading(None, "", "", on_map, on_globe)
-        overlay = told_at(self._viewer, position)
+        overlay = describe_feature_at(self._viewer, position)
         label, details = self._class_at(layers, row, col) if layers is not None else ("", "")
         return Reading((row, col), label, details, on_map, on_globe, overlay)
 

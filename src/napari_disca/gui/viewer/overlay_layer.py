@@ -147,7 +147,7 @@ class OverlayLayer(QObject):
     def _width(self) -> float:
         return _WIDTH * self._screen_pixel()
 
-    def told(self, position: Any) -> str:
+    def describe_at(self, position: Any) -> str:
         """Return the attributes of the feature at a position in the world; empty without one."""
         if not self.layer.visible:
             return ""
@@ -155,7 +155,7 @@ class OverlayLayer(QObject):
         feature = self.lines.at(float(row), float(col), _REACH * self._screen_pixel())
         if feature is None:
             return ""
-        known = self.lines.told(feature)
+        known = self.lines.describe(feature)
         return f"{self.layer.name}: {known}" if known else str(self.layer.name)
 
 
@@ -165,11 +165,11 @@ def overlay_of(layer: Layer) -> OverlayLayer | None:
     return found if isinstance(found, OverlayLayer) else None
 
 
-def told_at(viewer: Viewer, position: Any) -> str:
+def describe_feature_at(viewer: Viewer, position: Any) -> str:
     """Return the attributes of the topmost feature at a position; empty without one."""
     for layer in reversed(viewer.layers):
         overlay = overlay_of(layer)
-        told = overlay.told(position) if overlay is not None else ""
+        told = overlay.describe_at(position) if overlay is not None else ""
         if told:
             return told
     return ""

@@ -128,7 +128,7 @@ class OverlayLines:
                 return int(number)
         return None
 
-    def told(self, feature: int) -> str:
+    def describe(self, feature: int) -> str:
         """Return the attributes of a feature in one short line, its name first."""
         known = self.layer.attributes(feature)
         names = sorted(known, key=lambda key: str(key).lower() != "name")
