@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from napari_disca.core.errors import OverlayError
-from napari_disca.exports.geometry import clipped, holds
+from napari_disca.exports.geometry import clipped, contains
 from napari_disca.exports.overlay import read_overlay
 from napari_disca.exports.vector_layer import HOLE, LINE, POINT, RING
 from napari_disca.raster.georeference import Frame
@@ -297,6 +297,6 @@ def test_a_hole_is_not_inside():
     starts = np.concatenate([outer[:-1], inner[:-1]])
     ends = np.concatenate([outer[1:], inner[1:]])
     owners = np.zeros(len(starts), int)
-    assert holds(starts, ends, owners, 1, (1, 1))[0]
-    assert not holds(starts, ends, owners, 1, (5, 5))[0]
-    assert not holds(starts, ends, owners, 1, (11, 5))[0]
+    assert contains(starts, ends, owners, 1, (1, 1))[0]
+    assert not contains(starts, ends, owners, 1, (5, 5))[0]
+    assert not contains(starts, ends, owners, 1, (11, 5))[0]

@@ -97,7 +97,7 @@ def test_the_command_line_and_streaming(on_disk, compute, tmp_path, capfd):
     assert main(["predict", str(path), "-o", str(tmp_path / "out.png"), *common]) == 2
     lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 1
-    assert "does not end like a file of labels; end its name with .tif, .tiff, .plain" in lines[0]
+    assert "which is not a format for labels; end its name with .tif, .tiff, .plain" in lines[0]
     assert not (tmp_path / "out.png").exists()
 
 
@@ -183,7 +183,7 @@ def test_every_format_writes_what_it_says(tmp_path, image):
 def test_what_no_format_writes_is_said_at_once(tmp_path, image):
     raster = open_raster(image)
     labels = LabelPyramid(raster.shape)
-    with pytest.raises(ExportError, match=r"map\.geojson does not end like a file of labels; end"):
+    with pytest.raises(ExportError, match=r"map\.geojson has .* not a format for labels; end"):
         write_map(labels, Path("map.geojson"), raster=raster, classes=())
     with pytest.raises(ExportError, match=r"end its name with \.geojson, \.json"):
         export_for(tmp_path / "clicks.shp", "clicks")

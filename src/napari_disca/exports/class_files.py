@@ -89,7 +89,8 @@ def write_classes(table: ClassTable, path: str | os.PathLike[str]) -> Path:
     suffix = path.suffix.lower()
     if suffix not in _WRITERS:
         raise ExportError(
-            f"{path} does not end like a file of classes; end its name with {', '.join(_WRITERS)}"
+            f"{path} has the ending {path.suffix!r}, which is not a format for classes; end its "
+            f"name with {', '.join(_WRITERS)}"
         )
     with replacing(path) as temporary:
         temporary.write_text(_WRITERS[suffix](table), encoding="utf-8", newline="\n")

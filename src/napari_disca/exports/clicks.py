@@ -282,7 +282,7 @@ def _clicks_of(
     if len(kept) < len(ordered):
         problems += [("on the pixel of a later one", "")] * (len(ordered) - len(kept))
     note = f"classes from the column {reader.column}" if reader.column else ""
-    first = next((line for _, line in problems if line), "a pixel holds one click, the latest")
+    first = next((line for _, line in problems if line), "a pixel has one click, the latest")
     counted = dict(Counter(group for group, _ in problems))
     return LoadedClicks(kept, counted, first if counted else "", note)
 

@@ -50,7 +50,7 @@ def clipped(
     return inside, starts + enter[:, None] * step, starts + leave[:, None] * step
 
 
-def holds(
+def contains(
     starts: NDArray[np.float64],
     ends: NDArray[np.float64],
     owners: NDArray[np.int64],

@@ -202,7 +202,7 @@ def _check_request(
             f"{raster.shape[0]} x {raster.shape[1]}; save them with the image they were made on"
         )
     if not 1 <= len(classes) <= NO_DATA:
-        raise ExportError(f"a label map holds 1 to {NO_DATA} classes, not {len(classes)}")
+        raise ExportError(f"a label map can have 1 to {NO_DATA} classes, not {len(classes)}")
     check_output(path, [raster.path] if raster.path is not None else [])
 
 

@@ -176,7 +176,7 @@ def _answer(path: Path, kind: str) -> Mapping[str, Any]:
     except OSError as error:
         raise ClickError(f"cannot be read: {error.strerror or error}") from error
     if len(written) > 4 * LARGEST_FILE:
-        raise ClickError("holds far more than clicks; save the points alone")
+        raise ClickError("is far larger than a file of clicks; save the points alone")
     try:
         answer = parse_json(written)
     except JsonError:

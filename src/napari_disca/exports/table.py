@@ -125,7 +125,10 @@ def export_for(path: str | os.PathLike[str], content: Content) -> Export:
         if Path(path).suffix.lower() in export.suffixes:
             return export
     endings = ", ".join(suffix for export in exports_of(content) for suffix in export.suffixes)
-    raise ExportError(f"{path} does not end like a file of {content}; end its name with {endings}")
+    raise ExportError(
+        f"{path} has the ending {Path(path).suffix!r}, which is not a format for {content}; end "
+        f"its name with {endings}"
+    )
 
 
 def exports_of(content: Content) -> list[Export]:

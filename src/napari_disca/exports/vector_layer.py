@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.exports.geometry import clipped, holds
+from napari_disca.exports.geometry import clipped, contains
 from napari_disca.exports.overlay_process import HOLE, LINE, POINT, RING
 from napari_disca.exports.placing import Source
 from napari_disca.raster.georeference import Frame
@@ -106,7 +106,7 @@ class VectorLayer:
         found[owner[first[on]]] = True
         rings = self.kinds[part[first]] >= RING
         middle = frame.shape[0] / 2, frame.shape[1] / 2
-        around = holds(starts[rings], ends[rings], owner[first[rings]], len(self), middle)
+        around = contains(starts[rings], ends[rings], owner[first[rings]], len(self), middle)
         result: NDArray[np.bool_] = found | around
         return result
 

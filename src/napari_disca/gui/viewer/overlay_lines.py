@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.exports.geometry import Place, clipped, holds
+from napari_disca.exports.geometry import Place, clipped, contains
 
 if TYPE_CHECKING:
     from napari_disca.exports.vector_layer import VectorLayer
@@ -171,7 +171,7 @@ class OverlayLines:
         sides = self._sides(feature)
         rings = self._is_ring[sides]
         starts, ends = self._starts[sides][rings], self._ends[sides][rings]
-        return bool(holds(starts, ends, np.zeros(len(starts), np.int64), 1, place)[0])
+        return bool(contains(starts, ends, np.zeros(len(starts), np.int64), 1, place)[0])
 
 
 def _word(value: Any) -> str:
