@@ -44,17 +44,17 @@ def proposed(raster: Raster) -> Proposal:
     return propose_network(raster_resolution(raster), bundled_sizes())
 
 
-def say_better(raster: Raster, taken: str) -> None:
+def note_better_network(raster: Raster, proposed_name: str) -> None:
     """Write a note if another bundled network fits an image better than the one in use.
 
     Parameters
     ----------
     raster : Raster
-    taken : str
+    proposed_name : str
         Name of the network in use, which the user has not chosen.
     """
-    if (proposal := proposed(raster)).name != taken:
-        note(f"{raster.name}: {taken} is used; {proposal.reason} (--weights chooses)")
+    if (proposal := proposed(raster)).name != proposed_name:
+        note(f"{raster.name}: {proposed_name} is used; {proposal.reason} (--weights chooses)")
 
 
 def with_proposal(images: Sequence[Path], options: NetworkOptions) -> NetworkOptions:
@@ -174,7 +174,12 @@ def _remember(raster: Raster, card: Card, options: ReadingOptions) -> None:
 
 @contextmanager
 def opened_view(
-    image: Path, output: Path, card: Card, options: ReadingOptions, *, taken: str | None = None
+    image: Path,
+    output: Path,
+    card: Card,
+    options: ReadingOptions,
+    *,
+    proposed_name: str | None = None,
 ) -> Iterator[NetworkView]:
     """Return a context with an image as the network reads it; the file is closed at its end.
 
@@ -186,7 +191,7 @@ def opened_view(
     card : Card
         Of the network.
     options : ReadingOptions
-    taken : str, optional
+    proposed_name : str, optional
         Name of the network if the user has not chosen it; a note says if another one fits better.
 
     Yields
@@ -202,8 +207,8 @@ def opened_view(
     """
     with open_raster(image, cache=STREAM_CACHE) as raster:
         spare_sources(output, image)
-        if taken is not None:
-            say_better(raster, taken)
+        if proposed_name is not None:
+            note_better_network(raster, proposed_name)
         factor = _factor(raster, card, options)
         view = NetworkView(
             raster,

@@ -39,9 +39,9 @@ def predict(options: PredictOptions) -> int:
         raise DiscaError("--classes cannot be used with --scheduler; leave one of them out")
     chosen = options.network.weights
     options = replace(options, network=with_proposal(options.images, options.network))
-    taken = options.network.weights if chosen is None else None
+    proposed_name = options.network.weights if chosen is None else None
     if options.scheduler:
-        return _on_cluster(options, outputs, options.scheduler, taken)
+        return _on_cluster(options, outputs, options.scheduler, proposed_name)
     compute = compute_of(options.network.compute)
     network = network_of(options.network)
     classes = class_table(options.classes, ClassTable.of(network.card.classes))
@@ -50,7 +50,9 @@ def predict(options: PredictOptions) -> int:
     for image, output in zip(options.images, outputs, strict=True):
         began = time.monotonic()
         try:
-            reading = opened_view(image, output, network.card, options.reading, taken=taken)
+            reading = opened_view(
+                image, output, network.card, options.reading, proposed_name=proposed_name
+            )
             with reading as view:
                 stream = MapStream(view, network, compute, classes=classes)
                 describe(stream)
@@ -71,7 +73,7 @@ def predict(options: PredictOptions) -> int:
 
 
 def _on_cluster(
-    options: PredictOptions, outputs: Sequence[Path], scheduler: str, taken: str | None
+    options: PredictOptions, outputs: Sequence[Path], scheduler: str, proposed_name: str | None
 ) -> int:
     from napari_disca.batch.cluster import MapDone, Waiting, predict_images
     from napari_disca.batch.cluster_tasks import Settings
@@ -90,7 +92,7 @@ def _on_cluster(
         list(zip(options.images, outputs, strict=True)),
         network,
         lambda image, output: opened_view(
-            image, output, network.card, options.reading, taken=taken
+            image, output, network.card, options.reading, proposed_name=proposed_name
         ),
         settings,
         scheduler=scheduler,

@@ -13,12 +13,12 @@ from napari_disca.cli.engine import (
     compute_of,
     describe,
     network_of,
+    note_better_network,
     opened_session,
     opened_view,
     recipes_of,
     save_map,
     save_stream,
-    say_better,
 )
 from napari_disca.cli.options import RefineOptions
 from napari_disca.cli.outputs import checked, writable
@@ -43,14 +43,16 @@ def refine(options: RefineOptions) -> int:
     network = network_of(options.network)
     if options.locks is not None or options.journal is not None:
         return _refine_in_session(options, recipe, output, network, compute)
-    taken = DEFAULT_NETWORK if options.network.weights is None else None
-    with opened_view(options.image, output, network.card, options.reading, taken=taken) as view:
+    proposed_name = DEFAULT_NETWORK if options.network.weights is None else None
+    with opened_view(
+        options.image, output, network.card, options.reading, proposed_name=proposed_name
+    ) as view:
         raster, classes = view.raster, view.card.classes
         clicks = _clicks(options, raster, classes)
         clicks.checked(raster.shape, len(classes))
         stream = MapStream(view, network, compute, clicks)
         describe(stream)
-        _say_clickless(options, clicks)
+        _note_no_clicks(options, clicks)
         if recipe.learns and len(clicks):
             stream, adaptation = run_job(stream.adapt(recipe, options.network.seed))
             note(adaptation.note)
@@ -68,7 +70,7 @@ def _refine_in_session(
         options.image, output, network, compute, options.reading, options.network.seed
     ) as session:
         if options.network.weights is None:
-            say_better(session.raster, DEFAULT_NETWORK)
+            note_better_network(session.raster, DEFAULT_NETWORK)
         if options.journal is not None:
             _keep_journal(session, options.journal, options.network.weights or DEFAULT_NETWORK)
         session.set_clicks(
@@ -82,7 +84,7 @@ def _refine_in_session(
             adaptation = run_job(session.adapt(recipe, ("disca",)), session.handle)
             note(adaptation.note)
         else:
-            _say_clickless(options, session.clicks)
+            _note_no_clicks(options, session.clicks)
             run_job(session.refresh(("disir",)), session.handle)
         session.check_complete()
         save_map(session, "disca" if recipe.learns and len(session.clicks) else "disir", output)
@@ -106,6 +108,6 @@ def _keep_journal(session: Session, journal: Path, weights: str) -> None:
         raise JournalError(f"{journal} cannot be written: {error.strerror or error}") from error
 
 
-def _say_clickless(options: RefineOptions, clicks: Clicks) -> None:
+def _note_no_clicks(options: RefineOptions, clicks: Clicks) -> None:
     if not len(clicks):
         note(f"{options.clicks.name} has no clicks; the map is that of the network alone")
