@@ -52,7 +52,7 @@ def test_the_column_is_asked_and_read(opened, monkeypatch, table):
     path = table(raster, ("before", "after", "code"))
     asked = load(opened, monkeypatch, path, "")
     assert labels(opened) == [], "who thinks better of it has loaded nothing"
-    assert asked[0][0] == "Column of points.csv that says the class, by name or by number:"
+    assert asked[0][0] == "Column of points.csv that holds the class, by name or by number:"
     assert {"before", "after", "code"} <= {*asked[0][1]}
     load(opened, monkeypatch, path, "after")
     assert labels(opened) == [(20, 30, 2), (40, 50, 0)]
