@@ -111,7 +111,13 @@ def scene(tmp_path) -> Path:
 
 
 @pytest.fixture
-def weights(tmp_path) -> Path:
+def architecture() -> str:
+    """What `weights` is; a window that shows what clicks change elsewhere needs a real one."""
+    return "tiny"
+
+
+@pytest.fixture
+def weights(tmp_path, architecture) -> Path:
     """A network of three classes for images of 1 m."""
     names = ("roof", "street", "green")
     classes = tuple(
@@ -119,7 +125,9 @@ def weights(tmp_path) -> Path:
         for name, colour in zip(names, ("#d95f02", "#7570b3", "#1b9e3e"), strict=True)
     )
     ARCHITECTURES["tiny"] = Tiny
-    card = make_card(3, name="small", architecture="tiny", classes=classes, ground_resolution=1.0)
+    card = make_card(
+        3, name="small", architecture=architecture, classes=classes, ground_resolution=1.0
+    )
     return save_network(make_network(card), tmp_path / "small.safetensors", half=False)
 
 

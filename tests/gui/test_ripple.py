@@ -16,6 +16,12 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
 @pytest.fixture
+def architecture() -> str:
+    """A network that clicks change elsewhere; the tiny one's answer stays as it is."""
+    return "linknet"
+
+
+@pytest.fixture
 def adapted(opened, qtbot):
     """A scene with clicks, one adaptation, and the list of what it changed."""
     shown = opened
