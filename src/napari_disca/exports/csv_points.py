@@ -47,7 +47,7 @@ class _Pair:
 _PAIRS = (
     _Pair("degrees", ("lon", "long", "longitude", "lng"), ("lat", "latitude")),
     _Pair(
-        "unsaid",
+        "unnamed",
         (
             "x",
             "easting",
@@ -122,7 +122,7 @@ def read_csv(path: Path, *, referenced: bool) -> tuple[Iterator[PointFeature], S
     except csv.Error as error:
         raise ClickError(f"is not a CSV table: {error}") from error
     source = Source(meaning)
-    if meaning == "unsaid" and positions.text_column:
+    if meaning == "unnamed" and positions.text_column:
         source = _source_of_text(columns, rows, positions.text_column)
     return _features(columns, rows, positions.of_row, number + 1), source
 
@@ -174,7 +174,7 @@ def _source_of_text(columns: Sequence[str], rows: Sequence[Sequence[str]], colum
     }
     known = srids - {None, "0"}
     if not known:
-        return Source("unsaid")
+        return Source("unnamed")
     if len(srids) > 1:
         raise ClickError(
             f"has points in several CRS (SRID {', '.join(sorted(known))}); convert all to one"
@@ -202,7 +202,7 @@ def _position_columns(
     ]
     texts = [_from_text(lower[name]) for name in _TEXTS if name in lower]
     if texts and (not found or (referenced and found[0][0] == "pixels")):
-        return "unsaid", texts[0]
+        return "unnamed", texts[0]
     return found[0] if found else None
 
 

@@ -144,7 +144,7 @@ def collection_source(collection: Mapping[str, Any]) -> Source:
         return Source("degrees")
     member = collection["crs"]
     if member is None:
-        return Source("own")
+        return Source("unknown")
     properties = member.get("properties") if isinstance(member, dict) else {"name": member}
     properties = properties if isinstance(properties, dict) else {}
     name = properties.get("name")

@@ -79,7 +79,7 @@ class Overlay:
         line = f"{called}: {first}{len(layer):,} of {layer.total:,} features lie on {image}"
         if layer.cut:
             line += " and are shown; cut the file to the image to see all"
-        if layer.source.meaning in ("own", "unsaid") and frame.transform is not None:
+        if layer.source.meaning in ("unknown", "unnamed") and frame.transform is not None:
             line += "; the file names no CRS, so the image's is taken"
         elif layer.source.meaning == "degrees" and frame.crs != LONGITUDE_LATITUDE:
             line += "; converted from longitude and latitude to the image's CRS"
@@ -154,7 +154,7 @@ def _geojson_source(path: Path, start: bytes) -> Source | None:
     if re.search(rb'"coordinates"\s*:\s*"pixels"', members):
         return Source("pixels")
     if re.search(rb'"crs"\s*:\s*null', members):
-        return Source("own")
+        return Source("unknown")
     return None if b'"crs"' in members else Source("degrees")
 
 
@@ -162,7 +162,7 @@ def _source(crs: str | None, is_text: bool) -> Source:
     """Return what the coordinates of a layer in a CRS that GDAL names mean."""
     if crs:
         return named_source(crs)
-    return Source("degrees") if is_text else Source("unsaid")
+    return Source("degrees") if is_text else Source("unnamed")
 
 
 def _answer(

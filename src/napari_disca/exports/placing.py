@@ -16,11 +16,11 @@ from napari_disca.raster.georeference import Frame, crs_named
 from napari_disca.raster.resolution import longitude_period
 
 #: What coordinates mean. ``"crs"``: they are in a CRS that the file names. ``"degrees"``: they are
-#: longitude and latitude, because the format or the names of the columns say so. ``"own"``: the
-#: file says that its CRS is unknown, so they are taken for the image's own. ``"unsaid"``: the same,
-#: but the format has no way to name a CRS. ``"pixels"``: they are columns and rows; whole numbers
-#: are pixel corners.
-Meaning: TypeAlias = Literal["crs", "degrees", "own", "unsaid", "pixels"]
+#: longitude and latitude, because the format or the names of the columns say so. ``"unknown"``: the
+#: file says that its CRS is unknown. ``"unnamed"``: the file names no CRS. In both cases they are
+#: taken for the image's own. ``"pixels"``: they are columns and rows; whole numbers are pixel
+#: corners.
+Meaning: TypeAlias = Literal["crs", "degrees", "unknown", "unnamed", "pixels"]
 
 #: The CRS of GeoJSON (RFC 7946): longitude and latitude.
 LONGITUDE_LATITUDE = CRS.from_authority("OGC", "CRS84")
@@ -34,7 +34,7 @@ class Source:
 
     Attributes
     ----------
-    meaning : {"crs", "degrees", "own", "unsaid", "pixels"}
+    meaning : {"crs", "degrees", "unknown", "unnamed", "pixels"}
     crs : CRS or None
         Only for ``"crs"``.
     """
@@ -101,12 +101,12 @@ def to_pixels(
     if source.meaning == "pixels":
         return list(zip(ys, xs, strict=True))
     if frame.transform is None:
-        if source.meaning == "unsaid":
+        if source.meaning == "unnamed":
             _check_pixels(xs, ys)
-        elif source.meaning != "own" and not (source.meaning == "degrees" and _beyond(xs, ys)):
+        elif source.meaning != "unknown" and not (source.meaning == "degrees" and _beyond(xs, ys)):
             raise ClickError(_unplaced(source))
         return [frame.pixel(x, y) for x, y in zip(xs, ys, strict=True)]
-    if source.meaning in ("own", "unsaid") or source.crs == frame.crs is not None:
+    if source.meaning in ("unknown", "unnamed") or source.crs == frame.crs is not None:
         return [frame.pixel(x, y) for x, y in zip(xs, ys, strict=True)]
     degrees = source.meaning == "degrees" or _is_degrees(source.crs)
     if degrees and longitude_period(frame.crs) is None and frame.crs is not None:

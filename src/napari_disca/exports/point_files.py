@@ -141,7 +141,7 @@ def _vector(path: Path, kind: str) -> PointFile:
     answer = _answer(path, kind)
     if isinstance(answer.get("error"), str):
         raise ClickError(f"cannot be read as a {kind}: {one_line(ValueError(answer['error']))}")
-    source = named_source(answer["crs"]) if answer.get("crs") else Source("unsaid")
+    source = named_source(answer["crs"]) if answer.get("crs") else Source("unnamed")
     features = answer.get("features")
     return PointFile(
         tuple(_vector_features(features if isinstance(features, list) else [])), source
