@@ -191,7 +191,7 @@ def test_what_a_job_has_to_say_is_said(opened):
     def job():
         yield Note("going on on the CPU")
 
-    opened.control.ask(Task("map", opened.control.session, job))
+    opened.control.submit(Task("map", opened.control.session, job))
     opened.idle()
     assert opened.said == ["going on on the CPU"]
 

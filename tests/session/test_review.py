@@ -75,18 +75,18 @@ def test_a_stop_is_given_once_and_corrections_are_followed():
 
 def test_what_was_in_view_is_left_out():
     made, map_ = tour(), two_places()
-    made.look(Window(2 * CELL, 2 * CELL, 3 * CELL, 4 * CELL), map_)
+    made.mark_seen(Window(2 * CELL, 2 * CELL, 3 * CELL, 4 * CELL), map_)
     assert [s.window.top for s in made.stops(map_, NO_CLICKS)] == [20 * CELL]
     # A cell that is cut off was not seen.
-    made.look(Window(20 * CELL + 1, 30 * CELL, 2 * CELL, 3 * CELL - 1), map_)
+    made.mark_seen(Window(20 * CELL + 1, 30 * CELL, 2 * CELL, 3 * CELL - 1), map_)
     assert [s.window.top for s in made.stops(map_, NO_CLICKS)] == [20 * CELL]
-    made.look(Window.whole((CELLS[0] * CELL, CELLS[1] * CELL)), map_)
+    made.mark_seen(Window.whole((CELLS[0] * CELL, CELLS[1] * CELL)), map_)
     assert made.stops(map_, NO_CLICKS) == []
 
 
 def test_looking_at_what_is_not_drawn_yet_does_not_count():
     made, whole = tour(), Window.whole((CELLS[0] * CELL, CELLS[1] * CELL))
-    made.look(whole, np.full(CELLS, UNKNOWN, dtype=np.uint8))
+    made.mark_seen(whole, np.full(CELLS, UNKNOWN, dtype=np.uint8))
     assert len(made.stops(two_places(), NO_CLICKS)) == 2
 
 
@@ -124,7 +124,7 @@ def test_stops_are_in_pixels_of_the_image(factor):
     assert stop.pixel in stop.window
     click = Clicks((Click(*stop.pixel, 0),))
     assert not made.stops(map_, click) or made.stops(map_, click)[0].score < stop.score
-    made.look(stop.window, map_)
+    made.mark_seen(stop.window, map_)
     assert made.stops(map_, NO_CLICKS) == []
 
 
@@ -133,7 +133,7 @@ def test_a_small_image_and_its_last_row():
     map_ = np.full((5, 3), 200, dtype=np.uint8)
     (stop,) = made.stops(map_, NO_CLICKS)
     assert stop.window == Window(0, 0, 70, 37)
-    made.look(Window(0, 0, 70, 37), map_)
+    made.mark_seen(Window(0, 0, 70, 37), map_)
     assert made.stops(map_, NO_CLICKS) == []
 
 

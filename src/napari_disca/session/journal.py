@@ -132,7 +132,7 @@ class Journal:
         _, _, events = bytes(self._text).partition(b"\n")
         self.header = header
         self._text = bytearray(encoded(header.to_json()) + events)
-        self._let_go()
+        self._close_file()
         self._displace, self._size, self._quiet = True, 0, len(self._text)
         with self._lock:
             self._safe = 0
@@ -185,7 +185,7 @@ class Journal:
             with suppress(OSError, DiscaError):
                 self._write()
         self.on_trouble = None
-        self._let_go()
+        self._close_file()
         self._guard.release()
         self._sync.close()
 
@@ -194,7 +194,7 @@ class Journal:
             self.path.rename(numbered(self.path))
         self._displace = False
         if self._file is not None and not self._is_in_place(self._file):
-            self._let_go()
+            self._close_file()
         if self._file is None or _signature(self._file) != self._left:
             self._find_end()
         assert self._file is not None
@@ -236,7 +236,7 @@ class Journal:
                 raise FileExistsError
             self._size = len(there)
         except (FileExistsError, PermissionError):
-            self._let_go()
+            self._close_file()
             path = numbered(self.path)
             guard = JournalLock(path)
             self._guard.release()
@@ -245,7 +245,7 @@ class Journal:
                 self._safe = 0
             self._file = _opened(path)
 
-    def _let_go(self) -> None:
+    def _close_file(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None

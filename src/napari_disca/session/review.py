@@ -70,7 +70,7 @@ class Review:
         self._seen = np.zeros(cells_of(Window.whole(inputs.shape)).shape, dtype=np.bool_)
         self.visited = 0
 
-    def look(self, window: Window, uncertainty: NDArray[np.uint8]) -> None:
+    def mark_seen(self, window: Window, uncertainty: NDArray[np.uint8]) -> None:
         """Note that a window was seen.
 
         Parameters

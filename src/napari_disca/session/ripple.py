@@ -114,11 +114,11 @@ def compare(
     total = sum(window.size for window in windows)
     soon: list[Region] = []
     for glance in first:
-        soon += search.glance(windows, glance & whole)
+        soon += search.preview(windows, glance & whole)
         yield RippleSoFar(_ordered(soon)[:_SOON], 0, total)
     done, told = 0, time.monotonic()
     for top, bottom, there in strips(windows, whole.width):
-        search.look(top, bottom, there)
+        search.compare_rows(top, bottom, there)
         done += sum(window.size for window in there)
         if time.monotonic() > told + _PAUSE and done < total:
             soon = [region for region in soon if region.window.top >= bottom]
@@ -152,7 +152,7 @@ class _Search:
         self._unlisted = 0
         self._windows: list[Window] = []
 
-    def glance(self, windows: Iterable[Window], seen: Window) -> list[Region]:
+    def preview(self, windows: Iterable[Window], seen: Window) -> list[Region]:
         """Return the regions of a window, cut at its border."""
         codes = changed_codes(*self._maps, seen, windows)
         runs = Runs.of(codes, seen.top, seen.left)
@@ -162,7 +162,7 @@ class _Search:
         found = found[np.argsort(-found.areas, kind="stable")[:_SOON]]
         return [replace(region, complete=False) for region in self._named(found)]
 
-    def look(self, top: int, bottom: int, windows: Iterable[Window]) -> None:
+    def compare_rows(self, top: int, bottom: int, windows: Iterable[Window]) -> None:
         """Compare the windows of the next rows."""
         strip = Window.from_bounds(top, 0, bottom, self._maps[0].shape[1])
         runs = Runs.of(changed_codes(*self._maps, strip, windows), top)

@@ -163,7 +163,7 @@ class WeightsCache:
             with self._lock:
                 known = self._once.get((of.key, name))
             if known is None:
-                known = yield from self._somewhere(job, "looking")
+                known = yield from self._on_device(job, "comparing places")
                 with self._lock:
                     self._once[of.key, name] = known
             return known
@@ -284,13 +284,13 @@ class WeightsCache:
             pixels = math.prod(self._tiling.shape)
 
             def look(compute: Compute) -> Job[Any]:
-                seen = yield from self._seen(crops, compute)
+                seen = yield from self._with_pretrained(crops, compute)
                 facts = yield from recipe.look(
                     self.original, seen, compute=compute, pixels=pixels, seed=run.seed
                 )
                 return facts
 
-            known = yield from self._somewhere(look, "looking")
+            known = yield from self._on_device(look, "comparing places")
             self._facts[key] = known
         return known
 
@@ -308,22 +308,22 @@ class WeightsCache:
         def learn(compute: Compute) -> Job[AdaptationResult]:
             shown = crops
             if isinstance(run.recipe, LooksOnce):
-                shown = yield from self._seen(crops, compute)
+                shown = yield from self._with_pretrained(crops, compute)
             result = yield from run.recipe.adapt(
                 self.original, shown, current=current, compute=compute, seed=run.seed, **known
             )
             return result
 
-        adaptation: AdaptationResult = yield from self._somewhere(learn, "learning")
+        adaptation: AdaptationResult = yield from self._on_device(learn, "learning")
         return adaptation
 
-    def _seen(self, crops: Sequence[Crop], compute: Compute) -> Job[list[Crop]]:
+    def _with_pretrained(self, crops: Sequence[Crop], compute: Compute) -> Job[list[Crop]]:
         """Job that returns crops with the answers of the pretrained network."""
         source = source_of(self.original, self.weights)
         found = yield from with_crop_features(crops, source, self._tiling, compute, self.tools)
         return found
 
-    def _somewhere(self, work: Callable[[Compute], Job[T]], what: str) -> Job[T]:
+    def _on_device(self, work: Callable[[Compute], Job[T]], what: str) -> Job[T]:
         """Run a job on the device, or on the CPU if the device's memory is full."""
         compute = self._compute
         try:

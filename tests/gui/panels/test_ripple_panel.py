@@ -28,13 +28,13 @@ def panel(qtbot) -> RipplePanel:
 
 
 def test_the_next_largest_is_chosen_after_a_judged_one_and_not_one_inside_its_window(panel):
-    panel.leave_judged()
+    panel.mark_judged()
     panel.show_regions((MIDDLE, SMALL), CLASSES, "", follow=True)
     assert panel.selected == MIDDLE
 
 
 def test_a_judged_region_stays_chosen_until_it_is_gone(panel):
-    panel.leave_judged()
+    panel.mark_judged()
     panel.show_regions((LARGE, MIDDLE, SMALL), CLASSES, "", follow=True)
     assert panel.selected == LARGE
     panel.show_regions((MIDDLE, SMALL), CLASSES, "", follow=True)
@@ -50,7 +50,7 @@ def test_a_region_that_grows_stays_chosen(panel):
 def test_nothing_is_chosen_from_an_interim_list_in_place_of_a_region_that_is_gone(panel):
     flown = []
     panel.visited.connect(flown.append)
-    panel.leave_judged()
+    panel.mark_judged()
     panel.show_regions((SMALL,), CLASSES, "", follow=True, interim=True)
     assert panel.selected is None
     panel.show_regions((MIDDLE, SMALL), CLASSES, "", follow=True)

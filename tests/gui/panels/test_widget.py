@@ -409,13 +409,13 @@ def test_a_bad_file_holds_up_no_window(panel, scene, qtbot, monkeypatch):
 def test_the_refresh_after_learning_is_a_task_of_its_own(opened, monkeypatch):
     click(opened, 40, 50, 1)
     control, kinds = opened.control, []
-    ask = control.ask
+    ask = control.submit
 
     def noted(task):
         kinds.append(task.kind)
         ask(task)
 
-    monkeypatch.setattr(control, "ask", noted)
+    monkeypatch.setattr(control, "submit", noted)
     press(opened, "adapt")
     opened.idle()
     assert kinds == ["learn", "map"]

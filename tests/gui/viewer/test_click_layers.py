@@ -93,7 +93,7 @@ def test_a_class_edited_in_the_features_table_is_a_relabelled_click(session, lay
     """As napari's table does it: into the table of the layer, without an event."""
     table = three.features
     table.iloc[1, table.columns.get_loc("class")] = name(session, 0)
-    layers.look()
+    layers.take_over_edits()
     assert clicks(session) == [(10, 20, 0), (30, 40, 0), (50, 60, 1)]
     assert steps(session)[-1] == f"a click to {name(session, 0)}"
     session.undo()
@@ -153,7 +153,7 @@ def test_other_data_by_code_are_what_differs(session, three):
 
 def test_data_changed_in_place_are_seen(session, layers, three):
     three.data[1] = (31, 41)
-    layers.look()
+    layers.take_over_edits()
     assert clicks(session) == [(10, 20, 0), (31, 41, 1), (50, 60, 1)]
     assert steps(session)[-1] == f"move a {name(session, 1)} click"
 
@@ -169,7 +169,7 @@ def test_a_drag_is_one_step(session, layers, three):
     for way in range(1, 4):
         with three.events.data.blocker():
             three._move({0}, (10 + way, 20 + way))
-        layers.look()
+        layers.take_over_edits()
     assert len(steps(session)) == 1, "nothing was let go of yet"
     three._move({0}, (14, 24))
     three._drag_start = None

@@ -105,7 +105,7 @@ def test_the_brush_draws_the_class_that_is_chosen(desk, qtbot):
 
 def test_a_stroke_is_seen_when_the_button_is_let_go(desk, qtbot, monkeypatch):
     desk.key(Qt.Key.Key_Q)
-    monkeypatch.setattr(desk.opened.control, "ask", lambda task: None)  # nothing runs afterwards
+    monkeypatch.setattr(desk.opened.control, "submit", lambda task: None)  # nothing runs afterwards
     desk.drag((100, 60), (120, 120))
     assert desk.labels()[110, 90] == 0
 

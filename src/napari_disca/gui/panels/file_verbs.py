@@ -96,7 +96,7 @@ class FileVerbs:
         load = self._control.files.load_classes
         self._load("Load classes", "Classes", CLASS_SUFFIXES_IN, load)
 
-    def lay_over(self) -> None:
+    def show_overlays(self) -> None:
         """Ask for rasters and vectors, and show them over the image."""
         from napari_disca.exports.overlay import OVERLAY_SUFFIXES
         from napari_disca.gui.plugin.formats import RASTER_SUFFIXES

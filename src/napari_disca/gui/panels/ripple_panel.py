@@ -152,7 +152,7 @@ class RipplePanel(QWidget):
         self._chosen = None
         self.list.setCurrentRow(-1)
 
-    def leave_judged(self) -> None:
+    def mark_judged(self) -> None:
         """Mark the chosen region as judged, so that no region near it is taken for it."""
         if self._chosen is not None:
             self._chosen = replace(self._chosen, judged=True)

@@ -59,7 +59,7 @@ class SettingsController(QObject):
             "legend": lambda: viewer_controls.legend.set_visible(settings["legend"]),
             "device": choice.choose,
             "precision": self._show_precision,
-            "memory": self.give_room,
+            "memory": self.apply_limits,
             "disk": self._show_disk,
             "notice": self._tell_after,
             "keys": lambda: viewer_controls.use_keys(keys_of(settings["keys"])),
@@ -85,7 +85,7 @@ class SettingsController(QObject):
         self.dialog.keys_wanted.connect(self._viewer_controls.show_keys)
         self.dialog.show()
 
-    def give_room(self) -> None:
+    def apply_limits(self) -> None:
         """Allow the session's features as much memory and disk as the settings say."""
         if self._control.session is not None:
             disk, memory = self._settings["disk"] << 30, self._settings["memory"] << 20
@@ -101,7 +101,7 @@ class SettingsController(QObject):
             effect()
 
     def _show_style(self) -> None:
-        self._viewer_controls.see_through.begin_with(
+        self._viewer_controls.see_through.set_defaults(
             self._settings["style"], self._settings["opacity"]
         )
 
@@ -116,7 +116,7 @@ class SettingsController(QObject):
 
     def _show_disk(self) -> None:
         self._refine.disk.setValue(self._settings["disk"])
-        self.give_room()
+        self.apply_limits()
 
     def _tell_after(self) -> None:
         self._long_work.seconds = float(self._settings["notice"])

@@ -43,7 +43,7 @@ class VerbActions:
         shown: Verbs = {
             "blink": panel.ripple.press_blink,
             "settings": self._show_settings,
-            "overlay": panel.files.lay_over,
+            "overlay": panel.files.show_overlays,
         }
         return {**pressed, **own, **classes, **shown}
 

@@ -117,7 +117,7 @@ class DiscaWidget(FittedArea):
         self.review_places = ReviewPlaces(self.panels.queue, control, self)
         journals = JournalController(self.offer, self)
         image_panel, settings = self.image_panel, KeptSettings(self)
-        self.choice = ImageChoice(control, image_panel, settings.computing, journals.found, self)
+        self.choice = ImageChoice(control, image_panel, settings.computing, journals.find, self)
         self.opening = ImageOpening(control, image_panel, journals, self.choice, self)
         opening = self.opening
         self.files = FileVerbs(self, control, opening.session, opening.with_session)
@@ -255,7 +255,7 @@ class DiscaWidget(FittedArea):
 
     def _on_opened(self) -> None:
         """Fold the section *Image* once, if the panel is higher than its window."""
-        self.settings.give_room()
+        self.settings.apply_limits()
         if not self._folded and self.height() < not_none(self.widget()).sizeHint().height():
             self._folded = True
             self.sections["Image"].fold(True)

@@ -112,7 +112,7 @@ class Control(QObject):
 
     def close(self) -> None:
         """Stop all tasks and close the session; its image stays in the viewer."""
-        layers = self._let_go()
+        layers = self._close_session()
         if layers is not None:
             layers.close()
         self.message.begin(None)
@@ -121,7 +121,7 @@ class Control(QObject):
     def shut_down(self) -> None:
         """Stop all tasks and emit nothing, since listeners may be deleted; layers stay."""
         rasters = {self.chosen, self.session.raster if self.session is not None else None}
-        layers = self._let_go()
+        layers = self._close_session()
         # Nobody is told that the work has ended, and the session's files are removed with it.
         self._tasks.end()
         self._threads.shutdown(wait=False)
@@ -134,9 +134,9 @@ class Control(QObject):
             if raster is not None:
                 raster.close()
         for layer in self.viewer.layers:
-            _rest(layer)
+            _release_file(layer)
 
-    def _let_go(self) -> SessionLayers | None:
+    def _close_session(self) -> SessionLayers | None:
         self.pending.drop_opening()
         self._tasks.drop()
         with suppress(RuntimeError):  # Qt has deleted it where the window is closed
@@ -176,7 +176,7 @@ class Control(QObject):
         if session is not None:
             # The refresh that follows is a task of its own, which a click may overtake.
             job = partial(session.adapt, recipe, maps=())
-            self.ask(Task("learn", session, job, lambda _: self._on_learned(session)))
+            self.submit(Task("learn", session, job, lambda _: self._on_learned(session)))
 
     def cancel(self) -> None:
         """Stop all work at once, also files and images that are being opened."""
@@ -226,21 +226,21 @@ class Control(QObject):
         if session.clicks is before:
             self._refine()  # otherwise the clicks have asked for it
         if self.layers is not None:
-            self.layers.stale_layer.look()
+            self.layers.stale_layer.hatch_outdated()
         self.say(said, of_step=True)
 
     # ------------------------------------------------------------------ work
 
-    def ask(self, task: Task) -> None:
-        """Run a task; see `TaskQueue.ask`."""
-        self._tasks.ask(task)
+    def submit(self, task: Task) -> None:
+        """Run a task; see `TaskQueue.submit`."""
+        self._tasks.submit(task)
 
     def _refine(self) -> None:
         if self.session is not None:
             self.session.paint_cached()
             if self.layers is not None:
                 self.layers.redraw()
-            self.ask(Task("map", self.session, self.session.refine))
+            self.submit(Task("map", self.session, self.session.refine))
 
     def _on_event(self, task: Task, event: Any) -> None:
         if task.session is not self.session:
@@ -275,7 +275,7 @@ class Control(QObject):
             self.say("Cancelled; what is finished stays")
 
     def _on_emptied(self) -> None:
-        self.unreadable.look(self.session)
+        self.unreadable.update(self.session)
         self.progressed.emit(Progress("", 0, 0))
         if self.layers is not None:
             self.layers.settle()
@@ -320,7 +320,7 @@ class Control(QObject):
         self.changed.emit()
 
     def _on_layer_removed(self, event: Any) -> None:
-        _rest(event.value)
+        _release_file(event.value)
         if self.layers is not None and event.value is self.layers.image:
             session = self.session
             self.close()
@@ -339,7 +339,7 @@ class Control(QObject):
         self.changed.emit()
 
 
-def _rest(layer: Layer) -> None:
+def _release_file(layer: Layer) -> None:
     """Close the file that a layer shows; it is opened again when the layer is drawn."""
     pyramid = layer.metadata.get("napari_disca", {}).get("pyramid")
     if pyramid is not None:

@@ -85,7 +85,7 @@ class ImageOpening(QObject):
     def _on_changed(self) -> None:
         session = self.session()
         if session is not None and session.can_undo:
-            self._journals.look(None)  # the user has started without it
+            self._journals.offer(None)  # the user has started without it
 
     def _on_settled(self) -> None:
         """Offer the journals of the choice, and run the actions that have waited for it."""
@@ -95,9 +95,9 @@ class ImageOpening(QObject):
         # While this window corrects the image, its journal is in use here.
         at_work = opened.image if opened is not None and control.session is not None else None
         if chosen is None or at_work == chosen.image:
-            self._journals.look(None)
+            self._journals.offer(None)
         elif self._choice.journals is not None:
-            self._journals.show(self._choice.journals)
+            self._journals.offer_found(self._choice.journals)
         self.changed.emit()
         action, self._afterwards = self._afterwards, None
         if action is not None:
@@ -134,7 +134,7 @@ class ImageOpening(QObject):
                 self._image_panel.allows(choice.weights),
                 choice.reading,
                 partial(Compute.choose, choice.device, choice.precision),
-                self._journals.returned,
+                self._journals.reopened,
             )
             opening = self._control.pending.begin(choice, job)
             opening.opened.connect(self._on_opened)
@@ -166,12 +166,12 @@ class ImageOpening(QObject):
             left = self._left.setdefault(opened.layer, {})
             left[opened.frame, class_names(before)] = before.clicks
             if opened.image != choice.image:
-                self._journals.leave(before)
+                self._journals.remember(before)
         control.open(choice.layer, session)
         if before is not None and before.raster is not session.raster:
             before.raster.close()
         if session.journal is None:
-            self._journals.keep(session, weights)
+            self._journals.begin(session, weights)
         self._opened = choice
         if control.layers is not None:
             control.layers.show()
@@ -188,10 +188,10 @@ class ImageOpening(QObject):
         looked = control.session if self._opened and self._opened.image == choice.image else None
         if looked is not None:
             looked.close()  # nothing was done in it; two sessions cannot hold one journal
-        job = journals.resuming(journal, choice.raster, choice.weights, self._image_panel.agreed)
+        job = journals.resume_job(journal, choice.raster, choice.weights, self._image_panel.agreed)
         if job is None:
             if looked is not None:
-                journals.keep(looked, choice.weights)
+                journals.begin(looked, choice.weights)
             return
         if looked is not None:
             control.close()  # a click on it now would be lost
@@ -218,7 +218,7 @@ class ImageOpening(QObject):
             resumed.close()
             return
         self._open(resumed.session, choice, resumed.weights)
-        self._journals.look(None)
+        self._journals.offer(None)
         self._control.segment()
         self.changed.emit()
         for then in opening.then:
@@ -232,7 +232,7 @@ class ImageOpening(QObject):
             self._journals.failed(journal, raster, error)
         else:
             self._on_failed(error)
-            self._journals.look(raster)
+            self._journals.offer(raster)
 
     def _on_left(self) -> None:
         """Offer the journal again whose restoring was cancelled."""
@@ -243,4 +243,4 @@ class ImageOpening(QObject):
 
     def _offer_again(self) -> None:
         chosen = self._choice.chosen
-        self._journals.look(chosen.raster if chosen is not None else None)
+        self._journals.offer(chosen.raster if chosen is not None else None)

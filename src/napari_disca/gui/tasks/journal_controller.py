@@ -52,15 +52,15 @@ class JournalController(QObject):
         offer.accepted.connect(self.wanted)
         offer.declined.connect(self._decline)
 
-    def look(self, raster: Raster | None) -> None:
+    def offer(self, raster: Raster | None) -> None:
         """Offer the journals of an image; None withdraws the offer."""
         if raster is None:
-            self.show(([], ""))
+            self.offer_found(([], ""))
             self._damaged.clear()
         else:
-            self.show(run_on_thread(lambda: self.found(raster)))
+            self.offer_found(run_on_thread(lambda: self.find(raster)))
 
-    def found(self, raster: Raster) -> Found:
+    def find(self, raster: Raster) -> Found:
         """Return what the journals of an image hold, the latest first; for any thread."""
         self._damaged.clear()
         try:
@@ -70,7 +70,7 @@ class JournalController(QObject):
         except DiscaError:
             return [], ""  # the user is told of the image's own error elsewhere
 
-    def show(self, found: Found) -> None:
+    def offer_found(self, found: Found) -> None:
         """Offer to continue the latest of the journals found."""
         self._offer.withdraw()
         self._others.clear()
@@ -90,7 +90,7 @@ class JournalController(QObject):
         else:
             self._offer.make(f"Continue where you left off ({said})", path, "Continue", earlier)
 
-    def returned(self, raster: Raster, network: Network, reading: Reading) -> Session | None:
+    def reopened(self, raster: Raster, network: Network, reading: Reading) -> Session | None:
         """Restore the session that this window had of an image, if it fits the choice; else None.
 
         May be called on another thread; a warning says why a session cannot be restored.
@@ -108,7 +108,7 @@ class JournalController(QObject):
             show_warning(f"The earlier session of this image cannot be restored: {error}")
         return None
 
-    def keep(self, session: Session, weights: str) -> None:
+    def begin(self, session: Session, weights: str) -> None:
         """Begin the journal of a new session; a warning says where there can be none."""
         if session.can_undo:
             return
@@ -117,12 +117,12 @@ class JournalController(QObject):
         except DiscaError as error:
             show_warning(f"{error}; your work on this image is kept in no journal")
 
-    def leave(self, session: Session) -> None:
+    def remember(self, session: Session) -> None:
         """Remember the journal of a session that is closed for another image."""
         if session.journal is not None:
             self._left.add(session.journal.path)
 
-    def resuming(
+    def resume_job(
         self, path: Path, raster: Raster, weights: str, agreed: Callable[[str], bool]
     ) -> Job[Resumed] | None:
         """Return the job that restores a journal, or a copy of it where another window has it open.
@@ -172,7 +172,7 @@ class JournalController(QObject):
             self._offer.make(text, path, "Take over")
         else:
             show_error(str(error))
-            self.look(raster)
+            self.offer(raster)
 
     def _said(self, path: Path) -> str:
         """Return what a journal holds, in words; empty if it holds no step."""

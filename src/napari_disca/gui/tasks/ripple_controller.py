@@ -221,7 +221,7 @@ class RippleController(QObject):
         region, session, found = self.panel.selected, self._session, self._ripple
         if region is None or session is None:
             return
-        self.panel.leave_judged()
+        self.panel.mark_judged()
         done = self._do(lambda session: getattr(session, verb)([region]), said)
         if done and found is not None and not found.missing and session is self._session:
             # What is left can be judged at once, while the maps are compared anew.

@@ -67,7 +67,7 @@ class SessionFiles:
             else:
                 show_info(f"Saved {written}")
 
-        self._control.ask(Task("file", session, write if now is None else lambda: now, say))
+        self._control.submit(Task("file", session, write if now is None else lambda: now, say))
 
     def save_clicks(self, path: Path) -> None:
         """Write the clicks; the ending of the path decides the format."""

@@ -74,7 +74,7 @@ class TaskQueue(QObject):
         """Whether a task runs or waits."""
         return self._run is not None or bool(self._waiting)
 
-    def ask(self, task: Task) -> None:
+    def submit(self, task: Task) -> None:
         """Run a task after those that must not be interrupted.
 
         The latest refresh wins: an earlier one is stopped. Learning and saving are not

@@ -33,7 +33,7 @@ class UnreadableTiles(QObject):
         self.timer.setSingleShot(True)
         self.timer.timeout.connect(again)
 
-    def look(self, session: Session | None) -> None:
+    def update(self, session: Session | None) -> None:
         """Warn once about tiles that could not be read, and start the timer of the next attempt."""
         bad = session.unreadable if session is not None else {}
         now = frozenset(bad)

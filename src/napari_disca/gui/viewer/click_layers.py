@@ -121,14 +121,14 @@ class ClickLayers:
         """Disconnect from a layer that was removed from the viewer."""
         if layer in self.layers:
             self.layers.remove(layer)
-            self._let_go(layer)
+            self._disconnect(layer)
 
     def detach(self) -> None:
         """Disconnect from all layers, which stay as they are."""
         for layer in self.layers:
-            self._let_go(layer)
+            self._disconnect(layer)
 
-    def _let_go(self, layer: Points) -> None:
+    def _disconnect(self, layer: Points) -> None:
         del self._filled[layer]
         layer.events.data.disconnect(self._on_data)
         layer.events.features.disconnect(self._on_changed)
@@ -187,7 +187,7 @@ class ClickLayers:
         selecting = (x for x in self.layers if x.mode == "select" and x.selected_data)
         return next(selecting, None)
 
-    def look(self) -> None:
+    def take_over_edits(self) -> None:
         """Take over edits of the layers that emit no event; called several times a second."""
         for layer in list(self.layers):
             self._take(layer)

@@ -205,7 +205,7 @@ class SessionLayers(QObject):
 
     def follow_view(self) -> None:
         """Pass the view to the session, take over edits, and keep the size of clicks on screen."""
-        self.click_layers.look()
+        self.click_layers.take_over_edits()
         self.session.viewport.window = self.view()
         size = self._click_size()
         for layer in self.clicks:

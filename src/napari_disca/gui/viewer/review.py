@@ -133,4 +133,4 @@ class ReviewCamera:
             and across * _JUDGED <= 1
             and not self._layers.sees_all()
         ):
-            self._tour.look(view, self._session.uncertainty[self._session.corrected])
+            self._tour.mark_seen(view, self._session.uncertainty[self._session.corrected])

@@ -59,7 +59,7 @@ class SeeThrough:
         self._stale: tuple[Labels, float] | None = None
         self._blank = False
 
-    def begin_with(self, style: str, opacity: float) -> None:
+    def set_defaults(self, style: str, opacity: float) -> None:
         """Set style and opacity of areas, for this session and later ones."""
         self.style = style
         self._opacity["fill"] = opacity
@@ -80,7 +80,7 @@ class SeeThrough:
     def _on_inserted(self, event: Any) -> None:
         about = event.value.metadata.get("napari_disca", {})
         if isinstance(event.value, Labels) and about.get("map") is not None:
-            self._dress(event.value)
+            self._apply_style(event.value)
         elif isinstance(event.value, Points) and COPY in about:
             # Later: the layer gets its features only after this event.
             QTimer.singleShot(0, self.recolour)
@@ -202,19 +202,19 @@ class SeeThrough:
     def apply(self) -> None:
         """Apply style, opacity and the single class to all maps."""
         for layer in self._maps():
-            self._dress(layer)
+            self._apply_style(layer)
 
     def recolour(self) -> None:
         """Apply the chosen colours to maps and clicks."""
         self.apply()
         for layer in self._layers.clicks if self._layers is not None else ():
-            self._dress_clicks(layer)
+            self._colour_clicks(layer)
 
-    def _dress_clicks(self, layer: Points) -> None:
+    def _colour_clicks(self, layer: Points) -> None:
         classes = shown_classes(self._attached().session)
         layer.face_color_cycle = {land.name: land.color for land in classes}
 
-    def _dress(self, layer: Labels) -> None:
+    def _apply_style(self, layer: Labels) -> None:
         opacity = 0.0 if self._blank else self._opacity[self.style]
         if layer.opacity != opacity:
             layer.opacity = opacity

@@ -52,7 +52,7 @@ class StaleLayer(QObject):
             layers.move(layers.index(self.layer), layers.index(host.clicks[0]))
         layers.selection.active = active  # the next click still goes to its layer
 
-    def look(self) -> None:
+    def hatch_outdated(self) -> None:
         """Hatch at once if a tile in view is out of date, since drawing it takes a while."""
         shown, session = self._shown(), self._layers.session
         if shown is not None and session.stale(shown, session.viewport.window):
