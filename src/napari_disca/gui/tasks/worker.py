@@ -7,7 +7,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Signal, Slot
 
 from napari_disca.core.events import Job
 from napari_disca.core.threads import lower_thread_priority
@@ -16,6 +16,29 @@ from napari_disca.core.threads import lower_thread_priority
 _PATIENCE = 0.3
 #: Keeps running workers alive until they have ended.
 _AT_WORK: set[JobWorker] = set()
+
+
+class _PoolEnd(QObject):
+    """Ends a pool of threads when the object that it belongs to is deleted.
+
+    It outlives that object: PyQt calls a lambda through an object that Qt deletes with the sender,
+    which has crashed.
+    """
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        super().__init__()
+        self._threads = threads
+        self.done = False
+
+    @Slot()  # type: ignore[untyped-decorator]  # of qtpy
+    def end(self) -> None:
+        """Shut the pool down; its running job ends by itself."""
+        self.done = True
+        self._threads.shutdown(wait=False)
+
+
+#: Keeps the ends of pools alive until their pools have ended.
+_POOL_ENDS: list[_PoolEnd] = []
 
 
 def job_threads(owner: QObject | None = None) -> ThreadPoolExecutor:
@@ -30,7 +53,9 @@ def job_threads(owner: QObject | None = None) -> ThreadPoolExecutor:
     """
     threads = ThreadPoolExecutor(2, "napari-disca-job", initializer=lower_thread_priority)
     if owner is not None:
-        owner.destroyed.connect(lambda *_: threads.shutdown(wait=False))
+        _POOL_ENDS[:] = [end for end in _POOL_ENDS if not end.done]
+        _POOL_ENDS.append(_PoolEnd(threads))
+        owner.destroyed.connect(_POOL_ENDS[-1].end)
     return threads
 
 
