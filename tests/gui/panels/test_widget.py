@@ -68,7 +68,7 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     opened.panel.refine_panel._form.adopt.value = "none"
     press(opened, "adapt")
     opened.idle()
-    assert "Kept close: as you chose" in opened.panel.refine_panel.status.text()
+    assert "Not adapted: as you chose" in opened.panel.refine_panel.status.text()
     np.testing.assert_array_equal(labels_of(opened, "disca"), labels_of(opened, "disir"))
     opened.panel.refine_panel._form.adopt.value = "full"
     opened.panel.refine_panel._form.likeness.value = 0.0
