@@ -207,6 +207,7 @@ PRIVATE = {
     r"\brasterio\._\w+": "raster/gdal_errors.py",
     r"\bnapari\._\w+|\._instances\b|\._qt_viewer\b": "gui/viewer/windows.py",
     r"\._contrib\b": "gui/plugin/writer_order.py",
+    r"\btorch\.ops\.\w+\._\w+": "networks/fused.py",
     r"\b(?:torch|numpy|scipy|npe2|magicgui|superqt|typer|rich|psygnal|pyproj|qtpy)\._[a-z]\w*": "",
 }
 
