@@ -128,7 +128,7 @@ def test_images_without_a_mask_are_named_before_hours_are_spent(run, files, tmp_
     assert result.code == 0, result.err
     first, second, third, fourth, *_ = result.error_lines
     assert first == (
-        "1 of 2 images have a mask; left out for want of a mask of the same name: south.tif"
+        "1 of 2 images have a mask; left out, without a mask of the same name: south.tif"
     )
     assert second == "images: 1 part of 64 x 64 pixels of 1 image of 150 x 200 pixels"
     assert third.startswith("masks: ")

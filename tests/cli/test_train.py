@@ -232,7 +232,7 @@ def test_other_options_do_not_go_on_from_a_checkpoint(run, files, tmp_path, monk
     checkpoint_path(output).write_bytes(b"broken")
     result = run(*command(files, output, steps=1))
     assert result.code == 2
-    assert "remove it to start anew" in result.err
+    assert "remove it to start again" in result.err
 
 
 def test_a_network_that_cannot_be_measured_is_kept(run, files, tmp_path, monkeypatch):

@@ -294,7 +294,7 @@ def test_files_without_a_partner_are_counted_and_named(tmp_path):
     found = paired(folder(tmp_path, "abcdef", "axy"))
     assert [pair.name for pair in found.pairs] == ["a"]
     assert found.describe() == (
-        "1 of 6 images have a mask; left out for want of a mask of the same name: b.png, c.png, "
+        "1 of 6 images have a mask; left out, without a mask of the same name: b.png, c.png, "
         "d.png, e.png, f.png; masks without an image: x.png, y.png"
     )
 

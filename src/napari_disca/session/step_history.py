@@ -194,7 +194,7 @@ class StepHistory:
         journal.append({**event, "now": now})
         if path != journal.path:
             self.troubled.emit(
-                f"somebody has changed {path} or put another file there; it is left as it is, and "
+                f"another program has changed or replaced {path}; it is left as it is, and "
                 f"all that was done here is kept in {journal.path.name} beside it"
             )
         self.check_journal()
@@ -204,4 +204,4 @@ class StepHistory:
         trouble = self.journal.trouble if self.journal is not None else ""
         before, self._told_trouble = self._told_trouble, trouble
         if trouble and trouble != before:
-            self.troubled.emit(f"{trouble}; the work goes on, and is written as soon as it can be")
+            self.troubled.emit(f"{trouble}; you can work on, and it is written as soon as possible")

@@ -21,7 +21,7 @@ from napari_disca.core.errors import DataError, one_line, out_of_memory
 from napari_disca.networks import Card, Network, write_tensors
 from napari_disca.training.plan import LabelledImage, TrainingPlan
 
-_HINT = "repeat them, remove the file to start anew, or choose another output file"
+_HINT = "repeat them, remove the file to start again, or choose another output file"
 #: Bytes of an image's pixels in its fingerprint, which has all of its labels.
 _SAMPLE = 16 << 20
 #: Most images that a message names.
@@ -143,7 +143,7 @@ def restore_checkpoint(
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise DataError(
-            f"{path.name} cannot be read: {one_line(error)}; remove it to start anew"
+            f"{path.name} cannot be read: {one_line(error)}; remove it to start again"
         ) from error
     difference = inputs.difference(header)
     if difference:
@@ -166,7 +166,7 @@ def restore_checkpoint(
         if out_of_memory(error):
             raise
         raise DataError(
-            f"{path.name} is no checkpoint of this training; remove it to start anew"
+            f"{path.name} is not a checkpoint of this training; remove it to start again"
         ) from error
 
 

@@ -45,7 +45,7 @@ class Pairing:
         total = len(self.pairs) + len(self.lone_images)
         parts = [f"{len(self.pairs)} of {total} images have a mask"]
         for files, what in (
-            (self.lone_images, "left out for want of a mask of the same name"),
+            (self.lone_images, "left out, without a mask of the same name"),
             (self.lone_masks, "masks without an image"),
         ):
             if files:

@@ -171,19 +171,18 @@ class ClassesPanel(QWidget):
 
 
 class _PlaceLabel(QLabel):
-    """As high as what it tells as a rule, so that the panel does not jump where the pointer moves.
+    """A label with room for the usual number of lines, so that the panel keeps its height.
 
-    The height is asked for when the panel is laid out: the font that napari's style gives is not
-    known before.
+    The height is computed when the panel is laid out, since napari's style sets the font only then.
     """
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Room for the usual number of lines."""
+        """Return a size with room for the usual number of lines."""
         least = super().minimumSizeHint()
         return QSize(least.width(), max(least.height(), self._usual))
 
     def heightForWidth(self, width: int) -> int:  # noqa: N802
-        """Room for the usual number of lines, or for more where they do not fit."""
+        """Return the height of the usual number of lines, or of more if the text needs them."""
         return max(super().heightForWidth(width), self._usual)
 
     @property

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 class Consent:
     """Remembers for one window which TorchScript files the user agreed to run.
 
-    A file that has changed since is asked for again.
+    The user is asked again about a file that has changed since.
 
     Parameters
     ----------

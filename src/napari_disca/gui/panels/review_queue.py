@@ -95,7 +95,7 @@ class ReviewQueue(QWidget):
         return self._places
 
     def go_along(self, steps: int) -> None:
-        """Choose the place that is so many rows further on, or the last one on the way."""
+        """Choose the place some rows further down (or up), or the last one before the end."""
         if self._places:
             row = self.list.currentRow() + steps
             self.list.setCurrentRow(min(max(row, 0), len(self._places) - 1))

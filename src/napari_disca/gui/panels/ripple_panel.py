@@ -69,7 +69,8 @@ class RipplePanel(QWidget):
     """The list of regions, the buttons of the verdicts, and the slider of the strength.
 
     Signals: those of the buttons are named after their verbs; ``visited(Region)`` when a region is
-    chosen in the list; ``strength(float)`` while the slider moves, ``settled()`` when it is let go.
+    chosen in the list; ``strength(float)`` while the slider moves, ``settled()`` once it is
+    released.
     """
 
     accept = Signal()
@@ -142,7 +143,7 @@ class RipplePanel(QWidget):
             self.list.setCurrentRow((self.list.currentRow() + 1) % len(self._regions))
 
     def go_along(self, steps: int) -> None:
-        """Choose the region that is so many rows further on, or the last one on the way."""
+        """Choose the region some rows further down (or up), or the last one before the end."""
         if self._regions:
             row = self.list.currentRow() + steps
             self.list.setCurrentRow(min(max(row, 0), len(self._regions) - 1))

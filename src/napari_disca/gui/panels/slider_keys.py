@@ -1,4 +1,4 @@
-"""Keys of a slider for fractions: superqt's hears the mouse alone."""
+"""Adds keys to superqt's slider for fractions, which reacts to the mouse only."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ENDS = (Qt.Key.Key_Home, Qt.Key.Key_End)
 
 
 class SliderKeys(QObject):
-    """Moves a slider by arrow and page keys, Home and End, as Qt's own sliders are moved.
+    """Moves a slider by arrow and page keys, Home and End, as in Qt's own sliders.
 
     Parameters
     ----------
     slider : QLabeledDoubleSlider
     step, page : float
-        What an arrow key and a page key add.
+        Change by an arrow key and by a page key.
     """
 
     def __init__(self, slider: QLabeledDoubleSlider, step: float, page: float) -> None:
@@ -35,7 +35,7 @@ class SliderKeys(QObject):
             part.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Take the keys of sliders; leave all other events alone."""
+        """Handle the keys of sliders; pass all other events on."""
         if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
             return False
         slider, key = self._slider, event.key()

@@ -142,7 +142,7 @@ def _write_foreign(
     from napari_disca.exports.plain_labels import write_plain_labels
 
     if Path(path).suffix.lower() not in (".tif", ".tiff"):
-        raise ExportError(f"{path}: labels that are no class map are written as .tif only")
+        raise ExportError(f"{path}: labels that are not a class map are written as .tif only")
     where: dict[str, Any] = {}
     if values.ndim == 2:
         place = _place_of(about, values.shape)

@@ -14,7 +14,7 @@ _LONG = 20.0
 
 
 class LongWork(QObject):
-    """Asks for attention when work that took long ends while no window of ours is active.
+    """Shows a notice when long work has ended while no window of napari is active.
 
     Parameters
     ----------

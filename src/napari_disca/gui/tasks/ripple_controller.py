@@ -224,7 +224,7 @@ class RippleController(QObject):
         self.panel.mark_judged()
         done = self._do(lambda session: getattr(session, verb)([region]), said)
         if done and found is not None and not found.missing and session is self._session:
-            # What is left can be judged at once, while the maps are compared anew.
+            # The other regions can be judged at once, while the maps are compared again.
             others = tuple(other for other in found.regions if other != region)
             self._ripple = replace(found, regions=others, changed=found.changed - region.area)
             self._list(session, others, _told(self._ripple, session.raster))

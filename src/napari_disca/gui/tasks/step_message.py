@@ -1,4 +1,4 @@
-"""The panel's message about the last action, and the step that it tells of."""
+"""The panel's message about the last action, and the step that it is about."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 class StepMessage:
-    """A message, which tells of a step of the history or of something else.
+    """A message about a step of the history, or about something else.
 
     Attributes
     ----------
     text : str
     step : Step or None
-        The step that the message tells of; None where it tells of something else.
+        The step that the message is about; None if it is about something else.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class StepMessage:
         self._last = None if session is None else session.step
 
     def say(self, text: str, session: Session | None) -> None:
-        """Replace the message; it tells of the session's last step if a session is given."""
+        """Replace the message; with a session it is about the session's last step."""
         self.text = text
         self.step = None if session is None else session.step
 

@@ -42,10 +42,10 @@ _POOL_ENDS: list[_PoolEnd] = []
 
 
 def job_threads(owner: QObject | None = None) -> ThreadPoolExecutor:
-    """Return a pool of two threads for jobs; whoever calls it shuts it down.
+    """Return a pool of two threads for jobs; the caller shuts it down.
 
     The pool also ends when its owner is deleted: when a window closes, Qt deletes the panel and
-    all that belongs to it without asking.
+    its children.
 
     Threads of our own, because those of Qt's pool are few and run other plugins' work, and because
     a thread that stays has its team of OpenMP threads ready. Jobs run one after the other; on the

@@ -181,7 +181,7 @@ class SessionLayers(QObject):
             self._timer.stop()
             return
         for name in self._dirty & self.maps.keys():
-            # A hidden layer is drawn anew when it is shown.
+            # A hidden layer is drawn again when it is shown.
             if self.maps[name].visible:
                 self.maps[name].refresh(extent=False, thumbnail=False, highlight=False)
         self._dirty.clear()
