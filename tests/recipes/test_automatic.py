@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from builders import make_network, set_tiles
+from builders import make_network, make_tiny_network, set_tiles
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import RecipeError
@@ -170,7 +170,9 @@ def test_an_unknown_strength_is_refused():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_order_of_the_clicks_does_not_matter(name, inputs, network, compute):
+def test_the_order_of_the_clicks_does_not_matter(name, image, compute):
+    network = make_tiny_network()
+    inputs = NetworkView(open_raster(image), network.card)
     recipe = RECIPES[name]
     if recipe.learns:
         recipe = replace(recipe, passes=2) if hasattr(recipe, "passes") else recipe

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from builders import make_card, make_network
+from builders import Tiny, make_card, make_network
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError
 from napari_disca.core.events import Progress, finish
 from napari_disca.core.tiling import Window
+from napari_disca.networks import ARCHITECTURES
 from napari_disca.training.augment import Augmentation
 from napari_disca.training.clicking import Clicking, clicked_batch
 from napari_disca.training.loop import TrainingStep, averaged, train
@@ -31,6 +32,13 @@ PLAN = TrainingPlan(
     ),
 )
 CARD = make_card(2)
+#: Of a network whose checkpoints are small.
+TINY = make_card(2, architecture="tiny")
+
+
+@pytest.fixture(autouse=True)
+def _tiny_networks(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "tiny", Tiny)
 
 
 @pytest.fixture(autouse=True)
@@ -83,23 +91,23 @@ def test_the_loss_goes_down_on_a_problem_of_dark_and_bright(images):
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(images, tmp_path):
-    whole = finish(train(images, CARD, PLAN))
+    whole = finish(train(images, TINY, PLAN))
     checkpoint = tmp_path / "run.checkpoint.safetensors"
-    with closing(train(images, CARD, PLAN, checkpoint=checkpoint, save_every=2)) as job:
+    with closing(train(images, TINY, PLAN, checkpoint=checkpoint, save_every=2)) as job:
         for event in job:
             if isinstance(event, Progress) and event.done == 3:
                 break
     assert checkpoint.exists()
     events = []
-    resumed = finish(train(images, CARD, PLAN, checkpoint=checkpoint), events.append)
+    resumed = finish(train(images, TINY, PLAN, checkpoint=checkpoint), events.append)
     assert events[0] == Progress("training", 2, 4)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
     # And a finished one is not trained again.
     events.clear()
-    again = finish(train(images, CARD, PLAN, checkpoint=checkpoint), events.append)
+    again = finish(train(images, TINY, PLAN, checkpoint=checkpoint), events.append)
     assert events == [Progress("training", 4, 4)]
-    assert torch.equal(whole.head[0].weight, again.head[0].weight)
+    assert torch.equal(whole.last.weight, again.last.weight)
 
 
 def test_the_seed_decides(images):
@@ -113,11 +121,11 @@ def test_the_seed_decides(images):
 def test_a_checkpoint_of_another_plan_is_refused_and_says_what_changed(images, tmp_path):
     checkpoint = tmp_path / "c.safetensors"
     quick = replace(PLAN, steps=1)
-    finish(train(images, CARD, quick, checkpoint=checkpoint))
+    finish(train(images, TINY, quick, checkpoint=checkpoint))
     for card, plan, what in (
-        (CARD, replace(quick, rate=0.5), "rate was 0.001, now 0.5"),
-        (CARD, replace(quick, clicking=Clicking(errors=2)), "clicking errors was 3, now 2"),
-        (replace(CARD, licence="CC0"), quick, 'licence was "", now "CC0"'),
+        (TINY, replace(quick, rate=0.5), "rate was 0.001, now 0.5"),
+        (TINY, replace(quick, clicking=Clicking(errors=2)), "clicking errors was 3, now 2"),
+        (replace(TINY, licence="CC0"), quick, 'licence was "", now "CC0"'),
     ):
         with pytest.raises(DataError, match=r"c\.safetensors was trained with other opt") as caught:
             finish(train(images, card, plan, checkpoint=checkpoint))
@@ -129,7 +137,7 @@ def test_a_checkpoint_of_other_images_is_refused_and_names_them(images, tmp_path
     checkpoint = tmp_path / "c.safetensors"
     quick = replace(PLAN, steps=1)
     named = [replace(item, name=name) for item, name in zip(images, "ab", strict=True)]
-    finish(train(named, CARD, quick, checkpoint=checkpoint))
+    finish(train(named, TINY, quick, checkpoint=checkpoint))
     other = replace(named[1], labels=1 - named[1].labels)
     for now, what in (
         ([*named, replace(images[0], name="c")], "c is added (2 then, 3 now)"),
@@ -139,9 +147,9 @@ def test_a_checkpoint_of_other_images_is_refused_and_names_them(images, tmp_path
         ([replace(images[0], name="d"), named[1]], "d is added, a is gone"),
     ):
         with pytest.raises(DataError, match="trained with other images") as caught:
-            finish(train(now, CARD, quick, checkpoint=checkpoint))
+            finish(train(now, TINY, quick, checkpoint=checkpoint))
         assert what in str(caught.value)
-    finish(train(named, CARD, quick, checkpoint=checkpoint))
+    finish(train(named, TINY, quick, checkpoint=checkpoint))
 
 
 def test_nothing_to_learn_from_is_refused(images):
