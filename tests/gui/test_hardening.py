@@ -136,7 +136,7 @@ def test_going_on_with_a_torchscript_network_asks_again(
     panel.control.close()
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".ts", ".torchscript", ".safetensors", ".geojson"])
+@pytest.mark.parametrize("suffix", [".pt", ".ts", ".torchscript", ".safetensors"])
 def test_dropping_a_network_on_the_window_does_nothing(suffix):
     from napari_disca.gui.plugin.reader import get_reader
 
