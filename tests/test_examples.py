@@ -49,6 +49,10 @@ def test_they_run(name, folder):
     assert (folder / "map.tif").is_file()
 
 
+def test_those_of_the_page_of_formats_run(folder):
+    run("docs/formats.md")
+
+
 def test_weights_of_others_are_put_into_a_network(folder):
     from napari_disca import Card, LandClass, build_network, load_network
 

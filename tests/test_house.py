@@ -324,3 +324,18 @@ def test_what_it_costs_to_ship():
     weights = sorted((ROOT / "weights").glob("*.safetensors"))
     assert {"landcover-5", "landcover-5-linknet", "buildings"} <= {file.stem for file in weights}
     assert all(file.stat().st_size <= 50e6 for file in weights)
+
+
+@pytest.mark.parametrize("name", ["NOTICE", "licences/Apache-2.0.txt"])
+def test_the_terms_of_what_comes_along_are_shipped(name):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert name in project["project"]["license-files"]
+    included = project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert name.partition("/")[0] in included
+    assert (ROOT / name).is_file()
+
+
+def test_the_notice_names_the_encoder_that_networks_hold():
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    for words in ("EfficientNet-Lite0", "Apache License, Version 2.0", "lite-unet", "0.1.0"):
+        assert words in notice

@@ -365,13 +365,6 @@ def test_an_interrupt_is_130_and_leaves_nothing(run, files, tmp_path, monkeypatc
 # -------------------------------------------------------------------- windows
 
 
-@pytest.fixture
-def no_screen(monkeypatch):
-    monkeypatch.setattr(sys, "platform", "linux")
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.mark.usefixtures("no_screen")
 def test_without_a_screen_a_window_is_refused_in_one_line(run, files):
     for arguments in (["demo"], ["open", files.image]):

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 from napari_disca.exports import CLICK_SUFFIXES, EXPORTS
 
@@ -15,17 +10,6 @@ TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="u
 IMAGES = TEXT[TEXT.index("## Images") :].partition("\n## ")[0]
 CLICKS = TEXT[TEXT.index("## Clicks") :].partition("\n## ")[0]
 WRITTEN = TEXT[TEXT.index("## What is written") :].partition("\n## ")[0]
-
-
-@pytest.mark.parametrize("section", [IMAGES, CLICKS], ids=["images", "clicks"])
-def test_the_example_runs(tmp_path, section):
-    (example,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
-    script = tmp_path / "example.py"
-    script.write_text(example, encoding="utf-8")
-    result = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
 
 
 def test_every_format_is_told():

@@ -14,6 +14,7 @@ from npe2 import PluginManifest
 
 from builders import Tiny, make_card, make_network, set_tiles
 from napari_disca.core.events import finish
+from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.networks import ARCHITECTURES, LandClass, save_network
 from napari_disca.scenes import Scene, write_scene
 
@@ -176,3 +177,13 @@ def opened(panel, scene, qtbot, monkeypatch):
     return SimpleNamespace(
         panel=panel, viewer=panel.viewer, control=panel.control, said=said, idle=idle, scene=scene
     )
+
+
+@pytest.fixture
+def on_screen(opened, qtbot):
+    """The segmented scene in a window of 1200 x 800 pixels that is on screen."""
+    window = main_window(opened.panel)
+    window.resize(1200, 800)
+    window.show()
+    qtbot.waitExposed(window)
+    return opened

@@ -8,8 +8,8 @@ import rasterio
 from qtpy.QtCore import Qt
 
 from builders import PLACE, write_image
-from napari_disca.gui.plugin.reader import layer_data
 from napari_disca.session.journal_format import read_journal
+from windows import add, idle
 
 
 def choose(qtbot, box, band):
@@ -18,16 +18,6 @@ def choose(qtbot, box, band):
     qtbot.keyClick(box, Qt.Key.Key_Home)
     while box.currentData() != band:
         qtbot.keyClick(box, Qt.Key.Key_Down)
-
-
-def add(panel, path):
-    data, keywords, _ = layer_data(path)
-    return panel.viewer.add_image(data, **keywords)
-
-
-def idle(qtbot, panel):
-    qtbot.wait(1)
-    qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
 
 
 @pytest.fixture

@@ -11,16 +11,12 @@ from qtpy.QtWidgets import QColorDialog, QInputDialog
 
 from napari_disca.exports import read_legend
 from napari_disca.gui.panels import file_verbs
-from napari_disca.gui.viewer.key_filter import main_window
 
 
 @pytest.fixture
-def desk(opened, qtbot):
+def desk(on_screen):
     """The panel of a segmented scene with a click of each class, on screen."""
-    window = main_window(opened.panel)
-    window.resize(1200, 800)
-    window.show()
-    qtbot.waitExposed(window)
+    opened = on_screen
     for label, pixel in enumerate(((20, 30), (40, 50), (60, 70))):
         opened.panel.arm(label)
         opened.control.layers.clicks[0].add(pixel)

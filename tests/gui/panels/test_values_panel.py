@@ -7,10 +7,10 @@ import pytest
 import rasterio
 from qtpy.QtCore import Qt
 
-from napari_disca.gui.plugin.reader import layer_data
 from napari_disca.raster import Scaling
 from napari_disca.session.journal_format import read_journal
 from napari_disca.session.preferences import recall
+from windows import add, idle
 
 
 def choose(qtbot, box, text):
@@ -36,16 +36,6 @@ def dark(tmp_path, scene):
     with rasterio.open(path, "w", **profile) as file:
         file.write(pixels)
     return path
-
-
-def add(panel, path):
-    data, keywords, _ = layer_data(path)
-    return panel.viewer.add_image(data, **keywords)
-
-
-def idle(qtbot, panel):
-    qtbot.wait(1)
-    qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
 
 
 def test_the_choice_is_read_so_and_explained(panel, dark, qtbot):

@@ -67,11 +67,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(opened, qtbot):
-    window = main_window(opened.panel)
-    window.resize(1200, 800)
-    window.show()
-    qtbot.waitExposed(window)
+def desk(on_screen, qtbot):
+    opened = on_screen
     opened.viewer.reset_view()
     opened.control.changed.emit()
     return Desk(opened, qtbot)

@@ -22,12 +22,9 @@ NONE = Qt.KeyboardModifier.NoModifier
 
 
 @pytest.fixture
-def shown(opened, qtbot):
-    """The segmented scene in a window that is on screen."""
-    window = main_window(opened.panel)
-    window.resize(1200, 800)
-    window.show()
-    qtbot.waitExposed(window)
+def shown(on_screen):
+    """The segmented scene in a window that is on screen, and seen as a whole."""
+    opened = on_screen
     opened.viewer.reset_view()
     opened.viewer_controls = opened.panel.viewer_controls
     opened.maps = opened.control.layers.maps

@@ -1,0 +1,20 @@
+"""What tests with windows do again and again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari_disca.gui.plugin.reader import layer_data
+
+
+def add(panel: Any, path: Path) -> Any:
+    """Add an image file to the viewer of a panel; its layer."""
+    data, keywords, _ = layer_data(path)
+    return panel.viewer.add_image(data, **keywords)
+
+
+def idle(qtbot: Any, panel: Any) -> None:
+    """Wait until a panel has nothing to do."""
+    qtbot.wait(1)
+    qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
