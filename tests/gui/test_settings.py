@@ -19,7 +19,7 @@ from napari_disca.gui.viewer.settings_table import (
     settings_page,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_manifest_and_the_document_are_made_from_the_table():
