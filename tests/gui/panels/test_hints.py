@@ -35,6 +35,19 @@ def test_each_step_has_its_hint_until_it_is_done(panel, opened, qtbot):
     assert shown(panel) == {"Image", "Map"}
 
 
+def test_segment_is_not_asked_for_while_the_first_map_is_drawn(panel, scene, qtbot):
+    from napari_disca.gui.plugin.reader import get_reader
+
+    control, seen = panel.control, []
+    control.changed.connect(lambda: seen.append(shown(panel)))
+    ((data, keywords, _),) = get_reader(str(scene))(str(scene))
+    panel.viewer.add_image(data, **keywords)
+    panel.refine_panel.buttons["segment"].click()
+    qtbot.waitUntil(lambda: {"Correct"} in seen, timeout=60_000)
+    qtbot.waitUntil(lambda: not control.busy, timeout=60_000)
+    assert shown(panel) == {"Correct", "Review", "Deliver"}
+
+
 def test_what_was_closed_stays_closed_until_the_setting_brings_it_back(panel, settings, qtbot):
     window = main_window(panel)
     window.show()

@@ -107,7 +107,8 @@ class Hints(QObject):
     def show(self) -> None:
         """Show the hints of steps that are possible and were not made yet."""
         session = self._control.session
-        wanted = set(_useful(session)) - self._closed if self._settings["hints"] else set()
+        useful = _useful(session, self._control.busy)
+        wanted = set(useful) - self._closed if self._settings["hints"] else set()
         for name, line in self.lines.items():
             line.setVisible(name in wanted)
 
@@ -126,11 +127,13 @@ class Hints(QObject):
             self.show()
 
 
-def _useful(session: Session | None) -> list[str]:
+def _useful(session: Session | None, busy: bool) -> list[str]:
+    """Return the sections whose next step is possible and was not made yet."""
     if session is None:
         return ["Image", "Map"]
     if not session.maps[session.corrected].levels[-1].any():
-        return ["Map"]
+        # While the first map is drawn, clicks are possible already.
+        return ["Correct"] if busy else ["Map"]
     found = ["Deliver"]
     if session.adapted is None:
         found.append("Correct")
