@@ -26,19 +26,18 @@ from napari_disca.networks import Network, autotune, load_network
 from napari_disca.networks.compute import Compute
 from napari_disca.scenes import Scene
 
+#: Folders for what programs keep for a user; on Linux, elsewhere they have no effect.
+USER_FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+# Before napari is imported, which writes its icons to the user's cache.
+_FOLDER = tempfile.mkdtemp(prefix="napari-disca-tests-")
+for _name in USER_FOLDERS:
+    os.environ[_name] = str(Path(_FOLDER, _name))
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-#: Folders for what programs keep for a user; on Linux, elsewhere they have no effect.
-USER_FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    # Before napari is imported, which writes its icons to the user's cache.
-    folder = tempfile.mkdtemp(prefix="napari-disca-tests-")
-    config.add_cleanup(functools.partial(shutil.rmtree, folder, ignore_errors=True))
-    for name in USER_FOLDERS:
-        os.environ[name] = str(Path(folder, name))
+    config.add_cleanup(functools.partial(shutil.rmtree, _FOLDER, ignore_errors=True))
     screens.use(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(screens.Screens(), "screens")
@@ -75,7 +74,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def _own_user_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What is remembered and cached is neither the user's nor another test's."""
-    folder = Path(os.environ[USER_FOLDERS[0]]).with_name("test")
+    folder = Path(_FOLDER, "test")
     for name in USER_FOLDERS:
         monkeypatch.setenv(name, str(folder / name))
     yield
