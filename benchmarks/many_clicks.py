@@ -30,7 +30,7 @@ limit_spinning()
 import numpy as np
 
 from napari_disca.core.events import finish
-from napari_disca.inference import predict
+from napari_disca.inference import tiles
 from napari_disca.networks import Network, load_network
 from napari_disca.raster import open_raster
 from napari_disca.scenes import Scene, write_scene
@@ -103,7 +103,7 @@ def main() -> int:
     )
     parser.add_argument("--window", action="store_true")
     arguments = parser.parse_args()
-    predict.TILE_SIZE, predict.TILE_HALO = arguments.tile, arguments.tile // 8
+    tiles.TILE_SIZE, tiles.TILE_HALO = arguments.tile, arguments.tile // 8
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(prefix="napari-disca-benchmark-") as folder:
         path = Path(folder) / "scene.tif"
