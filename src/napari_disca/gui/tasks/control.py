@@ -262,7 +262,7 @@ class Control(QObject):
                     show_error(told)
                 return
             if isinstance(event, RunRelearned):
-                self.message.say("Learned again without what was removed", self.session)
+                self.message.say("Learned again, from the clicks that are there now", self.session)
             if isinstance(event, AdaptationRun):
                 self.message.say(event.adaptation.note, self.session)
 
