@@ -44,15 +44,16 @@ class Activated(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of what convolution and BatchNorm make of ``(B, C, H, W)``."""
-        convolution, batchnorm, activation = self
-        if isinstance(batchnorm, nn.Identity):
-            return activated(x, convolution, activation)
-        y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return activated(x, *self)
+
+
+def activated(
+    x: Tensor, convolution: nn.Module, batchnorm: nn.Module, activation: nn.Module
+) -> Tensor:
+    """Return the activation of what convolution and BatchNorm make of ``(B, C, H, W)``."""
+    if not isinstance(batchnorm, nn.Identity):
+        y: Tensor = activation(batchnorm(convolution(x)))
         return y
-
-
-def activated(x: Tensor, convolution: nn.Module, activation: nn.Module) -> Tensor:
-    """Return the activation of a convolution without BatchNorm."""
     assert isinstance(convolution, nn.Conv2d)
     weight = convolution.weight
     if isinstance(convolution, SameConv):

@@ -87,12 +87,11 @@ class _Level(nn.Module):
     def mixed(self, up: Tensor | None, skip: Tensor, clicks: Tensor | None) -> Tensor:
         """Combine all three; the two rows and columns at each edge depend on the padding."""
         x = skip if up is None else torch.cat([up, skip], dim=1)
-        convolution, batchnorm = self.image
-        if clicks is None and isinstance(batchnorm, nn.Identity):
-            x = activated(x, convolution, _RELU)
+        if clicks is None:
+            convolution, batchnorm = self.image
+            x = activated(x, convolution, batchnorm, _RELU)
         else:
-            x = self.image(x)
-            x = torch.relu(x if clicks is None else x + self.click(clicks))
+            x = torch.relu(self.image(x) + self.click(clicks))
         mixed: Tensor = self.mix(x)
         return mixed
 
