@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QV
 
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.minimap import MiniMap
+from napari_disca.gui.panels.rows import go_along
 from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.viewer.not_none import not_none
 
@@ -96,9 +97,7 @@ class ReviewQueue(QWidget):
 
     def go_along(self, steps: int) -> None:
         """Choose the place some rows further down (or up), or the last one before the end."""
-        if self._places:
-            row = self.list.currentRow() + steps
-            self.list.setCurrentRow(min(max(row, 0), len(self._places) - 1))
+        go_along(self.list, steps, len(self._places))
 
     def show_places(
         self, places: Sequence[QueuePlace], current: Window | None, told: str, more: int = 0

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
+from napari_disca.gui.panels.rows import go_along
 from napari_disca.gui.panels.slider_keys import SliderKeys
 from napari_disca.gui.panels.styles import EXPLAINS
 from napari_disca.gui.viewer.verb import Verb
@@ -144,9 +145,7 @@ class RipplePanel(QWidget):
 
     def go_along(self, steps: int) -> None:
         """Choose the region some rows further down (or up), or the last one before the end."""
-        if self._regions:
-            row = self.list.currentRow() + steps
-            self.list.setCurrentRow(min(max(row, 0), len(self._regions) - 1))
+        go_along(self.list, steps, len(self._regions))
 
     def choose_none(self) -> None:
         """Clear the choice; the list stays."""
