@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_disca.gui.plugin.reader import layer_data
+from napari_disca.gui.viewer.key_filter import main_window
 
 
 def add(panel: Any, path: Path) -> Any:
@@ -18,3 +19,12 @@ def idle(qtbot: Any, panel: Any) -> None:
     """Wait until a panel has nothing to do."""
     qtbot.wait(1)
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
+
+
+def show(qtbot: Any, panel: Any, width: int, height: int) -> Any:
+    """Put the window of a panel on screen; the window."""
+    window = main_window(panel)
+    window.resize(width, height)
+    window.show()
+    qtbot.waitExposed(window)
+    return window

@@ -14,9 +14,9 @@ from npe2 import PluginManifest
 
 from builders import Tiny, make_card, make_network, set_tiles
 from napari_disca.core.events import finish
-from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.networks import ARCHITECTURES, LandClass, save_network
 from napari_disca.scenes import Scene, write_scene
+from windows import show
 
 #: Modules of `gui.tasks` that notify the user.
 _NOTIFYING = (
@@ -182,8 +182,5 @@ def opened(panel, scene, qtbot, monkeypatch):
 @pytest.fixture
 def on_screen(opened, qtbot):
     """The segmented scene in a window of 1200 x 800 pixels that is on screen."""
-    window = main_window(opened.panel)
-    window.resize(1200, 800)
-    window.show()
-    qtbot.waitExposed(window)
+    show(qtbot, opened.panel, 1200, 800)
     return opened

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 import napari_disca.gui
-from napari_disca.gui.viewer.key_filter import main_window
+from windows import show
 
 #: What can be used by mouse or keys.
 INTERACTIVE = (
@@ -77,10 +77,7 @@ def test_everything_that_can_be_used_has_a_name(opened):
 
 def test_the_focus_goes_as_one_reads(opened, qtbot):
     panel = opened.panel
-    window = main_window(panel)
-    window.resize(1280, 800)
-    window.show()
-    qtbot.waitExposed(window)
+    show(qtbot, panel, 1280, 800)
     for section in panel.sections.values():
         section.fold(False)
     QApplication.processEvents()

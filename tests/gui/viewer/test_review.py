@@ -11,6 +11,7 @@ from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.gui.viewer.screen_grid import ScreenGrid
 from napari_disca.gui.viewer.view import view_size
 from napari_disca.inference.uncertainty import SURE
+from windows import show
 
 
 @pytest.fixture
@@ -214,10 +215,7 @@ def test_tile_by_tile(doubtful, qtbot, monkeypatch, tmp_path):
 @pytest.fixture
 def queue(doubtful, qtbot):
     """The list of places, on screen, with the two doubtful ones."""
-    window = main_window(doubtful.panel)
-    window.resize(1280, 800)
-    window.show()
-    qtbot.waitExposed(window)
+    show(qtbot, doubtful.panel, 1280, 800)
     panels = doubtful.panel.panels
     qtbot.waitUntil(lambda: len(panels.queue.places) == 2, timeout=10_000)
     return doubtful
