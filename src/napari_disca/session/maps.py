@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_disca.core.errors import ExportError
 from napari_disca.core.events import Patch
 from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.network_view import NetworkView
@@ -35,7 +37,7 @@ class Maps:
     inputs : NetworkView
     tiling : Tiling
     compute : Compute
-    folder : Path, optional
+    folder : str or path, optional
         Folder in which the maps are kept; by default they are temporary files. Kept maps of another
         image, or of other settings, are removed.
 
@@ -50,7 +52,8 @@ class Maps:
     Raises
     ------
     ExportError
-        If there is no disk space for the maps, or a file of the user has a needed name.
+        If there is no disk space for the maps, a file of the user has a needed name, or another
+        session keeps its maps in the folder.
     """
 
     def __init__(
@@ -58,18 +61,23 @@ class Maps:
         inputs: NetworkView,
         tiling: Tiling,
         compute: Compute,
-        folder: Path | None = None,
+        folder: str | os.PathLike[str] | None = None,
     ) -> None:
         shape = inputs.raster.shape
         self.versions = TileVersions(MAPS, len(tiling))
         self._kept: MapFolder | None = None
+        self._closed = False
         self._about = _about(inputs, tiling, compute)
-        if folder is not None:
-            self._kept = MapFolder(folder, MAPS, level_files(shape))
-            self._kept.take_over(self.versions, self._about)
-        self.pyramids = {
-            name: LabelPyramid(shape, folder / name if folder else None) for name in MAPS
-        }
+        if folder is None:
+            self.pyramids = {name: LabelPyramid(shape) for name in MAPS}
+        else:
+            self._kept = kept = MapFolder(Path(folder), MAPS, level_files(shape))
+            try:
+                kept.take_over(self.versions, self._about)
+                self.pyramids = {name: LabelPyramid(shape, Path(folder) / name) for name in MAPS}
+            except BaseException:
+                kept.release()
+                raise
         cells = cells_of(Window.whole(inputs.shape)).shape
         self.uncertainty: dict[str, NDArray[np.uint8]] = {
             name: np.zeros(cells, dtype=np.uint8) for name in MAPS
@@ -86,10 +94,15 @@ class Maps:
         Raises
         ------
         ExportError
-            If the disk is full; nothing is painted then.
+            If the disk is full, or kept maps are closed; nothing is painted then.
         """
         name, tile = patch.map, self._tiling[patch.tile]
         with self._lock:
+            if self._closed:
+                raise ExportError(
+                    "the session is closed, and its maps are kept for the next one; open a new "
+                    "session to go on"
+                )
             self.pyramids[name].paint(patch.window, patch.labels)
             unsure = UNKNOWN if patch.uncertainty is None else patch.uncertainty
             self._cells(name, tile)[:] = unsure
@@ -156,6 +169,8 @@ class Maps:
         """
         kept, self._kept = self._kept, None
         if kept is not None:
+            with self._lock:
+                self._closed = True
             kept.close(self.versions, self._about)
 
     def _cells(self, name: str, tile: Tile) -> NDArray[np.uint8]:

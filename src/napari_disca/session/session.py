@@ -12,10 +12,10 @@ an undo, a cancel or an error in the middle of a run.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,7 @@ class Session(Ranking):
         Device and precision; the best available by default.
     seed : int
         For recipes that draw at random.
-    folder : Path, optional
+    folder : str or path, optional
         Folder in which the maps are kept: after `close`, another session of the same image, network
         and precision continues with them. Other files in it are never changed: if one has a needed
         name, the folder is refused. By default maps are temporary files.
@@ -104,7 +104,7 @@ class Session(Ranking):
     RasterError, CardError
         If the network cannot read this image.
     ExportError
-        If there is no disk space for the maps, or a file in `folder` has a needed name.
+        If there is no disk space for the maps, or `folder` is refused or used by another session.
     """
 
     painted = Signal(Patch)
@@ -120,7 +120,7 @@ class Session(Ranking):
         find_fill: FillChoice = True,
         compute: Compute | None = None,
         seed: int = 0,
-        folder: Path | None = None,
+        folder: str | os.PathLike[str] | None = None,
         features: FeatureCache | None = None,
     ) -> None:
         super().__init__(raster.shape, network.card.classes)

@@ -98,8 +98,7 @@ class LabelPyramid:
         self, index: int, shape: tuple[int, int], *, kept: bool, finer: list[NDArray[np.uint8]]
     ) -> NDArray[np.uint8]:
         pixels = shape[0] * shape[1]
-        # A map that outlives this program must be in a file, at least at full resolution.
-        if self.folder is None or (pixels <= _IN_MEMORY and (index or not kept)):
+        if self.folder is None or not _is_in_file(index, shape, kept=kept):
             if kept and finer:
                 return np.ascontiguousarray(finer[-1][::2, ::2])
             return np.zeros(shape, dtype=np.uint8)
@@ -256,9 +255,19 @@ def _bands(window: Window) -> range:
     return range(window.top // _BAND, -(-window.bottom // _BAND))
 
 
-def level_files(shape: tuple[int, int]) -> list[str]:
-    """Names of all files that a map of this shape may have in its folder."""
-    return [_file(index) for index in range(len(_shapes(shape)))]
+def level_files(shape: tuple[int, int]) -> dict[str, int]:
+    """Names of the files of a kept map of this shape, and their sizes in bytes."""
+    return {
+        _file(index): size[0] * size[1]
+        for index, size in enumerate(_shapes(shape))
+        if _is_in_file(index, size, kept=True)
+    }
+
+
+def _is_in_file(level: int, shape: tuple[int, int], *, kept: bool) -> bool:
+    """Whether a level lies in a file, or in memory."""
+    # A map that outlives this program must be in a file, at least at full resolution.
+    return shape[0] * shape[1] > _IN_MEMORY or (kept and level == 0)
 
 
 def _file(level: int) -> str:
