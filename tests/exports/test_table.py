@@ -23,6 +23,7 @@ from napari_disca.exports import (
     Export,
     export_for,
     exports_of,
+    has_format,
     in_memory,
     made_with_of,
     write_map,
@@ -59,6 +60,14 @@ def _another_format(monkeypatch):
     # ... and its one line.
     monkeypatch.setitem(
         EXPORTS, "plain", Export("Plain map", "labels", (".plain",), write_plain, plain_made_with)
+    )
+
+
+@pytest.fixture
+def two_dots(monkeypatch):
+    """A format whose ending ends like that of another one, as ``.ome.tif`` does."""
+    monkeypatch.setitem(
+        EXPORTS, "two dots", Export("Plain", "labels", (".Plain.tif",), write_plain)
     )
 
 
@@ -101,6 +110,24 @@ def test_the_command_line_and_streaming(on_disk, compute, tmp_path, capfd):
     assert not (tmp_path / "out.png").exists()
 
 
+def test_the_longest_ending_decides(on_disk, two_dots, compute, tmp_path, capfd):
+    path, _, weights = on_disk
+    common = ["--weights", str(weights), "--device", "cpu", "--precision", "float32"]
+    for name in ("out.plain.tif", "OUT.PLAIN.TIF"):
+        out = tmp_path / name
+        assert main(["predict", str(path), "-o", str(out), *common]) == 0
+        np.testing.assert_array_equal(pixels_of(out), expected_map(on_disk, compute, tmp_path))
+    assert export_for("map.v2.tif", "labels") is EXPORTS["geotiff"]
+    assert export_for("plain.tif", "labels") is EXPORTS["geotiff"]
+    assert export_for(".plain.tif", "labels") is EXPORTS["geotiff"], "its stem is .plain"
+    for name in (".tif", "map", "map.", "map.tif.bak"):
+        assert not has_format(name, "labels")
+    # For several maps it is one file, not a folder.
+    two = [str(path), str(path.with_name("other.tif"))]
+    assert main(["predict", *two, "-o", str(tmp_path / "maps.plain.tif"), *common]) == 2
+    assert "is one file for 2 maps" in capfd.readouterr().err
+
+
 def test_a_session_on_the_command_line(on_disk, tmp_path, capfd):
     path, _, weights = on_disk
     clicks = tmp_path / "c.csv"
@@ -132,6 +159,20 @@ def test_dask(on_disk, compute, tmp_path):
     cluster_tasks._loaded_network.cache_clear()
 
 
+def test_a_worker_that_does_not_know_the_format_says_so_at_once(on_disk, compute, tmp_path):
+    """Not when all tiles are computed, and the map is joined."""
+    path, network, weights = on_disk
+    with open_raster(path) as raster:
+        stream = MapStream(NetworkView(raster, network.card), network, compute)
+        task = cluster_tasks.MapTask(
+            str(path), str(tmp_path / "out.unknown"), cluster_tasks.Settings(str(weights)),
+            stream.inputs.bands, 1.0, stream.inputs.scale, cluster_fingerprint(raster),
+            network_fingerprint(network), stream.made_with,
+        )  # fmt: skip
+        with pytest.raises(ExportError, match=r"worker does not know the format of out\.unknown"):
+            cluster_tasks.predict_run(task, 0)
+
+
 def cluster_fingerprint(raster):
     from napari_disca.raster import fingerprint
 
@@ -144,7 +185,8 @@ def network_fingerprint(network):
     return fingerprint(network)
 
 
-def test_dialogs_and_napari_writers():
+def test_filters_of_dialogs():
+    """napari's writers are tested in `tests/gui/plugin/test_writer.py`."""
     pytest.importorskip("qtpy")
     from napari_disca.gui.panels.dialogs import file_filter
 

@@ -220,9 +220,17 @@ def _stream(task: MapTask) -> MapStream:
     Raises
     ------
     DiscaError
-        If this worker has another version, network or image, or cannot read.
+        If this worker has another version, network or image, does not know the format, or cannot
+        read.
     """
+    from napari_disca.exports import has_format
+
     limit_spinning()
+    if not has_format(task.output, "labels"):
+        raise ExportError(
+            f"the worker does not know the format of {Path(task.output).name}; import what adds it "
+            "there, too (dask worker --preload)"
+        )
     if task.version != napari_disca.__version__:
         raise DiscaError(
             f"the worker has napari-disca {napari_disca.__version__}, the client has "

@@ -27,18 +27,18 @@ def map_paths(images: Sequence[Path], output: str) -> list[Path]:
     ExportError
         If a map cannot be written there.
     """
-    from napari_disca.exports import exports_of
+    from napari_disca.exports import exports_of, has_format
 
-    suffixes = [suffix for export in exports_of("labels") for suffix in export.suffixes]
     folder = Path(output)
     slash = output.endswith(tuple(filter(None, (os.sep, os.altsep))))
     if len(images) == 1 and not slash and not folder.is_dir():
         return [checked(folder, images)]
     if folder.exists() and not folder.is_dir():
         raise ExportError(f"{folder} is a file; give a folder for {len(images)} maps")
-    if not slash and folder.suffix.lower() in suffixes and not folder.is_dir():
+    if not slash and has_format(folder, "labels") and not folder.is_dir():
         raise ExportError(f"{folder} is one file for {len(images)} maps; give a folder")
-    paths = [folder / f"{image.stem}_labels{suffixes[0]}" for image in images]
+    usual = exports_of("labels")[0].suffixes[0]
+    paths = [folder / f"{image.stem}_labels{usual}" for image in images]
     if len(set(paths)) < len(paths):
         raise DiscaError("two of the images have the same name; predict them into two folders")
     return [checked(path, images) for path in paths]

@@ -30,6 +30,7 @@ from napari_disca.exports.table import (
     Export,
     export_for,
     exports_of,
+    has_format,
     made_with_of,
     write_map,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "class_columns",
     "export_for",
     "exports_of",
+    "has_format",
     "in_memory",
     "load_clicks",
     "made_with_of",

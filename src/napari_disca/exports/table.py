@@ -42,7 +42,8 @@ class Export:
     content : {"labels", "clicks", "areas", "classes", "strokes", "review"}
         What it stores.
     suffixes : tuple of str
-        Endings of its file names, in lower case, the usual one first.
+        Endings of its file names, the usual one first; upper and lower case do not matter. An
+        ending may have several dots; the longest one that fits a name decides.
     write : callable
         ``write(content, path, *, raster, classes)`` returns a job that writes the file and returns
         its path. If the content is labels (`exports.labels.Labels`), it also takes ``made_with``,
@@ -121,14 +122,30 @@ def export_for(path: str | os.PathLike[str], content: Content) -> Export:
     ExportError
         If no format of this content has that ending.
     """
-    for export in exports_of(content):
-        if Path(path).suffix.lower() in export.suffixes:
-            return export
+    found = _format_of(path, content)
+    if found is not None:
+        return found
     endings = ", ".join(suffix for export in exports_of(content) for suffix in export.suffixes)
     raise ExportError(
         f"{path} has the ending {Path(path).suffix!r}, which is not a format for {content}; end "
         f"its name with {endings}"
     )
+
+
+def has_format(path: str | os.PathLike[str], content: Content) -> bool:
+    """Whether a format of a content has the ending of a file's name."""
+    return _format_of(path, content) is not None
+
+
+def _format_of(path: str | os.PathLike[str], content: Content) -> Export | None:
+    name = Path(path).name.lower()
+    found = [
+        (len(suffix), export)
+        for export in exports_of(content)
+        for suffix in export.suffixes
+        if name.endswith(suffix.lower()) and len(name) > len(suffix)
+    ]
+    return max(found, key=lambda one: one[0], default=(0, None))[1]
 
 
 def exports_of(content: Content) -> list[Export]:

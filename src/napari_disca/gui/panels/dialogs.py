@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
 
 from napari_disca.exports import ClassColumns, Content, exports_of
 from napari_disca.raster import Raster
@@ -28,14 +28,29 @@ def file_to_save(
         Of the dialog.
     """
     start = Path(raster.path or f"{content}.tif")
-    usual = exports_of(content)[0].suffixes[0]
-    file, _ = QFileDialog.getSaveFileName(
-        parent, title, str(start.with_name(f"{start.stem}_{which}{usual}")), file_filter(content)
-    )
+    formats = {_filter(export.title, export.suffixes): export for export in exports_of(content)}
+    usual = exports_of(content)[0]
+    proposed = start.with_name(f"{start.stem}_{which}{usual.suffixes[0]}")
+    file, chosen = QFileDialog.getSaveFileName(parent, title, str(proposed), file_filter(content))
     if not file:
         return None
     path = Path(file)
-    return path if path.suffix else path.with_suffix(usual)
+    if path.suffix:
+        return path
+    path = path.with_name(path.name + formats.get(chosen, usual).suffixes[0])
+    # The dialog has asked about the name without ending.
+    return None if path.exists() and not _may_overwrite(parent, path) else path
+
+
+def _may_overwrite(parent: QWidget, path: Path) -> bool:
+    answer = QMessageBox.question(
+        parent,
+        "Save",
+        f"{path.name} exists already. Replace it?",
+        QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No,
+        QMessageBox.StandardButton.No,
+    )
+    return bool(answer == QMessageBox.StandardButton.Yes)
 
 
 def file_to_load(
