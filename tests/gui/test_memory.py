@@ -558,6 +558,49 @@ def test_a_click_waits_for_no_disk(opened, monkeypatch):
     assert threading.main_thread() not in threads
 
 
+def test_no_step_of_the_work_waits_for_the_disk(panel, scene, qtbot, tmp_path, monkeypatch):
+    """From the image that is opened to the files that are saved."""
+    from napari_disca.gui.tasks.state_file import wait_until_written
+
+    threads, real = [], os.fsync
+
+    def noted(descriptor):
+        threads.append(threading.current_thread())
+        return real(descriptor)
+
+    def idle():
+        qtbot.wait(1)
+        qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
+
+    monkeypatch.setattr("os.fsync", noted)
+    panel.start_panel.open_files([str(scene)])
+    panel.segment()
+    idle()
+    panel.arm(1)
+    panel.viewer.layers["Clicks"].add((40, 50))
+    idle()
+    panel.refine_panel.buttons["adapt"].click()
+    idle()
+    files = panel.control.files
+    files.save_labels("disca", tmp_path / "map.tif")
+    idle()
+    for save, name in (
+        (files.save_clicks, "clicks.gpkg"),
+        (files.save_areas, "areas.geojson"),
+        (files.save_strokes, "strokes.gpkg"),
+        (files.save_review, "review.geojson"),
+        (files.save_classes, "classes.qml"),
+    ):
+        save(tmp_path / name)
+        assert (tmp_path / name).exists()
+    panel.viewer.layers[TITLES["disca"]].save(str(tmp_path / "layer.tif"))
+    panel.hints.lines["Map"].close_button.click()
+    panel.control.session.journal.wait()
+    wait_until_written()
+    assert len(threads) > 10
+    assert threading.main_thread() not in threads
+
+
 # -------------------------------------------------------------------- letting go
 
 

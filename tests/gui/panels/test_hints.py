@@ -80,6 +80,6 @@ def test_a_damaged_file_says_all_of_them(panel, tmp_path):
     from napari_disca.gui.panels import hints
 
     for text in ("", "{", '{"a": 1}', '["Nothing", 3]'):
-        hints._file().parent.mkdir(parents=True, exist_ok=True)
-        hints._file().write_text(text)
+        hints._FILE.path.parent.mkdir(parents=True, exist_ok=True)
+        hints._FILE.path.write_text(text)
         assert hints._read() == set()

@@ -74,7 +74,7 @@ def test_without_an_image_there_are_three_ways_to_one(panel, scene, qtbot):
     assert not start.isHidden()
     assert all(section.isHidden() for section in panel.sections.values())
     assert panel.verticalScrollBar().value() == 0
-    assert start.recent.isEnabled()
+    qtbot.waitUntil(start.recent.isEnabled, timeout=10_000)
     start._recent.actions()[0].trigger()
     assert [layer.name for layer in panel.viewer.layers] == ["scene"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import npe2
@@ -18,7 +19,8 @@ from builders import write_image
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import ExportError
 from napari_disca.core.events import finish
-from napari_disca.exports import EXPORTS, Export, in_memory, read_legend, write_geotiff
+from napari_disca.core.tiling import Window
+from napari_disca.exports import EXPORTS, Export, geotiff, in_memory, read_legend, write_geotiff
 from napari_disca.gui.plugin.reader import read
 from napari_disca.gui.plugin.writer import write_folder, write_labels
 from napari_disca.gui.plugin.writer_order import offer_our_writer_first
@@ -27,6 +29,7 @@ from napari_disca.networks import LandClass
 from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.session.class_table import ClassTable
 from napari_disca.session.steps import Step
+from napari_disca.storage.label_pyramid import LabelPyramid
 
 CLASSES = (
     LandClass("roof", "#d95f02"),
@@ -44,6 +47,7 @@ class Session:
         self.raster, self.step = raster, Step("opened", Clicks(), None)
         self.classes = self.legend = CLASSES
         self.merged_values = self.step.value(ClassTable).values
+        self.maps = {}
 
 
 @pytest.fixture
@@ -101,6 +105,28 @@ def test_a_map_is_saved_with_its_ids_place_colours_and_names(layer, ids, manager
     assert offer_our_writer_first()
     save(layer, tmp_path / "map.tif")
     check_map(tmp_path / "map.tif", ids)
+
+
+def test_a_map_that_is_painted_meanwhile_is_saved_as_it_was(layer, ids, manager, tmp_path, qtbot):
+    """Writing a large map takes long: the window lives, and tasks paint the map."""
+    about = layer.metadata["napari_disca"]
+    canvas = about["session"].maps["disca"] = LabelPyramid(SHAPE)
+    whole = Window.whole(SHAPE)
+    canvas.paint(whole, ids)
+    layer.data = canvas.levels[0]
+    threads, check = [], geotiff._check_request
+
+    def painted(*arguments):
+        threads.append(threading.current_thread())
+        canvas.paint(whole, (ids + 1) % 3)
+        return check(*arguments)
+
+    offer_our_writer_first()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(geotiff, "_check_request", painted)
+        save(layer, tmp_path / "map.tif")
+    check_map(tmp_path / "map.tif", ids)
+    assert threading.main_thread() not in threads
 
 
 def test_napari_offers_our_writer_first(manager):

@@ -8,6 +8,7 @@ import pytest
 
 from napari_disca.core.events import Progress
 from napari_disca.gui.tasks import estimates
+from napari_disca.gui.tasks.state_file import wait_until_written
 
 
 @pytest.fixture
@@ -29,7 +30,8 @@ def test_work_is_measured_and_told_beforehand(opened, times, tmp_path, qtbot):
     control.files.save_labels("disca", tmp_path / "mine.tif")
     opened.idle()
     qtbot.waitUntil(lambda: times.save() is not None, timeout=20_000)
-    kept = json.loads(estimates._file().read_text())
+    wait_until_written()
+    kept = json.loads(estimates._FILE.path.read_text())
     assert set(kept) == {key("segment"), key("learn"), key("redo"), "save"}
     # What is long is told: 9 tiles at 20 s, and an adaptation of 30 s before them.
     tiles = len(control.session.tiling)
@@ -69,5 +71,6 @@ def test_what_is_left_is_told_from_the_beginning(times, opened):
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"save": -1, "a": "b"}', '{"save": 1e9}'])
 def test_a_damaged_file_tells_nothing(text, opened):
-    estimates._file().write_text(text)
+    wait_until_written()
+    estimates._FILE.path.write_text(text)
     assert estimates._read() == {}

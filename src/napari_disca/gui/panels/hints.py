@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
-from napari_disca.core.errors import DiscaError
 from napari_disca.gui.panels.sections import Section
+from napari_disca.gui.tasks.state_file import StateFile
 from napari_disca.gui.viewer.verbs import BY_NAME
-from napari_disca.storage.atomic import replacing
-from napari_disca.storage.jsonfile import JsonError, load_json
 
 if TYPE_CHECKING:
     from napari_disca.gui.plugin.kept_settings import KeptSettings
@@ -33,6 +28,8 @@ HINTS = {
     "tile; one key judges a place.",
     "Deliver": "Save map writes the map as GeoTIFF; your clicks are saved as you make them.",
 }
+#: Names of the hints that were closed.
+_FILE = StateFile("hints.json", 1 << 12)
 
 
 class Hint(QWidget):
@@ -114,7 +111,7 @@ class Hints(QObject):
 
     def _close(self, name: str) -> None:
         self._closed.add(name)
-        _write(self._closed)
+        _FILE.write(sorted(self._closed))
         if self._closed >= HINTS.keys():
             self._settings.set("hints", False)
         self.show()
@@ -123,7 +120,7 @@ class Hints(QObject):
         if name == "hints":
             if self._settings["hints"]:
                 self._closed.clear()
-                _write(self._closed)
+                _FILE.write(sorted(self._closed))
             self.show()
 
 
@@ -142,22 +139,6 @@ def _useful(session: Session | None, busy: bool) -> list[str]:
     return found
 
 
-def _file() -> Path:
-    return Path(platformdirs.user_state_dir("napari-disca", appauthor=False)) / "hints.json"
-
-
 def _read() -> set[str]:
-    try:
-        kept = load_json(_file(), most_bytes=1 << 12)
-    except JsonError:
-        return set()
+    kept = _FILE.read()
     return {name for name in kept if name in HINTS} if isinstance(kept, list) else set()
-
-
-def _write(closed: set[str]) -> None:
-    """Save which hints are closed; a folder that cannot be written is ignored."""
-    try:
-        with replacing(_file()) as temporary:
-            temporary.write_text(json.dumps(sorted(closed)), "utf-8")
-    except (DiscaError, OSError):
-        pass

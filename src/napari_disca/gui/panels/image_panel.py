@@ -324,10 +324,11 @@ class ImagePanel(QWidget):
     def add_network(self, file: Path) -> None:
         """Add a network from a file to the list and choose it; an unusable file is refused."""
         from napari_disca.core.errors import DiscaError
+        from napari_disca.gui.tasks.waiting import run_on_thread
         from napari_disca.networks import read_card
 
         try:
-            read_card(file)
+            run_on_thread(lambda: read_card(file))
         except DiscaError as error:
             show_error(str(error))
             self.networks.setCurrentIndex(self._last)

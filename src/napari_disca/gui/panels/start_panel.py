@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
 from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
@@ -21,10 +20,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_disca.core.errors import DiscaError
+from napari_disca.gui.tasks.error_messages import tell_error
+from napari_disca.gui.tasks.file_reading import FileReading
+from napari_disca.gui.tasks.state_file import StateFile
 from napari_disca.gui.viewer.not_none import not_none
-from napari_disca.storage.atomic import replacing
-from napari_disca.storage.jsonfile import JsonError, load_json
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -33,6 +32,7 @@ _PLUGIN = "napari-disca"
 #: Most recent images in the menu.
 _MOST = 10
 _FILES = "Images (*.tif *.tiff *.vrt *.jp2 *.img *.jpg *.jpeg *.png);;All files (*)"
+_FILE = StateFile("recent.json", 1 << 16)
 _SAMPLES = {"temperate": "Aerial scene (temperate)", "arid": "Aerial scene (arid)"}
 _ABOUT = (
     "Open an aerial or satellite image, or drop one on the window. A network draws a map of it, "
@@ -78,6 +78,8 @@ class StartPanel(QWidget):
         self._recent = QMenu(self)
         self._recent.triggered.connect(lambda action: self.open_files([action.data()]))
         self.recent.setMenu(self._recent)
+        self.recent.setEnabled(False)
+        self._reading: FileReading | None = None
         self.open.clicked.connect(self._ask)
         row = QHBoxLayout()
         for button in (self.open, self.sample, self.recent):
@@ -95,6 +97,8 @@ class StartPanel(QWidget):
         """Disconnect from the viewer's events."""
         self._viewer.layers.events.inserted.disconnect(self._on_layers)
         self._viewer.layers.events.removed.disconnect(self._on_layers)
+        if self._reading is not None:
+            self._reading.drop()
 
     def open_files(self, files: list[str]) -> None:
         """Open images with the plugin's own reader."""
@@ -117,33 +121,38 @@ class StartPanel(QWidget):
             path = event.value.metadata.get("napari_disca", {}).get("path")
             if path:
                 remember(path)
-        self._recent.clear()
-        for path in recent():
-            not_none(self._recent.addAction(Path(path).name)).setData(path)
-        self.recent.setEnabled(not self._recent.isEmpty())
+        if not images:
+            self._read_recent()
+
+    def _read_recent(self) -> None:
+        """Fill the menu of recent images, as soon as it is known which of them still exist."""
+        if self._reading is not None:
+            self._reading.drop()
+        self._reading = FileReading(recent, self._show_recent, tell_error)
+        # Not waited for: an image may lie on a disk that does not answer.
+        self._reading.start(patience=0)
+
+    def _show_recent(self, paths: list[str]) -> None:
+        with suppress(RuntimeError):  # Qt has deleted it where the window is closed
+            self._recent.clear()
+            for path in paths:
+                not_none(self._recent.addAction(Path(path).name)).setData(path)
+            self.recent.setEnabled(not self._recent.isEmpty())
 
 
 def recent() -> list[str]:
-    """Return the files of recent images that still exist, the latest first."""
-    try:
-        kept = load_json(_file(), most_bytes=1 << 16)
-    except JsonError:
-        return []
-    if not isinstance(kept, list):
-        return []
-    return [path for path in kept[:_MOST] if isinstance(path, str) and Path(path).exists()]
+    """Return the files of recent images that still exist, the latest first; for any thread."""
+    return [path for path in _known() if Path(path).exists()]
 
 
 def remember(path: str) -> None:
-    """Add an image to the recent ones; a folder that cannot be written is ignored."""
+    """Add an image to the recent ones."""
     whole = str(Path(path).absolute())
-    kept = [whole, *(other for other in recent() if other != whole)][:_MOST]
-    try:
-        with replacing(_file()) as temporary:
-            temporary.write_text(json.dumps(kept), "utf-8")
-    except (DiscaError, OSError):
-        pass
+    _FILE.write([whole, *(other for other in _known() if other != whole)][:_MOST])
 
 
-def _file() -> Path:
-    return Path(platformdirs.user_state_dir("napari-disca", appauthor=False)) / "recent.json"
+def _known() -> list[str]:
+    kept = _FILE.read()
+    return (
+        [path for path in kept[:_MOST] if isinstance(path, str)] if isinstance(kept, list) else []
+    )

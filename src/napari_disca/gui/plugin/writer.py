@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from napari_disca.raster import ArrayRaster
+    from napari_disca.storage.label_pyramid import LabelPyramid
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -35,6 +36,7 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """
     from napari_disca.core.events import finish
     from napari_disca.exports import merged, write_map
+    from napari_disca.gui.tasks.waiting import run_on_thread
     from napari_disca.gui.viewer.class_colours import saved_classes
 
     about = meta.get("metadata", {}).get("napari_disca", {})
@@ -48,10 +50,21 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         raster, classes = _place_of(about, finest.shape), tuple(about["legend"])
         values = np.arange(256, dtype=np.uint8)
     else:
-        return [_write_foreign(path, np.asarray(finest), meta, about)]
-    labels = merged(LayerLabels(finest), values)
-    finish(write_map(labels, path, raster=raster, classes=classes))
-    return [str(Path(path))]
+        return [run_on_thread(lambda: _write_foreign(path, np.asarray(finest), meta, about))]
+    labels = merged(_painted_map(about, finest) or LayerLabels(finest), values)
+    # As the map is now: tasks go on painting it while it is written.
+    job = write_map(labels, path, raster=raster, classes=classes)
+    return [str(run_on_thread(lambda: finish(job)))]
+
+
+def _painted_map(about: dict[str, Any], finest: Any) -> LabelPyramid | None:
+    """Return the session's map that a layer shows; None for a copy, which nobody paints."""
+    if "session" not in about:
+        return None
+    canvas: LabelPyramid | None = about["session"].maps.get(about["map"])
+    if canvas is None or not isinstance(finest, np.ndarray):
+        return None
+    return canvas if np.shares_memory(finest, canvas.levels[0]) else None
 
 
 def write_folder(path: str, layer_data: list[tuple[Any, dict[str, Any], str]]) -> list[str]:

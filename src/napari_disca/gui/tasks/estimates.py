@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
 from qtpy.QtCore import QObject
 
 from napari_disca.core.errors import DiscaError
 from napari_disca.core.events import Progress
+from napari_disca.gui.tasks.state_file import StateFile
 from napari_disca.inference.tiles import tiling_for
-from napari_disca.storage.atomic import replacing
-from napari_disca.storage.jsonfile import JsonError, load_json
 
 if TYPE_CHECKING:
     from napari_disca.gui.tasks.control import Control
@@ -29,6 +25,7 @@ _LATEST = 0.5
 #: Kinds of work that are remembered, the oldest forgotten.
 _MOST = 100
 _PIXELS = 1e6
+_FILE = StateFile("speed.json", 1 << 16)
 
 
 class Estimates(QObject):
@@ -180,28 +177,12 @@ class Estimates(QObject):
             return
         before = self._rates.pop(key, rate)
         self._rates[key] = _LATEST * rate + (1 - _LATEST) * before
-        _write(self._rates)
-
-
-def _file() -> Path:
-    return Path(platformdirs.user_state_dir("napari-disca", appauthor=False)) / "speed.json"
+        _FILE.write(dict(list(self._rates.items())[-_MOST:]))
 
 
 def _read() -> dict[str, float]:
-    try:
-        kept = load_json(_file(), most_bytes=1 << 16)
-    except JsonError:
-        return {}
+    kept = _FILE.read()
     if not isinstance(kept, dict):
         return {}
     numbers = {str(key): rate for key, rate in kept.items() if isinstance(rate, float)}
     return {key: rate for key, rate in numbers.items() if 0 < rate < 1e6}
-
-
-def _write(rates: dict[str, float]) -> None:
-    """Save the rates; a folder that cannot be written is ignored."""
-    try:
-        with replacing(_file()) as temporary:
-            temporary.write_text(json.dumps(dict(list(rates.items())[-_MOST:])), "utf-8")
-    except (DiscaError, OSError):
-        pass

@@ -163,7 +163,8 @@ class JournalController(QObject):
     def failed(self, path: Path, raster: Raster, error: DiscaError) -> None:
         """Tell why a journal could not be restored, and offer what can be."""
         if isinstance(error, DamagedLineError):
-            said = self._until(path, error)
+            damaged = error
+            said = run_on_thread(lambda: self._until(path, damaged))
             self._offer.make(said, path if path in self._damaged else None, "Continue")
         elif isinstance(error, OtherImageError):
             said = str(error).partition("; open that image")[0]
