@@ -15,6 +15,8 @@ from napari_disca.core.errors import ExportError
 
 #: Most bytes of a file's name on the usual file systems.
 _LONGEST_NAME = 255
+#: Most bytes that a temporary name adds.
+_ADDED = 32
 #: Age in seconds from which temporary files of killed programs are removed.
 _ABANDONED = 24 * 3600.0
 
@@ -76,17 +78,21 @@ def _mode(path: Path, temporary: Path) -> int:
 
 
 def _beside(path: Path) -> Path:
-    """Temporary name of this process; the suffix stays last, because GDAL and others read it."""
-    ending = f".{os.getpid()}.part{path.suffix}"
-    stem = _stem(path, len(os.fsencode(ending)))
-    return path.with_name(f".{stem}{ending}")
+    """Temporary name of this process; the suffixes stay last, because GDAL and others read them."""
+    stem, suffix = _parts(path)
+    return path.with_name(f".{stem}.{os.getpid()}.part{suffix}")
 
 
-def _stem(path: Path, ending: int) -> str:
-    """Stem of the temporary name: that of the file, or a digest where the name gets too long."""
-    if len(os.fsencode(path.stem)) + ending + 1 <= _LONGEST_NAME:
-        return path.stem
-    return hashlib.blake2b(os.fsencode(path.stem), digest_size=8).hexdigest()
+def _parts(path: Path) -> tuple[str, str]:
+    """Beginning and end of the temporary name.
+
+    These are the stem and the suffixes of the file, two at most; or a digest and the last suffix
+    where the name gets too long.
+    """
+    if len(os.fsencode(path.name)) + _ADDED <= _LONGEST_NAME:
+        suffix = "".join(path.suffixes[-2:])
+        return path.name.removesuffix(suffix), suffix
+    return hashlib.blake2b(os.fsencode(path.stem), digest_size=8).hexdigest(), path.suffix
 
 
 def _sync_folder(folder: Path) -> None:
@@ -103,6 +109,7 @@ def _sync_folder(folder: Path) -> None:
 def _sweep(path: Path) -> None:
     """Remove temporary files of the same name that killed programs have left."""
     with suppress(OSError, ValueError):
-        for left in path.parent.glob(f".{escape(_stem(path, 32))}.*.part{escape(path.suffix)}"):
+        stem, suffix = map(escape, _parts(path))
+        for left in path.parent.glob(f".{stem}.*.part{suffix}"):
             if time.time() - left.stat().st_mtime > _ABANDONED:
                 left.unlink(missing_ok=True)
