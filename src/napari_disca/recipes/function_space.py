@@ -56,6 +56,7 @@ from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes.answers import AnswerParts, clicks_by_pretrained
 from napari_disca.recipes.automatic import Automatic
+from napari_disca.recipes.learned_weights import usual_parameters
 from napari_disca.recipes.places import CropView, ImageFacts, Places, joined, thinned, unit_features
 from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields, setting
 
@@ -214,7 +215,8 @@ class FunctionSpace:
             return AdaptationResult(network, note=NO_CLICKS)
         if not network.encoder_modules:
             # For instance a TorchScript network.
-            result = yield from Automatic().adapt(network, crops, compute=compute, seed=seed)
+            learned = Automatic(parameters=usual_parameters(network))
+            result = yield from learned.adapt(network, crops, compute=compute, seed=seed)
             return replace(result, note=f"{_NO_FEATURES}: {result.note}")
         if facts is None:
             facts = yield from self.look(network, crops, compute=compute, seed=seed)

@@ -41,9 +41,7 @@ def unfreeze(network: Network, parameters: Parameters) -> list[nn.Parameter]:
     for name, module in network.named_modules():
         if name.partition(".")[0] in frozen:
             continue
-        # In TorchScript the class of a layer is only known by name.
-        scripted = getattr(module, "original_name", "") == "BatchNorm2d"
-        if everything or scripted or isinstance(module, nn.BatchNorm2d):
+        if everything or _is_batchnorm(module):
             for parameter in module.parameters(recurse=False):
                 parameter.requires_grad_(True)
     learned = [p for p in network.parameters() if p.requires_grad]
@@ -56,6 +54,17 @@ def unfreeze(network: Network, parameters: Parameters) -> list[nn.Parameter]:
         )
     what = "decoder" if parameters == "decoder" else "BatchNorm layers"
     raise RecipeError(f"this network has no {what} to adapt; choose parameters = all")
+
+
+def usual_parameters(network: Network) -> Parameters:
+    """Return the weights that learn by default: of BatchNorm layers, if the network has any."""
+    return "batchnorm" if any(map(_is_batchnorm, network.modules())) else "all"
+
+
+def _is_batchnorm(module: nn.Module) -> bool:
+    # In TorchScript the class of a layer is only known by name.
+    scripted = getattr(module, "original_name", "") == "BatchNorm2d"
+    return scripted or isinstance(module, nn.BatchNorm2d)
 
 
 def convert_fixed(network: Network, compute: Compute) -> None:
