@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -18,15 +18,16 @@ import torch
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.cli.options import RefineOptions
+from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.composition import AnswerComposer, NetworkAnswer
 from napari_disca.inference.crops import Crop
 from napari_disca.networks import ARCHITECTURES, Card, Network, load_network
 from napari_disca.networks.compute import Compute
-from napari_disca.recipes import RECIPES
+from napari_disca.recipes import RECIPES, recipe_named, recipe_of_fields
 from napari_disca.recipes.answers import AnswerParts
-from napari_disca.recipes.recipe import AdaptationResult
+from napari_disca.recipes.recipe import AdaptationResult, setting
 
 # ---------------------------------------------------------------- the one file of a new recipe
 
@@ -39,16 +40,19 @@ class Favour:
     learns: ClassVar[bool] = True
     continues: ClassVar[bool] = False
 
-    by: float = field(
-        default=1.0, metadata={"tooltip": "What is added to a logit", "min": 0.0, "max": 100.0}
-    )
+    by: float = setting(1.0, "Add", "What is added to a logit", limits=(0.0, 100.0))
+    halved: bool = setting(False, "Halved", "Whether half of it is added")
+    where: Literal["first tile", "all tiles"] = setting("first tile", "Where", "Tiles of clicks")
+    most: int | None = setting(None, "Most", "Classes at most; none: all", limits=(1, 64))
+    #: A field that other recipes have, too, with other values.
+    start: Literal["here"] = setting("here", "Start", "Where it starts")
 
     def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
         yield from ()
         return NetworkAnswer(parts.adapted)
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
-        return [tiling[0].read]
+        return [tile.read for tile in (tiling if self.where == "all tiles" else [tiling[0]])]
 
     def adapt(
         self,
@@ -63,24 +67,37 @@ class Favour:
         adapted = copy.deepcopy(network)
         (bias,) = [b for n, b in adapted.named_parameters() if n == "last.bias"]
         with torch.no_grad():
-            for label in {int(label) for crop in crops for label in crop.labels}:
-                bias[label] += self.by
-        return AdaptationResult(adapted, note=f"favoured by {self.by:g}")
+            labels = sorted({int(label) for crop in crops for label in crop.labels})
+            for label in labels[: self.most]:
+                bias[label] += self.by / (2 if self.halved else 1)
+        return AdaptationResult(adapted, note=f"favoured by {self.by:g}, {self.where}")
 
 
 # ---------------------------------------------------------------- that of a new architecture
 
 
 class Blocks(Network):
-    """A network that sees blocks of pixels."""
+    """A network that sees blocks of pixels, without BatchNorm and without a named encoder."""
 
     multiple = 8
 
-    def __init__(self, card: Card, width: int = 4, gain: float = 1.0) -> None:
+    def __init__(
+        self,
+        card: Card,
+        widths: tuple[int, ...] = (4,),
+        gain: float = 1.0,
+        norm: Literal["group", "none"] = "none",
+        drop: float | None = None,
+    ) -> None:
         super().__init__(card)
-        classes = len(card.classes)
-        self.first = torch.nn.Conv2d(len(card.bands) + classes, width, 3, padding=1)
-        self.last = torch.nn.Conv2d(width, classes, 1)
+        channels, layers = len(card.bands) + len(card.classes), []
+        for width in widths:
+            layers.append(torch.nn.Conv2d(channels, width, 3, padding=1))
+            if norm == "group":
+                layers.append(torch.nn.GroupNorm(2, width))
+            channels = width
+        self.first = torch.nn.Sequential(*layers, torch.nn.Dropout(drop or 0.0))
+        self.last = torch.nn.Conv2d(channels, len(card.classes), 1)
         self.gain = gain
 
     def encode(self, image: torch.Tensor, guidance: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -103,7 +120,8 @@ def blocks(run, files, tmp_path):
     result = run(
         *("train", "--images", files.images, "--masks", files.masks, "-o", output),
         *("--classes", "building,land,road,vegetation,water", "--architecture", "blocks"),
-        *("--option", "width=6", "--option", "gain=2", "--steps", "2", "--batch", "1"),
+        *("--option", "widths=6,8", "--option", "gain=2", "--option", "norm=group"),
+        *("--option", "drop=none", "--steps", "2", "--batch", "1"),
         *("--size", "64", "--device", "cpu", "--no-bfloat16", "--hold-out", "south"),
     )
     assert result.code == 0, result.err
@@ -113,13 +131,33 @@ def blocks(run, files, tmp_path):
 def test_an_architecture_is_trained_with_its_options_and_draws(run, files, blocks, tmp_path):
     network = load_network(blocks)
     assert isinstance(network, Blocks)
-    assert dict(network.card.options) == {"width": 6, "gain": 2}
-    assert network.first.out_channels == 6
+    assert network.card.options == {"widths": (6, 8), "gain": 2, "norm": "group", "drop": None}
+    assert [layer.out_channels for layer in network.first[::2][:2]] == [6, 8]
     assert set(network.card.figures) >= {"miou_before"}
     output = tmp_path / "map.tif"
     assert run("predict", files.image, "-o", output, "--weights", blocks).code == 0
     with rasterio.open(output) as file:
         assert file.shape == (150, 200)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("width=3", "a blocks has no option 'width'; it has widths, gain, norm, drop"),
+        ("widths=3,x", "widths = '3,x' of a blocks is not a list"),
+        ("norm=batch", "norm = 'batch' of a blocks is unknown; use group or none"),
+        ("gain=much", "gain = 'much' of a blocks is not a number"),
+        ("widths=-3", "card 'w' has wrong options"),
+    ],
+)
+def test_wrong_options_are_one_line(run, files, tmp_path, option, words):
+    result = run(
+        *("train", "--images", files.images, "--masks", files.masks, "-o"),
+        *(tmp_path / "w.safetensors", "--classes", "a,b,c,d,e", "--architecture", "blocks"),
+        *("--option", option, "--option", "norm=group")[: 2 if option[0] == "n" else 4],
+    )
+    assert result.code == 2
+    assert words in result.error_lines[-1]
 
 
 def test_help_names_what_was_added(run):
@@ -128,6 +166,19 @@ def test_help_names_what_was_added(run):
     assert "favour" in text
     assert "--by FLOAT" in text
     assert "What is added to a logit" in text
+    assert "--halved / --no-halved" in text
+    assert "--where {first-tile,all-tiles}" in text
+    assert "--most INT" in text
+    assert "--start {theta0,current,here}" in text
+
+
+@pytest.mark.parametrize("recipe", ["default", "disir", "paper"])
+def test_the_other_recipes_correct_its_map(run, files, blocks, tmp_path, recipe):
+    result = run(
+        *("refine", files.image, "--clicks", files.clicks, "--weights", blocks),
+        *("-o", tmp_path / "o.tif", "--recipe", recipe),
+    )
+    assert result.code == 0, result.err
 
 
 def test_a_recipe_has_its_flags_and_corrects_a_map(run, files, blocks, tmp_path):
@@ -137,7 +188,7 @@ def test_a_recipe_has_its_flags_and_corrects_a_map(run, files, blocks, tmp_path)
         output = tmp_path / f"{by}.tif"
         result = run(*command, "-o", output, "--recipe", "favour", "--by", by)
         assert result.code == 0, result.err
-        assert f"favoured by {by}" in result.err
+        assert f"favoured by {by}, first tile" in result.err
         with rasterio.open(output) as file:
             maps.append(file.read(1))
     # The clicks are of the classes 2 and 4.
@@ -146,6 +197,9 @@ def test_a_recipe_has_its_flags_and_corrects_a_map(run, files, blocks, tmp_path)
     result = run(*command, "-o", tmp_path / "o.tif", "--recipe", "favour", "--by", "101")
     assert result.code == 2
     assert "--by" in result.err
+    result = run(*command, "-o", tmp_path / "o.tif", "--recipe", "favour", "--start", "current")
+    assert result.code == 2
+    assert "start = 'current' is unknown; use here" in result.err
 
 
 def test_a_recipe_is_measured_and_replayed(run, files, blocks, tmp_path):
@@ -158,9 +212,11 @@ def test_a_recipe_is_measured_and_replayed(run, files, blocks, tmp_path):
     journal, first, again = (tmp_path / name for name in ("j.jsonl", "a.tif", "b.tif"))
     result = run(
         *("refine", files.image, "--clicks", files.clicks, "--weights", blocks, "-o", first),
-        *("--recipe", "favour", "--by", "3", "--journal", journal),
+        *("--recipe", "favour", "--by", "3", "--halved", "--where", "all-tiles", "--most", "1"),
+        *("--journal", journal),
     )
     assert result.code == 0, result.err
+    assert "favoured by 3, all tiles" in result.err
     assert run("replay", journal, files.image, "-o", again, "--learn-again").code == 0
     with rasterio.open(first) as one, rasterio.open(again) as other:
         assert (one.read() == other.read()).all()
@@ -171,7 +227,23 @@ def test_the_panels_form_is_made_of_its_fields(qtbot):
 
     form = form_of(Favour())
     qtbot.addWidget(form.native)
-    assert read_form(form, Favour(by=7.0)) == Favour()
+    other = Favour(by=7.0, halved=True, where="all tiles", most=3)
+    assert read_form(form, other) == Favour()
+    assert read_form(form_of(other), Favour()) == other
+    form["halved"].value, form["where"].value, form["most"].value = True, "all tiles", "3"
+    assert read_form(form, Favour()) == Favour(halved=True, where="all tiles", most=3)
+    form["most"].value = "few"
+    with pytest.raises(RecipeError, match="Most = 'few' is not a whole number or none"):
+        read_form(form, Favour())
+
+
+def test_values_are_checked_though_the_recipe_does_not_check_them():
+    """Its author forgot `check_fields`."""
+    for wrong in ({"by": 101.0}, {"halved": 1}, {"most": 0}, {"most": "3"}, {"where": "half"}):
+        with pytest.raises(RecipeError, match=next(iter(wrong))):
+            recipe_named("favour", **wrong)
+        with pytest.raises(RecipeError, match=next(iter(wrong))):
+            recipe_of_fields({"kind": "favour", **wrong})
 
 
 def test_the_options_of_a_command_name_no_recipe():

@@ -187,7 +187,7 @@ def _written(path: Path, header: dict, body: bytes) -> None:
         ("extra", "has unknown tensors"),
         ("nan", "not finite"),
         ("dtype", "not a readable safetensors file"),
-        ("option", "wrong options"),
+        ("option", "a linknet has no option 'xxx"),
     ],
 )
 def test_weights(how, words, run, files, tmp_path):

@@ -13,6 +13,7 @@ from napari_disca.cli.app import COMMANDS, UsageError
 from napari_disca.cli.engine import recipes_of
 from napari_disca.cli.flags import FieldsOf, argument, fields_of, flag
 from napari_disca.core.errors import RecipeError
+from napari_disca.core.typed_values import text_of
 from napari_disca.evaluation import Settings
 from napari_disca.networks import Card
 from napari_disca.recipes import RECIPES
@@ -38,15 +39,19 @@ def parse(monkeypatch):
     return call
 
 
-def spelt(value: object) -> str:
-    return str(value).replace(" ", "-")
+def flags_of(name: str, value: object) -> tuple[str, ...]:
+    """The flags that give a field of a recipe a value."""
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return (f"--{flag}" if value else f"--no-{flag}",)
+    return f"--{flag}", text_of(value).replace(" ", "-")
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_field_of_every_recipe_has_a_flag(name, parse):
     recipe = RECIPES[name]
     given = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-    flags = [part for k, v in given.items() for part in (f"--{k.replace('_', '-')}", f"{spelt(v)}")]
+    flags = [part for item in given.items() for part in flags_of(*item)]
     for command in (REFINE, EVALUATE):
         told = parse(*command, "--recipe", name, *flags)
         assert told.fields == given
@@ -97,7 +102,42 @@ def test_what_a_card_says_comes_from_its_dataclass(parse):
 def test_options_of_an_architecture_are_pairs(parse):
     told = parse(*TRAIN, "--option", "encoder=resnet34", "--option", "width=8", "--option", "x=0.5",
                  "--option", "deep=true")  # fmt: skip
-    assert dict(told.option) == {"encoder": "resnet34", "width": 8, "x": 0.5, "deep": True}
+    assert told.option == (
+        ("encoder", "resnet34"), ("width", "8"), ("x", "0.5"), ("deep", "true")
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class First:
+    crops: Literal["tiles", "around clicks"] = field(default="tiles", metadata={"tooltip": "a"})
+    size: int = field(default=3, metadata={"tooltip": "b", "min": 1, "max": 9})
+
+
+@dataclass(frozen=True)
+class Second:
+    crops: Literal["whole"] | None = field(default="whole", metadata={"tooltip": "c"})
+    size: float = field(default=30.0, metadata={"tooltip": "d", "min": 20.0, "max": 90.0})
+    scales: tuple[float, ...] = field(default=(1.0,), metadata={"tooltip": "e"})
+
+
+@dataclass(frozen=True)
+class Both:
+    fields: dict = fields_of(FieldsOf(lambda: [First, Second], "Fields"))
+
+
+def test_a_flag_takes_the_values_of_all_fields_with_its_name(parse, monkeypatch, capsys):
+    monkeypatch.setitem(COMMANDS, "both", app.Command(Both, "nowhere:nothing", "An example."))
+    for text, value in (("whole", "whole"), ("around-clicks", "around clicks"), ("none", None)):
+        assert parse("both", "--crops", text).fields == {"crops": value}
+    assert parse("both", "--size", "2").fields == {"size": 2}
+    assert parse("both", "--size", "88.5").fields == {"size": 88.5}
+    assert parse("both", "--scales", "0.5,2").fields == {"scales": (0.5, 2.0)}
+    with pytest.raises(UsageError, match="91 is not between 1 and 90"):
+        parse("both", "--size", "91")
+    with pytest.raises(UsageError, match="use tiles or around clicks or whole or none"):
+        parse("both", "--crops", "half")
+    assert app.run(["both", "--help"]) == 0
+    assert "{tiles,around-clicks,whole,none}" in capsys.readouterr().out
 
 
 def test_nothing_given_is_the_dataclasses_default(parse):

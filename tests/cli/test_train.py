@@ -308,7 +308,7 @@ MISTAKES = {
     "too few classes": ("--classes", "a,b", "class"),
     "a wrong colour": ("--classes", "a:red,b,c,d,e", "colour"),
     "no such encoder": ("--option", "encoder=resnet19", "resnet19"),
-    "no such option": ("--option", "depth=3", "wrong options"),
+    "no such option": ("--option", "depth=3", "a linknet has no option 'depth'; it has encoder"),
     "no option": ("--option", "resnet34", "is not like encoder=resnet34"),
     "no such weights": ("--encoder-weights", "imagenet", "LinkNet has no encoder weights"),
     "an encoder that would stay random": ("--architecture", "lite-unet", "--encoder-weights imag"),

@@ -74,16 +74,21 @@ def test_forward_is_decode_of_encode(network):
 
 @torch.no_grad()
 def test_padding_is_the_mean_without_clicks(network):
-    image, guidance = inputs(network, 40, 50)
+    height, width = 64 - network.multiple // 2, 64 - network.multiple + 1
+    image, guidance = inputs(network, height, width)
     larger = network.mean.expand(1, -1, 64, 64).clone()
-    larger[..., :40, :50] = image
+    larger[..., :height, :width] = image
     clicks = torch.zeros(1, 3, 64, 64)
-    clicks[..., :40, :50] = guidance
-    torch.testing.assert_close(network(image, guidance), network(larger, clicks)[..., :40, :50])
+    clicks[..., :height, :width] = guidance
+    torch.testing.assert_close(
+        network(image, guidance), network(larger, clicks)[..., :height, :width]
+    )
 
 
 @torch.no_grad()
 def test_features_without_clicks_do_not_depend_on_what_is_learned_after_them(network):
+    if not network.encoder_modules:
+        pytest.skip("it does not say which modules its encoder is")
     image, guidance = inputs(network, 64, 64)
     before = [feature.clone() for feature in network.encode_clickless(image)]
     learned = [
@@ -172,7 +177,7 @@ def test_last_features_are_described_where_the_logits_are(network, keep):
     logits, described = network.decode_described(features, keep, describe)
     assert torch.equal(logits, network.decode_window(features, keep))
     assert described.shape == (1, 2, *keep.shape)
-    assert seen[0] > len(network.card.classes)
+    assert seen[0] >= len(network.card.classes)  # the logits, if it has no other
     box = Window(0, 0, 64, 96)
     _, whole = network.decode_described(network.features(image, guidance, box), box, describe)
     torch.testing.assert_close(described, whole[(..., *keep.slices)], atol=1e-4, rtol=1e-4)
@@ -209,7 +214,8 @@ def test_save_and_load(network, tmp_path):
 def test_half_precision_files_load_as_single(network, tmp_path):
     whole = save_network(network, tmp_path / "whole.safetensors", half=False)
     half = save_network(network, tmp_path / "half.safetensors")
-    assert half.stat().st_size < 0.55 * whole.stat().st_size
+    values = sum(tensor.numel() for tensor in network.state_dict().values())
+    assert whole.stat().st_size - half.stat().st_size > 1.9 * values
     loaded = load_network(half)
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
     for name, tensor in network.state_dict().items():
@@ -290,9 +296,9 @@ def test_clicks_of_one_class_say_nothing_of_another():
     ("changes", "message"),
     [
         ({"architecture": "transformer"}, "architecture 'transformer'; this version knows linknet"),
-        ({"architecture": "linknet", "options": {"encoder": "resnet50"}}, "no encoder 'resnet50'"),
-        ({"architecture": "linknet", "options": {"depth": 3}}, "wrong options: .*depth"),
-        ({"architecture": "linknet", "options": {"encoder": []}}, "encoder|options"),
+        ({"options": {"encoder": "resnet50"}}, "encoder = 'resnet50' .* use resnet18 or resnet34"),
+        ({"options": {"depth": 3}}, "a linknet has no option 'depth'; it has encoder"),
+        ({"options": {"encoder": []}}, "encoder = .* is unknown"),
     ],
 )
 def test_cards_of_no_network(changes, message):

@@ -8,15 +8,27 @@ have no defaults of their own: one that is not given leaves the dataclass's defa
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import typer
 
+from napari_disca.core.typed_values import (
+    choices_of,
+    is_choice,
+    is_typed,
+    kinds_of,
+    text_of,
+    value_of_text,
+)
+
 T = TypeVar("T")
 
+#: Stands for a None that was given, because typer gives None for a flag that was not.
+_NONE = object()
 #: Metadata of a field, for its flag. ``tooltip``, ``min`` and ``max`` are also read by the panel's
 #: form of a recipe; ``names_default`` is true if the tooltip already says what the default is.
 About = Mapping[str, Any]
@@ -134,17 +146,29 @@ def _parameters(kind: type, prefix: str = "", *, complete: bool) -> Iterator[ins
 
 
 def _given_parameters(source: FieldsOf, prefix: str) -> Iterator[inspect.Parameter]:
-    metadata, names = source.metadata(), set()
+    metadata = source.metadata()
+    found: dict[str, tuple[Any, Any, About]] = {}
     for kind in source.kinds():
         hints = get_type_hints(kind)
         for entry in fields(kind):
             about = entry.metadata or metadata.get(entry.name, {})
-            if about is None or entry.name in names or not _has_flag(hints[entry.name], about):
+            if about is None or not _has_flag(hint := hints[entry.name], about):
                 continue
-            names.add(entry.name)
-            about = {**about, "title": source.title, "switch": True}
-            default = None if entry.default is MISSING else entry.default
-            yield _parameter(prefix + entry.name, entry.name, hints[entry.name], default, about)
+            if entry.name in found:
+                known, default, first = found[entry.name]
+                found[entry.name] = Union[known, hint], default, _widened(first, about)  # noqa: UP007
+            else:
+                default = None if entry.default is MISSING else entry.default
+                found[entry.name] = hint, default, {**about, "title": source.title, "switch": True}
+    for name, (hint, default, about) in found.items():
+        yield _parameter(prefix + name, name, hint, default, about)
+
+
+def _widened(about: About, other: About) -> About:
+    """Return metadata with limits that allow what two fields of one name allow together."""
+    low = min(about.get("min", -math.inf), other.get("min", -math.inf))
+    high = max(about.get("max", math.inf), other.get("max", math.inf))
+    return {**about, "min": low, "max": high}
 
 
 def _options_of(kind: type[T], given: Mapping[str, Any], prefix: str = "") -> T:
@@ -156,53 +180,45 @@ def _options_of(kind: type[T], given: Mapping[str, Any], prefix: str = "") -> T:
         if "source" in entry.metadata:
             start = f"{name}__"
             chosen[entry.name] = {
-                key.removeprefix(start): value
+                key.removeprefix(start): _value(value)
                 for key, value in given.items()
                 if key.startswith(start) and value is not None
             }
         elif is_dataclass(hint):
             chosen[entry.name] = _options_of(hint, given, f"{name}__")  # type: ignore[arg-type]
         elif given.get(name) is not None:
-            value = given[name]
-            chosen[entry.name] = tuple(value) if isinstance(value, list) else value
+            chosen[entry.name] = _value(given[name])
     return kind(**chosen)
 
 
+def _value(given: Any) -> Any:
+    if isinstance(given, list):
+        return tuple(given)
+    return None if given is _NONE else given
+
+
 def _has_flag(hint: Any, about: About) -> bool:
-    """Return whether a flag can have a value of a type; not for a dataclass or a tuple."""
-    return (
-        bool(about.get("parse")) or _plain(hint) in _TYPES or (get_origin(_plain(hint)) is Literal)
-    )
-
-
-_TYPES = (bool, int, float, str)
-
-
-def _plain(hint: Any) -> Any:
-    """Return a type without "or None"."""
-    if get_origin(hint) in (Union, UnionType):
-        parts = [part for part in get_args(hint) if part is not type(None)]
-        return parts[0] if len(parts) == 1 else hint
-    return hint
+    """Return whether a field gets a flag; one of tuples only if it has a help."""
+    if about.get("parse"):
+        return True
+    tuples = any(get_origin(kind) is tuple for kind in kinds_of(hint))
+    return is_typed(hint) and (not tuples or bool(about.get("tooltip")))
 
 
 def _parameter(
     name: str, field_name: str, hint: Any, default: Any, about: About
 ) -> inspect.Parameter:
     metavar, parse = about.get("metavar") or None, about.get("parse")
+    kinds = [one for one in kinds_of(hint) if one is not NoneType]
     kind: Any
     if parse is not None:
         kind = list[str] if about.get("repeat") else str
-    elif get_origin(plain := _plain(hint)) is Literal:
-        # With hyphens for spaces, which would have to be quoted.
-        by_spelling = {_spelling(choice): choice for choice in get_args(plain)}
-        parse, metavar, kind = _choice(by_spelling), "{" + ",".join(by_spelling) + "}", str
-    elif plain in (int, float):
-        parse, metavar, kind = _number(plain, about), metavar or plain.__name__.upper(), plain
-    elif get_origin(plain) is tuple:
-        kind = list[get_args(plain)[0]]  # type: ignore[misc]
+    elif get_origin(kinds[0]) is tuple and "switch" not in about:
+        kind = list[get_args(kinds[0])[0]]  # type: ignore[misc]
+    elif kinds in ([bool], [str]) or not is_typed(hint):
+        kind = kinds[0]
     else:
-        kind = plain
+        parse, metavar, kind = _parser(hint, about), metavar or _metavar(hint), str
     names = about.get("names") or (f"--{field_name.replace('_', '-')}",)
     if kind is bool and about.get("switch"):
         names = tuple(f"{each}/--no-{each.removeprefix('--')}" for each in names)
@@ -242,33 +258,29 @@ def _help(about: About, default: object) -> str:
 
 def _spelling(value: object) -> str:
     """Return how a value is written on the command line."""
-    return f"{value:g}" if isinstance(value, float) else str(value).replace(" ", "-")
+    return text_of(value).replace(" ", "-")
 
 
-def _choice(by_spelling: dict[str, Any]) -> Callable[[str], Any]:
+def _metavar(hint: Any) -> str:
+    """Return what stands for a value in the help: its choices or its type."""
+    kinds = [kind for kind in kinds_of(hint) if kind is not NoneType]
+    if is_choice(hint):
+        return "{" + ",".join(map(_spelling, choices_of(hint))) + "}"
+    return kinds[0].__name__.upper() if len(kinds) == 1 and kinds[0] in (int, float) else "VALUE"
+
+
+def _parser(hint: Any, about: About) -> Callable[[str], Any]:
+    low, high = about.get("min", -math.inf), about.get("max", math.inf)
+
     def parse(text: str) -> Any:
         try:
-            return by_spelling[_spelling(text)]
-        except KeyError:
-            raise typer.BadParameter(
-                f"{text!r} is unknown; use {' or '.join(by_spelling)}"
-            ) from None
-
-    return parse
-
-
-def _number(kind: type[int] | type[float], about: About) -> Callable[[str], float]:
-    low, high = about.get("min", float("-inf")), about.get("max", float("inf"))
-
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            whole = "whole number" if kind is int else "number"
-            raise typer.BadParameter(f"{text!r} is not a {whole}") from None
-        if not low <= value <= high:  # also refuses "nan"
+            value = value_of_text(text, hint)
+        except ValueError as error:
+            raise typer.BadParameter(f"{text!r} {error}") from None
+        # NaN is not in the range either.
+        if isinstance(value, int | float) and not low <= value <= high:
             raise typer.BadParameter(f"{text} is not {_range(low, high)}")
-        return value
+        return _NONE if value is None else value
 
     return parse
 

@@ -193,8 +193,9 @@ class TrainOptions:
         metavar="NAME_OR_FILE",
     )
     architecture: str = flag(architecture_names, default="linknet", metavar="NAME")
-    option: tuple[tuple[str, Any], ...] = flag(
-        "option of the architecture, for instance encoder=resnet34; repeatable",
+    option: tuple[tuple[str, str], ...] = flag(
+        "option of the architecture, for instance encoder=resnet34, with commas between several "
+        "values; repeatable",
         default=(),
         metavar="NAME=VALUE",
         parse=parse_option,

@@ -32,6 +32,7 @@ from napari_disca.networks import (
     architecture_of,
     build_network,
     load_network,
+    parsed_options,
     save_network,
 )
 from napari_disca.networks.compute import Compute
@@ -127,7 +128,7 @@ def _card(options: TrainOptions, image: Path) -> Card:
     return Card(
         **{"name": options.output.stem, **given},
         architecture=options.architecture,
-        options=dict(options.option),
+        options=parsed_options(options.architecture, dict(options.option)),
         classes=_classes(options),
         bands=bands,
         scaling=options.reading.scaling or Scaling(),

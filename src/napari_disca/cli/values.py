@@ -64,20 +64,9 @@ def parse_bands(text: str) -> tuple[int, ...]:
     return chosen
 
 
-def parse_option(text: str) -> tuple[str, str | int | float | bool]:
-    """Return name and value of ``NAME=VALUE``; the value may be a number, ``true`` or ``false``."""
+def parse_option(text: str) -> tuple[str, str]:
+    """Return name and value of ``NAME=VALUE``."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise typer.BadParameter(f"{text!r} is not like encoder=resnet34")
-    return name.strip(), _value(value.strip())
-
-
-def _value(text: str) -> str | int | float | bool:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return name.strip(), value.strip()

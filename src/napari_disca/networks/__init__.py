@@ -19,7 +19,12 @@ from napari_disca.networks.files import (
 )
 from napari_disca.networks.network import Features, Network
 from napari_disca.networks.preparation import encoder_fingerprint, prepared
-from napari_disca.networks.table import ARCHITECTURES, architecture_of, build_network
+from napari_disca.networks.table import (
+    ARCHITECTURES,
+    architecture_of,
+    build_network,
+    parsed_options,
+)
 from napari_disca.raster.scaling import Scaling
 
 __all__ = [
@@ -38,6 +43,7 @@ __all__ = [
     "fingerprint",
     "load_network",
     "needs_consent",
+    "parsed_options",
     "prepared",
     "read_card",
     "save_network",

@@ -65,7 +65,7 @@ class Card:
         Short name, for instance ``"landcover-5"``.
     architecture : str
         Key of `napari_disca.networks.ARCHITECTURES`.
-    options : mapping of str to str, int, float or bool
+    options : mapping of str to str, int, float, bool, None, or tuple of these
         Arguments of the architecture, for instance ``{"encoder": "resnet18"}``.
     classes : tuple of LandClass
         Class ``i`` is the map's value ``i``.
@@ -183,6 +183,8 @@ class Card:
                     raise CardError(f"{key} of a card is a list, not {known[key]!r}")
                 if key in known:
                     known[key] = tuple(known[key])
+            if isinstance(options := known.get("options"), dict):
+                known["options"] = {key: _tuples(value) for key, value in options.items()}
             if "scaling" in known:
                 known["scaling"] = Scaling(**known["scaling"])
             if "guidance" in known:
@@ -194,6 +196,11 @@ class Card:
             raise CardError(f"the card in this file is wrong: {_cut(str(error))}") from error
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise CardError(f"this file's card cannot be read: {_cut(repr(error))}") from error
+
+
+def _tuples(value: object) -> object:
+    """Return a value of JSON with tuples for its lists."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _cut(text: str) -> str:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_disca.core.errors import CardError
 from napari_disca.core.tiling import Window
 from napari_disca.networks.card import Card
 from napari_disca.networks.network import Features, Network
@@ -76,21 +75,12 @@ class LinkNet(Network):
     ----------
     card : Card
     encoder : {"resnet18", "resnet34"}
-
-    Raises
-    ------
-    CardError
-        If the encoder is unknown.
     """
 
     encoder_modules = ("stem", "pool", "stages")
 
     def __init__(self, card: Card, encoder: Literal["resnet18", "resnet34"] = "resnet18") -> None:
         super().__init__(card)
-        if encoder not in _BLOCKS:
-            raise CardError(
-                f"LinkNet has no encoder {encoder!r}; choose one of {', '.join(_BLOCKS)}"
-            )
         inputs, classes = len(card.bands) + len(card.classes), len(card.classes)
         self.stem = nn.Sequential(*_conv_bn(inputs, 64, 7, stride=2), nn.ReLU(inplace=True))
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)

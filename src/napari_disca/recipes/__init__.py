@@ -11,7 +11,13 @@ from napari_disca.recipes.answers import AnswerParts, composer_of
 from napari_disca.recipes.automatic import Automatic
 from napari_disca.recipes.disca import Disca
 from napari_disca.recipes.disir import Disir
-from napari_disca.recipes.recipe import AdaptationResult, Recipe, checked_seed, crops_for
+from napari_disca.recipes.recipe import (
+    AdaptationResult,
+    Recipe,
+    check_fields,
+    checked_seed,
+    crops_for,
+)
 from napari_disca.recipes.table import (
     RECIPES,
     recipe_fields,
@@ -27,6 +33,7 @@ __all__ = [
     "Disca",
     "Disir",
     "Recipe",
+    "check_fields",
     "checked_seed",
     "composer_of",
     "crops_for",

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import (
-    Any,
-    ClassVar,
-    Literal,
-    Protocol,
-    get_args,
-    get_origin,
-    get_type_hints,
-    runtime_checkable,
-)
+from typing import Any, ClassVar, Protocol, get_type_hints, runtime_checkable
 
 from torch import Tensor
 
@@ -22,6 +14,7 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Job
 from napari_disca.core.tiling import Tiling, Window
+from napari_disca.core.typed_values import checked_value
 from napari_disca.inference.composition import AnswerComposer
 from napari_disca.inference.correction import Correction
 from napari_disca.inference.crops import Crop, cut_crops
@@ -200,7 +193,8 @@ def setting(
 
     Parameters
     ----------
-    default : int, float or str
+    default : bool, int, float, str, None or tuple
+        Of the field's type, which `core.typed_values` must know.
     label : str
         What the panel's form calls it.
     tooltip : str
@@ -224,23 +218,17 @@ def check_fields(recipe: Recipe) -> None:
     """
     hints = get_type_hints(type(recipe))
     for one in fields(recipe):  # type: ignore[arg-type]
-        value = getattr(recipe, one.name)
-        if get_origin(hints[one.name]) is Literal:
-            allowed = get_args(hints[one.name])
-            if value not in allowed:
-                raise RecipeError(f"{one.name} = {value!r} is unknown; use {' or '.join(allowed)}")
-        elif "min" in one.metadata:
-            low, high = one.metadata["min"], one.metadata["max"]
-            kinds = (int,) if hints[one.name] is int else (int, float)
-            if isinstance(value, bool) or not isinstance(value, kinds):
-                raise RecipeError(
-                    f"{one.name} = {value!r} is not a {'whole ' * (len(kinds) == 1)}number"
-                )
-            if not low <= value <= high:
-                label = one.metadata.get("label")
-                known = not label or label.lower() == one.name
-                name = one.name if known else f"{label} ({one.name})"
-                raise RecipeError(f"{name} = {value} is not between {low} and {high}")
+        value, about = getattr(recipe, one.name), one.metadata
+        try:
+            checked_value(value, hints[one.name])
+        except ValueError as error:
+            raise RecipeError(f"{one.name} = {value!r} {error}") from None
+        low, high = about.get("min", -math.inf), about.get("max", math.inf)
+        if isinstance(value, int | float) and not low <= value <= high:
+            label = about.get("label")
+            known = not label or label.lower() == one.name
+            name = one.name if known else f"{label} ({one.name})"
+            raise RecipeError(f"{name} = {value} is not between {low} and {high}")
 
 
 def checked_seed(seed: int) -> int:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
-from typing import Any
+from typing import Any, get_type_hints
 
 from napari_disca.core.errors import RecipeError
+from napari_disca.core.typed_values import checked_value
 from napari_disca.recipes.automatic import Automatic
 from napari_disca.recipes.disca import Disca
 from napari_disca.recipes.disir import Disir
 from napari_disca.recipes.function_space import FunctionSpace
-from napari_disca.recipes.recipe import Recipe
+from napari_disca.recipes.recipe import Recipe, check_fields
 
 #: Recipes by name, with their published or measured settings.
 RECIPES: dict[str, Recipe] = {
@@ -73,7 +74,9 @@ def recipe_named(name: str, **changes: Any) -> Recipe:
     unknown = sorted(changes.keys() - known)
     if unknown:
         raise RecipeError(f"recipe {name!r} has no field {unknown[0]!r}")
-    return replace(recipe, **changes)  # type: ignore[type-var]
+    changed: Recipe = replace(recipe, **changes)  # type: ignore[type-var]
+    check_fields(changed)
+    return changed
 
 
 def recipe_fields(recipe: Recipe) -> dict[str, Any]:
@@ -108,16 +111,17 @@ def recipe_of_fields(given: Mapping[str, Any]) -> Recipe:
     for old, new in getattr(kind, "former_names", {}).items():
         if old in changes and new not in changes:
             changes[new] = changes.pop(old)
-    known = {f.name: type(f.default) for f in fields(kind)}  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
     for name, value in changes.items():
-        if name not in known:
+        if name not in {f.name for f in fields(kind)}:  # type: ignore[arg-type]
             raise RecipeError(f"a recipe of the kind {given['kind']!r} has no field {name!r}")
-        # JSON may write 1.0 as 1; nothing else may change its type.
-        if type(value) is not known[name] and not (known[name] is float and type(value) is int):
-            raise RecipeError(
-                f"{name} = {value!r} of a recipe is not of the type {known[name].__name__}"
-            )
-    return kind(**changes)
+        try:
+            changes[name] = checked_value(value, hints[name])
+        except ValueError as error:
+            raise RecipeError(f"{name} = {value!r} of a recipe {error}") from None
+    recipe = kind(**changes)
+    check_fields(recipe)
+    return recipe
 
 
 def _kinds() -> dict[str, type[Recipe]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
-from magicgui.widgets import ComboBox, Container, LineEdit, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
+
+from napari_disca.core.typed_values import choices_of, is_choice, text_of, value_of_text
 
 T = TypeVar("T")
 
@@ -14,12 +16,14 @@ T = TypeVar("T")
 def form_of(value: Any) -> Container[ValueWidget[Any]]:
     """Return a form with a row for every field of a dataclass instance.
 
-    Floats are text in scientific notation: a spin box would turn 2e-7 into 0.
+    Floats are text in scientific notation: a spin box would turn 2e-7 into 0. So are values of
+    several types, for instance a number or none.
 
     Parameters
     ----------
     value : dataclass instance
-        ``metadata`` of its fields may hold ``label``, ``tooltip``, ``min`` and ``max``.
+        Of fields whose types `core.typed_values` knows. Their ``metadata`` may hold ``label``,
+        ``tooltip``, ``min`` and ``max``.
     """
     hints = get_type_hints(type(value))
     rows: list[ValueWidget[Any]] = []
@@ -30,13 +34,16 @@ def form_of(value: Any) -> Container[ValueWidget[Any]]:
             "label": about.get("label", field.name.replace("_", " ").capitalize()),
             "tooltip": about.get("tooltip", ""),
         }
-        if get_origin(kind) is Literal:
-            rows.append(ComboBox(choices=get_args(kind), value=now, **options))
+        if is_choice(kind):
+            choices = [(text_of(choice), choice) for choice in choices_of(kind)]
+            rows.append(ComboBox(choices=choices, value=now, **options))
+        elif kind is bool:
+            rows.append(CheckBox(text="", value=now, **options))
         elif kind is int:
             low, high = int(about.get("min", 0)), int(about.get("max", 10**6))
             rows.append(SpinBox(value=now, min=low, max=high, **options))
         else:
-            rows.append(LineEdit(value=f"{now:g}", **options))
+            rows.append(LineEdit(value=text_of(now), **options))
     # Without labels: the panel aligns them with its own.
     return Container(widgets=rows, labels=False)
 
@@ -47,7 +54,7 @@ def read_form(form: Container[ValueWidget[Any]], value: T) -> T:
     Raises
     ------
     RecipeError
-        If a text is not a number, or the dataclass refuses a value.
+        If a text does not stand for a value of its field, or the dataclass refuses a value.
     """
     from napari_disca.core.errors import RecipeError
 
@@ -55,10 +62,10 @@ def read_form(form: Container[ValueWidget[Any]], value: T) -> T:
     changes: dict[str, Any] = {}
     for row in form:
         entered = row.value
-        if hints[row.name] is float:
+        if isinstance(row, LineEdit):
             try:
-                entered = float(entered)
-            except ValueError:
-                raise RecipeError(f"{row.label} = {entered!r} is not a number") from None
+                entered = value_of_text(entered, hints[row.name])
+            except ValueError as error:
+                raise RecipeError(f"{row.label} = {entered!r} {error}") from None
         changes[row.name] = entered
     return replace(value, **changes)  # type: ignore[type-var]

@@ -24,12 +24,13 @@ from qtpy.QtWidgets import (
 
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Progress
+from napari_disca.core.typed_values import text_of
 from napari_disca.gui.panels.form import form_of, read_form
 from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
-from napari_disca.recipes import RECIPES, Recipe
+from napari_disca.recipes import RECIPES, Recipe, check_fields
 
 #: Verbs of `viewer.verbs` that have a button here; `layout` puts the buttons into the sections.
 _BUTTONS = (
@@ -159,7 +160,9 @@ class RefinePanel(QWidget):
         RecipeError
             If a value is impossible.
         """
-        return read_form(self._form, RECIPES[self.recipes.currentText()])
+        recipe = read_form(self._form, RECIPES[self.recipes.currentText()])
+        check_fields(recipe)
+        return recipe
 
     def enable(self, **reasons: str) -> None:
         """Enable buttons by name, or disable them for a reason, which their tooltips then give."""
@@ -279,7 +282,7 @@ def _summary(recipe: Recipe) -> str:
     for field in fields(recipe):  # type: ignore[arg-type]
         value = getattr(recipe, field.name)
         label = field.metadata.get("label", field.name.replace("_", " "))
-        settings.append(f"{label}: {value:g}" if isinstance(value, float) else f"{label}: {value}")
+        settings.append(f"{label}: {text_of(value)}")
     return f"{recipe.title} ({'; '.join(settings)})"
 
 
