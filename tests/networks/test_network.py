@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from builders import make_card, make_network
+from builders import Tiny, make_card, make_network
 from napari_disca.core.errors import CardError, ExportError
 from napari_disca.core.tiling import Window
 from napari_disca.networks import (
@@ -457,3 +457,27 @@ def test_strided_convolutions_are_padded_as_the_pretrained_encoder_was(size, bef
     with torch.inference_mode():
         wanted = torch.nn.functional.conv2d(padded, layer.weight, layer.bias, 2, 0, 1, 4)
         torch.testing.assert_close(layer(image), wanted)
+
+
+@pytest.mark.parametrize("name", ["features", "decode", "multiple", "mean", "card", "half"])
+def test_a_layer_with_a_name_that_is_taken_is_refused_in_one_line(name, monkeypatch):
+    class Odd(Tiny):
+        def __init__(self, card):
+            super().__init__(card)
+            setattr(self, name, torch.nn.Conv2d(3, 3, 1))
+
+    monkeypatch.setitem(ARCHITECTURES, "odd", Odd)
+    with pytest.raises(CardError, match=f"Odd calls a layer '{name}', .*; give it another name"):
+        build_network(make_card(architecture="odd"))
+
+
+@pytest.mark.parametrize("name", ["encoder", "decoder", "backbone", "layers"])
+def test_a_layer_may_have_any_other_name(name, monkeypatch):
+    class Odd(Tiny):
+        def __init__(self, card):
+            super().__init__(card)
+            setattr(self, name, torch.nn.Conv2d(3, 3, 1))
+
+    monkeypatch.setitem(ARCHITECTURES, "odd", Odd)
+    network = build_network(make_card(architecture="odd"))
+    assert isinstance(getattr(network, name), torch.nn.Conv2d)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from copy import deepcopy
 
@@ -107,6 +108,93 @@ class Named(Network):
 
     def decode(self, features):
         return self.head(features[0])
+
+
+class Activated(nn.BatchNorm2d):
+    """As timm's ``BatchNormAct2d``."""
+
+    def forward(self, x):
+        return torch.relu(super().forward(x))
+
+
+class Standardised(nn.Conv2d):
+    """A convolution that standardises its weights."""
+
+    def forward(self, x):
+        weight = (self.weight - self.weight.mean()) / self.weight.std()
+        return nn.functional.conv2d(x, weight, self.bias, padding=1)
+
+
+class Residual(nn.Sequential):
+    """Layers whose results are used one by one."""
+
+    def forward(self, x):
+        first = self[0](x)
+        return first + self[1](first)
+
+
+def conv(inputs=6, outputs=4, kind=nn.Conv2d, **options):
+    return kind(inputs, outputs, 3, padding=1, **options)
+
+
+def one_activation_twice():
+    activation = nn.ReLU()
+    return nn.Sequential(conv(), activation, conv(4), activation, nn.BatchNorm2d(4))
+
+
+def old_weight_norm():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return nn.Sequential(nn.utils.weight_norm(conv()), nn.BatchNorm2d(4))
+
+
+#: Layers of other people's networks, and whether a BatchNorm in them can be folded.
+LAYERS = {
+    "no affine": (lambda: [conv(), nn.BatchNorm2d(4, affine=False)], True),
+    "no bias": (lambda: [conv(bias=False), nn.BatchNorm2d(4)], True),
+    "groups": (lambda: [conv(), conv(4, groups=4), nn.BatchNorm2d(4)], True),
+    "dilated": (lambda: [conv(dilation=2), nn.BatchNorm2d(4)], True),
+    "transposed": (lambda: [conv(), conv(4, kind=nn.ConvTranspose2d), nn.BatchNorm2d(4)], True),
+    "transposed groups": (
+        lambda: [conv(), conv(4, kind=nn.ConvTranspose2d, groups=2), nn.BatchNorm2d(4)],
+        False,
+    ),
+    "no statistics": (lambda: [conv(), nn.BatchNorm2d(4, track_running_stats=False)], False),
+    "activated": (lambda: [conv(), Activated(4)], False),
+    "standardised": (lambda: [conv(kind=Standardised), nn.BatchNorm2d(4)], False),
+    "residual": (lambda: [Residual(conv(), nn.BatchNorm2d(4))], False),
+    "one activation twice": (lambda: [one_activation_twice()], False),
+    "weight norm": (
+        lambda: [nn.utils.parametrizations.weight_norm(conv()), nn.BatchNorm2d(4)],
+        False,
+    ),
+    "old weight norm": (lambda: [old_weight_norm()], False),
+    "spectral norm": (
+        lambda: [nn.utils.parametrizations.spectral_norm(conv()), nn.BatchNorm2d(4)],
+        False,
+    ),
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", LAYERS)
+def test_folding_keeps_the_function_of_any_layers(name, pixels):
+    layers, foldable = LAYERS[name]
+    torch.manual_seed(0)
+    network = Named(make_card()).eval()
+    network.encoder = nn.Sequential(*layers()).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            if module.affine:
+                module.weight.normal_()
+                module.bias.normal_()
+    guidance = torch.rand(2, 3, 96, 128, generator=torch.Generator().manual_seed(1))
+    expected = network(pixels, guidance)
+    folded = prepared(network, CPU, torch.float32, folded=True)
+    torch.testing.assert_close(folded(pixels, guidance), expected, atol=1e-4, rtol=1e-4)
+    assert any(isinstance(m, nn.BatchNorm2d) for m in folded.modules()) is not foldable
 
 
 @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,6 +29,9 @@ class SameConv(nn.Conv2d):
     the same result without a copy of the input.
     """
 
+    #: See `preparation.FOLDABLE`.
+    folds_batchnorm: ClassVar[bool] = True
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of ``(B, C, H, W)``, H and W even where the stride is 2."""
         padding = self.kernel_size[0] // 2
@@ -41,6 +46,9 @@ class SameConv(nn.Conv2d):
 
 class Activated(nn.Sequential):
     """Convolution, BatchNorm and activation; one operation once the BatchNorm is folded."""
+
+    #: See `preparation.FOLDABLE`.
+    folds_batchnorm: ClassVar[bool] = True
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of what convolution and BatchNorm make of ``(B, C, H, W)``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +67,23 @@ class Network(nn.Module):
         # They are in the card, so they are not saved with the weights.
         self.register_buffer("mean", torch.tensor(card.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(card.std).view(1, -1, 1, 1), persistent=False)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; layers may not have the name of one that `Network` uses itself.
+
+        Raises
+        ------
+        CardError
+            If a layer has such a name, for instance ``features``: torch would find the method.
+        """
+        if isinstance(value, nn.Module | nn.Parameter) and (
+            hasattr(Network, name) or name in Network.__annotations__ or name == "card"
+        ):
+            raise CardError(
+                f"{type(self).__name__} calls a layer {name!r}, which is a name that every network "
+                "uses for something else; give it another name"
+            )
+        super().__setattr__(name, value)
 
     @abstractmethod
     def encode(self, image: Tensor, guidance: Tensor) -> Features:

@@ -12,6 +12,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_disca.networks.network import Network
 
+#: Attribute of classes with a `forward` of their own whose layers may be folded nevertheless.
+FOLDABLE = "folds_batchnorm"
 _WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
@@ -46,19 +48,41 @@ def prepared(
 def fold_batchnorm(network: nn.Module) -> None:
     """Fold every BatchNorm that follows a convolution in a sequence into its weights, in place.
 
-    In float32 the function stays the same up to rounding.
+    In float32 the function stays the same up to rounding. Layers that compute something else than
+    torch's, for instance a BatchNorm with an activation, stay as they are, unless their class has
+    the attribute `FOLDABLE`.
     """
     for module in network.modules():
         if not isinstance(module, nn.Sequential):
             continue
-        for (name, first), (after, second) in pairwise(list(module.named_children())):
-            if isinstance(first, nn.Conv2d | nn.ConvTranspose2d) and isinstance(
-                second, nn.BatchNorm2d
-            ):
-                transposed = isinstance(first, nn.ConvTranspose2d)
+        if type(module).forward != nn.Sequential.forward and not _is_foldable(module):
+            continue  # it may use what is between two layers
+        # With duplicates: a layer that occurs twice separates others at both places.
+        named = module.named_modules(remove_duplicate=False)
+        children = [(name, child) for name, child in named if name and "." not in name]
+        for (name, first), (after, second) in pairwise(children):
+            fused = _fused(first, second)
+            if fused is not None:
                 # By name, because modules of a Sequential made of an OrderedDict are not numbered.
-                setattr(module, name, fuse_conv_bn_eval(first, second, transpose=transposed))
+                setattr(module, name, fused)
                 setattr(module, after, nn.Identity())
+
+
+def _is_foldable(module: nn.Module) -> bool:
+    return bool(getattr(module, FOLDABLE, False))
+
+
+def _fused(first: nn.Module, second: nn.Module) -> nn.Module | None:
+    """Return a convolution that equals a convolution and a BatchNorm; None if there is none."""
+    if not isinstance(first, nn.Conv2d | nn.ConvTranspose2d) or type(second) is not nn.BatchNorm2d:
+        return None
+    if type(first) not in (nn.Conv2d, nn.ConvTranspose2d) and not _is_foldable(first):
+        return None
+    transposed = isinstance(first, nn.ConvTranspose2d)
+    computed = "weight" not in dict(first.named_parameters(recurse=False))  # weight normalisation
+    if computed or second.running_mean is None or (transposed and first.groups > 1):
+        return None  # nothing that torch's function can fold
+    return fuse_conv_bn_eval(first, second, transpose=transposed)
 
 
 def encoder_fingerprint(network: Network) -> str:
