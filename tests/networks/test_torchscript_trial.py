@@ -203,6 +203,50 @@ def test_traced_with_its_size_written_into_it(side, said, tmp_path, compute):
     assert agreement(path, compute) >= 0.98
 
 
+@pytest.mark.parametrize(
+    ("height", "width"), [(64, 64), (96, 96), (160, 160), (192, 192), (200, 200), (96, 128)]
+)
+def test_a_program_that_answers_with_its_own_size_is_called_with_it(height, width, tmp_path):
+    """Not with a multiple of it, whose answer would be coarser."""
+
+    class Enlarging(Plain):
+        def forward(self, image: Tensor) -> Tensor:
+            small = F.avg_pool2d(self.logits(image), 2)
+            return F.interpolate(small, size=(int(image.shape[2]), int(image.shape[3])))
+
+    path = scripted(tmp_path, Enlarging(), trace=torch.zeros(1, 3, height, width))
+    network = load_network(path, allow_torchscript=True)
+    assert network.interface.size == (height, width)
+
+
+class Placed(nn.Module):
+    """Adds something to every place, as transformers do, so that one size only fits."""
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.zeros(1, 4, height // 16, width // 16))
+        self.first, self.last = nn.Conv2d(3, 4, 16, 16), nn.Conv2d(4, 2, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        cells = self.last(self.first(image) + self.places)
+        return F.interpolate(cells, size=(int(image.shape[2]), int(image.shape[3])))
+
+
+@pytest.mark.parametrize("side", [64, 96, 288, 352, 1024, 200])
+def test_a_program_that_takes_its_own_size_only_is_found(side, tmp_path):
+    path = scripted(tmp_path, Placed(side, side), trace=torch.zeros(1, 3, side, side))
+    network = load_network(path, allow_torchscript=True)
+    assert network.interface.size == (side, side)
+
+
+def test_a_size_that_is_not_found_can_be_said(tmp_path):
+    module, noise = Placed(96, 208), torch.zeros(1, 3, 96, 208)
+    with pytest.raises(CardError, match='say which in its card, as "size"'):
+        load_network(scripted(tmp_path, module, trace=noise), allow_torchscript=True)
+    path = scripted(tmp_path, module, {"size": [96, 208]}, trace=noise)
+    assert load_network(path, allow_torchscript=True).interface.size == (96, 208)
+
+
 @pytest.mark.parametrize("answer", ["nothing", "text", "whole numbers", "raises", "divides"])
 def test_whatever_a_program_does_is_one_line(answer, tmp_path):
     class Text(Plain):

@@ -31,9 +31,13 @@ _MULTIPLES = (32, 64, 128, 256)
 _FIXED = (
     *(256, 512, 224, 320, 384, 448, 640, 768, 1024, 64, 128),
     *(300, 400, 480, 500, 513, 518, 600, 1000),
+    *(side for side in range(96, 1025, 32) if side not in (128, 224, 256, 320, 384)),
 )
 #: Texts of errors about wrong arguments.
-_ARGUMENTS = ("expected at most", "missing value for argument", "Expected a value of type")
+_ARGUMENTS = (
+    *("expected at most", "missing value for argument", "Expected a value of type"),
+    "channels, but got",
+)
 #: Largest stride of logits, which are then upsampled.
 _COARSEST = 32
 #: Factor on noise for which logits leave 0 ... 1 by far, but probabilities do not.
@@ -172,7 +176,7 @@ def find_interface(
     """
     trial = _Trial(module, bands, classes)
     errors: list[CardError] = []
-    for interface in _candidates(options):
+    for interface in _candidates(options, trial.answered):
         if any(isinstance(e, _OtherClassesError) and e.inputs == interface.inputs for e in errors):
             continue  # another size does not change the number of classes
         sides = interface.size or (interface.multiple * 2,) * 2
@@ -184,15 +188,21 @@ def find_interface(
             errors.append(error)
             continue
         if interface.size is None and "multiple" not in options:
+            stride = trial.stride
             try:
                 trial.completed(interface, (3 * interface.multiple,) * 2, options)
             except CardError:
                 continue
+            if trial.stride != stride:
+                continue  # it answers with its own size, whatever it gets
         return replace(found, single=not trial.takes_two(found, sides))
     # A wrong answer is the most informative error, a complaint about arguments the least.
     answered = (error for error in errors if not str(error).startswith("fails"))
     inside = (error for error in errors if not any(text in str(error) for text in _ARGUMENTS))
-    raise next(answered, next(inside, errors[0]))
+    told = next(answered, next(inside, errors[0]))
+    if options.keys() & {"size", "multiple"} or not str(told).startswith("fails"):
+        raise told
+    raise CardError(f'{told}; if it takes one size only, say which in its card, as "size"')
 
 
 class _OtherClassesError(CardError):
@@ -207,7 +217,10 @@ class _OtherClassesError(CardError):
     inputs = ""
 
 
-def _candidates(options: Mapping[str, Any]) -> Iterator[Interface]:
+def _candidates(
+    options: Mapping[str, Any], answered: Mapping[tuple[int, int], None]
+) -> Iterator[Interface]:
+    """Yield ways to call a program; `answered` has the sizes of its answers to those before."""
     ways: tuple[Inputs, ...] = (options["inputs"],) if "inputs" in options else get_args(Inputs)
     base = Interface(positive=options.get("positive", 1), key=options.get("key"))
     if "size" in options:
@@ -218,8 +231,10 @@ def _candidates(options: Mapping[str, Any]) -> Iterator[Interface]:
         return
     for multiple in _MULTIPLES:
         yield from (replace(base, inputs=way, multiple=multiple) for way in ways)
-    for side in _FIXED:
-        yield from (replace(base, inputs=way, size=(side, side)) for way in ways)
+    # A program that answers with its own size, whatever it gets, was made for that size.
+    for sizes in (tuple(answered), ((side, side) for side in _FIXED), answered):
+        for size in tuple(sizes):
+            yield from (replace(base, inputs=way, size=size) for way in ways)
 
 
 class _Trial:
@@ -229,6 +244,10 @@ class _Trial:
         self._module = module
         self._bands = bands
         self._classes = classes
+        #: Heights and widths of all answers, in their order.
+        self.answered: dict[tuple[int, int], None] = {}
+        #: Pixels of the input per pixel of the last answer.
+        self.stride = 1
 
     def completed(
         self, interface: Interface, sides: tuple[int, int], options: Mapping[str, Any]
@@ -239,6 +258,10 @@ class _Trial:
         if interface.key is None and not isinstance(answer, Tensor):
             found = replace(found, key=_key(answer, self._classes))
         given = _tensor(answer, found.key)
+        height, width = given.shape[-2:] if given.ndim in (3, 4) else (0, 0)
+        if _is_side(height) and _is_side(width):
+            self.answered[height, width] = None
+            self.stride = round(sides[0] / height)
         if given.is_floating_point() and torch.isnan(given).any():
             raise CardError("answers with NaN")
         if "answer" in options:
