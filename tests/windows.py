@@ -28,3 +28,8 @@ def show(qtbot: Any, panel: Any, width: int, height: int) -> Any:
     window.show()
     qtbot.waitExposed(window)
     return window
+
+
+def background(widget: Any) -> tuple[float, float, float, float]:
+    """Red, green, blue and opacity of a widget's background, 0 to 1."""
+    return widget.grab().toImage().pixelColor(1, 1).getRgbF()

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QColorDialog, QInputDialog
 
 from napari_disca.exports import read_legend
 from napari_disca.gui.panels import file_verbs
+from windows import background
 
 
 @pytest.fixture
@@ -36,6 +37,10 @@ def listed(desk):
     return [" ".join(rows.item(i).text().split()) for i in range(rows.count())]
 
 
+def legend(desk):
+    return [line.text() for line in desk.panel.viewer_controls.legend.lines]
+
+
 def menu(desk, name):
     actions = desk.panel.classes_panel.menu.actions()
     next(action for action in actions if action.objectName() == name).trigger()
@@ -53,8 +58,7 @@ def test_a_class_is_renamed_everywhere_and_it_is_undone(desk, qtbot, monkeypatch
         clicks.face_color[2, :3], desk.control.layers.maps["disir"].get_color(3)[:3], atol=0.01
     )
     assert list(desk.control.layers.maps["disir"].features["class"])[3] == "trees"
-    overlay = desk.viewer.canvas.overlays["napari_disca_legend_02"]
-    assert overlay.text == "3  trees"
+    assert legend(desk)[2] == "3  trees"
     assert desk.control.session.step.title == "rename green to trees"
     qtbot.keyClick(rows, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert listed(desk)[2] == "3 green 1 click"
@@ -104,7 +108,7 @@ def test_the_keys_of_classes_follow_their_order(desk, qtbot):
     qtbot.keyClick(rows, Qt.Key.Key_1, alt)
     assert desk.panel.viewer_controls.see_through.isolated == 2
     qtbot.keyClick(rows, Qt.Key.Key_1, alt)
-    assert desk.viewer.canvas.overlays["napari_disca_legend_00"].text == "1  green"
+    assert legend(desk)[0] == "1  green"
     # Dragged back to the end.
     rows.setCurrentRow(0)
     model = rows.model()
@@ -118,7 +122,8 @@ def test_a_hidden_class_is_seen_through(desk):
     menu(desk, "hide_class")
     assert listed(desk)[0] == "1 roof (hidden) 1 click"
     assert desk.control.layers.maps["disir"].get_color(1)[3] == 0
-    assert desk.viewer.canvas.overlays["napari_disca_legend_00"].opacity < 1
+    hidden, shown = desk.panel.viewer_controls.legend.lines[:2]
+    assert background(hidden)[3] < background(shown)[3]
     menu(desk, "hide_class")
     assert desk.control.layers.maps["disir"].get_color(1)[3] == 1
     desk.idle()

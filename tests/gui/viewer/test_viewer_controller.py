@@ -16,6 +16,7 @@ from napari_disca.gui.viewer.key_choices import keys_of
 from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.gui.viewer.keys_page import KeysPage
 from napari_disca.inference.predict import Predictor
+from windows import background
 
 ALT, CONTROL = Qt.KeyboardModifier.AltModifier, Qt.KeyboardModifier.ControlModifier
 NONE = Qt.KeyboardModifier.NoModifier
@@ -172,12 +173,8 @@ def test_one_class_alone_and_all_again(shown, qtbot):
     qtbot.keyClick(canvas(shown), Qt.Key.Key_2, ALT)
     alphas = [layer.get_color(i)[3] if layer.get_color(i) is not None else 0 for i in (1, 2, 3)]
     assert [alpha > 0 for alpha in alphas] == [False, True, False]
-    overlays = shown.viewer.canvas.overlays
-    assert [overlays[f"napari_disca_legend_{i:02}"].opacity < 1 for i in range(3)] == [
-        True,
-        False,
-        True,
-    ]
+    lines = shown.viewer_controls.legend.lines
+    assert [background(line)[3] < 1 for line in lines] == [True, False, True]
     qtbot.keyClick(canvas(shown), Qt.Key.Key_2, ALT)
     assert all(layer.get_color(i)[3] > 0 for i in (1, 2, 3))
 
@@ -266,8 +263,8 @@ def test_safer_colours_are_shown_everywhere_and_can_be_left(shown, qtbot):
         rgb = [tuple(int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)) for c in colours]
         for i, wanted in enumerate(rgb):
             np.testing.assert_allclose(shown.maps["disir"].get_color(i + 1)[:3], wanted, atol=0.01)
-            overlay = shown.viewer.canvas.overlays[f"napari_disca_legend_{i:02}"]
-            np.testing.assert_allclose(overlay.box_color[:3], wanted, atol=0.01)
+            line = shown.viewer_controls.legend.lines[i]
+            np.testing.assert_allclose(background(line)[:3], wanted, atol=0.01)
         face = shown.viewer.layers["Clicks"].face_color[0]
         np.testing.assert_allclose(face[:3], rgb[0], atol=0.01)
     shown.idle()

@@ -8,6 +8,7 @@ from typing import Any
 
 # napari has no public list of its windows, only the current one.
 from napari._qt.qt_main_window import _QtMainWindow
+from qtpy.QtWidgets import QWidget
 
 
 def open_layers() -> Iterator[Any]:
@@ -25,6 +26,13 @@ def is_open(viewer: Any) -> bool:
     """Whether a viewer's window is open."""
     viewer = unwrapped(viewer)
     return any(window._qt_viewer.viewer is viewer for window in _QtMainWindow._instances)
+
+
+def canvas_widget(viewer: Any) -> QWidget | None:
+    """Return the widget that a viewer draws on; None if it has no window."""
+    viewer = unwrapped(viewer)
+    windows = (w for w in _QtMainWindow._instances if w._qt_viewer.viewer is viewer)
+    return next((window._qt_viewer.canvas.native for window in windows), None)
 
 
 @contextmanager
