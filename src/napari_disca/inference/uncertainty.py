@@ -119,6 +119,8 @@ def with_known_cells(
     window, keep : Window
         See `on_network`.
     """
+    if not held.any():
+        return unsure
     sure = cell_share(on_network(~held, window, keep, inputs), keep) <= 0.5
     return np.where(sure, np.minimum(unsure, np.uint8(SURE)), unsure)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Protocol
 
 import numpy as np
+from cachetools import LRUCache, cachedmethod
 from numpy.typing import NDArray
 
+from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.events import Job
 from napari_disca.core.tiling import Tile, Tiling, Window
@@ -27,6 +31,8 @@ from napari_disca.storage.label_pyramid import NO_DATA
 _SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
 #: Most tiles that are drawn to find such pixels.
 _TRIED_TILES = 64
+#: Bytes of cached masks of areas.
+_CACHED_MASKS = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +81,11 @@ class JudgedAreas:
         self._runs = runs
         #: Clicks by tile of the maps whose labels areas keep.
         self._assigned: dict[str, TileClicks] = {}
+        #: Masks of areas in the tiles drawn last: the maps need the same ones in turn.
+        self._masks: LRUCache[tuple[str, Window], NDArray[np.bool_]]
+        self._masks = LRUCache(_CACHED_MASKS, getsizeof=attrgetter("nbytes"))
+        # Two threads use it when a job starts before the last one has ended.
+        self._masks_lock = threading.Lock()
 
     def write(
         self,
@@ -103,7 +114,7 @@ class JudgedAreas:
             if isinstance(lock, Stroke):
                 strokes.append(lock)
                 continue
-            here = lock.area.mask(window) & free
+            here = self._mask(lock.area, window) & free
             if here.any() and lock.changed:
                 here &= yield from self._changed(lock, tile)
             if not here.any():
@@ -183,7 +194,7 @@ class JudgedAreas:
         allowed = labels != NO_DATA
         for lock in held:
             if isinstance(lock, Lock) and lock.kind == "area":
-                allowed &= ~lock.area.mask(window)
+                allowed &= ~self._mask(lock.area, window)
         drawn = draw_over(strokes, labels, window, allowed)
         if unsure is not None:
             unsure = with_known_cells(unsure, drawn, window, tile.keep, self._runs.inputs)
@@ -218,6 +229,17 @@ class JudgedAreas:
                 same &= ~near | (held == click.label)
         return same
 
+    @cachedmethod(
+        attrgetter("_masks"),
+        key=lambda _, area, window: (area.digest, window),
+        lock=attrgetter("_masks_lock"),
+    )
+    def _mask(self, area: Area, window: Window) -> NDArray[np.bool_]:
+        """Return the read-only mask of an area in a window."""
+        mask = area.mask(window)
+        mask.setflags(write=False)
+        return mask
+
     def _clicks_of(self, lock: Lock) -> TileClicks:
         """Return the clicks of the map whose labels a lock keeps."""
         if lock.digest not in self._assigned:
@@ -238,6 +260,6 @@ class JudgedAreas:
         window = self._runs.window(tile)
         under = tuple(below for below in lock.under if below.area.window & window)
         yield from self.write(under, labels, tile, clicks)
-        labels[~lock.area.mask(window)] = NO_DATA  # needs no memory
+        labels[~self._mask(lock.area, window)] = NO_DATA  # needs no memory
         self._runs.recent.put(tile.index, name, RenderedTile(labels))
         return labels
