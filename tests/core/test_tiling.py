@@ -102,24 +102,6 @@ def test_keeping_finds_the_one_tile_that_keeps_a_pixel(tiling, data):
     assert [tiling.tile_at(pixel)] == [tile for tile in tiling if pixel in tile.keep]
 
 
-@settings(max_examples=60, deadline=None)
-@given(tiling=tilings(), view=windows)
-def test_a_viewer_gets_what_it_looks_at_first(tiling, view):
-    tiles = tiling.nearest_first(view)
-    assert sorted(tiles, key=lambda tile: tile.index) == list(tiling)
-    in_view = [bool(tile.keep & view) for tile in tiles]
-    assert in_view == sorted(in_view, reverse=True)
-
-    def distance(tile):
-        # Squared, as halves are exact.
-        return sum(np.subtract(tile.keep.centre, view.centre) ** 2)
-
-    outside = [distance(tile) for tile, seen in zip(tiles, in_view, strict=True) if not seen]
-    assert outside == sorted(outside)
-    assert tiling.nearest_first(None) == list(tiling)
-    assert tiling.nearest_first(view, tiles[:1]) == tiles[:1]
-
-
 def test_the_tiles_of_the_paper():
     tiling = Tiling((1000, 1280))
     assert tiling.grid == (3, 3)

@@ -50,11 +50,11 @@ def test_two_fill_values_in_one_image(
         pixels[:, where[0], where[1]] = fill
         known[where] = False
     view = NetworkView(open_raster(pixels), field.network.card)
-    np.testing.assert_array_equal(view.image_valid(WHOLE), known, view.scaling_line)
-    assert f"{fills[0]:.6g} and {fills[1]:.6g} on 37 % of the pixels" in view.scaling_line
+    np.testing.assert_array_equal(view.image_valid(WHOLE), known, view.scale.text)
+    assert f"{fills[0]:.6g} and {fills[1]:.6g} on 37 % of the pixels" in view.scale.text
     # They decide nothing: the rest is scaled as without them.
     difference = np.abs(view.read(WHOLE) - clean.read(WHOLE))[:, known]
-    assert difference.max() < 0.12, (view.scaling_line, clean.scaling_line)
+    assert difference.max() < 0.12, (view.scale.text, clean.scale.text)
 
 
 def test_three_fill_values_and_other_ones_in_another_band(field: Field) -> None:
@@ -65,7 +65,7 @@ def test_three_fill_values_and_other_ones_in_another_band(field: Field) -> None:
     known = np.ones((256, 256), dtype=np.bool_)
     known[:80], known[200:] = False, False
     np.testing.assert_array_equal(view.image_valid(WHOLE), known)
-    assert "-32768, -9999, -1 and 1e+20 on" in view.scaling_line
+    assert "-32768, -9999, -1 and 1e+20 on" in view.scale.text
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_black_and_white_borders(
     bright = (down - across > 170) | (across - down > 170)
     pixels[:, dark], pixels[:, bright] = black, white
     view = NetworkView(open_raster(pixels), field.network.card)
-    np.testing.assert_array_equal(view.image_valid(WHOLE), ~(dark | bright), view.scaling_line)
-    assert f"{black} and {white} on " in view.scaling_line
+    np.testing.assert_array_equal(view.image_valid(WHOLE), ~(dark | bright), view.scale.text)
+    assert f"{black} and {white} on " in view.scale.text
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_a_white_border_is_no_data_and_white_roofs_are(
     raster = ArrayRaster(pixels, bands_axis="first")
     raster.color_interp = (*names, "undefined")[:bands]
     view = NetworkView(raster, field.network.card)
-    np.testing.assert_array_equal(view.image_valid(WHOLE), known, view.scaling_line)
-    assert f"{white} on 27 % of the pixels taken for no data" in view.scaling_line
-    assert f"({white} only at the image's edge)" in view.scaling_line
+    np.testing.assert_array_equal(view.image_valid(WHOLE), known, view.scale.text)
+    assert f"{white} on 27 % of the pixels taken for no data" in view.scale.text
+    assert f"({white} only at the image's edge)" in view.scale.text
     kept = Reading(find_fill=False).view(raster, field.network.card)
     assert kept.image_valid(WHOLE).all()
-    assert f"{white} on 27 % of the pixels taken for data, as was chosen" in kept.scaling_line
+    assert f"{white} on 27 % of the pixels taken for data, as was chosen" in kept.scale.text
 
 
 @pytest.mark.parametrize("black", [None, 0])
@@ -125,8 +125,8 @@ def test_white_blocks_inside_are_no_data(
     if black is not None:
         pixels[:, :40], known[:40] = black, False
     view = NetworkView(open_raster(pixels), field.network.card)
-    np.testing.assert_array_equal(view.image_valid(WHOLE), known, view.scaling_line)
-    assert f"({white} only in whole blocks)" in view.scaling_line
+    np.testing.assert_array_equal(view.image_valid(WHOLE), known, view.scale.text)
+    assert f"({white} only in whole blocks)" in view.scale.text
 
 
 def test_clouds_are_no_border(field: Field) -> None:
@@ -144,7 +144,7 @@ def test_clouds_are_no_border(field: Field) -> None:
     disc[:, np.hypot(down - 120, across - 130) < 50] = 255
     for pixels in (edge, scattered, soft, disc):
         view = NetworkView(open_raster(pixels), field.network.card)
-        assert view.image_valid(WHOLE).all(), view.scaling_line
+        assert view.image_valid(WHOLE).all(), view.scale.text
 
 
 def test_the_border_of_a_large_image(field: Field) -> None:
@@ -174,7 +174,7 @@ def test_values_that_are_given_are_no_data_and_no_others(field: Field) -> None:
     view = Reading(find_fill=(1234.0, 77777.0)).view(open_raster(pixels), field.network.card)
     missing = (pixels == 1234).any(axis=0)
     np.testing.assert_array_equal(view.image_valid(WHOLE), ~missing)
-    assert "taken for no data" in view.scaling_line
+    assert "taken for no data" in view.scale.text
     assert Reading.of(view) == Reading(find_fill=(1234.0, 77777.0))
 
 

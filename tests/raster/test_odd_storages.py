@@ -39,14 +39,14 @@ def view_of(pixels: NDArray[np.generic], descriptions: tuple[str, ...] = ()) -> 
 def test_a_dark_photograph_of_16_bits_is_not_landsat(region: str, seed: int, step: int) -> None:
     pixels = scene(region, seed)
     view = view_of(pixels.astype(np.uint16) * step)
-    assert "Landsat" not in view.scaling_line
+    assert "Landsat" not in view.scale.text
     np.testing.assert_allclose(view.read(WHOLE), pixels / 255, atol=0.005)
 
 
 def test_reflectance_of_micasense_is_not_landsat() -> None:
     values = (scene("temperate", 0) / 255 * 0.35 * 32768 + 6000).astype(np.uint16)
     names = ("Red-668", "Green-560", "Blue-475")
-    assert "Landsat" not in view_of(values, names).scaling_line
+    assert "Landsat" not in view_of(values, names).scale.text
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint32])
@@ -70,7 +70,7 @@ def test_bright_reflectance_keeps_its_black() -> None:
 def test_tiny_images_have_no_fill_values(shape: tuple[int, int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
     view = view_of(pixels)
-    assert view.scaling_line == "values / 255"
+    assert view.scale.text == "values / 255"
     assert view.image_valid(Window.whole(view.raster.shape)).all()
 
 

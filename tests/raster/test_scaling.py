@@ -94,7 +94,7 @@ def test_the_map_is_the_same_in_every_storage(
         labels, view = field.predict(stored(field.image, STORAGES[name][0], cloud, None))
         assert field.agreement(labels) == pytest.approx(of_bytes[cloud], abs=0.02), (
             cloud,
-            view.scaling_line,
+            view.scale.text,
         )
 
 
@@ -104,13 +104,13 @@ def test_a_fill_value_that_is_not_declared_decides_nothing(
 ) -> None:
     store, fill = STORAGES[name]
     labels, view = field.predict(stored(field.image, store, 0.0, fill))
-    assert ((labels == 255) == ~KNOWN).all(), view.scaling_line
+    assert ((labels == 255) == ~KNOWN).all(), view.scale.text
     assert field.agreement(labels, KNOWN) == pytest.approx(beside_a_hole, abs=0.02)
-    assert f"{fill:.6g} on 30 % of the pixels taken for no data" in view.scaling_line
+    assert f"{fill:.6g} on 30 % of the pixels taken for no data" in view.scale.text
     # Clouds beside the hole are neither taken for it, nor do they hide it.
     clouded = open_raster(stored(field.image, store, 0.03, fill))
     view = NetworkView(clouded, field.network.card)
-    assert (view.image_valid(Window.whole(clouded.shape)) == KNOWN).all(), view.scaling_line
+    assert (view.image_valid(Window.whole(clouded.shape)) == KNOWN).all(), view.scale.text
 
 
 def tif(path: Path, pixels: NDArray[Any], *, scale: Any = None, **profile: Any) -> Path:
@@ -126,7 +126,7 @@ def test_a_photograph_of_bytes_is_divided_by_255(field: Field) -> None:
     view = NetworkView(open_raster(field.image), field.network.card)
     expected = np.moveaxis(field.image, -1, 0).astype(np.float32) * np.float32(1 / 255)
     np.testing.assert_array_equal(view.read(Window.whole(view.shape)), expected)
-    assert view.scaling_line == "values / 255"
+    assert view.scale.text == "values / 255"
 
 
 def test_scale_and_offset_of_the_file_are_used(field: Field, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_scale_and_offset_of_the_file_are_used(field: Field, tmp_path: Path) -> 
     ):
         labels, view = field.predict(tif(tmp_path / f"{len(set(scale))}.tif", pixels, scale=scale))
         assert field.agreement(labels) == pytest.approx(expected, abs=0.02)
-        assert "as the file says" in view.scaling_line or "file's scale" in view.scaling_line
+        assert "as the file says" in view.scale.text or "file's scale" in view.scale.text
 
 
 @pytest.mark.parametrize("bits", [8, 16, 12])
@@ -252,7 +252,7 @@ def test_the_journal_keeps_the_numbers(field: Field) -> None:
     other = Session(open_raster(pixels), field.network, scaling=again.scaling)
     window = Window(0, 0, 256, 256)
     np.testing.assert_array_equal(other.inputs.read(window), session.inputs.read(window))
-    assert other.inputs.scaling_line == session.inputs.scaling_line
+    assert other.inputs.scale.text == session.inputs.scale.text
     # A journal that does not say is one of before.
     del written["scaling"]
     assert Header.from_json(written).scaling is None

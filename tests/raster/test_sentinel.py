@@ -33,7 +33,7 @@ def write(path: Path, values: NDArray[np.float64], names: tuple[str, ...] = ()) 
 def read(path: Path, **options: Any) -> tuple[NDArray[np.float32], str]:
     with open_raster(path) as raster:
         view = NetworkView(raster, CARD, **options)
-        return view.read(WHOLE), view.scaling_line
+        return view.read(WHOLE), view.scale.text
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,6 @@ def test_ids_clicks_and_maps_mean_the_same_whatever_classes_are_called(session):
 
 def test_merged_classes_look_alike_and_are_saved_as_one(table):
     merged = table.merged([2, 1], "ground")
-    assert merged.merges
     assert merged.values[:4].tolist() == [0, 1, 1, 3]
     assert merged.values[255] == 255
     assert merged.classes[2].color == merged.classes[1].color == table.classes[1].color

@@ -23,7 +23,8 @@ def classes_of(count):
 
 
 def read_mask(path, shape, count, **options):
-    return masks.read_mask(path, Grid(shape), classes_of(count), **options)
+    coding = options.get("coding", "auto")
+    return masks.MaskReader([path], classes_of(count), coding).read(path, Grid(shape))
 
 
 def coding_of(paths, count):

@@ -9,7 +9,7 @@ depend on the order in which tiles run.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -226,27 +226,6 @@ class Tiling:
         i = bisect_right(self._rows[1], pixel[0]) - 1
         j = bisect_right(self._cols[1], pixel[1]) - 1
         return self[i * self.grid[1] + j]
-
-    def nearest_first(self, view: Window | None, tiles: Iterable[Tile] | None = None) -> list[Tile]:
-        """Tiles in view first, then the others, each by distance from the centre of the view.
-
-        Parameters
-        ----------
-        view : Window or None
-            Pixels that the user sees; without it the order stays as it is.
-        tiles : iterable of Tile, optional
-            The tiles to order; all of them by default.
-        """
-        chosen = list(self if tiles is None else tiles)
-        if view is None:
-            return chosen
-
-        def key(tile: Tile) -> tuple[bool, float, int]:
-            row, col = tile.keep.centre
-            distance = (row - view.centre[0]) ** 2 + (col - view.centre[1]) ** 2
-            return not tile.keep & view, distance, tile.index
-
-        return sorted(chosen, key=key)
 
 
 def _overlapping(starts: list[int], size: int, low: int, high: int) -> list[int]:

@@ -111,11 +111,6 @@ class NetworkView:
         if isinstance(wanted, Scaling):  # for a `ValueScale` data were found before
             refuse_empty(raster, self.bands, self.image_valid)
 
-    @property
-    def scaling_line(self) -> str:
-        """One line for the user that says how pixel values are scaled."""
-        return self.scale.text
-
     def describe(self) -> str:
         """One line for the user: bands, scaling, resolution, and what was decided automatically."""
         image, network = raster_resolution(self.raster), self.card.ground_resolution

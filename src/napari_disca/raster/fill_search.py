@@ -31,7 +31,7 @@ from napari_disca.raster.border_search import (
 )
 from napari_disca.raster.fill import Fill
 from napari_disca.raster.masks import ambiguous_nodata
-from napari_disca.raster.sampling import Block, sample_blocks
+from napari_disca.raster.sampling import Block
 
 #: Least share of the pixels for a fill value, and for one that is absurd as a measurement.
 _SHARE, _ABSURD_SHARE = 0.01, 0.001
@@ -50,27 +50,8 @@ _WRITTEN = frozenset({9999.0, 32767.0, 65535.0, 99999.0, 2.0**31 - 1, 2.0**32 - 
 _NEGATIVE, _LOW, _HIGH_WRITTEN, _HIGH = 0.5, 0.25, 3.0, 8.0
 
 
-def undeclared_fill(raster: Raster, bands: Sequence[int]) -> Fill:
-    """Return the fill values of an image that its file does not declare.
-
-    Parameters
-    ----------
-    raster : Raster
-    bands : sequence of int
-        From 1.
-
-    Raises
-    ------
-    RasterError
-        If a band is outside the image, or the file is damaged.
-    """
-    unique = sorted(set(bands))
-    found = search_fill(raster, unique, sample_blocks(raster, unique))
-    return found.of_bands([unique.index(band) for band in bands])
-
-
 def search_fill(raster: Raster, bands: Sequence[int], blocks: Sequence[Block]) -> Fill:
-    """Return the undeclared fill values in sampled blocks of an image; see `undeclared_fill`.
+    """Return the fill values in sampled blocks of an image that its file does not declare.
 
     Parameters
     ----------

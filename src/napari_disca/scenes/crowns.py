@@ -60,7 +60,6 @@ class Crowns:
 
     def __init__(self, canvas: Canvas, trees: list[Tree]) -> None:
         self._canvas = canvas
-        self._round: NDArray[np.int32] | None = None
         centres = np.array([tree.centre for tree in trees], dtype=np.complex128)
         radii = np.array([tree.radius for tree in trees])
         tall = np.array([tree.height for tree in trees])

@@ -50,7 +50,6 @@ class Pad:
     colour: Colour
     label: int
     stalls: bool = False
-    oval: bool = False
 
 
 @dataclass(frozen=True, slots=True)

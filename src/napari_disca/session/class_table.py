@@ -138,11 +138,6 @@ class ClassTable:
             values[entry.id] = self.target(entry)
         return values
 
-    @property
-    def merges(self) -> bool:
-        """Whether classes are merged in the saved map."""
-        return any(self.target(entry) != entry.id for entry in self.entries)
-
     def target(self, entry: ClassEntry) -> int:
         """Return the id with which a class is saved."""
         return self.members(entry.group)[0] if entry.group else entry.id

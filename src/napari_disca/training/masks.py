@@ -120,16 +120,3 @@ class MaskReader:
 def _is_binary(labels: NDArray[np.uint8]) -> bool:
     counts = np.bincount(labels.ravel(), minlength=IGNORE + 1)
     return bool(counts[0] and counts[IGNORE]) and int(counts[0] + counts[IGNORE]) == labels.size
-
-
-def read_mask(
-    path: Path, grid: Grid, classes: Sequence[LandClass], *, coding: Coding = "auto"
-) -> NDArray[np.uint8]:
-    """Return the class ids of a single mask; use `MaskReader` for a folder.
-
-    Raises
-    ------
-    DataError
-        See `MaskReader`.
-    """
-    return MaskReader([path], classes, coding).read(path, grid)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from cachetools import LRUCache
 from qtpy.QtCore import QObject, QTimer
 
 from napari_disca.gui.tasks.worker import JobWorker, job_threads
@@ -43,7 +43,7 @@ class SecondClass(QObject):
         self._session: Session | None = None
         self._threads = job_threads(self)
         self._worker: JobWorker | None = None
-        self._tiles: OrderedDict[RankingKey, TwoBest | None] = OrderedDict()
+        self._tiles: LRUCache[RankingKey, TwoBest | None] = LRUCache(_KEPT)
         #: The tile that was asked for last, and the one that is being computed.
         self._wanted: TileRanking | None = None
         self._asked: TileRanking | None = None
@@ -65,7 +65,6 @@ class SecondClass(QObject):
             self._session = session
         wanted = session.ranking(name, row, col)
         if wanted.key in self._tiles:
-            self._tiles.move_to_end(wanted.key)
             known = self._tiles[wanted.key]
             return None if known is None else known.at(*wanted.place)
         if self._wanted is None or self._wanted.key != wanted.key:
@@ -97,8 +96,6 @@ class SecondClass(QObject):
     def _on_returned(self, two_best: Any) -> None:
         if self._asked is not None:
             self._tiles[self._asked.key] = two_best
-            while len(self._tiles) > _KEPT:
-                self._tiles.popitem(last=False)
             self._found()
 
     def _on_finished(self) -> None:
