@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Vectors
 from napari.utils._proxies import PublicOnlyProxy
 
-from napari_disca.gui.viewer.windows import is_open, open_layers, scene_kept, unwrapped
+from napari_disca.gui.viewer.windows import (
+    draw_one_in_thumbnail,
+    is_open,
+    open_layers,
+    scene_kept,
+    unwrapped,
+)
 
 
 def test_layers_of_all_windows_are_found(make_napari_viewer):
@@ -48,3 +55,10 @@ def test_hiding_a_layer_leaves_the_scene_as_it_is(make_napari_viewer, monkeypatc
     with scene_kept(viewer):
         layer.visible = False
     assert made, "in a grid, a hidden layer gives its place away"
+
+
+def test_napari_limits_the_lines_of_a_thumbnail_by_this_name():
+    layer = Vectors(np.zeros((1, 2, 2)))
+    assert layer._max_vectors_thumbnail > 1
+    draw_one_in_thumbnail(layer)
+    assert layer._max_vectors_thumbnail == 1

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_disca.gui.viewer.following import pixel_size
 from napari_disca.gui.viewer.overlay_lines import OverlayLines
 from napari_disca.gui.viewer.view import camera_of, view_size
-from napari_disca.gui.viewer.windows import is_open
+from napari_disca.gui.viewer.windows import draw_one_in_thumbnail, is_open
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -73,9 +73,7 @@ class OverlayLayer(QObject):
             **placement,
         )
         self.layer.editable = False
-        # napari draws a thousand lines one by one into the thumbnail at every change, which takes
-        # longer than all else. A napari without this name is only slower.
-        self.layer._max_vectors_thumbnail = 1
+        draw_one_in_thumbnail(self.layer)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REST)

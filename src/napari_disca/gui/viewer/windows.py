@@ -1,4 +1,4 @@
-"""Access to napari's windows that needs its private parts."""
+"""Access to napari's windows and layers that needs its private names; no other file uses any."""
 
 from __future__ import annotations
 
@@ -56,3 +56,12 @@ def scene_kept(viewer: Any) -> Iterator[None]:
     finally:
         for canvas in kept:
             canvas._pause_scene_graph = False
+
+
+def draw_one_in_thumbnail(layer: Any) -> None:
+    """Have a layer of vectors draw one line into its thumbnail, instead of a thousand.
+
+    napari draws them one by one at every change, which takes longer than all else. A napari
+    without this name is only slower.
+    """
+    layer._max_vectors_thumbnail = 1
