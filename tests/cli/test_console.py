@@ -97,6 +97,29 @@ def test_a_terminal_has_a_bar_a_log_a_few_lines(screen, clock):
         assert "\x1b" not in screen.getvalue()
 
 
+def test_a_stage_that_ended_is_shown_as_complete(terminal, clock):
+    with display() as shown:
+        for done in range(8):
+            shown.show(Progress("looking", done, 8))
+        for total in (1, 8):  # the same stage, with more to do
+            shown.show(Progress("reading", 0, total))
+        shown.show(Progress("adapting", 0, 3))
+    last = seen(terminal).splitlines()[-4:]
+    assert re.search(r"looking +━+ 8 of 8 100%", "\n".join(last))
+    assert re.search(r"reading +━+ 8 of 8 100%", "\n".join(last))
+    assert re.search(r"adapting +━+ 3 of 3 100%", "\n".join(last))
+
+
+def test_a_stage_that_failed_is_not(terminal, clock):
+    def job():
+        yield Progress("adapting", 1, 3)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_job(job())
+    assert "3 of 3" not in seen(terminal)
+
+
 def test_a_dumb_terminal_has_lines(terminal, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(display(), LineDisplay)

@@ -285,14 +285,17 @@ class GrowingMap:
 
 
 def _counted(events: Iterator[Patch | Note], total: int) -> Iterator[Any]:
-    """Yield events, and after each patch the progress."""
+    """Yield events, and before each patch the progress with it.
+
+    After it would be too late: nobody asks for an event after the last patch.
+    """
     done = 0
     yield Progress("predicting", done, total)
     for event in events:
-        yield event
         if isinstance(event, Patch):
             done += 1
             yield Progress("predicting", done, total)
+        yield event
 
 
 def _written(path: Path | None) -> tuple[tuple[str, int], ...]:

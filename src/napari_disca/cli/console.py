@@ -188,10 +188,18 @@ class BarDisplay:
         self._bars.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object, *_: object) -> None:
+        if failed is None:
+            self._fill()
         self._bars.refresh()
         self._bars.stop()
         _active.remove(self)
+
+    def _fill(self) -> None:
+        """Show the current stage as complete: many jobs yield no event after the last step."""
+        for task in self._bars.tasks:
+            if task.id == self._stage and not task.finished:
+                self._bars.update(task.id, completed=task.total, left="")
 
     def show(self, event: object, note: str = "") -> None:
         """Update the bar of an event's stage; write a note as a line. See `Display.show`."""
@@ -209,7 +217,7 @@ class BarDisplay:
         # The time left is that of all items.
         left = "" if self._item and not is_outer else pace.left(event, now)
         words = ", ".join(filter(None, (left, note)))
-        self._bars.update(task, completed=event.done, left=words)
+        self._bars.update(task, completed=event.done, total=event.total, left=words)
         if self._items is not None and self._item is not None:
             self._bars.update(self._items, left=self._paces[True].left(self._item, now))
         last = event.done == event.total
@@ -226,6 +234,7 @@ class BarDisplay:
                 self._items = self._bars.add_task(event.stage, total=event.total, left="")
             return self._items
         if new or self._stage is None:
+            self._fill()
             if self._outer and self._stage is not None:
                 self._bars.remove_task(self._stage)
             self._stage = self._bars.add_task(event.stage, total=event.total, left="")
