@@ -14,7 +14,6 @@ from napari_disca.cli.console import (
     BarDisplay,
     LineDisplay,
     display,
-    duration,
     note,
     run_job,
     say,
@@ -242,10 +241,3 @@ def test_a_table_that_is_too_wide_stands_on_its_side(terminal):
 def test_a_table_in_a_file_is_plain_text(capsys):
     say_table(ROWS, "as it was")
     assert capsys.readouterr().out == "as it was\n"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "1 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h")]
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text

@@ -20,6 +20,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from napari_disca.core.events import Job, Note, Progress, finish
+from napari_disca.core.pace import Pace
 
 T = TypeVar("T")
 
@@ -215,11 +216,11 @@ class BarDisplay:
             self._item = event
         task = self._task(event, is_outer, new)
         # The time left is that of all items.
-        left = "" if self._item and not is_outer else pace.left(event, now)
+        left = "" if self._item and not is_outer else pace.words(event, now)
         words = ", ".join(filter(None, (left, note)))
         self._bars.update(task, completed=event.done, total=event.total, left=words)
         if self._items is not None and self._item is not None:
-            self._bars.update(self._items, left=self._paces[True].left(self._item, now))
+            self._bars.update(self._items, left=self._paces[True].words(self._item, now))
         last = event.done == event.total
         if is_outer and last and self._stage is not None:
             self._bars.remove_task(self._stage)
@@ -300,67 +301,11 @@ class LineDisplay:
     def _words(self, event: Progress, now: float) -> tuple[str, str]:
         text = f"{event.stage}: {event.done} of {event.total} ({event.done / event.total:.0%})"
         if self._item is None:
-            return text, self._inner.left(event, now)
+            return text, self._inner.words(event, now)
         if event is not self._item:
             text = f"[{self._item.done + 1} of {self._item.total}] {text}"
-        return text, self._items.left(self._item, now)
+        return text, self._items.words(self._item, now)
 
     def say(self, line: str, file: TextIO) -> None:
         """Write a line to a stream. See `Display.say`."""
         print(line, file=file, flush=True)
-
-
-class Pace:
-    """Estimates the time that a stage still takes.
-
-    Attributes
-    ----------
-    began : float
-        Time of the stage's first event, in seconds as `time.monotonic` gives them.
-    """
-
-    def __init__(self) -> None:
-        self.began = self._when = 0.0
-        self._stage = ""
-        self._first = self._last = 0
-
-    def see(self, event: Progress, now: float) -> bool:
-        """Take an event into account; return whether it is the first of its stage.
-
-        Parameters
-        ----------
-        event : Progress
-        now : float
-            Seconds, as `time.monotonic` gives them.
-        """
-        # A stage may begin half-way, for instance a resumed training.
-        new = event.stage != self._stage or event.done < self._last
-        if new:
-            self._stage, self.began, self._first = event.stage, now, event.done
-        self._last, self._when = event.done, now
-        return new
-
-    def left(self, event: Progress, now: float) -> str:
-        """Return the time left in words; empty while it cannot be estimated.
-
-        Parameters
-        ----------
-        event : Progress
-            The last one that `see` was given.
-        now : float
-            Seconds, as `time.monotonic` gives them.
-        """
-        done, todo = event.done - self._first, event.total - event.done
-        if done <= 0 or todo <= 0 or now - self.began < 1:
-            return ""
-        pace = (self._when - self.began) / done
-        # Part of the next step is done; if that takes long, the later steps need not.
-        left = max(pace * todo - (now - self._when), pace * (todo - 1))
-        return f"about {duration(left)} left"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words, for instance ``"12 s"``, ``"5 min"`` or ``"2.5 h"``."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_disca.batch.streaming import MapStream
-from napari_disca.cli.console import display, duration, note, say, say_table
+from napari_disca.cli.console import display, note, say, say_table
 from napari_disca.cli.engine import (
     check_threads,
     check_workers,
@@ -26,6 +26,7 @@ from napari_disca.cli.options import PredictOptions
 from napari_disca.cli.outputs import map_paths
 from napari_disca.core.errors import DiscaError, RasterError
 from napari_disca.core.events import finish
+from napari_disca.core.pace import duration
 from napari_disca.networks import bundled_weights, load_network
 from napari_disca.networks.proposal import DEFAULT_NETWORK
 from napari_disca.session.class_table import ClassTable

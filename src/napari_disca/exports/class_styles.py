@@ -87,7 +87,7 @@ def clr(table: ClassTable) -> str:
     """
     lines = []
     for entry in _map_entries(table):
-        red, green, blue = (int(entry.color[i : i + 2], 16) for i in (1, 3, 5))
+        red, green, blue = bytes.fromhex(entry.color[1:])
         lines.append(f"{entry.id} {red} {green} {blue}\n")
     return "".join(lines)
 

@@ -51,7 +51,7 @@ class LandClass:
     @property
     def rgb(self) -> tuple[int, int, int]:
         """Red, green and blue, 0 to 255."""
-        red, green, blue = (int(self.color[i : i + 2], 16) for i in (1, 3, 5))
+        red, green, blue = bytes.fromhex(self.color[1:])
         return red, green, blue
 
 

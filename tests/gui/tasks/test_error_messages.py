@@ -78,5 +78,5 @@ def test_the_end_of_long_work_is_told_to_who_looks_elsewhere(
     control.work(False)
     control.work(False)
     assert (len(said), alerted) == ((1, [panel]) if tells else (0, []))
-    assert said == (["Finished after 0 s: updating the map"] if tells else [])
+    assert said == (["Finished after 1 s: updating the map"] if tells else [])
     assert watch.parent() is panel

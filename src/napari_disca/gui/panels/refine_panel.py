@@ -22,8 +22,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_disca.core import pace
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Progress
+from napari_disca.core.pace import Pace
 from napari_disca.core.typed_values import text_of
 from napari_disca.gui.panels.form import form_of, read_form
 from napari_disca.gui.viewer.not_none import not_none
@@ -128,7 +130,7 @@ class RefinePanel(QWidget):
         self.advanced.toggled.connect(self._unfold)
         self.recipes.currentTextChanged.connect(self._show_form)
         self._show_form(self.recipes.currentText())
-        self._began: tuple[str, float, int] = ("", 0.0, 0)
+        self._pace = Pace()
         self._at_rest = " "
         #: Returns the seconds left of the running work, from its progress and its pace so far.
         self.estimate: Callable[[Progress, float | None], float | None] = lambda _, left: left
@@ -184,23 +186,17 @@ class RefinePanel(QWidget):
             self.bar.setRange(0, 1)
             self.bar.setValue(0)
             self.stage.setText(self._at_rest)
-            self._began = ("", 0.0, 0)
+            self._pace = Pace()
             return
         now = time.monotonic()
-        if self._began[0] != progress.stage or progress.done < self._began[2]:
-            self._began = (progress.stage, now, progress.done)
-        stage, began, first = self._began
+        self._pace.see(progress, now)
         # Or each call would repaint the whole window at once.
         self.bar.setUpdatesEnabled(False)
         self.bar.setRange(0, progress.total)
         self.bar.setValue(progress.done)
         self.bar.setUpdatesEnabled(True)
-        text = f"{stage.capitalize()} · {progress.done} of {progress.total}"
-        worked = progress.done - first
-        left = None
-        if worked and now - began > 1 and progress.done < progress.total:
-            left = (now - began) / worked * (progress.total - progress.done)
-        left = self.estimate(progress, left)
+        text = f"{progress.stage.capitalize()} · {progress.done} of {progress.total}"
+        left = self.estimate(progress, self._pace.left(progress, now))
         if left is not None and left >= _SHORT:
             text += f" · about {duration(left)} left"
         self.stage.setText(text)
@@ -208,7 +204,7 @@ class RefinePanel(QWidget):
     def show_at_rest(self, line: str) -> None:
         """Show a line in place of the progress while nothing runs."""
         self._at_rest = line or " "  # so that the panel keeps its height
-        if not self._began[0]:
+        if not self._pace.stage:
             self.stage.setText(self._at_rest)
 
     def _offer_maps(self) -> None:
@@ -288,8 +284,4 @@ def _summary(recipe: Recipe) -> str:
 
 def duration(seconds: float) -> str:
     """Return a duration in words; a line does not end between number and unit."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))}\N{NO-BREAK SPACE}s"
-    minutes = seconds < 5400
-    number, unit = (f"{seconds / 60:.0f}", "min") if minutes else (f"{seconds / 3600:.1f}", "h")
-    return f"{number}\N{NO-BREAK SPACE}{unit}"
+    return pace.duration(seconds).replace(" ", "\N{NO-BREAK SPACE}")

@@ -9,6 +9,8 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_disca.core.pace import duration
+
 #: Seconds of work after which a notice is shown, unless the settings say otherwise.
 _LONG = 20.0
 
@@ -51,12 +53,7 @@ class LongWork(QObject):
             return
         QApplication.alert(self._panel.window())  # its entry in the task bar
         what = f": {self._stage}" if self._stage else ""
-        show_info(f"Finished after {_duration(time.monotonic() - since)}{what}")
+        show_info(f"Finished after {duration(time.monotonic() - since)}{what}")
 
     def _is_looked_at(self) -> bool:
         return QApplication.activeWindow() is not None
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole} s" if whole < 120 else f"{whole // 60} min {whole % 60} s"

@@ -51,8 +51,8 @@ _WHITE = _XYZ.sum(axis=1)
 
 def rgb_of(colour: str) -> tuple[float, float, float]:
     """Return red, green and blue, 0 to 1, of "#rrggbb"."""
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return red, green, blue
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red / 255, green / 255, blue / 255
 
 
 def lab(rgb: ArrayLike) -> NDArray[np.float64]:
