@@ -441,6 +441,16 @@ def test_a_drawn_area_is_locked_and_a_deleted_one_is_not(opened, qtbot):
     np.testing.assert_array_equal(labels_of(session, "disca")[21:120, 21:120], kept)
 
 
+def test_an_area_that_is_drawn_after_one_was_undone_is_locked(opened):
+    draw(opened, [(20, 20), (20, 120), (120, 120), (120, 20)])
+    press(opened, "undo")
+    assert not opened.control.session.locks
+    layer = draw(opened, [(150, 20), (150, 120), (250, 120), (250, 20)])
+    (lock,) = opened.control.session.locks
+    assert lock.area.window == Window(150, 20, 101, 101)
+    assert layer.nshapes == 1
+
+
 def test_a_locked_area_cannot_be_moved(opened, qtbot):
     layer = draw(opened, [(20, 20), (20, 120), (120, 120), (120, 20)])
     before = layer.data[0].copy()

@@ -82,7 +82,7 @@ class LockedAreas:
             edge_color=_EDGE,
             face_color=_FACE,
             edge_width=self._width(),
-            features=pd.DataFrame({"lock": pd.Series([], dtype=int)}),
+            features=_features([]),
             metadata={"napari_disca": {"locked": True}},
             **self._layers.placement(),
         )
@@ -121,7 +121,8 @@ class LockedAreas:
                     face_color=_FACE,
                     edge_width=self._width(),
                 )
-                layer.features = pd.DataFrame({"lock": [lock.number for lock in locks]})
+            # Also of no locks: napari keeps the features of shapes that are gone for the next ones.
+            layer.features = _features([lock.number for lock in locks])
             layer.feature_defaults = {"lock": 0}
             layer.selected_data = set()
         finally:
@@ -173,6 +174,11 @@ class LockedAreas:
         self._layers.session.locks_changed.disconnect(self._on_locks)
         if self.layer is not None:
             self.layer.events.data.disconnect(self._on_shapes)
+
+
+def _features(numbers: list[int]) -> pd.DataFrame:
+    """Return the features of shapes: the number of each one's lock, 0 if it has none yet."""
+    return pd.DataFrame({"lock": pd.Series(numbers, dtype=int)})
 
 
 def _area(corners: Any, kind: str) -> Area:
