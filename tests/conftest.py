@@ -58,11 +58,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not hasattr(config, "workerinput") or screens.use(config):
+    # First those of no folder, among which are the longest, lest one process waits for another.
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+    if not hasattr(config, "workerinput"):
         return
+    one_screen = not screens.use(config)
     for item in items:
-        if screens.WINDOWS & {*getattr(item, "fixturenames", ())}:
+        names = {*getattr(item, "fixturenames", ())}
+        if one_screen and screens.WINDOWS & names:
             item.add_marker(pytest.mark.xdist_group(screens.ONE_SCREEN))
+        elif "kept" in names:  # a module's shared window is made by one process only
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 @pytest.hookimpl(tryfirst=True)  # before the fixtures, which would end the process

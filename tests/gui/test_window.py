@@ -12,7 +12,6 @@ from napari.utils.interactions import (
     mouse_release_callbacks,
 )
 from qtpy.QtCore import QThreadPool
-from qtpy.QtWidgets import QLabel
 from wrapt import ObjectProxy
 
 from napari_disca.core.events import Progress
@@ -53,45 +52,45 @@ def drag(layer, start, end):
     mouse_release_callbacks(layer, mouse(layer, end, "mouse_release"))
 
 
-def test_a_mouse_click_is_a_click_of_the_armed_class(opened, qtbot):
-    opened.panel.arm(1)
-    layer = opened.viewer.layers["Clicks"]
+def test_a_mouse_click_is_a_click_of_the_armed_class(kept, qtbot):
+    kept.panel.arm(1)
+    layer = kept.viewer.layers["Clicks"]
     press_and_release(layer, (40.4, 49.6))
-    opened.idle()
-    (click,) = opened.control.session.clicks
+    kept.idle()
+    (click,) = kept.control.session.clicks
     assert (click.row, click.col, click.label) == (40, 50, 1)
     assert not layer.selected_data, "else the next class chosen would change it"
 
 
-def test_a_dragged_click_moves_in_one_step_and_replaces_what_it_lands_on(opened, qtbot):
-    session = opened.control.session
-    layer = opened.viewer.layers["Clicks"]
+def test_a_dragged_click_moves_in_one_step_and_replaces_what_it_lands_on(kept, qtbot):
+    session = kept.control.session
+    layer = kept.viewer.layers["Clicks"]
     for position, label in (((40, 50), 1), ((200, 100), 2)):
-        opened.panel.arm(label)
+        kept.panel.arm(label)
         layer.add(position)
-        opened.idle()
+        kept.idle()
     layer.mode = "select"
     before = len(session.history)
     drag(layer, (40, 50), (200, 100))
-    opened.idle()
+    kept.idle()
     assert [(c.pixel, c.label) for c in session.clicks] == [((200, 100), 1)]
     assert len(session.history) == before + 1
     drag(layer, (200, 100), (-50, 100))
-    opened.idle()
+    kept.idle()
     assert [c.pixel for c in session.clicks] == [(200, 100)], "not out of the image"
     np.testing.assert_array_equal(layer.data, [[200, 100]])
 
 
-def test_each_view_has_its_image_map_and_clicks_on_top(opened):
-    opened.panel.compare_panel.switch.setChecked(True)
-    layers, grid = opened.viewer.layers, opened.viewer.canvas.grid
+def test_each_view_has_its_image_map_and_clicks_on_top(kept):
+    kept.panel.compare_panel.switch.setChecked(True)
+    layers, grid = kept.viewer.layers, kept.viewer.canvas.grid
     cells = [[layers[i].name for i in inside] for _, inside in grid.iter_viewboxes(layers)]
     assert cells == [
         ["scene", TITLES["disir"], "Clicks"],
         ["scene (copy)", TITLES["disca"], "Clicks (copy)"],
     ]
     assert layers["scene (copy)"].data is layers["scene"].data, "the pixels are shared"
-    images = opened.panel.image_panel.images
+    images = kept.panel.image_panel.images
     assert [images.itemText(i) for i in range(images.count())] == ["scene"]
 
 
@@ -124,21 +123,21 @@ def test_removing_a_part_of_a_view_ends_the_comparison(opened, qtbot, name):
     assert opened.control.session.up_to_date("disca") == 1.0
 
 
-def test_the_session_follows_the_camera(opened):
-    viewer, session = opened.viewer, opened.control.session
+def test_the_session_follows_the_camera(kept):
+    viewer, session = kept.viewer, kept.control.session
     whole = Window.whole(session.raster.shape)
-    opened.viewer.layers["scene"].corner_pixels = np.array([[100, 50], [150, 120]])
-    opened.control._follow_view()
+    kept.viewer.layers["scene"].corner_pixels = np.array([[100, 50], [150, 120]])
+    kept.control._follow_view()
     assert session.viewport.window == Window(100, 50, 51, 71)
-    opened.viewer.layers["scene"].corner_pixels = np.array([[-100, -50], [900, 900]])
-    opened.control._follow_view()
+    kept.viewer.layers["scene"].corner_pixels = np.array([[-100, -50], [900, 900]])
+    kept.control._follow_view()
     assert session.viewport.window == whole
-    opened.panel.arm(0)
+    kept.panel.arm(0)
     layer = viewer.layers["Clicks"]
     layer.add((40, 50))
     for zoom in (0.1, 1.0, 30.0):
         viewer.scene.camera.zoom = zoom
-        opened.control._follow_view()
+        kept.control._follow_view()
         assert layer.size[0] * zoom == pytest.approx(15, rel=0.06), "the same size on screen"
 
 
@@ -224,25 +223,25 @@ def test_napari_hands_plugins_a_guarded_viewer(make_napari_viewer_proxy, scene, 
     assert panel.control.session is None
 
 
-def test_disabled_buttons_say_why(opened):
-    buttons = opened.panel.refine_panel.buttons
+def test_disabled_buttons_say_why(kept):
+    buttons = kept.panel.refine_panel.buttons
     assert "there are no clicks" in buttons["adapt"].toolTip()
     assert "nothing runs" in buttons["cancel"].toolTip()
-    opened.panel.arm(1)
-    opened.viewer.layers["Clicks"].add((40, 50))
-    opened.idle()
+    kept.panel.arm(1)
+    kept.viewer.layers["Clicks"].add((40, 50))
+    kept.idle()
     assert "Not now" not in buttons["adapt"].toolTip()
 
 
-def test_any_of_the_maps_can_be_saved(opened, monkeypatch, tmp_path):
-    saves = opened.panel.refine_panel.saves
+def test_any_of_the_maps_can_be_saved(kept, monkeypatch, tmp_path):
+    saves = kept.panel.refine_panel.saves
     assert {name for name, action in saves.items() if action.isEnabled()} == {"disir", "initial"}
     monkeypatch.setattr(
         "napari_disca.gui.panels.dialogs.QFileDialog.getSaveFileName",
         lambda *_: (str(tmp_path / "mine"), ""),
     )
     saves["initial"].trigger()
-    opened.idle()
+    kept.idle()
     assert (tmp_path / "mine.tif").exists()
 
 
@@ -254,10 +253,10 @@ def test_a_map_that_is_not_finished_is_saved_with_a_warning(opened, tmp_path):
     assert "not up to date" in line
 
 
-def test_the_remaining_time_is_told(opened, monkeypatch):
+def test_the_remaining_time_is_told(kept, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("napari_disca.gui.panels.refine_panel.time.monotonic", lambda: now[0])
-    panel = opened.panel.refine_panel
+    panel = kept.panel.refine_panel
     panel.show_progress(Progress("updating the map", 0, 40))
     now[0] += 12
     panel.show_progress(Progress("updating the map", 12, 40))
@@ -277,27 +276,8 @@ def test_how_maps_differ_is_told():
     assert not _said(disir, disir * 0, ["roof", "road"])
 
 
-def test_hovering_a_map_names_the_class(opened):
-    layer = opened.viewer.layers[TITLES["disir"]]
+def test_hovering_a_map_names_the_class(kept):
+    layer = kept.viewer.layers[TITLES["disir"]]
     value = int(np.asarray(layer.data)[40, 50])
     text = str(layer.get_status((40, 50), view_direction=None, dims_displayed=[0, 1]))
-    assert opened.control.session.classes[value - 1].name in text
-
-
-def test_the_demo_opens_with_a_map_being_drawn(monkeypatch, weights, qtbot):
-    import napari
-
-    from napari_disca.gui.panels.widget import DiscaWidget
-    from napari_disca.gui.plugin.app import open_window
-
-    monkeypatch.setattr("napari_disca.gui.plugin.samples.SIDE", 128)
-    viewer = open_window(demo=True, weights=str(weights), block=False)
-    try:
-        panel = viewer.window._qt_window.findChild(DiscaWidget)
-        assert panel.findChild(QLabel)
-        qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
-        assert panel.control.session.up_to_date("disir") == 1.0
-        qtbot.wait(350)  # the view is set when the window is laid out
-    finally:
-        viewer.close()
-    assert napari.current_viewer() is None
+    assert kept.control.session.classes[value - 1].name in text

@@ -15,9 +15,9 @@ from windows import background
 
 
 @pytest.fixture
-def desk(on_screen):
+def desk(kept_on_screen):
     """The panel of a segmented scene with a click of each class, on screen."""
-    opened = on_screen
+    opened = kept_on_screen
     for label, pixel in enumerate(((20, 30), (40, 50), (60, 70))):
         opened.panel.arm(label)
         opened.control.layers.clicks[0].add(pixel)

@@ -137,78 +137,78 @@ def test_a_real_geotiff(panel, shared, qtbot):
     np.testing.assert_array_equal(labels != 255, valid)
 
 
-def test_points_keep_their_class_and_the_next_gets_the_new_one(opened):
-    click(opened, 10, 10, 0)
-    click(opened, 50, 60, 2)
-    layer = clicks_layer(opened)
+def test_points_keep_their_class_and_the_next_gets_the_new_one(kept):
+    click(kept, 10, 10, 0)
+    click(kept, 50, 60, 2)
+    layer = clicks_layer(kept)
     assert list(layer.features["class"]) == ["roof", "green"]
     assert not layer.selected_data
-    assert [c.label for c in opened.control.session.clicks] == [0, 2]
+    assert [c.label for c in kept.control.session.clicks] == [0, 2]
     assert not np.allclose(layer.face_color[0], layer.face_color[1])
 
 
-def test_a_click_beside_the_image_is_refused_with_a_word(opened):
+def test_a_click_beside_the_image_is_refused_with_a_word(kept):
     for where in ((-3, 5), (5, 260), (300.2, 5)):
-        opened.said.clear()
-        click(opened, *where, 0)
-        assert not opened.control.session.clicks
-        assert not len(clicks_layer(opened).data)
-        assert any("outside the image" in line for line in opened.said), where
+        kept.said.clear()
+        click(kept, *where, 0)
+        assert not kept.control.session.clicks
+        assert not len(clicks_layer(kept).data)
+        assert any("outside the image" in line for line in kept.said), where
 
 
-def test_clicks_on_the_border_pixels_count(opened):
-    click(opened, -0.4, -0.4, 1)
-    click(opened, 299.4, 259.4, 1)
-    assert [kept.pixel for kept in opened.control.session.clicks] == [(0, 0), (299, 259)]
+def test_clicks_on_the_border_pixels_count(kept):
+    click(kept, -0.4, -0.4, 1)
+    click(kept, 299.4, 259.4, 1)
+    assert [at.pixel for at in kept.control.session.clicks] == [(0, 0), (299, 259)]
 
 
-def test_deleting_and_moving_points_is_deleting_and_moving_clicks(opened):
-    click(opened, 10, 10, 0)
-    click(opened, 50, 60, 1)
-    layer = clicks_layer(opened)
+def test_deleting_and_moving_points_is_deleting_and_moving_clicks(kept):
+    click(kept, 10, 10, 0)
+    click(kept, 50, 60, 1)
+    layer = clicks_layer(kept)
     layer.selected_data = {0}
     layer.remove_selected()
-    opened.idle()
-    session = opened.control.session
+    kept.idle()
+    session = kept.control.session
     assert [c.pixel for c in session.clicks] == [(50, 60)]
     assert session.up_to_date("disir") == 1.0
     layer.data = np.array([[70.0, 80.0]])
-    opened.idle()
+    kept.idle()
     assert [c.pixel for c in session.clicks] == [(70, 80)]
 
 
-def test_undo_and_redo(opened):
-    initial = labels_of(opened, "disir")
-    click(opened, 40, 50, int((initial[40, 50] + 1) % 3))
-    press(opened, "undo")
-    opened.idle()
-    assert not len(clicks_layer(opened).data)
-    np.testing.assert_array_equal(labels_of(opened, "disir"), initial)
-    press(opened, "redo")
-    opened.idle()
-    assert len(clicks_layer(opened).data) == 1
+def test_undo_and_redo(kept):
+    initial = labels_of(kept, "disir")
+    click(kept, 40, 50, int((initial[40, 50] + 1) % 3))
+    press(kept, "undo")
+    kept.idle()
+    assert not len(clicks_layer(kept).data)
+    np.testing.assert_array_equal(labels_of(kept, "disir"), initial)
+    press(kept, "redo")
+    kept.idle()
+    assert len(clicks_layer(kept).data) == 1
 
 
-def test_reset_network_can_be_undone(opened):
-    click(opened, 40, 50, 1)
-    press(opened, "adapt")
-    opened.idle()
-    adapted = labels_of(opened, "disca")
-    press(opened, "reset")
-    opened.idle()
-    np.testing.assert_array_equal(labels_of(opened, "disca"), labels_of(opened, "disir"))
-    press(opened, "undo")
-    opened.idle()
-    np.testing.assert_array_equal(labels_of(opened, "disca"), adapted)
+def test_reset_network_can_be_undone(kept):
+    click(kept, 40, 50, 1)
+    press(kept, "adapt")
+    kept.idle()
+    adapted = labels_of(kept, "disca")
+    press(kept, "reset")
+    kept.idle()
+    np.testing.assert_array_equal(labels_of(kept, "disca"), labels_of(kept, "disir"))
+    press(kept, "undo")
+    kept.idle()
+    np.testing.assert_array_equal(labels_of(kept, "disca"), adapted)
 
 
-def test_a_click_while_adapting_is_answered_after_it(opened, qtbot):
-    click(opened, 40, 50, 1)
-    press(opened, "adapt")
-    opened.panel.arm(2)
-    clicks_layer(opened).add((200, 200))
-    opened.idle()
-    session = opened.control.session
+def test_a_click_while_adapting_is_answered_after_it(kept, qtbot):
+    click(kept, 40, 50, 1)
+    press(kept, "adapt")
+    kept.panel.arm(2)
+    clicks_layer(kept).add((200, 200))
+    kept.idle()
+    session = kept.control.session
     assert session.adapted is not None, "the click must not stop the learning"
     assert len(session.clicks) == 2
     assert session.up_to_date("disir") == session.up_to_date("disca") == 1.0
@@ -259,32 +259,32 @@ def test_closing_the_panel_while_working_ends_the_work(opened):
     assert opened.control.session is None
 
 
-def test_clicks_travel_as_geojson(opened, tmp_path):
-    click(opened, 40, 50, 1)
-    click(opened, 0, 259, 2)
+def test_clicks_travel_as_geojson(kept, tmp_path):
+    click(kept, 40, 50, 1)
+    click(kept, 0, 259, 2)
     file = tmp_path / "clicks.geojson"
-    opened.control.files.save_clicks(file)
-    kept = opened.control.session.clicks
-    press(opened, "undo")
-    press(opened, "undo")
-    opened.idle()
-    opened.control.files.load_clicks(file)
-    opened.idle()
-    assert opened.control.session.clicks == kept
+    kept.control.files.save_clicks(file)
+    before = kept.control.session.clicks
+    press(kept, "undo")
+    press(kept, "undo")
+    kept.idle()
+    kept.control.files.load_clicks(file)
+    kept.idle()
+    assert kept.control.session.clicks == before
     file.write_text("nonsense")
-    opened.control.files.load_clicks(file)
-    assert opened.control.session.clicks == kept
-    assert "nonsense" not in opened.said[-1] or "\n" not in opened.said[-1]
+    kept.control.files.load_clicks(file)
+    assert kept.control.session.clicks == before
+    assert "nonsense" not in kept.said[-1] or "\n" not in kept.said[-1]
 
 
-def test_saving_into_an_impossible_place_is_one_line_and_the_panel_lives(opened, tmp_path):
+def test_saving_into_an_impossible_place_is_one_line_and_the_panel_lives(kept, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    opened.control.files.save_labels("disir", tmp_path / "file" / "map.tif")
-    opened.idle()
-    assert len(opened.said) == 1
-    assert "\n" not in opened.said[0]
-    click(opened, 20, 20, 1)
-    assert len(opened.control.session.clicks) == 1
+    kept.control.files.save_labels("disir", tmp_path / "file" / "map.tif")
+    kept.idle()
+    assert len(kept.said) == 1
+    assert "\n" not in kept.said[0]
+    click(kept, 20, 20, 1)
+    assert len(kept.control.session.clicks) == 1
 
 
 def test_a_wrong_field_is_told_and_nothing_starts(opened, monkeypatch):
@@ -406,9 +406,9 @@ def test_a_bad_file_holds_up_no_window(panel, scene, qtbot, monkeypatch):
     assert len(ticks) >= 10
 
 
-def test_the_refresh_after_learning_is_a_task_of_its_own(opened, monkeypatch):
-    click(opened, 40, 50, 1)
-    control, kinds = opened.control, []
+def test_the_refresh_after_learning_is_a_task_of_its_own(kept, monkeypatch):
+    click(kept, 40, 50, 1)
+    control, kinds = kept.control, []
     ask = control.submit
 
     def noted(task):
@@ -416,8 +416,8 @@ def test_the_refresh_after_learning_is_a_task_of_its_own(opened, monkeypatch):
         ask(task)
 
     monkeypatch.setattr(control, "submit", noted)
-    press(opened, "adapt")
-    opened.idle()
+    press(kept, "adapt")
+    kept.idle()
     assert kinds == ["learn", "map"]
     assert control.session.adapted is not None
     assert control.session.up_to_date("disca") == 1.0

@@ -14,9 +14,8 @@ from napari_disca.inference.uncertainty import SURE
 from windows import show
 
 
-@pytest.fixture
-def doubtful(opened):
-    """Two doubtful places, the larger one at the top left."""
+def with_two_places(opened):
+    """Make two places doubtful, the larger one at the top left."""
     session = opened.control.session
     for map_ in session.uncertainty.values():
         map_[:] = SURE
@@ -24,6 +23,11 @@ def doubtful(opened):
         map_[10:12, 10:12] = 200
     opened.places = Window(16, 16, 48, 64), Window(160, 160, 32, 32)
     return opened
+
+
+@pytest.fixture
+def doubtful(kept):
+    return with_two_places(kept)
 
 
 def status(opened):
@@ -212,13 +216,17 @@ def test_tile_by_tile(doubtful, qtbot, monkeypatch, tmp_path):
 # -------------------------------------------------------------------- the list and the minimap
 
 
+def with_list(doubtful, qtbot):
+    """Show the list of places, with the two doubtful ones."""
+    show(qtbot, doubtful.panel, 1280, 800)
+    places, listed = doubtful.panel.review_places, doubtful.panel.panels.queue
+    qtbot.waitUntil(lambda: places._looked and len(listed.places) == 2, timeout=10_000)
+    return doubtful
+
+
 @pytest.fixture
 def queue(doubtful, qtbot):
-    """The list of places, on screen, with the two doubtful ones."""
-    show(qtbot, doubtful.panel, 1280, 800)
-    panels = doubtful.panel.panels
-    qtbot.waitUntil(lambda: len(panels.queue.places) == 2, timeout=10_000)
-    return doubtful
+    return with_list(doubtful, qtbot)
 
 
 def lines(queue):
@@ -255,7 +263,8 @@ def test_all_places_are_in_one_list_with_what_was_said_of_them(queue, qtbot, mon
     assert [mark.verdict for mark in session.marks] == ["note", "unsure", "seen"]
 
 
-def test_arrows_go_back_and_forth_in_the_list(queue, qtbot):
+def test_arrows_go_back_and_forth_in_the_list(opened, qtbot):
+    queue = with_list(with_two_places(opened), qtbot)
     panel, control = queue.panel, queue.control
     panel.drawing.tool.watch()
     canvas = panel.drawing.tool._canvas
@@ -296,7 +305,8 @@ def test_the_list_follows_tiles_and_undo(queue, qtbot):
     qtbot.waitUntil(lambda: lines(queue)[0][0] == "○", timeout=10_000)
 
 
-def test_while_a_place_is_outlined_the_window_tells_how_to_judge_it(queue, qtbot):
+def test_while_a_place_is_outlined_the_window_tells_how_to_judge_it(opened, qtbot):
+    queue = with_list(with_two_places(opened), qtbot)
     panel, viewer = queue.panel, queue.viewer
     viewer.layers.selection.active = viewer.layers["Clicks"]
     usual = "1…3 class · Q draw · H hide the map · ? all keys"

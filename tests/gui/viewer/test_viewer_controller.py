@@ -22,14 +22,23 @@ ALT, CONTROL = Qt.KeyboardModifier.AltModifier, Qt.KeyboardModifier.ControlModif
 NONE = Qt.KeyboardModifier.NoModifier
 
 
-@pytest.fixture
-def shown(on_screen):
-    """The segmented scene in a window that is on screen, and seen as a whole."""
-    opened = on_screen
+def seen_whole(opened):
     opened.viewer.reset_view()
     opened.viewer_controls = opened.panel.viewer_controls
     opened.maps = opened.control.layers.maps
     return opened
+
+
+@pytest.fixture
+def shown(kept_on_screen):
+    """The segmented scene in a window that is on screen, and seen as a whole."""
+    return seen_whole(kept_on_screen)
+
+
+@pytest.fixture
+def shown_first(on_screen):
+    """`shown` in a window of its own: nothing was asked for and no setting read before."""
+    return seen_whole(on_screen)
 
 
 def canvas(shown):
@@ -285,7 +294,8 @@ def pointer(shown, qtbot, row, col):
     qtbot.wait(80)
 
 
-def test_what_is_under_the_pointer_is_told_whatever_layer_is_active(shown, qtbot):
+def test_what_is_under_the_pointer_is_told_whatever_layer_is_active(shown_first, qtbot):
+    shown = shown_first
     session = shown.control.session
     with rasterio.open(shown.scene) as file:
         x, y = file.xy(120, 80)
@@ -310,7 +320,8 @@ def test_what_is_under_the_pointer_is_told_whatever_layer_is_active(shown, qtbot
     )
 
 
-def test_the_second_class_is_told_without_the_windows_thread(shown, qtbot, monkeypatch):
+def test_the_second_class_is_told_without_the_windows_thread(shown_first, qtbot, monkeypatch):
+    shown = shown_first
     asked = []
     ask = Predictor.two_best
 
@@ -407,7 +418,8 @@ def test_layers_are_in_metres_and_a_scale_bar_shows_them(shown):
 # -------------------------------------------------------------------- page of keys
 
 
-def test_keys_are_changed_on_their_page_and_kept(shown, qtbot, make_napari_viewer):
+def test_keys_are_changed_on_their_page_and_kept(shown_first, qtbot):
+    shown = shown_first
     qtbot.keyClicks(canvas(shown), "?")
     page = shown.viewer_controls._page
     page.choose("hide", "N")
