@@ -15,7 +15,7 @@ from napari._app_model import _app
 from napari._qt._qapp_model.qactions import init_qactions
 from napari._qt.qt_viewer import QtViewer
 from napari.plugins import _initialize_plugins
-from qtpy.QtWidgets import QDialog, QWidget
+from qtpy.QtWidgets import QApplication, QDialog, QWidget
 
 from napari_disca.gui.viewer.review import ReviewCamera
 
@@ -38,11 +38,13 @@ def kept_viewer() -> Iterator[napari.Viewer]:
         patch.setattr(window(), "_save_current_window_settings", lambda: None)
         viewer.close()
         del viewer
+        QApplication.processEvents()
         gc.collect()
         patch.undo()
     _app.NapariApplication.destroy("kept")
     _forget_plugins()
     assert window() is None, "something keeps the window alive"
+    gc.freeze()
 
 
 def _no_console(*_: object) -> QWidget:

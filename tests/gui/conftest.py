@@ -52,11 +52,13 @@ def _own_settings(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session", autouse=True)
 def _programs_are_no_garbage():
-    """Keep Python from looking at all of torch and napari whenever napari collects garbage.
+    """Keep Python from looking at all of torch and napari whenever garbage is collected.
 
-    It does so whenever a layer goes, which was a fifth of what these tests take.
+    napari does that whenever a layer goes, because of a fault of drivers for Windows; here it does
+    so only when a window goes.
     """
     import napari
+    import napari._vispy.canvas
     import torch
 
     import napari_disca.gui.panels.widget
@@ -66,7 +68,9 @@ def _programs_are_no_garbage():
     assert napari_disca.gui.panels.widget.DiscaWidget
     gc.collect()
     gc.freeze()
-    return {"windows": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(napari._vispy.canvas, "gc", SimpleNamespace(collect=lambda: 0))
+        yield {"windows": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -224,7 +228,10 @@ def _kept_window(tmp_path_factory, request, qapp, architecture):
             window = _segment(widget, _write_scene(folder), qtbot, said)
             uncertainty = window.control.session.uncertainty
             window.uncertainty = {name: values.copy() for name, values in uncertainty.items()}
+            gc.collect()
+            gc.freeze()
             yield window
+            gc.unfreeze()
         del viewer, widget, window
 
 
