@@ -565,10 +565,39 @@ def test_many_long_orders_of_verbs_do(machine):
     check(machine, examples=150, steps=50)
 
 
-def test_the_check_would_notice_a_wrong_map(machine, monkeypatch):
-    """A session that forgets to learn again without a removed click is found out."""
+@pytest.fixture
+def forgetful(monkeypatch):
+    """Sessions that forget to learn again without a removed click."""
     from napari_disca.session.history import AdaptationRun
 
     monkeypatch.setattr(AdaptationRun, "edited", lambda self, edit, locks: self)
+
+
+class _Chosen:
+    """What Hypothesis hands to rules, with a value that is not drawn at random."""
+
+    def __init__(self, value):
+        self._value = value
+
+    def draw(self, _strategy):
+        return self._value
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_the_check_would_notice_a_wrong_map(machine):
+    made = machine()
+    clicks = [Click(10, 10, 0), Click(30, 40, 1), Click(50, 20, 2), Click(40, 70, 0)]
+    for click in clicks:
+        made.click(click)
+    made.adapt(0)
+    made.the_map_is_that_of_a_run_from_scratch()
+    made.delete(_Chosen(clicks[:2]))
+    with pytest.raises(AssertionError, match="disca"):
+        made.teardown()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("forgetful")
+def test_random_orders_of_verbs_would_notice_it(machine):
     with pytest.raises(AssertionError):
         check(machine, examples=600, steps=20, phases=(Phase.generate,))

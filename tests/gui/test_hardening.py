@@ -169,8 +169,8 @@ def test_a_viewer_goes_on_drawing_a_vanished_image(opened, monkeypatch):
         assert len(told) == 1
 
 
-def test_a_full_disk_while_painting_stops_the_run_with_one_line(opened, monkeypatch):
-    session = opened.control.session
+def test_a_full_disk_while_painting_stops_the_run_with_one_line(kept, monkeypatch):
+    session = kept.control.session
 
     def full(*_: object) -> None:
         raise ExportError("no disk space for the map in /tmp: No space left on device; free some")
@@ -178,25 +178,25 @@ def test_a_full_disk_while_painting_stops_the_run_with_one_line(opened, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(session.maps["disir"], "paint", full)
         session.click(40, 50, 1)
-        opened.idle()
-    assert [line for line in opened.said if "no disk space" in line] == [
+        kept.idle()
+    assert [line for line in kept.said if "no disk space" in line] == [
         "no disk space for the map in /tmp: No space left on device; free some"
     ]
-    opened.control.segment()
-    opened.idle()
+    kept.control.segment()
+    kept.idle()
     assert session.up_to_date("disir") == 1
 
 
-def test_what_a_job_has_to_say_is_said(opened):
+def test_what_a_job_has_to_say_is_said(kept):
     def job():
         yield Note("going on on the CPU")
 
-    opened.control.submit(Task("map", opened.control.session, job))
-    opened.idle()
-    assert opened.said == ["going on on the CPU"]
+    kept.control.submit(Task("map", kept.control.session, job))
+    kept.idle()
+    assert kept.said == ["going on on the CPU"]
 
 
-def test_what_the_machine_lacks_is_one_line(opened, monkeypatch):
+def test_what_the_machine_lacks_is_one_line(kept, monkeypatch):
     errors = (
         (MemoryError(), "the memory is full"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "the memory is full"),
@@ -208,13 +208,13 @@ def test_what_the_machine_lacks_is_one_line(opened, monkeypatch):
         def fail(*_: object, error: Exception = error) -> None:
             raise error
 
-        opened.said.clear()
+        kept.said.clear()
         with monkeypatch.context() as patch:
             patch.setattr("napari_disca.inference.predict.Predictor.batch", fail)
-            opened.control.session.click(40 + number, 50, 1)
-            opened.idle()
-        assert len(opened.said) == 1, line
-        assert line in opened.said[0]
-        opened.control.segment()
-        opened.idle()
-        assert opened.control.session.up_to_date("disir") == 1
+            kept.control.session.click(140 + number, 50, 1)  # nobody has clicked there yet
+            kept.idle()
+        assert len(kept.said) == 1, line
+        assert line in kept.said[0]
+        kept.control.segment()
+        kept.idle()
+        assert kept.control.session.up_to_date("disir") == 1

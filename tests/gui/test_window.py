@@ -111,16 +111,16 @@ def test_comparing_restores_what_was(opened):
     "name",
     ["scene (copy)", "Clicks (copy)", TITLES["disir"], TITLES["disca"], "Clicks"],
 )
-def test_removing_a_part_of_a_view_ends_the_comparison(opened, qtbot, name):
-    opened.panel.compare_panel.switch.setChecked(True)
-    opened.viewer.layers.remove(name)
-    qtbot.waitUntil(lambda: not opened.control.layers.comparing, timeout=2000)
-    assert not opened.viewer.canvas.grid.enabled
-    assert not [layer for layer in opened.viewer.layers if layer.name.endswith("(copy)")]
-    opened.panel.arm(1)
-    opened.viewer.layers["Clicks"].add((20, 30))
-    opened.idle()
-    assert opened.control.session.up_to_date("disca") == 1.0
+def test_removing_a_part_of_a_view_ends_the_comparison(kept, qtbot, name):
+    kept.panel.compare_panel.switch.setChecked(True)
+    kept.viewer.layers.remove(name)
+    qtbot.waitUntil(lambda: not kept.control.layers.comparing, timeout=2000)
+    assert not kept.viewer.canvas.grid.enabled
+    assert not [layer for layer in kept.viewer.layers if layer.name.endswith("(copy)")]
+    kept.panel.arm(1)
+    kept.viewer.layers["Clicks"].add((20, 30))
+    kept.idle()
+    assert kept.control.session.up_to_date("disca") == 1.0
 
 
 def test_the_session_follows_the_camera(kept):

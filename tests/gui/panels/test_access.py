@@ -60,8 +60,8 @@ def _labelled(panel):
     return found
 
 
-def test_everything_that_can_be_used_has_a_name(opened):
-    panel = opened.panel
+def test_everything_that_can_be_used_has_a_name(kept):
+    panel = kept.panel
     labelled = _labelled(panel)
     nameless = [
         f"{type(widget).__name__} in {type(widget.parentWidget()).__name__}"
@@ -75,8 +75,8 @@ def test_everything_that_can_be_used_has_a_name(opened):
     assert not nameless
 
 
-def test_the_focus_goes_as_one_reads(opened, qtbot):
-    panel = opened.panel
+def test_the_focus_goes_as_one_reads(kept, qtbot):
+    panel = kept.panel
     show(qtbot, panel, 1280, 800)
     for section in panel.sections.values():
         section.fold(False)
@@ -148,9 +148,9 @@ def test_sizes_follow_the_font(qapp, qtbot):
     assert all(large > 1.4 * small for small, large in zip(*sizes, strict=True)), sizes
 
 
-def test_a_list_is_no_trap_for_the_focus(opened, qtbot):
+def test_a_list_is_no_trap_for_the_focus(kept, qtbot):
     """Tab leaves lists, whose rows are gone through by arrow keys."""
-    for area in opened.panel.findChildren(QAbstractItemView):
+    for area in kept.panel.findChildren(QAbstractItemView):
         if not _is_part(area):
             assert not area.tabKeyNavigation(), area.accessibleName()
-    assert isinstance(opened.panel, QAbstractScrollArea)
+    assert isinstance(kept.panel, QAbstractScrollArea)

@@ -215,18 +215,18 @@ def test_a_click_while_adapting_is_answered_after_it(kept, qtbot):
 
 
 @pytest.mark.parametrize("name", [TITLES["initial"], TITLES["disir"], TITLES["disca"], "Clicks"])
-def test_removing_a_layer_while_working_breaks_nothing(opened, name):
-    click(opened, 40, 50, 1)
-    press(opened, "adapt")
-    opened.viewer.layers.remove(name)
-    opened.idle()
-    assert not [line for line in opened.said if "wrong" in line]
-    press(opened, "segment")
-    opened.idle()
-    assert name in opened.viewer.layers, "Segment brings it back"
-    assert len(opened.control.session.clicks) == 1
+def test_removing_a_layer_while_working_breaks_nothing(kept, name):
+    click(kept, 40, 50, 1)
+    press(kept, "adapt")
+    kept.viewer.layers.remove(name)
+    kept.idle()
+    assert not [line for line in kept.said if "wrong" in line]
+    press(kept, "segment")
+    kept.idle()
+    assert name in kept.viewer.layers, "Segment brings it back"
+    assert len(kept.control.session.clicks) == 1
     if name == "Clicks":
-        assert len(clicks_layer(opened).data) == 1
+        assert len(clicks_layer(kept).data) == 1
 
 
 def test_renaming_layers_breaks_nothing(opened):
