@@ -242,7 +242,7 @@ def test_torchscript_needs_its_flag(run, files, tmp_path):
 
     path = tmp_path / "mine.pt"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "`torch.jit")
         torch.jit.script(Scripted().eval()).save(str(path))
     header, _ = _header(Path(files.weights))
     card = json.loads(header["__metadata__"]["napari-disca card"])

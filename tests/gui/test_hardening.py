@@ -30,7 +30,7 @@ class Scripted(nn.Module):
 def scripted(tmp_path):
     path = tmp_path / "scripted.pt"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "`torch.jit")
         torch.jit.script(Scripted().eval()).save(str(path))
     card = make_card(3, name="scripted", architecture="torchscript", ground_resolution=1.0)
     path.with_suffix(".card.json").write_text(card.to_json(), encoding="utf-8")

@@ -43,7 +43,7 @@ def test_a_prepared_network_uses_it(monkeypatch):
     network = prepared(load_network("landcover-5"), torch.device("cpu"), torch.float32, folded=True)
     image, guidance = torch.rand(1, 3, 64, 64), torch.zeros(1, 5, 64, 64)
     with torch.inference_mode():
-        with torch.profiler.profile() as profile:
+        with torch.profiler.profile(acc_events=True) as profile:
             logits = network(image, guidance)
         names = [event.key for event in profile.key_averages()]
         assert "mkldnn::_convolution_pointwise" in names

@@ -60,7 +60,7 @@ CARD = make_card(3, name="scripted", architecture="torchscript")
 def saved(folder, module=None, card=CARD, name="mine.pt"):
     path = folder / name
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "`torch.jit")
         torch.jit.script((module or Small()).eval()).save(str(path))
     if card is not None:
         path.with_suffix(".card.json").write_text(card.to_json(), encoding="utf-8")
@@ -124,7 +124,7 @@ def test_what_cannot_learn_is_refused_in_one_line(tmp_path, image, compute):
 def test_a_frozen_program_has_nothing_that_learns(tmp_path, image, compute):
     path = saved(tmp_path, Pixels(), replace(CARD, options={"inputs": "image"}))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "`torch.jit")
         torch.jit.freeze(torch.jit.load(str(path)).eval()).save(str(path))
     network = load_network(path, allow_torchscript=True)
     session = Session(open_raster(image), network, compute=compute)

@@ -128,7 +128,7 @@ class Double(Plain):
 def scripted(folder, module, options=None, *, trace=None):
     path = folder / "people.pt"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "`torch.jit")
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         made = torch.jit.script(module) if trace is None else torch.jit.trace(module, trace)
         made.save(str(path))

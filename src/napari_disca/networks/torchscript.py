@@ -31,6 +31,9 @@ from napari_disca.storage.jsonfile import JsonError, load_json
 ARCHITECTURE = "torchscript"
 SUFFIXES = (".pt", ".pth", ".ts", ".torchscript")
 _LARGEST_CARD = 1 << 20
+#: Begin of torch's warnings, which recommend other formats; but users have these files. Their
+#: category is another one since torch 2.14.
+_DEPRECATED = r"`torch\.jit"
 
 
 class TorchScript(Network):
@@ -212,8 +215,7 @@ def load_torchscript(path: Path, card: Card) -> TorchScript:
     try:
         digest = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
         with warnings.catch_warnings():
-            # torch recommends other formats, but users have these files.
-            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.filterwarnings("ignore", _DEPRECATED)
             module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         if out_of_memory(error):
@@ -256,7 +258,7 @@ def save_torchscript(network: TorchScript, path: Path) -> Path:
         temporary_card.write_text(network.card.to_json(), encoding="utf-8")
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
+                warnings.filterwarnings("ignore", _DEPRECATED)
                 torch.jit.save(network.module, temporary)
         except RuntimeError as error:
             raise ExportError(f"cannot write {path}: {one_line(error)}") from error
