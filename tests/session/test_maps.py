@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,3 +83,13 @@ def test_a_full_disk_leaves_a_tile_as_it_was(maps, monkeypatch):
     assert version == "v1"
     assert (shown.labels == 1).all()
     assert (shown.uncertainty == 2).all()
+
+
+def test_locked_pixels_are_counted_as_tiles_are_painted(maps):
+    assert maps.lock_counts("disir") == (0, 0)
+    for number, tile in ((4, 0), (2, 1), (3, 0)):
+        maps.paint(patch(maps, number, tile))
+    assert maps.lock_counts("disir") == (4 + 3, 3 + 2)
+    assert maps.lock_counts("disca") == (0, 0)
+    maps.paint(replace(patch(maps, 3), locked=0, flipped=0))
+    assert maps.lock_counts("disir") == (3, 2)

@@ -10,12 +10,12 @@ import rasterio
 import torch
 from cachetools import LRUCache
 
-from builders import make_network
+from builders import make_network, set_tiles
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import ClickError, RecipeError
 from napari_disca.core.events import Patch, Progress, finish
-from napari_disca.core.tiling import Window
+from napari_disca.core.tiling import Tiling, Window
 from napari_disca.exports import write_geotiff
 from napari_disca.inference.features import FeatureCache
 from napari_disca.inference.predict import Predictor
@@ -637,7 +637,32 @@ def test_what_is_stale_in_a_window_is_what_is_stale_and_in_it(compute):
         stale = session.stale("disir")
         for window in (Window(0, 0, 1, 1), Window(100, 90, 40, 150), Window(0, 0, 300, 260)):
             inside = [t for t in stale if session.inputs.image_window(t.keep) & window]
-            assert session.stale("disir", window) == inside
+            assert list(session.stale("disir", window)) == inside
+
+
+def test_a_view_of_very_many_tiles_stops_no_window(compute, monkeypatch):
+    """Zoomed out, a mosaic has all its tiles in view; a click asks which of them are stale."""
+    set_tiles(monkeypatch, 8, 0)
+    picture = np.broadcast_to(np.uint8(7), (800, 800, 3))
+    session = Session(open_raster(picture), make_network(), compute=compute, find_fill=False)
+    whole = session.viewport.window = Window.whole(picture.shape[:2])
+    for name in MAPS:
+        for tile in range(len(session.tiling)):
+            session._maps.versions.put(name, tile, "earlier")
+    made, original = [], Tiling.__getitem__
+
+    def noted(tiling, index):
+        made.append(index)
+        return original(tiling, index)
+
+    monkeypatch.setattr(Tiling, "__getitem__", noted)
+    assert session.stale("disir", whole)
+    assert len(session.stale("disir", whole)) == len(session.tiling) == 10_000
+    assert made == []
+    session.paint_cached(0)
+    assert len(made) <= 1
+    assert session.stale("disir", Window(0, 0, 9, 9))[-1].keep == Window(8, 8, 8, 8)
+    assert len(session.stale("disir")[:3]) == 3
 
 
 # Saving

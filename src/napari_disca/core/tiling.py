@@ -9,10 +9,14 @@ depend on the order in which tiles run.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -230,3 +234,30 @@ class Tiling:
 
 def _overlapping(starts: list[int], size: int, low: int, high: int) -> list[int]:
     return [i for i, start in enumerate(starts) if start < high and start + size > low]
+
+
+class TileList(Sequence[Tile]):
+    """Some tiles of a tiling, which are made when they are asked for: there may be very many.
+
+    Parameters
+    ----------
+    tiling : Tiling
+    indices : (n,) array of int
+        In ascending order.
+    """
+
+    def __init__(self, tiling: Tiling, indices: NDArray[np.intp]) -> None:
+        self._tiling = tiling
+        self.indices = indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, index: int) -> Tile: ...
+    @overload
+    def __getitem__(self, index: slice) -> TileList: ...
+    def __getitem__(self, index: int | slice) -> Tile | TileList:
+        if isinstance(index, slice):
+            return TileList(self._tiling, self.indices[index])
+        return self._tiling[int(self.indices[index])]

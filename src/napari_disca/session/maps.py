@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,13 @@ from numpy.typing import NDArray
 
 from napari_disca.core.errors import ExportError
 from napari_disca.core.events import Patch
-from napari_disca.core.tiling import Tile, Tiling, Window
+from napari_disca.core.tiling import Tile, TileList, Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.uncertainty import UNKNOWN, cells_of
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import fingerprint
 from napari_disca.session.kept_maps import MapFolder
+from napari_disca.session.lock_index import TileGrid
 from napari_disca.session.rendered_tiles import RenderedTile
 from napari_disca.session.tile_versions import Target, TileVersions
 from napari_disca.storage.label_pyramid import LabelPyramid, level_files
@@ -86,6 +86,8 @@ class Maps:
         self._tiling = tiling
         #: By map and tile: number of locked pixels, and of those that the lock changes.
         self._counts: dict[str, dict[int, tuple[int, int]]] = {name: {} for name in MAPS}
+        self._sums = {name: [0, 0] for name in MAPS}
+        self._grid = TileGrid.of(inputs, tiling)
         self._lock = threading.Lock()
 
     def paint(self, patch: Patch) -> None:
@@ -106,10 +108,7 @@ class Maps:
             self.pyramids[name].paint(patch.window, patch.labels)
             unsure = UNKNOWN if patch.uncertainty is None else patch.uncertainty
             self._cells(name, tile)[:] = unsure
-            if patch.locked:
-                self._counts[name][tile.index] = patch.locked, patch.flipped
-            else:
-                self._counts[name].pop(tile.index, None)
+            self._count(name, tile.index, (patch.locked, patch.flipped if patch.locked else 0))
             # Last, so that a reader who sees the version finds its labels.
             self.versions.put(name, tile.index, patch.version)
 
@@ -132,7 +131,7 @@ class Maps:
         """Return the share of a map's tiles that show a target, 0 to 1."""
         return 1 - self.versions.stale_count(name, target) / len(self._tiling)
 
-    def stale(self, name: str, target: Target, window: Window | None = None) -> list[Tile]:
+    def stale(self, name: str, target: Target, window: Window | None = None) -> TileList:
         """Return the tiles of a map that do not show a target.
 
         Parameters
@@ -142,22 +141,39 @@ class Maps:
         window : Window, optional
             On the image's grid: only tiles that keep some of it.
         """
-        stale = self.versions.stale(name, target)
-        if window is None:
-            return [self._tiling[int(index)] for index in np.flatnonzero(stale)]
-        # Only tiles in the window: a large map has too many to compare for each view.
-        near = self._tiling.touching(self._inputs.network_window(window))
-        return [t for t in near if stale[t.index] and self._inputs.image_window(t.keep) & window]
+        return self._within(self.versions.stale(name, target), window)
 
     def outdated(self, name: str, target: Target) -> NDArray[np.bool_]:
         """Return which drawn tiles do not show a target, as ``tiling.grid``."""
         outdated = self.versions.stale(name, target) & self.versions.drawn(name)
         return outdated.reshape(self._tiling.grid)
 
+    def outdated_tiles(self, name: str, target: Target, window: Window | None) -> TileList:
+        """Return the drawn tiles of a map that do not show a target; see `stale`."""
+        return self._within(self.outdated(name, target).ravel(), window)
+
+    def _within(self, chosen: NDArray[np.bool_], window: Window | None) -> TileList:
+        """Return some tiles, or those of them that keep some of a window of the image."""
+        if window is None:
+            return TileList(self._tiling, np.flatnonzero(chosen))
+        rows, cols = self._grid.keeping(window)
+        row, col = np.nonzero(chosen.reshape(self._tiling.grid)[rows, cols])
+        indices = (row + rows.start) * self._tiling.grid[1] + col + cols.start
+        return TileList(self._tiling, indices)
+
     def lock_counts(self, name: str) -> tuple[int, int]:
         """Return the number of locked pixels of a map, and of those that the lock changes."""
-        counts: Sequence[tuple[int, int]] = list(self._counts[name].values())
-        return sum(locked for locked, _ in counts), sum(flipped for _, flipped in counts)
+        locked, flipped = self._sums[name]
+        return locked, flipped
+
+    def _count(self, name: str, tile: int, counts: tuple[int, int]) -> None:
+        """Note the locked pixels of a tile, and of those that the lock changes."""
+        before = self._counts[name].pop(tile, (0, 0))
+        if counts[0]:
+            self._counts[name][tile] = counts
+        # Summed here, since the panel asks several times a second.
+        for i, (new, old) in enumerate(zip(counts, before, strict=True)):
+            self._sums[name][i] += new - old
 
     def close(self) -> None:
         """Close kept maps, so that another session may continue with them.

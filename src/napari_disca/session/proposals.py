@@ -22,7 +22,7 @@ from napari_disca.session.ripple import Certainty, Ripple, compare
 from napari_disca.session.verdicts import Judge, KeepNear, SetStrength
 
 if TYPE_CHECKING:
-    from napari_disca.core.tiling import Tile, Tiling
+    from napari_disca.core.tiling import TileList, Tiling
     from napari_disca.inference.network_view import NetworkView
     from napari_disca.session.maps import Maps
 
@@ -207,11 +207,10 @@ class Proposals(Document):
         """Return which tiles are up to date in both maps that clicks change."""
         shown = np.ones(len(self.tiling), dtype=np.bool_)
         for name in ("disir", "disca"):
-            for tile in self.stale(name):
-                shown[tile.index] = False
+            shown[self.stale(name).indices] = False
         return shown
 
-    def stale(self, name: str, window: Window | None = None) -> list[Tile]:
+    def stale(self, name: str, window: Window | None = None) -> TileList:
         """Return the tiles of a map that are out of date."""
         raise NotImplementedError
 

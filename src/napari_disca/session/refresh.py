@@ -6,6 +6,7 @@ again between tiles, because the user may have panned.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -297,18 +298,24 @@ class _Stage:
                 yield patch_of(name, renderer.window(tile), tile, version, found)
 
 
-def cached_patches(wanted: DesiredState, context: RefreshContext) -> Iterator[Patch]:
+def cached_patches(wanted: DesiredState, context: RefreshContext, until: float) -> Iterator[Patch]:
     """Yield patches in view that are out of date and need no network: cached ones, and strokes.
+
+    Tiles that were never drawn are not among them: a refresh paints all maps that they fit.
 
     Parameters
     ----------
     wanted : DesiredState
     context : RefreshContext
+    until : float
+        End by this time of `time.perf_counter`; a view of a whole mosaic has very many tiles.
     """
     renderer, view = context.renderer, context.viewport.window
     for name in reversed(MAPS):
         target = wanted.target(name, renderer)
-        for tile in context.maps.stale(name, target, view):
+        for tile in context.maps.outdated_tiles(name, target, view):
+            if time.perf_counter() > until:
+                return
             version = target.version(tile.index)
             known = renderer.recent.get(tile.index, version)
             shows = context.maps.version(name, tile)

@@ -24,7 +24,7 @@ from psygnal import Signal
 
 from napari_disca.core.errors import RasterError, RecipeError
 from napari_disca.core.events import Job, Patch, Unreadable, finish
-from napari_disca.core.tiling import Tile, Tiling, Window
+from napari_disca.core.tiling import TileList, Tiling, Window
 from napari_disca.inference.features import FeatureCache
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tiles import tiling_for
@@ -306,10 +306,8 @@ class Session(Ranking):
             Time limit; the rest is left to the next job.
         """
         until = time.perf_counter() + seconds
-        for patch in cached_patches(self._wanted(), self._context):
+        for patch in cached_patches(self._wanted(), self._context, until):
             self.handle(patch)
-            if time.perf_counter() > until:
-                break
 
     # ---------------------------------------------------------------- what is up to date
 
@@ -330,7 +328,7 @@ class Session(Ranking):
         """Return the share of a map's tiles that show the present clicks and weights, 0 to 1."""
         return self._maps.up_to_date(name, self._target(name))
 
-    def stale(self, name: str, window: Window | None = None) -> list[Tile]:
+    def stale(self, name: str, window: Window | None = None) -> TileList:
         """Return the tiles of a map that are out of date.
 
         Parameters
