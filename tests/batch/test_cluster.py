@@ -10,9 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builders import PLACE, make_card, make_network, set_tiles, write_image
+from builders import (
+    PLACE,
+    make_card,
+    make_network,
+    make_tiny_network,
+    set_tiles,
+    write_image,
+)
 from napari_disca.batch import cluster, cluster_tasks
-from napari_disca.batch.cluster_tasks import MapTask, Settings, finish_map, predict_run
+from napari_disca.batch.cluster_tasks import MapTask, Settings, finish_map, predict_part
 from napari_disca.batch.scheduler import scheduler_address
 from napari_disca.batch.streaming import MapStream
 from napari_disca.core.errors import DiscaError, ExportError, RasterError
@@ -20,6 +27,7 @@ from napari_disca.core.events import finish
 from napari_disca.exports import read_made_with
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.predict import Predictor
+from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.networks import load_network, save_network
 from napari_disca.raster import fingerprint, open_raster
@@ -29,6 +37,7 @@ from napari_disca.raster import fingerprint, open_raster
 def small_pieces(monkeypatch):
     set_tiles(monkeypatch, 96, 16)
     monkeypatch.setattr("napari_disca.batch.read_ahead._RUN_TILES", 2)
+    monkeypatch.setattr("napari_disca.batch.read_ahead._LEAST_PART", 3)
     yield
     cluster_tasks._loaded_stream.cache_clear()
     cluster_tasks._loaded_network.cache_clear()
@@ -55,16 +64,17 @@ def plain(tmp_path, image, compute) -> tuple[MapStream, MapTask]:
     return stream, task
 
 
-def drawn(task: MapTask, runs) -> None:
+def drawn(task: MapTask, parts) -> None:
     task.folder.mkdir(exist_ok=True)
-    for run in runs:
-        predict_run(task, run)
+    for part in parts:
+        predict_part(task, part)
 
 
 def test_the_parts_make_the_very_file_of_predict(plain, tmp_path):
     stream, task = plain
-    assert len(stream.runs) > 2
-    drawn(task, range(len(stream.runs)))
+    assert len(stream.parts) > 1
+    assert len(stream.parts[0]) > 1, "a part has several rows of tiles"
+    drawn(task, range(len(stream.parts)))
     assert finish_map(task) == ()
     expected = finish(stream.write(tmp_path / "expected.tif"))
     assert Path(task.output).read_bytes() == expected.read_bytes()
@@ -74,7 +84,7 @@ def test_the_parts_make_the_very_file_of_predict(plain, tmp_path):
 
 def test_parts_that_lack_or_are_damaged_are_told_and_nothing_is_written(plain):
     stream, task = plain
-    last = len(stream.runs) - 1
+    last = len(stream.parts) - 1
     drawn(task, range(last))
     assert finish_map(task) == (last,)
     drawn(task, [last])
@@ -92,16 +102,16 @@ def test_parts_that_lack_or_are_damaged_are_told_and_nothing_is_written(plain):
 def test_a_worker_refuses_what_is_not_the_users(plain, tmp_path):
     _, task = plain
     with pytest.raises(ExportError, match="does not see"):
-        predict_run(task, 0)
+        predict_part(task, 0)
     task.folder.mkdir()
     with pytest.raises(RasterError, match="storage that all machines share"):
-        predict_run(replace(task, image=str(tmp_path / "none.tif")), 0)
+        predict_part(replace(task, image=str(tmp_path / "none.tif")), 0)
     with pytest.raises(RasterError, match="another image"):
-        predict_run(replace(task, raster="0"), 0)
+        predict_part(replace(task, raster="0"), 0)
     with pytest.raises(DiscaError, match="another network"):
-        predict_run(replace(task, network="0"), 0)
+        predict_part(replace(task, network="0"), 0)
     with pytest.raises(DiscaError, match="install the same"):
-        predict_run(replace(task, version="0.0.1"), 0)
+        predict_part(replace(task, version="0.0.1"), 0)
     assert list(task.folder.iterdir()) == []
 
 
@@ -110,7 +120,7 @@ def test_parts_of_other_settings_are_removed(plain):
     drawn(task, [0, 1])
     other = task.folder / "0123-000000.npz"
     other.write_bytes(b"of another network")
-    assert cluster._existing_parts(task) == {task.part(run).name for run in (0, 1)}
+    assert cluster._existing_parts(task) == {task.part(part).name for part in (0, 1)}
     assert not other.exists()
 
 
@@ -142,22 +152,42 @@ def test_a_map_of_another_card_is_another_map(plain, compute):
     assert MapStream(stream.inputs, other, compute).made_with != stream.made_with
 
 
-def test_a_worker_gives_the_network_many_tiles_at_a_time(plain, monkeypatch):
-    """A pass of one tile costs a GPU as much as a full one."""
-    stream, task = plain
-    set_tiles(monkeypatch, 32, 8)
+@pytest.mark.parametrize(
+    ("shape", "most"),
+    [((1000, 1000), 1.8), ((1000, 50), 1.9), ((50, 1000), 2.4), ((400, 400), 2.6)],
+)
+def test_a_worker_gives_the_network_full_batches(compute, monkeypatch, shape, most):
+    """A pass of one tile costs a GPU as much as a full one; at borders tiles have other forms."""
+    set_tiles(monkeypatch, 48, 8)
     monkeypatch.setattr("napari_disca.batch.read_ahead._RUN_TILES", 8)
-    passes, original = [], Predictor.batch
+    monkeypatch.setattr("napari_disca.batch.read_ahead._LEAST_PART", 16)
+    batch, passes, network = 8, [], make_tiny_network()
+    pixels = np.random.default_rng(0).integers(0, 255, (*shape, 3)).astype(np.uint8)
+    inputs = NetworkView(open_raster(pixels), network.card, factor=1.0)
+    stream = MapStream(inputs, network, replace(compute, batch=batch))
 
-    def spy(self, asked, *known):
+    def spy(self, asked, box, clicked, known):
         passes.append(len(asked))
-        return original(self, asked, *known)
+        return [(np.zeros(one.window.shape, np.uint8), None) for one, _ in asked]
 
-    monkeypatch.setattr(Predictor, "batch", spy)
-    full = replace(stream, compute=replace(stream.compute, batch=8))
-    monkeypatch.setattr(cluster_tasks, "_stream", lambda _order: full)
-    tiles = len(full.runs[2])
-    drawn(task, [2])
-    # Tiles at the image's border have forms of their own.
-    assert sum(passes) == tiles
-    assert len(passes) < tiles / 2 + 1
+    monkeypatch.setattr(Predictor, "_predicted", spy)
+    for part in stream.parts:
+        list(stream.patches(part))
+    tiles = sum(passes)
+    assert tiles == len(tiling_for(inputs))
+    assert max(passes) <= batch
+    assert batch * len(passes) / tiles <= most
+
+
+def test_a_map_is_divided_for_several_workers_and_no_tile_is_left_out(compute, monkeypatch):
+    set_tiles(monkeypatch, 48, 8)
+    for name, value in (("_RUN_TILES", 8), ("_LEAST_PART", 16), ("_PART_TILES", 64)):
+        monkeypatch.setattr(f"napari_disca.batch.read_ahead.{name}", value)
+    for shape, least in (((40, 40), 1), ((330, 330), 4), ((700, 900), 8), ((2000, 1500), 20)):
+        raster = open_raster(np.ones((*shape, 3), np.uint8))
+        inputs = NetworkView(raster, make_card(), factor=1.0, find_fill=False)
+        stream = MapStream(inputs, make_network(), compute)
+        found = [tile.index for part in stream.parts for run in part for tile in run]
+        assert found == list(range(len(tiling_for(inputs))))
+        assert len(stream.parts) >= least
+        assert max(sum(map(len, part)) for part in stream.parts) < 64 + 8

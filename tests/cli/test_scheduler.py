@@ -44,10 +44,10 @@ def maps_in(folder: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory) -> Path:
-    """An image of two by two tiles, drawn in two runs."""
+    """An image of five by five tiles, in two parts."""
     rng = np.random.default_rng(5)
-    coarse = rng.integers(0, 255, (3, 38, 44)).astype(np.uint8)
-    pixels = np.kron(coarse, np.ones((1, 16, 16), np.uint8))[:, :600, :700]
+    coarse = rng.integers(0, 255, (3, 60, 60)).astype(np.uint8)
+    pixels = np.kron(coarse, np.ones((1, 32, 32), np.uint8))
     return write_image(tmp_path_factory.mktemp("large") / "large.tif", pixels, **PLACE)
 
 
@@ -141,12 +141,19 @@ def test_a_failing_image_does_not_stop_the_others(run, files, tmp_path, schedule
     assert [path.name for path in output.glob("*[!l]")] == ["north_labels.tif"]
 
 
-def flaky(task, run, marks, times):
-    """Fail some times before the tiles are drawn (on a worker)."""
-    if run == 0 and len(list(Path(marks).iterdir())) < times:
-        (Path(marks) / os.urandom(4).hex()).touch()
-        raise OSError("the storage went away")
-    return cluster_tasks.predict_run(task, run)
+def flaky(marks, times):
+    """A task that fails some times before the tiles are drawn.
+
+    It is a function in a function, which Dask sends by value: workers cannot import this file.
+    """
+
+    def task_of(task, part):
+        if part == 0 and len(list(Path(marks).iterdir())) < times:
+            (Path(marks) / os.urandom(4).hex()).touch()
+            raise OSError("the storage went away")
+        return cluster_tasks.predict_part(task, part)
+
+    return task_of
 
 
 @pytest.mark.slow
@@ -155,29 +162,45 @@ def test_failed_tiles_are_tried_again(
     run, files, large, tmp_path, scheduler, monkeypatch, times, code
 ):
     distributed = pytest.importorskip("distributed")
-    cloudpickle = pytest.importorskip("cloudpickle")
     marks, output = tmp_path / "marks", tmp_path / "map.tif"
     marks.mkdir()
 
     class Flaky(distributed.Client):
         def submit(self, function, *arguments, **options):
-            if function is cluster_tasks.predict_run:
-                return super().submit(flaky, *arguments, str(marks), times, **options)
+            if function is cluster_tasks.predict_part:
+                return super().submit(flaky(str(marks), times), *arguments, **options)
             return super().submit(function, *arguments, **options)
 
     monkeypatch.setattr(distributed, "Client", Flaky)
-    # The workers cannot import this file.
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     result = run(
         *("predict", large, "-o", output, "--weights", files.weights, *EXACT),
         *("--scheduler", scheduler),
     )
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
     assert result.code == code, result.err
     assert output.exists() == (code == 0)
     assert len(list(marks.iterdir())) == min(times, 1 + cluster.RETRIES)
     if code:
         assert result.error_lines[-1] == "napari-disca: large.tif: the storage went away"
+
+
+def test_workers_without_the_package_are_told_at_once(run, files, tmp_path, monkeypatch):
+    """A worker that cannot import a task never answers."""
+    distributed = pytest.importorskip("distributed")
+
+    def lacks(self, function, *arguments, **options):
+        raise ModuleNotFoundError("No module named 'napari_disca'", name="napari_disca")
+
+    monkeypatch.setattr(distributed.Client, "run", lacks)
+    with distributed.LocalCluster(
+        n_workers=1, processes=False, dashboard_address=":0", silence_logs=logging.CRITICAL
+    ) as local:
+        result = run(
+            *("predict", files.image, "-o", tmp_path / "o.tif", "--weights", files.weights, *EXACT),
+            *("--scheduler", local.scheduler_address),
+        )
+    assert (result.code, result.out) == (2, "")
+    assert len(result.error_lines) == 1, result.err
+    assert "a worker cannot import napari_disca; install the same version" in result.err
 
 
 def test_nobody_answers(run, files, tmp_path, monkeypatch):

@@ -154,8 +154,8 @@ def test_dask(on_disk, compute, tmp_path):
             network_fingerprint(network), stream.made_with,
         )  # fmt: skip
         task.folder.mkdir()
-        for run in range(len(stream.runs)):
-            cluster_tasks.predict_run(task, run)
+        for part in range(len(stream.parts)):
+            cluster_tasks.predict_part(task, part)
         assert cluster_tasks.finish_map(task) == ()
         assert made_with_of(out) == stream.made_with
     np.testing.assert_array_equal(pixels_of(out), expected_map(on_disk, compute, tmp_path))
@@ -174,7 +174,7 @@ def test_a_worker_that_does_not_know_the_format_says_so_at_once(on_disk, compute
             network_fingerprint(network), stream.made_with,
         )  # fmt: skip
         with pytest.raises(ExportError, match=r"worker does not know the format of out\.unknown"):
-            cluster_tasks.predict_run(task, 0)
+            cluster_tasks.predict_part(task, 0)
 
 
 def cluster_fingerprint(raster):

@@ -1,10 +1,11 @@
 """Maps of many images on a Dask cluster.
 
 Images, weights and outputs lie on storage that all machines share. The tiles of a map are divided
-into runs (`read_ahead.Run`), and each run is a task: the worker writes its labels into a folder
-beside the output. When all of them are there, another task joins them to the map. Tasks have only
-names and numbers, so no pixels pass through the scheduler or the client. If the program ends early,
-the next call continues: maps that are complete, and the runs in the folder, are not computed again.
+into parts (`read_ahead.parts_of`), and each part is a task: the worker writes its labels into a
+folder beside the output. When all of them are there, another task joins them to the map. Tasks have
+only names and numbers, so no pixels pass through the scheduler or the client. If the program ends
+early, the next call continues: maps that are complete, and the parts in the folder, are not
+computed again.
 Dask distributes the tasks and repeats those that fail.
 
 Dask and torch are imported when they are first needed; `distributed` is an optional extra.
@@ -26,7 +27,7 @@ from napari_disca.batch.cluster_tasks import (
     Settings,
     finish_map,
     natural_precision,
-    predict_run,
+    predict_part,
 )
 from napari_disca.batch.scheduler import connected, connection_lost, error_line
 from napari_disca.core.errors import DiscaError, ExportError
@@ -120,13 +121,25 @@ def predict_images(
 
 
 def _precision(client: Any, settings: Settings) -> str:
-    """Return one precision for all maps: that of the workers, or float32 if they differ."""
+    """Return one precision for all maps: that of the workers, or float32 if they differ.
+
+    Raises
+    ------
+    DiscaError
+        If a worker lacks this package. Dask would wait for it for ever.
+    """
+    try:
+        if client.nthreads():
+            found = set(client.run(natural_precision, settings.device).values())
+        elif settings.precision == "auto":
+            found = {client.submit(natural_precision, settings.device, pure=False).result()}
+    except ModuleNotFoundError as error:
+        raise DiscaError(
+            f"a worker cannot import {error.name}; install the same version of napari-disca on "
+            "all machines"
+        ) from error
     if settings.precision != "auto":
         return settings.precision
-    if client.nthreads():
-        found = set(client.run(natural_precision, settings.device).values())
-    else:
-        found = {client.submit(natural_precision, settings.device, pure=False).result()}
     return str(found.pop()) if len(found) == 1 else "float32"
 
 
@@ -137,9 +150,9 @@ class _Map:
     image: Path
     output: Path
     task: MapTask | None = None
-    #: Number of tiles in each run.
+    #: Number of tiles in each part.
     tiles: tuple[int, ...] = ()
-    #: Runs that are not computed yet.
+    #: Parts that are not computed yet.
     left: set[int] = field(default_factory=set)
     #: How often the parts were joined.
     rounds: int = 0
@@ -166,7 +179,7 @@ class _Work:
         self._opened = opened
         self._settings = replace(settings, precision=precision)
         self._finished: Any = distributed.as_completed(loop=client.loop)
-        #: Map and run of every future, and of tasks to submit; the run None joins the map.
+        #: Map and part of every future, and of tasks to submit; the part None joins the map.
         self._running: dict[Any, tuple[_Map, int | None]] = {}
         self._ready: deque[tuple[_Map, int | None]] = deque()
         self._limit, self._limit_time = _LEAST_TASKS, -_SIZE_INTERVAL
@@ -216,7 +229,7 @@ class _Work:
         return self._limit
 
     def _plan(self, item: _Map) -> None:
-        """Find out which runs of a map are left to compute, and make tasks of them."""
+        """Find out which parts of a map are left to compute, and make tasks of them."""
         import torch
 
         from napari_disca.batch.streaming import MapStream
@@ -240,43 +253,44 @@ class _Work:
                 self._fingerprint,
                 stream.made_with,
             )
-            item.task, item.tiles = task, tuple(len(run) for run in stream.runs)
+            item.task = task
+            item.tiles = tuple(sum(map(len, part)) for part in stream.parts)
         if item.output.exists() and made_with_of(item.output) == task.made_with:
             shutil.rmtree(task.folder, ignore_errors=True)
             item.done = MapDone(item.image, item.output, made=False)
             return
         existing = _existing_parts(task)
-        item.left = {run for run in range(len(item.tiles)) if task.part(run).name not in existing}
+        item.left = {i for i in range(len(item.tiles)) if task.part(i).name not in existing}
         self._tiles += sum(item.tiles)
-        self._done_tiles += sum(item.tiles) - sum(item.tiles[run] for run in item.left)
-        self._ready.extend((item, run) for run in sorted(item.left))
+        self._done_tiles += sum(item.tiles) - sum(item.tiles[part] for part in item.left)
+        self._ready.extend((item, part) for part in sorted(item.left))
         if not item.left:
             self._ready.append((item, None))
 
-    def _submit(self, item: _Map, run: int | None) -> None:
+    def _submit(self, item: _Map, part: int | None) -> None:
         if item.done is not None:
             return
         options = {"retries": RETRIES, "pure": False}
-        if run is None:
+        if part is None:
             future = self._client.submit(finish_map, item.task, priority=1, **options)
         else:
-            future = self._client.submit(predict_run, item.task, run, **options)
-        self._running[future] = item, run
+            future = self._client.submit(predict_part, item.task, part, **options)
+        self._running[future] = item, part
         self._finished.add(future)
 
     def _next(self) -> list[MapDone]:
         """Wait until a task ends; return its map if that is now complete or has failed."""
         future = next(self._finished)
-        item, run = self._running.pop(future)
+        item, part = self._running.pop(future)
         if item.done is not None:  # failed, and its tasks were cancelled
             return []
         if future.status in ("cancelled", "lost"):
             raise connection_lost()
         if future.status == "error":
             self._end(item, error_line(future.exception()))
-        elif run is not None:
-            item.left.discard(run)
-            self._done_tiles += item.tiles[run]
+        elif part is not None:
+            item.left.discard(part)
+            self._done_tiles += item.tiles[part]
             if not item.left:
                 self._ready.appendleft((item, None))
         else:
@@ -284,7 +298,7 @@ class _Work:
         return [item.done] if item.done is not None else []
 
     def _finish(self, item: _Map, damaged: tuple[int, ...]) -> None:
-        """End a map, or compute the runs again whose files are damaged."""
+        """End a map, or compute the parts again whose files are damaged."""
         item.rounds += 1
         if not damaged:
             item.done = MapDone(item.image, item.output)
@@ -296,13 +310,13 @@ class _Work:
             )
         else:
             item.left = set(damaged)
-            self._done_tiles -= sum(item.tiles[run] for run in damaged)
-            self._ready.extendleft((item, run) for run in sorted(damaged, reverse=True))
+            self._done_tiles -= sum(item.tiles[part] for part in damaged)
+            self._ready.extendleft((item, part) for part in sorted(damaged, reverse=True))
 
     def _end(self, item: _Map, error: str) -> None:
         item.done = MapDone(item.image, item.output, made=False, error=error)
         self._client.cancel([f for f, (other, _) in self._running.items() if other is item])
-        self._tiles -= sum(item.tiles[run] for run in item.left)
+        self._tiles -= sum(item.tiles[part] for part in item.left)
         if item.task is not None:
             with suppress(OSError):
                 item.task.folder.rmdir()  # fails if it has parts, which the next call uses

@@ -1,7 +1,7 @@
-"""The tasks of a Dask cluster's workers: they predict runs of tiles, and join them to maps.
+"""The tasks of a Dask cluster's workers: they predict parts of maps, and join them.
 
-A *run* is a few neighbouring tiles that are read together (`read_ahead.Run`). Dask and torch are
-imported when a task runs.
+A *part* is a few runs of tiles (`read_ahead.parts_of`); the tiles of a run are read together. Dask
+and torch are imported when a task runs.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -88,29 +90,29 @@ class MapTask:
 
     @property
     def folder(self) -> Path:
-        """Folder of the labels of single runs, until the map is complete."""
+        """Folder of the labels of single parts, until the map is complete."""
         output = Path(self.output)
         return output.with_name(output.name + ".parts")
 
-    def part(self, run: int) -> Path:
-        """Return the file of the labels of a run.
+    def part(self, index: int) -> Path:
+        """Return the file of the labels of a part.
 
         Parameters
         ----------
-        run : int
-            Its index in `MapStream.runs`.
+        index : int
+            Of the part in `MapStream.parts`.
         """
-        return self.folder / f"{self.made_with}-{run:06d}.npz"
+        return self.folder / f"{self.made_with}-part-{index:06d}.npz"
 
 
-def predict_run(task: MapTask, run: int) -> None:
-    """Predict the labels of a run and write them to `MapTask.part`.
+def predict_part(task: MapTask, index: int) -> None:
+    """Predict the labels of a part and write them to `MapTask.part`.
 
     Parameters
     ----------
     task : MapTask
-    run : int
-        Its index in `MapStream.runs`.
+    index : int
+        Of the part in `MapStream.parts`.
 
     Raises
     ------
@@ -120,16 +122,18 @@ def predict_run(task: MapTask, run: int) -> None:
     import numpy as np
 
     stream = _stream(task)
-    events = stream.patches([stream.runs[run]], workers=task.settings.workers)
-    labels = np.concatenate([e.labels for e in events if isinstance(e, Patch)], axis=1)
+    part = stream.parts[index]
+    with closing(stream.patches(part, workers=task.settings.workers)) as events:
+        labels = (event.labels for event in events if isinstance(event, Patch))
+        runs = [np.concatenate([*islice(labels, len(run))], axis=1) for run in part]
     if not task.folder.is_dir():
         # The client has made it. If the storage is not shared, making it here would hide that.
         raise ExportError(
             f"the worker does not see {task.folder}; outputs must lie on storage that all "
             "machines share"
         )
-    with replacing(task.part(run)) as temporary:
-        np.savez_compressed(temporary, labels=labels)
+    with replacing(task.part(index)) as temporary:
+        np.savez_compressed(temporary, *runs)
 
 
 def finish_map(task: MapTask) -> tuple[int, ...]:
@@ -142,19 +146,19 @@ def finish_map(task: MapTask) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        Runs whose files are missing or damaged. The map is written only if there are none.
+        Parts whose files are missing or damaged. The map is written only if there are none.
 
     Raises
     ------
     DiscaError
-        As in `predict_run`.
+        As in `predict_part`.
     """
     from napari_disca.batch.streaming import GrowingMap
     from napari_disca.exports import write_map
 
     stream = _stream(task)
     inputs = stream.inputs
-    missing = tuple(run for run in range(len(stream.runs)) if not task.part(run).exists())
+    missing = tuple(i for i in range(len(stream.parts)) if not task.part(i).exists())
     if missing:
         return missing
     labels = GrowingMap(inputs.raster.shape, _parts(task, stream))
@@ -168,31 +172,35 @@ def finish_map(task: MapTask) -> tuple[int, ...]:
     try:
         finish(job)
     except _DamagedPartError as damaged:
-        task.part(damaged.run).unlink(missing_ok=True)
-        return (damaged.run,)
+        task.part(damaged.index).unlink(missing_ok=True)
+        return (damaged.index,)
     shutil.rmtree(task.folder, ignore_errors=True)
     return ()
 
 
 class _DamagedPartError(Exception):
-    def __init__(self, run: int) -> None:
-        super().__init__(run)
-        self.run = run
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
 
 
 def _parts(task: MapTask, stream: MapStream) -> Iterator[Patch]:
     import numpy as np
 
-    for index, run in enumerate(stream.runs):
-        window = _run_window(stream.inputs, run)
+    for index, part in enumerate(stream.parts):
+        windows = [_run_window(stream.inputs, run) for run in part]
         try:
             with task.part(index).open("rb") as raw, np.load(raw) as file:
-                labels = file["labels"]
-            if labels.shape != window.shape or labels.dtype != np.uint8:
-                raise ValueError(f"{labels.dtype} of {labels.shape}")
+                runs = [file[f"arr_{number}"] for number in range(len(part))]
+            if any(
+                labels.shape != window.shape or labels.dtype != np.uint8
+                for labels, window in zip(runs, windows, strict=True)
+            ):
+                raise ValueError("labels of another part")
         except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
             raise _DamagedPartError(index) from error
-        yield Patch("stream", window, labels)
+        for labels, window in zip(runs, windows, strict=True):
+            yield Patch("stream", window, labels)
 
 
 def _run_window(inputs: NetworkView, run: Run) -> Any:

@@ -20,6 +20,9 @@ from napari_disca.raster import Raster
 #: Pixels of a run in bytes, and tiles in a run, at most.
 _RUN_BYTES, _RUN_TILES = 16 << 20, 8
 
+#: Tiles in a part of a large image and of a small one, at least.
+_PART_TILES, _LEAST_PART = 64, 16
+
 #: Neighbouring tiles in one row of tiles. They are read with one call, because every strip of a
 #: striped file is as wide as the image, and would be decoded again for every tile.
 Run: TypeAlias = tuple[Tile, ...]
@@ -43,6 +46,25 @@ def runs_of(inputs: NetworkView) -> tuple[Run, ...]:
             run = longer
         runs.append(run)
     return tuple(runs)
+
+
+def parts_of(runs: Sequence[Run]) -> tuple[tuple[Run, ...], ...]:
+    """Return the runs of an image in parts, each of which one task of a cluster predicts.
+
+    Tiles at the image's borders have other forms than those inside, and a batch has tiles of one
+    form. A part therefore has several rows of tiles where an image is narrow: with single runs
+    most batches would be nearly empty. A small image has at least eight parts, for several workers.
+    """
+    tiles = sum(map(len, runs))
+    size = min(_PART_TILES, max(_LEAST_PART, tiles // 8))
+    parts: list[tuple[Run, ...]] = []
+    part: tuple[Run, ...] = ()
+    for run in runs:
+        part = (*part, run)
+        if sum(map(len, part)) >= size:
+            parts.append(part)
+            part = ()
+    return (*parts, part) if part else tuple(parts)
 
 
 def read_ahead(

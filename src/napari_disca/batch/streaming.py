@@ -24,7 +24,7 @@ from rasterio.errors import RasterioError
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.batch.batches import in_batches
-from napari_disca.batch.read_ahead import Run, read_ahead, runs_of
+from napari_disca.batch.read_ahead import Run, parts_of, read_ahead, runs_of
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Job, Note, Patch, Progress
 from napari_disca.core.tiling import Window
@@ -115,6 +115,11 @@ class MapStream:
     def runs(self) -> tuple[Run, ...]:
         """All tiles in row-major order, divided into runs."""
         return runs_of(self.inputs)
+
+    @cached_property
+    def parts(self) -> tuple[tuple[Run, ...], ...]:
+        """All runs, divided into the parts that tasks of a cluster predict."""
+        return parts_of(self.runs)
 
     @cached_property
     def made_with(self) -> str:
