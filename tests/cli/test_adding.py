@@ -231,6 +231,7 @@ def test_the_panels_form_is_made_of_its_fields(qtbot):
     other = Favour(by=7.0, halved=True, where="all tiles", most=3)
     assert read_form(form, other) == Favour()
     assert read_form(form_of(other), Favour()) == other
+    assert (form["halved"].label, form["halved"].text) == ("Halved", "")
     form["halved"].value, form["where"].value, form["most"].value = True, "all tiles", "3"
     assert read_form(form, Favour()) == Favour(halved=True, where="all tiles", most=3)
     form["most"].value = "few"

@@ -38,7 +38,9 @@ def form_of(value: Any) -> Container[ValueWidget[Any]]:
             choices = [(text_of(choice), choice) for choice in choices_of(kind)]
             rows.append(ComboBox(choices=choices, value=now, **options))
         elif kind is bool:
-            rows.append(CheckBox(text="", value=now, **options))
+            box = CheckBox(value=now, **options)
+            box.text = ""  # the panel's label says it
+            rows.append(box)
         elif kind is int:
             low, high = int(about.get("min", 0)), int(about.get("max", 10**6))
             rows.append(SpinBox(value=now, min=low, max=high, **options))
