@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import typer.main
 
 from napari_disca.cli import app, engine_fields, options
 from napari_disca.cli.app import COMMANDS, UsageError
@@ -220,3 +221,11 @@ def test_every_flag_has_a_help(name, capsys):
     for i in flags:
         below = lines[i + 1] if i + 1 < len(lines) else ""
         assert "  " in lines[i].strip() or below.startswith(" " * 20), lines[i]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_two_flags_of_a_command_have_one_name(name):
+    """A field of a recipe, for instance, that is called as a flag of the command."""
+    command = typer.main.get_command(app.build_app(name)).commands[name]
+    names = [one for option in command.params for one in (*option.opts, *option.secondary_opts)]
+    assert len(set(names)) == len(names)
