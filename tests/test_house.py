@@ -262,6 +262,42 @@ def test_what_other_packages_keep_to_themselves_is_used_in_one_file_each():
     assert used == set(PRIVATE.items())
 
 
+#: Tests that are named after a topic, since no single module gives what they check.
+TOPICS = {
+    "cli/test_adding.py": "recipes, architectures and formats from outside",
+    "cli/test_bad_input.py": "files that cannot be used, with every command",
+    "cli/test_interrupted.py": "commands that are stopped",
+    "cli/test_reference.py": "docs/cli.md",
+    "cli/test_scheduler.py": "`predict --scheduler` with a Dask cluster",
+    "cli/test_walks.py": "the walk of `predict` in docs/architecture.md",
+    "exports/test_formats_doc.py": "examples of the page of formats",
+    "gui/panels/test_access.py": "all panels without a mouse, by ear, in large letters",
+    "gui/plugin/test_npe2.py": "reader, writer and samples as napari calls them",
+    "gui/test_closing.py": "what a closed window lets go of",
+    "gui/test_other_crs.py": "an image and a map of different CRS in one window",
+    "gui/test_walks.py": "the walks of a click and of Adapt in docs/architecture.md",
+    "gui/test_window.py": "mouse, views side by side, closing, several images",
+    "inference/test_clicks_only_correct.py": "what clicks change on a map",
+    "raster/test_odd_storages.py": "storages that were taken for another one",
+    "training/test_formats_doc.py": "examples of the page of formats",
+}
+
+
+def test_tests_lie_where_their_modules_do():
+    tests, topics = ROOT / "tests", []
+    for file in sorted(tests.rglob("test_*.py")):
+        path = file.relative_to(tests)
+        # In the top folder are tests of the whole program, and of the repository.
+        scripts = path.parts[0] == "benchmarks"
+        modules = (
+            (ROOT / "benchmarks").rglob("*.py") if scripts else (PACKAGE / path.parent).glob("*.py")
+        )
+        names = {module.stem for module in modules}
+        if path.parent != Path() and file.stem.removeprefix("test_") not in names:
+            topics.append(path.as_posix())
+    assert topics == sorted(TOPICS)
+
+
 def test_positions_of_napari_stay_in_the_plugin():
     converting = re.compile(r"\b(?:world_to_data|data_to_world|corner_pixels)\b")
     found = [

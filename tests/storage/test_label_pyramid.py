@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -178,3 +180,23 @@ def test_what_a_killed_program_left_is_removed(tmp_path, monkeypatch):
     assert not left.exists()
     LabelPyramid((3000, 3000))
     assert mine.folder.exists(), "of a program that runs it stays"
+
+
+def test_a_process_that_ends_leaves_no_temporary_folders(tmp_path):
+    code = """
+import numpy as np
+from napari_disca.storage.label_pyramid import LabelPyramid
+from napari_disca.core.tiling import Window
+canvas = LabelPyramid((5000, 5000))
+canvas.paint(Window(0, 0, 10, 10), np.ones((10, 10), np.uint8))
+print(canvas.folder.exists())
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout == "True\n"
+    assert not list(tmp_path.rglob("napari-disca-*"))

@@ -93,3 +93,20 @@ def test_the_strength_is_moved_by_keys(panel, qtbot):
         assert moved[-1] == pytest.approx(expected)
     qtbot.keyClick(slider, Qt.Key.Key_Right)
     assert panel.slider.value() == 3.0
+
+
+def test_regions_without_a_scale_are_told_in_pixels():
+    from napari_disca.gui.panels.ripple_panel import line_of
+
+    region = Region(0, 1, 1234, Window(0, 0, 50, 50), (3, 3), 0.834)
+    names = ["land", "roof"]
+    assert line_of(region, names) == "land → roof, 1,234 pixels, 83 % sure"
+    for metres, text in (
+        (90.0, "90 m²"),
+        (8000.0, "0.8 ha"),
+        (2840.0, "0.28 ha"),
+        (3.4e5, "34 ha"),
+        (2.5e6, "2.5 km²"),
+    ):
+        sized = Region(0, 1, 9, Window(0, 0, 3, 3), (0, 0), None, metres)
+        assert line_of(sized, names) == f"land → roof, {text}"

@@ -45,3 +45,10 @@ def test_the_manifest_says_the_same():
     suffixes = (*RASTER_SUFFIXES, *VECTOR_SUFFIXES)
     expected = {f"*{s}" for s in suffixes} | {f"*{s.upper()}" for s in suffixes}
     assert set(reader.filename_patterns) == expected
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".ts", ".torchscript", ".safetensors"])
+def test_dropping_a_network_on_the_window_does_nothing(suffix):
+    from napari_disca.gui.plugin.reader import get_reader
+
+    assert get_reader(f"network{suffix}") is None

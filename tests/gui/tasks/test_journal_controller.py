@@ -1,25 +1,19 @@
-"""What the window remembers: journals, the history list, locked areas, and what it lets go of."""
+"""Journals in the window: kept from the first click, offered when an image comes back."""
 
 from __future__ import annotations
 
-import gc
 import os
-import subprocess
-import sys
 import threading
 from contextlib import suppress
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QThreadPool
 
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.gui.plugin.reader import layer_data
 from napari_disca.gui.viewer.titles import TITLES
-from napari_disca.raster import probe
 from napari_disca.session import restore
 from napari_disca.session.journal_format import read_journal
 from windows import click, labels_of, press
@@ -322,34 +316,6 @@ def test_an_image_left_for_another_comes_back_with_its_history(opened):
     np.testing.assert_array_equal(labels_of(again, "disca"), labels_of(session, "disca"))
 
 
-# -------------------------------------------------------------------- trouble
-
-
-def test_a_bad_tile_is_told_once_and_tried_again(opened, monkeypatch):
-    session = opened.control.session
-    real, broken = session.raster.read, [True]
-
-    def failing(window, bands=None):
-        if broken[0] and window.top == 0 and window.left == 0:
-            raise RasterError("scene.tif is damaged")
-        return real(window, bands)
-
-    monkeypatch.setattr(session.raster, "read", failing)
-    click(opened, 10, 10, 1)
-    assert session.unreadable
-    assert 0 < session.up_to_date("disir") < 1
-    assert [line for line in opened.said if "could not be drawn" in line] == opened.said
-    assert opened.control.unreadable.timer.isActive()
-    opened.control.read_again()
-    opened.idle()
-    assert len(opened.said) == 1, "once is enough"
-    broken[0] = False
-    opened.control.read_again()
-    opened.idle()
-    assert session.up_to_date("disir") == 1.0
-    assert not opened.control.unreadable.timer.isActive()
-
-
 def test_a_journal_that_cannot_be_written_is_told(opened, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -420,72 +386,3 @@ def test_no_step_of_the_work_waits_for_the_disk(panel, scene, qtbot, tmp_path, m
     wait_until_written()
     assert len(threads) > 10
     assert threading.main_thread() not in threads
-
-
-# -------------------------------------------------------------------- letting go
-
-
-@pytest.fixture
-def large_maps(monkeypatch):
-    """Maps are files, as those of large images are."""
-    monkeypatch.setattr("napari_disca.storage.label_pyramid._IN_MEMORY", 1000)
-    monkeypatch.setattr("napari_disca.storage.label_pyramid._COARSEST", 30)
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
-@pytest.mark.parametrize("how", ["close", "cross"])
-def test_a_closed_window_leaves_no_threads_processes_files_or_folders(
-    large_maps, opened, qtbot, monkeypatch, how
-):
-    monkeypatch.setattr("napari_disca.gui.tasks.control.end_probe", probe.end)
-    click(opened, 40, 50, 1)
-    assert _threads()
-    assert probe._PROBE._process.alive
-    temporary = Path(os.environ["XDG_CACHE_HOME"], "napari-disca", "maps")
-    assert list(temporary.iterdir())
-    press(opened, "adapt")
-    opened.panel.refine_panel.buttons["adapt"].click()
-    folder = opened.scene.parent
-    if how == "close":
-        opened.viewer.close()
-    else:
-        opened.viewer.window._qt_window.close()
-        del opened.viewer.window._qt_window  # so that the fixture does not close it again
-        qtbot.wait(1)
-    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=30_000)
-    qtbot.waitUntil(lambda: not _threads(), timeout=30_000)
-    assert probe._PROBE._process is None
-    gc.collect()
-    held = []
-    for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):  # that of the list itself
-            held.append(str(descriptor.readlink()))
-    assert not [name for name in held if str(opened.scene) in name]
-    assert not list(folder.glob(".*.lock"))
-    if how == "close":  # otherwise the viewer, which the fixture has, still has the maps
-        assert not [name for name in held if str(temporary) in name]
-        assert not list(temporary.iterdir())
-
-
-def _threads():
-    return [t for t in threading.enumerate() if "disca" in t.name.lower()]
-
-
-def test_a_process_that_ends_leaves_no_temporary_folders(tmp_path):
-    code = """
-import numpy as np
-from napari_disca.storage.label_pyramid import LabelPyramid
-from napari_disca.core.tiling import Window
-canvas = LabelPyramid((5000, 5000))
-canvas.paint(Window(0, 0, 10, 10), np.ones((10, 10), np.uint8))
-print(canvas.folder.exists())
-"""
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert result.stdout == "True\n"
-    assert not list(tmp_path.rglob("napari-disca-*"))
