@@ -62,4 +62,8 @@ def test_the_memory_that_counts_is_that_of_the_device_in_use(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
-    assert Compute.choose("cuda").batch == 8
+    chosen = Compute.choose("cuda")
+    assert chosen.batch == 8
+    # Threads, on which jobs run, begin with device 0.
+    assert chosen.device == torch.device("cuda", 1)
+    assert str(chosen) == "cuda, bfloat16"
