@@ -96,3 +96,19 @@ def test_what_a_killed_program_left_is_removed_by_the_next_one(tmp_path):
     with replacing(tmp_path / "map[1].tif") as temporary:
         temporary.write_bytes(b"complete")
     assert names(tmp_path) == [".map[1].78.part.tif", ".other.77.part.tif", "map[1].tif"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows flushes no folders")
+def test_a_file_is_on_disk_before_it_gets_its_name_and_the_name_after(tmp_path, monkeypatch):
+    """Otherwise a power cut can leave an empty file under the name of a complete one."""
+    path, seen, real = tmp_path / "map.tif", [], os.fsync
+
+    def noted(descriptor):
+        what = "folder" if os.path.samestat(os.fstat(descriptor), tmp_path.stat()) else "file"
+        seen.append((what, path.exists()))
+        return real(descriptor)
+
+    monkeypatch.setattr("os.fsync", noted)
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"complete")
+    assert seen == [("file", False), ("folder", True)]

@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch import nn
 
@@ -41,8 +40,6 @@ T = TypeVar("T")
 
 #: Radius in pixels of the network's grid for `inference.click_constraint`.
 CONSTRAINT_RADIUS = 8
-#: Most pixels whose class `two_best` remembers.
-_FEW = 256
 #: Labels that the fallback network has predicted before, by tile.
 FallbackLabels = Mapping[int, "Predicted"]
 
@@ -312,11 +309,9 @@ class Predictor:
     @torch.inference_mode()
     def _ranked(self, pixels: Pixels, clicks: Clicks, form: tuple[bool, Window]) -> TwoBest:
         clicked, box = form
-        # A cache of its own: `Tools.seen` is not safe for two threads.
-        tools = replace(self._tools, seen=LRUCache(_FEW))
         asked, usual = [(pixels, clicks)], box == self._wanted(pixels.tile, Clicks())
         with self._compute.autocast():
-            batch = Batch(asked, box, clicked, self._compute, tools, usual)
+            batch = Batch(asked, box, clicked, self._compute, self._tools, usual)
             logits, counts = self.answer.compose(batch)
             if clicked:
                 logits = self._constrained_logits(logits, asked, box)

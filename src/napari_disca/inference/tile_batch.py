@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.shared_cache import SharedCache
 from napari_disca.core.tiling import Window
 from napari_disca.inference.composition import Decode, Source, logits_of
 from napari_disca.inference.features import FeatureCache, to_half
@@ -48,7 +48,7 @@ class Tools:
     logits : FeatureCache or None
         Outputs for tiles with clicks, of sources with a name. The next click in the tile needs
         some of them again, and so does a second map.
-    seen : LRUCache
+    seen : SharedCache
         Predicted classes of single pixels by network, for `Batch.corrected_classes`.
     """
 
@@ -57,8 +57,8 @@ class Tools:
     features: FeatureCache | None = None
     condensed: FeatureCache | None = None
     logits: FeatureCache | None = None
-    seen: LRUCache[tuple[int, str, int, int], int] = field(
-        default_factory=lambda: LRUCache(_SEEN), repr=False, compare=False
+    seen: SharedCache[tuple[int, str, int, int], int] = field(
+        default_factory=lambda: SharedCache(_SEEN), repr=False, compare=False
     )
 
 
@@ -164,7 +164,8 @@ class Batch:
             network = self.tools.networks.get(source.network, self.compute)
             at = Window(pixel[0] - window.top, pixel[1] - window.left, 1, 1)
             logits = network.decode_window(network.features(image, None, at), at)
-            known = self.tools.seen[key] = int(logits[0, :, 0, 0].argmax())
+            known = int(logits[0, :, 0, 0].argmax())
+            self.tools.seen.put(key, known)
         return known
 
     def _remembered(

@@ -19,6 +19,7 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.byte_cache import ByteCache
 from napari_disca.core.errors import out_of_memory
 from napari_disca.core.events import Job, Note
+from napari_disca.core.shared_cache import SharedCache
 from napari_disca.core.tiling import Tiling
 from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, Source, source_of
 from napari_disca.inference.correction import CorrectedAnswer, Correction
@@ -121,7 +122,7 @@ class WeightsCache:
         self._encoder = encoder_fingerprint(original)
         #: Corrections by run, and facts about the image.
         self._corrections: LRUCache[str, Correction] = LRUCache(_REMEMBERED)
-        self._facts: LRUCache[tuple[Any, ...], Any] = LRUCache(_FACTS)
+        self._facts: SharedCache[tuple[Any, ...], Any] = SharedCache(_FACTS)
         # A job may start before the last one has ended.
         self._lock = threading.Lock()
 
@@ -291,7 +292,7 @@ class WeightsCache:
                 return facts
 
             known = yield from self._on_device(look, "comparing places")
-            self._facts[key] = known
+            self._facts.put(key, known)
         return known
 
     def _keep(self, key: str, learned: LearnedWeights) -> None:

@@ -1,0 +1,41 @@
+"""A cache that several threads may use."""
+
+from __future__ import annotations
+
+import threading
+from typing import Generic, TypeVar
+
+from cachetools import LRUCache
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class SharedCache(Generic[K, V]):
+    """The values that were used last, by key; safe to use from several threads.
+
+    cachetools' own caches are not: even reading changes their order, and fails while another thread
+    writes.
+
+    Parameters
+    ----------
+    most : int
+        Number of values.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._kept: LRUCache[K, V] = LRUCache(most)
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: K) -> V | None:
+        """Return a value; None if it is not in the cache."""
+        with self._lock:
+            return self._kept.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Add a value."""
+        with self._lock:
+            self._kept[key] = value
