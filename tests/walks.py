@@ -37,23 +37,34 @@ class Calls:
     """
 
     def __init__(self) -> None:
-        self._made: list[CodeType] = []
+        #: Threads and what they have called.
+        self._made: list[tuple[int, CodeType]] = []
         self._codes = {title: _codes_of(steps) for title, steps in WALKS.items()}
         self._named = {code for codes in self._codes.values() for code in codes}
 
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> None:
         """As `sys.setprofile` wants it."""
         if event == "call" and frame.f_code in self._named:
-            self._made.append(frame.f_code)
+            self._made.append((threading.get_ident(), frame.f_code))
 
     def forget(self) -> None:
         """Forget what was called until now."""
         self._made.clear()
 
     def order(self, title: str) -> list[str]:
-        """Functions of a walk that were called, those first that were called first."""
+        """Functions of a walk that were called, those first that were called first.
+
+        Of functions that different threads have called, either may be first.
+        """
         names = self._codes[title]
-        return list(dict.fromkeys(names[code] for code in self._made if code in names))
+        made = [(thread, names[code]) for thread, code in self._made if code in names]
+        found = list(dict.fromkeys(name for _, name in made))
+        walk = [step for step in WALKS[title] if step in found]
+        for thread in {thread for thread, _ in made}:
+            own = list(dict.fromkeys(name for other, name in made if other == thread))
+            if own != [step for step in walk if step in own]:
+                return found
+        return walk
 
 
 @contextmanager
