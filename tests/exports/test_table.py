@@ -26,6 +26,7 @@ from napari_disca.exports import (
     has_format,
     in_memory,
     made_with_of,
+    merged,
     write_map,
 )
 from napari_disca.inference.network_view import NetworkView
@@ -257,3 +258,14 @@ def test_a_map_is_written_as_it_is_when_that_is_asked_for(tmp_path, image):
     )
     labels.paint(whole, np.ones(raster.shape, np.uint8))
     assert not pixels_of(finish(job)).any()
+    # Likewise where classes are merged in it.
+    values = np.arange(256, dtype=np.uint8)
+    values[1] = 2
+    job = write_map(
+        merged(labels, values),
+        tmp_path / "m.plain",
+        raster=raster,
+        classes=make_network().card.classes,
+    )
+    labels.paint(whole, np.zeros(raster.shape, np.uint8))
+    assert (pixels_of(finish(job)) == 2).all()

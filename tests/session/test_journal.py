@@ -339,6 +339,7 @@ def test_a_failing_disk_loses_nothing_once_it_is_back(tmp_path, monkeypatch):
         patch.setattr("napari_disca.session.journal.os.write", full)
         assert "No space left on device" in journal.append({"do": "go", "to": 1})
         assert len(read_journal(journal.path).events) == 1
+        assert journal.path.read_bytes().endswith(b"\n"), "half a line is removed again"
         assert journal.append({"do": "go", "to": 2})
     assert journal.append({"do": "go", "to": 3}) == ""
     assert [event["to"] for event in read_journal(journal.path).events] == [0, 1, 2, 3]
