@@ -17,17 +17,22 @@ import pytest
 import rasterio
 import torch
 
-from napari_disca.annotations.clicks import Clicks
+from builders import make_card
+from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.cli.options import RefineOptions
 from napari_disca.core.errors import RecipeError
-from napari_disca.core.events import Job, Progress
+from napari_disca.core.events import Job, Progress, finish
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.composition import AnswerComposer, NetworkAnswer
 from napari_disca.inference.crops import Crop
-from napari_disca.networks import ARCHITECTURES, Card, Network, load_network
+from napari_disca.inference.network_view import NetworkView
+from napari_disca.inference.tiles import tiling_for
+from napari_disca.networks import ARCHITECTURES, Card, Network, build_network, load_network
 from napari_disca.networks.compute import Compute
-from napari_disca.recipes import RECIPES, recipe_named, recipe_of_fields
+from napari_disca.raster import open_raster
+from napari_disca.recipes import RECIPES, crops_for, recipe_named, recipe_of_fields
 from napari_disca.recipes.answers import AnswerParts
+from napari_disca.recipes.places import CropView
 from napari_disca.recipes.recipe import AdaptationResult, setting
 
 # ---------------------------------------------------------------- the one file of a new recipe
@@ -74,7 +79,7 @@ class Favour:
         return AdaptationResult(adapted, note=f"favoured by {self.by:g}, {self.where}")
 
 
-# ---------------------------------------------------------------- that of a new architecture
+# ---------------------------------------------------------------- those of new architectures
 
 
 class Blocks(Network):
@@ -108,10 +113,23 @@ class Blocks(Network):
         return self.gain * self.last(features[0])
 
 
+class Named(Blocks):
+    """One that names its encoder; a cell of its features is not `multiple` pixels wide."""
+
+    encoder_modules = ("first",)
+
+    def encode(self, image: torch.Tensor, guidance: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (torch.nn.functional.avg_pool2d(super().encode(image, guidance)[0], 2),)
+
+    def decode(self, features: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        return torch.nn.functional.interpolate(super().decode(features), scale_factor=2)
+
+
 @pytest.fixture(autouse=True)
 def added(monkeypatch):
     monkeypatch.setitem(RECIPES, "favour", Favour())
     monkeypatch.setitem(ARCHITECTURES, "blocks", Blocks)
+    monkeypatch.setitem(ARCHITECTURES, "named", Named)
 
 
 @pytest.fixture
@@ -159,6 +177,20 @@ def test_wrong_options_are_one_line(run, files, tmp_path, option, words):
     )
     assert result.code == 2
     assert words in result.error_lines[-1]
+
+
+def test_similar_places_are_compared_at_the_scale_of_the_features(image, compute):
+    network = build_network(make_card(3, architecture="named"))
+    assert network.similarity_stride == 2
+    clicks = Clicks((Click(40, 60, 1), Click(90, 20, 2)))
+    inputs = NetworkView(open_raster(image), network.card)
+    (crop,) = finish(crops_for(RECIPES["default"], inputs, clicks, tiling_for(inputs)))
+    view = CropView.of(network, crop, compute)
+    places = view.places(crop.rows, crop.cols, crop.labels, noise=1.0)
+    pixels = torch.from_numpy(crop.image)[None]
+    features = network.similarity_features(network.encode_clickless(network.standardised(pixels)))
+    expected = features[0][:, crop.rows // 2, crop.cols // 2].T
+    torch.testing.assert_close(places.features, expected)
 
 
 def test_help_names_what_was_added(run):

@@ -154,6 +154,7 @@ def test_what_looks_alike_is_told_by_features_on_a_grid_over_the_input(network):
     assert similar.ndim == 4
     assert len(similar) == 2
     assert similar.shape[2] * 96 == similar.shape[3] * 64
+    assert similar.shape[2] * network.similarity_stride == 64
     assert torch.isfinite(similar).all()
     trimmed = network.trimmed(features, Window(8, 8, 8, 8))
     assert torch.equal(network.similarity_features(trimmed), similar)

@@ -48,10 +48,25 @@ class Network(nn.Module):
     #: those of the training images are used.
     statistics: ClassVar[tuple[float, float] | None] = None
 
+    #: The measured `similarity_stride`.
+    _stride: int | None = None
+
     @property
     def similarity_stride(self) -> int:
-        """Pixels of the padded input per cell of `similarity_features`, along each axis."""
-        return self.multiple
+        """Pixels of the padded input per cell of `similarity_features`, along each axis.
+
+        `build_network` measures it by encoding a small image of zeros. It has no meaning for a
+        network that does not name its encoder.
+        """
+        if not self.encoder_modules:
+            return self.multiple
+        if self._stride is None:
+            side = 4 * self.multiple
+            with torch.inference_mode():
+                image = self.mean.new_zeros(1, len(self.card.bands), side, side)
+                cells = self.similarity_features(self.encode_clickless(image)).shape[-1]
+            self._stride = side // cells
+        return self._stride
 
     @property
     def similarity_groups(self) -> tuple[int, ...]:

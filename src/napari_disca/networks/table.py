@@ -59,7 +59,10 @@ def build_network(card: Card) -> Network:
         except ValueError as error:
             raise CardError(_wrong(name, value, card.architecture, error)) from None
     try:
-        return architecture(card, **options).eval()
+        network = architecture(card, **options).eval()
+        if network.encoder_modules:
+            _ = network.similarity_stride  # measured here, before copies are converted
+        return network
     except DiscaError:
         raise
     except (TypeError, ValueError, RuntimeError) as error:
