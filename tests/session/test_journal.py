@@ -346,6 +346,29 @@ def test_a_failing_disk_loses_nothing_once_it_is_back(tmp_path, monkeypatch):
     journal.close()
 
 
+def test_what_could_not_be_written_is_written_when_the_journal_is_closed(tmp_path, monkeypatch):
+    journal = Journal.begin(tmp_path / "j.jsonl", HEADER)
+    journal.append({"do": "go", "to": 0})
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_disca.session.journal.os.write", full)
+        assert journal.append({"do": "go", "to": 1})
+    journal.close()
+    assert [event["to"] for event in read_journal(journal.path).events] == [0, 1]
+
+
+def test_a_name_that_is_taken_leaves_no_lock(tmp_path):
+    path = written(tmp_path / "j.jsonl")
+    with pytest.raises(JournalError, match="exists already"):
+        Journal.begin(path, HEADER)
+    assert list(tmp_path.iterdir()) == [path]
+    journal, _ = Journal.resume(path)
+    journal.close()
+
+
 @pytest.fixture
 def raster(tmp_path):
     (tmp_path / "images").mkdir()
