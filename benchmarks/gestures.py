@@ -263,7 +263,7 @@ class Desk:
 
     def save(self, path: Path) -> None:
         """Save the map, as the dialog would that asks for its name."""
-        self.control.files.save_labels(self.session.corrected, path)
+        self.panel.files.session_files.save_labels(self.session.corrected, path)
         self.until(path.exists)
         self.idle()
 

@@ -61,7 +61,7 @@ def first_pixels(path: Path) -> tuple[float, float]:
     """Seconds until something, and until all of an image is on the canvas."""
     import napari
 
-    from napari_disca.gui.plugin.reader import layer_data
+    from napari_disca.gui.plugin.layer_data import layer_data
 
     viewer = napari.Viewer()
     wait(1)

@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,38 @@ def test_the_picture_is_the_order_of_the_contract():
     places = [min(re.search(rf"\b{name}\b", picture).start() for name in layer) for layer in order]
     assert places == sorted(places)
     assert len(order) <= 15
+
+
+def _modules() -> dict[str, Path]:
+    files = {file.relative_to(PACKAGE.parent).with_suffix(""): file for file in _files()}
+    return {".".join(path.parts).removesuffix(".__init__"): file for path, file in files.items()}
+
+
+def _files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _imports(module: str, file: Path, modules: dict[str, Path]) -> set[str]:
+    """Modules of the package that a module imports, in functions and for types too."""
+    found: set[str] = set()
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} imports relative to itself"
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inner & modules.keys() or {node.module or ""}
+    return (found & modules.keys()) - {module}
+
+
+def test_imports_form_no_cycle():
+    modules = _modules()
+    graph = {name: _imports(name, file, modules) for name, file in modules.items()}
+    assert "napari_disca.core.tiling" in graph["napari_disca.session.session"]
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
 def test_folders_of_tests_are_those_of_the_package():

@@ -17,7 +17,7 @@ from wrapt import ObjectProxy
 from napari_disca.core.events import Progress
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.compare_panel import _said
-from napari_disca.gui.plugin.reader import layer_data
+from napari_disca.gui.plugin.layer_data import layer_data
 from napari_disca.gui.viewer.titles import TITLES
 
 
@@ -247,7 +247,7 @@ def test_any_of_the_maps_can_be_saved(kept, monkeypatch, tmp_path):
 
 def test_a_map_that_is_not_finished_is_saved_with_a_warning(opened, tmp_path):
     opened.control.session._maps.versions.put("disir", 0, "")
-    opened.control.files.save_labels("disir", tmp_path / "part.tif")
+    opened.panel.files.session_files.save_labels("disir", tmp_path / "part.tif")
     opened.idle()
     (line,) = opened.said
     assert "not up to date" in line

@@ -137,7 +137,7 @@ def test_what_is_saved_is_what_is_seen(desk, monkeypatch, tmp_path):
     maps = desk.control.layers.maps["disir"]
     np.testing.assert_allclose(maps.get_color(2), maps.get_color(3))
     path = tmp_path / "map.tif"
-    desk.control.files.save_labels("disir", path)
+    desk.panel.files.session_files.save_labels("disir", path)
     desk.idle()
     with rasterio.open(path) as file:
         values, colours = file.read(1), file.colormap(1)

@@ -101,7 +101,7 @@ def test_going_on_with_a_torchscript_network_asks_again(
     opened, answers, scripted, make_napari_viewer, qtbot, monkeypatch
 ):
     from napari_disca.gui.panels.widget import DiscaWidget
-    from napari_disca.gui.plugin.reader import layer_data
+    from napari_disca.gui.plugin.layer_data import layer_data
 
     asked, given = answers
     told = []

@@ -66,7 +66,7 @@ def test_our_own_files_are_not_asked_about(opened, monkeypatch, tmp_path):
     opened.panel.arm(1)
     opened.viewer.layers["Clicks"].add((70, 80))
     opened.idle()
-    opened.control.files.save_clicks(tmp_path / "mine.geojson")
+    opened.panel.files.session_files.save_clicks(tmp_path / "mine.geojson")
     opened.panel.refine_panel.buttons["undo"].click()
     opened.idle()
     assert load(opened, monkeypatch, tmp_path / "mine.geojson", "") == []

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 from qtpy.QtCore import Qt
 
-from napari_disca.gui.plugin.reader import layer_data
+from napari_disca.gui.plugin.layer_data import layer_data
 from napari_disca.session.journal_format import read_journal
 
 

@@ -107,7 +107,7 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     assert not grid.enabled
 
     out = tmp_path / "saved map.tif"
-    opened.control.files.save_labels("disca", out)
+    opened.panel.files.session_files.save_labels("disca", out)
     opened.idle()
     with rasterio.open(out) as saved, rasterio.open(opened.scene) as source:
         assert (saved.shape, saved.crs, saved.transform) == (shape, source.crs, source.transform)
@@ -472,7 +472,7 @@ def test_the_panel_is_measured_once_for_all_that_changes_in_it(panel, qtbot, mon
 @pytest.fixture
 def loading(panel, scene, monkeypatch):
     """An image that is being opened: where its network is loaded, and what lets that end."""
-    from napari_disca.gui.plugin.reader import layer_data
+    from napari_disca.gui.plugin.layer_data import layer_data
     from napari_disca.gui.tasks import opening
 
     load, threads, go = opening.load_network, [], threading.Event()

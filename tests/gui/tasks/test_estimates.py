@@ -27,7 +27,7 @@ def test_work_is_measured_and_told_beforehand(opened, times, tmp_path, qtbot):
     refine.buttons["adapt"].click()
     opened.idle()
     qtbot.waitUntil(lambda: times.adapt() is not None, timeout=20_000)
-    control.files.save_labels("disca", tmp_path / "mine.tif")
+    panel.files.session_files.save_labels("disca", tmp_path / "mine.tif")
     opened.idle()
     qtbot.waitUntil(lambda: times.save() is not None, timeout=20_000)
     wait_until_written()

@@ -12,7 +12,7 @@ import pytest
 
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
-from napari_disca.gui.plugin.reader import layer_data
+from napari_disca.gui.plugin.layer_data import layer_data
 from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.session import restore
 from napari_disca.session.journal_format import read_journal
@@ -72,7 +72,7 @@ def test_a_session_is_kept_from_its_first_click(opened):
     assert [event["do"] for event in record.events] == ["clicks", "adapt"]
     assert record.header.network_name == "small"
     assert record.header.image_name == "scene.tif"
-    opened.control.files.save_labels("disca", path.with_name("out.tif"))
+    opened.panel.files.session_files.save_labels("disca", path.with_name("out.tif"))
     opened.idle()
     assert read_journal(path).events[-1]["do"] == "export"
 

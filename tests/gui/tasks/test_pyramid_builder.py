@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from builders import write_image
-from napari_disca.gui.plugin.reader import layer_data
+from napari_disca.gui.plugin.layer_data import layer_data
 from napari_disca.gui.tasks.pyramid_builder import _AT_WORK
 
 

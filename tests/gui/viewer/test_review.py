@@ -207,7 +207,7 @@ def test_tile_by_tile(doubtful, qtbot, monkeypatch, tmp_path):
     assert session.marks[-1].note == "ask the owner"
     assert "1 note" in panel.panels.review.words.text()
     path = tmp_path / "review.geojson"
-    doubtful.control.files.save_review(path)
+    doubtful.panel.files.session_files.save_review(path)
     assert "ask the owner" in path.read_text()
     qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_Escape)
     assert not panel.reviewing.has_place

@@ -18,6 +18,7 @@ from napari_disca.gui.panels.dialogs import (
     files_to_load,
 )
 from napari_disca.gui.tasks.error_messages import guarded, tell_error
+from napari_disca.gui.tasks.session_files import SessionFiles
 from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.gui.viewer.titles import TITLES
 
@@ -38,6 +39,11 @@ class FileVerbs:
         Returns the session of the chosen image, or None.
     with_session : callable
         Calls a function once that session is open.
+
+    Attributes
+    ----------
+    session_files : SessionFiles
+        Saves and loads the files.
     """
 
     def __init__(
@@ -48,37 +54,38 @@ class FileVerbs:
         with_session: Callable[[Callable[[], object]], object],
     ) -> None:
         self._parent, self._control = parent, control
+        self.session_files = SessionFiles(control)
         self._session, self._with_session = session, with_session
 
     def save_labels(self, name: str) -> None:
         """Ask for a file, and start writing one of the maps."""
         if file := self._to_save("labels", name, f"Save map: {TITLES[name]}"):
-            self._control.files.save_labels(name, file)
+            self.session_files.save_labels(name, file)
 
     def save_clicks(self) -> None:
         """Ask for a file, and write the clicks."""
         if file := self._to_save("clicks", "clicks", "Save the clicks"):
-            self._control.files.save_clicks(file)
+            self.session_files.save_clicks(file)
 
     def save_areas(self) -> None:
         """Ask for a file, and write the locked areas."""
         if file := self._to_save("areas", "areas", "Save the areas"):
-            self._control.files.save_areas(file)
+            self.session_files.save_areas(file)
 
     def save_classes(self) -> None:
         """Ask for a file, and write names, colours and order of the classes."""
         if file := self._to_save("classes", "classes", "Save the classes"):
-            self._control.files.save_classes(file)
+            self.session_files.save_classes(file)
 
     def save_strokes(self) -> None:
         """Ask for a file, and write the strokes."""
         if file := self._to_save("strokes", "strokes", "Save the strokes"):
-            self._control.files.save_strokes(file)
+            self.session_files.save_strokes(file)
 
     def save_review(self) -> None:
         """Ask for a file, and write seen places and verdicts."""
         if file := self._to_save("review", "review", "Save the review"):
-            self._control.files.save_review(file)
+            self.session_files.save_review(file)
 
     def load_clicks(self) -> None:
         """Ask for a file, and add its clicks."""
@@ -87,13 +94,13 @@ class FileVerbs:
     def load_areas(self) -> None:
         """Ask for a file, and lock its polygons."""
         suffixes = (".geojson", ".json", ".gpkg", ".shp", ".fgb")
-        self._load("Load areas", "Polygons", suffixes, self._control.files.load_areas)
+        self._load("Load areas", "Polygons", suffixes, self.session_files.load_areas)
 
     def load_classes(self) -> None:
         """Ask for a file, and take names, colours and merges of the classes from it."""
         from napari_disca.exports.class_files import CLASS_SUFFIXES_IN
 
-        load = self._control.files.load_classes
+        load = self.session_files.load_classes
         self._load("Load classes", "Classes", CLASS_SUFFIXES_IN, load)
 
     def show_overlays(self) -> None:
@@ -136,7 +143,7 @@ class FileVerbs:
                 return
             if column == found.usual:
                 column = None  # so that the file is checked as without a choice
-        self._control.files.load_clicks(file, column)
+        self.session_files.load_clicks(file, column)
 
     def _to_save(self, content: Content, which: str, title: str) -> Path | None:
         session = self._session()

@@ -9,53 +9,70 @@ from typing import TYPE_CHECKING, TypeAlias
 from qtpy.QtWidgets import QAbstractButton
 
 if TYPE_CHECKING:
-    from napari_disca.gui.panels.widget import DiscaWidget
+    from napari_disca.gui.panels.class_editor import ClassEditor
+    from napari_disca.gui.panels.layout import Panels
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.gui.tasks.draw_controller import DrawController
+    from napari_disca.gui.tasks.review_controller import ReviewController
+    from napari_disca.gui.tasks.ripple_controller import RippleController
 
-    #: Actions by the names of verbs.
-    Verbs: TypeAlias = dict[str, Callable[..., object]]
+#: Actions by the names of verbs.
+Actions: TypeAlias = dict[str, Callable[..., object]]
 
 
 class VerbActions:
-    """The actions of one panel's verbs.
+    """The actions of the verbs of one window.
 
     Parameters
     ----------
-    panel : DiscaWidget
+    panels : Panels
+    control : Control
+    class_editor : ClassEditor
+    drawing : DrawController
+    reviewing : ReviewController
+    ripple : RippleController
+    arm : callable
+        Makes the next click one of the class with this number.
+    say : callable
+        Shows a line in the status bar.
     """
 
-    def __init__(self, panel: DiscaWidget) -> None:
-        self._panel = panel
+    def __init__(
+        self,
+        panels: Panels,
+        control: Control,
+        class_editor: ClassEditor,
+        drawing: DrawController,
+        reviewing: ReviewController,
+        ripple: RippleController,
+        *,
+        arm: Callable[[int], object],
+        say: Callable[[str], object],
+    ) -> None:
+        self._panels, self._control, self._class_editor = panels, control, class_editor
+        self._drawing, self._reviewing, self._ripple = drawing, reviewing, ripple
+        self._arm_class, self._say = arm, say
 
-    def actions(self) -> Verbs:
+    def actions(self) -> Actions:
         """Return the actions by verb; a verb with a button presses it, or says why it cannot."""
-        panel = self._panel
-        buttons = {**panel.panels.buttons(), "compare": panel.compare_panel.switch}
+        buttons = {**self._panels.buttons(), "compare": self._panels.compare.switch}
         pressed = {name: partial(self._press, button) for name, button in buttons.items()}
-        both: Verbs = {
+        both: Actions = {
             "confirm": self._confirm,
             "leave_tool": self._leave,
             "wrong": self._wrong,
             "next_place": partial(self._go_along, 1),
             "previous_place": partial(self._go_along, -1),
         }
-        own: Verbs = {**panel.drawing.verbs(), **panel.reviewing.verbs(), **both}
-        classes: Verbs = {**panel.class_editor.actions, "class": self._arm}
-        shown: Verbs = {
-            "blink": panel.ripple.press_blink,
-            "settings": self._show_settings,
-            "overlay": panel.files.show_overlays,
-        }
-        return {**pressed, **own, **classes, **shown}
+        own: Actions = {**self._drawing.verbs(), **self._reviewing.verbs(), **both}
+        classes: Actions = {**self._class_editor.actions, "class": self._arm}
+        return {**pressed, **own, **classes, "blink": self._ripple.press_blink}
 
     def when(self) -> dict[str, Callable[[], bool]]:
         """Return by verb when some keys count; at other times Qt and napari get them."""
-        tool, review, ripple = (
-            self._panel.drawing.tool,
-            self._panel.reviewing,
-            self._panel.ripple,
-        )
+        tool, review, ripple = self._drawing.tool, self._reviewing, self._ripple
         return {
-            **self._panel.drawing.when(),
+            **self._drawing.when(),
             "confirm": lambda: tool.has_corners or review.has_place,
             "leave_tool": lambda: tool.is_active or review.has_place or ripple.has_place,
             "wrong": lambda: review.has_place,
@@ -64,42 +81,39 @@ class VerbActions:
             "unsure": lambda: review.has_place,
         }
 
-    def _show_settings(self) -> None:
-        self._panel.settings.show()
-
     def _confirm(self) -> None:
-        if self._panel.drawing.tool.has_corners:
-            self._panel.drawing.tool.close_outline()
+        if self._drawing.tool.has_corners:
+            self._drawing.tool.close_outline()
         else:
-            self._panel.reviewing.judge("right")
+            self._reviewing.judge("right")
 
     def _wrong(self, number: int) -> None:
-        self._panel.reviewing.wrong(self._panel.class_editor.at(number))
+        self._reviewing.wrong(self._class_editor.at(number))
 
     def _leave(self) -> None:
-        if self._panel.drawing.tool.is_active:
-            self._panel.drawing.tool.leave()
-        elif self._panel.reviewing.has_place:
-            self._panel.reviewing.leave()
+        if self._drawing.tool.is_active:
+            self._drawing.tool.leave()
+        elif self._reviewing.has_place:
+            self._reviewing.leave()
         else:
-            self._panel.ripple.leave()
+            self._ripple.leave()
 
     def _has_place(self) -> bool:
         """Whether a place of a review or a region of the ripple is outlined."""
-        return self._panel.reviewing.has_place or self._panel.ripple.has_place
+        return self._reviewing.has_place or self._ripple.has_place
 
     def _go_along(self, steps: int) -> None:
         """Go along the list that what is outlined is in."""
-        if self._panel.reviewing.has_place:
-            self._panel.panels.queue.go_along(steps)
+        if self._reviewing.has_place:
+            self._panels.queue.go_along(steps)
         else:
-            self._panel.ripple_panel.go_along(steps)
+            self._panels.ripple.go_along(steps)
 
     def _arm(self, number: int) -> None:
-        label = self._panel.class_editor.at(number)
+        label = self._class_editor.at(number)
         if self._digits_judge():
-            self._panel.reviewing.wrong(label)
-        self._panel.arm(label)
+            self._reviewing.wrong(label)
+        self._arm_class(label)
 
     def _digits_judge(self) -> bool:
         """Whether the key of a class says what a doubtful place is.
@@ -107,10 +121,10 @@ class VerbActions:
         Not of a tile, which has places of many classes, and not while clicks are selected or
         something is drawn, for which a class is chosen.
         """
-        layers = self._panel.control.layers
+        layers = self._control.layers
         return (
-            self._panel.reviewing.has_doubtful
-            and not self._panel.drawing.tool.is_active
+            self._reviewing.has_doubtful
+            and not self._drawing.tool.is_active
             and layers is not None
             and layers.click_layers.selecting is None
         )
@@ -120,4 +134,4 @@ class VerbActions:
             button.click()
         else:
             reason = button.toolTip().rpartition("Not now: ")[2]
-            self._panel.viewer_controls.say(f"{button.text()}: {reason}")
+            self._say(f"{button.text()}: {reason}")

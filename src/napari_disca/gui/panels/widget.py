@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_disca.session.session import Session
 
 #: Verbs about the view, and of help, with the texts of their buttons.
-_LOOKS = {
+_VIEW_BUTTONS = {
     "go_to": "Go to…",
     "overlay": "Overlay…",
     "hide": "Hide map",
@@ -70,7 +70,7 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.panels.layout import Panels
         from napari_disca.gui.panels.resume_banner import ResumeBanner
 
-        self.view_buttons = {name: QPushButton(text) for name, text in _LOOKS.items()}
+        self.view_buttons = {name: QPushButton(text) for name, text in _VIEW_BUTTONS.items()}
         for name, button in self.view_buttons.items():
             button.clicked.connect(partial(self._do, name))
         self.start_panel = StartPanel(self.viewer, self._guarded)
@@ -89,21 +89,17 @@ class DiscaWidget(FittedArea):
     def _make_controllers(self) -> None:
         from napari_disca.gui.panels.class_editor import ClassEditor
         from napari_disca.gui.panels.review_guide import ReviewGuide
-        from napari_disca.gui.panels.settings_controller import SettingsController
         from napari_disca.gui.panels.shown_bands import ShownBands
-        from napari_disca.gui.panels.verb_actions import VerbActions
         from napari_disca.gui.plugin.kept_settings import KeptSettings
         from napari_disca.gui.tasks.draw_controller import DrawController
         from napari_disca.gui.tasks.image_choice import ImageChoice
         from napari_disca.gui.tasks.image_opening import ImageOpening
         from napari_disca.gui.tasks.journal_controller import JournalController
-        from napari_disca.gui.tasks.long_work import LongWork
         from napari_disca.gui.tasks.place_outline import PlaceOutline
         from napari_disca.gui.tasks.review_controller import ReviewController
         from napari_disca.gui.tasks.review_places import ReviewPlaces
         from napari_disca.gui.tasks.ripple_controller import RippleController
         from napari_disca.gui.viewer.draw_tool import DrawTool
-        from napari_disca.gui.viewer.viewer_controller import ViewerController
 
         control = self.control
         tool = DrawTool(self, self.viewer, lambda: control.layers, self._colour)
@@ -124,28 +120,50 @@ class DiscaWidget(FittedArea):
         self.class_editor = ClassEditor(
             self.classes_panel, self._open_session, opening.with_session, self.files, self._say
         )
-        verbs = VerbActions(self)
+        self.shown_bands = ShownBands(self.viewer, image_panel, self.choice)
+        self._make_keys()
+        self._make_settings(settings)
+        self._make_messages(settings)
+
+    def _make_keys(self) -> None:
+        from napari_disca.gui.panels.verb_actions import VerbActions
+        from napari_disca.gui.viewer.viewer_controller import ViewerController
+
+        verbs = VerbActions(
+            self.panels,
+            self.control,
+            self.class_editor,
+            self.drawing,
+            self.reviewing,
+            self.ripple,
+            arm=self.arm,
+            say=self._say,
+        )
+        shown = {"settings": lambda: self.settings.show(), "overlay": self.files.show_overlays}
         self.viewer_controls = ViewerController(
             self,
             self.viewer,
-            control,
+            self.control,
             self.image_panel.image,
-            verbs.actions(),
+            {**verbs.actions(), **shown},
             {"blink": self.ripple.release_blink},
             verbs.when(),
         )
-        self.long_work = LongWork(control, self)
-        self.settings = SettingsController(
+
+    def _make_settings(self, settings: KeptSettings) -> None:
+        from napari_disca.gui.panels.settings_controller import SettingsController
+        from napari_disca.gui.tasks.long_work import LongWork
+
+        self.long_work = LongWork(self.control, self)
+        self.settings: SettingsController = SettingsController(
             settings,
             self.viewer_controls,
             self.refine_panel,
             self.choice,
             self.long_work,
-            control,
+            self.control,
             self,
         )
-        self.shown_bands = ShownBands(self.viewer, image_panel, self.choice)
-        self._make_messages(settings)
 
     def _make_messages(self, settings: KeptSettings) -> None:
         from napari_disca.gui.panels.hints import Hints

@@ -41,7 +41,7 @@ def open_window(
     from qtpy.QtCore import QTimer
 
     from napari_disca.gui.panels.widget import DiscaWidget
-    from napari_disca.gui.plugin.reader import layer_data
+    from napari_disca.gui.plugin.layer_data import layer_data
     from napari_disca.gui.plugin.sample_work import begin_sample
     from napari_disca.gui.plugin.samples import scene_file
 

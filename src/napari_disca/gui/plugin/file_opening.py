@@ -14,6 +14,7 @@ from napari.utils.notifications import Notification, NotificationSeverity, notif
 from qtpy.QtCore import QObject, Signal
 
 from napari_disca.gui.plugin.file_content import FileContent, holds_vectors, read_file
+from napari_disca.gui.plugin.layer_data import layer_of
 from napari_disca.gui.tasks.error_messages import tell_error
 from napari_disca.gui.tasks.file_reading import FileReading
 from napari_disca.gui.tasks.overlays import overlays_of
@@ -162,8 +163,6 @@ class FileOpening:
         return found
 
     def _on_read(self, contents: list[FileContent]) -> None:
-        from napari_disca.gui.plugin.reader import layer_of
-
         viewer = self.viewer()
         if self._returned and (viewer is None or not is_open(viewer)):
             self._end(Stage.CANCELLED)

@@ -38,13 +38,13 @@ def scene_file(region: str, seed: int = 0) -> Path:
 
 def temperate() -> list[Any]:
     """Return the layer data of the temperate scene."""
-    from napari_disca.gui.plugin.reader import layer_data
+    from napari_disca.gui.plugin.layer_data import layer_data
 
     return [layer_data(scene_file("temperate"))]
 
 
 def arid() -> list[Any]:
     """Return the layer data of the arid scene."""
-    from napari_disca.gui.plugin.reader import layer_data
+    from napari_disca.gui.plugin.layer_data import layer_data
 
     return [layer_data(scene_file("arid"))]

@@ -19,7 +19,6 @@ from napari_disca.gui.tasks.error_messages import tell_error
 from napari_disca.gui.tasks.garbage_collection import collect_objects, spare_objects
 from napari_disca.gui.tasks.locking import Locking
 from napari_disca.gui.tasks.pending import Pending
-from napari_disca.gui.tasks.session_files import SessionFiles
 from napari_disca.gui.tasks.step_message import StepMessage
 from napari_disca.gui.tasks.task_queue import Task, TaskQueue
 from napari_disca.gui.tasks.unreadable import UnreadableTiles
@@ -68,8 +67,7 @@ class Control(QObject):
         self._tasks.failed.connect(tell_error)
         self._tasks.ended.connect(self._on_ended)
         self._tasks.emptied.connect(self._on_emptied)
-        self.files = SessionFiles(self)
-        self.locking = Locking(self)
+        self.locking = Locking(partial(self.say, of_step=True))
         self._journal_failed.connect(self._check_journal)
         viewer.layers.events.removed.connect(self._on_layer_removed)
         self._view_timer = QTimer(self)
@@ -101,8 +99,8 @@ class Control(QObject):
         self.session = session
         self.message.begin(session)
         self.layers = layers = SessionLayers(self.viewer, session, image, show_warning, self)
-        locking = self.locking
-        layers.locked = LockedAreas(layers, locking.lock, locking.unlock, show_warning)
+        self.locking.begin(layers)
+        layers.locked = LockedAreas(layers, self.locking.lock, self.locking.unlock, show_warning)
         self.review = ReviewCamera(session, layers)
         for signal, react in self._reactions(session):
             signal.connect(react)
@@ -143,6 +141,7 @@ class Control(QObject):
             self._view_timer.stop()
         self.unreadable.forget()
         layers, self.layers, self.review = self.layers, None, None
+        self.locking.begin(None)
         session, self.session = self.session, None
         if session is not None:
             for signal, react in self._reactions(session):

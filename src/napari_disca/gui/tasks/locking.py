@@ -2,62 +2,62 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from napari.utils.notifications import show_warning
 
 from napari_disca.annotations.areas import Area
 from napari_disca.gui.tasks.error_messages import guarded
+from napari_disca.gui.viewer.layers import SessionLayers
 from napari_disca.gui.viewer.locked import AREAS
-
-if TYPE_CHECKING:
-    from napari_disca.gui.tasks.control import Control
-    from napari_disca.session.history import Lock
+from napari_disca.session.history import Lock
 
 
 class Locking:
-    """Locks and unlocks areas of the session of a control.
+    """Locks and unlocks areas of the session that a window shows.
 
     Parameters
     ----------
-    control : Control
+    say : callable
+        Shows a message about the step that locks.
     """
 
-    def __init__(self, control: Control) -> None:
-        self._control = control
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say = say
+        self._layers: SessionLayers | None = None
+
+    def begin(self, layers: SessionLayers | None) -> None:
+        """Lock areas of the session of these layers from now on; with None, of no session."""
+        self._layers = layers
 
     def lock(self, *areas: Area) -> None:
         """Lock areas as the map shows them now."""
-        session = self._control.session
-        if session is None:
+        if self._layers is None:
             return
+        session = self._layers.session
         if any(session.stale(session.corrected, area.window) for area in areas):
             show_warning("The map is still being drawn there; lock the area when it is done")
             return
         if guarded(lambda: session.lock(*areas)):
-            self._control.say(
-                "Locked; it stays as it is, and the next Adapt learns from it", of_step=True
-            )
+            self._say("Locked; it stays as it is, and the next Adapt learns from it")
 
     def lock_view(self) -> None:
         """Lock the part of the image in view."""
-        layers = self._control.layers
-        view = layers.view() if layers is not None else None
+        view = self._layers.view() if self._layers is not None else None
         if view is not None:
             self.lock(Area.rectangle(view))
 
     def unlock(self, *locks: Lock) -> None:
         """Unlock areas."""
-        session = self._control.session
-        if session is not None and locks:
+        if self._layers is not None and locks:
+            session = self._layers.session
             guarded(lambda: session.unlock(*locks))
 
     def unlock_selected(self) -> None:
         """Unlock the areas that are selected in the layer."""
-        layers = self._control.layers
-        if layers is None or layers.locked is None:
+        if self._layers is None or self._layers.locked is None:
             return
-        if locks := layers.locked.selected():
+        if locks := self._layers.locked.selected():
             self.unlock(*locks)
         else:
             show_warning(f"Select areas in the layer '{AREAS}' first (its tool with the arrow)")
