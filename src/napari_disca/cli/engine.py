@@ -137,7 +137,7 @@ def recipes_of(changes: Mapping[str, Any], names: Iterable[str]) -> dict[str, Re
     for name in names:
         if name not in RECIPES:
             raise RecipeError(f"recipe {name!r} is unknown; choose one of {', '.join(RECIPES)}")
-    fields_by_name = {name: {f.name for f in fields(RECIPES[name])} for name in names}  # type: ignore[arg-type]
+    fields_by_name = {name: {f.name for f in fields(RECIPES[name])} for name in names}
     for field in changes:
         if not any(field in own for own in fields_by_name.values()):
             raise RecipeError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Protocol, get_type_hints, runtime_checkable
 
 from torch import Tensor
@@ -85,6 +85,8 @@ class Recipe(Protocol):
 
     title: ClassVar[str]
     learns: ClassVar[bool]
+    #: Every dataclass has it.
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def continues(self) -> bool:
@@ -217,7 +219,7 @@ def check_fields(recipe: Recipe) -> None:
         If a value is not allowed.
     """
     hints = get_type_hints(type(recipe))
-    for one in fields(recipe):  # type: ignore[arg-type]
+    for one in fields(recipe):
         value, about = getattr(recipe, one.name), one.metadata
         try:
             checked_value(value, hints[one.name])

@@ -70,11 +70,11 @@ def recipe_named(name: str, **changes: Any) -> Recipe:
         raise RecipeError(
             f"recipe {name!r} is unknown; choose one of {', '.join(RECIPES)}"
         ) from None
-    known = {f.name for f in fields(recipe)}  # type: ignore[arg-type]
+    known = {f.name for f in fields(recipe)}
     unknown = sorted(changes.keys() - known)
     if unknown:
         raise RecipeError(f"recipe {name!r} has no field {unknown[0]!r}")
-    changed: Recipe = replace(recipe, **changes)  # type: ignore[type-var]
+    changed: Recipe = replace(recipe, **changes)
     check_fields(changed)
     return changed
 
@@ -93,7 +93,7 @@ def recipe_fields(recipe: Recipe) -> dict[str, Any]:
             f"a recipe of the class {type(recipe).__name__} cannot be saved; "
             "add it to RECIPES (CONTRIBUTING, 'To add a recipe')"
         )
-    return {"kind": kind, **asdict(recipe)}  # type: ignore[call-overload]
+    return {"kind": kind, **asdict(recipe)}
 
 
 def recipe_of_fields(given: Mapping[str, Any]) -> Recipe:
@@ -113,7 +113,7 @@ def recipe_of_fields(given: Mapping[str, Any]) -> Recipe:
             changes[new] = changes.pop(old)
     hints = get_type_hints(kind)
     for name, value in changes.items():
-        if name not in {f.name for f in fields(kind)}:  # type: ignore[arg-type]
+        if name not in {f.name for f in fields(kind)}:
             raise RecipeError(f"a recipe of the kind {given['kind']!r} has no field {name!r}")
         try:
             changes[name] = checked_value(value, hints[name])

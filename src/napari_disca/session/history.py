@@ -103,7 +103,7 @@ class AdaptationRun:
                 f"an adaptation {self.recipe.title} has no strength; choose the recipe 'default' "
                 "and adapt again"
             )
-        return replace(self, recipe=replace(self.recipe, **{_STRENGTH: strength}))  # type: ignore[type-var]
+        return replace(self, recipe=replace(self.recipe, **{_STRENGTH: strength}))
 
     def edited(
         self, edit: Callable[[Click], Click | None], locks: Iterable[LockOrStroke]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from qtpy.QtCore import QPoint, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
@@ -91,7 +90,7 @@ class ClassesPanel(QWidget):
         layout.addWidget(self.list)
         layout.addWidget(self.warning)
         layout.addLayout(below)
-        self._shown: tuple[Any, ...] = ()
+        self._shown: tuple[object, ...] = ()
 
     @property
     def chosen(self) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Signal
@@ -12,6 +12,8 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 from napari_disca.gui.panels.styles import EXPLAINS
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_disca.session.session import Session
 
 
@@ -68,7 +70,7 @@ def difference(session: Session) -> str:
     return _said(np.asarray(disir), np.asarray(disca), [c.name for c in session.classes])
 
 
-def _said(disir: Any, disca: Any, names: Sequence[str]) -> str:
+def _said(disir: NDArray[np.uint8], disca: NDArray[np.uint8], names: Sequence[str]) -> str:
     known = (disir > 0) & (disca > 0)
     if not known.any():
         return ""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QMessageBox, QWidget
+
+if TYPE_CHECKING:
+    from napari_disca.raster.signature import Signature
 
 
 class Consent:
@@ -21,7 +24,7 @@ class Consent:
 
     def __init__(self, parent: QWidget) -> None:
         self._parent = parent
-        self._given: dict[str, Any] = {}
+        self._given: dict[str, Signature | None] = {}
 
     def give(self, weights: str) -> None:
         """Record that the user has agreed elsewhere, for instance on the command line."""
@@ -53,7 +56,7 @@ class Consent:
         return True
 
 
-def _signed(file: str) -> Any:
+def _signed(file: str) -> Signature | None:
     from napari_disca.raster.signature import signature
 
     try:

@@ -1,27 +1,28 @@
-"""Makes a form of a frozen dataclass, and reads it back."""
+"""Makes the form of a recipe's settings, and reads it back."""
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
 
 from napari_disca.core.typed_values import choices_of, is_choice, text_of, value_of_text
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from napari_disca.recipes import Recipe
 
 
-def form_of(value: Any) -> Container[ValueWidget[Any]]:
-    """Return a form with a row for every field of a dataclass instance.
+def form_of(value: Recipe) -> Container[ValueWidget[Any]]:
+    """Return a form with a row for every setting of a recipe.
 
     Floats are text in scientific notation: a spin box would turn 2e-7 into 0. So are values of
     several types, for instance a number or none.
 
     Parameters
     ----------
-    value : dataclass instance
+    value : Recipe
         Of fields whose types `core.typed_values` knows. Their ``metadata`` may hold ``label``,
         ``tooltip``, ``min`` and ``max``.
     """
@@ -50,13 +51,13 @@ def form_of(value: Any) -> Container[ValueWidget[Any]]:
     return Container(widgets=rows, labels=False)
 
 
-def read_form(form: Container[ValueWidget[Any]], value: T) -> T:
-    """Return a dataclass instance with the values of its form; the dataclass checks them.
+def read_form(form: Container[ValueWidget[Any]], value: Recipe) -> Recipe:
+    """Return a recipe with the values of its form; the recipe checks them.
 
     Raises
     ------
     RecipeError
-        If a text does not stand for a value of its field, or the dataclass refuses a value.
+        If a text does not stand for a value of its field, or the recipe refuses a value.
     """
     from napari_disca.core.errors import RecipeError
 
@@ -70,4 +71,4 @@ def read_form(form: Container[ValueWidget[Any]], value: T) -> T:
             except ValueError as error:
                 raise RecipeError(f"{row.label} = {entered!r} {error}") from None
         changes[row.name] = entered
-    return replace(value, **changes)  # type: ignore[type-var]
+    return replace(value, **changes)

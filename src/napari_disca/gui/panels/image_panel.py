@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image
@@ -31,6 +31,7 @@ from napari_disca.gui.viewer.placement import WARPED
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.utils.events import Event
 
     from napari_disca.inference.network_view import NetworkView
     from napari_disca.inference.reading import Reading
@@ -253,7 +254,7 @@ class ImagePanel(QWidget):
         self._last = self.networks.currentIndex()
         self.networks.addItem(_LOAD, None)
 
-    def _fill_images(self, _event: Any = None) -> None:
+    def _fill_images(self, _event: object = None) -> None:
         now, parts = self.image(), self.parts()
         self.images.blockSignals(True)
         self.images.clear()
@@ -268,13 +269,13 @@ class ImagePanel(QWidget):
             self._changed()
         self._offer_together()
 
-    def _on_dims(self, _event: Any = None) -> None:
+    def _on_dims(self, _event: object = None) -> None:
         """Choose another frame as another image, once the slider rests."""
         layer = self.image()
         if layer is not None and layer.ndim > 2:
             self._changed()
 
-    def _rename(self, event: Any) -> None:
+    def _rename(self, event: Event) -> None:
         index = self.images.findData(event.source)
         if index >= 0:
             self.images.setItemText(index, event.source.name)
@@ -337,7 +338,7 @@ class ImagePanel(QWidget):
         self.networks.setCurrentIndex(0)
         self._last = 0
 
-    def _changed(self, *_: Any) -> None:
+    def _changed(self, *_: object) -> None:
         self._offer_together()
         self.chosen.emit()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -233,7 +232,7 @@ class RefinePanel(QWidget):
             old.setParent(None)
             old.deleteLater()
         self.recipes.setToolTip(f"How Adapt learns from the clicks: {_summary(RECIPES[name])}")
-        self._form: Any = form_of(RECIPES[name])
+        self._form = form_of(RECIPES[name])
         rows = QWidget()
         aligned = QFormLayout(rows)
         aligned.setContentsMargins(12, 0, 0, 0)
@@ -275,7 +274,7 @@ def _fold_button() -> QToolButton:
 def _summary(recipe: Recipe) -> str:
     """What a recipe does, and its settings as the form names them."""
     settings = []
-    for field in fields(recipe):  # type: ignore[arg-type]
+    for field in fields(recipe):
         value = getattr(recipe, field.name)
         label = field.metadata.get("label", field.name.replace("_", " "))
         settings.append(f"{label}: {text_of(value)}")

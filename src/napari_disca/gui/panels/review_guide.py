@@ -6,7 +6,7 @@ It replaces napari's line about the modes of a layer, since digits choose a clas
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer
 from superqt import QElidingLabel
@@ -17,6 +17,7 @@ from napari_disca.gui.viewer.not_none import not_none
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.utils.events import Event
 
     from napari_disca.gui.panels.layout import Panels
     from napari_disca.gui.tasks.control import Control
@@ -90,7 +91,7 @@ class ReviewGuide(QObject):
         of_layer = "" if active is None else active.help
         self._viewer.help = "" if self.line else self._usual or of_layer
 
-    def _on_help(self, event: Any) -> None:
+    def _on_help(self, event: Event) -> None:
         """Replace napari's own help on a layer, which names keys that do something else here."""
         if event.value and (self.line or self._usual) and event.value != self._usual:
             self._tell_help()

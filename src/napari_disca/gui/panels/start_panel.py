@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
@@ -27,6 +27,7 @@ from napari_disca.gui.viewer.not_none import not_none
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.utils.events import Event
 
 _PLUGIN = "napari-disca"
 #: Most recent images in the menu.
@@ -79,7 +80,7 @@ class StartPanel(QWidget):
         self._recent.triggered.connect(lambda action: self.open_files([action.data()]))
         self.recent.setMenu(self._recent)
         self.recent.setEnabled(False)
-        self._reading: FileReading | None = None
+        self._reading: FileReading[list[str]] | None = None
         self.open.clicked.connect(self._ask)
         row = QHBoxLayout()
         for button in (self.open, self.sample, self.recent):
@@ -113,7 +114,7 @@ class StartPanel(QWidget):
         files, _ = QFileDialog.getOpenFileNames(self, "Open images", "", _FILES)
         self.open_files(files)
 
-    def _on_layers(self, event: Any = None) -> None:
+    def _on_layers(self, event: Event | None = None) -> None:
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
         self.setVisible(not images)
         self.shown.emit(not images)

@@ -10,6 +10,8 @@ from qtpy.QtCore import QObject, Signal
 from napari_disca.gui.viewer.settings_table import BY_SETTING, Value
 
 if TYPE_CHECKING:
+    from napari.utils.events import Event
+
     from napari_disca.networks.compute import DeviceName, Precision
 
 _PLUGIN = "napari-disca"
@@ -77,7 +79,7 @@ class KeptSettings(QObject):
         if self._model is not None:
             self._model.events.changed.disconnect(self._on_changed)
 
-    def _on_changed(self, event: Any) -> None:
+    def _on_changed(self, event: Event) -> None:
         section, _, name = event.key.partition(".")
         if name in BY_SETTING and BY_SETTING[name].section == section:
             self.changed.emit(name)

@@ -7,11 +7,13 @@ journal lies beside the scene, and its steps can be undone.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_disca.annotations.clicks import Click
+from napari_disca.gui.viewer.not_none import not_none
 
 if TYPE_CHECKING:
+    from napari_disca.gui.panels.widget import DiscaWidget
     from napari_disca.session.session import Session
 
 #: Mistakes of the default network in the temperate scene of seed 0: row, column, right class.
@@ -24,7 +26,7 @@ CLICKS = (
 )
 
 
-def begin_sample(panel: Any) -> None:
+def begin_sample(panel: DiscaWidget) -> None:
     """Continue the journal of the sample, or begin one with clicks and an adaptation.
 
     Parameters
@@ -35,12 +37,13 @@ def begin_sample(panel: Any) -> None:
     panel.choice.when_settled(lambda: _begin_settled(panel))
 
 
-def _begin_settled(panel: Any) -> None:
+def _begin_settled(panel: DiscaWidget) -> None:
     from napari_disca.core.errors import DiscaError
     from napari_disca.session.journal_paths import find_journals
 
+    chosen = panel.control.chosen
     try:
-        found = find_journals(panel.control.chosen)
+        found = find_journals(chosen) if chosen is not None else []
     except (DiscaError, OSError):
         found = []
     if found and not _is_open(found[0]):
@@ -57,10 +60,10 @@ def _is_open(journal: Path) -> bool:
     return bool(holder(journal))
 
 
-def _begin(panel: Any) -> None:
+def _begin(panel: DiscaWidget) -> None:
     """Make the clicks at once, and adapt when the first map is drawn."""
     control = panel.control
-    session = control.session
+    session = not_none(control.session)
     clicks = _clicks(session)
     if clicks and not session.can_undo:
         for click in clicks:
@@ -77,7 +80,7 @@ def _clicks(session: Session) -> list[Click]:
     return [Click(row, col, labels[name]) for row, col, name in CLICKS]
 
 
-def _go_on(panel: Any, journal: Path) -> None:
+def _go_on(panel: DiscaWidget, journal: Path) -> None:
     """Continue a journal; adapt if the window was closed before the adaptation."""
     control = panel.control
 
@@ -95,10 +98,11 @@ def _go_on(panel: Any, journal: Path) -> None:
     panel.opening.go_on(journal)
 
 
-def _adapt_once_drawn(panel: Any) -> None:
+def _adapt_once_drawn(panel: DiscaWidget) -> None:
     """Press *Adapt* when the map is drawn, unless the user has done something else by then."""
     control = panel.control
-    session, clicks = control.session, control.session.clicks
+    session = not_none(control.session)
+    clicks = session.clicks
 
     def adapt() -> None:
         if control.session is not session or session.clicks != clicks:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from napari_disca.core.events import finish
+
+if TYPE_CHECKING:
+    from napari_disca.gui.plugin.layer_data import LayerData
 
 #: Pixels a side, and metres per pixel: what `landcover-5` was trained for.
 SIDE, RESOLUTION = 1536, 1.0
@@ -36,14 +39,14 @@ def scene_file(region: str, seed: int = 0) -> Path:
         return path
 
 
-def temperate() -> list[Any]:
+def temperate() -> list[LayerData]:
     """Return the layer data of the temperate scene."""
     from napari_disca.gui.plugin.layer_data import layer_data
 
     return [layer_data(scene_file("temperate"))]
 
 
-def arid() -> list[Any]:
+def arid() -> list[LayerData]:
     """Return the layer data of the arid scene."""
     from napari_disca.gui.plugin.layer_data import layer_data
 

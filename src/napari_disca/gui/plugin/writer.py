@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from napari_disca.core.tiling import Window
     from napari_disca.raster import ArrayRaster
     from napari_disca.storage.label_pyramid import LabelPyramid
 
@@ -109,7 +110,7 @@ class LayerLabels:
         self._data = data
         self.shape: tuple[int, int] = (int(data.shape[0]), int(data.shape[1]))
 
-    def read(self, window: Any) -> NDArray[np.uint8]:
+    def read(self, window: Window) -> NDArray[np.uint8]:
         """Return the class ids of a window; 255 where there is no class.
 
         Raises

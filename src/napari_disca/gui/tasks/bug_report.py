@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import traceback
 from importlib import metadata
-from typing import Any
 
 from napari.utils.notifications import (
     Notification,
@@ -29,7 +28,7 @@ def report(error: BaseException) -> str:
 def tell_bug(error: BaseException, line: str) -> None:
     """Show a bug in one line, and offer to copy the report."""
 
-    def copy(_dialog: Any = None) -> None:
+    def copy(_dialog: object = None) -> None:
         clipboard = QApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(report(error))

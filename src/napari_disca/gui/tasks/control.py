@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_error, show_warning
@@ -34,6 +34,7 @@ from napari_disca.session.weights import RunRelearned
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.utils.events import Event
 
 
 class Control(QObject):
@@ -241,7 +242,7 @@ class Control(QObject):
                 self.layers.redraw()
             self.submit(Task("map", self.session, self.session.refine))
 
-    def _on_event(self, task: Task, event: Any) -> None:
+    def _on_event(self, task: Task, event: object) -> None:
         if task.session is not self.session:
             return  # of a session that was closed meanwhile
         if isinstance(event, Progress):
@@ -318,7 +319,7 @@ class Control(QObject):
             self.message.follow(self.session)
         self.changed.emit()
 
-    def _on_layer_removed(self, event: Any) -> None:
+    def _on_layer_removed(self, event: Event) -> None:
         _release_file(event.value)
         if self.layers is not None and event.value is self.layers.image:
             session = self.session

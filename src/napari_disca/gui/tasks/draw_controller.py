@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
-from napari_disca.annotations.pixel_sets import PixelSet
 from napari_disca.core.events import finish
 from napari_disca.gui.panels.draw_panel import DrawPanel
 from napari_disca.gui.tasks.error_messages import guarded
 from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.gui.viewer.draw_tool import HINTS, DrawTool, ToolName
 from napari_disca.session.strokes import Stroke
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+    from napari.utils.events import Event
+
+    from napari_disca.annotations.areas import Area
+    from napari_disca.annotations.strokes import BrushPath, Tool
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.session.session import Session
 
 #: Modes of napari's Labels layers that would write into a map, and our tool for each.
 _OF_NAPARI: dict[str, ToolName] = {
@@ -43,14 +51,14 @@ class DrawController(QObject):
         self,
         panel: DrawPanel,
         tool: DrawTool,
-        control: Any,
+        control: Control,
         say: Callable[[str], object],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self.panel, self.tool, self._control, self._say = panel, tool, control, say
         #: Map layers whose own tools are watched.
-        self._guarded: list[Any] = []
+        self._guarded: list[Labels] = []
         tool.drawn.connect(self._on_drawn)
         tool.patch.connect(self.fill)
         tool.changed.connect(self._on_tool)
@@ -93,20 +101,23 @@ class DrawController(QObject):
         else:
             self.tool.choose_next()
 
-    def _session(self) -> Any:
+    def _session(self) -> Session | None:
         """The session; None while its map is not drawn."""
         session = self._control.session
-        there = session is not None and bool(session.maps["disir"].levels[-1].any())
-        return session if there else None
+        if session is None or not session.maps["disir"].levels[-1].any():
+            return None
+        return session
 
-    def _on_drawn(self, drawn: Any, tool: str, erases: bool) -> None:
-        session = self._session()
-        if session is None:
+    def _on_drawn(self, drawn: BrushPath | Area, tool: Tool, erases: bool) -> None:
+        session, layers = self._session(), self._control.layers
+        if session is None or layers is None:
             return
-        label = None if erases else self._control.layers.label
+        label = None if erases else layers.label
         only = () if erases else self.panel.only
         teaches = self.panel.teaches.isChecked()
-        self._draw(lambda: session.draw(drawn, label, tool=tool, only=only, teaches=teaches))
+        self._draw(
+            session, lambda: session.draw(drawn, label, tool=tool, only=only, teaches=teaches)
+        )
 
     def fill_under_pointer(self) -> None:
         """Give the patch under the pointer the chosen class."""
@@ -118,35 +129,24 @@ class DrawController(QObject):
 
     def fill(self, row: int, col: int) -> None:
         """Give the patch at a pixel the chosen class."""
-        session = self._session()
-        if session is None:
+        session, layers = self._session(), self._control.layers
+        if session is None or layers is None:
             return
-        label, teaches = self._control.layers.label, self.panel.teaches.isChecked()
+        label, teaches = layers.label, self.panel.teaches.isChecked()
 
         def draw() -> Stroke | None:
             # A patch may be as large as the image.
-            found: PixelSet = run_on_thread(lambda: finish(session.patch(row, col)))
+            found = run_on_thread(lambda: finish(session.patch(row, col)))
             if session is not self._control.session:
                 return None
-            stroke: Stroke = session.draw(found, label, tool="patch", teaches=teaches)
-            return stroke
+            return session.draw(found, label, tool="patch", teaches=teaches)
 
-        self._draw(draw)
+        self._draw(session, draw)
 
-    def _draw(self, draw: Callable[[], Stroke | None]) -> None:
+    def _draw(self, session: Session, draw: Callable[[], Stroke | None]) -> None:
         made: list[Stroke | None] = []
         if guarded(lambda: made.append(draw())) and made[0] is not None:
-            self._control.say(self._told(made[0]), of_step=True)
-
-    def _told(self, stroke: Stroke) -> str:
-        session = self._control.session
-        count = len(stroke.area)
-        if stroke.label is None:
-            return f"Erased what was drawn there: {count:,} pixels show the network's map"
-        text = f"Drew {count:,} pixels of {session.classes[stroke.label].name}"
-        if any(stroke.area.window & lock.area.window for lock in session.locks):
-            text += "; what is locked stays as it was"
-        return text
+            self._control.say(_message(made[0], session), of_step=True)
 
     # ------------------------------------------------------------------ following
 
@@ -169,7 +169,7 @@ class DrawController(QObject):
         layers = self._control.layers
         self._guard(list(layers.maps.values()) if layers is not None else [])
 
-    def _guard(self, maps: list[Any]) -> None:
+    def _guard(self, maps: list[Labels]) -> None:
         """Listen to napari's own tools on the maps: what they write would be in no history."""
         for layer in self._guarded:
             if layer not in maps:
@@ -179,7 +179,7 @@ class DrawController(QObject):
                 layer.events.mode.connect(self._on_mode)
         self._guarded = maps
 
-    def _on_mode(self, event: Any) -> None:
+    def _on_mode(self, event: Event) -> None:
         layer = event.source
         ours = _OF_NAPARI.get(str(layer.mode))
         if ours is None:
@@ -188,3 +188,14 @@ class DrawController(QObject):
         self.tool.choose(ours)
         if ours == "click":
             self._say("Shift+click gives a whole patch the chosen class")
+
+
+def _message(stroke: Stroke, session: Session) -> str:
+    """Return how many pixels a stroke has drawn or erased, in one line."""
+    count = len(stroke.area)
+    if stroke.label is None:
+        return f"Erased what was drawn there: {count:,} pixels show the network's map"
+    text = f"Drew {count:,} pixels of {session.classes[stroke.label].name}"
+    if any(stroke.area.window & lock.area.window for lock in session.locks):
+        text += "; what is locked stays as it was"
+    return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
@@ -15,6 +15,8 @@ from napari_disca.inference.tiles import tiling_for
 if TYPE_CHECKING:
     from napari_disca.gui.tasks.control import Control
     from napari_disca.gui.tasks.image_choice import ImageChoice
+    from napari_disca.inference.network_view import NetworkView
+    from napari_disca.session.steps import Step
 
 #: Fewer tiles than these say little about the next ones.
 _FEW_TILES = 4
@@ -46,12 +48,12 @@ class Estimates(QObject):
         super().__init__(parent)
         self._control, self._choice = control, choice
         self._rates = _read()
-        self._tiles: tuple[Any, int] = (None, 0)
+        self._tiles: tuple[NetworkView | None, int] = (None, 0)
         #: What is being measured, since when, and how far it has come.
         self._what = ""
         self._began = 0.0
         self._last = Progress("", 0, 0)
-        self._step: Any = None
+        self._step: Step | None = None
         control.progressed.connect(self._on_progress)
         control.changed.connect(self._on_changed)
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_disca.gui.tasks.waiting import wait_for
 
+T = TypeVar("T")
+
 #: Seconds for which the window waits for the result: most files answer in that time.
 PATIENCE = 0.3
 #: Keeps running readings alive until they have ended.
-_AT_WORK: set[FileReading] = set()
+_AT_WORK: set[FileReading[Any]] = set()
 
 
-class FileReading(QObject):
+class FileReading(QObject, Generic[T]):
     """Runs a function on another thread and passes its result on, unless it was dropped.
 
     For files: examining a damaged one takes up to a minute, and a server may not answer. The
@@ -37,17 +39,17 @@ class FileReading(QObject):
 
     def __init__(
         self,
-        function: Callable[[], Any],
-        found: Callable[[Any], object],
+        function: Callable[[], T],
+        found: Callable[[T], object],
         failed: Callable[[Exception], object],
-        unwanted: Callable[[Any], object] | None = None,
+        unwanted: Callable[[T], object] | None = None,
     ) -> None:
         super().__init__()
         self._function, self._found, self._failed = function, found, failed
         self._unwanted = unwanted
         self._lock = threading.Lock()
         self._done = threading.Event()
-        self._result: Any = None
+        self._result: T | None = None
         self._error: Exception | None = None
         self._dropped = self._delivered = False
         self._ended.connect(self._deliver)
@@ -77,7 +79,7 @@ class FileReading(QObject):
             self._dropped = True
             found = self._done.is_set() and self._error is None
         if found and self._unwanted is not None:
-            self._unwanted(self._result)
+            self._unwanted(cast(T, self._result))
 
     def _run(self) -> None:
         try:
@@ -88,7 +90,7 @@ class FileReading(QObject):
             self._done.set()
             unwanted = self._dropped and self._error is None
         if unwanted and self._unwanted is not None:
-            self._unwanted(self._result)
+            self._unwanted(cast(T, self._result))
         self._ended.emit()
 
     def _deliver(self) -> None:
@@ -100,4 +102,4 @@ class FileReading(QObject):
         if self._error is not None:
             self._failed(self._error)
         else:
-            self._found(self._result)
+            self._found(cast(T, self._result))

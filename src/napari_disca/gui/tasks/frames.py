@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image
 
@@ -10,11 +10,14 @@ from napari_disca.core.errors import RasterError
 from napari_disca.networks.card import Card
 from napari_disca.raster import ArrayRaster, Raster
 
+if TYPE_CHECKING:
+    from napari.components import Dims
+
 #: So many planes are bands, as in every picture file; others are frames.
 _BANDS = (3, 4)
 
 
-def shown_frame(layer: Image, dims: Any) -> tuple[int, ...]:
+def shown_frame(layer: Image, dims: Dims) -> tuple[int, ...]:
     """Index of the frame that is shown, along all axes before rows and columns.
 
     Parameters

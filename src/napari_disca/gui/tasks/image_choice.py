@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from napari_disca.gui.tasks.journal_controller import Found
     from napari_disca.networks.proposal import Proposal
     from napari_disca.raster import Raster
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,13 +219,13 @@ class ImageChoice(QObject):
     def _examine(
         self,
         stage: Stage,
-        function: Callable[[], object],
-        found: Callable[[Any], object],
-        unwanted: Callable[[Any], object] | None = None,
+        function: Callable[[], T],
+        found: Callable[[T], object],
+        unwanted: Callable[[T], object] | None = None,
     ) -> None:
         """Run a function on another thread, and call `found` with its result."""
 
-        def went_on(result: Any) -> None:
+        def went_on(result: T) -> None:
             self._control.pending.examination = None
             found(result)
 
@@ -321,7 +323,7 @@ class ImageChoice(QObject):
         bands = bands_of_frame(layer, raster, card, self._frame)
         if self._shown_for != (layer, self._weights):
             self._kept = None
-            told = panel.reading_before() or self._remembered(known, raster, card)
+            told = panel.reading_before() or self._preferred(known, raster, card)
             if told.bands is None:
                 told = replace(told, bands=bands)
             panel.show_reading(told, raster, card)
@@ -333,13 +335,14 @@ class ImageChoice(QObject):
         frame = bands if bands is not None and reading.bands == bands else self._place[1]
         return Choice(layer, self._weights, reading, *self._computing(), raster, frame)
 
-    def _remembered(self, known: Reading | None, raster: Raster, card: Card) -> Reading:
-        """How the image was read in another window or on another day, as far as it fits."""
-        bands = known.bands if known is not None else None
+    def _preferred(self, saved: Reading | None, raster: Raster, card: Card) -> Reading:
+        """Return how the image was read before, as far as the network can read it so."""
+        reading = saved or Reading()
+        bands = reading.bands
         if bands and (len(bands) != len(card.bands) or max(bands) > raster.count):
-            known = replace(known, bands=None)  # type: ignore[type-var]  # has bands
-        self._kept = None if known == Reading() else known
-        return known or Reading()
+            reading = replace(reading, bands=None)
+        self._kept = None if reading == Reading() else reading
+        return reading
 
     def _view(self, choice: Choice, card: Card) -> None:
         """Read how the network reads the image, and which journals the image has."""

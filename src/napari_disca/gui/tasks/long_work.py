@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject
@@ -30,7 +30,7 @@ class LongWork(QObject):
         Work that took less ends without a notice; with 0, all work does.
     """
 
-    def __init__(self, control: Any, panel: QWidget) -> None:
+    def __init__(self, control: Control, panel: QWidget) -> None:
         super().__init__(panel)
         self._control, self._panel = control, panel
         self._since: float | None = None
@@ -39,7 +39,7 @@ class LongWork(QObject):
         control.changed.connect(self._on_changed)
         control.progressed.connect(self._on_progressed)
 
-    def _on_progressed(self, progress: Any) -> None:
+    def _on_progressed(self, progress: Progress) -> None:
         self._stage = progress.stage or self._stage
 
     def _on_changed(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
@@ -124,7 +123,7 @@ class Opening(QObject):
         """Drop the result: a session that is made nevertheless is closed."""
         self._dropped = True
 
-    def _on_returned(self, made: Any) -> None:
+    def _on_returned(self, made: Session | Resumed | None) -> None:
         if not self._dropped:
             self.opened.emit(made)
         elif made is not None:  # None where the window was closed before

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import napari
 from napari.layers import Image
@@ -66,7 +66,7 @@ class Overlays(QObject):
         self._following: dict[Image, Following] = {}
         #: Files that wait for an image.
         self._waiting: list[Path] = []
-        self._readings: list[FileReading] = []
+        self._readings: list[FileReading[Found]] = []
         self._colour = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -136,7 +136,7 @@ class Overlays(QObject):
             )
         )
 
-    def _cancel(self, reading: FileReading) -> None:
+    def _cancel(self, reading: FileReading[Found]) -> None:
         if reading in self._readings:
             self._readings.remove(reading)
             reading.drop()
@@ -186,7 +186,7 @@ class Overlays(QObject):
                 return chosen
         return images[-1] if images else None
 
-    def _on_layers(self, _event: Any) -> None:
+    def _on_layers(self, _event: object) -> None:
         self._timer.start(0)  # later: other listeners have not seen this change yet
 
     def _settle(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
@@ -44,7 +44,7 @@ class Pending(QObject):
         super().__init__(parent)
         self._viewer, self._threads = viewer, threads
         self.opening: Opening | None = None
-        self.examination: FileReading | None = None
+        self.examination: FileReading[Any] | None = None
         self._ended = False
         opening_files().changed.connect(self.changed)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication, QObject
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from napari_disca.raster.pyramid import ImagePyramid
 
 #: Keeps preparations alive until they have ended.
 _AT_WORK: set[Preparation] = set()
@@ -18,7 +23,7 @@ class Preparation(QObject):
     pyramid : ImagePyramid
     """
 
-    def __init__(self, pyramid: Any) -> None:
+    def __init__(self, pyramid: ImagePyramid) -> None:
         super().__init__()
         from napari_disca.gui.tasks.worker import JobWorker, job_threads
 
@@ -32,7 +37,7 @@ class Preparation(QObject):
         _AT_WORK.add(self)
         self._worker.start()
 
-    def _layers(self) -> list[Any]:
+    def _layers(self) -> list[Layer]:
         from napari_disca.gui.viewer.windows import open_layers
 
         return [
@@ -41,7 +46,7 @@ class Preparation(QObject):
             if layer.metadata.get("napari_disca", {}).get("pyramid") is self._pyramid
         ]
 
-    def _on_progress(self, _progress: Any) -> None:
+    def _on_progress(self, _progress: object) -> None:
         layers = self._layers()
         if self._shown and not layers:
             self._worker.quit()  # no layer shows it any more
@@ -63,7 +68,7 @@ class Preparation(QObject):
         _AT_WORK.discard(self)
 
 
-def prepare(pyramid: Any) -> None:
+def prepare(pyramid: ImagePyramid) -> None:
     """Start filling a pyramid that is not complete; without a window nothing is done."""
     if not pyramid.complete and QCoreApplication.instance() is not None:
         Preparation(pyramid)

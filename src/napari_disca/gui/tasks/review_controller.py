@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QInputDialog, QWidget
@@ -14,6 +14,10 @@ from napari_disca.gui.panels.review_bar import ReviewBar
 from napari_disca.gui.tasks.error_messages import guarded
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.session.review_marks import Verdict
+
+if TYPE_CHECKING:
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.gui.viewer.review import ReviewCamera
 
 _NO_PLACE = "No place is outlined: press N for a doubtful place, or T for the next tile"
 #: Message after each verdict.
@@ -51,7 +55,7 @@ class ReviewController(QObject):
     def __init__(
         self,
         bar: ReviewBar,
-        control: Any,
+        control: Control,
         outline: Callable[[Window | None, tuple[int, int] | None], object],
         guide: Callable[[str], object],
         parent: QWidget,
@@ -59,7 +63,7 @@ class ReviewController(QObject):
         super().__init__(parent)
         self._bar, self._control, self._outline, self._parent = bar, control, outline, parent
         self._guide, self._guided = guide, ""
-        self._shown: Any = None
+        self._shown: tuple[tuple[float, float], int] | None = None
         control.changed.connect(self._on_changed)
         bar.next_tile.connect(self.next_tile)
         self._on_changed()
@@ -74,12 +78,18 @@ class ReviewController(QObject):
     @property
     def has_place(self) -> bool:
         """Whether a place is outlined."""
-        return self._control.review is not None and self._control.review.place is not None
+        return self._outlined() is not None
 
     @property
     def has_doubtful(self) -> bool:
         """Whether a doubtful place is outlined, not a tile."""
-        return self.has_place and not self._control.review.by_tiles
+        outlined = self._outlined()
+        return outlined is not None and not outlined[0].by_tiles
+
+    def _outlined(self) -> tuple[ReviewCamera, Window] | None:
+        """Return the camera of the review and the place that is outlined; None without a place."""
+        review = self._control.review
+        return None if review is None or review.place is None else (review, review.place)
 
     def next_tile(self) -> None:
         """Move the view to the next tile that was not seen."""
@@ -88,20 +98,19 @@ class ReviewController(QObject):
 
     def leave(self) -> None:
         """End the review of the outlined place without a verdict."""
-        if self.has_place:
-            self._control.review.place = None
+        if (outlined := self._outlined()) is not None:
+            outlined[0].place = None
             self._control.changed.emit()
 
     def judge(
         self, verdict: Verdict, *, click: Click | None = None, note: str = "", go_on: bool = True
     ) -> None:
         """Record a verdict on the outlined place, and go to the next one unless told not to."""
-        if not self.has_place:
+        if (outlined := self._outlined()) is None:
             self._tell(_NO_PLACE)
             return
-        review, session = self._control.review, self._control.session
-        place = review.place
-        if not guarded(lambda: session.review(place, verdict, click=click, note=note)):
+        review, place = outlined
+        if not guarded(lambda: review.session.review(place, verdict, click=click, note=note)):
             return
         if go_on:
             review.place = None  # or `go_on` would note it as seen
@@ -114,11 +123,10 @@ class ReviewController(QObject):
 
     def wrong(self, label: int) -> None:
         """Record that the place has another class, by a click in its middle."""
-        session = self._control.session
-        if not self.has_place:
+        if (outlined := self._outlined()) is None:
             self._tell(_NO_PLACE)
-        elif label < len(session.classes):
-            row, col = self._control.review.middle
+        elif label < len(outlined[0].session.classes):
+            row, col = outlined[0].middle
             self.judge("wrong", click=Click(row, col, label), go_on=False)
 
     def note(self) -> None:
@@ -126,20 +134,22 @@ class ReviewController(QObject):
         if not self.has_place:
             self._tell(_NO_PLACE)
             return
-        text, kept = QInputDialog.getText(self._parent, "Note", "Note about this place:")
-        if kept and text.strip():
+        text, entered = QInputDialog.getText(self._parent, "Note", "Note about this place:")
+        if entered and text.strip():
             self.judge("note", note=text.strip(), go_on=False)
 
     def _tell(self, line: str, *, of_step: bool = False) -> None:
         self._control.say(line, of_step=of_step)
 
     def _on_changed(self) -> None:
-        session, review = self._control.session, self._control.review
-        place = review.place if review is not None else None
-        self._outline(place, None if place is None else review.middle)
-        guided = ""
-        if self.has_place:
-            guided = how_to_judge(self._bar.verbs, len(session.classes), tiles=review.by_tiles)
+        session, guided = self._control.session, ""
+        if (outlined := self._outlined()) is None:
+            self._outline(None, None)
+        else:
+            review, place = outlined
+            self._outline(place, review.middle)
+            classes = len(review.session.classes)
+            guided = how_to_judge(self._bar.verbs, classes, tiles=review.by_tiles)
         if guided != self._guided:
             self._guided = guided
             self._bar.show_how(guided)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,12 @@ from napari_disca.session.review_marks import Mark
 if TYPE_CHECKING:
     from napari.layers import Image
 
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.gui.viewer.review import ReviewCamera
     from napari_disca.session.review import ReviewStop
     from napari_disca.session.session import Session
+
+T = TypeVar("T")
 
 #: Milliseconds between two updates of the view's position, and from a change to a new list.
 _FOLLOW, _SOON = 150, 200
@@ -46,7 +50,7 @@ class ReviewPlaces(QObject):
     parent : QObject
     """
 
-    def __init__(self, panel: ReviewQueue, control: Any, parent: QObject) -> None:
+    def __init__(self, panel: ReviewQueue, control: Control, parent: QObject) -> None:
         super().__init__(parent)
         self._panel, self._control = panel, control
         self._session: Session | None = None
@@ -58,7 +62,7 @@ class ReviewPlaces(QObject):
         self._looked = False
         self._began = 0.0
         #: Step and painting that the stops were found for.
-        self._known: Any = None
+        self._known: tuple[object, ...] | None = None
         #: Counts the patches painted so far.
         self._painted = 0
         #: The verdicts at the last update: for the minimap, and as rows of the list.
@@ -66,7 +70,7 @@ class ReviewPlaces(QObject):
         self._marked: list[tuple[Window, str]] = []
         self._judged: list[QueuePlace] = []
         self._resolution: float | None = None
-        self._picture_of: Any = None
+        self._picture_of: Image | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(_FOLLOW)
         self._timer.timeout.connect(self.follow)
@@ -103,7 +107,7 @@ class ReviewPlaces(QObject):
             self._panel.minimap.show_image(session.raster.shape, None)
             self._picture_of = None
 
-    def _on_painted(self, _patch: Any) -> None:
+    def _on_painted(self, _patch: object) -> None:
         self._painted += 1
 
     def _on_changed(self) -> None:
@@ -118,19 +122,19 @@ class ReviewPlaces(QObject):
 
     def follow(self) -> None:
         """Show where the view is, and search for places again if something has changed."""
-        layers, session = self._control.layers, self._session
-        if layers is None or session is None or not self._panel.isVisible():
+        control, session = self._control, self._session
+        layers, review = control.layers, control.review
+        if layers is None or review is None or session is None or not self._panel.isVisible():
             return
-        place = self._control.review.place
         self._look_at_marks(session)
-        self._panel.minimap.show_state(layers.view(), place, self._marked)
+        self._panel.minimap.show_state(layers.view(), review.place, self._marked)
         if self._picture_of is not layers.image and self._worker is None:
             self._draw_picture(layers.image)
-        elif self._state(session) != self._known and not self._look.isActive():
+        elif self._state(session, review) != self._known and not self._look.isActive():
             self._look.start()
 
-    def _state(self, session: Session) -> Any:
-        return session.step, self._painted, self._control.review.by_tiles
+    def _state(self, session: Session, review: ReviewCamera) -> tuple[object, ...]:
+        return session.step, self._painted, review.by_tiles
 
     def _look_at_marks(self, session: Session) -> None:
         if self._marks is not session.marks:
@@ -144,10 +148,10 @@ class ReviewPlaces(QObject):
         session, review = self._session, self._control.review
         if session is None or review is None or self._worker is not None:
             return
-        self._known = self._state(session)
+        self._known = self._state(session, review)
         self._run(review.to_come(_TO_COME), self._on_found)
 
-    def _run(self, job: Job[Any], done: Callable[[Any], None]) -> None:
+    def _run(self, job: Job[T], done: Callable[[T], None]) -> None:
         self._began = time.monotonic()
         worker = JobWorker(job, self._threads)
         worker.returned.connect(done)
@@ -161,7 +165,7 @@ class ReviewPlaces(QObject):
         took = 1000 * (time.monotonic() - self._began)
         self._look.setInterval(int(max(_SOON, _REST * took)))
 
-    def _on_found(self, found: Any) -> None:
+    def _on_found(self, found: tuple[list[ReviewStop], int]) -> None:
         self._stops, self._count = found
         self._looked = True
         self._list()
@@ -226,7 +230,7 @@ class ReviewPlaces(QObject):
             step = self._control.viewer.dims.current_step[: image.ndim - 2]
             self._run(_picture(image, step), self._on_picture)
 
-    def _on_picture(self, picture: Any) -> None:
+    def _on_picture(self, picture: NDArray[np.uint8] | None) -> None:
         if self._session is not None and picture is not None:
             self._panel.minimap.show_image(self._session.raster.shape, picture)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -175,11 +175,11 @@ class RippleController(QObject):
         self._worker = worker
         worker.start()
 
-    def _on_progress(self, event: Any) -> None:
+    def _on_progress(self, event: object) -> None:
         if isinstance(event, RippleSoFar) and self._ripple is None and self._session is not None:
             self._list(self._session, event.regions, "Comparing the maps…", interim=True)
 
-    def _on_ripple(self, found: Any) -> None:
+    def _on_ripple(self, found: Ripple) -> None:
         if isinstance(found, Ripple) and self._session is not None:
             kept = self._ripple is not None and not self._ripple.missing
             if kept and (found.missing or self._looked_at is not self._step):

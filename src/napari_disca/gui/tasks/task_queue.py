@@ -34,7 +34,7 @@ class Task:
 
     kind: Literal["map", "learn", "file"]
     session: Session
-    job: Callable[[], Job[Any]]
+    job: Callable[[], Job[object]]
     done: Callable[[Any], None] | None = None
 
 
@@ -155,7 +155,7 @@ class _Run(QObject):
     failed = Signal(object, object)
     finished = Signal(object)
 
-    def __init__(self, task: Task, job: Job[Any], threads: Executor, parent: QObject) -> None:
+    def __init__(self, task: Task, job: Job[object], threads: Executor, parent: QObject) -> None:
         super().__init__(parent)
         self.task = task
         self.cancelled = False
@@ -181,7 +181,7 @@ class _Run(QObject):
     def _on_progressed(self, event: object) -> None:
         self.progressed.emit(self, event)
 
-    def _on_returned(self, result: Any) -> None:
+    def _on_returned(self, result: object) -> None:
         if self.task.done is not None:
             self.task.done(result)
 

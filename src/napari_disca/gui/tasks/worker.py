@@ -82,7 +82,7 @@ class JobWorker(QObject):
     aborted = Signal()
     finished = Signal()
 
-    def __init__(self, job: Job[Any], threads: Executor) -> None:
+    def __init__(self, job: Job[object], threads: Executor) -> None:
         super().__init__()
         self._job = job
         self._threads = threads

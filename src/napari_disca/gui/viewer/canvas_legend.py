@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
@@ -41,7 +41,7 @@ class CanvasLegend:
         self._viewer = viewer
         self._box: LegendBox | None = None
         #: The arguments of the last `show`.
-        self._listed: tuple[Any, ...] = ()
+        self._listed: tuple[object, ...] = ()
         self.visible = True
 
     @property

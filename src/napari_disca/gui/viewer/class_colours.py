@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_disca.gui.viewer.colour_vision import SAFE, alike, safer
 
 if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass
     from napari_disca.session.class_table import ClassTable
+    from napari_disca.session.session import Session
 
 
 #: The setting *Colours of classes*, which is the same in all windows.
@@ -39,19 +40,19 @@ def first_colours(classes: Sequence[LandClass]) -> tuple[LandClass, ...]:
     return _safer(classes) if safe else tuple(classes)
 
 
-def shown_classes(session: Any) -> tuple[LandClass, ...]:
+def shown_classes(session: Session) -> tuple[LandClass, ...]:
     """Return the classes of a session in the colours that are shown."""
     classes: tuple[LandClass, ...] = session.classes
     return classes if _is_chosen(session) else first_colours(classes)
 
 
-def saved_classes(session: Any) -> tuple[LandClass, ...]:
+def saved_classes(session: Session) -> tuple[LandClass, ...]:
     """Return the classes with which a map of a session is saved, in the colours that are shown."""
     legend: tuple[LandClass, ...] = session.legend
     return legend if _is_chosen(session) else first_colours(legend)
 
 
-def shown_table(session: Any) -> ClassTable:
+def shown_table(session: Session) -> ClassTable:
     """Return the class table with the colours that are shown; the user's changes start from it."""
     table: ClassTable = session.class_table
     return table.recoloured(
@@ -63,7 +64,7 @@ def shown_table(session: Any) -> ClassTable:
     )
 
 
-def other_colours(session: Any) -> tuple[ClassTable, str]:
+def other_colours(session: Session) -> tuple[ClassTable, str]:
     """Return the table in safer colours, or in the network's if it is in safer ones; and a name."""
     table = shown_table(session)
     own = [label for label in table.order if table.target(table.entry(label)) == label]
@@ -97,7 +98,7 @@ def warning(network: Sequence[LandClass], shown: Sequence[LandClass]) -> str:
     return ""
 
 
-def _is_chosen(session: Any) -> bool:
+def _is_chosen(session: Session) -> bool:
     from napari_disca.session.class_table import ClassTable
 
     return bool(session.step.value(ClassTable).entries)

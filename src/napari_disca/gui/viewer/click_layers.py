@@ -28,6 +28,7 @@ from napari_disca.session.session import Session
 
 if TYPE_CHECKING:
     from napari.layers import Layer
+    from napari.utils.events import Event
 
 #: Column of the layer's features that holds the class.
 CLASS = "class"
@@ -192,7 +193,7 @@ class ClickLayers:
         for layer in list(self.layers):
             self._take(layer)
 
-    def _on_data(self, event: Any) -> None:
+    def _on_data(self, event: Event) -> None:
         filled = self._filled.get(event.source)
         if filled is None or self._echo:
             return
@@ -204,7 +205,7 @@ class ClickLayers:
         indices = event.data_indices if event.action == "removed" else None
         self._take(event.source, removed=indices)
 
-    def _on_changed(self, event: Any) -> None:
+    def _on_changed(self, event: Event) -> None:
         self._take(event.source)
 
     def _take(self, layer: Points, removed: Sequence[int] | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image, Layer
 from qtpy.QtCore import QTimer
@@ -12,6 +12,7 @@ from napari_disca.gui.viewer.view import camera_of
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.components.grid import GridCanvas
 
 
 class Comparison:
@@ -101,5 +102,5 @@ class Comparison:
             camera.center, camera.zoom = self._camera
 
 
-def _grid(viewer: Viewer) -> Any:
+def _grid(viewer: Viewer) -> GridCanvas:
     return viewer.canvas.grid

@@ -13,6 +13,9 @@ from napari_disca.raster import Scaling, ValueScale
 from napari_disca.raster.pyramid import ImagePyramid
 
 if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.utils.events import Event
+
     from napari_disca.inference.network_view import NetworkView
 
 #: Bands of a colour picture.
@@ -27,11 +30,12 @@ class Composite:
     viewer : napari.Viewer
     """
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._layer: Image | None = None
         self._following: Following | None = None
-        self._shown: object = None
+        #: The arguments of the last `show`, and the raster and scale of its view.
+        self._shown: tuple[Image, object] | None = None
         viewer.layers.events.removed.connect(self._on_removed)
 
     def show(
@@ -55,7 +59,7 @@ class Composite:
         """
         wanted = None
         if image is not None and view is not None:
-            wanted = (image, view.raster, view.bands, view.scale, bands)
+            wanted = (image, (view.raster, view.bands, view.scale, bands))
         if wanted == self._shown:
             return
         self.clear()
@@ -115,9 +119,9 @@ class Composite:
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.clear()
 
-    def _on_removed(self, event: Any) -> None:
+    def _on_removed(self, event: Event) -> None:
         layer: Layer = event.value
-        if self._shown is not None and layer in (self._layer, self._shown[0]):  # type: ignore[index]
+        if self._shown is not None and layer in (self._layer, self._shown[0]):
             self.clear()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
@@ -18,6 +18,8 @@ from napari_disca.gui.viewer.uncertainty_layer import certainty
 from napari_disca.inference.uncertainty import CELL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari import Viewer
     from napari.layers import Image
 
@@ -118,10 +120,10 @@ class Cursor(QObject):
         if self._on_moved in self._viewer.mouse_move_callbacks:
             self._viewer.mouse_move_callbacks.remove(self._on_moved)
 
-    def _on_moved(self, _viewer: Any, _event: Any) -> None:
+    def _on_moved(self, _viewer: object, _event: object) -> None:
         self.look_soon()
 
-    def look_soon(self, _event: Any = None) -> None:
+    def look_soon(self, _event: object = None) -> None:
         """Read what lies under the pointer, a moment after the last move."""
         if not self._timer.isActive():
             self._timer.start()
@@ -133,7 +135,7 @@ class Cursor(QObject):
             self.reading = reading
             self._tell(reading)
 
-    def read(self, position: Any) -> Reading:
+    def read(self, position: Sequence[float]) -> Reading:
         """Return what lies at a position in napari's world coordinates."""
         layers, image = self._layers(), self._image()
         if layers is not None:
@@ -175,7 +177,7 @@ def world_at(image: Image | None, viewer: Viewer) -> World | None:
     return world_of(viewer.layers)
 
 
-def _coordinates(world: World | None, position: Any) -> tuple[str, str]:
+def _coordinates(world: World | None, position: Sequence[float]) -> tuple[str, str]:
     if world is None:
         return "", ""
     x, y = world.to_map(*position[-2:])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from qtpy.QtGui import QKeyEvent
+from qtpy.QtGui import QKeyEvent, QMouseEvent
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QWidget
 
@@ -20,6 +20,11 @@ from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.screen_grid import ScreenGrid
 from napari_disca.gui.viewer.view import camera_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_disca.gui.viewer.layers import SessionLayers
 
 #: What the mouse does: clicks in napari's layers, or a drawing tool.
 ToolName: TypeAlias = Literal["click", "brush", "polygon", "lasso"]
@@ -66,8 +71,8 @@ class DrawTool(QObject):
     def __init__(
         self,
         panel: QWidget,
-        viewer: Any,
-        layers: Callable[[], Any],
+        viewer: Viewer,
+        layers: Callable[[], SessionLayers | None],
         colour: Callable[[], str],
     ) -> None:
         super().__init__(panel)
@@ -107,8 +112,9 @@ class DrawTool(QObject):
         self._forget()
         self.tool = tool
         self.watch()
-        if tool == "brush" and not self.radius and self._layers() is not None:
-            self.set_radius(round(self._layers().screen_pixels(_RADIUS)))
+        layers = self._layers()
+        if tool == "brush" and not self.radius and layers is not None:
+            self.set_radius(round(layers.screen_pixels(_RADIUS)))
         self._show()
         self.changed.emit()
 
@@ -205,17 +211,22 @@ class DrawTool(QObject):
         elif kind == QEvent.Type.Leave:
             self._pointer = None
             self._show()
-        elif kind == QEvent.Type.MouseMove:
-            return self._on_moved(event)
-        elif kind == QEvent.Type.MouseButtonPress:
-            return self._on_pressed(event)
-        elif kind == QEvent.Type.MouseButtonRelease:
-            return self._on_released(event)
-        elif kind == QEvent.Type.MouseButtonDblClick:
-            return self._on_double(event)
+        elif isinstance(event, QMouseEvent):
+            return self._on_mouse(event)
         return False
 
-    def _on_pressed(self, event: Any) -> bool:
+    def _on_mouse(self, event: QMouseEvent) -> bool:
+        """Handle an event of the mouse; return whether it belongs to the tool."""
+        kind = event.type()
+        if kind == QEvent.Type.MouseMove:
+            return self._on_moved(event)
+        if kind == QEvent.Type.MouseButtonPress:
+            return self._on_pressed(event)
+        if kind == QEvent.Type.MouseButtonRelease:
+            return self._on_released(event)
+        return kind == QEvent.Type.MouseButtonDblClick and self._on_double(event)
+
+    def _on_pressed(self, event: QMouseEvent) -> bool:
         self._see(event)
         grid, button = self._grid(), event.button()
         if grid is None or self._pans or button not in (_LEFT, _RIGHT):
@@ -228,7 +239,7 @@ class DrawTool(QObject):
             return True
         if not self.is_active:
             return False
-        if self._layers().comparing:
+        if not_none(self._layers()).comparing:
             self.refused.emit("Drawing needs one view: end the comparison first")
             return True
         if self.tool != "polygon":
@@ -243,7 +254,7 @@ class DrawTool(QObject):
         self._show()
         return True
 
-    def _on_moved(self, event: Any) -> bool:
+    def _on_moved(self, event: QMouseEvent) -> bool:
         self._see(event)
         grid = self._grid()
         if grid is None or not self.is_active:
@@ -256,14 +267,14 @@ class DrawTool(QObject):
         # Moves without a button go on to napari, which reads what lies under the pointer.
         return self._button is not None
 
-    def _on_released(self, event: Any) -> bool:
+    def _on_released(self, event: QMouseEvent) -> bool:
         if self._button is None:
             return self.is_active and self._grid() is not None and not self._pans
         if event.button() == self._button:
             self._finish(erases=self._button == _RIGHT)
         return True
 
-    def _on_double(self, event: Any) -> bool:
+    def _on_double(self, event: QMouseEvent) -> bool:
         if not self.is_active or self._grid() is None:
             return False
         self._see(event)
@@ -276,7 +287,7 @@ class DrawTool(QObject):
     def _clicks_are_armed(self) -> bool:
         """Whether a press would make a click; in other layers Shift has other meanings."""
         active = self._viewer.layers.selection.active
-        return active in self._layers().clicks and active.mode == "add"
+        return active in not_none(self._layers()).clicks and active.mode == "add"
 
     def _is_at_first(self, grid: ScreenGrid) -> bool:
         ((x, y),) = grid.to_screen(self._way[:1])
@@ -299,7 +310,7 @@ class DrawTool(QObject):
 
     # ------------------------------------------------------------------ showing
 
-    def _see(self, event: Any) -> None:
+    def _see(self, event: QMouseEvent) -> None:
         at = event.position()
         self._pointer = (float(at.x()), float(at.y()))
 
@@ -307,7 +318,7 @@ class DrawTool(QObject):
         layers = self._layers()
         return None if layers is None else ScreenGrid(self._viewer, layers.image)
 
-    def _show(self, _event: Any = None) -> None:
+    def _show(self, _event: object = None) -> None:
         if self._overlay is None:
             return
         layers, place = self._layers(), self._place

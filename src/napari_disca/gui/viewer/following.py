@@ -11,6 +11,7 @@ from qtpy.QtCore import QTimer
 
 if TYPE_CHECKING:
     from napari.layers import Layer
+    from napari.utils.events import Event
 
 #: Attributes of a layer that define its place, in the order in which they are set.
 _PARTS = ("units", "scale", "rotate", "shear", "translate", "affine")
@@ -75,12 +76,12 @@ class Following:
         for part in _PARTS:
             getattr(self._image.events, part).disconnect(self._on_image)
 
-    def _on_image(self, _event: Any) -> None:
+    def _on_image(self, _event: object) -> None:
         placement = self.placement()
         for layer, where in self._layers.items():
             self._put(layer, where(placement))
 
-    def _on_own(self, event: Any) -> None:
+    def _on_own(self, event: Event) -> None:
         """Move a layer back that was moved without the image."""
         layer = event.source
         if self._setting or layer not in self._layers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPoint
 from qtpy.QtGui import QCursor
@@ -15,8 +15,11 @@ from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.view import camera_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from napari import Viewer
     from napari.layers import Image
+    from napari.utils.events import Event
 
 #: Least size of an image pixel on the screen after going to it, in pixels.
 _CLOSE = 2.0
@@ -117,7 +120,7 @@ class PlaceMenu:
     def __init__(
         self,
         viewer: Viewer,
-        read: Callable[[Any], Reading],
+        read: Callable[[Sequence[float]], Reading],
         go_to: Callable[[], object],
         say: Callable[[str], object],
         parent: QWidget,
@@ -132,7 +135,7 @@ class PlaceMenu:
         if self._on_mouse in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._on_mouse)
 
-    def _on_mouse(self, _viewer: Any, event: Any) -> Any:
+    def _on_mouse(self, _viewer: object, event: Event) -> Iterator[None]:
         if event.button != 2:
             return
         yield
@@ -140,7 +143,7 @@ class PlaceMenu:
             return  # it was a drag, which zooms
         self.show(event.position, QCursor.pos())
 
-    def show(self, position: Any, at: QPoint) -> None:
+    def show(self, position: Sequence[float], at: QPoint) -> None:
         """Show the menu of a place."""
         reading = self._read(position)
         menu = self.menu = QMenu(self._parent)

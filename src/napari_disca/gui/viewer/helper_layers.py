@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QListView, QMainWindow, QWidget
@@ -44,7 +44,7 @@ class HelperLayers(QObject):
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.moved):
             event.disconnect(self._later)
 
-    def _later(self, _event: Any = None) -> None:
+    def _later(self, _event: object = None) -> None:
         self._timer.start(0)  # later: the list gets the event after this
 
     def hide(self) -> None:

@@ -115,10 +115,10 @@ class KeyFilter(QObject):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Handle the keys of verbs before all widgets; pass all other events on."""
         kind = not_none(event).type()
-        if kind in (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress):
+        if isinstance(event, QKeyEvent):
+            if kind == QEvent.Type.KeyRelease:
+                return self._on_released(event)
             return self._on_pressed(watched, event)
-        if kind == QEvent.Type.KeyRelease:
-            return self._on_released(event)
         if kind == QEvent.Type.ApplicationStateChange and self._held:
             # A key may be released in another program, which is not seen here.
             held, self._held = self._held, {}
@@ -126,7 +126,7 @@ class KeyFilter(QObject):
                 self._released[name](math.inf)
         return False
 
-    def _on_pressed(self, watched: QObject | None, event: Any) -> bool:
+    def _on_pressed(self, watched: QObject | None, event: QKeyEvent) -> bool:
         # A window passes its events on to the widget with the focus, which is handled then.
         if not isinstance(watched, QWidget) or not self._in_window(watched):
             return False
@@ -149,14 +149,14 @@ class KeyFilter(QObject):
             self._held[event.key()] = (verb.name, _moment(event))
         return True
 
-    def _on_released(self, event: Any) -> bool:
+    def _on_released(self, event: QKeyEvent) -> bool:
         if event.isAutoRepeat() or event.key() not in self._held:
             return False
         name, since = self._held.pop(event.key())
         self._released[name](_moment(event) - since)
         return False
 
-    def _leave_number(self, watched: QWidget, event: Any) -> None:
+    def _leave_number(self, watched: QWidget, event: QKeyEvent) -> None:
         """Leave a number field after Enter, so that the next digit chooses a class."""
         ends = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
         if ends and event.type() == QEvent.Type.KeyPress and self._panel.isAncestorOf(watched):

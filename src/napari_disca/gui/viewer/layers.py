@@ -25,6 +25,7 @@ from napari_disca.session.session import Session
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.utils.events import Event
 
 CLICKS = "Clicks"
 #: Milliseconds between two redraws of a map that is being painted.
@@ -284,7 +285,7 @@ class SessionLayers(QObject):
 
     # ------------------------------------------------------------------ removal
 
-    def _on_removed(self, event: Any) -> None:
+    def _on_removed(self, event: Event) -> None:
         layer = event.value
         self.maps = {name: kept for name, kept in self.maps.items() if kept is not layer}
         self.click_layers.forget(layer)

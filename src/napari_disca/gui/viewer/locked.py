@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,10 @@ from napari_disca.annotations.areas import Area
 from napari_disca.core.errors import AreaError
 from napari_disca.gui.viewer.host import LayerHost
 from napari_disca.session.history import Lock
+
+if TYPE_CHECKING:
+    from napari.utils.events import Event
+    from numpy.typing import ArrayLike
 
 AREAS = "Locked areas"
 _EDGE, _FACE = "#ffd54a", [1.0, 0.84, 0.29, 0.06]
@@ -128,12 +132,12 @@ class LockedAreas:
         finally:
             self._echo = False
 
-    def _on_locks(self, _locks: Any) -> None:
+    def _on_locks(self, _locks: object) -> None:
         if not self._layers.comparing:
             self.show()
         self._fill()
 
-    def _on_shapes(self, event: Any) -> None:
+    def _on_shapes(self, event: Event) -> None:
         if not self._echo and event.action in ("added", "removed", "changed") and not self._waiting:
             # Later: napari is still drawing, and the layer must not change meanwhile.
             self._waiting = True
@@ -185,7 +189,7 @@ def _area(corners: Any, kind: str) -> Area:
     """Return the area of a napari shape."""
     if kind not in ("polygon", "rectangle", "ellipse"):
         raise AreaError(f"a {kind} encloses nothing; draw a polygon, a rectangle or an ellipse")
-    corners = np.asarray(corners, dtype=float) + 0.5
+    corners = np.asarray(shape, dtype=float) + 0.5
     if kind == "ellipse":
         centre = corners.mean(axis=0)
         first, second = (corners[1] - corners[0]) / 2, (corners[2] - corners[1]) / 2

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Points, Shapes, Vectors
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
 from napari_disca.gui.viewer.following import pixel_size
@@ -14,8 +15,13 @@ from napari_disca.gui.viewer.view import camera_of, view_size
 from napari_disca.gui.viewer.windows import draw_one_in_thumbnail, is_open
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari import Viewer
     from napari.layers import Layer
+    from napari.utils.events import EventEmitter
+
+Floats = NDArray[np.float64]
 
 #: Key of the `OverlayLayer` in ``layer.metadata["napari_disca"]``.
 OVERLAY = "overlay"
@@ -59,7 +65,7 @@ class OverlayLayer(QObject):
     ) -> None:
         super().__init__()
         self._viewer, self.image, self.lines = viewer, image, lines
-        self._drawn: tuple[Any, Any, float] | None = None
+        self._drawn: tuple[Floats, Floats, float] | None = None
         #: Whether all lines in view are drawn.
         self.complete = True
         # An invisible line, because an empty layer forgets its colour.
@@ -88,11 +94,11 @@ class OverlayLayer(QObject):
         for event in self._events():
             event.disconnect(self._later)
 
-    def _events(self) -> tuple[Any, ...]:
+    def _events(self) -> tuple[EventEmitter, ...]:
         camera = camera_of(self._viewer).events
         return camera.zoom, camera.center, self.layer.events.visible
 
-    def _later(self, _event: Any = None) -> None:
+    def _later(self, _event: object = None) -> None:
         if not self._timer.isActive():
             self._timer.start()
 
@@ -121,7 +127,7 @@ class OverlayLayer(QObject):
         if not 0.8 < width / self._width() < 1.25:
             layer.edge_width = self._width()
 
-    def _view(self) -> tuple[Any, Any, float]:
+    def _view(self) -> tuple[Floats, Floats, float]:
         """Return first and last row and column in view, and image pixels per screen pixel."""
         camera, size = camera_of(self._viewer), np.array(view_size(self._viewer))
         middle = np.asarray(camera.center[-2:], float)
@@ -133,7 +139,7 @@ class OverlayLayer(QObject):
         low, high = np.min(corners, axis=0), np.max(corners, axis=0)
         return low, high, self._screen_pixel()
 
-    def _whole(self, place: Any) -> list[float]:
+    def _whole(self, place: Floats) -> list[float]:
         """Return a position in the world with a number for each axis of the image."""
         return [0.0] * (self.image.ndim - 2) + [float(value) for value in place]
 
@@ -145,7 +151,7 @@ class OverlayLayer(QObject):
     def _width(self) -> float:
         return _WIDTH * self._screen_pixel()
 
-    def describe_at(self, position: Any) -> str:
+    def describe_at(self, position: Sequence[float]) -> str:
         """Return the attributes of the feature at a position in the world; empty without one."""
         if not self.layer.visible:
             return ""
@@ -163,7 +169,7 @@ def overlay_of(layer: Layer) -> OverlayLayer | None:
     return found if isinstance(found, OverlayLayer) else None
 
 
-def describe_feature_at(viewer: Viewer, position: Any) -> str:
+def describe_feature_at(viewer: Viewer, position: Sequence[float]) -> str:
     """Return the attributes of the topmost feature at a position; empty without one."""
     for layer in reversed(viewer.layers):
         overlay = overlay_of(layer)

@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyproj
 from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
 
 #: Key of a layer's `World` in ``layer.metadata["napari_disca"]``.
 WORLD = "world"
@@ -158,7 +161,7 @@ def on_cells(placement: dict[str, Any], cell: Sequence[float]) -> dict[str, Any]
     return where
 
 
-def world_of(layers: Iterable[Any]) -> World | None:
+def world_of(layers: Iterable[Layer]) -> World | None:
     """Return the world of layers in a viewer; None if none has one."""
     for layer in layers:
         world = layer.metadata.get("napari_disca", {}).get(WORLD)

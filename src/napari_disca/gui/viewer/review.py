@@ -28,6 +28,7 @@ class ReviewCamera:
 
     Attributes
     ----------
+    session : Session
     place : Window or None
         The outlined place, in pixels of the image.
     middle : (int, int)
@@ -35,7 +36,7 @@ class ReviewCamera:
     """
 
     def __init__(self, session: Session, layers: SessionLayers) -> None:
-        self._session = session
+        self.session = session
         self._layers = layers
         self._tour = Review(session.inputs)
         self._view: Window | None = None
@@ -57,7 +58,7 @@ class ReviewCamera:
             A message for the user.
         """
         self._pass()
-        tile = next(self._session.unseen_tiles(), None)
+        tile = next(self.session.unseen_tiles(), None)
         if tile is None:
             return "All of the map that is drawn was seen"
         self._by_tiles = True
@@ -78,7 +79,7 @@ class ReviewCamera:
 
     def to_come(self, most: int) -> Job[tuple[list[ReviewStop], int]]:
         """Job that returns the next doubtful places, and how many there are."""
-        session, tour = self._session, self._tour
+        session, tour = self.session, self._tour
         tour.leave_out(review_cells(session.marks, session.inputs))
         return tour.to_come(session.uncertainty[session.corrected], session.clicks, most)
 
@@ -89,7 +90,7 @@ class ReviewCamera:
     def _pass(self) -> None:
         """Leave the outlined place; without a verdict it is noted as seen."""
         place, self.place = self.place, None
-        session = self._session
+        session = self.session
         # Not while steps can be redone, which a new step would delete.
         judged = any(mark.window == place for mark in session.marks)
         if place is not None and not judged and not session.can_redo:
@@ -103,7 +104,7 @@ class ReviewCamera:
         str
             A message for the user.
         """
-        session, tour = self._session, self._tour
+        session, tour = self.session, self._tour
         name = session.corrected
         uncertainty = session.uncertainty[name]
         if not uncertainty.any():
@@ -125,7 +126,7 @@ class ReviewCamera:
         view = self._layers.view()
         self._calm = self._calm + 1 if view == self._view else 0
         self._view = view
-        across = self._layers.screen_pixels(1) * self._session.inputs.factor
+        across = self._layers.screen_pixels(1) * self.session.inputs.factor
         # A small image may fill the screen from the beginning, and was not seen for that.
         if (
             view is not None
@@ -133,4 +134,4 @@ class ReviewCamera:
             and across * _JUDGED <= 1
             and not self._layers.sees_all()
         ):
-            self._tour.mark_seen(view, self._session.uncertainty[self._session.corrected])
+            self._tour.mark_seen(view, self.session.uncertainty[self.session.corrected])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_disca.gui.viewer.view import camera_of, view_size
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +25,7 @@ class ScreenGrid:
     image : napari.layers.Image
     """
 
-    def __init__(self, viewer: Any, image: Any) -> None:
+    def __init__(self, viewer: Viewer, image: Image) -> None:
         camera = camera_of(viewer)
         height, width = view_size(viewer)
         centre = np.asarray(camera.center, dtype=float)[-2:]
@@ -43,7 +47,7 @@ class ScreenGrid:
         row, col = self._origin + self._steps @ np.array([y, x])
         return float(row), float(col)
 
-    def to_screen(self, places: Any) -> Floats:
+    def to_screen(self, places: ArrayLike) -> Floats:
         """Convert rows and columns to places on the canvas, x before y."""
         offsets = np.asarray(places, dtype=float).reshape(-1, 2) - self._origin
         return (offsets @ self._back.T)[:, ::-1]

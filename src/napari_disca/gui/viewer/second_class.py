@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 from qtpy.QtCore import QObject, QTimer
@@ -93,7 +93,7 @@ class SecondClass(QObject):
             self._worker = worker
             worker.start()
 
-    def _on_returned(self, two_best: Any) -> None:
+    def _on_returned(self, two_best: TwoBest | None) -> None:
         if self._asked is not None:
             self._tiles[self._asked.key] = two_best
             self._found()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Labels, Points
 from qtpy.QtCore import QTimer
@@ -15,6 +15,9 @@ from napari_disca.gui.viewer.uncertainty_layer import UncertaintyLayer
 from napari_disca.gui.viewer.windows import scene_kept
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.utils.events import Event
+
     from napari_disca.gui.viewer.host import LayerHost
 
 #: Seconds from which on a key that is held only peeks.
@@ -54,7 +57,7 @@ class SeeThrough:
         self.uncertainty = UncertaintyLayer()
         self._opacity = dict(_OPACITY)
         #: Layers that this has hidden, to be shown again.
-        self._hidden: list[Any] = []
+        self._hidden: list[Layer] = []
         #: The hatching while it is transparent, and its opacity before.
         self._stale: tuple[Labels, float] | None = None
         self._blank = False
@@ -77,7 +80,7 @@ class SeeThrough:
             layers.viewer.layers.events.inserted.connect(self._on_inserted)
             self.recolour()
 
-    def _on_inserted(self, event: Any) -> None:
+    def _on_inserted(self, event: Event) -> None:
         about = event.value.metadata.get("napari_disca", {})
         if isinstance(event.value, Labels) and about.get("map") is not None:
             self._apply_style(event.value)

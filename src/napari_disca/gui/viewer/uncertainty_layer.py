@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image
@@ -14,6 +14,8 @@ from napari_disca.gui.viewer.placement import on_cells
 from napari_disca.inference.uncertainty import CELL, SURE, TORN
 
 if TYPE_CHECKING:
+    from napari.utils.events import Event
+
     from napari_disca.gui.viewer.host import LayerHost
 
 TITLE = "Uncertainty"
@@ -107,10 +109,10 @@ class UncertaintyLayer:
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
         self._dirty = False
 
-    def _on_painted(self, _patch: Any) -> None:
+    def _on_painted(self, _patch: object) -> None:
         self._dirty = True
 
-    def _on_removed(self, event: Any) -> None:
+    def _on_removed(self, event: Event) -> None:
         if event.value is self.layer:
             self.layer = None
 

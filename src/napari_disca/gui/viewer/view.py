@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.components import Camera
 
 
-def camera_of(viewer: Viewer) -> Any:
+def camera_of(viewer: Viewer) -> Camera:
     """Return the camera of a viewer."""
     return viewer.scene.camera
 

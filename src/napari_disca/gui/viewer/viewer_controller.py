@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_info
@@ -28,6 +28,7 @@ from napari_disca.session.class_table import ClassTable
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.utils.events import Event
 
     from napari_disca.gui.tasks.control import Control
     from napari_disca.gui.viewer.layers import SessionLayers
@@ -200,7 +201,7 @@ class ViewerController(QObject):
         self.see_through.isolate(order[number] if number < len(order) else number)
         self._show_legend()
 
-    def _on_inserted(self, event: Any) -> None:
+    def _on_inserted(self, event: Event) -> None:
         self._look_at(event.value)
 
     def _look_at(self, layer: Layer) -> None:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 # napari has no public list of its windows, only the current one.
 from napari._qt.qt_main_window import _QtMainWindow
 from qtpy.QtWidgets import QWidget
 
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
 
-def open_layers() -> Iterator[Any]:
+
+def open_layers() -> Iterator[Layer]:
     """Return the layers of all open napari windows."""
     for window in _QtMainWindow._instances:
         yield from window._qt_viewer.viewer.layers
 
 
-def unwrapped(viewer: Any) -> Any:
+def unwrapped(viewer: Viewer) -> Viewer:
     """Return the viewer itself: napari passes it to each panel in another proxy."""
     return getattr(viewer, "__wrapped__", viewer)
 
 
-def is_open(viewer: Any) -> bool:
+def is_open(viewer: Viewer) -> bool:
     """Whether a viewer's window is open."""
     viewer = unwrapped(viewer)
     return any(window._qt_viewer.viewer is viewer for window in _QtMainWindow._instances)
@@ -36,7 +40,7 @@ def canvas_widget(viewer: Any) -> QWidget | None:
 
 
 @contextmanager
-def scene_kept(viewer: Any) -> Iterator[None]:
+def scene_kept(viewer: Viewer) -> Iterator[None]:
     """Context in which hiding and showing layers does not rebuild napari's overlays.
 
     napari makes all overlays again for each, with their shaders, which takes longer than drawing
