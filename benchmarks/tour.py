@@ -38,7 +38,7 @@ from napari_disca.core.events import Progress, finish
 from napari_disca.core.tiling import Window
 from napari_disca.evaluation import Settings
 from napari_disca.evaluation.class_map import ClassMap
-from napari_disca.evaluation.protocol import _Image, _known
+from napari_disca.evaluation.protocol import _Image, _reference_on_data
 from napari_disca.evaluation.records import standard_error
 from napari_disca.evaluation.study import chosen_items, masks_of, opened
 from napari_disca.networks import load_network
@@ -167,7 +167,9 @@ def main() -> int:
                 told = True
             with closing(session.predict()) as job:
                 finish(job, session.handle)
-            annotator = Annotator(session, _known(reference, part), classes, arguments.clicks)
+            annotator = Annotator(
+                session, _reference_on_data(reference, part), classes, arguments.clicks
+            )
             line = []
             for way in WAYS:
                 runs = []

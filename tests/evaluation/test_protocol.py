@@ -403,7 +403,7 @@ def test_what_is_known_is_not_measured_again(folders, compute):
     settings = Settings(clicks=1)
     recipes = {"near": RECIPES["disir"], "far": TILT}
     known = {("a.tif", "near"), ("a.tif", "far"), ("b.tif", "near")}
-    job = evaluate(Obedient(1.0, 0.0), folders, recipes, settings, compute=compute, known=known)
+    job = evaluate(Obedient(1.0, 0.0), folders, recipes, settings, compute=compute, finished=known)
     events = []
     records = finish(job, events.append)
     assert [(r.image, r.recipe) for r in records] == [

@@ -63,7 +63,7 @@ def test_a_style_is_of_the_map_that_is_saved(suffix, table, tmp_path):
         assert labels == [("0", "land"), ("1", table.entry(1).name)]
     found = read_classes(path, together)
     assert sorted(found.table.entries, key=lambda e: e.id) == list(together.entries)
-    assert found.kept == ()
+    assert found.unchanged == ()
 
 
 def test_the_formats_are_in_the_table(table, tmp_path):

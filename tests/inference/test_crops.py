@@ -61,7 +61,7 @@ def test_nothing_is_learned_where_there_is_no_data():
         (crop,) = finish(cut_crops(inputs, Clicks((hidden, border, seen)), windows, checked))
         assert crop.window == windows[1]
         assert list(zip(crop.rows, crop.cols, crop.labels, strict=True)) == [(60, 36, 1)]
-        assert crop.kept_cols.tolist() == [90] * bool(checked)
+        assert crop.checked_cols.tolist() == [90] * bool(checked)
     assert finish(cut_crops(inputs, Clicks((hidden,)), windows)) == []
 
 

@@ -204,10 +204,10 @@ def test_tiles_without_a_click_alike_need_no_second_pass(image, compute, small_t
     asked: list[tuple[bool, int]] = []
     batch = Predictor.batch
 
-    def spy(self, tiles, known=None):
+    def spy(self, tiles, fallback=None):
         adapted = isinstance(self.answer, ClicksByPretrained)
         asked.extend((adapted, p.tile.index) for p, clicks in tiles if not clicks)
-        return batch(self, tiles, known)
+        return batch(self, tiles, fallback)
 
     monkeypatch.setattr(Predictor, "batch", spy)
     finish(session.adapt(replace(QUICK, likeness=0.6)), session.handle)

@@ -331,7 +331,7 @@ def test_another_click_in_a_tile_asks_only_for_what_it_changes(
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
     assert passes == [True, False, False, True]
-    assert len(disca._tools.networks._kept) == 2, "one copy of each for both"
+    assert len(disca._tools.networks._copies) == 2, "one copy of each for both"
 
 
 def test_a_tiles_pixels_are_converted_once_for_all_networks(

@@ -454,7 +454,9 @@ def test_checked_pixels_are_learned_from(session, monkeypatch):
     checked = [
         (crop.window.top + row, crop.window.left + col, label)
         for crop in seen
-        for row, col, label in zip(crop.kept_rows, crop.kept_cols, crop.kept_labels, strict=True)
+        for row, col, label in zip(
+            crop.checked_rows, crop.checked_cols, crop.checked_labels, strict=True
+        )
     ]
     assert len(checked) > 30
     mask = lock.area.mask(Window.whole(session.raster.shape))

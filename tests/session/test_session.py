@@ -482,8 +482,8 @@ def test_a_newer_click_keeps_the_tiles_that_are_still_valid(session, monkeypatch
     monkeypatch.setattr(
         Predictor,
         "batch",
-        lambda self, tiles, known=None: (
-            asked.extend(p.tile.index for p, _ in tiles) or original(self, tiles, known)
+        lambda self, tiles, fallback=None: (
+            asked.extend(p.tile.index for p, _ in tiles) or original(self, tiles, fallback)
         ),
     )
     job = session.refine()
@@ -568,7 +568,7 @@ def test_recipes_that_change_the_encoder_do_not_pay_for_a_cache(session):
     session.click(0, 0, 1)
     run(session, session.adapt(QUICK))
     run(session, session.refine())
-    assert not session._caches.features._held
+    assert not session._caches.features._in_memory
 
 
 # Keeping maps

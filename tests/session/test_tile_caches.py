@@ -123,7 +123,7 @@ def test_pixels_are_not_read_of_a_tile_whose_condensed_features_are_kept(picture
     session = opened(picture, lite)
     answer = NetworkAnswer(source_of(lite, session._weights.weights))
     predictor = Predictor(answer, session.inputs, session.compute, session._caches.tools)
-    session._caches.features._held.clear()
+    session._caches.features._in_memory.clear()
     tile = session.tiling[4]
     assert predictor.knows(tile, session.clicks)
 

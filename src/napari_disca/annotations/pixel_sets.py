@@ -67,8 +67,8 @@ class PixelSet:
             int(rows[0]), int(starts.min()), int(rows[-1]) + 1, int(ends.max())
         )
         object.__setattr__(self, "window", window)
-        told = np.stack([rows, starts, ends]).astype("<i8").tobytes()
-        object.__setattr__(self, "digest", hashlib.blake2b(told, digest_size=8).hexdigest())
+        encoded = np.stack([rows, starts, ends]).astype("<i8").tobytes()
+        object.__setattr__(self, "digest", hashlib.blake2b(encoded, digest_size=8).hexdigest())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PixelSet) and self.digest == other.digest
@@ -106,10 +106,10 @@ class PixelSet:
         rows = self.rows[first:last] - cut.top
         starts = np.clip(self.starts[first:last] - cut.left, 0, cut.width)
         ends = np.clip(self.ends[first:last] - cut.left, 0, cut.width)
-        there = ends > starts
+        nonempty = ends > starts
         steps = np.zeros((cut.height, cut.width + 1), dtype=np.int8)
-        steps[rows[there], starts[there]] = 1
-        steps[rows[there], ends[there]] = -1
+        steps[rows[nonempty], starts[nonempty]] = 1
+        steps[rows[nonempty], ends[nonempty]] = -1
         inside = np.cumsum(steps[:, :-1], axis=1, dtype=np.int8)
         mask[cut.relative_to(window).slices] = inside.view(np.bool_)
         return mask

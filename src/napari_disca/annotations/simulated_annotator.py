@@ -92,8 +92,8 @@ def random_clicks(
     reference: NDArray[np.uint8], count: int, rng: np.random.Generator
 ) -> list[Click]:
     """Return clicks on random pixels with their true class, as in Lenczner et al. (2020)."""
-    known = np.flatnonzero(reference != IGNORE)
-    if not len(known):
+    labelled = np.flatnonzero(reference != IGNORE)
+    if not len(labelled):
         return []
-    rows, cols = np.unravel_index(rng.choice(known, count), reference.shape)
+    rows, cols = np.unravel_index(rng.choice(labelled, count), reference.shape)
     return [Click(int(r), int(c), int(reference[r, c])) for r, c in zip(rows, cols, strict=True)]

@@ -62,11 +62,11 @@ class BrushPath:
             )
         # Rounded as the journal writes it, so that a journal gives the very same path back.
         path = [(round(row, 2), round(col, 2)) for row, col in self.path]
-        kept = [
+        distinct = [
             path[0],
             *(here for here, last in zip(path[1:], path, strict=False) if here != last),
         ]
-        object.__setattr__(self, "path", tuple(kept))
+        object.__setattr__(self, "path", tuple(distinct))
         object.__setattr__(self, "radius", round(self.radius, 2))
 
     def pixels(self, shape: tuple[int, int]) -> PixelSet:

@@ -119,5 +119,5 @@ def scheduler_address(scheduler: str) -> str:
 def error_line(error: BaseException) -> str:
     """Return an error's message on one line, with the error's type unless it explains itself."""
     text = " ".join(str(error).split())
-    known = isinstance(error, DiscaError | OSError | ValueError)
-    return text if known and text else f"{type(error).__name__}: {text}"
+    expected = isinstance(error, DiscaError | OSError | ValueError)
+    return text if expected and text else f"{type(error).__name__}: {text}"

@@ -105,7 +105,7 @@ class MapStream:
         networks = WeightsCache(self.network, self.inputs, tiling_for(self.inputs), self.compute)
         run = AdaptationRun(AdaptationResult(None), recipe, clicks=self.clicks, seed=seed)
         made = yield from networks.learn(run)
-        learned = networks.known(made)
+        learned = networks.cached(made)
         assert learned is not None, "it was learned just now"
         answer = yield from networks.composer(made, learned)
         stream = replace(self, answer=answer, learned=f"{made.key} {made.weights}")

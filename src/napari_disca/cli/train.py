@@ -64,7 +64,7 @@ def train(options: TrainOptions) -> int:
     """Train a network, measure it on held-out images and write it; return the exit code."""
     output = writable(options.output)
     compute = compute_of(ComputeOptions(device=options.device, threads=options.threads))
-    learned, held = pairs_of(options.folders)
+    learned, held_out = pairs_of(options.folders)
     if output.suffix != ".safetensors":
         raise DataError(f"{output} does not end with .safetensors; change the output's name")
     if options.save_every < 1:
@@ -110,9 +110,9 @@ def train(options: TrainOptions) -> int:
         raise
     # Before measuring, which may fail because of a mask.
     written = save_network(network, output)
-    if held:
+    if held_out:
         try:
-            written = save_network(_measured(network, held, options, compute), output)
+            written = save_network(_measured(network, held_out, options, compute), output)
         except DiscaError as error:
             note(f"the network is written, but could not be measured: {error}")
     checkpoint.unlink(missing_ok=True)
@@ -263,10 +263,10 @@ def _band_names(bands: Sequence[int] | None, image: Path) -> tuple[str, ...]:
     with open_raster(image) as raster:
         interpretations = dict(enumerate(raster.color_interp, start=1))
     names = tuple(interpretations.get(band, "") for band in bands)
-    known = {"red", "green", "blue", "nir"}
+    colours = {"red", "green", "blue", "nir"}
     if len(set(names)) < len(names):
         return tuple(f"band {band}" for band in bands)
-    return tuple(n if n in known else f"band {b}" for n, b in zip(names, bands, strict=True))
+    return tuple(n if n in colours else f"band {b}" for n, b in zip(names, bands, strict=True))
 
 
 def parse_classes(text: str) -> tuple[LandClass, ...]:
@@ -349,7 +349,7 @@ def _scenes(
 
 def _measured(
     network: Network,
-    held: Sequence[Pair],
+    held_out: Sequence[Pair],
     options: TrainOptions,
     compute: Compute,
 ) -> Network:
@@ -361,17 +361,17 @@ def _measured(
         bands=options.reading.bands,
         find_fill=options.reading.fill,
     )
-    job = evaluate(network, held, ["disir"], settings, compute=compute)
+    job = evaluate(network, held_out, ["disir"], settings, compute=compute)
     records = run_job(job, outer="images")
     say_table(summary_rows(records), summary(records), sys.stderr)
-    known = [r for r in records if math.isfinite(r.before) and math.isfinite(r.after)]
-    if known:
+    finite = [r for r in records if math.isfinite(r.before) and math.isfinite(r.after)]
+    if finite:
         network.card = replace(
             network.card,
             figures={
-                "images": len(known),
-                "miou_before": round(float(np.mean([r.before for r in known])), 4),
-                "miou_disir_10_clicks": round(float(np.mean([r.after for r in known])), 4),
+                "images": len(finite),
+                "miou_before": round(float(np.mean([r.before for r in finite])), 4),
+                "miou_disir_10_clicks": round(float(np.mean([r.after for r in finite])), 4),
             },
         )
     return network

@@ -138,8 +138,8 @@ class ClassMap:
         found = np.flatnonzero(np.bincount(reference.ravel(), minlength=256)[:IGNORE])
         unknown = sorted(set(found.tolist()) - set(self.ids))
         if unknown:
-            known = ", ".join(f"{i} {self.name(i)}" for i in sorted(set(self.ids)))
+            allowed = ", ".join(f"{i} {self.name(i)}" for i in sorted(set(self.ids)))
             raise DataError(
-                f"the mask of {name} holds id {unknown[0]}, but the network knows {known} and "
+                f"the mask of {name} holds id {unknown[0]}, but the network knows {allowed} and "
                 f"{IGNORE} (ignore); give a class map such as building=1,*=0"
             )

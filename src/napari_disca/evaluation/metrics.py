@@ -34,9 +34,9 @@ def confusion(
     table = np.zeros(size * (size + 1), dtype=np.int64)
     for top in range(0, len(reference), _ROWS):
         truth = reference[top : top + _ROWS]
-        known = truth != IGNORE
-        guess = np.minimum(predicted[top : top + _ROWS][known], size)
-        code = truth[known].astype(np.int64) * (size + 1) + guess
+        labelled = truth != IGNORE
+        guess = np.minimum(predicted[top : top + _ROWS][labelled], size)
+        code = truth[labelled].astype(np.int64) * (size + 1) + guess
         table += np.bincount(code, minlength=table.size)
     return table.reshape(size, size + 1)
 

@@ -93,7 +93,11 @@ def evaluate_image(
                     yield replace(event, stage=f"{raster.name}: initial map")
         session.check_complete()
     measured = _Image(
-        sessions[0], sessions[-1], _known(reference, sessions[0].inputs), classes, settings
+        sessions[0],
+        sessions[-1],
+        _reference_on_data(reference, sessions[0].inputs),
+        classes,
+        settings,
     )
     records = []
     for name, recipe in chosen_recipes(recipes).items():
@@ -119,14 +123,14 @@ def chosen_recipes(recipes: Sequence[str] | Mapping[str, Recipe]) -> dict[str, R
     return {name: RECIPES[name] for name in recipes}
 
 
-def _known(reference: NDArray[np.uint8], inputs: NetworkView) -> NDArray[np.uint8]:
+def _reference_on_data(reference: NDArray[np.uint8], inputs: NetworkView) -> NDArray[np.uint8]:
     """Return the reference with 255 where the image has no data."""
-    known = reference.copy()
+    masked = reference.copy()
     raster = inputs.raster
     for top in range(0, raster.shape[0], 512):
         window = Window(top, 0, min(512, raster.shape[0] - top), raster.shape[1])
-        known[window.slices][~inputs.image_valid(window)] = IGNORE
-    return known
+        masked[window.slices][~inputs.image_valid(window)] = IGNORE
+    return masked
 
 
 @dataclass(eq=False)
@@ -304,10 +308,10 @@ class _Image:
             return Click(click.row, click.col, candidates[0])
         session = self._session
         network = session.current_network
-        (there,) = session.inputs.network_clicks(Clicks((Click(click.row, click.col, 0),)))
-        read = session.tiling.tile_at(there.pixel).read
+        (on_network,) = session.inputs.network_clicks(Clicks((Click(click.row, click.col, 0),)))
+        read = session.tiling.tile_at(on_network.pixel).read
         logits = Predictor(network, session.inputs, session.compute).logits(read, Clicks())
-        here = logits[candidates, there.row - read.top, there.col - read.left]
+        here = logits[candidates, on_network.row - read.top, on_network.col - read.left]
         return Click(click.row, click.col, candidates[int(here.argmax())])
 
     def _clicked_tiles(self) -> NDArray[np.bool_]:

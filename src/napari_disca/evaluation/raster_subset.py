@@ -52,7 +52,7 @@ class RasterSubset:
             y = t.f + t.d * window.left + t.e * window.top
             self.transform = Affine(t.a, t.b, x, t.d, t.e, y)
 
-    def _there(self, window: Window) -> Window:
+    def _in_raster(self, window: Window) -> Window:
         return Window(
             window.top + self._window.top,
             window.left + self._window.left,
@@ -62,11 +62,11 @@ class RasterSubset:
 
     def read(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:
         """Return the pixels of a window of the part."""
-        return self._raster.read(self._there(window), bands)
+        return self._raster.read(self._in_raster(window), bands)
 
     def valid(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.bool_]:
         """Return which pixels of a window have data."""
-        return self._raster.valid(self._there(window), bands)
+        return self._raster.valid(self._in_raster(window), bands)
 
     def overview(
         self, max_side: int, bands: Sequence[int] | None = None
@@ -78,7 +78,7 @@ class RasterSubset:
         self, window: Window, step: int, bands: Sequence[int] | None = None
     ) -> NDArray[Any]:
         """Return every `step`-th pixel of a window of the part."""
-        return self._raster.reduced(self._there(window), step, bands)
+        return self._raster.reduced(self._in_raster(window), step, bands)
 
     def close(self) -> None:
         """Close the raster."""

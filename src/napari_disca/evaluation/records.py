@@ -202,13 +202,13 @@ def summary_rows(records: Sequence[Record]) -> list[list[str]]:
             if recipe != "disir" and (r.image, r.mode) in baseline
         ]
         same = [r.over_disir for r in chosen]
-        seconds = _known([r.seconds for r in chosen])
+        seconds = _numbers([r.seconds for r in chosen])
         refused = sum(r.refused for r in chosen)
         rows.append(
             [
                 recipe + (f" ({refused} refused)" if refused else ""),
                 mode,
-                str(len(_known([r.before for r in chosen]))),
+                str(len(_numbers([r.before for r in chosen]))),
                 *(_mean([_at(r, k) for r in chosen]) for k in (0, *shown)),
                 _gain([r.gain for r in chosen]),
                 _worst(against),
@@ -235,13 +235,13 @@ def _at(record: Record, clicks: int) -> float | None:
     return record.miou[clicks] if clicks < len(record.miou) else None
 
 
-def _known(values: Iterable[float | None]) -> list[float]:
+def _numbers(values: Iterable[float | None]) -> list[float]:
     return [v for v in values if v is not None and math.isfinite(v)]
 
 
 def _mean(values: Sequence[float | None]) -> str:
-    known = _known(values)
-    return f"{100 * float(np.mean(known)):.1f}" if known else "-"
+    numbers = _numbers(values)
+    return f"{100 * float(np.mean(numbers)):.1f}" if numbers else "-"
 
 
 def _count(values: Iterable[int]) -> str:
@@ -249,16 +249,16 @@ def _count(values: Iterable[int]) -> str:
 
 
 def _gain(values: Sequence[float]) -> str:
-    known = _known(values)
-    if not known:
+    numbers = _numbers(values)
+    if not numbers:
         return "-"
-    error = f" ± {100 * standard_error(known):.1f}" if known[1:] else ""
-    return f"{100 * np.mean(known):+.1f}{error}"
+    error = f" ± {100 * standard_error(numbers):.1f}" if numbers[1:] else ""
+    return f"{100 * np.mean(numbers):+.1f}{error}"
 
 
 def _worst(values: Sequence[float]) -> str:
-    known = _known(values)
-    return f"{100 * min(known):+.1f}" if known else "-"
+    numbers = _numbers(values)
+    return f"{100 * min(numbers):+.1f}" if numbers else "-"
 
 
 def standard_error(values: Sequence[float]) -> float:

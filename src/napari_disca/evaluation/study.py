@@ -34,7 +34,7 @@ def evaluate(
     settings: Settings | None = None,
     *,
     compute: Compute | None = None,
-    known: Container[tuple[str, str]] = (),
+    finished: Container[tuple[str, str]] = (),
 ) -> Job[list[Record]]:
     """Job that measures recipes on folders of images and masks, and returns the records.
 
@@ -48,7 +48,7 @@ def evaluate(
         disir".
     settings : Settings, optional
     compute : Compute, optional
-    known : container of (image, recipe)
+    finished : container of (image, recipe)
         Measurements to leave out, by the names in their records.
 
     Yields
@@ -72,7 +72,7 @@ def evaluate(
     for index, (pair, window) in enumerate(items):
         yield Progress("images", index, len(items))
         with opened(pair, window, masks) as (part, reference):
-            left = {n: recipe for n, recipe in chosen.items() if (part.name, n) not in known}
+            left = {n: recipe for n, recipe in chosen.items() if (part.name, n) not in finished}
             if left:
                 records += yield from evaluate_image(
                     network, part, reference, left, settings, compute=compute

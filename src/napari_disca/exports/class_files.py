@@ -41,13 +41,13 @@ class LoadedClasses:
     table : ClassTable
     left_out : tuple of str
         Names or ids of classes in the file that the network does not have.
-    kept : tuple of str
+    unchanged : tuple of str
         Names of the network's classes that are not in the file.
     """
 
     table: ClassTable
     left_out: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
 
     def describe(self, name: str) -> str:
         """Return one line for the user about classes that do not match; empty if all do.
@@ -60,8 +60,8 @@ class LoadedClasses:
         parts = []
         if self.left_out:
             parts.append(f"it also has {_few(self.left_out)}, which the network does not have")
-        if self.kept:
-            parts.append(f"it does not have {_few(self.kept)}, which are not changed")
+        if self.unchanged:
+            parts.append(f"it does not have {_few(self.unchanged)}, which are not changed")
         return f"{name} is loaded; {' and '.join(parts)}" if parts else ""
 
 
@@ -156,14 +156,14 @@ def _merged(rows: Sequence[ClassRow], table: ClassTable) -> LoadedClasses:
     keys = {label: row.key for label, row in found.items()}
     place = {label: i for i, label in enumerate(found)}
     order = sorted(found, key=lambda label: (keys[label] is None, keys[label] or 0, place[label]))
-    kept = [label for label in table.order if label not in found]
+    unlisted = [label for label in table.order if label not in found]
     changed = ClassTable(
-        tuple(entries[label] for label in order) + tuple(table.entry(label) for label in kept)
+        tuple(entries[label] for label in order) + tuple(table.entry(label) for label in unlisted)
     )
     return LoadedClasses(
         changed.checked(len(table.entries)),
         tuple(left_out),
-        tuple(table.entry(label).name for label in kept if not _follows(table, label)),
+        tuple(table.entry(label).name for label in unlisted if not _follows(table, label)),
     )
 
 

@@ -100,11 +100,11 @@ class ClassReader:
             if by_id is not None:
                 return by_id
             what = f"class {quoted(named)}" if named is not None else "no class_id and no class"
-            raise ClickError(f"{feature.name} has {what}; the classes are {self._known}")
+            raise ClickError(f"{feature.name} has {what}; the classes are {self._class_list}")
         label = self._by_id(value)
         if label is None:
             raise ClickError(
-                f"{feature.name} has class_id {quoted(value)}; the classes are {self._known}"
+                f"{feature.name} has class_id {quoted(value)}; the classes are {self._class_list}"
             )
         if by_name not in (None, label):
             # For instance clicks for a network that numbers its classes in another order.
@@ -132,7 +132,7 @@ class ClassReader:
         count = len(self.classes)
         if ids and min(ids) == 1 and max(ids) == count:
             raise ClickError(
-                f"has class ids from 1 to {count}, but the classes are {self._known}: ids are "
+                f"has class ids from 1 to {count}, but the classes are {self._class_list}: ids are "
                 "counted from 0; subtract 1, or write the names"
             )
 
@@ -141,7 +141,8 @@ class ClassReader:
         label = self.resolve(value)
         if label is None:
             raise ClickError(
-                f"{feature.name} has {column[:40]} {quoted(value)}; the classes are {self._known}"
+                f"{feature.name} has {column[:40]} {quoted(value)}; "
+                f"the classes are {self._class_list}"
             )
         return label
 
@@ -155,8 +156,8 @@ class ClassReader:
             return None
         name = value.strip()
         names = [land.name.strip() for land in self.classes]
-        exact = [index for index, known in enumerate(names) if known == name]
-        alike = [i for i, known in enumerate(names) if known.casefold() == name.casefold()]
+        exact = [index for index, other in enumerate(names) if other == name]
+        alike = [i for i, other in enumerate(names) if other.casefold() == name.casefold()]
         return next(iter(exact + alike), None)
 
     def _by_id(self, value: object) -> int | None:
@@ -171,7 +172,7 @@ class ClassReader:
         return int(number) if whole else None
 
     @property
-    def _known(self) -> str:
+    def _class_list(self) -> str:
         return ", ".join(f"{index} {land.name}" for index, land in enumerate(self.classes))
 
 

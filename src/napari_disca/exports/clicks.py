@@ -278,13 +278,13 @@ def _clicks_of(
         others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise ClickError(f"{problems[0][1]}{others}")
     ordered = [click for _, click in sorted(clicks, key=lambda pair: pair[0])]
-    kept = Clicks(tuple(ordered))
-    if len(kept) < len(ordered):
-        problems += [("on the pixel of a later one", "")] * (len(ordered) - len(kept))
+    loaded = Clicks(tuple(ordered))
+    if len(loaded) < len(ordered):
+        problems += [("on the pixel of a later one", "")] * (len(ordered) - len(loaded))
     note = f"classes from the column {reader.column}" if reader.column else ""
     first = next((line for _, line in problems if line), "a pixel has one click, the latest")
     counted = dict(Counter(group for group, _ in problems))
-    return LoadedClicks(kept, counted, first if counted else "", note)
+    return LoadedClicks(loaded, counted, first if counted else "", note)
 
 
 def _coordinates(points: Sequence[PointFeature]) -> tuple[list[float], list[float]]:

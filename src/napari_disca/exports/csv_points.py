@@ -172,14 +172,14 @@ def _source_of_text(columns: Sequence[str], rows: Sequence[Sequence[str]], colum
         for row in rows
         if at < len(row) and (match := _POINT.fullmatch(row[at][:500]))
     }
-    known = srids - {None, "0"}
-    if not known:
+    codes = srids - {None, "0"}
+    if not codes:
         return Source("unnamed")
     if len(srids) > 1:
         raise ClickError(
-            f"has points in several CRS (SRID {', '.join(sorted(known))}); convert all to one"
+            f"has points in several CRS (SRID {', '.join(sorted(codes))}); convert all to one"
         )
-    return named_source(f"EPSG:{known.pop()}")
+    return named_source(f"EPSG:{codes.pop()}")
 
 
 def _position_columns(

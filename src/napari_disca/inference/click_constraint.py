@@ -84,8 +84,8 @@ def _lacking(clicked: Tensor, labels: Tensor) -> Tensor:
 def _raise(logits: Tensor, click: Click, lack: float, box: Window, radius: int) -> None:
     around = Window(click.row, click.col, 1, 1).grown(radius)
     seen = around & box
-    there = logits[(click.label, *seen.relative_to(box).slices)]
-    there += lack * _stamp(radius, logits.device, logits.dtype)[seen.relative_to(around).slices]
+    disc = logits[(click.label, *seen.relative_to(box).slices)]
+    disc += lack * _stamp(radius, logits.device, logits.dtype)[seen.relative_to(around).slices]
 
 
 @lru_cache(maxsize=8)

@@ -53,7 +53,7 @@ def with_crop_features(
         box = wanted_window(tools.inputs, tile).relative_to(tile.read)
         rows, cols = (
             np.concatenate(both)
-            for both in ((crop.rows, crop.kept_rows), (crop.cols, crop.kept_cols))
+            for both in ((crop.rows, crop.checked_rows), (crop.cols, crop.checked_cols))
         )
         is_cached_window = all(
             (row, col) in box for row, col in zip(rows.tolist(), cols.tolist(), strict=True)

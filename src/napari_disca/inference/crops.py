@@ -47,7 +47,7 @@ class Crop:
         Where the image has data.
     rows, cols, labels : (clicks,) arrays
         The crop's own clicks: pixels relative to its corner, and their classes.
-    kept_rows, kept_cols, kept_labels : (pixels,) arrays
+    checked_rows, checked_cols, checked_labels : (pixels,) arrays
         Pixels of checked areas, in the same way.
     features : CropFeatures or None
         Of the pretrained network, if they were computed before.
@@ -60,9 +60,9 @@ class Crop:
     rows: NDArray[np.intp]
     cols: NDArray[np.intp]
     labels: NDArray[np.intp]
-    kept_rows: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
-    kept_cols: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
-    kept_labels: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    checked_rows: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    checked_cols: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    checked_labels: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     features: CropFeatures | None = None
 
 
@@ -70,7 +70,7 @@ def cut_crops(
     inputs: NetworkView,
     clicks: Clicks,
     windows: Sequence[Window],
-    kept: Clicks | None = None,
+    checked: Clicks | None = None,
     anchors: Sequence[Window] = (),
 ) -> Job[list[Crop]]:
     """Job that cuts crops out of windows; every click goes into one of them.
@@ -83,7 +83,7 @@ def cut_crops(
     windows : sequence of Window
         On the network's grid. Where they overlap, a click goes to the one with most context
         around it, so that no click counts twice.
-    kept : Clicks, optional
+    checked : Clicks, optional
         Pixels of checked areas with their classes, distributed in the same way.
     anchors : sequence of Window, optional
         Windows that become crops even without clicks, if the image has data there.
@@ -101,16 +101,16 @@ def cut_crops(
     always = set(anchors)
     windows = [*windows, *sorted(always.difference(windows), key=lambda w: (w.top, w.left))]
     owned = _owned(inputs, clicks, windows)
-    checked = _owned(inputs, kept or Clicks(), windows)
+    owned_checked = _owned(inputs, checked or Clicks(), windows)
     crops = []
-    for done, (window, own, sure) in enumerate(zip(windows, owned, checked, strict=True)):
+    for done, (window, own, sure) in enumerate(zip(windows, owned, owned_checked, strict=True)):
         yield Progress("reading what is around the clicks", done, len(windows))
         if not own and not sure and window not in always:
             continue
         valid = inputs.valid(window)
         rows, cols, labels = _with_data(own, window, valid)
-        kept_rows, kept_cols, kept_labels = _with_data(sure, window, valid)
-        if not len(labels) and not len(kept_labels) and not (window in always and valid.any()):
+        checked_rows, checked_cols, checked_labels = _with_data(sure, window, valid)
+        if not len(labels) and not len(checked_labels) and not (window in always and valid.any()):
             continue
         crops.append(
             Crop(
@@ -121,9 +121,9 @@ def cut_crops(
                 rows=rows,
                 cols=cols,
                 labels=labels,
-                kept_rows=kept_rows,
-                kept_cols=kept_cols,
-                kept_labels=kept_labels,
+                checked_rows=checked_rows,
+                checked_cols=checked_cols,
+                checked_labels=checked_labels,
             )
         )
     return crops
@@ -135,8 +135,8 @@ def _with_data(
     """Rows and columns relative to the window's corner, and labels, of clicks on valid pixels."""
     rows, cols, labels = Clicks(tuple(clicks)).arrays()
     rows, cols = rows - window.top, cols - window.left
-    known = valid[rows, cols]
-    return rows[known], cols[known], labels[known]
+    on_data = valid[rows, cols]
+    return rows[on_data], cols[on_data], labels[on_data]
 
 
 def _owned(inputs: NetworkView, clicks: Clicks, windows: Sequence[Window]) -> list[list[Click]]:

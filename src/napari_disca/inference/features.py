@@ -50,7 +50,7 @@ class FeatureCache:
     """
 
     def __init__(self, memory: int = 512 << 20, disk: int = 0, folder: Path | None = None) -> None:
-        self._held: ByteCache[Key, Features] = ByteCache(memory, _nbytes)
+        self._in_memory: ByteCache[Key, Features] = ByteCache(memory, _nbytes)
         self._files: ByteCache[Key, tuple[Path, int]] = ByteCache(disk, lambda file: file[1])
         self._parent = folder
         self._folder: Path | None = None
@@ -59,12 +59,12 @@ class FeatureCache:
 
     def __contains__(self, key: Key) -> bool:
         with self._lock:
-            return key in self._held or key in self._files
+            return key in self._in_memory or key in self._files
 
     @property
     def memory(self) -> int:
         """Most bytes in memory."""
-        return int(self._held.limit)
+        return int(self._in_memory.limit)
 
     @property
     def disk(self) -> int:
@@ -74,15 +74,15 @@ class FeatureCache:
     def get(self, key: Key) -> Features | None:
         """Return the features of a key, from memory or from disk; None if they are in neither."""
         with self._lock:
-            held = self._held.get(key)
-            if held is not None:
-                return held
+            in_memory = self._in_memory.get(key)
+            if in_memory is not None:
+                return in_memory
             # Not marked as used: it goes into memory now, so its file may be evicted first.
-            kept = self._files.peek(key)
-        if kept is None:
+            on_disk = self._files.peek(key)
+        if on_disk is None:
             return None
         try:
-            layers = load_file(kept[0])
+            layers = load_file(on_disk[0])
         except (OSError, SafetensorError):  # the file was removed by somebody else
             return None
         features = tuple(layers[str(i)] for i in range(len(layers)))
@@ -92,10 +92,10 @@ class FeatureCache:
     def put(self, key: Key, features: Features) -> None:
         """Add features, unless they alone are larger than the limit of the memory."""
         with self._lock:
-            if key in self._held or _nbytes(features) > self._held.limit:
+            if key in self._in_memory or _nbytes(features) > self._in_memory.limit:
                 return
             # Copied where they are views: a view would keep the whole batch in memory.
-            for old, layers in self._held.put(key, tuple(_owned(layer) for layer in features)):
+            for old, layers in self._in_memory.put(key, tuple(_owned(layer) for layer in features)):
                 self._to_disk(old, layers)
 
     def _to_disk(self, key: Key, features: Features) -> None:
@@ -120,7 +120,7 @@ class FeatureCache:
     def allow_memory(self, limit: int) -> None:
         """Change the limit of the memory in bytes; features above it are dropped."""
         with self._lock:
-            self._held.set_limit(limit)
+            self._in_memory.set_limit(limit)
 
     def allow_disk(self, limit: int) -> None:
         """Change the limit of the disk in bytes; files above it are removed."""

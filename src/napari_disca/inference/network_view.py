@@ -114,12 +114,12 @@ class NetworkView:
     def describe(self) -> str:
         """One line for the user: bands, scaling, resolution, and what was decided automatically."""
         image, network = raster_resolution(self.raster), self.card.ground_resolution
-        known = [
+        sizes = [
             f"{name} {size:.3g} m"
             for name, size in (("image", image), ("network", network))
             if size is not None
         ]
-        grounds = f" ({', '.join(known)})" if known else ""
+        grounds = f" ({', '.join(sizes)})" if sizes else ""
         read = f"at {self.factor:.3g} x" if self.resampled else "as it is"
         if self.factors[0] != self.factors[1]:
             down, across = self.factors
@@ -146,8 +146,8 @@ class NetworkView:
     def valid(self, window: Window) -> NDArray[np.bool_]:
         """Where a window of the network grid has data, at least in a part of each pixel."""
         _, covered = self._resampled(window, self._coverage, 0)
-        known: NDArray[np.bool_] = covered >= _COVERED
-        return known
+        valid: NDArray[np.bool_] = covered >= _COVERED
+        return valid
 
     def image_valid(self, window: Window) -> NDArray[np.bool_]:
         """Where a window of the image has data in every band that the network reads.
@@ -172,10 +172,10 @@ class NetworkView:
         if not self.resampled:
             return clicks
         (height, width), (rows, cols) = self.raster.shape, self.shape
-        there: dict[tuple[int, int], list[Click]] = {}
+        by_pixel: dict[tuple[int, int], list[Click]] = {}
         for c in clicks:
             pixel = (2 * c.row + 1) * rows // (2 * height), (2 * c.col + 1) * cols // (2 * width)
-            there.setdefault(pixel, []).append(c)
+            by_pixel.setdefault(pixel, []).append(c)
 
         def merged(row: int, col: int, of: list[Click]) -> Click:
             if len(of) == 1:
@@ -190,7 +190,7 @@ class NetworkView:
             label = min(of, key=off_centre).label
             return MergedClick(row, col, label, tuple(sorted(of, key=lambda c: c.pixel)))
 
-        return Clicks(tuple(merged(*pixel, of) for pixel, of in there.items()))
+        return Clicks(tuple(merged(*pixel, of) for pixel, of in by_pixel.items()))
 
     def image_window(self, window: Window) -> Window:
         """Image pixels whose centres lie in a window of the network grid.

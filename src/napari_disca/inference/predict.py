@@ -89,15 +89,15 @@ class Predictor:
 
     def notes(self) -> list[Note]:
         """Return notes for the user that were not returned before."""
-        told, self._notes = self._notes, []
-        return told
+        notes, self._notes = self._notes, []
+        return notes
 
     def knows(self, tile: Tile, clicks: Clicks) -> bool:
         """Whether a tile can be predicted from cached features, without reading its pixels."""
         plain, tools = self.answer.plain, self._tools
-        kept = (plain.encoder, tools.features), (plain.weights, tools.condensed)
+        caches = (plain.encoder, tools.features), (plain.weights, tools.condensed)
         return not clicks and any(
-            name and cache is not None and (name, tile.index) in cache for name, cache in kept
+            name and cache is not None and (name, tile.index) in cache for name, cache in caches
         )
 
     def labels(self, tile: Tile, clicks: Clicks) -> tuple[Window, NDArray[np.uint8]]:
@@ -121,14 +121,14 @@ class Predictor:
         return pixels.window, self.batch([(pixels, clicks)])[0].labels
 
     def batch(
-        self, asked: Sequence[TileInput], known: FallbackLabels | None = None
+        self, asked: Sequence[TileInput], fallback: FallbackLabels | None = None
     ) -> list[Predicted]:
         """Predict labels of some tiles, in full batches where they allow it.
 
         Parameters
         ----------
         asked : sequence of (Pixels, Clicks)
-        known : mapping of int to Predicted, optional
+        fallback : mapping of int to Predicted, optional
             Labels that the answer's fallback has predicted before, by tile.
 
         Returns
@@ -148,7 +148,7 @@ class Predictor:
                 forms.setdefault(form, []).append(i)
         for (clicked, box), members in forms.items():
             group = [asked[i] for i in members]
-            drawn = self._retried(partial(self._predicted, group, box, clicked, known or {}))
+            drawn = self._retried(partial(self._predicted, group, box, clicked, fallback or {}))
             for i, (best, unsure) in zip(members, drawn, strict=True):
                 np.copyto(found[i].labels, best, where=asked[i][0].valid)
                 found[i] = found[i]._replace(uncertainty=unsure)
@@ -165,7 +165,7 @@ class Predictor:
 
     @torch.inference_mode()
     def _predicted(
-        self, asked: Sequence[TileInput], box: Window, clicked: bool, known: FallbackLabels
+        self, asked: Sequence[TileInput], box: Window, clicked: bool, fallback: FallbackLabels
     ) -> list[Predicted]:
         """Predict tiles with the same `batch_key`, as many at once as the device takes."""
         best: list[Predicted] = []
@@ -183,16 +183,20 @@ class Predictor:
                 predicted = Predicted(self._best(logits[i], pixels, box), unsure)
                 if counts is not None and not clicked:
                     learned = self._on_image(counts[i], pixels, box)
-                    predicted = self._with_fallback(predicted, learned, pixels, known)
+                    predicted = self._with_fallback(predicted, learned, pixels, fallback)
                 self._set_clicked(predicted.labels, pixels, clicks)
                 best.append(predicted)
         return best
 
     def _with_fallback(
-        self, answer: Predicted, counts: NDArray[np.bool_], pixels: Pixels, known: FallbackLabels
+        self,
+        answer: Predicted,
+        counts: NDArray[np.bool_],
+        pixels: Pixels,
+        predicted: FallbackLabels,
     ) -> Predicted:
         """Labels of the answer at pixels where it counts, and of its fallback elsewhere."""
-        other = known.get(pixels.tile.index)
+        other = predicted.get(pixels.tile.index)
         if other is None:
             assert self.answer.fallback is not None, "an answer that does not count everywhere"
             fallback = NetworkAnswer(self.answer.fallback)
@@ -204,15 +208,15 @@ class Predictor:
         unsure = answer.uncertainty
         if unsure is not None and other.uncertainty is not None:
             keep = pixels.tile.keep
-            there = on_network(counts, pixels.window, keep, self._inputs)
-            unsure = mixed_uncertainty(unsure, other.uncertainty, cell_share(there, keep))
+            on_grid = on_network(counts, pixels.window, keep, self._inputs)
+            unsure = mixed_uncertainty(unsure, other.uncertainty, cell_share(on_grid, keep))
         return Predicted(np.where(counts, answer.labels, other.labels), unsure)
 
     def _on_image(self, chosen: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.bool_]:
         """Resample a ``(1, h, w)`` mask of the network's grid to the image's grid."""
         if not self._inputs.resampled:
-            there: NDArray[np.bool_] = _kept(chosen, pixels.tile, box)[0].cpu().numpy()
-            return there
+            mask: NDArray[np.bool_] = _cut_to_keep(chosen, pixels.tile, box)[0].cpu().numpy()
+            return mask
         window = box.placed_in(pixels.tile.read)
         covered = self._inputs.to_image(chosen.float().cpu().numpy(), window, pixels.window)[0]
         resampled: NDArray[np.bool_] = covered >= 0.5
@@ -229,11 +233,11 @@ class Predictor:
 
     def _best(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
         if not self._inputs.resampled:
-            best = _kept(logits, pixels.tile, box).argmax(dim=0)
+            best = _cut_to_keep(logits, pixels.tile, box).argmax(dim=0)
             classes: NDArray[np.uint8] = best.to(torch.uint8).cpu().numpy()
             return classes
-        there = box.placed_in(pixels.tile.read)
-        on_image = self._inputs.to_image(logits.float().cpu().numpy(), there, pixels.window)
+        window = box.placed_in(pixels.tile.read)
+        on_image = self._inputs.to_image(logits.float().cpu().numpy(), window, pixels.window)
         classes = on_image.argmax(axis=0).astype(np.uint8)
         return classes
 
@@ -244,15 +248,15 @@ class Predictor:
         every one of several adjacent clicks.
         """
         for click in clicks.inside(pixels.tile.keep):
-            there = self._inputs.image_window(Window(click.row, click.col, 1, 1))
-            labels[(there & pixels.window).relative_to(pixels.window).slices] = click.label
+            pixel = self._inputs.image_window(Window(click.row, click.col, 1, 1))
+            labels[(pixel & pixels.window).relative_to(pixels.window).slices] = click.label
             for own in click.clicks if isinstance(click, MergedClick) else ():
                 labels[own.row - pixels.window.top, own.col - pixels.window.left] = own.label
 
     def _unsure(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
         keep = pixels.tile.keep
         valid = on_network(pixels.valid, pixels.window, keep, self._inputs)
-        return uncertainty(_kept(logits, pixels.tile, box), keep, valid)
+        return uncertainty(_cut_to_keep(logits, pixels.tile, box), keep, valid)
 
     def _constrained_logits(
         self, logits: torch.Tensor, asked: Sequence[TileInput], box: Window
@@ -260,8 +264,8 @@ class Predictor:
         """Logits of tiles in which every click's class is the likeliest at its pixel."""
         result = logits
         for i, (pixels, clicks) in enumerate(asked):
-            of_tile, there = logits[i], box.placed_in(pixels.tile.read)
-            changed = constrained(of_tile, clicks, there, self._constraint_radius)
+            of_tile, window = logits[i], box.placed_in(pixels.tile.read)
+            changed = constrained(of_tile, clicks, window, self._constraint_radius)
             if changed is not of_tile:
                 if result is logits:
                     # In channels-last layout, in which the argmax is faster: by a fifth of the
@@ -319,7 +323,7 @@ class Predictor:
                 other, _ = NetworkAnswer(self.answer.fallback).compose(batch)
                 logits = torch.where(counts, logits, other)
         tile = pixels.tile
-        return TwoBest.of(_kept(logits[0], tile, box), tile.keep)
+        return TwoBest.of(_cut_to_keep(logits[0], tile, box), tile.keep)
 
     def _retried(self, work: Callable[[], T]) -> T:
         """Do work; where memory is full, again with one tile at a time, and at last on the CPU."""
@@ -347,7 +351,7 @@ class Predictor:
         self._notes.append(Note(f"The memory of the {device} device is full: {how}"))
 
 
-def _kept(values: torch.Tensor, tile: Tile, box: Window) -> torch.Tensor:
+def _cut_to_keep(values: torch.Tensor, tile: Tile, box: Window) -> torch.Tensor:
     """Cut values ``(n, h, w)`` of the window `box` to the pixels that a tile keeps."""
-    kept = tile.keep.relative_to(tile.read).relative_to(box)
-    return values[(slice(None), *kept.slices)]
+    keep = tile.keep.relative_to(tile.read).relative_to(box)
+    return values[(slice(None), *keep.slices)]

@@ -11,7 +11,7 @@ from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
 
 #: Most copies.
-_KEPT = 4
+_MOST = 4
 
 
 class PreparedNetworks:
@@ -23,7 +23,7 @@ class PreparedNetworks:
 
     def __init__(self) -> None:
         # The network is kept with its copy, so that no other object gets its id.
-        self._kept: LRUCache[Any, tuple[Network, Network]] = LRUCache(_KEPT)
+        self._copies: LRUCache[Any, tuple[Network, Network]] = LRUCache(_MOST)
         self._lock = threading.Lock()
 
     def get(self, network: Network, compute: Compute) -> Network:
@@ -37,13 +37,13 @@ class PreparedNetworks:
         """
         key = id(network), compute.device, compute.dtype, compute.folded
         with self._lock:
-            if key not in self._kept:
+            if key not in self._copies:
                 ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
-                self._kept[key] = network, ready
-            return self._kept[key][1]
+                self._copies[key] = network, ready
+            return self._copies[key][1]
 
     def forget(self, compute: Compute) -> None:
         """Drop the copies on a device, whose memory is full."""
         with self._lock:
-            for key in [key for key in self._kept if key[1] == compute.device]:
-                del self._kept[key]
+            for key in [key for key in self._copies if key[1] == compute.device]:
+                del self._copies[key]

@@ -51,14 +51,14 @@ class Reading:
 
     def describe(self) -> str:
         """Choices of bands and values as flags of the command line; empty if there are none."""
-        told = []
+        flags = []
         if self.bands is not None:
-            told.append(f"--bands {','.join(map(str, self.bands))}")
+            flags.append(f"--bands {','.join(map(str, self.bands))}")
         if isinstance(self.scaling, Scaling):
-            told.append(f"--scaling {self.scaling}")
+            flags.append(f"--scaling {self.scaling}")
         if self.find_fill is not True:
-            told.append(f"--fill {fill_text(self.find_fill)}")
-        return " ".join(told)
+            flags.append(f"--fill {fill_text(self.find_fill)}")
+        return " ".join(flags)
 
     @classmethod
     def of(cls, view: NetworkView) -> Reading:
@@ -66,15 +66,15 @@ class Reading:
         usual = _possible(cls(), view)
         bands = None if usual is not None and usual.bands == view.bands else view.bands
         found = cls(bands=bands, find_fill=view.scale.find_fill)
-        told = _possible(found, view)
-        if told is None or not told.scale.same_values(view.scale):
+        again = _possible(found, view)
+        if again is None or not again.scale.same_values(view.scale):
             # Decided now, the scaling would differ: by what was wanted, or else by its numbers.
             found = cls(bands, None, view.scale.wanted, view.scale.find_fill)
-            told = _possible(found, view) if found.scaling is not None else None
-            if told is None or not told.scale.same_values(view.scale):
+            again = _possible(found, view) if found.scaling is not None else None
+            if again is None or not again.scale.same_values(view.scale):
                 found = cls(bands, None, view.scale)
-                told = _possible(found, view)
-        factor = None if told is not None and told.factor == view.factor else view.factor
+                again = _possible(found, view)
+        factor = None if again is not None and again.factor == view.factor else view.factor
         return cls(found.bands, factor, found.scaling, found.find_fill)
 
 

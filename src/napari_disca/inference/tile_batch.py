@@ -99,7 +99,7 @@ class Batch:
         """Return a network's outputs for the tiles; see `TileBatch`."""
         condensed = condensed or decode is logits_of
         if self.clicked:
-            return self._remembered(source, guided, decode, condensed)
+            return self._cached_logits(source, guided, decode, condensed)
         network = self.tools.networks.get(source.network, self.compute)
         features = self._features(source, network, guided=False, condensed=condensed)
         return decode(network, features, self.box)
@@ -118,7 +118,9 @@ class Batch:
         if not plain:
             guidance = self._guidance if guided else None
             return network.features(self._images, guidance, self.box)
-        found = self._kept(self.tools.features, source.encoder, partial(_encoded, network))
+        found = self._cached_features(
+            self.tools.features, source.encoder, partial(_encoded, network)
+        )
         return network.with_clicks(found, self._guidance, self.box) if guided else found
 
     def condensed(self, source: Source) -> Features:
@@ -129,7 +131,9 @@ class Batch:
             features = part._features(source, network, guided=False, condensed=False)
             return network.condensed(features, part.box)
 
-        return self._kept(self.tools.condensed if source.weights else None, source.weights, made)
+        return self._cached_features(
+            self.tools.condensed if source.weights else None, source.weights, made
+        )
 
     def corrected_classes(self, source: Source, plain: Tensor) -> Tensor:
         """Return the classes that the clicks of each tile correct the map to; see `TileBatch`.
@@ -153,8 +157,8 @@ class Batch:
     def _class_at(self, source: Source, pixel: tuple[int, int]) -> int:
         """Class that a network predicts for a pixel from a window around it, without clicks."""
         key = id(source.network), source.name, *pixel
-        known = self.tools.seen.get(key)
-        if known is None:
+        label = self.tools.seen.get(key)
+        if label is None:
             inputs = self.tools.inputs
             window = Window(pixel[0] - _AROUND // 2, pixel[1] - _AROUND // 2, _AROUND, _AROUND)
             window = window & Window.whole(inputs.shape)
@@ -168,11 +172,11 @@ class Batch:
             self.tools.seen.put(key, known)
         return known
 
-    def _remembered(
+    def _cached_logits(
         self, source: Source, guided: bool, decode: Decode, condensed: bool
     ) -> tuple[Tensor, ...]:
         """Outputs for tiles with clicks, from the cache if it has those of all tiles."""
-        kept = self.tools.logits if source.name else None
+        cache = self.tools.logits if source.name else None
         box = self.box
         # The decoded window is part of the key, because it depends on the clicks, too.
         part = f"{source.name}@{box.top},{box.left},{box.bottom},{box.right}"
@@ -180,20 +184,20 @@ class Batch:
             (f"{part}+{clicks_digest(clicks)}" if guided else part, pixels.tile.index)
             for pixels, clicks in self.asked
         ]
-        if kept is not None:
-            known = [found for key in keys if (found := kept.get(key)) is not None]
-            if len(known) == len(self.asked):
-                parts = zip(*known, strict=True)
+        if cache is not None:
+            cached = [found for key in keys if (found := cache.get(key)) is not None]
+            if len(cached) == len(self.asked):
+                parts = zip(*cached, strict=True)
                 return tuple(torch.cat(part).to(self.compute.device) for part in parts)
         network = self.tools.networks.get(source.network, self.compute)
         features = self._features(source, network, guided=guided, condensed=condensed)
         said = tuple(part[: len(self.asked)] for part in decode(network, features, box))
-        if kept is not None:
+        if cache is not None:
             for i, key in enumerate(keys):
-                kept.put(key, tuple(part[i : i + 1].cpu() for part in said))
+                cache.put(key, tuple(part[i : i + 1].cpu() for part in said))
         return said
 
-    def _kept(
+    def _cached_features(
         self, cache: FeatureCache | None, name: str, make: Callable[[Batch], Features]
     ) -> Features:
         """Features of tiles without clicks in half precision; computed only where not cached."""
@@ -203,15 +207,15 @@ class Batch:
                 layer.to(self.compute.dtype, memory_format=torch.channels_last) for layer in found
             )
         keys = [(name, pixels.tile.index) for pixels, _ in self.asked]
-        known = {key: features for key in keys if (features := cache.get(key)) is not None}
-        unknown = [one for key, one in zip(keys, self.asked, strict=True) if key not in known]
-        if unknown:
-            made = to_half(make(replace(self, asked=unknown)), self.compute.dtype)
-            for i, (pixels, _) in enumerate(unknown):
+        by_key = {key: features for key in keys if (features := cache.get(key)) is not None}
+        missing = [one for key, one in zip(keys, self.asked, strict=True) if key not in by_key]
+        if missing:
+            made = to_half(make(replace(self, asked=missing)), self.compute.dtype)
+            for i, (pixels, _) in enumerate(missing):
                 features = tuple(layer[i : i + 1].cpu() for layer in made)
-                known[name, pixels.tile.index] = features
+                by_key[name, pixels.tile.index] = features
                 cache.put((name, pixels.tile.index), features)
-        one = [known[key] for key in keys]
+        one = [by_key[key] for key in keys]
         one += [one[-1]] * (self.compute.batch - len(one))
         # Always the same memory format: a convolution may round differently in another.
         return tuple(

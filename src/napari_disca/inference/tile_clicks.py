@@ -40,9 +40,11 @@ class TileClicks:
             In pixels of the image.
         """
         guidance = inputs.card.guidance
-        there = inputs.network_clicks(clicks)
-        touched = _touched(there, inputs, tiling)
-        return cls({i: guidance.relevant(there, tile.read) for i, tile in touched.items()}, clicks)
+        on_network = inputs.network_clicks(clicks)
+        touched = _touched(on_network, inputs, tiling)
+        return cls(
+            {i: guidance.relevant(on_network, tile.read) for i, tile in touched.items()}, clicks
+        )
 
     def updated(self, clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> TileClicks:
         """Return `assign` of other clicks; only tiles that a changed click reaches are updated.
@@ -71,11 +73,11 @@ class TileClicks:
             and not gone
             and not any(c.pixel in new for index in touched for c in self.by_tile.get(index, ()))
         )
-        there = added if behind else inputs.network_clicks(clicks)
+        on_network = added if behind else inputs.network_clicks(clicks)
         by_tile, digests = dict(self.by_tile), dict(self._digests)
         for index, tile in touched.items():
             digests.pop(index, None)
-            near = guidance.relevant(there, tile.read)
+            near = guidance.relevant(on_network, tile.read)
             if behind:
                 near = by_tile.get(index, Clicks()).added(*near)
             if near:

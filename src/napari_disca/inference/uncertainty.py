@@ -101,9 +101,9 @@ def mixed_uncertainty(
     return np.where(some == UNKNOWN, others, np.where(others == UNKNOWN, some, mean))
 
 
-def with_known_cells(
+def with_certain_cells(
     unsure: NDArray[np.uint8],
-    held: NDArray[np.bool_],
+    fixed: NDArray[np.bool_],
     window: Window,
     keep: Window,
     inputs: NetworkView,
@@ -114,14 +114,14 @@ def with_known_cells(
     ----------
     unsure : (rows, cols) array of uint8
         Of `uncertainty`.
-    held : (height, width) array of bool
+    fixed : (height, width) array of bool
         Pixels of `window`, on the image's grid, that are labelled; half a cell is enough.
     window, keep : Window
         See `on_network`.
     """
-    if not held.any():
+    if not fixed.any():
         return unsure
-    sure = cell_share(on_network(~held, window, keep, inputs), keep) <= 0.5
+    sure = cell_share(on_network(~fixed, window, keep, inputs), keep) <= 0.5
     return np.where(sure, np.minimum(unsure, np.uint8(SURE)), unsure)
 
 
@@ -173,9 +173,9 @@ def _means(
     side = CELL // _STEP
     shape = tuple(-(-length // side) * side for length in values.shape)
     padded = np.zeros((2, *shape), dtype=np.float32)
-    there = padded[:, : values.shape[0], : values.shape[1]]
-    there[0], there[1] = values, True
+    level = padded[:, : values.shape[0], : values.shape[1]]
+    level[0], level[1] = values, True
     if valid is not None:
-        there *= valid
+        level *= valid
     sums, count = padded.reshape(2, shape[0] // side, side, shape[1] // side, side).sum((2, 4))
     return sums / np.maximum(count, 1), count

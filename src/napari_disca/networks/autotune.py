@@ -23,13 +23,13 @@ def bfloat16_is_faster() -> bool:
     state folder.
     """
     key = f"{_processor()}, torch {torch.__version__}"
-    kept = _read()
-    speedup = kept.get(key)
+    saved = _read()
+    speedup = saved.get(key)
     if not isinstance(speedup, float):
         speedup = round(bfloat16_speedup(), 2)
         try:
             with replacing(_file()) as temporary:
-                temporary.write_text(json.dumps({**kept, key: speedup}, indent=0), "utf-8")
+                temporary.write_text(json.dumps({**saved, key: speedup}, indent=0), "utf-8")
         except DiscaError:
             pass  # not stored, so it is measured again the next time
     return speedup >= _WORTH_IT
@@ -71,7 +71,7 @@ def _file() -> Path:
 
 def _read() -> dict[str, float]:
     try:
-        kept = json.loads(_file().read_text("utf-8"))
+        saved = json.loads(_file().read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return kept if isinstance(kept, dict) else {}
+    return saved if isinstance(saved, dict) else {}

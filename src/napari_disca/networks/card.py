@@ -176,20 +176,20 @@ class Card:
             fields = parse_json(text)
             if not isinstance(fields, dict):
                 raise CardError(f"a card is a JSON object, not {type(fields).__name__}")
-            known = {key: fields[key] for key in cls.__dataclass_fields__ if key in fields}
-            known["classes"] = tuple(LandClass(**c) for c in known["classes"])
+            values = {key: fields[key] for key in cls.__dataclass_fields__ if key in fields}
+            values["classes"] = tuple(LandClass(**c) for c in values["classes"])
             for key in ("bands", "mean", "std"):
-                if isinstance(known.get(key, []), str):
-                    raise CardError(f"{key} of a card is a list, not {known[key]!r}")
-                if key in known:
-                    known[key] = tuple(known[key])
-            if isinstance(options := known.get("options"), dict):
-                known["options"] = {key: _tuples(value) for key, value in options.items()}
-            if "scaling" in known:
-                known["scaling"] = Scaling(**known["scaling"])
-            if "guidance" in known:
-                known["guidance"] = Guidance(**known["guidance"])
-            return cls(**known)
+                if isinstance(values.get(key, []), str):
+                    raise CardError(f"{key} of a card is a list, not {values[key]!r}")
+                if key in values:
+                    values[key] = tuple(values[key])
+            if isinstance(options := values.get("options"), dict):
+                values["options"] = {key: _tuples(value) for key, value in options.items()}
+            if "scaling" in values:
+                values["scaling"] = Scaling(**values["scaling"])
+            if "guidance" in values:
+                values["guidance"] = Guidance(**values["guidance"])
+            return cls(**values)
         except JsonError as error:
             raise CardError(f"this file's card cannot be read: it {error}") from error
         except (CardError, ClickError) as error:

@@ -60,15 +60,15 @@ class Compute:
                 if torch.backends.mps.is_available()
                 else "cpu"
             )
-        there = {
+        devices = {
             "cpu": True,
             "cuda": torch.cuda.is_available(),
             "mps": torch.backends.mps.is_available(),
         }
-        if device not in there:
+        if device not in devices:
             raise DiscaError(f"device {device!r} is unknown; use auto, cpu, cuda or mps")
-        if not there[device]:
-            names = ", ".join(name for name, present in there.items() if present)
+        if not devices[device]:
+            names = ", ".join(name for name, present in devices.items() if present)
             raise DiscaError(f"there is no {device} device on this machine; there is: {names}")
         formats = {
             "float32": torch.float32,

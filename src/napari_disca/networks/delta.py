@@ -66,19 +66,19 @@ class Delta:
             change = now.double() - then.double()
             exponents[name] = _TOP - int(torch.frexp(change.abs().max()).exponent)
             tensors[name] = (change * 2.0 ** exponents[name]).half()
-        kept = {name: tensor.detach().cpu().clone() for name, tensor in (extra or {}).items()}
-        return cls(tensors, exponents, kept)
+        copies = {name: tensor.detach().cpu().clone() for name, tensor in (extra or {}).items()}
+        return cls(tensors, exponents, copies)
 
     def applied(self, original: Network) -> Network:
         """Return a copy of a network with the differences added, bitwise equal on every device."""
         network: Network = deepcopy(original)
         state = network.state_dict()
-        for name, kept in self.tensors.items():
+        for name, tensor in self.tensors.items():
             if name in self.exponents:
                 then = state[name].detach().cpu()
-                change = kept.double() * 2.0 ** -self.exponents[name]
-                kept = (then.double() + change).to(then.dtype)
-            state[name] = kept.to(state[name].device)
+                change = tensor.double() * 2.0 ** -self.exponents[name]
+                tensor = (then.double() + change).to(then.dtype)
+            state[name] = tensor.to(state[name].device)
         network.load_state_dict(state)
         return network
 

@@ -155,12 +155,12 @@ def load_network(
 def _check_shapes(
     path: Path,
     card: Card,
-    there: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
     expected: Mapping[str, tuple[int, ...]],
 ) -> None:
     for what, names in (
-        ("lacks", expected.keys() - there.keys()),
-        ("has unknown", there.keys() - expected.keys()),
+        ("lacks", expected.keys() - found.keys()),
+        ("has unknown", found.keys() - expected.keys()),
     ):
         if names:
             first = ", ".join(name[:80] for name in sorted(names)[:3])
@@ -168,7 +168,7 @@ def _check_shapes(
                 f"{path.name} {what} tensors for a {card.architecture!r} of its card: "
                 f"{first}{' ...' if len(names) > 3 else ''}"
             )
-    for name, shape in there.items():
+    for name, shape in found.items():
         if shape != expected[name]:
             raise CardError(
                 f"{path.name}: tensor {name} is {shape}, its card asks for {expected[name]}"

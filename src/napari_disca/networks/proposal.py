@@ -57,20 +57,24 @@ def propose_network(resolution: float | None, sizes: Mapping[str, float | None])
     """
     ordered = sorted(sizes, key=lambda name: (name != DEFAULT_NETWORK, name))
     # One network for each ground resolution is enough to name.
-    known = {size: name for name in reversed(ordered) if (size := sizes[name]) is not None}
-    if resolution is None or not known:
+    by_size = {size: name for name in reversed(ordered) if (size := sizes[name]) is not None}
+    if resolution is None or not by_size:
         usual = ordered[0] if ordered else DEFAULT_NETWORK
-        others = "".join(f"; {name} is for {_metres(size)}" for size, name in sorted(known.items()))
+        others = "".join(
+            f"; {name} is for {_metres(size)}" for size, name in sorted(by_size.items())
+        )
         return Proposal(
             usual, f"{usual} is taken because the size of this image's pixels is not known{others}"
         )
-    distances = {size: abs(math.log(resolution / size)) for size in known}
-    first, *rest = sorted(known, key=lambda size: (distances[size], known[size] != DEFAULT_NETWORK))
-    reason = f"{known[first]} is for {_metres(first)}; this image has {_metres(resolution)}"
-    reason += "".join(f"; {known[size]} is for {_metres(size)}" for size in rest)
+    distances = {size: abs(math.log(resolution / size)) for size in by_size}
+    first, *rest = sorted(
+        by_size, key=lambda size: (distances[size], by_size[size] != DEFAULT_NETWORK)
+    )
+    reason = f"{by_size[first]} is for {_metres(first)}; this image has {_metres(resolution)}"
+    reason += "".join(f"; {by_size[size]} is for {_metres(size)}" for size in rest)
     if distances[first] > math.log(_FAR):
         reason += "; no bundled network is near, so expect more errors"
-    return Proposal(known[first], reason)
+    return Proposal(by_size[first], reason)
 
 
 def bundled_sizes() -> dict[str, float | None]:

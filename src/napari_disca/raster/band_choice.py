@@ -36,9 +36,9 @@ def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tup
             f"{wanted}{which}; choose the bands, or another network"
         )
     lookup = {name: b for b, name in reversed(list(enumerate(raster.color_interp, start=1)))}
-    known = {name for name in raster.color_interp if name not in ("gray", "undefined", "alpha")}
+    named = {name for name in raster.color_interp if name not in ("gray", "undefined", "alpha")}
     colours = [name for name in names[:wanted] if name in ("red", "green", "blue", "nir")]
-    if len(set(names)) == wanted and colours and known:
+    if len(set(names)) == wanted and colours and named:
         # An unnamed band may be the missing one, for instance near infrared after red, green, blue.
         found = {name: lookup[name] for name in colours if name in lookup}
         if "nir" in colours and "nir" not in found and "nir narrow" in lookup:
@@ -56,7 +56,7 @@ def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tup
         found |= dict(zip(missing, silent, strict=False))
         rest = iter(b for b in others if b not in found.values())
         return tuple(found[name] if name in found else next(rest) for name in names)
-    if len(usable) > max(4, wanted) and not known:
+    if len(usable) > max(4, wanted) and not colours:
         raise RasterError(
             f"{raster.name} has {len(usable)} planes and does not say what they are: a stack of "
             f"pictures, or bands? The network reads {', '.join(names) or wanted}; choose the bands "

@@ -58,12 +58,12 @@ def band_kinds(
     tags : sequence of mapping
         Metadata per band, from which wavelengths are read.
     """
-    told = [text or "" for text in descriptions]
-    numbers = [(int(m[1]), m[2].upper()) if (m := _SENSOR_BAND.search(t)) else None for t in told]
-    table = _sensor(told, [n for n in numbers if n is not None])
-    lengths = _lengths(told, tags)
+    texts = [text or "" for text in descriptions]
+    numbers = [(int(m[1]), m[2].upper()) if (m := _SENSOR_BAND.search(t)) else None for t in texts]
+    table = _sensor(texts, [n for n in numbers if n is not None])
+    lengths = _lengths(texts, tags)
     kinds = []
-    for text, length, number in zip(told, lengths, numbers, strict=True):
+    for text, length, number in zip(texts, lengths, numbers, strict=True):
         by_number = ""
         if number is not None:
             by_number = "nir narrow" if number[1] else table.get(number[0], "")
@@ -83,9 +83,9 @@ def band_texts(
     tags : sequence of mapping
         Metadata per band, from which wavelengths are read.
     """
-    told = [" ".join((description or "").split()) for description in descriptions]
+    texts = [" ".join((description or "").split()) for description in descriptions]
     lines = []
-    for text, length in zip(told, _lengths(told, tags), strict=True):
+    for text, length in zip(texts, _lengths(texts, tags), strict=True):
         if length is not None and f"{length:.0f}" not in text and not _LENGTH.search(text):
             text = f"{text}, {length:.4g} nm" if text else f"{length:.4g} nm"
         lines.append(text if len(text) <= 60 else f"{text[:57]}...")
@@ -171,10 +171,10 @@ def _by_word(text: str) -> str:
     return ""
 
 
-def _lengths(told: Sequence[str], tags: Sequence[Mapping[str, str]]) -> list[float | None]:
+def _lengths(texts: Sequence[str], tags: Sequence[Mapping[str, str]]) -> list[float | None]:
     """Wavelength of each band in nanometres, from its text or its metadata; None if unknown."""
-    of_band = [*tags, *({},) * (len(told) - len(tags))]
-    return [_length(text, of_band[k]) for k, text in enumerate(told)]
+    of_band = [*tags, *({},) * (len(texts) - len(tags))]
+    return [_length(text, of_band[k]) for k, text in enumerate(texts)]
 
 
 def _length(text: str, tags: Mapping[str, str]) -> float | None:
@@ -202,9 +202,9 @@ def _by_length(length: float | None) -> str:
     return "other"
 
 
-def _sensor(told: Sequence[str], numbers: Sequence[tuple[int, str]]) -> Mapping[int, str]:
+def _sensor(texts: Sequence[str], numbers: Sequence[tuple[int, str]]) -> Mapping[int, str]:
     """Kinds by band number of the file's sensor: B5 is another band in each."""
-    text = " ".join(told)
+    text = " ".join(texts)
     found = {number for number, _ in numbers}
     if re.search(r"sur_refl_b", text, re.I):
         return _MODIS
@@ -240,8 +240,8 @@ def _one_each(kinds: Sequence[str], lengths: Sequence[float | None]) -> list[str
             continue
         centre = _WAVELENGTHS[kind][0]
         first = chosen.setdefault(kind, k)
-        here, there = lengths[k], lengths[first]
-        if here is not None and there is not None and abs(here - centre) < abs(there - centre):
+        own, other = lengths[k], lengths[first]
+        if own is not None and other is not None and abs(own - centre) < abs(other - centre):
             chosen[kind] = k
     return [
         "other" if kind in _WAVELENGTHS and chosen[kind] != k else kind

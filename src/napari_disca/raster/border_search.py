@@ -171,11 +171,11 @@ def _blocks(
     """Pixels of areas with outlines of blocks; None if the colour also occurs elsewhere."""
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     least = max(_BLOCK * block.valid.sum() / 4, LEAST_COUNT)
-    kept = [
+    blocks = [
         k for k in range(1, count + 1)
         if sizes[k] >= least and _outline_corners(labels == k) <= _CORNERS
     ]  # fmt: skip
-    area: NDArray[np.bool_] = np.isin(labels, kept)
+    area: NDArray[np.bool_] = np.isin(labels, blocks)
     whole = area.sum() >= _BLOCK * block.valid.sum()
     return area if whole and (same & ~area).sum() <= _ELSEWHERE * area.sum() else None
 

@@ -42,11 +42,11 @@ def refuse_empty(
     read = f"band{'s' * (len(unique) != 1)} {', '.join(map(str, unique))}"
     nodatas = {value for band in unique if (value := raster.nodatas[band - 1]) is not None}
     alphas = [b for b, name in enumerate(raster.color_interp, start=1) if name == "alpha"]
-    told = [
+    parts = [
         *(f"no-data value {value:g}" for value in sorted(nodatas)),
         *(f"alpha in band {band}" for band in alphas),
     ]
-    why = f" ({', '.join(told)})" if told else ""
+    why = f" ({', '.join(parts)})" if parts else ""
     raise RasterError(
         f"{raster.name} has no pixel with data in {read}{why}; choose other bands, or correct "
         "its no-data value, its mask or its alpha"

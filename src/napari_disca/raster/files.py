@@ -20,7 +20,7 @@ from napari_disca.raster.base import RasterBase, check_inside
 from napari_disca.raster.file_bands import FileBands, check_is_image, file_bands
 from napari_disca.raster.file_handles import CACHE, FileHandles
 from napari_disca.raster.file_masks import SEQUENTIAL, FileMasks, file_masks, to_rasterio
-from napari_disca.raster.identity import fingerprint, known_fingerprint, same_pixels
+from napari_disca.raster.identity import cached_fingerprint, fingerprint, same_pixels
 from napari_disca.raster.local_files import refuse_remote_sources
 
 
@@ -114,9 +114,9 @@ class GeoRaster(RasterBase):
         still reads the old file if that was replaced.
         """
         with suppress(RasterError), self._opened_anew() as again:
-            known = known_fingerprint(self)
-            if known is not None:
-                return known == fingerprint(again)
+            expected = cached_fingerprint(self)
+            if expected is not None:
+                return expected == fingerprint(again)
             with again._handle() as now:
                 return before is not None and same_pixels(before, now)
         return False

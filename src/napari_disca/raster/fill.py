@@ -73,8 +73,8 @@ class Border:
     def to_json(self) -> dict[str, Any]:
         """Return the values of JSON for a journal."""
         packed = base64.b64encode(zlib.compress(self.cells, 9)).decode()
-        told = {"shape": [*self.shape], "grid": [*self.grid], "cells": packed}
-        return {"colour": [*self.colour], **told, "at_edge": self.at_edge}
+        members = {"shape": [*self.shape], "grid": [*self.grid], "cells": packed}
+        return {"colour": [*self.colour], **members, "at_edge": self.at_edge}
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -169,13 +169,13 @@ class Fill:
     @property
     def _where(self) -> str:
         elsewhere = {v for colour in (*self.values, *self.joint) for v in colour}
-        told = []
+        parts = []
         for at_edge, where in ((True, "at the image's edge"), (False, "in whole blocks")):
             colours = [b.colour for b in self.borders if b.at_edge is at_edge]
             values = sorted({v for colour in colours for v in colour} - elsewhere)
             if values:
-                told.append(f"{and_list([value_text(v) for v in values])} only {where}")
-        return f" ({', '.join(told)})" if told else ""
+                parts.append(f"{and_list([value_text(v) for v in values])} only {where}")
+        return f" ({', '.join(parts)})" if parts else ""
 
     def leave_out(
         self,
@@ -206,14 +206,14 @@ class Fill:
 
     def to_json(self) -> dict[str, Any]:
         """Return members of a journal's table: a value, several or None per band, and the areas."""
-        told: dict[str, Any] = {
+        members: dict[str, Any] = {
             "fill": [v[0] if len(v) == 1 else [*v] or None for v in self.values]
         }
         if self.joint:
-            told["joint_fill"] = [[*colour] for colour in self.joint]
+            members["joint_fill"] = [[*colour] for colour in self.joint]
         if self.borders:
-            told["borders"] = [border.to_json() for border in self.borders]
-        return told
+            members["borders"] = [border.to_json() for border in self.borders]
+        return members
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> Self:
@@ -270,7 +270,7 @@ def _numbers(value: object) -> tuple[float, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError("the fill of a scaling is made of lists of numbers")
     for number in value:
-        known = isinstance(number, int | float) and not isinstance(number, bool)
-        if not known or not abs(number) < _LARGEST:
+        is_number = isinstance(number, int | float) and not isinstance(number, bool)
+        if not is_number or not abs(number) < _LARGEST:
             raise ValueError("the fill of a scaling is made of numbers")
     return tuple(float(number) for number in value)

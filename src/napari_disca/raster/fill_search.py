@@ -195,13 +195,13 @@ def _joint_value(_raster: Raster, bands: Sequence[int], blocks: Sequence[Block],
     finite = np.isfinite(pixels).all(axis=0)
     if not finite.any():
         return nothing
-    known = pixels[:, finite].astype(np.float64)
-    value = float(known.min())
-    filled = (known == value).all(axis=0)
+    values = pixels[:, finite].astype(np.float64)
+    value = float(values.min())
+    filled = (values == value).all(axis=0)
     share = float(filled.mean())
     if not _JOINT_SHARE <= share < 1 or filled.sum() < LEAST_COUNT or value < 0:
         return nothing
-    rest = known[:, ~filled]
+    rest = values[:, ~filled]
     span = float(np.subtract(*np.percentile(rest, (99, 1))))
     beside = (rest.max(axis=0) <= value + 0.02 * span).mean() * (1 - share)
     if span <= 0 or np.unique(rest[0][:4096]).size < LEAST_LEVELS or beside > _BESIDE * share:

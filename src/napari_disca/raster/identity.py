@@ -23,7 +23,7 @@ from napari_disca.raster.sampling import lattice
 #: few enough that of a large image only a small part is read.
 _WINDOWS, _SIDE = 6, 64
 #: Fingerprints of open files; those of arrays, which may change, are not remembered.
-_known: WeakKeyDictionary[Any, tuple[str, tuple[str, ...]]] = WeakKeyDictionary()
+_fingerprints: WeakKeyDictionary[Any, tuple[str, tuple[str, ...]]] = WeakKeyDictionary()
 
 
 def fingerprint(raster: Raster) -> str:
@@ -52,9 +52,9 @@ def same_pixels(before: Any, now: Any) -> bool:
         return False
 
 
-def known_fingerprint(raster: object) -> str | None:
+def cached_fingerprint(raster: object) -> str | None:
     """Return the `fingerprint` of an open file if it was computed before, else None."""
-    found = _known.get(raster)
+    found = _fingerprints.get(raster)
     return found[0] if found is not None else None
 
 
@@ -143,7 +143,7 @@ def file_fingerprint(raster: Raster) -> str:
 
 def _sampled(raster: Raster) -> tuple[str, tuple[str, ...]]:
     """Fingerprint of an image, and a short digest of each of its sampled windows."""
-    if raster.path is not None and (found := _known.get(raster)) is not None:
+    if raster.path is not None and (found := _fingerprints.get(raster)) is not None:
         return found
     digest = hashlib.blake2b(digest_size=15)
     digest.update(repr((raster.shape, raster.count, str(raster.dtype))).encode())
@@ -155,7 +155,7 @@ def _sampled(raster: Raster) -> tuple[str, tuple[str, ...]]:
     # The prefix distinguishes it from a fingerprint of version 0.1.0.
     found = f"p-{digest.hexdigest()}", tuple(samples)
     if raster.path is not None:
-        _known[raster] = found
+        _fingerprints[raster] = found
         # Each page checks by itself whether the file is still the same.
         for part in getattr(raster, "parts", ()):
             _sampled(part)

@@ -157,7 +157,7 @@ class PagedRaster(RasterBase):
         """Whole image with at most `max_side` pixels a side, and where it has data."""
         chosen = self._chosen(bands)
         found = [self._pages[band - 1].overview(max_side) for band in chosen]
-        valid = np.logical_and.reduce([known for _, known in found])
+        valid = np.logical_and.reduce([data for _, data in found])
         for band in sorted({*chosen}):
             mask = self._page_masks[band - 1]
             if mask is not None:

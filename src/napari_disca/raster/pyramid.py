@@ -276,9 +276,9 @@ class ImagePyramid:
         self.complete = True
         self._cache.put(self._key, [level.stored for level in stored if level.stored is not None])
         # The mapped file replaces the arrays in memory, but not the coarsest level's.
-        kept = self._cache.get(self._key, [(level.shape, self.dtype) for level in stored])
-        if kept is not None:
-            for level, array in zip(self._stored, kept, strict=False):
+        cached = self._cache.get(self._key, [(level.shape, self.dtype) for level in stored])
+        if cached is not None:
+            for level, array in zip(self._stored, cached, strict=False):
                 level.stored = array
 
     def _decoded(self, finer: Sequence[ImageLevel]) -> NDArray[Any]:
@@ -304,13 +304,13 @@ class ImagePyramid:
         if self.rgb and not self._as_it_is:
             ends = repr((self.scale.low, self.scale.high)).encode()
             self._key += f"-{hashlib.blake2b(ends, digest_size=4).hexdigest()}"
-        kept = self._cache.get(self._key, [(level.shape, self.dtype) for level in stored])
-        self.complete = kept is not None
-        if kept is None:
-            kept = [np.zeros(level.shape, dtype=self.dtype) for level in stored]
-        for level, array in zip(stored, kept, strict=True):
+        cached = self._cache.get(self._key, [(level.shape, self.dtype) for level in stored])
+        self.complete = cached is not None
+        if cached is None:
+            cached = [np.zeros(level.shape, dtype=self.dtype) for level in stored]
+        for level, array in zip(stored, cached, strict=True):
             level.stored = array
-        self._coarsest.stored = np.array(kept[-1])
+        self._coarsest.stored = np.array(cached[-1])
         return self._coarsest.stored
 
 

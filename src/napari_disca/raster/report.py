@@ -130,17 +130,17 @@ def _read(bands: Sequence[int], names: Sequence[str]) -> str:
 
 def _place(raster: Raster) -> str:
     crs = raster.crs
-    told = []
+    parts = []
     if raster.transform is None and raster.gcps is not None:
         points, crs = raster.gcps
-        told.append(f"{len(points)} ground control points")
+        parts.append(f"{len(points)} ground control points")
     if raster.transform is None and raster.rpcs is not None:
-        told.append("a sensor's rational polynomial coefficients, which are kept and not applied")
+        parts.append("a sensor's rational polynomial coefficients, which are kept and not applied")
     if crs is not None:
         code = crs.to_epsg()
-        told.insert(0, f"EPSG:{code}" if code else "a CRS without a code")
-    if len(told) == 1 and crs is not None and raster.transform is None:
-        told.append("without a transform that says where its pixels lie")
+        parts.insert(0, f"EPSG:{code}" if code else "a CRS without a code")
+    if len(parts) == 1 and crs is not None and raster.transform is None:
+        parts.append("without a transform that says where its pixels lie")
     if crs is None and raster.transform is not None:
         return "coordinates without a CRS"
-    return ", ".join(told) or "none"
+    return ", ".join(parts) or "none"

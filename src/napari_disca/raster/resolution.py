@@ -59,8 +59,8 @@ def pixel_sides(
     sides = _on_ellipsoid(system, transform, shape)
     if sides is None:
         sides = _in_linear_units(system, transform)
-    known = sides is not None and all(math.isfinite(side) and side > 0 for side in sides)
-    return sides if known else None
+    usable = sides is not None and all(math.isfinite(side) and side > 0 for side in sides)
+    return sides if usable else None
 
 
 def pixel_aspect(raster: Raster) -> float:

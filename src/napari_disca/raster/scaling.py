@@ -210,9 +210,9 @@ def _automatic(
     values = unsaturated(sampled.values)
     count = len(values)
     groups = _groups(values, names)
-    known = _known_range(raster, sampled, values[groups[0]])
-    if known is not None:
-        low, high, text = known
+    standard = _standard_range(raster, sampled, values[groups[0]])
+    if standard is not None:
+        low, high, text = standard
         return _same(low, high, count, text)
     lows, highs = np.zeros(count), np.ones(count)
     for group in groups:
@@ -259,7 +259,7 @@ def _groups(values: NDArray[np.float64], names: Sequence[str]) -> list[list[int]
     return [together, *([k] for k in range(count) if k not in together)]
 
 
-def _known_range(
+def _standard_range(
     raster: Raster, sampled: _Sampled, colours: NDArray[np.float64]
 ) -> tuple[float, float, str] | None:
     """Known range that the bulk of the colours fills; None if there is none."""
@@ -291,8 +291,8 @@ def _may_be_landsat(raster: Raster, values: NDArray[np.float64]) -> bool:
 
     8-bit values times 257, or 12-bit values shifted to 16 bits, have even steps.
     """
-    told = [text for text in raster.descriptions if text]
-    if are_sentinel_bands(told) or any(re.search(r"[a-z]-\d{3}\b|nm\b", text) for text in told):
+    names = [text for text in raster.descriptions if text]
+    if are_sentinel_bands(names) or any(re.search(r"[a-z]-\d{3}\b|nm\b", text) for text in names):
         return False
     sample = values.ravel()[:: max(1, values.size // 4096)].astype(np.int64)
     return int(np.gcd.reduce(sample)) == 1

@@ -45,8 +45,8 @@ def sentinel_offset(raster: Raster, values: NDArray[np.float64]) -> float:
     name = f"{raster.name} {raster.path or ''}"
     if baseline := _BASELINE.search(name):
         return _OFFSET if int(baseline[1]) >= 400 else 0.0
-    known = are_sentinel_bands(raster.descriptions) or _PRODUCT.search(name)
-    return _OFFSET if known else 0.0
+    is_sentinel = are_sentinel_bands(raster.descriptions) or _PRODUCT.search(name)
+    return _OFFSET if is_sentinel else 0.0
 
 
 def begins_at_offset(

@@ -79,7 +79,7 @@ class BandStack(RasterBase):
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Whole image with at most `max_side` pixels a side, and where it has data."""
         found = [self._parts[b - 1].overview(max_side, (1,)) for b in self._chosen(bands)]
-        valid: NDArray[np.bool_] = np.logical_and.reduce([known for _, known in found])
+        valid: NDArray[np.bool_] = np.logical_and.reduce([data for _, data in found])
         return self._joined([pixels for pixels, _ in found]), valid
 
     def reduced(

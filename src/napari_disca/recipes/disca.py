@@ -177,10 +177,10 @@ class Disca:
         examples = [
             Example(crop, compute.device)
             for crop in crops
-            if crop.labels.size or crop.kept_labels.size
+            if crop.labels.size or crop.checked_labels.size
         ]
         total = sum(len(example.labels) for example in examples)
-        kept = sum(len(example.kept_labels) for example in examples)
+        checked_total = sum(len(example.checked_labels) for example in examples)
         if not total:
             return AdaptationResult(network, note=NO_CLICKS)
         yield Progress("adapting", 0, self.passes)
@@ -209,13 +209,13 @@ class Disca:
                 ):
                     example = examples[index]
                     share = len(example.labels) / total
-                    kept_share = len(example.kept_labels) / max(1, kept)
+                    checked_share = len(example.checked_labels) / max(1, checked_total)
                     one = self._objective(logits, example, anchors[index])
-                    checked = _kept_loss(logits, example)
+                    checked = _checked_loss(logits, example)
                     _refuse_not_finite(one + checked, done)
-                    weighted = one * share + checked * kept_share
+                    weighted = one * share + checked * checked_share
                     loss = loss + (weighted if self.batch == "all" else one + checked)
-                    loss_sum += one.item() * share + checked.item() * kept_share
+                    loss_sum += one.item() * share + checked.item() * checked_share
                 loss.backward()  # type: ignore[no-untyped-call]
                 if self.batch == "one":
                     optimiser.step()
@@ -242,9 +242,9 @@ class Disca:
             with torch.no_grad():
                 (logits,) = unguided(learner, [example], compute)
                 loss = self._objective(logits, example, anchor)
-                checked = _kept_loss(logits, example)
+                checked = _checked_loss(logits, example)
             last += loss.item() * len(example.labels) / total
-            last += checked.item() * len(example.kept_labels) / max(1, kept)
+            last += checked.item() * len(example.checked_labels) / max(1, checked_total)
             after.append(logits.argmax(dim=1))
             right_after += right(logits, example)
             yield Progress("adapting", len(losses), len(losses))
@@ -348,15 +348,15 @@ def _together(order: Sequence[int], examples: Sequence[Example], most: int) -> I
         yield part
 
 
-def _kept_loss(logits: Tensor, example: Example) -> Tensor:
+def _checked_loss(logits: Tensor, example: Example) -> Tensor:
     """Return the mean cross-entropy at checked pixels, which is added to equation 1.
 
     The user has checked that the map is right there.
     """
-    if not len(example.kept_labels):
+    if not len(example.checked_labels):
         return logits.new_zeros(())
-    checked = logits[0, :, example.kept_rows, example.kept_cols].T
-    return F.cross_entropy(checked, example.kept_labels)
+    checked = logits[0, :, example.checked_rows, example.checked_cols].T
+    return F.cross_entropy(checked, example.checked_labels)
 
 
 def _refuse_not_finite(loss: Tensor, done: int) -> None:

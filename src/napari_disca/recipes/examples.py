@@ -35,7 +35,7 @@ class Example:
         Number of valid pixels.
     rows, cols, labels : (clicks,) tensors
         Pixels and classes of the clicks.
-    kept_rows, kept_cols, kept_labels : (n,) tensors
+    checked_rows, checked_cols, checked_labels : (n,) tensors
         Pixels that the user has checked, and their classes.
     """
 
@@ -51,9 +51,9 @@ class Example:
         self.rows = torch.from_numpy(crop.rows).to(device)
         self.cols = torch.from_numpy(crop.cols).to(device)
         self.labels = torch.from_numpy(crop.labels).to(device)
-        self.kept_rows = torch.from_numpy(crop.kept_rows).to(device)
-        self.kept_cols = torch.from_numpy(crop.kept_cols).to(device)
-        self.kept_labels = torch.from_numpy(crop.kept_labels).to(device)
+        self.checked_rows = torch.from_numpy(crop.checked_rows).to(device)
+        self.checked_cols = torch.from_numpy(crop.checked_cols).to(device)
+        self.checked_labels = torch.from_numpy(crop.checked_labels).to(device)
 
     def clicked(self, logits: Tensor) -> Tensor:
         """Return the logits at the clicks.

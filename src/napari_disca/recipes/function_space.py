@@ -226,7 +226,7 @@ class FunctionSpace:
             yield Progress("looking at the clicks", done, len(crops))
             view = CropView.of(ready, crop, compute)
             observed.append(view.places(crop.rows, crop.cols, crop.labels, noise=_CLICK_NOISE))
-            checked = crop.kept_rows, crop.kept_cols, crop.kept_labels
+            checked = crop.checked_rows, crop.checked_cols, crop.checked_labels
             observed.append(view.places(*checked, noise=_CHECKED_NOISE))
         solved = self._solved(joined(observed), facts, network)
         return AdaptationResult(

@@ -228,8 +228,8 @@ def check_fields(recipe: Recipe) -> None:
         low, high = about.get("min", -math.inf), about.get("max", math.inf)
         if isinstance(value, int | float) and not low <= value <= high:
             label = about.get("label")
-            known = not label or label.lower() == one.name
-            name = one.name if known else f"{label} ({one.name})"
+            same = not label or label.lower() == one.name
+            name = one.name if same else f"{label} ({one.name})"
             raise RecipeError(f"{name} = {value} is not between {low} and {high}")
 
 
@@ -255,7 +255,7 @@ def crops_for(
     inputs: NetworkView,
     clicks: Clicks,
     tiling: Tiling,
-    kept: Clicks | None = None,
+    checked: Clicks | None = None,
 ) -> Job[list[Crop]]:
     """Return a job that cuts the crops from which a recipe learns.
 
@@ -267,7 +267,7 @@ def crops_for(
         In pixels of the image.
     tiling : Tiling
         Of the network's grid.
-    kept : Clicks, optional
+    checked : Clicks, optional
         Some of the pixels that the user has checked, with their classes. One of them in each tile
         gets crops as a click does; crops for all of them would take too long.
 
@@ -277,10 +277,10 @@ def crops_for(
     """
     # Sorted by position, so that the result does not depend on the order of clicking.
     own = Clicks(tuple(sorted(inputs.network_clicks(clicks), key=lambda c: (c.pixel, c.label))))
-    checked = inputs.network_clicks(kept or Clicks())
+    checked_clicks = inputs.network_clicks(checked or Clicks())
     # At a pixel that is clicked and checked, the click counts.
     clicked = {click.pixel for click in own}
-    checked = checked.removed(*(pixel for pixel in checked if pixel.pixel in clicked))
-    one_per_tile = {tiling.tile_at(pixel.pixel).index: pixel for pixel in checked}
+    checked_clicks = checked_clicks.removed(*(c for c in checked_clicks if c.pixel in clicked))
+    one_per_tile = {tiling.tile_at(pixel.pixel).index: pixel for pixel in checked_clicks}
     windows = recipe.windows(own.added(*one_per_tile.values()), tiling)
-    return cut_crops(inputs, own, windows, checked)
+    return cut_crops(inputs, own, windows, checked_clicks)

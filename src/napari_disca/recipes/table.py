@@ -70,8 +70,8 @@ def recipe_named(name: str, **changes: Any) -> Recipe:
         raise RecipeError(
             f"recipe {name!r} is unknown; choose one of {', '.join(RECIPES)}"
         ) from None
-    known = {f.name for f in fields(recipe)}
-    unknown = sorted(changes.keys() - known)
+    settings = {f.name for f in fields(recipe)}
+    unknown = sorted(changes.keys() - settings)
     if unknown:
         raise RecipeError(f"recipe {name!r} has no field {unknown[0]!r}")
     changed: Recipe = replace(recipe, **changes)

@@ -79,7 +79,9 @@ def divide(
         start, end = quad[side], quad[(side + 1) % 4]
         axis = (end - start) / lengths[side]
         neighbours = ((side - 1) % 4, (side + 1) % 4)
-        kept = [(fronts[k] or 0.0) + (2.0 if side in first else deep[k] + 2.0) for k in neighbours]
+        insets = [
+            (fronts[k] or 0.0) + (2.0 if side in first else deep[k] + 2.0) for k in neighbours
+        ]
         at = 4.0
         while True:
             width = float(rng.uniform(*widths))
@@ -90,7 +92,7 @@ def divide(
             corners.append(corners[1] + axis * deep[side] * 1j)
             clear = all(
                 inside(quad, k, corner) >= room
-                for k, room in zip(neighbours, kept, strict=True)
+                for k, room in zip(neighbours, insets, strict=True)
                 for corner in corners
             )
             if clear:

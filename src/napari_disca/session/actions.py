@@ -74,8 +74,8 @@ class ChangeClicks:
             removed=tuple(clicks_field(fields.get("remove", []))),
             added=tuple(clicks_field(fields.get("add", []))),
         )
-        there = set(step.clicks)
-        if not all(click in there for click in (*edit.removed, *(old for old, _ in edit.changed))):
+        clicks = set(step.clicks)
+        if not all(click in clicks for click in (*edit.removed, *(old for old, _ in edit.changed))):
             raise JournalError("it changes a click that does not exist")
         return cls(edit.applied(step.clicks), title)
 
@@ -92,8 +92,8 @@ class Adopt:
         # Whole networks in the history would fill the memory.
         run = replace(self.run, adaptation=replace(self.run.adaptation, network=None, tensors={}))
         # Clicks removed while it was learning must not count.
-        there = set(step.clicks)
-        left = run.edited(lambda click: click if click in there else None, step.locks)
+        clicks = set(step.clicks)
+        left = run.edited(lambda click: click if click in clicks else None, step.locks)
         if left is None or left is run.base:
             return step
         return replace(step, title=f"adapt ({left.recipe.title})", adapted=left)
@@ -102,8 +102,8 @@ class Adopt:
         """See `Action`."""
         run = after.adapted
         assert run is not None
-        told = run_fields(run, after.clicks, after.locks, before.adapted)
-        return {**told, "note": run.adaptation.note}
+        of_run = run_fields(run, after.clicks, after.locks, before.adapted)
+        return {**of_run, "note": run.adaptation.note}
 
     @classmethod
     def read(cls, fields: Mapping[str, Any], step: Step) -> Self:

@@ -143,9 +143,9 @@ def runs_of(region: Region, before: LabelMap, after: LabelMap) -> Runs:
     """
     code = region.before * 256 + region.after
     found = Runs.empty()
-    for top, bottom, there in strips([region.window], region.window.width):
+    for top, bottom, parts in strips([region.window], region.window.width):
         strip = Window.from_bounds(top, region.window.left, bottom, region.window.right)
-        runs = Runs.of(changed_codes(before, after, strip, there), top, region.window.left)
+        runs = Runs.of(changed_codes(before, after, strip, parts), top, region.window.left)
         found = found.followed_by(runs[runs.codes == code])
     labels, _ = found.components()
     row, col = region.pixel

@@ -98,7 +98,7 @@ class Document(StepHistory):
     @property
     def strokes(self) -> tuple[Stroke, ...]:
         """The strokes, oldest first; `unlock` removes one."""
-        return tuple(held for held in self.step.locks if isinstance(held, Stroke))
+        return tuple(lock for lock in self.step.locks if isinstance(lock, Stroke))
 
     @property
     def corrected(self) -> Guided:
@@ -134,9 +134,9 @@ class Document(StepHistory):
         ClickError
             If there is no such click.
         """
-        there = set(self.clicks)
+        present = set(self.clicks)
         for click in clicks:
-            if click not in there:
+            if click not in present:
                 raise ClickError(f"there is no click of class {click.label} at {click.pixel}")
         title = f"remove {len(clicks)} clicks" if len(clicks) > 1 else "remove a click"
         self.set_clicks(self.clicks.removed(*clicks), title)
@@ -220,8 +220,8 @@ class Document(StepHistory):
         self.do(ChangeClicks(clicks, title))
 
     def _name(self, click: Click) -> str:
-        known = 0 <= click.label < len(self.classes)
-        return self.classes[click.label].name if known else f"class {click.label}"
+        exists = 0 <= click.label < len(self.classes)
+        return self.classes[click.label].name if exists else f"class {click.label}"
 
     # ---------------------------------------------------------------- classes
 

@@ -63,21 +63,21 @@ class Draw:
 
     def fields(self, before: Step, after: Step) -> Mapping[str, Any]:
         """See `Action`."""
-        told: dict[str, Any] = {
+        members: dict[str, Any] = {
             "title": after.title,
             "tool": self.tool,
             "label": self.label,
             "teaches": self.teaches,
         }
         if self.only:
-            told["only"] = list(self.only)
+            members["only"] = list(self.only)
         if isinstance(self.drawn, BrushPath):
-            return {**told, "path": self.drawn.path, "radius": self.drawn.radius}
+            return {**members, "path": self.drawn.path, "radius": self.drawn.radius}
         if isinstance(self.drawn, Area):
-            return {**told, "rings": self.drawn.rings}
+            return {**members, "rings": self.drawn.rings}
         stroke = after.locks[-1]
         assert isinstance(stroke, Stroke)
-        return {**told, "pixels": stroke.area.to_json()}
+        return {**members, "pixels": stroke.area.to_json()}
 
     @classmethod
     def read(cls, fields: Mapping[str, Any], step: Step) -> Self:

@@ -126,8 +126,8 @@ class AdaptationRun:
         left = set(locks)
         base = self.base.edited(edit, left) if self.base is not None else None
         clicks = Clicks(tuple(new for click in self.clicks if (new := edit(click)) is not None))
-        kept = tuple(lock for lock in self.locks if lock in left)
-        if base is self.base and clicks == self.clicks and kept == self.locks:
+        locks = tuple(lock for lock in self.locks if lock in left)
+        if base is self.base and clicks == self.clicks and locks == self.locks:
             return self
         if not clicks:
             return base
@@ -137,7 +137,7 @@ class AdaptationRun:
             "",
             None,
             clicks,
-            kept,
+            locks,
             self.seed,
             base,
             self.near_only,
@@ -198,9 +198,9 @@ class Lock:
 LockOrStroke: TypeAlias = Lock | Stroke
 
 
-def teaching(held: Iterable[LockOrStroke]) -> tuple[LockOrStroke, ...]:
+def teaching(locks: Iterable[LockOrStroke]) -> tuple[LockOrStroke, ...]:
     """Return the locks and strokes that adaptations learn from."""
-    return tuple(one for one in held if not isinstance(one, Stroke) or one.teaches)
+    return tuple(one for one in locks if not isinstance(one, Stroke) or one.teaches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +246,8 @@ class Edit:
     def applied(self, clicks: Clicks) -> Clicks:
         """Return the clicks after the change."""
         became = dict(self.changed)
-        kept = Clicks(tuple(became.get(click, click) for click in clicks))
-        return kept.removed(*self.removed).added(*self.added)
+        edited = Clicks(tuple(became.get(click, click) for click in clicks))
+        return edited.removed(*self.removed).added(*self.added)
 
     @property
     def of(self) -> Callable[[Click], Click | None]:

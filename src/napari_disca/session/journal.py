@@ -229,12 +229,12 @@ class Journal:
                 raise FileExistsError
             self._file = _opened(self.path) if self._file is None else self._file
             os.lseek(self._file, 0, os.SEEK_SET)
-            there = b""
-            while len(there) <= len(self._text) and (block := os.read(self._file, 1 << 20)):
-                there += block
-            if not self._text.startswith(there):
+            existing = b""
+            while len(existing) <= len(self._text) and (block := os.read(self._file, 1 << 20)):
+                existing += block
+            if not self._text.startswith(existing):
                 raise FileExistsError
-            self._size = len(there)
+            self._size = len(existing)
         except (FileExistsError, PermissionError):
             self._close_file()
             path = numbered(self.path)

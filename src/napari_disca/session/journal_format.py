@@ -74,9 +74,9 @@ class Header:
 
     def to_json(self) -> dict[str, Any]:
         """Return the header as the first line of a journal."""
-        told = {"napari-disca": "journal", "format": _FORMAT, **asdict(self)}
-        told["scaling"] = None if self.scaling is None else self.scaling.to_json()
-        return told
+        members = {"napari-disca": "journal", "format": _FORMAT, **asdict(self)}
+        members["scaling"] = None if self.scaling is None else self.scaling.to_json()
+        return members
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> Header:

@@ -18,7 +18,7 @@ from napari_disca.core.events import Job
 from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tile_clicks import TileClicks
-from napari_disca.inference.uncertainty import with_known_cells
+from napari_disca.inference.uncertainty import with_certain_cells
 from napari_disca.session.history import AdaptationRun, Lock, LockOrStroke
 from napari_disca.session.lock_index import LockIndex
 from napari_disca.session.near_clicks import near_clicks
@@ -123,18 +123,18 @@ class JudgedAreas:
             if lock.kind != "area" and clicks is not None:
                 now = clicks
             if lock.kind == "rejected":
-                held = (yield from self._runs.base(tile, None, now, keep=True)).labels
+                fixed = (yield from self._runs.base(tile, None, now, keep=True)).labels
             else:
-                held = yield from self._held(lock, tile)
-                here &= yield from self._untouched(tile, held, lock_clicks, now)
-            labels[here] = held[here]
+                fixed = yield from self._locked_labels(lock, tile)
+                here &= yield from self._untouched(tile, fixed, lock_clicks, now)
+            labels[here] = fixed[here]
             free &= ~here
             if lock.kind == "area":
                 checked |= here
         if not strokes:
             return FixedPixels(~free, checked, np.zeros_like(free))
-        there = (labels != NO_DATA if valid is None else valid) & ~checked
-        return FixedPixels(~free, checked, draw_over(strokes, labels, window, there))
+        drawable = (labels != NO_DATA if valid is None else valid) & ~checked
+        return FixedPixels(~free, checked, draw_over(strokes, labels, window, drawable))
 
     def sample(self, index: LockIndex, seed: int) -> Job[Clicks]:
         """Job that returns a sample of judged and drawn pixels, with their right labels, as clicks.
@@ -154,10 +154,10 @@ class JudgedAreas:
             tile = tiles[number]
             window = self._runs.window(tile)
             labels = np.full(window.shape, NO_DATA, dtype=np.uint8)
-            held = index.of(tile.index)
-            drawn = any(isinstance(one, Stroke) for one in held)
+            touching = index.of(tile.index)
+            drawn = any(isinstance(one, Stroke) for one in touching)
             valid = self._runs.inputs.image_valid(window) if drawn else None
-            yield from self.write(held, labels, tile, valid=valid)
+            yield from self.write(touching, labels, tile, valid=valid)
             rows, cols = np.nonzero(labels != NO_DATA)
             if not len(rows):
                 continue
@@ -174,7 +174,7 @@ class JudgedAreas:
     def drawn_over(
         self,
         tile: Tile,
-        held: Iterable[LockOrStroke],
+        touching: Iterable[LockOrStroke],
         before: RenderedTile,
         strokes: tuple[Stroke, ...],
     ) -> RenderedTile:
@@ -182,22 +182,22 @@ class JudgedAreas:
 
         Parameters
         ----------
-        held : iterable
+        touching : iterable
             Locks and strokes that touch the tile.
         before : RenderedTile
             The tile without these strokes.
         strokes : tuple of Stroke
-            The last ones of `held`.
+            The last ones of `touching`.
         """
         window = self._runs.window(tile)
         labels, unsure = before.labels.copy(), before.uncertainty
         allowed = labels != NO_DATA
-        for lock in held:
+        for lock in touching:
             if isinstance(lock, Lock) and lock.kind == "area":
                 allowed &= ~self._mask(lock.area, window)
         drawn = draw_over(strokes, labels, window, allowed)
         if unsure is not None:
-            unsure = with_known_cells(unsure, drawn, window, tile.keep, self._runs.inputs)
+            unsure = with_certain_cells(unsure, drawn, window, tile.keep, self._runs.inputs)
         return replace(before, labels=labels, uncertainty=unsure)
 
     def _changed(self, lock: Lock, tile: Tile) -> Job[NDArray[np.bool_]]:
@@ -209,7 +209,7 @@ class JudgedAreas:
         return changed
 
     def _untouched(
-        self, tile: Tile, held: NDArray[np.uint8], then: TileClicks, now: TileClicks
+        self, tile: Tile, fixed: NDArray[np.uint8], then: TileClicks, now: TileClicks
     ) -> Job[NDArray[np.bool_] | np.bool_]:
         """Job that returns the pixels that no click in `now` but not in `then` contradicts.
 
@@ -221,12 +221,12 @@ class JudgedAreas:
         before = yield from self._runs.base(tile, None, then, keep=True)
         after = yield from self._runs.base(tile, None, now, keep=True)
         same: NDArray[np.bool_] = before.labels == after.labels
-        known, reach = set(then.of(tile)), self._runs.inputs.card.guidance.reach
+        earlier, reach = set(then.of(tile)), self._runs.inputs.card.guidance.reach
         for click in now.of(tile):
-            if click not in known:
+            if click not in earlier:
                 alone = Clicks((click,))
                 near = near_clicks(alone, tile, self._runs.window(tile), self._runs.inputs, reach)
-                same &= ~near | (held == click.label)
+                same &= ~near | (fixed == click.label)
         return same
 
     @cachedmethod(
@@ -248,12 +248,12 @@ class JudgedAreas:
             )
         return self._assigned[lock.digest]
 
-    def _held(self, lock: Lock, tile: Tile) -> Job[NDArray[np.uint8]]:
+    def _locked_labels(self, lock: Lock, tile: Tile) -> Job[NDArray[np.uint8]]:
         """Job that returns the labels of a locked area in a tile, as of the time of locking."""
         name = f"#{lock.digest}"
-        known = self._runs.recent.get(tile.index, name)
-        if known is not None:
-            return known.labels
+        cached = self._runs.recent.get(tile.index, name)
+        if cached is not None:
+            return cached.labels
         run, clicks = lock.run if lock.map == "disca" else None, self._clicks_of(lock)
         base = yield from self._runs.base(tile, run, clicks, keep=False)
         labels = base.labels.copy()

@@ -164,10 +164,10 @@ class MapFolder:
             raise ExportError(self._refusal(self._index))
         try:
             saved = json.loads(self._index.read_text("utf-8"))
-            known = isinstance(saved, dict) and saved.items() >= _KIND.items()
+            ours = isinstance(saved, dict) and saved.items() >= _KIND.items()
         except (ValueError, RecursionError):
-            known = False
-        if not known:
+            ours = False
+        if not ours:
             raise ExportError(self._refusal(self._index))
         files = saved.get("files")
         if not isinstance(files, dict) or not all(

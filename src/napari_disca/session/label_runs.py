@@ -59,10 +59,10 @@ class Runs:
         starts = np.concatenate([np.zeros(1, dtype=np.int64), starts])
         ends = np.append(starts[1:], flat.size)
         values = flat[starts].astype(np.int64)
-        there = values != 0
-        rows, first = np.divmod(starts[there], width + 1)
-        last = ends[there] - rows * (width + 1)
-        return cls(rows + top, first + left, last + left, values[there])
+        inside = values != 0
+        rows, first = np.divmod(starts[inside], width + 1)
+        last = ends[inside] - rows * (width + 1)
+        return cls(rows + top, first + left, last + left, values[inside])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -137,8 +137,8 @@ class Regions:
     tops, lefts, bottoms, rights : arrays of int
     inside : (n, 3) array of int
         Length, row and first column of the longest run (the first of equal ones).
-    known, surely : arrays of float
-        Number of pixels whose certainty is known, and its sum.
+    rated, certainty_sum : arrays of float
+        Number of pixels that have a certainty, and the sum of their certainties.
     """
 
     codes: Ints
@@ -148,8 +148,8 @@ class Regions:
     bottoms: Ints
     rights: Ints
     inside: Ints
-    known: NDArray[np.float64]
-    surely: NDArray[np.float64]
+    rated: NDArray[np.float64]
+    certainty_sum: NDArray[np.float64]
 
     @classmethod
     def empty(cls) -> Self:
@@ -169,8 +169,7 @@ class Regions:
             Certainty of each run; NaN if not known.
         """
         lengths = runs.lengths
-        known = np.where(np.isnan(certainty), 0.0, lengths)
-        surely = np.nan_to_num(certainty) * lengths
+        rated = np.where(np.isnan(certainty), 0.0, lengths)
         inside = np.stack([lengths, runs.rows, runs.starts], axis=1)
         return cls(
             runs.codes,
@@ -180,8 +179,8 @@ class Regions:
             runs.rows + 1,
             runs.ends,
             inside,
-            known,
-            surely,
+            rated,
+            np.nan_to_num(certainty) * lengths,
         )
 
     def __len__(self) -> int:
@@ -218,6 +217,6 @@ class Regions:
             reduced(np.maximum, self.bottoms),
             reduced(np.maximum, self.rights),
             self.inside[chosen],
-            reduced(np.add, self.known),
-            reduced(np.add, self.surely),
+            reduced(np.add, self.rated),
+            reduced(np.add, self.certainty_sum),
         )

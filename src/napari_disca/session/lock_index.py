@@ -43,7 +43,7 @@ class TileGrid:
         """Number of tiles down and across."""
         return len(self.rows) - 1, len(self.cols) - 1
 
-    def keeping(self, window: Window) -> tuple[slice, slice]:
+    def overlapping(self, window: Window) -> tuple[slice, slice]:
         """Return rows and columns of the tiles that keep pixels of a window of the image."""
         window &= Window.from_bounds(0, 0, int(self.rows[-1]), int(self.cols[-1]))
         if not window:
@@ -56,7 +56,7 @@ class TileGrid:
         right = int(np.searchsorted(self.cols, window.right, side="left"))
         return slice(top, bottom), slice(left, right)
 
-    def holding(self, pixels: PixelSet) -> NDArray[np.bool_]:
+    def with_pixels(self, pixels: PixelSet) -> NDArray[np.bool_]:
         """Return which tiles keep pixels of a set, as an array of the grid's shape."""
         down, across = self.shape
         row = np.searchsorted(self.rows, pixels.rows, side="right") - 1
@@ -98,20 +98,20 @@ class LockIndex:
         """Return the index of other locks; if some were only added, the rest is kept."""
         if locks is self.locks:
             return self
-        known = len(self.locks)
-        same = locks[:known] == self.locks
+        count = len(self.locks)
+        same = locks[:count] == self.locks
         start = self if same else LockIndex.empty(grid)
         sets, numbers = list(start.sets), start.numbers.copy()
-        for lock in locks[known:] if same else locks:
-            where = grid.keeping(lock.area.window)
+        for lock in locks[count:] if same else locks:
+            where = grid.overlapping(lock.area.window)
             part = numbers[where]
-            there = np.ones(part.shape, dtype=np.bool_)
+            inside = np.ones(part.shape, dtype=np.bool_)
             if isinstance(lock.area, PixelSet):
-                there = grid.holding(lock.area)[where]
-            for number in np.unique(part[there]).tolist():
+                inside = grid.with_pixels(lock.area)[where]
+            for number in np.unique(part[inside]).tolist():
                 longer = (*sets[number][0], lock)
-                sets.append((longer, held_digest(longer)))
-                part[(part == number) & there] = len(sets) - 1
+                sets.append((longer, locks_digest(longer)))
+                part[(part == number) & inside] = len(sets) - 1
         return LockIndex(locks, tuple(sets), numbers)
 
     def of(self, tile: int) -> tuple[LockOrStroke, ...]:
@@ -129,7 +129,7 @@ class LockIndex:
         return found
 
 
-def held_digest(locks: tuple[LockOrStroke, ...]) -> str:
+def locks_digest(locks: tuple[LockOrStroke, ...]) -> str:
     """Return the fingerprint of locks and strokes; empty without any."""
     if not locks:
         return ""

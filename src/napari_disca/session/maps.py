@@ -65,18 +65,18 @@ class Maps:
     ) -> None:
         shape = inputs.raster.shape
         self.versions = TileVersions(MAPS, len(tiling))
-        self._kept: MapFolder | None = None
+        self._folder: MapFolder | None = None
         self._closed = False
         self._about = _about(inputs, tiling, compute)
         if folder is None:
             self.pyramids = {name: LabelPyramid(shape) for name in MAPS}
         else:
-            self._kept = kept = MapFolder(Path(folder), MAPS, level_files(shape))
+            self._folder = map_folder = MapFolder(Path(folder), MAPS, level_files(shape))
             try:
-                kept.take_over(self.versions, self._about)
+                map_folder.take_over(self.versions, self._about)
                 self.pyramids = {name: LabelPyramid(shape, Path(folder) / name) for name in MAPS}
             except BaseException:
-                kept.release()
+                map_folder.release()
                 raise
         cells = cells_of(Window.whole(inputs.shape)).shape
         self.uncertainty: dict[str, NDArray[np.uint8]] = {
@@ -183,11 +183,11 @@ class Maps:
         ExportError
             If the folder cannot be written.
         """
-        kept, self._kept = self._kept, None
-        if kept is not None:
+        folder, self._folder = self._folder, None
+        if folder is not None:
             with self._lock:
                 self._closed = True
-            kept.close(self.versions, self._about)
+            folder.close(self.versions, self._about)
 
     def _cells(self, name: str, tile: Tile) -> NDArray[np.uint8]:
         """Return the uncertainty of a tile of a map, as a view."""

@@ -91,8 +91,8 @@ class Painting(Proposals):
         return patch_at(self._maps.pyramids[self.corrected], row, col)
 
     def _class_name(self, label: int) -> str:
-        known = 0 <= label < len(self.classes)
-        return self.classes[label].name if known else f"class {label}"
+        exists = 0 <= label < len(self.classes)
+        return self.classes[label].name if exists else f"class {label}"
 
 
 def _showing(pixels: PixelSet, classes: Sequence[int], canvas: LabelPyramid) -> PixelSet:

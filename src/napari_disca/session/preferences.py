@@ -28,8 +28,8 @@ def recall(raster: Raster, card: Card) -> Reading | None:
     RasterError
         If the image's file is damaged.
     """
-    told = _read().get(_key(raster, card))
-    reading = _reading({"factor": told} if isinstance(told, float) else told)
+    saved = _read().get(_key(raster, card))
+    reading = _reading({"factor": saved} if isinstance(saved, float) else saved)
     return None if reading == Reading() else reading
 
 
@@ -39,42 +39,42 @@ def remember(raster: Raster, card: Card, reading: Reading) -> None:
     A scaling that comes from a journal is not saved here. A folder that cannot be written is
     ignored.
     """
-    kept = _read()
+    saved = _read()
     key = _key(raster, card)
-    before = kept.pop(key, None)
-    told: dict[str, object] = {}
+    before = saved.pop(key, None)
+    choices: dict[str, object] = {}
     if reading.factor is not None:
-        told["factor"] = float(reading.factor)
+        choices["factor"] = float(reading.factor)
     if reading.bands is not None:
-        told["bands"] = list(reading.bands)
+        choices["bands"] = list(reading.bands)
     if isinstance(reading.scaling, Scaling):
-        told["scaling"] = str(reading.scaling)
+        choices["scaling"] = str(reading.scaling)
     if reading.find_fill is not True:
-        told["fill"] = fill_text(reading.find_fill)
-    if told:
-        kept[key] = told
+        choices["fill"] = fill_text(reading.find_fill)
+    if choices:
+        saved[key] = choices
     elif before is None:
         return
     try:
         with replacing(_file()) as temporary:
-            temporary.write_text(json.dumps(dict(list(kept.items())[-_LIMIT:]), indent=0), "utf-8")
+            temporary.write_text(json.dumps(dict(list(saved.items())[-_LIMIT:]), indent=0), "utf-8")
     except DiscaError:
         pass
 
 
-def _reading(told: object) -> Reading:
+def _reading(saved: object) -> Reading:
     """Return the reading that was saved; damaged fields are ignored."""
-    if not isinstance(told, dict):
+    if not isinstance(saved, dict):
         return Reading()
-    factor, bands = told.get("factor"), told.get("bands")
+    factor, bands = saved.get("factor"), saved.get("bands")
     is_factor = isinstance(factor, int | float) and 1 / 64 <= factor <= 32
     are_bands = isinstance(bands, list) and bands and all(type(b) is int and b > 0 for b in bands)
     scaling: Scaling | None = None
     fill: FillChoice = True
     with suppress(CardError):
-        scaling = Scaling.parse(text) if isinstance(text := told.get("scaling"), str) else None
+        scaling = Scaling.parse(text) if isinstance(text := saved.get("scaling"), str) else None
     with suppress(CardError):
-        fill = fill_choice(text) if isinstance(text := told.get("fill"), str) else True
+        fill = fill_choice(text) if isinstance(text := saved.get("fill"), str) else True
     return Reading(
         tuple(bands) if are_bands else None,  # type: ignore[arg-type]  # a list of integers
         float(factor) if is_factor else None,  # type: ignore[arg-type]  # a number
@@ -93,7 +93,7 @@ def _key(raster: Raster, card: Card) -> str:
 
 def _read() -> dict[str, object]:
     try:
-        kept = load_json(_file(), most_bytes=1 << 20)
+        saved = load_json(_file(), most_bytes=1 << 20)
     except JsonError:
         return {}
-    return kept if isinstance(kept, dict) else {}
+    return saved if isinstance(saved, dict) else {}

@@ -317,17 +317,17 @@ def cached_patches(wanted: DesiredState, context: RefreshContext, until: float) 
             if time.perf_counter() > until:
                 return
             version = target.version(tile.index)
-            known = renderer.recent.get(tile.index, version)
+            rendered = renderer.recent.get(tile.index, version)
             shows = context.maps.version(name, tile)
             before = target.before_strokes(tile.index)
             strokes = next((later for earlier, later in before if earlier == shows), ())
-            shown = context.maps.shown(name, tile) if known is not None or strokes else None
-            if known is None and shown is not None:
-                known = renderer.drawn_over(tile, target, shown[1], strokes)
-            if known is not None:
+            shown = context.maps.shown(name, tile) if rendered is not None or strokes else None
+            if rendered is None and shown is not None:
+                rendered = renderer.drawn_over(tile, target, shown[1], strokes)
+            if rendered is not None:
                 if shown is not None and not renderer.recent.has(tile.index, shown[0]):
                     renderer.recent.put(tile.index, *shown)
-                yield patch_of(name, renderer.window(tile), tile, version, known)
+                yield patch_of(name, renderer.window(tile), tile, version, rendered)
 
 
 def patch_of(name: str, window: Window, tile: Tile, version: str, drawn: RenderedTile) -> Patch:

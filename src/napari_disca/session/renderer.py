@@ -26,7 +26,7 @@ from napari_disca.inference.uncertainty import (
     cell_share,
     mixed_uncertainty,
     on_network,
-    with_known_cells,
+    with_certain_cells,
 )
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
@@ -115,8 +115,8 @@ class Renderer:
             if self.recent.has(tile.index, version):
                 return ""
         predictor = self._predictor(target.weights)
-        known = predictor is not None and predictor.knows(tile, target.clicks.of(tile))
-        return "mask" if known else "image"
+        cached = predictor is not None and predictor.knows(tile, target.clicks.of(tile))
+        return "mask" if cached else "image"
 
     def predict(self, tiles: Sequence[Pixels], target: Target, made: Predictions) -> None:
         """Predict tiles that are not known yet as one batch, with a network that is ready.
@@ -134,7 +134,9 @@ class Renderer:
                 asked[key] = pixels, target.clicks.of(tile)
         predictor = self._predictor(target.weights)
         if asked and predictor is not None:
-            found = predictor.batch(list(asked.values()), self._known(predictor, asked.values()))
+            found = predictor.batch(
+                list(asked.values()), self._fallback_labels(predictor, asked.values())
+            )
             made.update(zip(asked, found, strict=True))
 
     def notes(self) -> Iterator[Note]:
@@ -150,14 +152,14 @@ class Renderer:
         return learned.network
 
     def _learned(self, run: AdaptationRun | None) -> Job[LearnedWeights]:
-        known = self.networks.known(run)
-        if known is not None:
-            return known
+        cached = self.networks.cached(run)
+        if cached is not None:
+            return cached
         assert run is not None
         expected = self.networks.expected(run)
         made = yield from self.learn(run)
         yield RunRelearned(made, made.weights, expected)
-        learned = self.networks.known(made)
+        learned = self.networks.cached(made)
         assert learned is not None, "it was learned just now"
         return learned
 
@@ -202,10 +204,10 @@ class Renderer:
         with self._predictors_lock:
             return self._predictors.get(name)
 
-    def _known(
+    def _fallback_labels(
         self, predictor: Predictor, asked: Iterable[tuple[Pixels, Clicks]]
     ) -> dict[int, Predicted]:
-        """Return the known labels of the pretrained network that an answer needs."""
+        """Return the cached labels of the pretrained network that an answer needs, by tile."""
         if predictor.answer.fallback is None:
             return {}
         found = {
@@ -216,14 +218,14 @@ class Renderer:
         return {tile: predicted for tile, predicted in found.items() if predicted is not None}
 
     def _pretrained(self, tile: Tile) -> Predicted | None:
-        """Return the pretrained network's labels of a tile without clicks, if they are known."""
-        known = self.recent.get(tile.index, self.networks.weights)
-        if known is None:
+        """Return the pretrained network's labels of a tile without clicks; None if not cached."""
+        cached = self.recent.get(tile.index, self.networks.weights)
+        if cached is None:
             shown = self._maps.shown("initial", tile)
             if shown is None or shown[0] != self.networks.weights:
                 return None
-            known = shown[1]
-        return Predicted(known.labels, known.uncertainty)
+            cached = shown[1]
+        return Predicted(cached.labels, cached.uncertainty)
 
     def draw(
         self,
@@ -260,20 +262,20 @@ class Renderer:
         if not touching:
             return base
         labels, unsure = base.labels.copy(), base.uncertainty
-        held = yield from self._judged.write(touching, labels, tile, target.clicks)
-        locked = held.locked & (labels != NO_DATA)
+        fixed = yield from self._judged.write(touching, labels, tile, target.clicks)
+        locked = fixed.locked & (labels != NO_DATA)
         flipped = int((locked & (labels != base.labels)).sum())
         if unsure is not None:
-            for sure in (held.judged, held.drawn):
-                unsure = with_known_cells(unsure, sure, self.window(tile), tile.keep, self.inputs)
+            for sure in (fixed.judged, fixed.drawn):
+                unsure = with_certain_cells(unsure, sure, self.window(tile), tile.keep, self.inputs)
         return RenderedTile(labels, int(locked.sum()), flipped, unsure)
 
     def drawn_over(
         self, tile: Tile, target: Target, before: RenderedTile, strokes: tuple[Stroke, ...]
     ) -> RenderedTile:
         """Return a tile after its last strokes; see `Target.before_strokes`."""
-        held = target.locks.of(tile.index)
-        return self._judged.drawn_over(tile, held, before, strokes)
+        touching = target.locks.of(tile.index)
+        return self._judged.drawn_over(tile, touching, before, strokes)
 
     def sample(self, locks: tuple[LockOrStroke, ...], seed: int) -> Job[Clicks]:
         """Job that returns a sample of judged and drawn pixels as clicks of the right class."""
@@ -294,15 +296,15 @@ class Renderer:
             Whether to cache them.
         """
         state = self.target(run, clicks, self._no_locks).unlocked(tile.index)
-        known = self.recent.get(tile.index, state)
-        if known is not None:
-            return known
+        cached = self.recent.get(tile.index, state)
+        if cached is not None:
+            return cached
         if run is not None and run.near_only:
             drawn = yield from self._near(tile, replace(run, near_only=False), clicks)
         else:
             predictor = yield from self.ready(run)
             asked = read_pixels(self.inputs, tile), clicks.of(tile)
-            labels, unsure = predictor.batch([asked], self._known(predictor, [asked]))[0]
+            labels, unsure = predictor.batch([asked], self._fallback_labels(predictor, [asked]))[0]
             drawn = RenderedTile(labels, uncertainty=unsure)
         if keep:
             self.recent.put(tile.index, state, drawn)

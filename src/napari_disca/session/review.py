@@ -203,8 +203,8 @@ class _Regions:
         number = self.order[place]
         rows, cols = self._boxes[number - 1]
         here = self._labels[rows, cols] == number
-        there = np.where(here, self._worth[rows, cols], 0.0)
-        row, col = (int(i) for i in np.unravel_index(int(there.argmax()), there.shape))
+        worth = np.where(here, self._worth[rows, cols], 0.0)
+        row, col = (int(i) for i in np.unravel_index(int(worth.argmax()), worth.shape))
         at = _on_image(Window(rows.start + row, cols.start + col, 1, 1), inputs)
         box = Window.from_bounds(rows.start, cols.start, rows.stop, cols.stop)
         return ReviewStop(

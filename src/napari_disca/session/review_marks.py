@@ -105,16 +105,16 @@ class MarkPlace:
     def fields(self, before: Step, after: Step) -> Mapping[str, Any]:
         """See `Action`."""
         mark, window = self.mark, self.mark.window
-        told: dict[str, Any] = {
+        members: dict[str, Any] = {
             "window": [window.top, window.left, window.height, window.width],
             "verdict": mark.verdict,
             "map": self.map,
         }
         if mark.note:
-            told["note"] = mark.note
+            members["note"] = mark.note
         if self.click is not None:
-            told["click"] = [self.click.row, self.click.col, self.click.label]
-        return told
+            members["click"] = [self.click.row, self.click.col, self.click.label]
+        return members
 
     @classmethod
     def read(cls, fields: Mapping[str, Any], step: Step) -> Self:

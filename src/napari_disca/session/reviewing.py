@@ -70,22 +70,22 @@ class Reviewing(Painting):
 
         Cells judged right or wrong are checked, and seen as well. Only drawn cells with data count.
         """
-        known = self._maps.uncertainty[self.corrected] != UNKNOWN
-        count = int(known.sum())
+        drawn = self._maps.uncertainty[self.corrected] != UNKNOWN
+        count = int(drawn.sum())
         if not count:
             return 0.0, 0.0
-        cells = review_cells(self.marks, self.inputs)[known]
+        cells = review_cells(self.marks, self.inputs)[drawn]
         return float((cells > UNSEEN).sum()) / count, float((cells == CHECKED).sum()) / count
 
     def unseen_tiles(self) -> Iterator[Window]:
         """Yield the tiles with data that were not seen yet, row by row, back and forth."""
         cells = review_cells(self.marks, self.inputs)
-        known = self._maps.uncertainty[self.corrected] != UNKNOWN
+        drawn = self._maps.uncertainty[self.corrected] != UNKNOWN
         rows, cols = self.tiling.grid
         order = np.arange(rows * cols).reshape(rows, cols)
         order[1::2] = order[1::2, ::-1]
         for index in order.ravel().tolist():
             keep = self.tiling[index].keep
             part = cells_of(keep).slices
-            if ((cells[part] == UNSEEN) & known[part]).any():
+            if ((cells[part] == UNSEEN) & drawn[part]).any():
                 yield self.inputs.image_window(keep)

@@ -116,14 +116,14 @@ def compare(
     for glance in first:
         soon += search.preview(windows, glance & whole)
         yield RippleSoFar(_ordered(soon)[:_SOON], 0, total)
-    done, told = 0, time.monotonic()
-    for top, bottom, there in strips(windows, whole.width):
-        search.compare_rows(top, bottom, there)
-        done += sum(window.size for window in there)
-        if time.monotonic() > told + _PAUSE and done < total:
+    done, reported = 0, time.monotonic()
+    for top, bottom, parts in strips(windows, whole.width):
+        search.compare_rows(top, bottom, parts)
+        done += sum(window.size for window in parts)
+        if time.monotonic() > reported + _PAUSE and done < total:
             soon = [region for region in soon if region.window.top >= bottom]
             yield RippleSoFar(_ordered((*search.largest(), *soon))[:_SOON], done, total)
-            told = time.monotonic()
+            reported = time.monotonic()
     return search.result(missing)
 
 
@@ -147,7 +147,7 @@ class _Search:
         self._frontier = Runs.empty()
         self._owners: Ints = np.zeros(0, dtype=np.int64)
         #: Heap of the largest complete regions.
-        self._kept: list[tuple[int, int, int, int, Region]] = []
+        self._largest: list[tuple[int, int, int, int, Region]] = []
         self._changed = 0
         self._unlisted = 0
         self._windows: list[Window] = []
@@ -178,11 +178,11 @@ class _Search:
             )
         if len(self._frontier) and int(self._frontier.rows[0]) != top - 1:
             self._frontier, self._owners = Runs.empty(), self._owners[:0]
-        known = len(self._frontier)
+        frontier = len(self._frontier)
         labels, count = self._frontier.followed_by(runs).components()
         # Two parts below may belong to one region that was joined above.
-        groups, number = grouped(labels[:known], count + self._owners, count + len(self._open))
-        of_runs = groups[labels[known:]]
+        groups, number = grouped(labels[:frontier], count + self._owners, count + len(self._open))
+        of_runs = groups[labels[frontier:]]
         parts = self._regions(runs).followed_by(self._open)
         belong = np.concatenate([of_runs, groups[count:]])
         joined = parts.merged(belong, number)
@@ -196,9 +196,9 @@ class _Search:
 
     def largest(self) -> list[Region]:
         """Return the largest regions found so far."""
-        kept = [region for *_, region in heapq.nlargest(_SOON, self._kept)]
+        largest = [region for *_, region in heapq.nlargest(_SOON, self._largest)]
         going_on = self._open[np.argsort(-self._open.areas, kind="stable")[:_SOON]]
-        return kept + [
+        return largest + [
             replace(region, complete=False)
             for region in self._named(going_on)
             if region.area >= self._min_area
@@ -208,7 +208,7 @@ class _Search:
         """Return the ripple, after all rows were compared."""
         self._close(self._open)
         self._open = Regions.empty()
-        regions = _ordered(region for *_, region in self._kept)
+        regions = _ordered(region for *_, region in self._largest)
         if missing:
             regions = tuple(replace(region, complete=False) for region in regions)
         return Ripple(regions, self._changed, self._unlisted, tuple(self._windows), missing)
@@ -216,15 +216,15 @@ class _Search:
     def _close(self, found: Regions) -> None:
         """Keep the largest of complete regions."""
         large = found.areas >= self._min_area
-        if len(self._kept) >= _MOST:
-            large &= found.areas >= self._kept[0][0]
+        if len(self._largest) >= _MOST:
+            large &= found.areas >= self._largest[0][0]
         self._unlisted += int((~large).sum())
         for region in self._named(found[large]):
             entry = (region.area, -region.pixel[0], -region.pixel[1], region.after, region)
-            if len(self._kept) < _MOST:
-                heapq.heappush(self._kept, entry)
+            if len(self._largest) < _MOST:
+                heapq.heappush(self._largest, entry)
             else:
-                heapq.heappushpop(self._kept, entry)
+                heapq.heappushpop(self._largest, entry)
                 self._unlisted += 1
 
     def _regions(self, runs: Runs) -> Regions:
@@ -235,7 +235,7 @@ class _Search:
 
     def _named(self, found: Regions) -> Iterator[Region]:
         with np.errstate(invalid="ignore"):
-            certainty = found.surely / np.where(found.known > 0, found.known, np.nan)
+            certainty = found.certainty_sum / np.where(found.rated > 0, found.rated, np.nan)
         for i in range(len(found)):
             before, after = divmod(int(found.codes[i]), 256)
             length, row, col = (int(value) for value in found.inside[i])

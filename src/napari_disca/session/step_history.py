@@ -48,7 +48,7 @@ class StepHistory:
         self._history: list[Step] = [Step("open", Clicks(), None)]
         self._position = 0
         #: The journal's trouble that was emitted last.
-        self._told_trouble = ""
+        self._reported_trouble = ""
 
     @property
     def step(self) -> Step:
@@ -132,20 +132,20 @@ class StepHistory:
     def _record(self, step: Step, action: Action | None = None) -> None:
         """Add a step as the last one of the history, and go to it."""
         before = self.step
-        told: dict[str, Any] = {}
+        event: dict[str, Any] = {}
         # A recipe of a script cannot be journaled, and need not be without a journal.
         if action is not None and self.journal is not None:
-            told = {"do": action.kind, **action.fields(before, step)}
+            event = {"do": action.kind, **action.fields(before, step)}
         del self._history[self._position + 1 :]
         self._history.append(step)
         latest = max((lock.number for lock in step.locks), default=0)
         self._facts = replace(self._facts, next_lock=max(self._facts.next_lock, latest + 1))
-        self._go(self._position + 1, told)
+        self._go(self._position + 1, event)
 
-    def _go(self, position: int, told: Mapping[str, Any]) -> None:
+    def _go(self, position: int, event: Mapping[str, Any]) -> None:
         before, after = self.step, self._history[position]
         self._position = position
-        self._tell(told)
+        self._tell(event)
         if before.clicks != after.clicks:
             self.clicks_changed.emit(after.clicks)
         if before.adapted is not after.adapted:
@@ -188,9 +188,9 @@ class StepHistory:
             return
         runs = sum(step.kind == "adapt" for step in self._history[1 : self._position + 1])
         path = journal.path
-        held = Counter(lock.kind for lock in self.step.locks)
+        counts = Counter(lock.kind for lock in self.step.locks)
         judged = sum(mark.verdict != "seen" for mark in self.step.value(Marks).items)
-        now = [len(self.step.clicks), runs, held["area"], held[Stroke.kind], judged]
+        now = [len(self.step.clicks), runs, counts["area"], counts[Stroke.kind], judged]
         journal.append({**event, "now": now})
         if path != journal.path:
             self.troubled.emit(
@@ -202,6 +202,6 @@ class StepHistory:
     def check_journal(self) -> None:
         """Emit `troubled` once if the journal cannot be written."""
         trouble = self.journal.trouble if self.journal is not None else ""
-        before, self._told_trouble = self._told_trouble, trouble
+        before, self._reported_trouble = self._reported_trouble, trouble
         if trouble and trouble != before:
             self.troubled.emit(f"{trouble}; you can work on, and it is written as soon as possible")

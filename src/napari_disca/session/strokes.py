@@ -54,10 +54,10 @@ class Stroke:
         object.__setattr__(self, "digest", digest)
 
 
-def last_strokes(held: tuple[object, ...]) -> Iterator[tuple[Stroke, ...]]:
+def last_strokes(locks: tuple[object, ...]) -> Iterator[tuple[Stroke, ...]]:
     """Yield the last stroke of a sequence, the last two, and so on, while all have a class."""
     strokes: tuple[Stroke, ...] = ()
-    for last in reversed(held):
+    for last in reversed(locks):
         if not isinstance(last, Stroke) or last.label is None:
             return
         strokes = (last, *strokes)
@@ -93,6 +93,6 @@ def draw_over(
         if cut:
             part = drawn[cut.relative_to(window).slices]
             part[stroke.area.mask(cut)] = NO_DATA if stroke.label is None else stroke.label
-    held: NDArray[np.bool_] = (drawn != NO_DATA) & allowed
-    labels[held] = drawn[held]
-    return held
+    painted: NDArray[np.bool_] = (drawn != NO_DATA) & allowed
+    labels[painted] = drawn[painted]
+    return painted

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.inference.tile_clicks import TileClicks
-from napari_disca.session.lock_index import LockIndex, held_digest
+from napari_disca.session.lock_index import LockIndex, locks_digest
 from napari_disca.session.strokes import Stroke, last_strokes
 from napari_disca.storage.atomic import replacing
 
@@ -43,18 +43,18 @@ class Target:
 
     def version(self, tile: int) -> str:
         """Return the fingerprint of what a tile's labels depend on besides its pixels."""
-        return self._held(tile, self.locks.digest(tile))
+        return self._version_with(tile, self.locks.digest(tile))
 
     def before_strokes(self, tile: int) -> Iterator[tuple[str, tuple[Stroke, ...]]]:
         """Yield the versions that become this one by strokes, the latest first, and these strokes.
 
         They are computed one at a time, since the first is nearly always the right one.
         """
-        held = self.locks.of(tile)
-        for strokes in last_strokes(held):
-            yield self._held(tile, held_digest(held[: -len(strokes)])), strokes
+        touching = self.locks.of(tile)
+        for strokes in last_strokes(touching):
+            yield self._version_with(tile, locks_digest(touching[: -len(strokes)])), strokes
 
-    def _held(self, tile: int, digest: str) -> str:
+    def _version_with(self, tile: int, digest: str) -> str:
         return f"{self.unlocked(tile)}#{digest}" if digest else self.unlocked(tile)
 
     def unlocked(self, tile: int) -> str:
@@ -148,12 +148,12 @@ class TileVersions:
         return other
 
     def _comparison(self, name: str, target: Target) -> _Comparison:
-        known = self._compared.get(name)
-        if known is not None and known.target.same(target):
-            return known
+        comparison = self._compared.get(name)
+        if comparison is not None and comparison.target.same(target):
+            return comparison
         shown = self._shown[name]
-        if known is not None and known.follows(target, self._numbers, shown):
-            return known
+        if comparison is not None and comparison.follows(target, self._numbers, shown):
+            return comparison
         wanted = np.empty_like(shown)
         wanted[0] = self._numbers.of(target.weights)
         wanted[1] = self._clicks(target.clicks, shown.shape[1])

@@ -114,9 +114,9 @@ class WeightsCache:
         self._inputs = inputs
         self._tiling = tiling
         self._compute = compute
-        self._kept: LRUCache[str, LearnedWeights] = LRUCache(_NETWORKS)
+        self._networks: LRUCache[str, LearnedWeights] = LRUCache(_NETWORKS)
         self._deltas: ByteCache[str, Delta] = ByteCache(_DELTA_BYTES, attrgetter("nbytes"))
-        self._known: dict[str, str] = {}
+        self._expected: dict[str, str] = {}
         #: Results that composing the answers of runs needs, a few kilobytes each.
         self._once: LRUCache[tuple[str, str], Any] = LRUCache(_REMEMBERED)
         self._encoder = encoder_fingerprint(original)
@@ -131,8 +131,8 @@ class WeightsCache:
         if run is None or not run.recipe.learns or run.strength == 0:
             return self.weights
         # A run that has left the weights unchanged has the pretrained network.
-        kept_close = (run.weights or self._known.get(run.key)) == self.weights
-        return self.weights if kept_close else f"run-{run.answer}"
+        unchanged = (run.weights or self._expected.get(run.key)) == self.weights
+        return self.weights if unchanged else f"run-{run.answer}"
 
     def composer(self, run: AdaptationRun | None, learned: LearnedWeights) -> Job[AnswerComposer]:
         """Job that returns how the answer of a run is composed.
@@ -154,7 +154,7 @@ class WeightsCache:
             correction = learned.correction.with_strength(strength)
             return CorrectedAnswer(source, pretrained, correction)
         encoder = encoder_fingerprint(network)
-        kept = encoder if encoder == self._encoder else ""
+        shared_encoder = encoder if encoder == self._encoder else ""
 
         def crops() -> Job[Sequence[Crop]]:
             found = yield from crops_for(of.recipe, self._inputs, of.clicks, self._tiling)
@@ -162,14 +162,14 @@ class WeightsCache:
 
         def once(name: str, job: Callable[[Compute], Job[Any]]) -> Job[Any]:
             with self._lock:
-                known = self._once.get((of.key, name))
-            if known is None:
-                known = yield from self._on_device(job, "comparing places")
+                result = self._once.get((of.key, name))
+            if result is None:
+                result = yield from self._on_device(job, "comparing places")
                 with self._lock:
-                    self._once[of.key, name] = known
-            return known
+                    self._once[of.key, name] = result
+            return result
 
-        adapted = Source(network, name, kept)
+        adapted = Source(network, name, shared_encoder)
         parts = AnswerParts(pretrained, adapted, crops, once, learned.tensors)
         answer: AnswerComposer = yield from composer_of(run.recipe, parts)
         return answer
@@ -177,18 +177,18 @@ class WeightsCache:
     def expect(self, key: str, weights: str) -> None:
         """Note the fingerprint of the weights that runs with a key learn."""
         if weights:
-            self._known[key] = weights
+            self._expected[key] = weights
 
     def ready(self, run: AdaptationRun | None) -> bool:
         """Whether a run's network is available without learning, as far as can be told at once."""
         if run is None or not run.recipe.learns or run.changed is not None:
             return True
         with self._lock:
-            if run.key in self._kept or run.key in self._deltas or run.key in self._corrections:
+            if run.key in self._networks or run.key in self._deltas or run.key in self._corrections:
                 return True
-        return self.known(run) is not None
+        return self.cached(run) is not None
 
-    def known(self, run: AdaptationRun | None) -> LearnedWeights | None:
+    def cached(self, run: AdaptationRun | None) -> LearnedWeights | None:
         """Return what a run has learned; None if it must be learned again."""
         if run is None or not run.recipe.learns:
             return LearnedWeights(self.original)
@@ -196,7 +196,7 @@ class WeightsCache:
             correction = self._corrections.get(run.key)
             if correction is not None:
                 return LearnedWeights(self.original, correction=correction)
-            found = self._kept.get(run.key)
+            found = self._networks.get(run.key)
             delta = run.changed or self._deltas.get(run.key)
         if found is None and delta is not None:
             found = LearnedWeights(delta.applied(self.original), delta.extra)
@@ -208,7 +208,7 @@ class WeightsCache:
 
     def expected(self, run: AdaptationRun) -> str:
         """Return the fingerprint of what a run learned before; empty if not known."""
-        return run.weights or self._known.get(run.key, "")
+        return run.weights or self._expected.get(run.key, "")
 
     def learn(
         self, run: AdaptationRun, current: Network | None = None, checked: Clicks | None = None
@@ -269,8 +269,8 @@ class WeightsCache:
         self.expect(run.key, weights)
         with self._lock:
             self._corrections[run.key] = correction
-        kept = replace(result, network=self.original, correction=None)
-        return replace(run, adaptation=kept, weights=weights, changed=None)
+        adaptation = replace(result, network=self.original, correction=None)
+        return replace(run, adaptation=adaptation, weights=weights, changed=None)
 
     def _image_facts(self, run: AdaptationRun) -> Job[Any]:
         """Job that returns the facts about the image that a recipe needs; None if it needs none."""
@@ -278,8 +278,8 @@ class WeightsCache:
         if not isinstance(recipe, LooksOnce):
             return None
         key = recipe.look_key, run.seed
-        known = self._facts.get(key)
-        if known is None:
+        found = self._facts.get(key)
+        if found is None:
             windows = recipe.anchor_windows(self._tiling)
             crops = yield from cut_crops(self._inputs, Clicks(), [], anchors=windows)
             pixels = math.prod(self._tiling.shape)
@@ -297,21 +297,21 @@ class WeightsCache:
 
     def _keep(self, key: str, learned: LearnedWeights) -> None:
         with self._lock:
-            self._kept[key] = learned
+            self._networks[key] = learned
 
     def _adapted(
         self, run: AdaptationRun, crops: Sequence[Crop], current: Network | None
     ) -> Job[AdaptationResult]:
         """Job that lets the recipe learn, and returns its result."""
         facts = yield from self._image_facts(run)
-        known = {} if facts is None else {"facts": facts}
+        given = {} if facts is None else {"facts": facts}
 
         def learn(compute: Compute) -> Job[AdaptationResult]:
             shown = crops
             if isinstance(run.recipe, LooksOnce):
                 shown = yield from self._with_pretrained(crops, compute)
             result = yield from run.recipe.adapt(
-                self.original, shown, current=current, compute=compute, seed=run.seed, **known
+                self.original, shown, current=current, compute=compute, seed=run.seed, **given
             )
             return result
 

@@ -85,7 +85,7 @@ class LabelPyramid:
                 weakref.finalize(self, remove_scratch_folder, self.folder)
             levels: list[NDArray[np.uint8]] = []
             for k, size in enumerate(shapes):
-                levels.append(self._new_level(k, size, kept=folder is not None, finer=levels))
+                levels.append(self._new_level(k, size, persistent=folder is not None, finer=levels))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ExportError(
@@ -95,11 +95,16 @@ class LabelPyramid:
         self.levels = tuple(levels)
 
     def _new_level(
-        self, index: int, shape: tuple[int, int], *, kept: bool, finer: list[NDArray[np.uint8]]
+        self,
+        index: int,
+        shape: tuple[int, int],
+        *,
+        persistent: bool,
+        finer: list[NDArray[np.uint8]],
     ) -> NDArray[np.uint8]:
         pixels = shape[0] * shape[1]
-        if self.folder is None or not _is_in_file(index, shape, kept=kept):
-            if kept and finer:
+        if self.folder is None or not _is_in_file(index, shape, persistent=persistent):
+            if persistent and finer:
                 return np.ascontiguousarray(finer[-1][::2, ::2])
             return np.zeros(shape, dtype=np.uint8)
         path = self.folder / _file(index)
@@ -234,14 +239,14 @@ class Snapshot:
         """Class ids of a window, as `LabelPyramid.read` gave them when the snapshot was made."""
         with self._pyramid._lock:
             labels = self._pyramid.read(window)
-            kept = {
+            saved = {
                 over: place
                 for band in _bands(window)
                 for over, place in self._bands.get(band, {}).items()
                 if over & window
             }
             # Windows may overlap: the labels that were kept first are the oldest and go on top.
-            for over, (start, size) in sorted(kept.items(), key=lambda item: -item[1][0]):
+            for over, (start, size) in sorted(saved.items(), key=lambda item: -item[1][0]):
                 self._file.seek(start)
                 old = np.frombuffer(zlib.decompress(self._file.read(size)), dtype=np.uint8)
                 part = over & window
@@ -260,14 +265,14 @@ def level_files(shape: tuple[int, int]) -> dict[str, int]:
     return {
         _file(index): size[0] * size[1]
         for index, size in enumerate(_shapes(shape))
-        if _is_in_file(index, size, kept=True)
+        if _is_in_file(index, size, persistent=True)
     }
 
 
-def _is_in_file(level: int, shape: tuple[int, int], *, kept: bool) -> bool:
+def _is_in_file(level: int, shape: tuple[int, int], *, persistent: bool) -> bool:
     """Whether a level lies in a file, or in memory."""
     # A map that outlives this program must be in a file, at least at full resolution.
-    return shape[0] * shape[1] > _IN_MEMORY or (kept and level == 0)
+    return shape[0] * shape[1] > _IN_MEMORY or (persistent and level == 0)
 
 
 def _file(level: int) -> str:

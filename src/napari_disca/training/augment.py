@@ -123,14 +123,14 @@ def _sampled(
     col = rng.uniform(*_centres(width, size / scale))
     top, left = max(0, int(row) - half), max(0, int(col) - half)
     patch = image[top : int(row) + half + 1, left : int(col) + half + 1]
-    known = labels[top : int(row) + half + 1, left : int(col) + half + 1]
+    patch_labels = labels[top : int(row) + half + 1, left : int(col) + half + 1]
     if scale < 0.8:
         # Averaged before sampling, as a sensor does; otherwise thin roads become dots.
         patch = ndimage.uniform_filter(patch, size=(round(1 / scale), round(1 / scale), 1))
 
     cos, sin = math.cos(angle), math.sin(angle)
     reach = size / scale  # the view spans this many source pixels
-    p_height, p_width = known.shape
+    p_height, p_width = patch_labels.shape
     theta = torch.tensor(
         [
             [mirror * cos * reach / p_width, -sin * reach / p_width, _norm(col - left, p_width)],
@@ -140,7 +140,7 @@ def _sampled(
     grid = F.affine_grid(theta[None], [1, 1, size, size], align_corners=False)
     # Labels move by one so that "beyond the image" (0) becomes IGNORE when moved back.
     pixels = torch.from_numpy(np.ascontiguousarray(patch.transpose(2, 0, 1))).float().div_(255)
-    shifted = torch.from_numpy(known.astype(np.float32) + 1)[None, None]
+    shifted = torch.from_numpy(patch_labels.astype(np.float32) + 1)[None, None]
     view = F.grid_sample(
         pixels[None], grid, mode="bilinear", padding_mode="border", align_corners=False
     )[0].numpy()

@@ -93,8 +93,8 @@ class Clicking:
         }
         # A sum of decimal fractions may be slightly above 1.
         if sum(shares.values()) > 1 + 1e-9:
-            told = ", ".join(f"--{name} {share:g}" for name, share in shares.items())
-            raise DataError(f"{told} are shares of the same crops; their sum is at most 1")
+            given = ", ".join(f"--{name} {share:g}" for name, share in shares.items())
+            raise DataError(f"{given} are shares of the same crops; their sum is at most 1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,8 +216,8 @@ class _Batch:
         return driven
 
     def _click_where(self, i: int, where: NDArray[np.bool_], count: int) -> None:
-        known = np.where(where, self.labels[i], IGNORE).astype(np.uint8)
-        self._clicks[i] = Clicks(tuple(random_clicks(known, count, self._rng)))
+        candidates = np.where(where, self.labels[i], IGNORE).astype(np.uint8)
+        self._clicks[i] = Clicks(tuple(random_clicks(candidates, count, self._rng)))
 
     def _contradict(self, i: int) -> None:
         """Copy regions of other crops' references into this one, and click them."""

@@ -242,8 +242,8 @@ def _labelled(
                 store.free(narrow)
             image[window.slices] = pixels
             in_rows, in_cols = window.slices
-            known = mask[np.ix_(rows[in_rows], cols[in_cols])]
-            labels[window.slices] = np.where(inputs.valid(window), known, IGNORE)
+            reference = mask[np.ix_(rows[in_rows], cols[in_cols])]
+            labels[window.slices] = np.where(inputs.valid(window), reference, IGNORE)
     return LabelledImage(image, labels, name=name)
 
 

@@ -209,10 +209,10 @@ def averaged(network: Network, decay: float) -> AveragedModel:
     """
 
     def average(
-        kept: Sequence[Tensor | None], now: Sequence[Tensor | None], count: Tensor | int
+        averages: Sequence[Tensor | None], now: Sequence[Tensor | None], count: Tensor | int
     ) -> None:
         weight = 1 - min(decay, (int(count) + 1) / (int(count) + 10))
-        for before, after in zip(kept, now, strict=True):
+        for before, after in zip(averages, now, strict=True):
             assert before is not None
             assert after is not None
             if before.is_floating_point():

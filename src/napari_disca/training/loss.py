@@ -35,22 +35,22 @@ def segmentation_loss(
         Pixels that clicks should leave as they are; half of their own mean cross-entropy is
         added.
     """
-    known = target != IGNORE
-    if not known.any():
+    labelled = target != IGNORE
+    if not labelled.any():
         return logits.sum() * 0.0
     entropy = F.cross_entropy(logits, target, weights, ignore_index=IGNORE)
-    probability = logits.softmax(dim=1) * known[:, None]
-    truth = F.one_hot(torch.where(known, target, 0), logits.shape[1]).permute(0, 3, 1, 2)
-    truth = truth * known[:, None]
+    probability = logits.softmax(dim=1) * labelled[:, None]
+    truth = F.one_hot(torch.where(labelled, target, 0), logits.shape[1]).permute(0, 3, 1, 2)
+    truth = truth * labelled[:, None]
     both = (probability * truth).sum(dim=(0, 2, 3))
     total = (probability + truth).sum(dim=(0, 2, 3))
     dice = 1 - (2 * both + 1) / (total + 1)
     present = truth.sum(dim=(0, 2, 3)) > 0
     loss = entropy + dice[present].mean()
-    if focus is not None and (focus := focus & known).any():
+    if focus is not None and (focus := focus & labelled).any():
         pixels = logits.permute(0, 2, 3, 1)[focus]
         loss = loss + F.cross_entropy(pixels, target[focus])
-    if right is not None and (right := right & known).any():
+    if right is not None and (right := right & labelled).any():
         pixels = logits.permute(0, 2, 3, 1)[right]
         loss = loss + 0.5 * F.cross_entropy(pixels, target[right])
     return loss

@@ -57,7 +57,7 @@ def greys(file: MaskFile, strip: Strip) -> NDArray[Any] | None:
     if len(pixels) == 1:
         return first
     low, high = pixels.min(axis=0), pixels.max(axis=0)
-    apart = (high - low)[strip.there]
+    apart = (high - low)[strip.present]
     if apart.size and apart.max() > (_GREY if file.lossy else 0):
         return None
     return first
@@ -119,7 +119,7 @@ def _ids(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8
     nodata = file.nodata
     if nodata is not None and not 0 <= nodata < IGNORE:
         unknown = np.isnan(ids) if np.isnan(nodata) else ids == nodata
-    unknown |= ~strip.there
+    unknown |= ~strip.present
     wrong = ~unknown & ~((ids >= 0) & (ids <= IGNORE) & (ids == np.floor(ids)))
     if wrong.any():
         raise DataError(
@@ -210,8 +210,8 @@ def coding_text(coding: Coding, classes: Sequence[LandClass]) -> str:
     if coding == "colours":
         return "colours: " + ", ".join(f"{land.color} is {land.name}" for land in classes)
     if coding == "potsdam":
-        told = zip(POTSDAM_CLASSES, classes, strict=False)
-        return "Potsdam's colours: " + ", ".join(f"{p.color} is {c.name}" for p, c in told)
+        pairs = zip(POTSDAM_CLASSES, classes, strict=False)
+        return "Potsdam's colours: " + ", ".join(f"{p.color} is {c.name}" for p, c in pairs)
     if coding == "potsdam-buildings":
         building = building_class(classes)
         return (

@@ -114,7 +114,7 @@ def look(path: Path) -> Content:
                     _count(values, grey[certain], file)
             # Thinned before colours are looked up, which triples the bytes.
             rows, cols = np.s_[::step], np.s_[::step]
-            thin = Strip(strip.top, strip.pixels[:, rows, cols], strip.there[rows, cols])
+            thin = Strip(strip.top, strip.pixels[:, rows, cols], strip.present[rows, cols])
             red, green, blue = colours(file, thin).astype(np.int64)
             kinds, counts = _unique(((red * 256 + green) * 256 + blue)[certain[rows, cols]])
             found.update(dict(zip(kinds.tolist(), counts.tolist(), strict=True)))

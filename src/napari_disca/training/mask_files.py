@@ -71,13 +71,13 @@ class Strip:
         The first row.
     pixels : (1 or 3, rows, width) array
         Ids or palette indices; or red, green and blue.
-    there : (rows, width) array of bool
+    present : (rows, width) array of bool
         False where the mask is transparent, or ends before its image does.
     """
 
     top: int
     pixels: NDArray[Any]
-    there: NDArray[np.bool_]
+    present: NDArray[np.bool_]
 
 
 class MaskFile:
@@ -161,16 +161,16 @@ class MaskFile:
             try:
                 if self._resampler is None:
                     read = self._source.read(bands, window=RasterioWindow(0, top, width, rows))
-                    there = np.ones((rows, width), dtype=np.bool_)
+                    present = np.ones((rows, width), dtype=np.bool_)
                 else:
-                    read, there = self._resampler.read(bands, top, rows)
+                    read, present = self._resampler.read(bands, top, rows)
             except (RasterioError, OSError, MemoryError) as error:
                 reason = one_line(error)
                 raise DataError(f"mask {self.path.name} cannot be read: {reason}") from error
-            there = there & (read[self.bands :] > 0).all(axis=0)
+            present = present & (read[self.bands :] > 0).all(axis=0)
             if read.dtype.kind == "f":  # NaN is unknown
-                there &= ~np.isnan(read[: self.bands]).any(axis=0)
-            yield Strip(top, read[: self.bands], there)
+                present &= ~np.isnan(read[: self.bands]).any(axis=0)
+            yield Strip(top, read[: self.bands], present)
 
     def certain(self, strip: Strip) -> NDArray[np.bool_]:
         """Return the pixels ``(rows, width)`` whose values are certain.
@@ -179,8 +179,8 @@ class MaskFile:
         compression mixes classes at borders.
         """
         if not self.lossy:
-            return strip.there
-        flat = strip.there.copy()
+            return strip.present
+        flat = strip.present.copy()
         for channel in strip.pixels.astype(np.float32):
             apart = ndimage.maximum_filter(channel, 3) - ndimage.minimum_filter(channel, 3)
             flat &= apart <= _FLAT
@@ -204,15 +204,15 @@ class _Nearest:
         source = self._source
         row, col = self._places(top, rows)
         with np.errstate(invalid="ignore"):
-            there = (row >= 0) & (row < source.height) & (col >= 0) & (col < source.width)
-        pixels = np.zeros((len(bands), *there.shape), dtype=np.result_type(*source.dtypes))
-        if there.any():
-            row, col = row[there].astype(np.intp), col[there].astype(np.intp)
+            inside = (row >= 0) & (row < source.height) & (col >= 0) & (col < source.width)
+        pixels = np.zeros((len(bands), *inside.shape), dtype=np.result_type(*source.dtypes))
+        if inside.any():
+            row, col = row[inside].astype(np.intp), col[inside].astype(np.intp)
             first, left = row.min(), col.min()
             window = RasterioWindow(left, first, col.max() - left + 1, row.max() - first + 1)
             read = source.read(bands, window=window)
-            pixels[:, there] = read[:, row - first, col - left]
-        return pixels, there
+            pixels[:, inside] = read[:, row - first, col - left]
+        return pixels, inside
 
     def _places(self, top: int, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return fractional rows and columns of the file at the centres of rows of the grid."""

@@ -80,21 +80,21 @@ class MaskReader:
         decode = CODINGS[self.coding]
         legend = Legend(self._classes, path.name)
         labels = np.full(grid.shape, IGNORE, dtype=np.uint8)
-        odd = there = 0
+        odd = present = 0
         transparent = False
         with open_mask(path, grid) as file:
             for strip in file.strips():
                 decoded, strange = decode(file, strip, legend)
                 rows = slice(strip.top, strip.top + len(decoded))
-                labels[rows] = np.where(strip.there, decoded, IGNORE)
+                labels[rows] = np.where(strip.present, decoded, IGNORE)
                 odd += strange
-                there += int(strip.there.sum())
-                transparent |= file.transparent and not strip.there.all()
-        if file.warped and not there:
+                present += int(strip.present.sum())
+                transparent |= file.transparent and not strip.present.all()
+        if file.warped and not present:
             raise DataError(f"mask {path.name} lies elsewhere: it covers nothing of its image")
-        if odd > (1 - EXPLAINED) * max(1, there):
+        if odd > (1 - EXPLAINED) * max(1, present):
             raise DataError(
-                f"{odd / max(1, there):.0%} of mask {path.name} is of no class "
+                f"{odd / max(1, present):.0%} of mask {path.name} is of no class "
                 f"({coding_text(self.coding, self._classes)}); is it coded otherwise, or is a "
                 "class missing?"
             )

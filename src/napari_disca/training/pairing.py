@@ -144,5 +144,5 @@ def hold_out(found: Iterable[Pair], patterns: Sequence[str]) -> tuple[list[Pair]
     for pattern in patterns:
         if not pattern or not any(pattern in pair.name for pair in found):
             raise DataError(f"no image's name contains {pattern!r}, so it cannot be held out")
-    held = [pair for pair in found if any(pattern in pair.name for pattern in patterns)]
-    return [pair for pair in found if pair not in held], held
+    held_out = [pair for pair in found if any(pattern in pair.name for pattern in patterns)]
+    return [pair for pair in found if pair not in held_out], held_out

@@ -12,8 +12,8 @@ from napari_disca.gui.viewer.windows import (
     draw_one_in_thumbnail,
     is_open,
     open_layers,
-    scene_kept,
     unwrapped,
+    without_rebuilding_overlays,
 )
 
 
@@ -41,18 +41,18 @@ def test_hiding_a_layer_leaves_the_scene_as_it_is(make_napari_viewer, monkeypatc
     canvas = viewer.window._qt_viewer.canvas
     made = []
     monkeypatch.setattr(canvas, "_reorder_layers", lambda: made.append(1))
-    with scene_kept(PublicOnlyProxy(viewer)):
+    with without_rebuilding_overlays(PublicOnlyProxy(viewer)):
         layer.visible = False
     assert not made
     assert not canvas.layer_to_visual[layer].node.visible
     layer.visible = True
     assert made, "without it, napari makes the scene anew: otherwise this test says nothing"
-    with pytest.raises(ZeroDivisionError), scene_kept(viewer):
+    with pytest.raises(ZeroDivisionError), without_rebuilding_overlays(viewer):
         raise ZeroDivisionError
     assert not canvas._pause_scene_graph
     viewer.canvas.grid.enabled = True
     made.clear()
-    with scene_kept(viewer):
+    with without_rebuilding_overlays(viewer):
         layer.visible = False
     assert made, "in a grid, a hidden layer gives its place away"
 

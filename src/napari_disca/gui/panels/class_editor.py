@@ -79,7 +79,7 @@ class ClassEditor(QObject):
 
     def fill_menu(self, verbs: Iterable[Verb]) -> None:
         """Fill the menu with verbs and their keys."""
-        known = {verb.name: verb for verb in verbs}
+        by_name = {verb.name: verb for verb in verbs}
         menu: QMenu = self._panel.menu
         menu.clear()
         menu.setToolTipsVisible(True)
@@ -87,7 +87,7 @@ class ClassEditor(QObject):
             if name is None:
                 menu.addSeparator()
                 continue
-            verb = known[name]
+            verb = by_name[name]
             title = f"{verb.title}\t{verb.key}" if verb.key else verb.title
             action = not_none(menu.addAction(title))
             action.setToolTip(verb.does)

@@ -71,16 +71,16 @@ def difference(session: Session) -> str:
 
 
 def _said(disir: NDArray[np.uint8], disca: NDArray[np.uint8], names: Sequence[str]) -> str:
-    known = (disir > 0) & (disca > 0)
-    if not known.any():
+    both = (disir > 0) & (disca > 0)
+    if not both.any():
         return ""
     count = len(names) + 1
-    pairs = np.bincount(disir[known].astype(np.intp) * count + disca[known], minlength=count**2)
+    pairs = np.bincount(disir[both].astype(np.intp) * count + disca[both], minlength=count**2)
     pairs = pairs.reshape(count, count)
     np.fill_diagonal(pairs, 0)
     if not pairs.any():
         return "They are the same everywhere"
-    total = int(known.sum())
+    total = int(both.sum())
     text = f"They differ in {100 * pairs.sum() / total:.1f} % of the pixels"
     before, after = divmod(int(pairs.argmax()), count)
     share = pairs[before, after] / total

@@ -140,5 +140,5 @@ def _useful(session: Session | None, busy: bool) -> list[str]:
 
 
 def _read() -> set[str]:
-    kept = _FILE.read()
-    return {name for name in kept if name in HINTS} if isinstance(kept, list) else set()
+    saved = _FILE.read()
+    return {name for name in saved if name in HINTS} if isinstance(saved, list) else set()

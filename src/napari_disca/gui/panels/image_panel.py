@@ -232,8 +232,8 @@ class ImagePanel(QWidget):
         """
         self._factor.show_found(1.0 if view is None else view.factor)
         self.values.show_view(view)
-        told = [] if view is None else [view.describe()]
-        self.about.setText("; ".join([*told, *([about] if about else [])]))
+        lines = [] if view is None else [view.describe()]
+        self.about.setText("; ".join([*lines, *([about] if about else [])]))
 
     def show_reading(self, reading: Reading, raster: Raster, card: Card) -> None:
         """Show how an image is to be read, for instance as in an earlier session."""
@@ -262,8 +262,8 @@ class ImagePanel(QWidget):
             if isinstance(layer, Image) and not _is_only_looked_at(layer):
                 self.images.addItem(layer.name, layer)
                 layer.events.name.connect(self._rename)  # once, however often it is asked
-        kept = self.images.findData(now)
-        self.images.setCurrentIndex(max(0, kept))
+        index = self.images.findData(now)
+        self.images.setCurrentIndex(max(0, index))
         self.images.blockSignals(False)
         if self.image() is not now or self.parts() != parts:
             self._changed()

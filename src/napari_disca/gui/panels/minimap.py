@@ -96,8 +96,8 @@ class MiniMap(QWidget):
         marks : sequence of (Window, str), optional
             Places and verdicts, oldest first; as before by default.
         """
-        known = marks is None or marks is self._marks
-        if known and (view, place) == (self.view, self.place):
+        same_marks = marks is None or marks is self._marks
+        if same_marks and (view, place) == (self.view, self.place):
             return
         self.view, self.place = view, place
         if marks is not None:

@@ -100,7 +100,7 @@ class ReviewQueue(QWidget):
         go_along(self.list, steps, len(self._places))
 
     def show_places(
-        self, places: Sequence[QueuePlace], current: Window | None, told: str, more: int = 0
+        self, places: Sequence[QueuePlace], current: Window | None, summary: str, more: int = 0
     ) -> None:
         """List places.
 
@@ -109,7 +109,7 @@ class ReviewQueue(QWidget):
         places : sequence of QueuePlace
         current : Window or None
             The place that is outlined.
-        told : str
+        summary : str
             Line above the list.
         more : int
             Number of further places that are not listed.
@@ -131,8 +131,8 @@ class ReviewQueue(QWidget):
         if rows:
             self.list.scrollToItem(not_none(self.list.item(rows[-1])))
         self.list.blockSignals(False)
-        self.title.setText(told)
-        self.title.setVisible(bool(told))
+        self.title.setText(summary)
+        self.title.setVisible(bool(summary))
 
     def _on_row(self, row: int) -> None:
         if 0 <= row < len(self._places):

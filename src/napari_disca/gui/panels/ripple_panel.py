@@ -168,7 +168,7 @@ class RipplePanel(QWidget):
         self,
         regions: Sequence[Region],
         classes: Sequence[str],
-        told: str,
+        summary: str,
         *,
         follow: bool = False,
         interim: bool = False,
@@ -179,7 +179,7 @@ class RipplePanel(QWidget):
         ----------
         regions : sequence of Region
         classes : sequence of str
-        told : str
+        summary : str
             Line above the list.
         follow : bool
             If the chosen region is gone, choose the one in its row.
@@ -205,7 +205,7 @@ class RipplePanel(QWidget):
             self._chosen = None
         elif chosen is not None and row is None and self._regions and not interim:
             self.list.setCurrentRow(min(chosen.row, len(self._regions) - 1))
-        self.figure.setText(told)
+        self.figure.setText(summary)
 
     def show_strength(self, strength: float | None) -> None:
         """Set the slider; None hides it, because the recipe has no strength."""

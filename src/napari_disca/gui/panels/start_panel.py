@@ -143,17 +143,17 @@ class StartPanel(QWidget):
 
 def recent() -> list[str]:
     """Return the files of recent images that still exist, the latest first; for any thread."""
-    return [path for path in _known() if Path(path).exists()]
+    return [path for path in _saved() if Path(path).exists()]
 
 
 def remember(path: str) -> None:
     """Add an image to the recent ones."""
     whole = str(Path(path).absolute())
-    _FILE.write([whole, *(other for other in _known() if other != whole)][:_MOST])
+    _FILE.write([whole, *(other for other in _saved() if other != whole)][:_MOST])
 
 
-def _known() -> list[str]:
-    kept = _FILE.read()
+def _saved() -> list[str]:
+    saved = _FILE.read()
     return (
-        [path for path in kept[:_MOST] if isinstance(path, str)] if isinstance(kept, list) else []
+        [path for path in saved[:_MOST] if isinstance(path, str)] if isinstance(saved, list) else []
     )

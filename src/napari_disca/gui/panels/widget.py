@@ -216,7 +216,7 @@ class DiscaWidget(FittedArea):
         opening.opened.connect(self._on_opened)
         control.changed.connect(self._show)
         self.destroyed.connect(control.shut_down)
-        self.viewer_controls.told.connect(
+        self.viewer_controls.reading_changed.connect(
             lambda reading: self.classes_panel.show_place(reading.short)
         )
         self.viewer_controls.verbs_changed.connect(self._on_verbs)

@@ -253,13 +253,13 @@ class Control(QObject):
             try:
                 self.session.handle(event)
             except Exception as error:
-                told = user_message(error)
-                if told is None:
+                line = user_message(error)
+                if line is None:
                     raise  # a bug, which napari shows
                 if not self._tasks.is_cancelled():
                     # Events that are already queued would fail likewise.
                     self.cancel()
-                    show_error(told)
+                    show_error(line)
                 return
             if isinstance(event, RunRelearned):
                 self.message.say("Learned again, from the clicks that are there now", self.session)

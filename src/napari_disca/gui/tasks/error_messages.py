@@ -16,9 +16,9 @@ _log = logging.getLogger(__name__)
 
 def tell_error(error: Exception) -> None:
     """Show why something failed; a bug is logged with its traceback."""
-    told = user_message(error)
-    if told is not None:
-        show_error(told)
+    line = user_message(error)
+    if line is not None:
+        show_error(line)
     else:
         _log.error("a job failed", exc_info=error)
         line = (str(error).splitlines() or [""])[0]
@@ -46,9 +46,9 @@ def guarded(action: Callable[[], object], *, file: bool = False) -> bool:
     try:
         run_on_thread(action) if file else action()
     except Exception as error:
-        told = user_message(error)
-        if told is None:
+        line = user_message(error)
+        if line is None:
             raise  # a bug, which napari shows
-        show_error(told)
+        show_error(line)
         return False
     return True

@@ -183,8 +183,8 @@ class Estimates(QObject):
 
 
 def _read() -> dict[str, float]:
-    kept = _FILE.read()
-    if not isinstance(kept, dict):
+    saved = _FILE.read()
+    if not isinstance(saved, dict):
         return {}
-    numbers = {str(key): rate for key, rate in kept.items() if isinstance(rate, float)}
+    numbers = {str(key): rate for key, rate in saved.items() if isinstance(rate, float)}
     return {key: rate for key, rate in numbers.items() if 0 < rate < 1e6}

@@ -156,7 +156,7 @@ class ImageChoice(QObject):
         #: Bands that were read because of the slider's position.
         self._frame_bands: tuple[int, ...] | None = None
         #: How the image was read in another window or on another day.
-        self._kept: Reading | None = None
+        self._preferred_reading: Reading | None = None
         #: The network of `card`.
         self._weights: str | None = None
         control.cancelled.connect(self._on_cancelled)
@@ -250,8 +250,8 @@ class ImageChoice(QObject):
         """Stop examining, and say so."""
         if self.is_examining:
             self._stop_examination()
-            told = "Examining was cancelled; press Segment to start it again"
-            self._image_panel.show_view(None, told)
+            line = "Examining was cancelled; press Segment to start it again"
+            self._image_panel.show_view(None, line)
             self._again = False
             self._finish(Stage.CANCELLED)
 
@@ -282,13 +282,13 @@ class ImageChoice(QObject):
 
     def _read(self) -> None:
         """Read the network's card, and how this image was read with it before."""
-        panel, weights, known = self._image_panel, self._image_panel.weights(), self.card
+        panel, weights, last_card = self._image_panel, self._image_panel.weights(), self.card
         raster = self._control.chosen if self._looked_at[0] is not None else None
         same_card = self.before is not None and weights == self._weights
         shown = self._shown_for == (self.layer, weights) or panel.reading_before() is not None
 
         def read() -> tuple[str, Card | None, Reading | None]:
-            card = known if same_card else read_card(weights) if weights else None
+            card = last_card if same_card else read_card(weights) if weights else None
             if shown or raster is None or card is None:
                 return weights, card, None
             return weights, card, recall(raster, card)
@@ -296,7 +296,7 @@ class ImageChoice(QObject):
         self._examine(Stage.READING, read, self._on_card)
 
     def _on_card(self, found: tuple[str, Card | None, Reading | None]) -> None:
-        self._weights, self.card, known = found
+        self._weights, self.card, saved = found
         panel, layer, card = self._image_panel, self.layer, self.card
         panel.show_card(card)
         if layer is None or card is None:
@@ -308,25 +308,25 @@ class ImageChoice(QObject):
         try:
             if self._unreadable is not None:
                 raise self._unreadable
-            choice = self._as_shown(layer, card, known)
+            choice = self._as_shown(layer, card, saved)
         except DiscaError as error:
             panel.show_view(None, str(error))
             self._finish(Stage.FAILED)
             return
         self._view(choice, card)
 
-    def _as_shown(self, layer: Image, card: Card, known: Reading | None) -> Choice:
+    def _as_shown(self, layer: Image, card: Card, saved: Reading | None) -> Choice:
         """Return the choice, after showing how the image was read before or the slider's frame."""
         panel, raster = self._image_panel, self._control.chosen
         assert raster is not None
         assert self._weights is not None
         bands = bands_of_frame(layer, raster, card, self._frame)
         if self._shown_for != (layer, self._weights):
-            self._kept = None
-            told = panel.reading_before() or self._preferred(known, raster, card)
-            if told.bands is None:
-                told = replace(told, bands=bands)
-            panel.show_reading(told, raster, card)
+            self._preferred_reading = None
+            reading = panel.reading_before() or self._preferred(saved, raster, card)
+            if reading.bands is None:
+                reading = replace(reading, bands=bands)
+            panel.show_reading(reading, raster, card)
             self._shown_for = (layer, self._weights)
         elif bands != self._frame_bands and panel.bands.bands() == self._frame_bands:
             panel.show_reading(replace(panel.reading(), bands=bands), raster, card)
@@ -341,7 +341,7 @@ class ImageChoice(QObject):
         bands = reading.bands
         if bands and (len(bands) != len(card.bands) or max(bands) > raster.count):
             reading = replace(reading, bands=None)
-        self._kept = None if reading == Reading() else reading
+        self._preferred_reading = None if reading == Reading() else reading
         return reading
 
     def _view(self, choice: Choice, card: Card) -> None:
@@ -368,8 +368,10 @@ class ImageChoice(QObject):
 
     def _on_view(self, result: tuple[Choice, NetworkView, list[str], Found | None]) -> None:
         self.chosen, self.view, lines, self.journals = result
-        kept = self._kept is not None and self.chosen.reading == self._kept
-        self._image_panel.show_view(self.view, "as you chose it before" if kept else "")
+        as_before = (
+            self._preferred_reading is not None and self.chosen.reading == self._preferred_reading
+        )
+        self._image_panel.show_view(self.view, "as you chose it before" if as_before else "")
         self._image_panel.show_lines(lines)
         self._finish(Stage.READY)
 

@@ -147,8 +147,8 @@ class ImageOpening(QObject):
         assert choice is not None
         self._open(session, choice, choice.weights)
         left = self._left.get(choice.layer, {})
-        if (kept := left.get((choice.frame, class_names(session)))) and not session.can_undo:
-            session.set_clicks(kept, "take over the clicks")
+        if (clicks := left.get((choice.frame, class_names(session)))) and not session.can_undo:
+            session.set_clicks(clicks, "take over the clicks")
         self.changed.emit()
         for then in opening.then:
             then()

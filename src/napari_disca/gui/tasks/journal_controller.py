@@ -65,8 +65,10 @@ class JournalController(QObject):
         self._damaged.clear()
         try:
             paths = [path for path in find_journals(raster) if path not in self._left]
-            told = [(said, path) for path in paths[: _EARLIER + 1] if (said := self._said(path))]
-            return told, holder(told[0][1]) if told else ""
+            summaries = [
+                (said, path) for path in paths[: _EARLIER + 1] if (said := self._said(path))
+            ]
+            return summaries, holder(summaries[0][1]) if summaries else ""
         except DiscaError:
             return [], ""  # the user is told of the image's own error elsewhere
 
@@ -74,10 +76,10 @@ class JournalController(QObject):
         """Offer to continue the latest of the journals found."""
         self._offer.withdraw()
         self._others.clear()
-        told, who = found
-        if not told:
+        summaries, who = found
+        if not summaries:
             return
-        (said, path), earlier = told[0], told[1:]
+        (said, path), earlier = summaries[0], summaries[1:]
         if who:
             text = f"This image is being corrected in another window ({who}): {said}"
             self._offer.make(text, path, "Work on a copy", earlier)
@@ -191,10 +193,10 @@ class JournalController(QObject):
         if not record.events:
             return _Unreadable(error)
         self._damaged[path] = error.line
-        told, held = str(error), restore.record_summary(record)
+        reason, summary = str(error), restore.record_summary(record)
         return (
-            f"{told[:1].upper()}{told[1:]}. Continue with what was done before that line ({held})? "
-            "The damaged journal is kept in a numbered file"
+            f"{reason[:1].upper()}{reason[1:]}. Continue with what was done before that line "
+            f"({summary})? The damaged journal is kept in a numbered file"
         )
 
     def _decline(self) -> None:

@@ -113,11 +113,11 @@ class Overlays(QObject):
     def _read(self, path: Path, image: Image) -> None:
         frame = frame_of(image)
         name = str(image.name)
-        there = weakref.ref(image)
+        image_ref = weakref.ref(image)
 
         def found(read: Found) -> None:
             self._readings.remove(reading)
-            self._on_read(read, there(), frame, name)
+            self._on_read(read, image_ref(), frame, name)
 
         def failed(error: Exception) -> None:
             self._readings.remove(reading)
@@ -234,9 +234,9 @@ def frame_of(image: Image) -> Frame:
     """Return where the pixels of an image layer lie on the map, as far as its file says."""
     from napari_disca.raster.georeference import Frame
 
-    known = image.metadata.get("napari_disca", {}).get(FRAME)
-    if isinstance(known, Frame):
-        return known
+    frame = image.metadata.get("napari_disca", {}).get(FRAME)
+    if isinstance(frame, Frame):
+        return frame
     data = image.data[0] if image.multiscale else image.data
     height, width = data.shape[:2] if image.rgb else data.shape[-2:]
     return Frame(None, None, (int(height), int(width)))

@@ -62,7 +62,7 @@ class ReviewPlaces(QObject):
         self._looked = False
         self._began = 0.0
         #: Step and painting that the stops were found for.
-        self._known: tuple[object, ...] | None = None
+        self._state_searched: tuple[object, ...] | None = None
         #: Counts the patches painted so far.
         self._painted = 0
         #: The verdicts at the last update: for the minimap, and as rows of the list.
@@ -98,7 +98,7 @@ class ReviewPlaces(QObject):
             self._worker.returned.disconnect(self._on_found)
             self._worker.abandon()
             self._worker = None
-        self._session, self._stops, self._count, self._known = session, [], 0, None
+        self._session, self._stops, self._count, self._state_searched = session, [], 0, None
         self._looked = False
         self._marks = None
         if session is not None:
@@ -130,7 +130,7 @@ class ReviewPlaces(QObject):
         self._panel.minimap.show_state(layers.view(), review.place, self._marked)
         if self._picture_of is not layers.image and self._worker is None:
             self._draw_picture(layers.image)
-        elif self._state(session, review) != self._known and not self._look.isActive():
+        elif self._state(session, review) != self._state_searched and not self._look.isActive():
             self._look.start()
 
     def _state(self, session: Session, review: ReviewCamera) -> tuple[object, ...]:
@@ -148,7 +148,7 @@ class ReviewPlaces(QObject):
         session, review = self._session, self._control.review
         if session is None or review is None or self._worker is not None:
             return
-        self._known = self._state(session, review)
+        self._state_searched = self._state(session, review)
         self._run(review.to_come(_TO_COME), self._on_found)
 
     def _run(self, job: Job[T], done: Callable[[T], None]) -> None:
@@ -186,10 +186,10 @@ class ReviewPlaces(QObject):
         more = max(0, count - _TO_COME)
         kind = "tile" if by_tiles else "doubtful place"
         left = len(coming) + more
-        told = f"{left:,} {kind}{'s' * (left != 1)} left" if left else f"no {kind} is left"
+        summary = f"{left:,} {kind}{'s' * (left != 1)} left" if left else f"no {kind} is left"
         if not (left or by_tiles or self._looked):
-            told = "Looking for doubtful places…"
-        self._panel.show_places([*judged, *coming], review.place, told, more)
+            summary = "Looking for doubtful places…"
+        self._panel.show_places([*judged, *coming], review.place, summary, more)
 
     def _doubtful(self, session: Session) -> tuple[list[QueuePlace], int]:
         places = [self._open(session, stop.window, stop.pixel) for stop in self._stops]

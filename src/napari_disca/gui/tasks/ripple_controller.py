@@ -181,13 +181,13 @@ class RippleController(QObject):
 
     def _on_ripple(self, found: Ripple) -> None:
         if isinstance(found, Ripple) and self._session is not None:
-            kept = self._ripple is not None and not self._ripple.missing
-            if kept and (found.missing or self._looked_at is not self._step):
+            complete = self._ripple is not None and not self._ripple.missing
+            if complete and (found.missing or self._looked_at is not self._step):
                 # A verdict leaves the other regions as they were: they can be judged meanwhile.
                 self._lacked = True
                 return
             self._ripple = found
-            self._list(self._session, found.regions, _told(found, self._session.raster))
+            self._list(self._session, found.regions, _summary(found, self._session.raster))
 
     def _on_finished(self) -> None:
         self._worker = None
@@ -199,10 +199,10 @@ class RippleController(QObject):
             self._look_at_the_last_tiles()
 
     def _list(
-        self, session: Session, regions: tuple[Region, ...], told: str, *, interim: bool = False
+        self, session: Session, regions: tuple[Region, ...], summary: str, *, interim: bool = False
     ) -> None:
         names = [land.name for land in session.classes]
-        self.panel.show_regions(regions, names, told, follow=True, interim=interim)
+        self.panel.show_regions(regions, names, summary, follow=True, interim=interim)
         self._show()
 
     # ------------------------------------------------------------------ deciding
@@ -227,7 +227,7 @@ class RippleController(QObject):
             # The other regions can be judged at once, while the maps are compared again.
             others = tuple(other for other in found.regions if other != region)
             self._ripple = replace(found, regions=others, changed=found.changed - region.area)
-            self._list(session, others, _told(self._ripple, session.raster))
+            self._list(session, others, _summary(self._ripple, session.raster))
 
     def accept_all(self) -> None:
         """Accept all that the adaptation changed."""
@@ -295,7 +295,7 @@ class RippleController(QObject):
             self._swap()
             self._blink.start()
 
-    def release_blink(self, _held: float = 0.0) -> None:
+    def release_blink(self, _seconds: float = 0.0) -> None:
         """Show the adapted map again when the key is released."""
         self._blink.stop()
         layers, session = self._control.layers, self._session
@@ -329,7 +329,7 @@ class RippleController(QObject):
         self.changed.emit()
 
 
-def _told(found: Ripple, raster: Raster) -> str:
+def _summary(found: Ripple, raster: Raster) -> str:
     """Return how much an adaptation has changed, in one line."""
     if not found.changed:
         text = "Away from the clicks the adaptation has changed nothing"

@@ -58,8 +58,8 @@ class UndoOffer(QObject):
             new = new and session.position > 0 and self._steps[session.position - 1] is before
             self._offer(self._step if new and _is_large(session, before) else None)
         # While files are examined or a session is made, the panel's message is about that.
-        told = self._control.message.step is self._offered and not self._control.pending
-        self._button.setVisible(self._offered is not None and told)
+        is_said = self._control.message.step is self._offered and not self._control.pending
+        self._button.setVisible(self._offered is not None and is_said)
 
     def _look(self, session: Session | None) -> None:
         self._steps = () if session is None else tuple(session.history)

@@ -27,7 +27,7 @@ class UnreadableTiles(QObject):
     def __init__(self, again: Callable[[], object], parent: QObject) -> None:
         super().__init__(parent)
         #: Tiles that the user was told of.
-        self._told: frozenset[int] = frozenset()
+        self._reported: frozenset[int] = frozenset()
         self._wait = _FIRST_RETRY
         self.timer = QTimer(self)
         self.timer.setSingleShot(True)
@@ -37,7 +37,7 @@ class UnreadableTiles(QObject):
         """Warn once about tiles that could not be read, and start the timer of the next attempt."""
         bad = session.unreadable if session is not None else {}
         now = frozenset(bad)
-        if now - self._told:
+        if now - self._reported:
             parts = "A part" if len(bad) == 1 else f"{len(bad)} parts"
             show_warning(
                 f"{parts} of the map could not be drawn, the rest is finished: "
@@ -49,10 +49,10 @@ class UnreadableTiles(QObject):
             self._wait = min(2 * self._wait, _LAST_RETRY)
         else:
             self.timer.stop()
-        self._told = now
+        self._reported = now
 
     def forget(self) -> None:
         """Stop reading again: the session is closed."""
         with suppress(RuntimeError):  # Qt has deleted it where the window is closed
             self.timer.stop()
-        self._told = frozenset()
+        self._reported = frozenset()

@@ -127,9 +127,9 @@ def _of_map(x: float, y: float, grid: Grid) -> list[Found]:
 def _of_degrees(latitude: float, longitude: float, grid: Grid) -> list[Found]:
     if grid.crs is None or grid.pixel is None or abs(latitude) > 90 or abs(longitude) > 360:
         return []
-    there = from_degrees(grid.crs, latitude, longitude)
+    point = from_degrees(grid.crs, latitude, longitude)
     # A place that the CRS does not cover is understood, but lies on no image in it.
-    row, col = grid.pixel(*there) if there is not None else (math.nan, math.nan)
+    row, col = grid.pixel(*point) if point is not None else (math.nan, math.nan)
     return [Found(row - 0.5, col - 0.5, "latitude and longitude")]
 
 

@@ -61,9 +61,9 @@ class Reading:
     def short(self) -> str:
         """Class and coordinates below each other, for the narrow panel."""
         parts = (self.label, self.details)
-        told = " · ".join(part for part in parts if part)
-        told = told.replace(" %", "\N{NO-BREAK SPACE}%")  # keeps number and sign in one line
-        return f"{told}\n{self.on_map or self._where}".strip()
+        text = " · ".join(part for part in parts if part)
+        text = text.replace(" %", "\N{NO-BREAK SPACE}%")  # keeps number and sign in one line
+        return f"{text}\n{self.on_map or self._where}".strip()
 
     @property
     def _where(self) -> str:

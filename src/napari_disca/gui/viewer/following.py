@@ -34,7 +34,7 @@ class Following:
         self._report = report
         self._layers: dict[Layer, Where] = {}
         self._setting = False
-        self._told_back: Layer | None = None
+        self._moved_back: Layer | None = None
         for part in _PARTS:
             getattr(image.events, part).connect(self._on_image)
 
@@ -89,12 +89,12 @@ class Following:
         wanted = self._layers[layer](self.placement())
         if not _lies(layer, wanted):
             # Later: napari has not finished setting it, and a drag sets it with every move.
-            if self._told_back is None:
+            if self._moved_back is None:
                 QTimer.singleShot(0, self._put_back)
-            self._told_back = layer
+            self._moved_back = layer
 
     def _put_back(self) -> None:
-        layer, self._told_back = self._told_back, None
+        layer, self._moved_back = self._moved_back, None
         if layer is None or layer not in self._layers:
             return
         self._put(layer, self._layers[layer](self.placement()))

@@ -14,12 +14,12 @@ def keys_of(text: str) -> dict[str, str]:
     Returns none of a text that is damaged, or of another version with other verbs.
     """
     try:
-        kept = json.loads(text) if text else {}
+        saved = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(kept, dict):
+    if not isinstance(saved, dict):
         return {}
-    chosen = {name: key for name, key in kept.items() if isinstance(key, str)}
+    chosen = {name: key for name, key in saved.items() if isinstance(key, str)}
     try:
         with_keys(chosen)
     except KeyConflictError:

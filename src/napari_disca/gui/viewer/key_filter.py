@@ -91,7 +91,7 @@ class KeyFilter(QObject):
         self._actions = actions
         self._released = released or {}
         #: Verbs whose keys are down, by the code of the key, and since when.
-        self._held: dict[int, tuple[str, float]] = {}
+        self._pressed: dict[int, tuple[str, float]] = {}
         self.set_verbs(verbs)
         application = QApplication.instance()
         assert application is not None
@@ -110,7 +110,7 @@ class KeyFilter(QObject):
         application = QApplication.instance()
         if application is not None:
             application.removeEventFilter(self)
-        self._held.clear()
+        self._pressed.clear()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Handle the keys of verbs before all widgets; pass all other events on."""
@@ -119,10 +119,10 @@ class KeyFilter(QObject):
             if kind == QEvent.Type.KeyRelease:
                 return self._on_released(event)
             return self._on_pressed(watched, event)
-        if kind == QEvent.Type.ApplicationStateChange and self._held:
+        if kind == QEvent.Type.ApplicationStateChange and self._pressed:
             # A key may be released in another program, which is not seen here.
-            held, self._held = self._held, {}
-            for name, _ in held.values():
+            pressed, self._pressed = self._pressed, {}
+            for name, _ in pressed.values():
                 self._released[name](math.inf)
         return False
 
@@ -146,13 +146,13 @@ class KeyFilter(QObject):
         action = self._actions[verb.name]
         action(number) if len(verb.keys) > 1 else action()
         if verb.name in self._released:
-            self._held[event.key()] = (verb.name, _moment(event))
+            self._pressed[event.key()] = (verb.name, _moment(event))
         return True
 
     def _on_released(self, event: QKeyEvent) -> bool:
-        if event.isAutoRepeat() or event.key() not in self._held:
+        if event.isAutoRepeat() or event.key() not in self._pressed:
             return False
-        name, since = self._held.pop(event.key())
+        name, since = self._pressed.pop(event.key())
         self._released[name](_moment(event) - since)
         return False
 

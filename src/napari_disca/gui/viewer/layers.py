@@ -287,7 +287,7 @@ class SessionLayers(QObject):
 
     def _on_removed(self, event: Event) -> None:
         layer = event.value
-        self.maps = {name: kept for name, kept in self.maps.items() if kept is not layer}
+        self.maps = {name: other for name, other in self.maps.items() if other is not layer}
         self.click_layers.forget(layer)
         self.following.forget(layer)
         self.stale_layer.forget(layer)

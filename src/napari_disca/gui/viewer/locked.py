@@ -150,8 +150,8 @@ class LockedAreas:
         if layer is None:
             return
         numbers = [int(number) for number in layer.features["lock"].fillna(0)]
-        there = set(numbers)
-        gone = [lock for lock in session.locks if lock.number not in there]
+        shown = set(numbers)
+        gone = [lock for lock in session.locks if lock.number not in shown]
         try:
             drawn = [
                 _area(layer.data[i][:, -2:], layer.shape_type[i])

@@ -159,8 +159,8 @@ class OverlayLayer(QObject):
         feature = self.lines.at(float(row), float(col), _REACH * self._screen_pixel())
         if feature is None:
             return ""
-        known = self.lines.describe(feature)
-        return f"{self.layer.name}: {known}" if known else str(self.layer.name)
+        attributes = self.lines.describe(feature)
+        return f"{self.layer.name}: {attributes}" if attributes else str(self.layer.name)
 
 
 def overlay_of(layer: Layer) -> OverlayLayer | None:
@@ -173,9 +173,9 @@ def describe_feature_at(viewer: Viewer, position: Sequence[float]) -> str:
     """Return the attributes of the topmost feature at a position; empty without one."""
     for layer in reversed(viewer.layers):
         overlay = overlay_of(layer)
-        told = overlay.describe_at(position) if overlay is not None else ""
-        if told:
-            return told
+        text = overlay.describe_at(position) if overlay is not None else ""
+        if text:
+            return text
     return ""
 
 

@@ -130,9 +130,9 @@ class OverlayLines:
 
     def describe(self, feature: int) -> str:
         """Return the attributes of a feature in one short line, its name first."""
-        known = self.layer.attributes(feature)
-        names = sorted(known, key=lambda key: str(key).lower() != "name")
-        words = ", ".join(f"{key} {_word(known[key])}" for key in names[:_COLUMNS])
+        attributes = self.layer.attributes(feature)
+        names = sorted(attributes, key=lambda key: str(key).lower() != "name")
+        words = ", ".join(f"{key} {_word(attributes[key])}" for key in names[:_COLUMNS])
         return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
 
     def _limits(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

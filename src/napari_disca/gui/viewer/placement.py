@@ -230,8 +230,8 @@ def _fit(
     to_x, to_y = _centres(transform)
     pixels = np.stack([rows.ravel(), cols.ravel(), np.ones(rows.size)], axis=1)
     try:
-        there = pyproj.Transformer.from_crs(system, target, always_xy=True)
-        x, y = there.transform(pixels @ to_x, pixels @ to_y)
+        to_world = pyproj.Transformer.from_crs(system, target, always_xy=True)
+        x, y = to_world.transform(pixels @ to_x, pixels @ to_y)
     except (ProjError, ValueError):
         return None
     if not (np.isfinite(x).all() and np.isfinite(y).all()):

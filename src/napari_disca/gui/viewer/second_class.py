@@ -65,8 +65,8 @@ class SecondClass(QObject):
             self._session = session
         wanted = session.ranking(name, row, col)
         if wanted.key in self._tiles:
-            known = self._tiles[wanted.key]
-            return None if known is None else known.at(*wanted.place)
+            two_best = self._tiles[wanted.key]
+            return None if two_best is None else two_best.at(*wanted.place)
         if self._wanted is None or self._wanted.key != wanted.key:
             self._rest.start()
         self._wanted = wanted

@@ -12,7 +12,7 @@ from napari_disca.gui.viewer.class_colormap import class_colormap
 from napari_disca.gui.viewer.class_colours import shown_classes
 from napari_disca.gui.viewer.host import COPY
 from napari_disca.gui.viewer.uncertainty_layer import UncertaintyLayer
-from napari_disca.gui.viewer.windows import scene_kept
+from napari_disca.gui.viewer.windows import without_rebuilding_overlays
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -100,9 +100,9 @@ class SeeThrough:
         """Hide the map, or show it again, when the key is pressed."""
         self.toggle()
 
-    def release_hide(self, held: float) -> None:
+    def release_hide(self, seconds: float) -> None:
         """Undo the change when the key is released, if it was held for more than a moment."""
-        if held > _TAP:
+        if seconds > _TAP:
             self.toggle()
 
     def toggle(self) -> None:
@@ -123,7 +123,7 @@ class SeeThrough:
             return
         over = [*self._maps(), self.uncertainty.layer]
         self._hidden = [layer for layer in over if layer is not None and layer.visible]
-        with scene_kept(layers.viewer):
+        with without_rebuilding_overlays(layers.viewer):
             for layer in self._hidden:
                 layer.visible = False
         # Transparent, not hidden: the user may have hidden it in the list of layers.
@@ -145,11 +145,11 @@ class SeeThrough:
             self._blank = False
             self.apply()
             return
-        there = [layer for layer in self._hidden if layer in layers.viewer.layers]
-        if not any(layer in self._maps() for layer in there):
-            there.append(layers.maps.get(layers.session.corrected) or self._maps()[-1])
-        with scene_kept(layers.viewer):
-            for layer in there:
+        hidden = [layer for layer in self._hidden if layer in layers.viewer.layers]
+        if not any(layer in self._maps() for layer in hidden):
+            hidden.append(layers.maps.get(layers.session.corrected) or self._maps()[-1])
+        with without_rebuilding_overlays(layers.viewer):
+            for layer in hidden:
                 layer.visible = True
         self._hidden = []
         self._show_stale()

@@ -40,8 +40,8 @@ _FOLLOW = 150
 class ViewerController(QObject):
     """Does the verbs that concern the viewer: hide, outline, go to, copy, legend, keys.
 
-    Signals: ``verbs_changed()`` when keys or colours change; ``told(Reading)`` with what lies under
-    the pointer; ``keys_chosen(mapping)`` when the user has changed keys, and
+    Signals: ``verbs_changed()`` when keys or colours change; ``reading_changed(Reading)`` with what
+    lies under the pointer; ``keys_chosen(mapping)`` when the user has changed keys, and
     ``legend_toggled(bool)`` when the user has shown or hidden the legend; both are settings.
 
     Parameters
@@ -61,7 +61,7 @@ class ViewerController(QObject):
     """
 
     verbs_changed = Signal()
-    told = Signal(object)
+    reading_changed = Signal(object)
     keys_chosen = Signal(object)
     legend_toggled = Signal(bool)
 
@@ -78,7 +78,7 @@ class ViewerController(QObject):
         super().__init__(panel)
         self._panel, self._viewer, self._control, self._image = panel, viewer, control, image
         self._layers: SessionLayers | None = None
-        self._told_without_crs: set[int] = set()
+        self._reported_without_crs: set[int] = set()
         self.see_through = SeeThrough(self.say)
         self.legend = CanvasLegend(viewer)
         self.cursor = Cursor(
@@ -211,8 +211,8 @@ class ViewerController(QObject):
         about = layer.metadata.get("napari_disca", {})
         if about.get(WORLD) is not None:
             self._viewer.canvas.overlays.scale_bar.visible = True
-        elif "path" in about and id(layer) not in self._told_without_crs:
-            self._told_without_crs.add(id(layer))
+        elif "path" in about and id(layer) not in self._reported_without_crs:
+            self._reported_without_crs.add(id(layer))
             show_info(f"{layer.name} has no CRS: coordinates are rows and columns of pixels")
 
     # ------------------------------------------------------------------ telling
@@ -223,7 +223,7 @@ class ViewerController(QObject):
 
     def _on_reading(self, reading: Reading) -> None:
         self._label().setText(reading.line)
-        self.told.emit(reading)
+        self.reading_changed.emit(reading)
 
     def _label(self) -> QLabel:
         if self._status_label is None:

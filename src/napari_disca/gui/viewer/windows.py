@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Layer
+    from napari.layers import Layer, Vectors
 
 
 def open_layers() -> Iterator[Layer]:
@@ -32,7 +32,7 @@ def is_open(viewer: Viewer) -> bool:
     return any(window._qt_viewer.viewer is viewer for window in _QtMainWindow._instances)
 
 
-def canvas_widget(viewer: Any) -> QWidget | None:
+def canvas_widget(viewer: Viewer) -> QWidget | None:
     """Return the widget that a viewer draws on; None if it has no window."""
     viewer = unwrapped(viewer)
     windows = (w for w in _QtMainWindow._instances if w._qt_viewer.viewer is viewer)
@@ -40,7 +40,7 @@ def canvas_widget(viewer: Any) -> QWidget | None:
 
 
 @contextmanager
-def scene_kept(viewer: Viewer) -> Iterator[None]:
+def without_rebuilding_overlays(viewer: Viewer) -> Iterator[None]:
     """Context in which hiding and showing layers does not rebuild napari's overlays.
 
     napari makes all overlays again for each, with their shaders, which takes longer than drawing
@@ -52,17 +52,17 @@ def scene_kept(viewer: Viewer) -> Iterator[None]:
         for window in _QtMainWindow._instances
         if window._qt_viewer.viewer is viewer and not viewer.canvas.grid.enabled
     ]
-    kept = [canvas for canvas in canvases if not canvas._pause_scene_graph]
-    for canvas in kept:
+    unpaused = [canvas for canvas in canvases if not canvas._pause_scene_graph]
+    for canvas in unpaused:
         canvas._pause_scene_graph = True
     try:
         yield
     finally:
-        for canvas in kept:
+        for canvas in unpaused:
             canvas._pause_scene_graph = False
 
 
-def draw_one_in_thumbnail(layer: Any) -> None:
+def draw_one_in_thumbnail(layer: Vectors) -> None:
     """Have a layer of vectors draw one line into its thumbnail, instead of a thousand.
 
     napari draws them one by one at every change, which takes longer than all else. A napari
