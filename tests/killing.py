@@ -29,7 +29,7 @@ TILES = (56, 8)
 RECIPES = (
     Disca(passes=1, rate=3e-2, crop_size=64),
     Disca(parameters="all", optimiser="sgd", rate=1e-4, passes=1, start="current", anchor="guided"),
-    Automatic(passes=2, rate=3e-2, crop_size=64, likeness=0.5),
+    Automatic(passes=2, rate=3e-2, crop_size=64, similarity=0.5),
 )
 
 

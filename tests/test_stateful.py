@@ -46,7 +46,7 @@ RECIPES = (
     Disca(passes=1, rate=3e-2, crop_size=64),
     Disca(parameters="all", optimiser="sgd", rate=1e-4, passes=1, start="current", anchor="guided"),
     # Where pixels look like a click; as far as half of the clicks says.
-    Automatic(passes=2, rate=3e-2, crop_size=64, likeness=0.5),
+    Automatic(passes=2, rate=3e-2, crop_size=64, similarity=0.5),
 )
 
 _click = st.builds(Click, st.integers(0, HEIGHT - 1), st.integers(0, WIDTH - 1), st.integers(0, 2))

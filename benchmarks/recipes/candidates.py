@@ -568,9 +568,9 @@ def _distances(example: Example, *, scaled: bool = True) -> Tensor:
 #: Every recipe of the study. The presets are whatever the program has under these names.
 CANDIDATES: dict[str, Recipe] = {
     **{name: RECIPES[name] for name in ("disir", "paper", "authors-plugin", "default")},
-    "everywhere": replace(RECIPES["held-out"], likeness=0.0),
+    "everywhere": replace(RECIPES["held-out"], similarity=0.0),
     "always": replace(RECIPES["held-out"], adopt="full"),
-    "always-everywhere": replace(RECIPES["held-out"], adopt="full", likeness=0.0),
+    "always-everywhere": replace(RECIPES["held-out"], adopt="full", similarity=0.0),
     "all-1e-5": replace(PLAIN, parameters="all", rate=1e-5),
     "all-1e-5-near-adapted": replace(PLAIN, parameters="all", rate=1e-5, near="adapted"),
     "all-1e-4": replace(PLAIN, parameters="all", rate=1e-4),

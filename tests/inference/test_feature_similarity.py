@@ -105,7 +105,7 @@ def adapted(image, least, compute, *, first=True, factor=None, clicks=CLICKS):
         finish(session.predict(), session.handle)
     session.set_clicks(clicks, "clicks")
     finish(session.refine(), session.handle)
-    finish(session.adapt(replace(QUICK, likeness=least)), session.handle)
+    finish(session.adapt(replace(QUICK, similarity=least)), session.handle)
     session.check_complete()
     return session
 
@@ -169,7 +169,7 @@ def test_uncertainty_is_that_of_the_map_that_is_shown(factor, image, compute, sm
 
 def test_a_stream_makes_the_same_map(image, network, compute, small_tiles):
     inputs = NetworkView(open_raster(image), network.card)
-    recipe = replace(QUICK, likeness=0.6)
+    recipe = replace(QUICK, similarity=0.6)
     stream, adaptation = finish(MapStream(inputs, network, compute, CLICKS).adapt(recipe))
     assert adaptation.note.startswith("adapted fully: as you chose")
     labels = np.zeros(image.shape[:2], np.uint8)
@@ -179,8 +179,8 @@ def test_a_stream_makes_the_same_map(image, network, compute, small_tiles):
 
 
 def test_features_that_are_kept_make_the_same_map(image, network, compute, small_tiles):
-    """A recipe that leaves the encoder alone decodes what is known, likeness included."""
-    recipe = replace(QUICK, likeness=0.6, parameters="decoder batchnorm")
+    """A recipe that leaves the encoder alone decodes what is cached, similarity included."""
+    recipe = replace(QUICK, similarity=0.6, parameters="decoder batchnorm")
     found = []
     for _ in range(2):
         session = Session(open_raster(image), network, compute=compute)
@@ -210,7 +210,7 @@ def test_tiles_without_a_click_alike_need_no_second_pass(image, compute, small_t
         return batch(self, tiles, fallback)
 
     monkeypatch.setattr(Predictor, "batch", spy)
-    finish(session.adapt(replace(QUICK, likeness=0.6)), session.handle)
+    finish(session.adapt(replace(QUICK, similarity=0.6)), session.handle)
     clicked = TileClicks.assign(IN_A_CORNER, session.inputs, session.tiling).by_tile
     free = {tile.index for tile in session.tiling} - clicked.keys()
     assert free

@@ -57,8 +57,8 @@ def test_versions_come_back_as_they_were_put(wanted):
     for tile in range(4):
         assert versions.get("a", tile) == wanted.version(tile)
         assert versions.get("b", tile) is None
-    assert versions.drawn("a").all()
-    assert not versions.drawn("b").any()
+    assert versions.rendered("a").all()
+    assert not versions.rendered("b").any()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,6 @@ class Tilt:
     learns: ClassVar[bool] = True
     continues: ClassVar[bool] = False
     holds_near: ClassVar[bool] = False
-    likeness: ClassVar[float] = 0.0
     learned: ClassVar[list[float]] = []
 
     def windows(self, clicks, tiling):

@@ -148,8 +148,8 @@ class Predictor:
                 forms.setdefault(form, []).append(i)
         for (clicked, box), members in forms.items():
             group = [asked[i] for i in members]
-            drawn = self._retried(partial(self._predicted, group, box, clicked, fallback or {}))
-            for i, (best, unsure) in zip(members, drawn, strict=True):
+            results = self._retried(partial(self._predicted, group, box, clicked, fallback or {}))
+            for i, (best, unsure) in zip(members, results, strict=True):
                 np.copyto(found[i].labels, best, where=asked[i][0].valid)
                 found[i] = found[i]._replace(uncertainty=unsure)
         return [found[i] for i in range(len(asked))]

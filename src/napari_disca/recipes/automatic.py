@@ -70,8 +70,8 @@ class Automatic:
     """
 
     title: ClassVar[str] = "by weights that held-out clicks confirm"
-    #: Names of fields in journals of version 0.1.0.
-    former_names: ClassVar[Mapping[str, str]] = {"strength": "adopt"}
+    #: Names that fields have in journals of earlier versions.
+    former_names: ClassVar[Mapping[str, str]] = {"strength": "adopt", "likeness": "similarity"}
     learns: ClassVar[bool] = True
     continues: ClassVar[bool] = False
 
@@ -87,7 +87,7 @@ class Automatic:
     passes: int = field(default=6, metadata=_OF_DISCA["passes"])
     weight: float = field(default=1.0, metadata=_OF_DISCA["weight"])
     crop_size: int = field(default=256, metadata=_OF_DISCA["crop_size"])
-    likeness: float = setting(
+    similarity: float = setting(
         0.85,
         "Similarity needed",
         "How much a pixel must look like a click of its new class to change: least cosine of the "
@@ -110,7 +110,7 @@ class Automatic:
 
     def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
         """Return a job that returns a composer; near the clicks it gives DISIR's map."""
-        answer = yield from clicks_by_pretrained(parts, self.likeness)
+        answer = yield from clicks_by_pretrained(parts, self.similarity)
         return answer
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:

@@ -58,8 +58,6 @@ class Disca:
 
     title: ClassVar[str] = "by trained weights"
     learns: ClassVar[bool] = True
-    #: The adapted network is used at all pixels.
-    likeness: ClassVar[float] = 0.0
 
     parameters: Parameters = setting(
         "batchnorm",

@@ -141,7 +141,7 @@ class FunctionSpace:
 
     def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
         """Return a job that returns a composer; only used if weights were learned instead."""
-        return clicks_by_pretrained(parts, Automatic().likeness)
+        return clicks_by_pretrained(parts, Automatic().similarity)
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Return the tiles with clicks; see `Recipe.windows`."""

@@ -29,7 +29,7 @@ from napari_disca.storage.label_pyramid import NO_DATA
 #: Tiles from which judged pixels are sampled, and pixels of each. Every tile costs a crop and its
 #: forward pass, as a click does.
 _SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
-#: Most tiles that are drawn to find such pixels.
+#: Most tiles that are rendered to find such pixels.
 _TRIED_TILES = 64
 #: Bytes of cached masks of areas.
 _CACHED_MASKS = 8 << 20
@@ -53,7 +53,7 @@ class FixedPixels:
 
 
 class RunRenderer(Protocol):
-    """Interface of `Renderer`, which draws tiles of runs without locks."""
+    """Interface of `Renderer`, which renders tiles of runs without locks."""
 
     inputs: NetworkView
     tiling: Tiling

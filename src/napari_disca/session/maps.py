@@ -46,7 +46,7 @@ class Maps:
     pyramids : dict of str to LabelPyramid
     uncertainty : dict of str to array
         Uncertainty of each map in cells; see `napari_disca.inference.uncertainty`. Kept maps of an
-        earlier session have none until they are drawn again.
+        earlier session have none until they are rendered again.
     versions : TileVersions
 
     Raises
@@ -113,12 +113,12 @@ class Maps:
             self.versions.put(name, tile.index, patch.version)
 
     def version(self, name: str, tile: Tile) -> str | None:
-        """Return the version of a tile of a map; None if it was never drawn."""
+        """Return the version of a tile of a map; None if it was never rendered."""
         with self._lock:
             return self.versions.get(name, tile.index)
 
     def shown(self, name: str, tile: Tile) -> tuple[str, RenderedTile] | None:
-        """Return version and content of a tile of a map; None if it was never drawn."""
+        """Return version and content of a tile of a map; None if it was never rendered."""
         with self._lock:
             version = self.versions.get(name, tile.index)
             if version is None:
@@ -144,8 +144,8 @@ class Maps:
         return self._within(self.versions.stale(name, target), window)
 
     def outdated(self, name: str, target: Target) -> NDArray[np.bool_]:
-        """Return which drawn tiles do not show a target, as ``tiling.grid``."""
-        outdated = self.versions.stale(name, target) & self.versions.drawn(name)
+        """Return which rendered tiles do not show a target, as ``tiling.grid``."""
+        outdated = self.versions.stale(name, target) & self.versions.rendered(name)
         return outdated.reshape(self._tiling.grid)
 
     def outdated_tiles(self, name: str, target: Target, window: Window | None) -> TileList:

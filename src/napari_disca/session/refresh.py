@@ -73,7 +73,7 @@ class DesiredState:
     no_locks: LockIndex
 
     def run_of(self, name: str) -> AdaptationRun | None:
-        """Return the run whose weights draw a map; None for the pretrained ones."""
+        """Return the run whose weights render a map; None for the pretrained ones."""
         return self.run if name == "disca" else None
 
     def target(self, name: str, renderer: Renderer) -> Target:
@@ -86,19 +86,19 @@ class DesiredState:
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
-    """What a refresh should draw, frozen when it was requested.
+    """What a refresh should render, frozen when it was requested.
 
     Attributes
     ----------
     wanted : DesiredState
-    drawn : TileVersions
+    versions : TileVersions
         The versions that the maps show, a copy.
     unreadable : frozenset of int
         Tiles that could not be read before.
     """
 
     wanted: DesiredState
-    drawn: TileVersions
+    versions: TileVersions
     unreadable: frozenset[int] = frozenset()
 
     def with_run(self, run: AdaptationRun) -> RefreshRequest:
@@ -153,13 +153,13 @@ def refresh(request: RefreshRequest, context: RefreshContext, maps: Sequence[str
     if "disca" in maps and not context.renderer.networks.ready(request.wanted.run):
         # Maps that need no learning come first.
         stages = [tuple(name for name in maps if name != "disca"), ("disca",)]
-    drawn = request.drawn.copy()
+    versions = request.versions.copy()
     for stage in filter(None, stages):
         for name in stage:
             yield from context.renderer.ready(request.wanted.run_of(name))
         # Only now: a run that has left the weights unchanged has the name of the pretrained ones.
         targets = {name: request.wanted.target(name, context.renderer) for name in MAPS}
-        yield from _Stage(request, context, stage, targets, drawn).run()
+        yield from _Stage(request, context, stage, targets, versions).run()
 
 
 def learn_and_refresh(
@@ -198,7 +198,7 @@ class _Stage:
     context: RefreshContext
     maps: tuple[str, ...]
     targets: dict[str, Target]
-    drawn: TileVersions
+    versions: TileVersions
     _again: list[int] = field(default_factory=list)
 
     def run(self) -> Job[None]:
@@ -226,15 +226,15 @@ class _Stage:
         waiting = np.zeros(len(tiling), dtype=np.bool_)
         urgent = np.zeros_like(waiting)
         for name in self.maps:
-            waiting |= self.drawn.stale(name, self.targets[name])
-            urgent |= self.drawn.touched(name, self.targets[name].clicks)
+            waiting |= self.versions.stale(name, self.targets[name])
+            urgent |= self.versions.touched(name, self.targets[name].clicks)
         # Last: a tile that could not be read may take long to fail again.
         self._again.extend(index for index in self.request.unreadable if waiting[index])
         waiting[self._again] = False
         return TileQueue(tiling, waiting, urgent)
 
     def _outdated(self, name: str, tile: Tile) -> bool:
-        return self.drawn.get(name, tile.index) != self.targets[name].version(tile.index)
+        return self.versions.get(name, tile.index) != self.targets[name].version(tile.index)
 
     def _load(self, index: int) -> _Loaded:
         """Read a tile; called on a reading thread."""
@@ -264,7 +264,7 @@ class _Stage:
                     recent.put(tile.index, *shown)
 
     def _draw(self, group: Sequence[_Loaded]) -> Job[None]:
-        """Job that draws tiles that were read, as one batch."""
+        """Job that renders tiles that were read, as one batch."""
         renderer = self.context.renderer
         made: Predictions = {}
         for name in self.maps:
@@ -292,9 +292,9 @@ class _Stage:
             found = renderer.recent.get(tile.index, version)
             if found is None:
                 run = self.request.wanted.run_of(source)
-                found = yield from renderer.draw(tile, run, self.targets[source], made)
+                found = yield from renderer.render(tile, run, self.targets[source], made)
             for name in [n for n in MAPS if wanted[n] == version and self._outdated(n, tile)]:
-                self.drawn.put(name, tile.index, version)
+                self.versions.put(name, tile.index, version)
                 yield patch_of(name, renderer.window(tile), tile, version, found)
 
 
@@ -330,15 +330,15 @@ def cached_patches(wanted: DesiredState, context: RefreshContext, until: float) 
                 yield patch_of(name, renderer.window(tile), tile, version, rendered)
 
 
-def patch_of(name: str, window: Window, tile: Tile, version: str, drawn: RenderedTile) -> Patch:
+def patch_of(name: str, window: Window, tile: Tile, version: str, rendered: RenderedTile) -> Patch:
     """Return the event that paints a tile."""
     return Patch(
         name,
         window,
-        drawn.labels,
+        rendered.labels,
         tile.index,
         version,
-        drawn.locked,
-        drawn.flipped,
-        drawn.uncertainty,
+        rendered.locked,
+        rendered.flipped,
+        rendered.uncertainty,
     )

@@ -15,7 +15,7 @@ from napari_disca.core.byte_cache import ByteCache
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RenderedTile:
-    """Labels of a drawn tile.
+    """Labels of a rendered tile.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class RenderedTile:
 
 
 class RecentTiles:
-    """Compressed labels of recently drawn tiles, the least recently used forgotten first.
+    """Compressed labels of recently rendered tiles, the least recently used forgotten first.
 
     Parameters
     ----------
@@ -49,10 +49,10 @@ class RecentTiles:
         # Two threads write it when a job starts before the last one has ended.
         self._lock = threading.Lock()
 
-    def put(self, tile: int, state: str, drawn: RenderedTile) -> None:
+    def put(self, tile: int, state: str, rendered: RenderedTile) -> None:
         """Keep the content of a tile in a state."""
         if not self.has(tile, state):
-            packed = _Packed.of(drawn)
+            packed = _Packed.of(rendered)
             with self._lock:
                 self._tiles.put((tile, state), packed)
 
@@ -65,7 +65,7 @@ class RecentTiles:
         """Return the content of a tile in a state; None if it is not kept any more."""
         with self._lock:
             packed = self._tiles.get((tile, state))
-        return None if packed is None else packed.drawn()
+        return None if packed is None else packed.unpacked()
 
     def forget(self, tile: int | None = None) -> None:
         """Drop the contents of a tile, or of all tiles by default."""
@@ -88,11 +88,11 @@ class _Packed:
         object.__setattr__(self, "nbytes", len(self.data) + beside)
 
     @classmethod
-    def of(cls, drawn: RenderedTile) -> _Packed:
-        height, width = drawn.labels.shape
-        data = zlib.compress(np.ascontiguousarray(drawn.labels).tobytes(), level=1)
-        return cls((height, width), data, drawn.locked, drawn.flipped, drawn.uncertainty)
+    def of(cls, rendered: RenderedTile) -> _Packed:
+        height, width = rendered.labels.shape
+        data = zlib.compress(np.ascontiguousarray(rendered.labels).tobytes(), level=1)
+        return cls((height, width), data, rendered.locked, rendered.flipped, rendered.uncertainty)
 
-    def drawn(self) -> RenderedTile:
+    def unpacked(self) -> RenderedTile:
         labels = np.frombuffer(zlib.decompress(self.data), dtype=np.uint8).reshape(self.shape)
         return RenderedTile(labels, self.locked, self.flipped, self.uncertainty)

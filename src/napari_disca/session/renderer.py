@@ -227,7 +227,7 @@ class Renderer:
             cached = shown[1]
         return Predicted(cached.labels, cached.uncertainty)
 
-    def draw(
+    def render(
         self,
         tile: Tile,
         run: AdaptationRun | None,
@@ -300,15 +300,15 @@ class Renderer:
         if cached is not None:
             return cached
         if run is not None and run.near_only:
-            drawn = yield from self._near(tile, replace(run, near_only=False), clicks)
+            rendered = yield from self._near(tile, replace(run, near_only=False), clicks)
         else:
             predictor = yield from self.ready(run)
             asked = read_pixels(self.inputs, tile), clicks.of(tile)
             labels, unsure = predictor.batch([asked], self._fallback_labels(predictor, [asked]))[0]
-            drawn = RenderedTile(labels, uncertainty=unsure)
+            rendered = RenderedTile(labels, uncertainty=unsure)
         if keep:
-            self.recent.put(tile.index, state, drawn)
-        return drawn
+            self.recent.put(tile.index, state, rendered)
+        return rendered
 
     def _near(self, tile: Tile, run: AdaptationRun, clicks: TileClicks) -> Job[RenderedTile]:
         """Job that returns the labels of a run near the clicks, and DISIR's elsewhere."""

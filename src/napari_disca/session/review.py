@@ -78,7 +78,7 @@ class Review:
         window : Window
             In pixels of the image; cells that it cuts do not count.
         uncertainty : (rows, cols) array of uint8
-            From `Session.uncertainty`; cells that are not drawn yet were not seen.
+            From `Session.uncertainty`; cells that are not rendered yet were not seen.
         """
         (height, width), (rows, cols) = self._inputs.raster.shape, self._inputs.shape
 

@@ -55,8 +55,8 @@ class Reviewing(Painting):
         Raises
         ------
         AreaError
-            If the place is outside the image, a right place is not drawn yet, or click or note do
-            not fit the verdict; nothing changes then.
+            If the place is outside the image, a right place is not rendered yet, or click or note
+            do not fit the verdict; nothing changes then.
         ClickError
             If the click is not on the image, or its class does not exist.
         """
@@ -68,24 +68,25 @@ class Reviewing(Painting):
     def reviewed(self) -> tuple[float, float]:
         """Return the shares of the map that were seen and checked, 0 to 1.
 
-        Cells judged right or wrong are checked, and seen as well. Only drawn cells with data count.
+        Cells judged right or wrong are checked, and seen as well. Only rendered cells with data
+        count.
         """
-        drawn = self._maps.uncertainty[self.corrected] != UNKNOWN
-        count = int(drawn.sum())
+        rendered = self._maps.uncertainty[self.corrected] != UNKNOWN
+        count = int(rendered.sum())
         if not count:
             return 0.0, 0.0
-        cells = review_cells(self.marks, self.inputs)[drawn]
+        cells = review_cells(self.marks, self.inputs)[rendered]
         return float((cells > UNSEEN).sum()) / count, float((cells == CHECKED).sum()) / count
 
     def unseen_tiles(self) -> Iterator[Window]:
         """Yield the tiles with data that were not seen yet, row by row, back and forth."""
         cells = review_cells(self.marks, self.inputs)
-        drawn = self._maps.uncertainty[self.corrected] != UNKNOWN
+        rendered = self._maps.uncertainty[self.corrected] != UNKNOWN
         rows, cols = self.tiling.grid
         order = np.arange(rows * cols).reshape(rows, cols)
         order[1::2] = order[1::2, ::-1]
         for index in order.ravel().tolist():
             keep = self.tiling[index].keep
             part = cells_of(keep).slices
-            if ((cells[part] == UNSEEN) & drawn[part]).any():
+            if ((cells[part] == UNSEEN) & rendered[part]).any():
                 yield self.inputs.image_window(keep)

@@ -64,7 +64,7 @@ class Ripple:
     windows : tuple of Window
         Windows with differences: they hold all of them, and do not overlap.
     missing : int
-        Number of tiles that are not drawn yet, and so not compared.
+        Number of tiles that are not rendered yet, and so not compared.
     """
 
     regions: tuple[Region, ...]

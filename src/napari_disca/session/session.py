@@ -4,7 +4,7 @@ Three label maps of the image are kept (method: Lenczner et al. 2020): *initial*
 network alone; *disir*, the same weights with the clicks beside the image; *disca*, the adapted
 weights with the clicks. Until something is adapted, *disca* equals *disir*.
 
-A session is a `Document` (the user's work), `Maps` (what is drawn), and refreshes that bring the
+A session is a `Document` (the user's work), `Maps` (what is rendered), and refreshes that bring the
 maps up to date with the document. A map is a pure function of weights, clicks and locks, tile by
 tile, and every tile has a version. So it is always known which tiles are out of date, also after
 an undo, a cancel or an error in the middle of a run.
@@ -95,7 +95,7 @@ class Session(Ranking):
     Attributes
     ----------
     viewport : Viewport
-        The window in view: running jobs draw it first.
+        The window in view: running jobs render it first.
     unreadable : dict of int to str
         Tiles that could not be read, and why; the next refresh reads them again.
 
@@ -225,7 +225,7 @@ class Session(Ranking):
     # ---------------------------------------------------------------- jobs
 
     def predict(self) -> Job[None]:
-        """Job that draws the initial map (and the others where they are the same)."""
+        """Job that renders the initial map (and the others where they are the same)."""
         return self.refresh(("initial",))
 
     def refine(self) -> Job[None]:
@@ -341,7 +341,7 @@ class Session(Ranking):
     def outdated(self, name: str) -> NDArray[np.bool_]:
         """Return which tiles of a map show earlier clicks or weights, as ``tiling.grid``.
 
-        Tiles that were never drawn are not among them.
+        Tiles that were never rendered are not among them.
         """
         return self._maps.outdated(name, self._target(name))
 

@@ -97,14 +97,14 @@ class TileVersions:
         self._compared: dict[str, _Comparison] = {}
 
     def copy(self) -> Self:
-        """Return a copy, which later drawing does not change."""
+        """Return a copy, which does not follow later changes."""
         copy = type(self)((), 0)
         copy._numbers = self._numbers  # shared, since it only grows
         copy._shown = {name: shown.copy() for name, shown in self._shown.items()}
         return copy
 
     def get(self, name: str, tile: int) -> str | None:
-        """Return the version of a tile; None if it was never drawn."""
+        """Return the version of a tile; None if it was never rendered."""
         weights, clicks, locks = (self._numbers.name(n) for n in self._shown[name][:, tile])
         if not weights:
             return None
@@ -117,8 +117,8 @@ class TileVersions:
         if name in self._compared:
             self._compared[name].look_at(tile, shown)
 
-    def drawn(self, name: str) -> NDArray[np.bool_]:
-        """Return which tiles of a map were drawn."""
+    def rendered(self, name: str) -> NDArray[np.bool_]:
+        """Return which tiles of a map were rendered."""
         shown: NDArray[np.bool_] = self._shown[name][0] > 0
         return shown
 
@@ -128,7 +128,7 @@ class TileVersions:
         return different
 
     def stale(self, name: str, target: Target) -> NDArray[np.bool_]:
-        """Return which tiles of a map show another version than the target's, or were never drawn.
+        """Return which tiles of a map show another version than the target's, or none.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class TileVersions:
         return self._comparison(name, target).count
 
     def touched(self, name: str, clicks: TileClicks) -> NDArray[np.bool_]:
-        """Return which tiles of a map show other clicks than these; they are drawn first."""
+        """Return which tiles of a map show other clicks than these; they are rendered first."""
         shown = self._shown[name]
         other: NDArray[np.bool_] = shown[1] != self._clicks(clicks, shown.shape[1])
         return other

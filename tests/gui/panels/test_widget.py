@@ -71,7 +71,7 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     assert "Not adapted: as you chose" in opened.panel.refine_panel.status.text()
     np.testing.assert_array_equal(labels_of(opened, "disca"), labels_of(opened, "disir"))
     opened.panel.refine_panel._form.adopt.value = "full"
-    opened.panel.refine_panel._form.likeness.value = 0.0
+    opened.panel.refine_panel._form.similarity.value = 0.0
 
     # Cancelled once: nothing is adopted.
     steps, adapted, map_before = session.history, session.adapted, labels_of(opened, "disca")
