@@ -563,7 +563,7 @@ class User:
     def tiff(self, path: Path) -> None:
         from napari_disca.core.events import finish
         from napari_disca.core.tiling import Window
-        from napari_disca.exports import read_legend
+        from napari_disca.exports import read_map_classes
         from napari_disca.inference.network_view import NetworkView
         from napari_disca.inference.predict import Predictor
         from napari_disca.inference.tile_clicks import TileClicks
@@ -573,7 +573,7 @@ class User:
         from napari_disca.raster.resolution import raster_resolution
 
         with open_raster(path) as raster:
-            read_legend(path)
+            read_map_classes(path)
             raster_resolution(raster)
             pyramid = ImagePyramid(raster, cache=self.cache)
             if raster.shape[0] * raster.shape[1] < 1 << 24:

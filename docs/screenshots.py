@@ -482,7 +482,7 @@ def leave(walker: Walk) -> None:
     walker.pause(1)
     walker.shoot("start")
     walker.viewer.open(scene_file("temperate"), plugin="napari-disca")
-    walker.wait(lambda: walker.panel.offer.isVisible())
+    walker.wait(lambda: walker.panel.resume_banner.isVisible())
     walker.pause(1)
     walker.shoot("continue")
 

@@ -341,7 +341,7 @@ class Machine(RuleBasedStateMachine):
         path = Path(self.folder.name) / "map.tif"
         finish(session.refine(), session.handle)
         labels = merged(session.maps["disca"], session.merged_values)
-        finish(write_geotiff(labels, path, raster=session.raster, classes=session.legend))
+        finish(write_geotiff(labels, path, raster=session.raster, classes=session.saved_classes))
         with quiet_opening(), rasterio.open(path) as file:
             saved = session.merged_values[_drawn(session, "disca")]
             np.testing.assert_array_equal(file.read(1), saved)

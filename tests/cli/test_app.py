@@ -16,7 +16,7 @@ import torch
 
 from napari_disca.cli import main, predict
 from napari_disca.core.events import finish
-from napari_disca.exports import read_clicks, read_legend
+from napari_disca.exports import read_clicks, read_map_classes
 from napari_disca.inference.reading import Reading
 from napari_disca.networks import load_network
 from napari_disca.raster import Scaling, open_raster
@@ -59,7 +59,7 @@ def test_predict_writes_the_initial_map_on_the_images_grid(run, files, tmp_path)
         assert (written.shape, written.crs) == (image.shape, image.crs)
         assert written.transform == image.transform
         assert written.nodata == 255
-    assert read_legend(output) == tuple(load_network(files.weights).card.classes)
+    assert read_map_classes(output) == tuple(load_network(files.weights).card.classes)
     np.testing.assert_array_equal(labels_of(output), by_session(files, "initial"))
 
 

@@ -11,7 +11,7 @@ import rasterio
 from builders import make_card, make_network
 from napari_disca.core.errors import ClassTableError, ExportError
 from napari_disca.core.events import finish
-from napari_disca.exports import export_for, exports_of, merged, read_legend, write_map
+from napari_disca.exports import export_for, exports_of, merged, read_map_classes, write_map
 from napari_disca.exports.class_files import CLASS_SUFFIXES_OUT, read_classes, write_classes
 from napari_disca.networks import save_network
 from napari_disca.raster import open_raster, quiet_opening
@@ -172,11 +172,15 @@ def test_merged_classes_are_one_in_the_saved_map_and_in_its_legend(table, tmp_pa
             return pixels[window.slices]
 
     path = tmp_path / "map.tif"
-    finish(write_map(merged(Map(), together.values), path, raster=raster, classes=together.legend))
+    finish(
+        write_map(
+            merged(Map(), together.values), path, raster=raster, classes=together.saved_classes
+        )
+    )
     with quiet_opening(), rasterio.open(path) as file:
         assert np.array_equal(file.read(1), np.minimum(pixels, 1))
         assert file.colormap(1)[1][:3] == table.classes[1].rgb
     side_car = ElementTree.parse(f"{path}.aux.xml").getroot()
     rows = [[f.text for f in row.iter("F")][:2] for row in side_car.iter("Row")]
     assert rows == [["0", table.entry(0).name], ["1", "ground"]]
-    assert read_legend(path) == together.legend
+    assert read_map_classes(path) == together.saved_classes

@@ -19,7 +19,7 @@ from builders import make_card
 from napari_disca.core.errors import ExportError, RasterError
 from napari_disca.core.events import Progress, finish
 from napari_disca.core.tiling import Window
-from napari_disca.exports import read_legend, write_geotiff
+from napari_disca.exports import read_map_classes, write_geotiff
 from napari_disca.networks import LandClass
 from napari_disca.raster import ArrayRaster, open_raster, quiet_opening
 
@@ -168,12 +168,12 @@ def test_the_legend_comes_back(tmp_path_factory, names, colours):
         LandClass(name, f"#{colour:06x}") for name, colour in zip(names, colours, strict=False)
     )
     save(Painted((4, 6), len(classes)), path, classes=classes)
-    assert read_legend(path) == classes
+    assert read_map_classes(path) == classes
 
 
 def test_a_name_with_control_characters_spoils_nothing(tmp_path):
     save(Painted((4, 6), 1), tmp_path / "map.tif", classes=[LandClass("a\x00b\nc", "#010203")])
-    assert read_legend(tmp_path / "map.tif") == (LandClass("a b c", "#010203"),)
+    assert read_map_classes(tmp_path / "map.tif") == (LandClass("a b c", "#010203"),)
     rasterio.shutil.copy(tmp_path / "map.tif", tmp_path / "map.vrt", driver="VRT")
     assert "<Category>a b c</Category>" in (tmp_path / "map.vrt").read_text(encoding="utf-8")
 
@@ -184,12 +184,12 @@ def test_other_images_have_no_legend(tmp_path):
         profile = {"driver": "GTiff", "height": 4, "width": 5, "transform": Affine.scale(2)}
         with rasterio.open(path, "w", count=count, dtype=dtype, **profile) as file:
             file.update_tags(CLASS_0="looks like ours, but has no palette")
-        assert read_legend(path) == ()
+        assert read_map_classes(path) == ()
     with pytest.raises(RasterError, match=r"nothing\.tif"):
-        read_legend(tmp_path / "nothing.tif")
+        read_map_classes(tmp_path / "nothing.tif")
     (tmp_path / "text.tif").write_text("not a TIFF")
     with pytest.raises(RasterError, match=r"text\.tif"):
-        read_legend(tmp_path / "text.tif")
+        read_map_classes(tmp_path / "text.tif")
 
 
 def test_windows_in_windows_out(tmp_path):

@@ -244,7 +244,7 @@ def test_in_a_large_image_anchors_hold_more_loosely(by_colour, compute):
     seen = crop(image, places(wide, 1, 6, 1))
 
     def change(recipe: FunctionSpace, pixels: int | None):
-        facts = finish(recipe.look(by_colour, [seen], compute=compute, pixels=pixels))
+        facts = finish(recipe.image_facts(by_colour, [seen], compute=compute, pixels=pixels))
         result = finish(recipe.adapt(by_colour, [seen], compute=compute, facts=facts))
         return corrected(by_colour, result.correction, image)[1]
 

@@ -34,7 +34,7 @@ def names(classes):
 
 
 def test_a_session_begins_with_what_the_network_says(session):
-    assert session.classes == session.network.card.classes == session.legend
+    assert session.classes == session.network.card.classes == session.saved_classes
     assert session.class_table == ClassTable.of(session.network.card.classes)
     assert np.array_equal(session.merged_values, np.arange(256))
 
@@ -82,8 +82,8 @@ def test_merged_classes_look_alike_and_are_saved_as_one(table):
     assert merged.values[255] == 255
     assert merged.classes[2].color == merged.classes[1].color == table.classes[1].color
     assert names(merged.classes) == names(table.classes), "clicks still tell them apart"
-    assert merged.legend[1] == merged.legend[2]
-    assert merged.legend[1].name == "ground"
+    assert merged.saved_classes[1] == merged.saved_classes[2]
+    assert merged.saved_classes[1].name == "ground"
     pink = merged.recoloured({2: "#ff00ff"})
     assert pink.classes[1].color == pink.classes[2].color == "#ff00ff"
     apart = merged.separated([1])
@@ -118,7 +118,7 @@ def test_a_class_has_a_name_and_a_colour(name, color):
 
 def test_a_group_may_have_the_name_of_one_of_its_classes(table):
     one = table.entry(1).name
-    assert table.merged([1, 2], one).checked(3).legend[2].name == one
+    assert table.merged([1, 2], one).checked(3).saved_classes[2].name == one
 
 
 def test_classes_are_in_the_journal_and_done_again(session, tmp_path, compute):

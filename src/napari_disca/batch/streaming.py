@@ -210,7 +210,7 @@ class MapStream:
                 merged(labels, self.classes.values),
                 path,
                 raster=self.inputs.raster,
-                classes=self.classes.legend or self.inputs.card.classes,
+                classes=self.classes.saved_classes or self.inputs.card.classes,
                 made_with=self.made_with,
             )
         return written

@@ -153,19 +153,19 @@ def recipes_of(changes: Mapping[str, Any], names: Iterable[str]) -> dict[str, Re
 def _factor(raster: Raster, card: Card, options: ReadingOptions) -> float | None:
     """Return network pixels per image pixel as given, or as remembered for the image."""
     if options.factor is None:
-        remembered = recall(raster, card)
-        return None if remembered is None else remembered.factor
+        chosen = recall(raster, card)
+        return None if chosen is None else chosen.factor
     return None if isinstance(options.factor, str) else options.factor
 
 
 def _remember(raster: Raster, card: Card, options: ReadingOptions) -> None:
     """Remember the factor for the image; note what was chosen for it in the window."""
-    remembered = recall(raster, card) or Reading()
+    preferred = recall(raster, card) or Reading()
     if options.factor is not None:
-        remember(raster, card, replace(remembered, factor=_factor(raster, card, options)))
+        remember(raster, card, replace(preferred, factor=_factor(raster, card, options)))
     # Apart from the factor, a command's result depends on its arguments only.
     given = options.bands, options.scaling, options.fill
-    if given == (None, None, True) and (chosen := remembered.describe()):
+    if given == (None, None, True) and (chosen := preferred.describe()):
         note(
             f"{raster.name}: in the window {chosen} was chosen for it; the command line uses this "
             "only if flags say so"
@@ -326,6 +326,6 @@ def save_map(session: Session, name: Literal["initial", "disir", "disca"], outpu
     output : Path
     """
     labels = merged(session.maps[name], session.merged_values)
-    job = write_map(labels, output, raster=session.raster, classes=session.legend)
+    job = write_map(labels, output, raster=session.raster, classes=session.saved_classes)
     say(str(run_job(job)))
     session.exported(name, str(output))

@@ -50,7 +50,7 @@ from napari_disca.training.pairing import Pair
 from napari_disca.training.plan import LabelledImage, TrainingPlan
 
 #: Held-out images that are measured at the end, at most: enough for an estimate in short time.
-_MOST_MEASURED = 12
+_MOST_EVALUATED = 12
 #: Steps between two reports of the loss.
 _REPORT_EVERY = 10
 #: Height and width of a generated scene, in pixels.
@@ -112,7 +112,7 @@ def train(options: TrainOptions) -> int:
     written = save_network(network, output)
     if held_out:
         try:
-            written = save_network(_measured(network, held_out, options, compute), output)
+            written = save_network(_with_figures(network, held_out, options, compute), output)
         except DiscaError as error:
             note(f"the network is written, but could not be measured: {error}")
     checkpoint.unlink(missing_ok=True)
@@ -347,7 +347,7 @@ def _scenes(
     return [LabelledImage(image, labels, weight, name) for image, labels, name in made]
 
 
-def _measured(
+def _with_figures(
     network: Network,
     held_out: Sequence[Pair],
     options: TrainOptions,
@@ -357,7 +357,7 @@ def _measured(
     settings = Settings(
         coding=options.folders.mask_coding,
         crop=512,
-        max_images=_MOST_MEASURED,
+        max_images=_MOST_EVALUATED,
         bands=options.reading.bands,
         find_fill=options.reading.fill,
     )

@@ -110,7 +110,7 @@ class ClassMap:
         table[: len(self.ids)] = self.ids
         return table[labels]
 
-    def legend(self, classes: Sequence[LandClass]) -> list[LandClass]:
+    def mask_classes(self, classes: Sequence[LandClass]) -> list[LandClass]:
         """Return the classes of the mask ids, each with the colour of its first class."""
         found = []
         for mask_id in range(self.size):

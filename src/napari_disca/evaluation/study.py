@@ -104,8 +104,8 @@ def opened(
 
 def masks_of(pairs: Sequence[Pair], network: Network, settings: Settings) -> MaskReader:
     """Return the reader of the masks of pairs."""
-    legend = settings.classes_of(network).legend(network.card.classes)
-    return MaskReader([pair.mask for pair in pairs], legend, settings.coding)
+    classes = settings.classes_of(network).mask_classes(network.card.classes)
+    return MaskReader([pair.mask for pair in pairs], classes, settings.coding)
 
 
 def chosen_items(

@@ -15,8 +15,8 @@ from napari_disca.exports.clicks import (
 )
 from napari_disca.exports.geotiff import (
     check_output,
-    read_legend,
     read_made_with,
+    read_map_classes,
     write_geotiff,
 )
 from napari_disca.exports.labels import GrowingLabels, Labels, in_memory, merged
@@ -54,9 +54,9 @@ __all__ = [
     "made_with_of",
     "merged",
     "read_clicks",
-    "read_legend",
     "read_locks",
     "read_made_with",
+    "read_map_classes",
     "write_clicks",
     "write_geotiff",
     "write_locks",

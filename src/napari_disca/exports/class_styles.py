@@ -14,9 +14,9 @@ from napari_disca.session.class_table import ClassEntry, ClassTable
 
 def _map_entries(table: ClassTable) -> list[ClassEntry]:
     """Return the entries of a saved map's values, in the order of the legend."""
-    legend = table.legend
+    saved = table.saved_classes
     return [
-        replace(entry, name=legend[entry.id].name, color=legend[entry.id].color)
+        replace(entry, name=saved[entry.id].name, color=saved[entry.id].color)
         for entry in table.entries
         if table.target(entry) == entry.id
     ]

@@ -120,7 +120,7 @@ def _written(
     return path
 
 
-def read_legend(path: str | os.PathLike[str]) -> tuple[LandClass, ...]:
+def read_map_classes(path: str | os.PathLike[str]) -> tuple[LandClass, ...]:
     """Return the classes of a label map that `write_geotiff` wrote.
 
     Returns

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 HANG = 20.0
 #: Seconds that starting the process may take on a busy machine with a slow disk.
 _START = 60.0
-_REMEMBERED = 10_000
+_MOST_PASSED = 10_000
 
 _CODE = USE_SYS_PATH + "from napari_disca.raster.probe_process import main; main()"
 
@@ -179,7 +179,7 @@ class _Probe:
         self._lock = threading.Lock()
         self._process: _Process | None = None
         self._owner = os.getpid()
-        self._passed: LRUCache[str, Signature] = LRUCache(_REMEMBERED)
+        self._passed: LRUCache[str, Signature] = LRUCache(_MOST_PASSED)
         #: The file that is being examined, and whether that was cancelled.
         self._at: Path | None = None
         self._stopped = False

@@ -148,8 +148,8 @@ class FunctionSpace:
         return tiles_with_clicks(clicks, tiling)
 
     @property
-    def look_key(self) -> tuple[object, ...]:
-        """See `LooksOnce`."""
+    def facts_key(self) -> tuple[object, ...]:
+        """See `UsesImageFacts`."""
         return "function-space", self.anchors
 
     def anchor_windows(self, tiling: Tiling) -> list[Window]:
@@ -158,7 +158,7 @@ class FunctionSpace:
         chosen = rng.permutation(len(tiling))[:ANCHOR_TILES]
         return [tiling[int(index)].read for index in sorted(chosen)]
 
-    def look(
+    def image_facts(
         self,
         network: Network,
         crops: Sequence[Crop],
@@ -167,7 +167,7 @@ class FunctionSpace:
         pixels: int | None = None,
         seed: int = 0,
     ) -> Job[ImageFacts]:
-        """Return a job that returns the facts about an image; see `LooksOnce.look`."""
+        """Return a job that returns the facts about an image; see `UsesImageFacts.image_facts`."""
         ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
         per_crop = -(-self.anchors // max(1, len(crops)))
         anchors: list[Places] = []
@@ -219,7 +219,7 @@ class FunctionSpace:
             result = yield from learned.adapt(network, crops, compute=compute, seed=seed)
             return replace(result, note=f"{_NO_FEATURES}: {result.note}")
         if facts is None:
-            facts = yield from self.look(network, crops, compute=compute, seed=seed)
+            facts = yield from self.image_facts(network, crops, compute=compute, seed=seed)
         ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
         observed: list[Places] = []
         for done, crop in enumerate(crops):

@@ -154,17 +154,17 @@ class Recipe(Protocol):
 
 
 @runtime_checkable
-class LooksOnce(Protocol):
+class UsesImageFacts(Protocol):
     """A recipe that computes facts about the image once, which do not depend on the clicks."""
 
     @property
-    def look_key(self) -> tuple[object, ...]:
+    def facts_key(self) -> tuple[object, ...]:
         """What the facts depend on, besides the image, the network and the seed."""
 
     def anchor_windows(self, tiling: Tiling) -> list[Window]:
         """Return the windows of the network's grid from which the facts are computed."""
 
-    def look(
+    def image_facts(
         self,
         network: Network,
         crops: Sequence[Crop],

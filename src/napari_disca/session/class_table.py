@@ -150,7 +150,7 @@ class ClassTable:
         )
 
     @property
-    def legend(self) -> tuple[LandClass, ...]:
+    def saved_classes(self) -> tuple[LandClass, ...]:
         """Return the classes by id as they are saved: merged ones are the same."""
         return tuple(
             LandClass(entry.group or entry.name, self.entry(self.target(entry)).color)

@@ -56,9 +56,9 @@ class Document(StepHistory):
         return self.step.value(ClassTable).classes or self._classes
 
     @property
-    def legend(self) -> tuple[LandClass, ...]:
+    def saved_classes(self) -> tuple[LandClass, ...]:
         """The classes as they are saved: merged ones are the same; see `merged_values`."""
-        return self.step.value(ClassTable).legend or self._classes
+        return self.step.value(ClassTable).saved_classes or self._classes
 
     @property
     def merged_values(self) -> NDArray[np.uint8]:

@@ -59,10 +59,10 @@ class Painting(Proposals):
         """
         classes = tuple(sorted(set(map(int, only))))
         if classes:
-            canvas = self._maps.pyramids[self.corrected]
+            pyramid = self._maps.pyramids[self.corrected]
             if not isinstance(drawn, PixelSet):
-                drawn = drawn_pixels(drawn, canvas.shape)
-            drawn = _showing(drawn, classes, canvas)
+                drawn = drawn_pixels(drawn, pyramid.shape)
+            drawn = _showing(drawn, classes, pyramid)
         name = "" if label is None else self._class_name(label)
         title = f"erase with the {tool}" if label is None else f"{tool} {name}"
         self.do(Draw(drawn, label, tool, teaches, classes, title))
@@ -95,12 +95,12 @@ class Painting(Proposals):
         return self.classes[label].name if exists else f"class {label}"
 
 
-def _showing(pixels: PixelSet, classes: Sequence[int], canvas: LabelPyramid) -> PixelSet:
+def _showing(pixels: PixelSet, classes: Sequence[int], pyramid: LabelPyramid) -> PixelSet:
     """Return the pixels of a set that have some classes in a map."""
 
     def strips() -> Iterator[tuple[Window, NDArray[np.bool_]]]:
         for window in pixels.strips():
-            yield window, pixels.mask(window) & np.isin(canvas.read(window), classes)
+            yield window, pixels.mask(window) & np.isin(pyramid.read(window), classes)
 
     try:
         return PixelSet.from_masks(strips())

@@ -20,7 +20,7 @@ _BLOCK = 512
 _Block = tuple[int, int]
 
 
-def patch_at(canvas: LabelPyramid, row: int, col: int) -> Job[PixelSet]:
+def patch_at(labels: LabelPyramid, row: int, col: int) -> Job[PixelSet]:
     """Job that returns the region of a pixel's class connected with it (4 neighbours).
 
     Only blocks that the region reaches are read.
@@ -34,10 +34,10 @@ def patch_at(canvas: LabelPyramid, row: int, col: int) -> Job[PixelSet]:
     AreaError
         If the pixel has no class, or the region is too ragged to be kept.
     """
-    whole = Window.whole(canvas.shape)
+    whole = Window.whole(labels.shape)
     if (row, col) not in whole:
         raise AreaError("that pixel is outside the image; choose one inside")
-    value = int(canvas.read(Window(row, col, 1, 1))[0, 0])
+    value = int(labels.read(Window(row, col, 1, 1))[0, 0])
     if value == NO_DATA:
         raise AreaError("there is no map here; press Segment, or choose a place with data")
     start = (row // _BLOCK, col // _BLOCK)
@@ -52,7 +52,7 @@ def patch_at(canvas: LabelPyramid, row: int, col: int) -> Job[PixelSet]:
         window = _window(block) & whole
         seeds = entered.pop(block).reshape(_BLOCK, _BLOCK)[: window.height, : window.width]
         before = _unpacked(found[block], window) if block in found else np.zeros_like(seeds)
-        pieces, _ = ndimage.label(canvas.read(window) == value)
+        pieces, _ = ndimage.label(labels.read(window) == value)
         numbers = np.unique(pieces[seeds & ~before])
         new = np.isin(pieces, numbers[numbers > 0])
         if new.any():

@@ -30,7 +30,7 @@ from napari_disca.inference.tile_batch import Tools
 from napari_disca.networks import Delta, DeltaCache, Network, encoder_fingerprint, fingerprint
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes import AdaptationResult, AnswerParts, composer_of, crops_for
-from napari_disca.recipes.recipe import LooksOnce
+from napari_disca.recipes.recipe import UsesImageFacts
 from napari_disca.session.history import AdaptationRun
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ _DELTA_BYTES = 256 << 20
 #: Largest delta in bytes that the history holds in memory as well as on disk.
 _SMALL_DELTA = 1 << 20
 #: Most results of `AnswerParts.once`.
-_REMEMBERED = 64
+_RESULTS = 64
 #: Most sets of facts about the image.
 _FACTS = 4
 
@@ -118,7 +118,7 @@ class WeightsCache:
         self._deltas: ByteCache[str, Delta] = ByteCache(_DELTA_BYTES, attrgetter("nbytes"))
         self._expected: dict[str, str] = {}
         #: Results that composing the answers of runs needs, a few kilobytes each.
-        self._once: LRUCache[tuple[str, str], Any] = LRUCache(_REMEMBERED)
+        self._once: LRUCache[tuple[str, str], Any] = LRUCache(_RESULTS)
         self._encoder = encoder_fingerprint(original)
         #: Corrections by run, and facts about the image.
         self._corrections: LRUCache[str, Correction] = LRUCache(_REMEMBERED)
@@ -275,18 +275,18 @@ class WeightsCache:
     def _image_facts(self, run: AdaptationRun) -> Job[Any]:
         """Job that returns the facts about the image that a recipe needs; None if it needs none."""
         recipe = run.recipe
-        if not isinstance(recipe, LooksOnce):
+        if not isinstance(recipe, UsesImageFacts):
             return None
-        key = recipe.look_key, run.seed
+        key = recipe.facts_key, run.seed
         found = self._facts.get(key)
         if found is None:
             windows = recipe.anchor_windows(self._tiling)
             crops = yield from cut_crops(self._inputs, Clicks(), [], anchors=windows)
             pixels = math.prod(self._tiling.shape)
 
-            def look(compute: Compute) -> Job[Any]:
+            def compute_facts(compute: Compute) -> Job[Any]:
                 seen = yield from self._with_pretrained(crops, compute)
-                facts = yield from recipe.look(
+                facts = yield from recipe.image_facts(
                     self.original, seen, compute=compute, pixels=pixels, seed=run.seed
                 )
                 return facts
@@ -308,7 +308,7 @@ class WeightsCache:
 
         def learn(compute: Compute) -> Job[AdaptationResult]:
             shown = crops
-            if isinstance(run.recipe, LooksOnce):
+            if isinstance(run.recipe, UsesImageFacts):
                 shown = yield from self._with_pretrained(crops, compute)
             result = yield from run.recipe.adapt(
                 self.original, shown, current=current, compute=compute, seed=run.seed, **given

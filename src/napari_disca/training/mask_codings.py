@@ -36,7 +36,7 @@ _SHARE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Legend:
+class MaskInfo:
     """What a decoder needs to know of a mask.
 
     Attributes
@@ -81,21 +81,21 @@ def _of_bytes(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def nearest_colour(
-    pixels: NDArray[np.uint8], legend: Sequence[tuple[int, int, int]]
+    pixels: NDArray[np.uint8], palette: Sequence[tuple[int, int, int]]
 ) -> NDArray[np.uint8]:
     """Return the index of the colour of each pixel.
 
     Parameters
     ----------
     pixels : (3, ...) array of uint8
-    legend : sequence of (int, int, int)
+    palette : sequence of (int, int, int)
 
     Returns
     -------
     (...) array of uint8
         255 where no colour is close enough to be that colour after compression.
     """
-    table = np.array(legend, dtype=np.int16)
+    table = np.array(palette, dtype=np.int16)
     between = np.abs(table[:, None] - table[None]).max(axis=2)
     apart = int(between[between > 0].min(initial=255))
     most = min(TOLERANCE, int(_SHARE * apart))
@@ -111,7 +111,7 @@ def nearest_colour(
     return labels
 
 
-def _ids(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
+def _ids(file: MaskFile, strip: Strip, info: MaskInfo) -> tuple[NDArray[np.uint8], int]:
     ids = _needed_greys(file, strip, "class ids")
     # Masks often declare 0 as no data although it is a class: only 255 and values that cannot be
     # ids are unknown.
@@ -123,13 +123,13 @@ def _ids(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8
     wrong = ~unknown & ~((ids >= 0) & (ids <= IGNORE) & (ids == np.floor(ids)))
     if wrong.any():
         raise DataError(
-            f"mask {legend.name} holds the value {ids[wrong][0]}; class ids are whole numbers from "
+            f"mask {info.name} holds the value {ids[wrong][0]}; class ids are whole numbers from "
             "0 to 254, and 255 where nothing is known"
         )
     return np.where(unknown, IGNORE, ids).astype(np.uint8), 0
 
 
-def _binary(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
+def _binary(file: MaskFile, strip: Strip, info: MaskInfo) -> tuple[NDArray[np.uint8], int]:
     values = _needed_greys(file, strip, "0 and 255")
     values = _of_bytes(values)
     # Values of JPEG and resampled masks are near 0 and 255.
@@ -137,20 +137,20 @@ def _binary(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.ui
     # Compressed masks may hold 1, but always with other values near it.
     noise = ((values > 1) & low).any()
     if not file.lossy and not noise and (values == 1).any():
-        raise DataError(f"mask {legend.name} holds 1; it is coded as ids, not as 0 and 255")
+        raise DataError(f"mask {info.name} holds 1; it is coded as ids, not as 0 and 255")
     labels = np.where(high, 1, np.where(low, 0, IGNORE)).astype(np.uint8)
     return labels, _odd(file, strip, labels)
 
 
-def _colours(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
-    labels = nearest_colour(colours(file, strip), [land.rgb for land in legend.classes])
+def _colours(file: MaskFile, strip: Strip, info: MaskInfo) -> tuple[NDArray[np.uint8], int]:
+    labels = nearest_colour(colours(file, strip), [land.rgb for land in info.classes])
     return labels, _odd(file, strip, labels)
 
 
-def _potsdam(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.uint8], int]:
+def _potsdam(file: MaskFile, strip: Strip, info: MaskInfo) -> tuple[NDArray[np.uint8], int]:
     if file.bands == 1 and file.palette is None:
         raise DataError(
-            f"mask {legend.name} has 1 band, but its coding needs 3 (red, green, blue); use the "
+            f"mask {info.name} has 1 band, but its coding needs 3 (red, green, blue); use the "
             "coding ids or binary255"
         )
     table = [*(land.rgb for land in POTSDAM_CLASSES), (0, 0, 0)]
@@ -162,10 +162,10 @@ def _potsdam(file: MaskFile, strip: Strip, legend: Legend) -> tuple[NDArray[np.u
 
 
 def _potsdam_buildings(
-    file: MaskFile, strip: Strip, legend: Legend
+    file: MaskFile, strip: Strip, info: MaskInfo
 ) -> tuple[NDArray[np.uint8], int]:
-    labels, unknown = _potsdam(file, strip, legend)
-    building = building_class(legend.classes)
+    labels, unknown = _potsdam(file, strip, info)
+    building = building_class(info.classes)
     chosen = np.where(labels == 1, building, 1 - building)
     return np.where(labels == IGNORE, labels, chosen).astype(np.uint8), unknown
 
@@ -191,7 +191,7 @@ def _needed_greys(file: MaskFile, strip: Strip, coding: str) -> NDArray[Any]:
     return values
 
 
-_Decode: TypeAlias = Callable[[MaskFile, Strip, Legend], tuple[NDArray[np.uint8], int]]
+_Decode: TypeAlias = Callable[[MaskFile, Strip, MaskInfo], tuple[NDArray[np.uint8], int]]
 
 #: Decoder of each coding: returns the labels of a strip, and the number of pixels not of it.
 CODINGS: dict[str, _Decode] = {

@@ -74,9 +74,9 @@ class Content:
         """The values without 255."""
         return set(self.values) - {float(IGNORE)}
 
-    def labels(self, legend: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
-        """Return the index in a legend of each colour; 255 for none."""
-        return nearest_colour(self.colours.T, legend)
+    def labels(self, colours: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
+        """Return the index in a colours of each colour; 255 for none."""
+        return nearest_colour(self.colours.T, colours)
 
     def shown(self) -> str:
         """Return the commonest values or colours, for a message."""
@@ -252,12 +252,12 @@ def _without_evidence(
     return out
 
 
-def _seen(contents: Sequence[Content], legend: Sequence[tuple[int, int, int]]) -> set[int]:
-    """Return the colours of a legend that occur in the masks."""
+def _seen(contents: Sequence[Content], colours: Sequence[tuple[int, int, int]]) -> set[int]:
+    """Return the colours of a colours that occur in the masks."""
     seen: set[int] = set()
     for content in contents:
-        labels = content.labels(legend)
-        seen |= {i for i in range(len(legend)) if content.share(labels == i) > _SEEN}
+        labels = content.labels(colours)
+        seen |= {i for i in range(len(colours)) if content.share(labels == i) > _SEEN}
     return seen
 
 

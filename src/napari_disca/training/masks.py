@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError
 from napari_disca.networks import LandClass
-from napari_disca.training.mask_codings import CODINGS, Coding, Legend, coding_text
+from napari_disca.training.mask_codings import CODINGS, Coding, MaskInfo, coding_text
 from napari_disca.training.mask_contents import EXPLAINED, coding_of
 from napari_disca.training.mask_files import Grid, open_mask
 
@@ -78,13 +78,13 @@ class MaskReader:
             If the mask cannot be read, does not fit its image, or has another coding.
         """
         decode = CODINGS[self.coding]
-        legend = Legend(self._classes, path.name)
+        info = MaskInfo(self._classes, path.name)
         labels = np.full(grid.shape, IGNORE, dtype=np.uint8)
         odd = present = 0
         transparent = False
         with open_mask(path, grid) as file:
             for strip in file.strips():
-                decoded, strange = decode(file, strip, legend)
+                decoded, strange = decode(file, strip, info)
                 rows = slice(strip.top, strip.top + len(decoded))
                 labels[rows] = np.where(strip.present, decoded, IGNORE)
                 odd += strange

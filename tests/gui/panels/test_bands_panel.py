@@ -109,7 +109,7 @@ def test_going_on_restores_the_bands(make_napari_viewer, panel, five, weights, q
     viewer.window.add_dock_widget(later, name="Correct a map")
     later.image_panel.choose_network(str(weights))
     add(later, five)
-    later.offer.go_on.click()
+    later.resume_banner.go_on.click()
     idle(qtbot, later)
     assert later.image_panel.bands.line.text() == "red 3, green 2, blue 5"
     assert later.opening.session() is not None

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QInputDialog
 
-from napari_disca.exports import read_legend
+from napari_disca.exports import read_map_classes
 from napari_disca.gui.panels import file_verbs
 from windows import background
 
@@ -144,7 +144,7 @@ def test_what_is_saved_is_what_is_seen(desk, monkeypatch, tmp_path):
     shown = desk.control.session.maps["disir"].levels[0]
     assert np.array_equal(values, np.minimum(np.asarray(shown) - 1, 1))
     np.testing.assert_allclose(np.array(colours[1][:3]) / 255, maps.get_color(2)[:3], atol=0.01)
-    assert [land.name for land in read_legend(path)] == ["roof", "ground", "ground"]
+    assert [land.name for land in read_map_classes(path)] == ["roof", "ground", "ground"]
     by_napari = tmp_path / "napari.tif"
     maps.save(str(by_napari), plugin="napari-disca")
     assert by_napari.read_bytes() == path.read_bytes()

@@ -117,14 +117,14 @@ def test_going_on_with_a_torchscript_network_asks_again(
     viewer.window.add_dock_widget(panel)
     data, keywords, _ = layer_data(opened.scene)
     viewer.add_image(data, **keywords)
-    panel.offer.go_on.click()
+    panel.resume_banner.go_on.click()
     assert len(asked) == 1
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
     assert len(told) == 1
     assert "is TorchScript" in told[0]
-    assert panel.offer.isVisibleTo(panel)
+    assert panel.resume_banner.isVisibleTo(panel)
     given[0] = QMessageBox.StandardButton.Yes
-    panel.offer.go_on.click()
+    panel.resume_banner.go_on.click()
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
     assert len(panel.control.session.clicks) == 1
     assert panel.control.session.network.card.name == "scripted"

@@ -35,22 +35,22 @@ def test_take_over(repainted, qtbot):
     before = journal.read_bytes()
     data, keywords, _ = layer_data(opened.scene)
     opened.viewer.add_image(data, **keywords)
-    offer = panel.offer
-    assert offer.isVisibleTo(panel)
-    assert offer.go_on.text() == "Continue"
-    qtbot.mouseClick(offer.go_on, Qt.MouseButton.LeftButton)
+    banner = panel.resume_banner
+    assert banner.isVisibleTo(panel)
+    assert banner.go_on.text() == "Continue"
+    qtbot.mouseClick(banner.go_on, Qt.MouseButton.LeftButton)
     opened.idle()
-    qtbot.waitUntil(lambda: offer.go_on.text() == "Take over", timeout=30_000)
-    assert "was written for another image" in offer.text.text()
-    assert offer.text.text().endswith("Take the work over to this image anyway?")
+    qtbot.waitUntil(lambda: banner.go_on.text() == "Take over", timeout=30_000)
+    assert "was written for another image" in banner.text.text()
+    assert banner.text.text().endswith("Take the work over to this image anyway?")
     assert panel.opening.session() is None, "nothing is taken over unasked"
     assert journal.read_bytes() == before
 
-    qtbot.mouseClick(offer.go_on, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(banner.go_on, Qt.MouseButton.LeftButton)
     opened.idle()
     session = panel.opening.session()
     assert [(c.row, c.col, c.label) for c in session.clicks] == [(40, 50, 1), (200, 100, 2)]
-    assert not offer.isVisibleTo(panel)
+    assert not banner.isVisibleTo(panel)
     panel.arm(0)
     opened.viewer.layers["Clicks"].add((10, 10))
     opened.idle()

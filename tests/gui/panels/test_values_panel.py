@@ -206,7 +206,7 @@ def test_going_on_restores_the_choice(make_napari_viewer, panel, dark, weights, 
     viewer.window.add_dock_widget(later, name="Correct a map")
     later.image_panel.choose_network(str(weights))
     add(later, dark)
-    later.offer.go_on.click()
+    later.resume_banner.go_on.click()
     idle(qtbot, later)
     again = later.image_panel.values
     assert later.opening.session() is not None, "what is shown is what the session was made for"

@@ -20,7 +20,14 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import ExportError
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
-from napari_disca.exports import EXPORTS, Export, geotiff, in_memory, read_legend, write_geotiff
+from napari_disca.exports import (
+    EXPORTS,
+    Export,
+    geotiff,
+    in_memory,
+    read_map_classes,
+    write_geotiff,
+)
 from napari_disca.gui.plugin.reader import read
 from napari_disca.gui.plugin.writer import write_folder, write_labels
 from napari_disca.gui.plugin.writer_order import offer_our_writer_first
@@ -45,7 +52,7 @@ class Session:
 
     def __init__(self, raster):
         self.raster, self.step = raster, Step("opened", Clicks(), None)
-        self.classes = self.legend = CLASSES
+        self.classes = self.saved_classes = CLASSES
         self.merged_values = self.step.value(ClassTable).values
         self.maps = {}
 
@@ -93,7 +100,7 @@ def check_map(path, expected, place=GRID):
         assert file.nodata == 255
         assert (file.crs, file.transform) == (place["crs"], place["transform"])
         assert file.colormap(1)[1][:3] == (0x75, 0x70, 0xB3)
-    assert read_legend(path) == CLASSES
+    assert read_map_classes(path) == CLASSES
 
 
 def save(layer, path):

@@ -86,16 +86,16 @@ def test_an_image_is_opened_where_it_was_left(opened, window, weights):
     opened.control.close()
 
     later = window(opened.scene)
-    offer = later.panel.offer
-    assert offer.isVisibleTo(later.panel)
-    assert offer.text.text().startswith(
+    banner = later.panel.resume_banner
+    assert banner.isVisibleTo(later.panel)
+    assert banner.text.text().startswith(
         "Continue where you left off (2 clicks, 1 adaptation, today "
     )
     assert later.control.session is None, "nobody has to answer first"
-    offer.go_on.click()
+    banner.go_on.click()
     later.idle()
     again = later.control.session
-    assert not offer.isVisibleTo(later.panel)
+    assert not banner.isVisibleTo(later.panel)
     assert again.clicks == session.clicks
     assert len(later.viewer.layers["Clicks"].data) == 2
     for name, labels in maps.items():
@@ -111,9 +111,9 @@ def test_starting_anew_keeps_what_was_done_under_a_number(opened, window):
     click(opened, 40, 50, 1)
     opened.control.close()
     later = window(opened.scene)
-    assert later.panel.offer.isVisibleTo(later.panel)
-    later.panel.offer.start_over.click()
-    assert not later.panel.offer.isVisibleTo(later.panel)
+    assert later.panel.resume_banner.isVisibleTo(later.panel)
+    later.panel.resume_banner.start_over.click()
+    assert not later.panel.resume_banner.isVisibleTo(later.panel)
     press(later, "segment")
     assert not later.control.session.clicks
     assert len(read_journal(journal_of(opened.scene)).events) == 1, "nothing was done yet"
@@ -123,9 +123,9 @@ def test_starting_anew_keeps_what_was_done_under_a_number(opened, window):
     assert read_journal(journal_of(opened.scene)).events[0]["add"] == [[10, 10, 0]]
     later.control.close()
     last = window(opened.scene)
-    assert "(1 click, today" in last.panel.offer.text.text()
-    assert len(last.panel.offer._menu.actions()) == 1, "the earlier one can be had, too"
-    last.panel.offer._menu.actions()[0].trigger()
+    assert "(1 click, today" in last.panel.resume_banner.text.text()
+    assert len(last.panel.resume_banner._menu.actions()) == 1, "the earlier one can be had, too"
+    last.panel.resume_banner._menu.actions()[0].trigger()
     last.idle()
     assert [c.pixel for c in last.control.session.clicks] == [(40, 50)]
 
@@ -135,9 +135,9 @@ def test_clicking_without_an_answer_is_starting_anew(opened, window):
     opened.control.close()
     later = window(opened.scene)
     press(later, "segment")
-    assert later.panel.offer.isVisibleTo(later.panel)
+    assert later.panel.resume_banner.isVisibleTo(later.panel)
     click(later, 10, 10, 0)
-    assert not later.panel.offer.isVisibleTo(later.panel)
+    assert not later.panel.resume_banner.isVisibleTo(later.panel)
     assert opened.scene.with_name("scene.tif.disca.1.jsonl").exists()
 
 
@@ -146,7 +146,7 @@ def test_looking_at_the_map_first_does_not_lose_the_offer(opened, window):
     opened.control.close()
     later = window(opened.scene)
     press(later, "segment")
-    later.panel.offer.go_on.click()
+    later.panel.resume_banner.go_on.click()
     later.idle()
     assert len(later.control.session.clicks) == 1
     assert not opened.scene.with_name("scene.tif.disca.1.jsonl").exists()
@@ -156,7 +156,7 @@ def test_going_on_does_not_hold_up_the_window(opened, window, qtbot, monkeypatch
     click(opened, 40, 50, 1)
     opened.control.close()
     later = window(opened.scene)
-    panel, offer = later.panel, later.panel.offer
+    panel, banner = later.panel, later.panel.resume_banner
     may_go, threads = threading.Event(), []
     resume = restore.resume
 
@@ -166,20 +166,20 @@ def test_going_on_does_not_hold_up_the_window(opened, window, qtbot, monkeypatch
         return resume(*arguments, **keywords)
 
     monkeypatch.setattr("napari_disca.session.restore.resume", slow)
-    offer.go_on.click()
+    banner.go_on.click()
     qtbot.waitUntil(lambda: len(threads) == 1)
     assert threads[0] is not threading.current_thread()
-    assert not offer.isVisibleTo(panel)
+    assert not banner.isVisibleTo(panel)
     assert "Loading the network" in panel.refine_panel.status.text()
     # Whoever does not wait is offered it again, once its journal is let go of.
     press(later, "cancel")
     may_go.set()
-    qtbot.waitUntil(lambda: offer.isVisibleTo(panel), timeout=30_000)
-    assert offer.text.text().startswith("Continue where you left off (1 click")
+    qtbot.waitUntil(lambda: banner.isVisibleTo(panel), timeout=30_000)
+    assert banner.text.text().startswith("Continue where you left off (1 click")
     assert later.control.session is None
     # What is asked for meanwhile is done with the session that comes.
     may_go.clear()
-    offer.go_on.click()
+    banner.go_on.click()
     panel.arm(2)
     may_go.set()
     later.idle()
@@ -204,7 +204,7 @@ def test_a_panel_that_is_closed_meanwhile_opens_nothing_again(
         return resume(*arguments, **keywords)
 
     monkeypatch.setattr("napari_disca.session.restore.resume", slow)
-    later.panel.offer.go_on.click()
+    later.panel.resume_banner.go_on.click()
     if begun:
         assert at_work.wait(30)
     raster = later.control.chosen
@@ -217,16 +217,16 @@ def test_a_panel_that_is_closed_meanwhile_opens_nothing_again(
         raster.read(Window(0, 0, 1, 1))
     # Nobody holds the journal.
     again = window(opened.scene)
-    assert again.panel.offer.text.text().startswith("Continue where you left off (1 click")
+    assert again.panel.resume_banner.text.text().startswith("Continue where you left off (1 click")
 
 
 def test_a_second_window_is_told_and_works_on_a_copy(opened, window, keeping_said):
     click(opened, 40, 50, 1)
     second = window(opened.scene)
-    text = second.panel.offer.text.text()
+    text = second.panel.resume_banner.text.text()
     assert f"in another window (process {os.getpid()} on" in text
-    assert second.panel.offer.go_on.text() == "Work on a copy"
-    second.panel.offer.go_on.click()
+    assert second.panel.resume_banner.go_on.text() == "Work on a copy"
+    second.panel.resume_banner.go_on.click()
     second.idle()
     assert len(second.control.session.clicks) == 1
     click(second, 10, 10, 0)
@@ -246,24 +246,24 @@ def test_a_damaged_journal_is_gone_on_with_as_far_as_it_is_good(opened, window, 
     path.write_text(path.read_text() + damage)
     damaged = path.read_bytes()
     later = window(opened.scene)
-    offer = later.panel.offer
+    banner = later.panel.resume_banner
     if "dance" in damage:  # that is found when it is done again
-        offer.go_on.click()
+        banner.go_on.click()
         later.idle()
-    assert offer.text.text().startswith("Line 3 of scene.tif.disca.jsonl")
-    assert "before that line (1 click, today" in offer.text.text()
+    assert banner.text.text().startswith("Line 3 of scene.tif.disca.jsonl")
+    assert "before that line (1 click, today" in banner.text.text()
     assert path.read_bytes() == damaged
-    offer.go_on.click()
+    banner.go_on.click()
     later.idle()
-    assert not offer.isVisibleTo(later.panel)
+    assert not banner.isVisibleTo(later.panel)
     assert len(later.control.session.clicks) == 1
     click(later, 10, 10, 0)
     assert opened.scene.with_name("scene.tif.disca.1.jsonl").read_bytes() == damaged
     assert len(read_journal(path).events) == 2
     later.control.close()
     last = window(opened.scene)
-    assert "(2 clicks, today" in last.panel.offer.text.text()
-    assert len(last.panel.offer._menu.actions()) == 1
+    assert "(2 clicks, today" in last.panel.resume_banner.text.text()
+    assert len(last.panel.resume_banner._menu.actions()) == 1
 
 
 def test_a_journal_damaged_from_its_beginning_is_told_and_stays(opened, window):
@@ -272,9 +272,9 @@ def test_a_journal_damaged_from_its_beginning_is_told_and_stays(opened, window):
     path = journal_of(opened.scene)
     path.write_text("nonsense\n" + path.read_text())
     later = window(opened.scene)
-    assert "line 1 of scene.tif.disca.jsonl is damaged" in later.panel.offer.text.text()
-    assert not later.panel.offer.go_on.isVisibleTo(later.panel)
-    later.panel.offer.start_over.click()
+    assert "line 1 of scene.tif.disca.jsonl is damaged" in later.panel.resume_banner.text.text()
+    assert not later.panel.resume_banner.go_on.isVisibleTo(later.panel)
+    later.panel.resume_banner.start_over.click()
     press(later, "segment")
     click(later, 10, 10, 0)
     assert "nonsense" in opened.scene.with_name("scene.tif.disca.1.jsonl").read_text()
@@ -291,7 +291,7 @@ def test_a_journal_of_another_network_is_gone_on_with_that(opened, window, weigh
     save_network(other, tmp_path / "other.safetensors", half=False)
     later = window(opened.scene)
     later.panel.image_panel.choose_network(str(tmp_path / "other.safetensors"))
-    later.panel.offer.go_on.click()
+    later.panel.resume_banner.go_on.click()
     later.idle()
     assert later.panel.image_panel.weights() == str(weights)
     assert later.panel.opening.session() is later.control.session
@@ -308,7 +308,7 @@ def test_an_image_left_for_another_comes_back_with_its_history(opened):
     images.setCurrentIndex(images.findText("other"))
     press(opened, "segment")
     images.setCurrentIndex(images.findText("scene"))
-    assert not opened.panel.offer.isVisibleTo(opened.panel)
+    assert not opened.panel.resume_banner.isVisibleTo(opened.panel)
     press(opened, "segment")
     again = opened.control.session
     assert again is not session

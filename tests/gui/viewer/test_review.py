@@ -1,4 +1,4 @@
-"""The tour of doubtful places, from the button to the camera."""
+"""The review of doubtful places, from the button to the camera."""
 
 from __future__ import annotations
 

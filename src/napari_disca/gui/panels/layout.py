@@ -89,20 +89,20 @@ class Panels:
         for part in (*self.sections.values(), *self._progress):
             part.setVisible(on)
 
-    def body(self, start: QWidget, offer: QWidget) -> QWidget:
+    def body(self, start: QWidget, banner: QWidget) -> QWidget:
         """Return the body of the panel: all sections below each other.
 
         Parameters
         ----------
         start : QWidget
             Shown while there is no image.
-        offer : QWidget
+        banner : QWidget
             Offers to continue an earlier session.
         """
         # Progress stands outside the sections, so that it is seen when they are folded.
         parts = self.sections
         return _column(
-            [start, parts["Image"], offer, parts["Map"], *self._progress]
+            [start, parts["Image"], banner, parts["Map"], *self._progress]
             + [parts[name] for name in ("Correct", "Review", "Deliver")],
             self._foot,
         )

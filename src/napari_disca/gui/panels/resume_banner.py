@@ -21,8 +21,8 @@ class ResumeBanner(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("offer")
-        self.setStyleSheet("#offer { border: 1px solid #4a90d9; border-radius: 4px; }")
+        self.setObjectName("resume_banner")
+        self.setStyleSheet("#resume_banner { border: 1px solid #4a90d9; border-radius: 4px; }")
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.go_on = QPushButton("Continue")

@@ -75,14 +75,14 @@ class DiscaWidget(FittedArea):
             button.clicked.connect(partial(self._do, name))
         self.start_panel = StartPanel(self.viewer, self._guarded)
         self.image_panel = ImagePanel(self.viewer)
-        self.offer = ResumeBanner()
+        self.resume_banner = ResumeBanner()
         self.panels = panels = Panels(self.image_panel, self.view_buttons)
         self.sections = panels.sections
         self.classes_panel, self.refine_panel = panels.classes, panels.refine
         self.compare_panel, self.ripple_panel = panels.compare, panels.ripple
         self.history_panel, self.locks_panel = panels.history, panels.locks
         self.draw_panel = panels.draw
-        self.set_body(panels.body(self.start_panel, self.offer))
+        self.set_body(panels.body(self.start_panel, self.resume_banner))
         self.start_panel.shown.connect(self._on_start)
         self._on_start(self.start_panel.isVisibleTo(self))
 
@@ -111,7 +111,7 @@ class DiscaWidget(FittedArea):
             self.panels.review, control, outline.review, self.guide.tell, self
         )
         self.review_places = ReviewPlaces(self.panels.queue, control, self)
-        journals = JournalController(self.offer, self)
+        journals = JournalController(self.resume_banner, self)
         image_panel, settings = self.image_panel, KeptSettings(self)
         self.choice = ImageChoice(control, image_panel, settings.computing, journals.find, self)
         self.opening = ImageOpening(control, image_panel, journals, self.choice, self)

@@ -36,7 +36,7 @@ class FileContent:
     raster : Raster
     pyramid : ImagePyramid or None
         Of an image.
-    legend, canvas : sequence of LandClass, LabelPyramid; or None
+    classes, labels : sequence of LandClass, LabelPyramid; or None
         Of a label map.
     plain : tuple or None
         Values and metadata of other labels.
@@ -47,8 +47,8 @@ class FileContent:
     path: Path
     raster: Raster
     pyramid: ImagePyramid | None = None
-    legend: Sequence[LandClass] | None = None
-    canvas: LabelPyramid | None = None
+    classes: Sequence[LandClass] | None = None
+    labels: LabelPyramid | None = None
     plain: tuple[NDArray[Any], dict[str, Any]] | None = None
     warped: bool = False
 
@@ -72,19 +72,19 @@ def read_file(path: Path, world: World | None = None) -> FileContent:
     RasterError
         If it cannot be read as an image.
     """
-    from napari_disca.exports import read_legend
+    from napari_disca.exports import read_map_classes
     from napari_disca.exports.plain_labels import read_plain_labels
     from napari_disca.raster import open_raster
     from napari_disca.raster.pyramid import ImagePyramid
 
     raster = open_raster(path)
     try:
-        legend = read_legend(path)
-        if legend:
+        classes = read_map_classes(path)
+        if classes:
             found = _among(raster, path, world, categorical=True)
             warped, raster = found is not raster, found
-            canvas = _label_map(raster, path, warped)
-            return FileContent(path, raster, legend=legend, canvas=canvas, warped=warped)
+            labels = _label_map(raster, path, warped)
+            return FileContent(path, raster, classes=classes, labels=labels, warped=warped)
         plain = read_plain_labels(path) if path.suffix.lower() in (".tif", ".tiff") else None
         if plain is not None:
             return FileContent(path, raster, plain=plain)
@@ -142,11 +142,11 @@ def _label_map(raster: Raster, path: Path, warped: bool) -> LabelPyramid:
     from napari_disca.storage.label_pyramid import LabelPyramid
 
     raster = raster if isinstance(raster, GeoRaster) else GeoRaster(path)
-    canvas = LabelPyramid(raster.shape)
+    labels = LabelPyramid(raster.shape)
     # Not with `read`, which returns a palette's colours, not the ids.
     for tile in Tiling(raster.shape, size=2048, halo=0):
         ids = raster.stored(tile.keep)
         if warped:
             ids[~raster.valid(tile.keep)] = _NO_CLASS
-        canvas.paint(tile.keep, ids)
-    return canvas
+        labels.paint(tile.keep, ids)
+    return labels

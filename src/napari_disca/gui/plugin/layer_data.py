@@ -60,8 +60,8 @@ def layer_of(content: FileContent) -> LayerData:
     if content.warped:
         about[WARPED] = True
         _tell_warped(raster)
-    if content.legend is not None and content.canvas is not None:
-        return _labels(content.canvas, content.legend, path, about, where.keywords)
+    if content.classes is not None and content.labels is not None:
+        return _labels(content.labels, content.classes, path, about, where.keywords)
     if content.plain is not None:
         flat = content.plain[0].ndim == 2
         placed = where.keywords if raster.transform is not None and flat else {}
@@ -85,9 +85,9 @@ def _image(
     if not pyramid.rgb:
         keywords["contrast_limits"] = pyramid.contrast_limits
     if not pyramid.complete:
-        from napari_disca.gui.tasks.pyramid_builder import prepare
+        from napari_disca.gui.tasks.pyramid_builder import build_pyramid
 
-        prepare(pyramid)
+        build_pyramid(pyramid)
     return (levels if len(levels) > 1 else levels[0]), keywords, "image"
 
 
@@ -147,8 +147,8 @@ def _plain_labels(
 
 
 def _labels(
-    canvas: LabelPyramid,
-    legend: Sequence[LandClass],
+    pyramid: LabelPyramid,
+    classes: Sequence[LandClass],
     path: Path,
     about: dict[str, Any],
     placed: dict[str, Any],
@@ -160,12 +160,12 @@ def _labels(
     offer_our_writer_first()
     keywords = {
         "name": path.stem,
-        "multiscale": len(canvas.levels) > 1,
+        "multiscale": len(pyramid.levels) > 1,
         "opacity": 0.5,
-        "colormap": class_colormap(legend),
-        "features": class_features(legend),
-        "metadata": {"napari_disca": {**about, "canvas": canvas, "legend": legend}},
+        "colormap": class_colormap(classes),
+        "features": class_features(classes),
+        "metadata": {"napari_disca": {**about, "labels": pyramid, "classes": classes}},
         **placed,
     }
-    levels = list(canvas.levels)
+    levels = list(pyramid.levels)
     return (levels if len(levels) > 1 else levels[0]), keywords, "labels"

@@ -46,9 +46,9 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         session = about["session"]
         raster, classes = session.raster, saved_classes(session)
         values = session.merged_values
-    elif "legend" in about:
+    elif "classes" in about:
         # Without its path, so that a map that was opened and painted can be saved over itself.
-        raster, classes = _place_of(about, finest.shape), tuple(about["legend"])
+        raster, classes = _place_of(about, finest.shape), tuple(about["classes"])
         values = np.arange(256, dtype=np.uint8)
     else:
         return [run_on_thread(lambda: _write_foreign(path, np.asarray(finest), meta, about))]

@@ -85,7 +85,7 @@ class ImageOpening(QObject):
     def _on_changed(self) -> None:
         session = self.session()
         if session is not None and session.can_undo:
-            self._journals.offer(None)  # the user has started without it
+            self._journals.show_journals(None)  # the user has started without it
 
     def _on_settled(self) -> None:
         """Offer the journals of the choice, and run the actions that have waited for it."""
@@ -95,9 +95,9 @@ class ImageOpening(QObject):
         # While this window corrects the image, its journal is in use here.
         at_work = opened.image if opened is not None and control.session is not None else None
         if chosen is None or at_work == chosen.image:
-            self._journals.offer(None)
+            self._journals.show_journals(None)
         elif self._choice.journals is not None:
-            self._journals.offer_found(self._choice.journals)
+            self._journals.show_found(self._choice.journals)
         self.changed.emit()
         action, self._afterwards = self._afterwards, None
         if action is not None:
@@ -134,7 +134,7 @@ class ImageOpening(QObject):
                 self._image_panel.allows(choice.weights),
                 choice.reading,
                 partial(Compute.choose, choice.device, choice.precision),
-                self._journals.reopened,
+                self._journals.restored,
             )
             opening = self._control.pending.begin(choice, job)
             opening.opened.connect(self._on_opened)
@@ -218,7 +218,7 @@ class ImageOpening(QObject):
             resumed.close()
             return
         self._open(resumed.session, choice, resumed.weights)
-        self._journals.offer(None)
+        self._journals.show_journals(None)
         self._control.segment()
         self.changed.emit()
         for then in opening.then:
@@ -232,15 +232,15 @@ class ImageOpening(QObject):
             self._journals.failed(journal, raster, error)
         else:
             self._on_failed(error)
-            self._journals.offer(raster)
+            self._journals.show_journals(raster)
 
     def _on_left(self) -> None:
         """Offer the journal again whose restoring was cancelled."""
         idle = self._control.pending.opening is None and self._control.session is None
         if idle and not self._ended:
-            self._afterwards = self._offer_again
+            self._afterwards = self._show_journals_again
             self._choice.choose()
 
-    def _offer_again(self) -> None:
+    def _show_journals_again(self) -> None:
         chosen = self._choice.chosen
-        self._journals.offer(chosen.raster if chosen is not None else None)
+        self._journals.show_journals(chosen.raster if chosen is not None else None)

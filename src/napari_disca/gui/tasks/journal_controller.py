@@ -40,25 +40,25 @@ class JournalController(QObject):
 
     wanted = Signal(object)
 
-    def __init__(self, offer: ResumeBanner, parent: QObject | None = None) -> None:
+    def __init__(self, banner: ResumeBanner, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._offer = offer
+        self._banner = banner
         #: Journals of sessions that this window closed when another image was chosen.
         self._left: set[Path] = set()
         #: Damaged journals, and the line up to which they can be restored.
         self._damaged: dict[Path, int] = {}
         #: Journals of other pixels, which the user may take over.
         self._others: set[Path] = set()
-        offer.accepted.connect(self.wanted)
-        offer.declined.connect(self._decline)
+        banner.accepted.connect(self.wanted)
+        banner.declined.connect(self._decline)
 
-    def offer(self, raster: Raster | None) -> None:
+    def show_journals(self, raster: Raster | None) -> None:
         """Offer the journals of an image; None withdraws the offer."""
         if raster is None:
-            self.offer_found(([], ""))
+            self.show_found(([], ""))
             self._damaged.clear()
         else:
-            self.offer_found(run_on_thread(lambda: self.find(raster)))
+            self.show_found(run_on_thread(lambda: self.find(raster)))
 
     def find(self, raster: Raster) -> Found:
         """Return what the journals of an image hold, the latest first; for any thread."""
@@ -72,9 +72,9 @@ class JournalController(QObject):
         except DiscaError:
             return [], ""  # the user is told of the image's own error elsewhere
 
-    def offer_found(self, found: Found) -> None:
+    def show_found(self, found: Found) -> None:
         """Offer to continue the latest of the journals found."""
-        self._offer.withdraw()
+        self._banner.withdraw()
         self._others.clear()
         summaries, who = found
         if not summaries:
@@ -82,17 +82,17 @@ class JournalController(QObject):
         (said, path), earlier = summaries[0], summaries[1:]
         if who:
             text = f"This image is being corrected in another window ({who}): {said}"
-            self._offer.make(text, path, "Work on a copy", earlier)
+            self._banner.make(text, path, "Work on a copy", earlier)
         elif path in self._damaged:
-            self._offer.make(said, path, "Continue", earlier)
+            self._banner.make(said, path, "Continue", earlier)
         elif isinstance(said, _Unreadable):
-            self._offer.make(
+            self._banner.make(
                 f"The earlier session of this image cannot be read: {said}", None, "", earlier
             )
         else:
-            self._offer.make(f"Continue where you left off ({said})", path, "Continue", earlier)
+            self._banner.make(f"Continue where you left off ({said})", path, "Continue", earlier)
 
-    def reopened(self, raster: Raster, network: Network, reading: Reading) -> Session | None:
+    def restored(self, raster: Raster, network: Network, reading: Reading) -> Session | None:
         """Restore the session that this window had of an image, if it fits the choice; else None.
 
         May be called on another thread; a warning says why a session cannot be restored.
@@ -157,7 +157,7 @@ class JournalController(QObject):
         except DiscaError as error:
             self.failed(path, raster, error)
             return None
-        self._offer.withdraw()
+        self._banner.withdraw()
         if changed := georeference_changes(record, raster):
             show_info(changed)
         return _resumed(path, before, raster, record, weights, allowed, path in self._others)
@@ -167,15 +167,15 @@ class JournalController(QObject):
         if isinstance(error, DamagedLineError):
             damaged = error
             said = run_on_thread(lambda: self._until(path, damaged))
-            self._offer.make(said, path if path in self._damaged else None, "Continue")
+            self._banner.make(said, path if path in self._damaged else None, "Continue")
         elif isinstance(error, OtherImageError):
             said = str(error).partition("; open that image")[0]
             text = f"{said[:1].upper()}{said[1:]}. Take the work over to this image anyway?"
             self._others.add(path)
-            self._offer.make(text, path, "Take over")
+            self._banner.make(text, path, "Take over")
         else:
             show_error(str(error))
-            self.offer(raster)
+            self.show_journals(raster)
 
     def _said(self, path: Path) -> str:
         """Return what a journal holds, in words; empty if it holds no step."""
@@ -200,7 +200,7 @@ class JournalController(QObject):
         )
 
     def _decline(self) -> None:
-        self._offer.withdraw()
+        self._banner.withdraw()
         show_info("The earlier session is kept; its journal gets a number once you begin")
 
 

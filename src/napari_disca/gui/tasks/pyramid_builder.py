@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from napari_disca.raster.pyramid import ImagePyramid
 
-#: Keeps preparations alive until they have ended.
-_AT_WORK: set[Preparation] = set()
+#: Keeps builders alive until they have ended.
+_AT_WORK: set[PyramidBuilder] = set()
 
 
-class Preparation(QObject):
+class PyramidBuilder(QObject):
     """Fills a pyramid on a thread and redraws its layer; ends with the layer.
 
     Parameters
@@ -68,7 +68,7 @@ class Preparation(QObject):
         _AT_WORK.discard(self)
 
 
-def prepare(pyramid: ImagePyramid) -> None:
+def build_pyramid(pyramid: ImagePyramid) -> None:
     """Start filling a pyramid that is not complete; without a window nothing is done."""
     if not pyramid.complete and QCoreApplication.instance() is not None:
-        Preparation(pyramid)
+        PyramidBuilder(pyramid)

@@ -48,8 +48,8 @@ def shown_classes(session: Session) -> tuple[LandClass, ...]:
 
 def saved_classes(session: Session) -> tuple[LandClass, ...]:
     """Return the classes with which a map of a session is saved, in the colours that are shown."""
-    legend: tuple[LandClass, ...] = session.legend
-    return legend if _is_chosen(session) else first_colours(legend)
+    classes = session.saved_classes
+    return classes if _is_chosen(session) else first_colours(classes)
 
 
 def shown_table(session: Session) -> ClassTable:

@@ -94,9 +94,9 @@ class Composite:
         self._add(layer, image)
         self._following.add(layer)
         if not pyramid.complete:
-            from napari_disca.gui.tasks.pyramid_builder import prepare
+            from napari_disca.gui.tasks.pyramid_builder import build_pyramid
 
-            prepare(pyramid)
+            build_pyramid(pyramid)
 
     def _add(self, layer: Image, image: Image) -> None:
         """Add a layer just above the image; the active layer stays active."""

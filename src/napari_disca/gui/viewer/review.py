@@ -38,7 +38,7 @@ class ReviewCamera:
     def __init__(self, session: Session, layers: SessionLayers) -> None:
         self.session = session
         self._layers = layers
-        self._tour = Review(session.inputs)
+        self._review = Review(session.inputs)
         self._view: Window | None = None
         self._calm = 0
         self.place: Window | None = None
@@ -74,14 +74,14 @@ class ReviewCamera:
         """Move the camera to a place that was chosen in the list."""
         if window != self.place:
             self._pass()
-        self._tour.visit(window)
+        self._review.visit(window)
         self._go(window, middle, _FILLS if self._by_tiles else _PART)
 
     def to_come(self, most: int) -> Job[tuple[list[ReviewStop], int]]:
         """Job that returns the next doubtful places, and how many there are."""
-        session, tour = self.session, self._tour
-        tour.leave_out(review_cells(session.marks, session.inputs))
-        return tour.to_come(session.uncertainty[session.corrected], session.clicks, most)
+        session, review = self.session, self._review
+        review.leave_out(review_cells(session.marks, session.inputs))
+        return review.to_come(session.uncertainty[session.corrected], session.clicks, most)
 
     def _go(self, window: Window, middle: tuple[int, int], fills: float) -> None:
         self.place, self.middle = window, middle
@@ -104,19 +104,19 @@ class ReviewCamera:
         str
             A message for the user.
         """
-        session, tour = self.session, self._tour
+        session, review = self.session, self._review
         name = session.corrected
         uncertainty = session.uncertainty[name]
         if not uncertainty.any():
             return "There is no map yet: press Segment"
         self._pass()
         self._by_tiles = False
-        tour.leave_out(review_cells(session.marks, session.inputs))
-        found = tour.next(uncertainty, session.clicks)
+        review.leave_out(review_cells(session.marks, session.inputs))
+        found = review.next(uncertainty, session.clicks)
         if found is not None:
             stop, left = found
             self._go(stop.window, stop.pixel, _PART)
-            return f"Doubtful place {tour.visited} of {tour.visited + left}"
+            return f"Doubtful place {review.visited} of {review.visited + left}"
         if session.up_to_date(name) < 1:
             return "No doubtful place is left in the part that is drawn so far"
         return "No doubtful place is left that you have not seen"
@@ -134,4 +134,4 @@ class ReviewCamera:
             and across * _JUDGED <= 1
             and not self._layers.sees_all()
         ):
-            self._tour.mark_seen(view, self.session.uncertainty[self.session.corrected])
+            self._review.mark_seen(view, self.session.uncertainty[self.session.corrected])

@@ -1,16 +1,16 @@
-"""What ten clicks are worth where the tour of doubtful places leads, and where errors are known.
+"""What ten clicks are worth at the doubtful places of a review, and where errors are known.
 
-    python benchmarks/tour.py --images DIR --masks DIR --only tile2,tile3,tile5 --crop 1024
+    python benchmarks/doubtful_places.py --images DIR --masks DIR --only tile2,tile3
 
 Simulated annotators correct the same images with DISIR, each click on the map as it is by then:
 
-* *tour* goes from one doubtful place to the next and clicks in the middle of the largest error in
-  it; a place without an error is passed. This annotator knows nothing but what the tour shows.
+* *review* goes from one doubtful place to the next and clicks in the middle of the largest error in
+  it; a place without an error is passed. This annotator knows nothing but what the review shows.
 * *glances* does the same in windows at random, of 128 x 128 pixels that the network reads: looking
-  around without a tour.
+  around without a review.
 * *random errors* clicks on errors at random, larger ones more often
   (`simulated_annotator.error_clicks`). This annotator knows all errors beforehand, which nobody
-  who needs a tour does.
+  who needs a review does.
 
 Figures are mean IoU in percent, with standard errors over images; those who draw at random do it
 `--repeats` times and count with their mean. Errors of less than 64 pixels of the network's grid
@@ -48,7 +48,7 @@ from napari_disca.session.review import Review
 from napari_disca.session.session import Session
 from napari_disca.training.pairing import hold_out, pairs
 
-WAYS = ("tour", "glances", "random errors")
+WAYS = ("review", "glances", "random errors")
 #: Places that an annotator looks at before giving up, for each click.
 _PATIENCE = 10
 _SMALLEST = 64
@@ -100,12 +100,12 @@ class Annotator:
             yield found[0]
 
     def _looking(self, way: str, rng: np.random.Generator) -> Iterator[Click]:
-        session, tour = self.session, Review(self.session.inputs)
+        session, review = self.session, Review(self.session.inputs)
         height, width = session.raster.shape
         side = min(height, width, round(_GLANCE / session.inputs.factor))
         for _ in range(_PATIENCE * self.clicks):
-            if way == "tour":
-                stop = tour.next(session.uncertainty["disir"], session.clicks)
+            if way == "review":
+                stop = review.next(session.uncertainty["disir"], session.clicks)
                 if stop is None:
                     return
                 window = stop[0].window
@@ -173,7 +173,7 @@ def main() -> int:
             line = []
             for way in WAYS:
                 runs = []
-                for seed in range(1 if way == "tour" else arguments.repeats):
+                for seed in range(1 if way == "review" else arguments.repeats):
                     before, after, count = annotator.correct(way, seed)
                     runs.append(100 * (after - before))
                     line.append(f"{way} {runs[-1]:+.1f} ({count}, {annotator.passed} passed)")
@@ -184,8 +184,8 @@ def main() -> int:
     for way in WAYS:
         print(f"{way}: {_mean(gains[way])}")
     for way in WAYS[1:]:
-        ahead = [a - b for a, b in zip(gains["tour"], gains[way], strict=True)]
-        print(f"tour against {way}: {_mean(ahead)}")
+        ahead = [a - b for a, b in zip(gains["review"], gains[way], strict=True)]
+        print(f"review against {way}: {_mean(ahead)}")
     return 0
 
 
