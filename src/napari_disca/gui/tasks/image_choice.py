@@ -323,7 +323,10 @@ class ImageChoice(QObject):
         bands = bands_of_frame(layer, raster, card, self._frame)
         if self._shown_for != (layer, self._weights):
             self._preferred_reading = None
-            reading = panel.reading_before() or self._preferred(saved, raster, card)
+            reading = panel.reading_before()
+            if reading is None:
+                reading = _possible(saved, raster, card)
+                self._preferred_reading = None if reading == Reading() else reading
             if reading.bands is None:
                 reading = replace(reading, bands=bands)
             panel.show_reading(reading, raster, card)
@@ -334,15 +337,6 @@ class ImageChoice(QObject):
         reading = panel.reading()
         frame = bands if bands is not None and reading.bands == bands else self._place[1]
         return Choice(layer, self._weights, reading, *self._computing(), raster, frame)
-
-    def _preferred(self, saved: Reading | None, raster: Raster, card: Card) -> Reading:
-        """Return how the image was read before, as far as the network can read it so."""
-        reading = saved or Reading()
-        bands = reading.bands
-        if bands and (len(bands) != len(card.bands) or max(bands) > raster.count):
-            reading = replace(reading, bands=None)
-        self._preferred_reading = None if reading == Reading() else reading
-        return reading
 
     def _view(self, choice: Choice, card: Card) -> None:
         """Read how the network reads the image, and which journals the image has."""
@@ -390,3 +384,12 @@ class ImageChoice(QObject):
 
 def _close(looked: tuple[Raster, Proposal, list[str]]) -> None:
     looked[0].close()
+
+
+def _possible(saved: Reading | None, raster: Raster, card: Card) -> Reading:
+    """Return how the image was read before, as far as the network can read it so."""
+    reading = saved or Reading()
+    bands = reading.bands
+    if bands and (len(bands) != len(card.bands) or max(bands) > raster.count):
+        reading = replace(reading, bands=None)
+    return reading
