@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import shutil
 import subprocess
@@ -308,6 +309,56 @@ def test_positions_of_napari_stay_in_the_plugin():
     ]
     assert found
     assert all(name.startswith("gui/") for name in found)
+
+
+def _files_with(pattern: str, folder: str = "") -> set[str]:
+    """Files of the package in which a pattern is found."""
+    return {
+        file.relative_to(PACKAGE).as_posix()
+        for file in (PACKAGE / folder).rglob("*.py")
+        if re.search(pattern, file.read_text(encoding="utf-8"))
+    }
+
+
+def test_files_that_are_mapped_for_writing_reserve_their_disk_space():
+    mapped = _files_with(r"\bmmap\.mmap\(|\bnp\.memmap\([^)]*mode=\"(?:r\+|w\+)\"")
+    assert mapped == {"storage/label_pyramid.py", "training/folders.py"}
+    assert mapped <= _files_with(r"\bstorage\.preallocated\b")
+
+
+def test_images_are_opened_with_open_raster():
+    # Others open what they have written, masks, and files that `open_raster` has opened before.
+    assert _files_with(r"\brasterio\.open\(") - _files_with(r"\brasterio\.open\(", "raster") == {
+        "batch/streaming.py",
+        "cli/outputs.py",
+        "exports/geotiff.py",
+        "exports/plain_labels.py",
+        "scenes/writing.py",
+        "training/mask_files.py",
+    }
+
+
+def test_threads_of_the_window_start_in_four_modules():
+    assert _files_with(r"\b(?:Thread|ThreadPoolExecutor|QThread)\(|\bQThreadPool\b", "gui") == {
+        "gui/tasks/file_reading.py",
+        "gui/tasks/state_file.py",
+        "gui/tasks/waiting.py",
+        "gui/tasks/worker.py",
+    }
+
+
+def test_methods_that_start_long_work_capture_their_inputs_at_once():
+    # A generator's body would begin at its first `next`, on the worker's thread.
+    from napari_disca.session.session import Session
+
+    jobs = {
+        name: method
+        for name, method in inspect.getmembers(Session, inspect.isfunction)
+        if str(method.__annotations__.get("return", "")).startswith("Job")
+    }
+    assert {"predict", "refine", "refresh", "adapt", "ripple", "patch"} <= jobs.keys()
+    public = [method for name, method in jobs.items() if not name.startswith("_")]
+    assert not [method for method in public if inspect.isgeneratorfunction(method)]
 
 
 def test_no_part_of_the_package_is_left_out_of_mypy_strict():
