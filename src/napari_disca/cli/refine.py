@@ -63,7 +63,7 @@ def refine(options: RefineOptions) -> int:
 def _refine_in_session(
     options: RefineOptions, recipe: Recipe, output: Path, network: Network, compute: Compute
 ) -> int:
-    """Correct a map in a session, which can lock areas and keep a journal."""
+    """Correct a map in a session, which can lock areas and keep a journal; return the exit code."""
     if options.journal is not None:
         writable(options.journal)
     with opened_session(

@@ -175,7 +175,7 @@ def _start(name: str | None, encoder: str | None, card: Card, seed: int) -> Netw
 
 
 def _other_network(name: str, card: Card) -> Network:
-    """Load the network of ``--start``; raise CardError if its weights mean something else."""
+    """Return the network of ``--start``; raise CardError if its weights mean something else."""
     start = load_network(name)
     for what, has, needs in (
         ("architecture", start.card.architecture, card.architecture),

@@ -37,7 +37,7 @@ def verdicts_on(
     classes: ClassMap,
     count: int,
 ) -> Verdicts:
-    """Judge the first `count` regions by the majority of their pixels.
+    """Return verdicts on the first `count` regions, by the majority of their pixels.
 
     A region is accepted if more of its pixels are right than before, and rejected if fewer are. If
     neither (both classes have the same mask id, a third class, unknown pixels) it is skipped.

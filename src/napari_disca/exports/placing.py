@@ -170,7 +170,7 @@ def _check_degrees(xs: Sequence[float], ys: Sequence[float], source: Source) -> 
 def _without_crs(
     xs: Sequence[float], ys: Sequence[float], source: Source, frame: Frame
 ) -> list[tuple[float, float] | None]:
-    """Convert coordinates to pixels of an image that has a transform but no CRS."""
+    """Return the pixels of coordinates in an image that has a transform but no CRS."""
     degrees = source.meaning == "degrees" or _is_degrees(source.crs)
     if degrees and not degree_like(frame):
         raise ClickError(
@@ -183,7 +183,7 @@ def _without_crs(
 def _transformed(
     xs: Sequence[float], ys: Sequence[float], source: Source, frame: Frame
 ) -> list[tuple[float, float]]:
-    """Convert coordinates to the image's CRS; infinite where that is impossible."""
+    """Return coordinates in the image's CRS; infinite where that is impossible."""
     crs = source.crs if source.crs is not None else LONGITUDE_LATITUDE
     errors: list[BaseException] = []
     converted = _converted(list(xs), list(ys), crs, frame.crs, errors)

@@ -135,7 +135,7 @@ class AnswerComposer(Protocol):
 
 
 def logits_of(network: Network, features: Features, box: Window) -> tuple[Tensor, ...]:
-    """Decode logits alone, the default `Decode`."""
+    """Return only the logits of features: the default `Decode`."""
     return (network.decode_window(features, box),)
 
 

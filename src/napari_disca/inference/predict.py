@@ -326,7 +326,7 @@ class Predictor:
         return TwoBest.of(_cut_to_keep(logits[0], tile, box), tile.keep)
 
     def _retried(self, work: Callable[[], T]) -> T:
-        """Do work; where memory is full, again with one tile at a time, and at last on the CPU."""
+        """Return the result of work; where memory is full, in smaller batches or from the CPU."""
         for again in (True, False, False):
             try:
                 return work()
@@ -352,6 +352,6 @@ class Predictor:
 
 
 def _cut_to_keep(values: torch.Tensor, tile: Tile, box: Window) -> torch.Tensor:
-    """Cut values ``(n, h, w)`` of the window `box` to the pixels that a tile keeps."""
+    """Return values ``(n, h, w)`` of the window `box` at the pixels that a tile keeps."""
     keep = tile.keep.relative_to(tile.read).relative_to(box)
     return values[(slice(None), *keep.slices)]

@@ -32,7 +32,7 @@ class TileClicks:
 
     @classmethod
     def assign(cls, clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> TileClicks:
-        """Find the tiles that every click reaches into.
+        """Return the clicks of all tiles that they reach into.
 
         Parameters
         ----------

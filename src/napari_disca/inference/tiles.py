@@ -66,7 +66,7 @@ class Pixels:
 
 
 def read_pixels(inputs: NetworkView, tile: Tile, *, image: bool = True) -> Pixels:
-    """Read the pixels of a tile: the part of a prediction that needs no network.
+    """Return the pixels of a tile, which is the part of a prediction that needs no network.
 
     Parameters
     ----------

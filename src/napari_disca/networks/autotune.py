@@ -37,7 +37,7 @@ def bfloat16_is_faster() -> bool:
 
 @torch.inference_mode()
 def bfloat16_speedup(rounds: int = 8) -> float:
-    """Measure how many times faster a convolution runs in bfloat16 than in float32.
+    """Return how many times faster a convolution runs in bfloat16 than in float32, measured now.
 
     The quotient of the shortest times of some rounds on one thread, which other programs on the
     machine influence least.

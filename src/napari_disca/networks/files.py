@@ -69,7 +69,7 @@ def needs_consent(name_or_file: str | os.PathLike[str]) -> bool:
 
 
 def read_card(name_or_file: str | os.PathLike[str]) -> Card:
-    """Read the card of a network without loading its tensors.
+    """Return the card of a network, without loading its tensors.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def read_card(name_or_file: str | os.PathLike[str]) -> Card:
 def load_network(
     name_or_file: str | os.PathLike[str], *, allow_torchscript: bool = False
 ) -> Network:
-    """Load a network in float32, in evaluation mode.
+    """Return a network of a file in float32, in evaluation mode.
 
     Parameters
     ----------

@@ -140,7 +140,7 @@ class LinkNet(Network):
         return logits
 
     def trimmed(self, features: Features, keep: Window) -> Features:
-        """Cut the stem's features, by far the largest, to the part that the last layers need."""
+        """Return features; the stem's, the largest, are cut to what the last layers need."""
         stem, *deeper = features
         if stem.shape[-2:] != (2 * deeper[0].shape[-2], 2 * deeper[0].shape[-1]):
             return features  # cut before
@@ -175,7 +175,7 @@ class LinkNet(Network):
         return self.ups[-1](x) + stem, Window(top, left, keep.height, keep.width)
 
     def _up(self, deeper: list[Tensor]) -> Tensor:
-        """Run the decoder up to stride 4."""
+        """Return the output of the decoder at stride 4."""
         x = deeper[-1]
         for up, skip in zip(self.ups[:-1], reversed(deeper[:-1]), strict=True):
             x = up(x) + skip

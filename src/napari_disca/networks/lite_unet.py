@@ -259,7 +259,7 @@ class LiteUNet(Network):
         return _upsampled(self.head(x))
 
     def _quarter(self, features: Features, keep: Window) -> Tensor:
-        """Run the decoder up to stride 4, at stride 4 for the rows and columns of `_quarters`."""
+        """Return the decoder's output at stride 4, for the rows and columns of `_quarters`."""
         image, clicks = _apart(features)
         eighth = self.levels[3](self.levels[4](None, image[4], clicks[4]), image[3], clicks[3])
         eighth = self.levels[2](eighth, image[2], clicks[2])
@@ -278,7 +278,7 @@ class LiteUNet(Network):
         return x[..., rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]
 
     def trimmed(self, features: Features, keep: Window) -> Features:
-        """Cut the features at stride 2, by far the largest, to the part the last layers need."""
+        """Return features; those at stride 2, the largest, are cut to what the last layers need."""
         rows, cols = _quarters(keep, features[1].shape[-2:])
         whole = [2 * side for side in features[1].shape[-2:]]
         cut = [

@@ -253,7 +253,7 @@ class Network(nn.Module):
         return self.trimmed(encoded, keep)
 
     def with_clicks(self, features: Features, guidance: Tensor, keep: Window) -> Features:
-        """Add clicks to `features` of tiles without clicks; needs a frozen encoder.
+        """Return `features` of tiles without clicks with clicks added; needs a frozen encoder.
 
         Parameters
         ----------

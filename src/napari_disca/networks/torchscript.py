@@ -178,7 +178,7 @@ def is_torchscript(path: Path) -> bool:
 
 
 def read_sidecar_card(path: Path) -> Card:
-    """Read the card of a TorchScript file, ``NAME.card.json`` in its folder.
+    """Return the card of a TorchScript file, from ``NAME.card.json`` in its folder.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def read_sidecar_card(path: Path) -> Card:
 
 
 def load_torchscript(path: Path, card: Card) -> TorchScript:
-    """Load a TorchScript file and call it to find its interface. This runs the program in it.
+    """Return a TorchScript network, called once to find its interface. This runs its program.
 
     Raises
     ------

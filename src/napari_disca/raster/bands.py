@@ -233,7 +233,7 @@ def are_sentinel_bands(descriptions: Sequence[str]) -> bool:
 
 
 def _one_each(kinds: Sequence[str], lengths: Sequence[float | None]) -> list[str]:
-    """Keep the kind of one band each: the one whose wavelength is nearest to the kind's centre."""
+    """Return the kinds, each at one band: the one whose wavelength is nearest to its centre."""
     chosen: dict[str, int] = {}
     for k, kind in enumerate(kinds):
         if kind not in _WAVELENGTHS:

@@ -40,7 +40,7 @@ _BELT = 3
 def bright_areas(
     raster: Raster, bands: Sequence[int], blocks: Sequence[Block], overview: list[Block]
 ) -> Fill:
-    """Find areas without data whose colour is not the darkest.
+    """Return the areas without data whose colour is not the darkest.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def bright_areas(
 def dark_areas(
     raster: Raster, bands: Sequence[int], blocks: Sequence[Block], overview: list[Block]
 ) -> Fill:
-    """Find areas without data of the darkest colour; parameters as of `bright_areas`."""
+    """Return the areas without data of the darkest colour; parameters as of `bright_areas`."""
     return _areas(raster, bands, blocks, overview, dark=True)
 
 

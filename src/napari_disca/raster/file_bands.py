@@ -64,7 +64,7 @@ class FileBands:
 
 
 def file_bands(file: Any, alphas: Sequence[int]) -> FileBands:
-    """Describe the bands of an open file.
+    """Return the bands of an open file.
 
     Parameters
     ----------

@@ -111,7 +111,7 @@ class FileMasks:
 
 
 def file_masks(file: Any) -> FileMasks:
-    """Find the bands of an open file that are masks, and the mask of each band.
+    """Return the bands of an open file that are masks, and the mask of each band.
 
     Parameters
     ----------

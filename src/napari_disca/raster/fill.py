@@ -248,7 +248,7 @@ def value_text(value: float) -> str:
 
 
 def and_list(texts: Sequence[str]) -> str:
-    """Join texts as in a sentence: ``"a, b and c"``."""
+    """Return texts joined as in a sentence: ``"a, b and c"``."""
     return " and ".join([text for text in (", ".join(texts[:-1]), *texts[-1:]) if text])
 
 

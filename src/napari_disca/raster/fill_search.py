@@ -113,7 +113,7 @@ def _without(fill: Fill, block: Block) -> NDArray[np.bool_]:
 
 
 def _with_share(fill: Fill, blocks: Sequence[Block], *, whole: bool = False) -> Fill:
-    """Add the share to a fill; an empty fill if it would leave out everything."""
+    """Return a fill with its share; an empty one if it would leave out everything."""
     total = sum(int(block.valid.sum()) for block in blocks)
     left = sum(int(_without(fill, block).sum()) for block in blocks)
     # A fill that was found cannot be the whole image; one that the user gives can.

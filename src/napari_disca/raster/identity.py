@@ -77,7 +77,7 @@ def image_facts(raster: Raster) -> dict[str, Any]:
 
 
 def pixel_changes(then: Mapping[str, Any], raster: Raster) -> list[str]:
-    """Describe how an image's pixels differ from earlier facts, a text for each difference.
+    """Return how an image's pixels differ from earlier facts, a text for each difference.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def pixel_changes(then: Mapping[str, Any], raster: Raster) -> list[str]:
 
 
 def place_changes(then: Mapping[str, Any], raster: Raster) -> list[str]:
-    """Describe how an image's georeference differs from earlier facts."""
+    """Return how an image's georeference differs from earlier facts, a text for each difference."""
     said = []
     crs, transform = _crs(raster), [float(n) for n in tuple(raster.transform or ())[:6]]
     if isinstance(then.get("crs"), str) and then["crs"] != crs:

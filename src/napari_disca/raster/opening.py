@@ -28,7 +28,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 def open_raster(source: Any, *, cache: int = CACHE) -> Raster:
-    """Open an image file, or wrap an array as an image.
+    """Return the image of a file, opened for reading, or of an array.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def open_raster(source: Any, *, cache: int = CACHE) -> Raster:
 
 
 def open_here(path: Path, *, cache: int = CACHE) -> Raster:
-    """Open an image file in this process, without examining it in another one before.
+    """Return the image of a file, opened without examining it in another process before.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def _with_pages(path: Path, raster: GeoRaster, cache: int) -> Raster:
 
 
 def _open_plain_tiff(path: Path) -> ArrayRaster | None:
-    """Open a TIFF with tifffile; None if it cannot read it either."""
+    """Return the image of a TIFF, read with tifffile; None if that cannot read it either."""
     import tifffile
 
     try:

@@ -42,7 +42,7 @@ def orientation(path: Path) -> int:
 
 
 def turn(orientation: int) -> str:
-    """Describe what a viewer does to the pixels of an orientation."""
+    """Return in words what a viewer does to the pixels of an orientation."""
     return _TURNS.get(orientation, "as it is stored")
 
 

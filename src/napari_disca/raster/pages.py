@@ -44,7 +44,7 @@ class Pages:
 
 
 def pages_of(path: Path) -> Pages | None:
-    """Find the pages of a TIFF file that are bands of one image; None if they are not."""
+    """Return the pages of a TIFF file if they are bands of one image, else None."""
     import tifffile
 
     with tifffile.TiffFile(path) as file:

@@ -353,7 +353,7 @@ def _span(index: Any, length: int) -> tuple[range, Any]:
 
 
 def _halved(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Halve both sides: means of 2 x 2 pixels of 8-bit values, every second pixel of others."""
+    """Return half as many rows and columns: means of 8-bit values, every second pixel of others."""
     if pixels.dtype != np.uint8:
         return np.ascontiguousarray(pixels[::2, ::2])
     height, width = pixels.shape[:2]

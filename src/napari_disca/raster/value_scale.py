@@ -24,7 +24,7 @@ _LARGEST = 1e300
 
 
 def clipped(values: NDArray[Any]) -> NDArray[Any]:
-    """Clip scaled values to the range that networks read, in training and in prediction."""
+    """Return scaled values within the range that networks read, in training and in prediction."""
     cut: NDArray[Any] = np.clip(values, LOWEST, HIGHEST)
     return cut
 

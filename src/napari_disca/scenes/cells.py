@@ -57,7 +57,7 @@ def _halves(quad: Quad, share: float) -> tuple[Quad, Quad, complex, complex]:
 def _blocks(
     world: World, quad: Quad, fronts: Fronts, things: Contents, rng: Random, chance: float
 ) -> list[tuple[Quad, Fronts]]:
-    """Cut a cell in two by a street, with a probability, where it is dry and meets roads."""
+    """Return the parts of a cell, which a street may cut where it is dry and meets roads."""
     first, second, start, end = _halves(quad, float(rng.uniform(0.44, 0.56)))
     level = world.water_at(world.to_world(between(start, end)))
     down = first[1] == start

@@ -22,7 +22,7 @@ def _splat(
     shades: NDArray[np.int64],
     palm: bool,
 ) -> NDArray[np.int32]:
-    """Draw domes into a map of packed height and shade."""
+    """Return a map of packed height and shade with domes in it."""
     height, width = canvas.shape
     packed = np.zeros(height * width + 1, dtype=np.int32)
     rows = (centres.imag - canvas.ys[0]) / canvas.pixel

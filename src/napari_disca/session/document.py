@@ -108,7 +108,7 @@ class Document(StepHistory):
     # ---------------------------------------------------------------- clicks
 
     def click(self, row: int, col: int, label: int) -> Click:
-        """Add a click; one on the same pixel is replaced.
+        """Add a click, and return it; one on the same pixel is replaced.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class Document(StepHistory):
         self.set_clicks(self.clicks.removed(*clicks), title)
 
     def move(self, click: Click, row: int, col: int) -> Click:
-        """Move a click to another pixel; its place in the order stays.
+        """Move a click to another pixel, and return it as it is then; its place in the order stays.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class Document(StepHistory):
         return moved
 
     def relabel(self, click: Click, label: int) -> Click:
-        """Give a click another class; its place in the order stays.
+        """Give a click another class, and return it as it is then; its place in the order stays.
 
         Raises
         ------
@@ -244,7 +244,7 @@ class Document(StepHistory):
     # ---------------------------------------------------------------- locks, weights
 
     def lock(self, *areas: Area, map: Guided = "disca", title: str = "") -> tuple[Lock, ...]:
-        """Lock areas in one step: their pixels keep the labels of a map.
+        """Lock areas in one step, and return the locks: their pixels keep the labels of a map.
 
         The labels are those with the present clicks and weights, and hold in both maps that
         clicks change. Later adaptations learn from a sample of these pixels.

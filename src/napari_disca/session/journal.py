@@ -73,7 +73,7 @@ class Journal:
 
     @classmethod
     def begin(cls, path: Path, header: Header, *, displace: bool = False) -> Journal:
-        """Begin a journal.
+        """Return a new journal.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class Journal:
 
     @classmethod
     def resume(cls, path: Path, before: int | None = None) -> tuple[Journal, Record]:
-        """Continue a journal.
+        """Return a journal that is continued, and what it holds so far.
 
         Parameters
         ----------
@@ -262,7 +262,7 @@ def _signature(file: int) -> tuple[int, ...]:
 
 
 def new_journal(raster: Raster, header: Header) -> Journal:
-    """Begin a new journal of an image, beside it if that is possible.
+    """Return a new journal of an image, beside it if that is possible.
 
     An earlier one gets a number when the first event comes; if it is open in another window, the
     new one gets the number.
@@ -285,7 +285,7 @@ def new_journal(raster: Raster, header: Header) -> Journal:
 
 
 def copied(path: Path, before: int | None = None) -> Path:
-    """Copy the complete lines of a journal, which another session may be writing.
+    """Return a copy of the complete lines of a journal, which another session may be writing.
 
     Parameters
     ----------

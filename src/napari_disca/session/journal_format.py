@@ -182,7 +182,7 @@ class DamagedLineError(JournalError):
 
 
 def read_journal(path: str | os.PathLike[str], before: int | None = None) -> Record:
-    """Read a journal; an incomplete last line is left out.
+    """Return what a journal holds; an incomplete last line is left out.
 
     Parameters
     ----------

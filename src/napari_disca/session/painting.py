@@ -34,7 +34,7 @@ class Painting(Proposals):
         only: Sequence[int] = (),
         teaches: bool = True,
     ) -> Stroke:
-        """Give pixels a class, in one step.
+        """Give pixels a class in one step, and return the stroke.
 
         Both maps that clicks change show it, over later clicks and adaptations, until it is undone,
         drawn over, or removed by `unlock`. Pixels that were locked before stay.
@@ -69,7 +69,7 @@ class Painting(Proposals):
         return self.strokes[-1]
 
     def draw_patch(self, row: int, col: int, label: int, *, teaches: bool = True) -> Stroke:
-        """Give a class to the patch of a pixel: connected pixels of its class in the map.
+        """Give a class to the connected pixels of one class around a pixel; return the stroke.
 
         Raises
         ------

@@ -237,7 +237,7 @@ class _Stage:
         return self.versions.get(name, tile.index) != self.targets[name].version(tile.index)
 
     def _load(self, index: int) -> _Loaded:
-        """Read a tile; called on a reading thread."""
+        """Return the pixels of a tile; called on a reading thread."""
         renderer = self.context.renderer
         tile = renderer.tiling[index]
         self._remember(tile)

@@ -77,7 +77,7 @@ def header_of(session: Session, network_file: str) -> Header:
 
 
 def begin(session: Session, network_file: str) -> Journal:
-    """Begin the journal of a new session, beside its image if that is possible.
+    """Return the journal of a new session, beside its image if that is possible.
 
     Raises
     ------

@@ -26,7 +26,7 @@ class JsonError(DiscaError, ValueError):
 
 
 def load_json(path: str | os.PathLike[str], *, most_bytes: int = 32 << 20) -> Any:
-    """Read the value of a JSON file in UTF-8, with or without a byte-order mark.
+    """Return the value of a JSON file in UTF-8, with or without a byte-order mark.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def load_json(path: str | os.PathLike[str], *, most_bytes: int = 32 << 20) -> An
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Parse a JSON text; all numbers of the value are finite.
+    """Return the value of a JSON text; all its numbers are finite.
 
     Nesting and values are counted before the text is parsed: Python's parser recurses for every
     level, which can overflow a thread's small stack, and a small text can become a large object.

@@ -156,7 +156,7 @@ def _centres(length: int, span: float) -> tuple[float, float]:
 
 
 def _norm(position: float, length: int) -> float:
-    """Convert a pixel position to grid_sample's -1 ... 1."""
+    """Return a pixel position in grid_sample's range, -1 ... 1."""
     return 2 * position / length - 1
 
 

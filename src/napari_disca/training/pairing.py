@@ -61,7 +61,7 @@ def pairs(images: str | Path, masks: str | Path | None = None) -> list[Pair]:
 
 
 def paired(images: str | Path, masks: str | Path | None = None) -> Pairing:
-    """Pair images and masks with equal names, whatever their suffixes.
+    """Return images and masks in pairs of equal names, whatever their suffixes.
 
     Parameters
     ----------

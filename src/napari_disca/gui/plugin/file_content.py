@@ -58,7 +58,7 @@ class FileContent:
 
 
 def read_file(path: Path, world: World | None = None) -> FileContent:
-    """Open a file and read what its layer needs at once.
+    """Return an open file with what its layer needs at once.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ class JournalController(QObject):
             self._banner.make(f"Continue where you left off ({said})", path, "Continue", earlier)
 
     def restored(self, raster: Raster, network: Network, reading: Reading) -> Session | None:
-        """Restore the session that this window had of an image, if it fits the choice; else None.
+        """Return the session that this window had of an image, if it fits the choice; else None.
 
         May be called on another thread; a warning says why a session cannot be restored.
         """
@@ -209,7 +209,7 @@ class _Unreadable(str):
 
 
 def _allowed(record: Record, weights: str, agreed: Callable[[str], bool]) -> dict[str, bool]:
-    """Ask which of the networks that a journal may need are allowed to run.
+    """Return which of the networks that a journal may need the user allows to run.
 
     Parameters
     ----------

@@ -216,7 +216,7 @@ class Overlays(QObject):
 
 
 def read_lines(path: Path, frame: Frame) -> Found:
-    """Read a file of vectors and prepare its lines for drawing; called on another thread.
+    """Return a file of vectors and its lines, ready to be drawn; called on another thread.
 
     Raises
     ------

@@ -56,7 +56,7 @@ class Pending(QObject):
         return opening_files().names(self._viewer)
 
     def begin(self, what: object, job: Job[Session | Resumed]) -> Opening:
-        """Start a job that makes a session; an opening before it is dropped."""
+        """Return an opening that has started to make a session; the one before it is dropped."""
         self.drop_opening()
         self.opening = Opening(what, job, self._threads)
         self.opening.start()

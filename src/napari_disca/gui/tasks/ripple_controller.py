@@ -262,7 +262,7 @@ class RippleController(QObject):
         self._trying = False
 
     def _do(self, action: Callable[[Session], object], said: str) -> bool:
-        """Do what was decided; whether it could be done."""
+        """Do what was decided; return whether it could be done."""
         control, session = self._control, self._session
         return session is not None and guarded(
             lambda: control.travel(lambda: action(session), said)

@@ -153,7 +153,7 @@ def _angles(text: str) -> tuple[float, float] | None:
 
 
 def _split(text: str) -> tuple[str, str] | None:
-    """Split a text into two angles: at the comma, after the first letter, or in the middle."""
+    """Return two angles of a text, split at the comma, after the first letter, or in the middle."""
     for pattern in (
         r"(.+?)\s*[,;]\s*(.+)",
         r"(.*?\d.*?[NSEWnsew])\s+(.+)",

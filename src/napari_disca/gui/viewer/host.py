@@ -44,13 +44,13 @@ class LayerHost(Protocol):
         """Return where the image layer lies, as keywords of a layer on the same grid."""
 
     def add_clicks(self, name: str) -> Points:
-        """Add a Points layer of the clicks."""
+        """Add a Points layer of the clicks, and return it."""
 
     def adopt(self, layer: Layer) -> None:
         """Add a layer to the session's, below the clicks."""
 
     def screen_pixels(self, count: float) -> float:
-        """Convert pixels of the screen to pixels of the image."""
+        """Return how many pixels of the image are so many pixels of the screen."""
 
     def sees_all(self) -> bool:
         """Whether the whole image is on the screen, except for a margin."""

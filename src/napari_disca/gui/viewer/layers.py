@@ -132,7 +132,7 @@ class SessionLayers(QObject):
             self.add_clicks(CLICKS)
 
     def add_clicks(self, name: str) -> Points:
-        """Add a Points layer of the clicks."""
+        """Add a Points layer of the clicks, and return it."""
         layer = self.click_layers.make(name, self._click_size(), self.placement())
         self.viewer.add_layer(layer)
         self.following.add(layer)
@@ -196,7 +196,7 @@ class SessionLayers(QObject):
             layer.refresh(extent=False, highlight=False)
 
     def screen_pixels(self, count: float) -> float:
-        """Convert pixels of the screen to pixels of the image."""
+        """Return how many pixels of the image are so many pixels of the screen."""
         zoom = camera_of(self.viewer).zoom * pixel_size(self.image)
         return count / max(float(zoom), 1e-6)
 

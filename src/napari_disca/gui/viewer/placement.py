@@ -51,11 +51,11 @@ class World:
     metres: tuple[float, float]
 
     def from_map(self, x: float, y: float) -> tuple[float, float]:
-        """Convert map coordinates to a position in the world."""
+        """Return the position of map coordinates in the world."""
         return (self.origin[1] - y) * self.metres[1], (x - self.origin[0]) * self.metres[0]
 
     def to_map(self, down: float, right: float) -> tuple[float, float]:
-        """Convert a position in the world to map coordinates."""
+        """Return the map coordinates of a position in the world."""
         return self.origin[0] + right / self.metres[0], self.origin[1] - down / self.metres[1]
 
 

@@ -43,11 +43,11 @@ class ScreenGrid:
         self._back: Floats = np.linalg.inv(self._steps).astype(np.float64)
 
     def to_image(self, x: float, y: float) -> tuple[float, float]:
-        """Convert a place on the canvas to row and column; pixel (0, 0) reaches from 0 to 1."""
+        """Return row and column of a place on the canvas; pixel (0, 0) reaches from 0 to 1."""
         row, col = self._origin + self._steps @ np.array([y, x])
         return float(row), float(col)
 
     def to_screen(self, places: ArrayLike) -> Floats:
-        """Convert rows and columns to places on the canvas, x before y."""
+        """Return the places of rows and columns on the canvas, x before y."""
         offsets = np.asarray(places, dtype=float).reshape(-1, 2) - self._origin
         return (offsets @ self._back.T)[:, ::-1]
