@@ -155,8 +155,8 @@ def _given_parameters(source: FieldsOf, prefix: str) -> Iterator[inspect.Paramet
             if about is None or not _has_flag(hint := hints[entry.name], about):
                 continue
             if entry.name in found:
-                known, default, first = found[entry.name]
-                found[entry.name] = Union[known, hint], default, _widened(first, about)  # noqa: UP007
+                earlier, default, first = found[entry.name]
+                found[entry.name] = Union[earlier, hint], default, _widened(first, about)  # noqa: UP007
             else:
                 default = None if entry.default is MISSING else entry.default
                 found[entry.name] = hint, default, {**about, "title": source.title, "switch": True}

@@ -109,8 +109,8 @@ def _options_of(architecture: type[Network]) -> dict[str, Any]:
     return {parameter.name: hints.get(parameter.name, Any) for parameter in parameters}
 
 
-def _unknown(name: str, architecture: str, known: Iterable[str]) -> str:
-    return f"a {architecture} has no option {name[:_MOST]!r}; it has {', '.join(known) or 'none'}"
+def _unknown(name: str, architecture: str, options: Iterable[str]) -> str:
+    return f"a {architecture} has no option {name[:_MOST]!r}; it has {', '.join(options) or 'none'}"
 
 
 def _wrong(name: str, value: object, architecture: str, error: ValueError) -> str:
