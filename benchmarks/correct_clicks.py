@@ -63,9 +63,9 @@ def main() -> int:
         gains += [gain for gain, _ in found]
         confirmed += [right for _, right in found]
         costs.append(_cost(session, shown, truth, rng, arguments.confirming))
-        known = truth != _UNKNOWN
+        labelled = truth != _UNKNOWN
         print(
-            f"{name}: {(shown == truth)[known].mean():.1%} right; "
+            f"{name}: {(shown == truth)[labelled].mean():.1%} right; "
             f"{sum(gain >= 0 for gain, _ in found)} of {len(found)} clicks do no harm; "
             f"{arguments.confirming} confirming clicks cost {costs[-1]:.2f} points"
         )

@@ -115,7 +115,7 @@ class Desk:
         )
 
 
-def told(what: str, costs: list[Cost], aim: float) -> None:
+def print_costs(what: str, costs: list[Cost], aim: float) -> None:
     """Print a line about some measurements."""
     waited, worked = np.array(costs).T
     print(
@@ -178,16 +178,16 @@ def main() -> int:
                 wait(1)
                 gaps.seconds.clear()
                 hide = [ms for _ in range(arguments.times) for ms in desk.peek()]
-                told(f"H pressed and let go, {shown} in view, {while_}", hide, 50)
-                gaps.told("  event loop")
+                print_costs(f"H pressed and let go, {shown} in view, {while_}", hide, 50)
+                gaps.print_gaps("  event loop")
             for tool in ("brush", "lasso"):
                 found = [desk.stroke(tool, rng) for _ in range(arguments.times)]
-                told(f"{tool}, {while_}", found, 50)
-                gaps.told("  event loop")
+                print_costs(f"{tool}, {while_}", found, 50)
+                gaps.print_gaps("  event loop")
         desk.panel.drawing.tool.choose("click")
         gaps.seconds.clear()
-        told("first entries of the list of changes", [ripple(desk)], 1000)
-        gaps.told("  event loop while it learns and lists")
+        print_costs("first entries of the list of changes", [ripple(desk)], 1000)
+        gaps.print_gaps("  event loop while it learns and lists")
         desk.control.cancel()
         wait(30, lambda: not desk.control.busy)
         desk.viewer.close()

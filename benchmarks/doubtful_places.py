@@ -156,15 +156,15 @@ def main() -> int:
     compute = Compute.choose(precision="float32")
     gains: dict[str, list[float]] = {way: [] for way in WAYS}
     befores = []
-    told = False
+    headed = False
     masks = masks_of(found, network, settings)
     items, _ = chosen_items(found, network.card, classes, masks, settings)
     for pair, window in items:
         with opened(pair, window, masks) as (part, reference):
             session = Session(part, network, factor=arguments.scale, compute=compute)
-            if not told:
+            if not headed:
                 print(machine(session), flush=True)
-                told = True
+                headed = True
             with closing(session.predict()) as job:
                 finish(job, session.handle)
             annotator = Annotator(

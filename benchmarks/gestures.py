@@ -134,11 +134,11 @@ def _class_at(session: Session, classes: ClassMap, click: Click) -> int:
     candidates = classes.candidates(click.label)
     if len(candidates) == 1:
         return candidates[0]
-    (there,) = session.inputs.network_clicks(Clicks((Click(*click.pixel, 0),)))
-    read = session.tiling.tile_at(there.pixel).read
+    (on_network,) = session.inputs.network_clicks(Clicks((Click(*click.pixel, 0),)))
+    read = session.tiling.tile_at(on_network.pixel).read
     predictor = Predictor(session.network, session.inputs, session.compute)
     logits = predictor.logits(read, Clicks())
-    here = logits[candidates, there.row - read.top, there.col - read.left]
+    here = logits[candidates, on_network.row - read.top, on_network.col - read.left]
     return candidates[int(here.argmax())]
 
 

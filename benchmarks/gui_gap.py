@@ -39,7 +39,7 @@ class Gaps:
         self.seconds.append(now - self._last)
         self._last = now
 
-    def told(self, what: str) -> None:
+    def print_gaps(self, what: str) -> None:
         """Print what was measured since the last time."""
         gaps = np.array(self.seconds) * 1000
         self.seconds.clear()
@@ -66,14 +66,14 @@ def main() -> int:
         control = panel.control
         gaps = Gaps()
         wait(arguments.seconds / 4)
-        gaps.told("idle")
+        gaps.print_gaps("idle")
         panel.segment()
         wait(60, lambda: control.session is not None)
         print(machine(control.session))
         wait(1)  # the layers are added once
-        gaps.told("opening the session")
+        gaps.print_gaps("opening the session")
         wait(arguments.seconds, lambda: not control.busy)
-        gaps.told("drawing")
+        gaps.print_gaps("drawing")
         rng = np.random.default_rng(0)
         for _ in range(10):
             view = control.layers.view()
@@ -81,15 +81,15 @@ def main() -> int:
             row, col = row + int(rng.integers(300)), col + int(rng.integers(300))
             control.layers.clicks[0].add((row, col))
             wait(arguments.seconds / 10)
-        gaps.told("clicking")
+        gaps.print_gaps("clicking")
         # Clicks at random need not agree, and what is kept close is not redrawn.
         panel.refine_panel.recipes.setCurrentText("held-out")
         panel.refine_panel._form.adopt.value = "full"
         panel.refine_panel.buttons["adapt"].click()
         wait(60, lambda: control.session.adapted is not None)
-        gaps.told("learning")
+        gaps.print_gaps("learning")
         wait(arguments.seconds, lambda: not control.busy)
-        gaps.told("redoing")
+        gaps.print_gaps("redoing")
         control.cancel()
         wait(10, lambda: not control.busy)
         viewer.close()

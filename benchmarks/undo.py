@@ -160,8 +160,8 @@ def measure_window(image: np.ndarray, weights: str) -> None:
             # The rest of the map is being drawn afresh, and a tile of it is at work.
             for tile in session.tiling:
                 if not session._renderer.window(tile) & view:
-                    for kept in MAPS:
-                        session._maps.versions.put(kept, tile.index, "other")
+                    for shown in MAPS:
+                        session._maps.versions.put(shown, tile.index, "other")
                     session._renderer.recent.forget(tile.index)
             control.segment()
             wait(0.3)
@@ -182,10 +182,10 @@ def measure_window(image: np.ndarray, weights: str) -> None:
             wait(600, idle)
             control.redo()
             wait(600, idle)
-        told = ", ".join(
+        line = ", ".join(
             f"{k} {min(v) * 1e3:.0f} to {max(v) * 1e3:.0f} ms" for k, v in found.items()
         )
-        print(f"{name:6} {told}", flush=True)
+        print(f"{name:6} {line}", flush=True)
     viewer.close()
 
 

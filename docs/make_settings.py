@@ -15,10 +15,10 @@ _HEADING = "  configurations:\n"
 def main() -> None:
     """Write both."""
     Path(__file__).with_name("settings.md").write_text(settings_page(), encoding="utf-8")
-    kept = _MANIFEST.read_text(encoding="utf-8").partition(_HEADING)[0]
+    manifest = _MANIFEST.read_text(encoding="utf-8").partition(_HEADING)[0]
     text = yaml.safe_dump(configurations(), sort_keys=False, allow_unicode=True, width=96)
     indented = "".join(f"    {line}\n" for line in text.splitlines())
-    _MANIFEST.write_text(kept + _HEADING + indented, encoding="utf-8")
+    _MANIFEST.write_text(manifest + _HEADING + indented, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -143,8 +143,8 @@ class Walk:
             else:
                 self.viewer.reset_view()
             self.pause(1)
-            for told in self.window.findChildren(NapariQtNotification):
-                told.close()
+            for notification in self.window.findChildren(NapariQtNotification):
+                notification.close()
             suffix = f"-{size[0]}" if self.everything else ""
             path = self.folder / f"{name}-{theme}{suffix}.png"
             picture = self.grabbed(over)

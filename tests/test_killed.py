@@ -58,26 +58,26 @@ def killed(context, folder, seed, rng):
     process = context.Process(target=killing.work, args=(str(folder), seed, ours), daemon=True)
     process.start()
     ours.close()
-    told = []
+    lines = []
     for _ in range(rng.randrange(16)):
         assert theirs.poll(300), "it hangs"
-        told.append(theirs.recv())
+        lines.append(theirs.recv())
     # What is told now waits in the pipe. Who was told nothing may be reading the journal still.
-    time.sleep(rng.expovariate(20 if told else 3))
+    time.sleep(rng.expovariate(20 if lines else 3))
     process.kill()
     process.join()
     assert process.exitcode == -9, f"it ended by itself, with {process.exitcode}"
     with contextlib.suppress(EOFError, ConnectionResetError):
         while theirs.poll(0):
-            told.append(theirs.recv())
+            lines.append(theirs.recv())
     theirs.close()
-    return told
+    return lines
 
 
-def check_after(folder, told, before):
+def check_after(folder, lines, before):
     """Look at what is left, and return the number of events and what may be in the saved maps."""
     journal = folder / "image.tif.disca.jsonl"
-    did = [line[1:] for line in told if line[0] == "did"]
+    did = [line[1:] for line in lines if line[0] == "did"]
     if not journal.exists() or journal.stat().st_size == 0:
         assert not any(events for events, _, _ in did)
         return 0
@@ -131,10 +131,10 @@ def run(folder, kills):
     events, acknowledged, saved = 0, 0, 0
     may_be = {name: set() for name in MAPS}
     for seed in range(kills):
-        told = killed(context, folder, seed, rng)
-        acknowledged += sum(line[0] == "did" for line in told)
-        events = check_after(folder, told, events)
-        for line in told:
+        lines = killed(context, folder, seed, rng)
+        acknowledged += sum(line[0] == "did" for line in lines)
+        events = check_after(folder, lines, events)
+        for line in lines:
             if line[0] == "saves":
                 for name, found in line[1].items():
                     may_be[name].add(found)

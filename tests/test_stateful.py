@@ -75,8 +75,8 @@ class Learned:
         clicks = tuple(new for c in self.clicks if (new := gone.get(c, c)) is not None)
         if not clicks:
             return before
-        kept = tuple(number for number in self.areas if number in areas)
-        return replace(self, clicks=clicks, areas=kept, before=before)
+        left = tuple(number for number in self.areas if number in areas)
+        return replace(self, clicks=clicks, areas=left, before=before)
 
 
 @dataclass(frozen=True)
@@ -414,12 +414,12 @@ class _Scratch:
 
     def __init__(self, network, compute, image):
         self._network, self._compute, self._image = network, compute, image
-        self._known = {}
+        self._maps = {}
         self._unlocked = {}
         self._values = {}
 
     def maps(self, model):
-        if model not in self._known:
+        if model not in self._maps:
             maps = dict(self._free(model))
             disir = maps["disir"]
             free = np.ones((HEIGHT, WIDTH), dtype=np.bool_)
@@ -434,22 +434,22 @@ class _Scratch:
                 here[(lock.window & Window.whole(free.shape)).slices] = True
                 if lock.changed:
                     here &= then["disir"] != then["disca"]
-                held = disir
+                fixed = disir
                 if lock.kind == "accepted":  # what is drawn lies over it
                     bare = tuple(one for one in lock.then.locks if one.kind != "drawn")
-                    held = self.maps(replace(lock.then, locks=bare))["disca"]
+                    fixed = self.maps(replace(lock.then, locks=bare))["disca"]
                 elif lock.kind == "area":
-                    held = self.maps(lock.then)["disca"]
+                    fixed = self.maps(lock.then)["disca"]
                 if lock.kind == "accepted":  # later clicks count
                     here &= disir == then["disir"]
                     for click in set(model.clicks) - set(lock.then.clicks):
-                        here &= ~_near((click,), 12) | (held == click.label)
+                        here &= ~_near((click,), 12) | (fixed == click.label)
                 for name in ("disir", "disca"):
-                    maps[name] = np.where(here & free, held, maps[name])
+                    maps[name] = np.where(here & free, fixed, maps[name])
                 free &= ~here
             self._draw(model, locked, maps)
-            self._known[model] = maps
-        return self._known[model]
+            self._maps[model] = maps
+        return self._maps[model]
 
     def _draw(self, model, locked, maps):
         drawn = np.full((HEIGHT, WIDTH), 255, dtype=np.uint8)

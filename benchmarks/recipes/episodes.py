@@ -164,18 +164,18 @@ class Kernel(nn.Module):
         matrix = torch.exp(beta * (points.T @ points - 1)) + torch.diag(noise)
         alpha = torch.linalg.solve(matrix, asked)
         residual = alpha.T @ torch.exp(beta * (points.T @ unit - 1))
-        told = torch.zeros(classes, classes, dtype=torch.bool)
-        told[rival[wrong], seen.labels[wrong]] = True
+        taught = torch.zeros(classes, classes, dtype=torch.bool)
+        taught[rival[wrong], seen.labels[wrong]] = True
         top = seen.first.argmax(0)
-        allowed = told[top].T | F.one_hot(top, classes).T.bool()
+        allowed = taught[top].T | F.one_hot(top, classes).T.bool()
         return seen.guided + torch.where(allowed, residual, residual.clamp(max=0))
 
 
 def soft_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """One minus the mean soft IoU of the classes that are there."""
-    known = truth != IGNORE
-    share = logits[:, known].softmax(0)
-    right = F.one_hot(truth[known].long(), len(logits)).T.float()
+    labelled = truth != IGNORE
+    share = logits[:, labelled].softmax(0)
+    right = F.one_hot(truth[labelled].long(), len(logits)).T.float()
     both = (share * right).sum(1)
     either = (share + right - share * right).sum(1)
     return 1 - (both / either)[right.any(1)].mean()
@@ -245,11 +245,11 @@ def main() -> int:
         ("and channel weights", {"weighted": True}),
         ("and 8 directions", {"weighted": True, "directions": 8}),
     ):
-        for there, here in ((0, 1), (1, 0)):
+        for other, here in ((0, 1), (1, 0)):
             torch.manual_seed(0)
-            kernel = learned(Kernel(channels, **options), folds[there], args.epochs)
+            kernel = learned(Kernel(channels, **options), folds[other], args.epochs)
             print(
-                f"{name}, fold {there + 1}: learned {judged(kernel, folds[there])}, "
+                f"{name}, fold {other + 1}: learned {judged(kernel, folds[other])}, "
                 f"other areas {judged(kernel, folds[here])}",
                 flush=True,
             )

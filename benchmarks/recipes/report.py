@@ -122,14 +122,14 @@ def table(records: Sequence[Record], mode: Mode) -> str:
     for recipe in dict.fromkeys(r.recipe for r in records):
         own = [r for r in records if r.recipe == recipe]
         against = against_disir(own, base)
-        there = gains([base[r.image] for r in own if r.image in base], steps[-1])
+        paired = gains([base[r.image] for r in own if r.image in base], steps[-1])
         shown = recipe != "disir" and len(against) > 0
         cells = [
             f"`{recipe}`",
             str(len(own)),
             f"{100 * np.mean([r.before for r in own]):.1f}",
             *(_mean(gains(own, k), error=k == steps[-1]) for k in steps),
-            _mean(there, error=False) if shown else "",
+            _mean(paired, error=False) if shown else "",
             _mean(against) if shown else "",
             f"{against.min():+.1f}" if shown else "",
             str(int((against < -_NEVER_LOSES).sum())) if shown else "",
@@ -171,8 +171,8 @@ def _mean(values: np.ndarray, *, error: bool = True) -> str:
 
 
 def _percent(values: Iterable[float | None], *, digits: int = 0) -> str:
-    known = [v for v in values if v is not None]
-    return f"{100 * np.mean(known):.{digits}f}" if known else ""
+    numbers = [v for v in values if v is not None]
+    return f"{100 * np.mean(numbers):.{digits}f}" if numbers else ""
 
 
 def write(text: str, path: Path) -> None:

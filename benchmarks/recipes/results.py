@@ -100,7 +100,7 @@ class Results:
                 self.recipes[name] = repr(recipe)
 
     @property
-    def known(self) -> set[tuple[str, str]]:
+    def finished(self) -> set[tuple[str, str]]:
         """Image and recipe of each record."""
         return {(r.image, r.recipe) for r in self.records}
 

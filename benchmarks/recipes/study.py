@@ -75,7 +75,7 @@ def measure(given: argparse.Namespace) -> Results:
     )
     results.keep_up(recipes, again)
     compute = Compute.choose(given.device)
-    job = evaluate(network, pairs, recipes, settings, compute=compute, finished=results.known)
+    job = evaluate(network, pairs, recipes, settings, compute=compute, finished=results.finished)
     with closing(job):
         for event in job:
             if isinstance(event, Record):

@@ -85,10 +85,10 @@ def test_a_set_gives_its_mask_back_in_any_window(mask, top, left):
         np.testing.assert_array_equal(found.mask(window), whole[window.slices])
     again = PixelSet.from_json(json.loads(json.dumps(found.to_json())))
     assert again == found
-    held = np.zeros_like(whole)
+    filled = np.zeros_like(whole)
     for strip in found.strips():
-        held[strip.slices] |= found.mask(strip)
-    np.testing.assert_array_equal(held, whole)
+        filled[strip.slices] |= found.mask(strip)
+    np.testing.assert_array_equal(filled, whole)
 
 
 @pytest.mark.parametrize(

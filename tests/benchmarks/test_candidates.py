@@ -131,10 +131,10 @@ def test_clicks_are_held_out_by_place_not_by_order(network, compute, crops):
     first = Problem(network, crops, compute, seed=0)
     half = first.halves()
     assert half.sum() == 2
-    kept = [label for crop in first.crops_with(half) for label in crop.labels]
+    trained = [label for crop in first.crops_with(half) for label in crop.labels]
     lost = [label for crop in first.crops_with(~half) for label in crop.labels]
     # Sorted by row: classes 0, 1, 1, 2.
-    assert sorted(kept) == [0, 1]
+    assert sorted(trained) == [0, 1]
     assert sorted(lost) == [1, 2]
 
 

@@ -53,7 +53,7 @@ def test_measures_what_is_missing_and_nothing_twice(data, capsys, monkeypatch):
     capsys.readouterr()
     assert run(data, "--recipes", "disir,recalibrated")[1] == 0
     results = Results.load(path)
-    assert len(results.records) == len(results.known) == 4
+    assert len(results.records) == len(results.finished) == 4
     assert capsys.readouterr().out.count(" recalibrated: ") == 1
     assert "placed" not in json.loads(path.read_text())["records"][0]
     # Another recipe under this name: its figures are measured again.
@@ -70,8 +70,8 @@ def test_the_page_says_where_and_when_each_recipe_was_measured(data, monkeypatch
     path, _ = run(data, "--images", 1, "--recipes", "disir,recalibrated")
     monkeypatch.setattr(study, "machine", lambda *, load: "another machine")
     run(data, "--images", 1, "--recipes", "disir,recalibrated", "--again", "disir")
-    there = {"disir": "another machine", "recalibrated": "a machine, load=False"}
-    assert Results.load(path).measured == there
+    machines = {"disir": "another machine", "recalibrated": "a machine, load=False"}
+    assert Results.load(path).measured == machines
     assert report.main(["--results", str(path.parent)]) == 0
     assert "a machine, load=False; another machine.\n" in capsys.readouterr().out
 

@@ -60,7 +60,7 @@ def test_missing_packages_and_several_qts(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("python", "pyside", "told"),
+    ("python", "pyside", "reported"),
     [
         ((3, 11), "6.12.0", True),
         ((3, 11), "6.12.1.2", True),
@@ -69,10 +69,10 @@ def test_missing_packages_and_several_qts(monkeypatch):
         ((3, 11), None, False),
     ],
 )
-def test_a_pyside_that_ends_python_is_a_problem(monkeypatch, python, pyside, told):
+def test_a_pyside_that_ends_python_is_a_problem(monkeypatch, python, pyside, reported):
     versions = {"napari-disca": "1", "napari": "0.9", "PySide6": pyside}
     monkeypatch.setattr(doctor, "_version", versions.get)
     monkeypatch.setattr(doctor.sys, "version_info", python)
     problems: list[str] = []
     doctor._packages(problems)
-    assert any("PySide6 6.12" in line and "Python 3.12" in line for line in problems) is told
+    assert any("PySide6 6.12" in line and "Python 3.12" in line for line in problems) is reported

@@ -32,10 +32,10 @@ def parse(monkeypatch):
     """What a command is told, without running it."""
 
     def call(*given: str):
-        told = []
-        monkeypatch.setattr(app.Command, "run", lambda self, options: told.append(options) or 0)
+        received = []
+        monkeypatch.setattr(app.Command, "run", lambda self, options: received.append(options) or 0)
         assert app.run(list(given)) == 0
-        return told[0]
+        return received[0]
 
     return call
 
@@ -54,14 +54,14 @@ def test_every_field_of_every_recipe_has_a_flag(name, parse):
     given = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     flags = [part for item in given.items() for part in flags_of(*item)]
     for command in (REFINE, EVALUATE):
-        told = parse(*command, "--recipe", name, *flags)
-        assert told.fields == given
-        assert recipes_of(told.fields, [name]) == {name: recipe}
+        options = parse(*command, "--recipe", name, *flags)
+        assert options.fields == given
+        assert recipes_of(options.fields, [name]) == {name: recipe}
 
 
 def test_what_is_not_given_stays_as_the_recipe_has_it(parse):
-    told = parse(*REFINE, "--passes", "3")
-    changed = recipes_of(told.fields, ["disir", "paper", "held-out"])
+    options = parse(*REFINE, "--passes", "3")
+    changed = recipes_of(options.fields, ["disir", "paper", "held-out"])
     assert changed["disir"] == RECIPES["disir"]
     assert changed["paper"].passes == changed["held-out"].passes == 3
     assert changed["paper"].rate == RECIPES["paper"].rate
@@ -69,9 +69,9 @@ def test_what_is_not_given_stays_as_the_recipe_has_it(parse):
 
 
 def test_a_field_that_no_chosen_recipe_has_is_refused(parse):
-    told = parse(*REFINE, "--rate", "1e-4")
+    options = parse(*REFINE, "--rate", "1e-4")
     with pytest.raises(RecipeError, match="--rate is not a field of disir"):
-        recipes_of(told.fields, ["disir"])
+        recipes_of(options.fields, ["disir"])
 
 
 def test_every_field_of_the_training_plan_has_a_flag_and_a_help(capsys):
@@ -87,23 +87,23 @@ def test_every_field_of_the_training_plan_has_a_flag_and_a_help(capsys):
 
 
 def test_the_evaluations_settings_come_from_their_dataclass(parse):
-    told = parse(*EVALUATE, "--clicks", "3", "--scale", "0.5", "--mode", "one-shot")
-    assert told.settings == {"clicks": 3, "factor": 0.5, "mode": "one-shot"}
+    options = parse(*EVALUATE, "--clicks", "3", "--scale", "0.5", "--mode", "one-shot")
+    assert options.settings == {"clicks": 3, "factor": 0.5, "mode": "one-shot"}
     assert set(engine_fields.SETTINGS) <= {f.name for f in fields(Settings)}
-    told = parse(*EVALUATE, "--crop", "100", "--max-images", "2")
-    assert told.settings == {"crop": 100, "max_images": 2}
+    options = parse(*EVALUATE, "--crop", "100", "--max-images", "2")
+    assert options.settings == {"crop": 100, "max_images": 2}
 
 
 def test_what_a_card_says_comes_from_its_dataclass(parse):
-    told = parse(*TRAIN, "--name", "x", "--data", "mine", "--ground-resolution", "0.5")
-    assert told.card == {"name": "x", "training_data": "mine", "ground_resolution": 0.5}
+    options = parse(*TRAIN, "--name", "x", "--data", "mine", "--ground-resolution", "0.5")
+    assert options.card == {"name": "x", "training_data": "mine", "ground_resolution": 0.5}
     assert set(engine_fields.CARD) <= {f.name for f in fields(Card)}
 
 
 def test_options_of_an_architecture_are_pairs(parse):
-    told = parse(*TRAIN, "--option", "encoder=resnet34", "--option", "width=8", "--option", "x=0.5",
-                 "--option", "deep=true")  # fmt: skip
-    assert told.option == (
+    flags = ("--option", "encoder=resnet34", "--option", "width=8", "--option", "x=0.5")
+    options = parse(*TRAIN, *flags, "--option", "deep=true")
+    assert options.option == (
         ("encoder", "resnet34"), ("width", "8"), ("x", "0.5"), ("deep", "true")
     )  # fmt: skip
 
@@ -178,8 +178,8 @@ def example(parse, monkeypatch):
 
 def test_numbers_switches_and_choices(example):
     assert example() == ExampleOptions(("a", "b"))
-    told = example("--count", "9", "--share", "5e-6", "--no-on", "--mode", "b", "--least", "-1")
-    assert told == ExampleOptions(
+    options = example("--count", "9", "--share", "5e-6", "--no-on", "--mode", "b", "--least", "-1")
+    assert options == ExampleOptions(
         ("a", "b"), -1.0, {"count": 9, "share": 5e-6, "on": False, "mode": "b"}
     )
 

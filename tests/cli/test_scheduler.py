@@ -55,17 +55,17 @@ def large(tmp_path_factory) -> Path:
 def test_the_maps_are_those_of_predict(run, files, large, tmp_path, scheduler):
     images = [*sorted(Path(files.images).glob("*.tif")), large]
     options = ("--weights", files.weights, *EXACT)
-    here, there = tmp_path / "here", tmp_path / "there"
+    here, on_cluster = tmp_path / "here", tmp_path / "there"
     assert run("predict", *images, "-o", f"{here}/", *options).code == 0
-    result = run("predict", *images, "-o", f"{there}/", *options, "--scheduler", scheduler)
+    result = run("predict", *images, "-o", f"{on_cluster}/", *options, "--scheduler", scheduler)
     assert result.code == 0, result.err
-    assert sorted(result.out.split()) == sorted(str(p) for p in there.glob("*.tif"))
-    assert {p.name for p in there.iterdir()} == {p.name for p in here.iterdir()}
-    expected, found = maps_in(here), maps_in(there)
+    assert sorted(result.out.split()) == sorted(str(p) for p in on_cluster.glob("*.tif"))
+    assert {p.name for p in on_cluster.iterdir()} == {p.name for p in here.iterdir()}
+    expected, found = maps_in(here), maps_in(on_cluster)
     assert expected.keys() == found.keys()
     for name, labels in expected.items():
         np.testing.assert_array_equal(found[name], labels)
-        assert (here / name).read_bytes() == (there / name).read_bytes()
+        assert (here / name).read_bytes() == (on_cluster / name).read_bytes()
 
 
 @pytest.mark.slow
@@ -95,22 +95,22 @@ def test_it_goes_on_from_the_parts_that_are_there(
     output = tmp_path / "map.tif"
     command = ("predict", large, "-o", output, "--weights", files.weights, *EXACT)
     command = (*command, "--scheduler", scheduler)
-    kept = []
+    parts = []
     submit = cluster._Work._submit
 
     def without_the_end(self, item, piece):
         if piece is None:
-            kept.extend(item.task.folder.iterdir())
+            parts.extend(item.task.folder.iterdir())
             raise KeyboardInterrupt
         submit(self, item, piece)
 
     monkeypatch.setattr(cluster._Work, "_submit", without_the_end)
     result = run(*command)
     assert result.code == 130
-    assert len(kept) == 2
-    assert all(part.exists() for part in kept)
+    assert len(parts) == 2
+    assert all(part.exists() for part in parts)
     assert not output.exists()
-    sorted(kept)[0].unlink()
+    sorted(parts)[0].unlink()
     submitted = []
     monkeypatch.setattr(
         cluster._Work,

@@ -36,11 +36,11 @@ def test_it_is_named_and_can_be_kept(tmp_path: Path, field: Field, fill: int) ->
     with open_raster(path) as raster:
         whole = Window.whole(raster.shape)
         left_out = Reading().view(raster, field.network.card)
-        kept = Reading(find_fill=False).view(raster, field.network.card)
+        view = Reading(find_fill=False).view(raster, field.network.card)
         assert not left_out.image_valid(whole)[:76].any()
         assert f"{fill} on 30 % of the pixels taken for no data" in left_out.describe()
-        assert kept.image_valid(whole).all()
-        assert f"{fill} on 30 % of the pixels taken for data, as was chosen" in kept.describe()
+        assert view.image_valid(whole).all()
+        assert f"{fill} on 30 % of the pixels taken for data, as was chosen" in view.describe()
 
 
 def test_the_command_line_keeps_it(tmp_path: Path, field: Field, capsys) -> None:
@@ -49,8 +49,8 @@ def test_the_command_line_keeps_it(tmp_path: Path, field: Field, capsys) -> None
         out = tmp_path / f"{how}.tif"
         assert run(["predict", str(path), "-o", str(out), "--fill", how, "--threads", "1"]) == 0
         with rasterio.open(out) as file:
-            known = file.dataset_mask()[:76] > 0
-        assert known.any() != empty
+            valid = file.dataset_mask()[:76] > 0
+        assert valid.any() != empty
         said = capsys.readouterr()
         assert ("taken for no data" in said.out + said.err) == empty
         assert ("taken for data, as was chosen" in said.out + said.err) != empty
@@ -74,10 +74,10 @@ def test_the_journal_says_which(tmp_path: Path, field: Field, compute) -> None:
 
     with open_raster(holed(field, tmp_path / "a.tif", -9999)) as raster:
         session = Session(raster, field.network, find_fill=False, compute=compute)
-        told = json.loads(json.dumps(header_of(session, "").to_json()))["scaling"]
-        assert told["find_fill"] is False
-        assert told["fill"] == [None, None, None]
-        assert told["wanted"] == "auto"
+        scaling = json.loads(json.dumps(header_of(session, "").to_json()))["scaling"]
+        assert scaling["find_fill"] is False
+        assert scaling["fill"] == [None, None, None]
+        assert scaling["wanted"] == "auto"
         session.close()
 
 

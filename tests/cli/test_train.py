@@ -340,7 +340,7 @@ def test_a_mistake_is_one_line_and_2(run, files, tmp_path, name):
     result = run(*arguments)
     assert (result.code, result.out) == (2, "")
     # Images and masks may be told before, the mistake is one line.
-    told = [line for line in result.error_lines if line.startswith("napari-disca:")]
-    assert len(told) == 1, result.err
-    assert word in told[0]
+    lines = [line for line in result.error_lines if line.startswith("napari-disca:")]
+    assert len(lines) == 1, result.err
+    assert word in lines[0]
     assert not list(tmp_path.rglob("*.safetensors"))

@@ -12,15 +12,15 @@ CLASSES = tuple(LandClass(n, "#000000") for n in ("building", "land", "road", "w
 
 
 def test_a_network_of_four_judged_on_building_and_other():
-    there = ClassMap.parse("building=1, *=0", CLASSES)
-    assert there.ids == (1, 0, 0, 0)
-    assert there == ClassMap.of({0: 1, 1: 0, 2: 0, 3: 0}, CLASSES)
-    assert there == ClassMap.parse("0=1,1=0,road=0,3=0", CLASSES)
+    class_map = ClassMap.parse("building=1, *=0", CLASSES)
+    assert class_map.ids == (1, 0, 0, 0)
+    assert class_map == ClassMap.of({0: 1, 1: 0, 2: 0, 3: 0}, CLASSES)
+    assert class_map == ClassMap.parse("0=1,1=0,road=0,3=0", CLASSES)
     labels = np.array([[0, 1, 2, 3, IGNORE]], np.uint8)
-    assert there.apply(labels).tolist() == [[1, 0, 0, 0, IGNORE]]
-    assert there.candidates(0) == [1, 2, 3]
-    assert there.name(0) == "land+road+water"
-    assert there.size == 2
+    assert class_map.apply(labels).tolist() == [[1, 0, 0, 0, IGNORE]]
+    assert class_map.candidates(0) == [1, 2, 3]
+    assert class_map.name(0) == "land+road+water"
+    assert class_map.size == 2
 
 
 def test_without_a_map_ids_stay():
@@ -48,7 +48,7 @@ def test_what_is_no_class_map_is_refused(text, message):
 
 
 def test_a_mask_with_an_id_that_nothing_means_is_refused():
-    there = ClassMap.parse("building=1,*=0", CLASSES)
-    there.checked(np.array([[0, 1, IGNORE]], np.uint8), "a.png")
+    class_map = ClassMap.parse("building=1,*=0", CLASSES)
+    class_map.checked(np.array([[0, 1, IGNORE]], np.uint8), "a.png")
     with pytest.raises(DataError, match=r"the mask of a\.png holds id 3, but the network knows 0 "):
-        there.checked(np.array([[0, 3]], np.uint8), "a.png")
+        class_map.checked(np.array([[0, 3]], np.uint8), "a.png")

@@ -402,8 +402,10 @@ def test_parts_of_images_that_show_two_classes(folders, compute):
 def test_what_is_known_is_not_measured_again(folders, compute):
     settings = Settings(clicks=1)
     recipes = {"near": RECIPES["disir"], "far": TILT}
-    known = {("a.tif", "near"), ("a.tif", "far"), ("b.tif", "near")}
-    job = evaluate(Obedient(1.0, 0.0), folders, recipes, settings, compute=compute, finished=known)
+    finished = {("a.tif", "near"), ("a.tif", "far"), ("b.tif", "near")}
+    job = evaluate(
+        Obedient(1.0, 0.0), folders, recipes, settings, compute=compute, finished=finished
+    )
     events = []
     records = finish(job, events.append)
     assert [(r.image, r.recipe) for r in records] == [

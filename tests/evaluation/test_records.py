@@ -78,11 +78,11 @@ def test_images_of_which_nothing_is_known_are_left_out():
     nan = float("nan")
     fields = ("collateral", "collateral_inside", "collateral_outside", "kept_clicks", "seconds")
     nothing = {"miou": (nan, nan, nan)} | dict.fromkeys(fields)
-    known = summary(RECORDS).splitlines()
+    lines = summary(RECORDS).splitlines()
     for first in (True, False):
         unknown = [record("c", recipe, **nothing) for recipe in ("disir", "default")]
         found = summary(unknown + RECORDS if first else RECORDS + unknown).splitlines()
-        assert [cells(line) for line in found] == [cells(line) for line in known]
+        assert [cells(line) for line in found] == [cells(line) for line in lines]
     assert cells(summary(unknown).splitlines()[2])[2:] == ["0", *["-"] * 12]
 
 

@@ -50,11 +50,11 @@ def test_a_review_is_a_layer_of_polygons(raster, tmp_path):
     path = written(REVIEW, "review", tmp_path / "work.gpkg", raster)
     ((name, kind),) = pyogrio.list_layers(path)
     assert (name, kind) == ("review", "Polygon")
-    meta, _, known = table(path)
-    assert list(known["verdict"]) == ["right", "note"]
-    assert list(known["checked"]) == [True, False]
-    assert list(known["note"]) == ["", "ask the owner of the Straße"]
-    assert list(known["order"]) == [0, 1]
+    meta, _, rows = table(path)
+    assert list(rows["verdict"]) == ["right", "note"]
+    assert list(rows["checked"]) == [True, False]
+    assert list(rows["note"]) == ["", "ask the owner of the Straße"]
+    assert list(rows["order"]) == [0, 1]
     bounds = pyogrio.read_info(path, force_total_bounds=True)["total_bounds"]
     if raster.crs is not None:
         assert CRS.from_user_input(meta["crs"]) == raster.crs
@@ -82,11 +82,11 @@ def test_clicks_and_areas_come_back_as_they_were(raster, tmp_path):
 def test_strokes_that_erase_have_no_class(raster, tmp_path):
     pixels = PixelSet.from_json([3, 4, 20])
     strokes = (Stroke(1, pixels, 1, "brush"), Stroke(2, pixels, None, "brush"))
-    _, shapes, known = table(written(strokes, "strokes", tmp_path / "strokes.gpkg", raster))
+    _, shapes, rows = table(written(strokes, "strokes", tmp_path / "strokes.gpkg", raster))
     assert len(shapes) == 2
-    assert known["class_id"][0] == 1
-    assert np.isnan(known["class_id"][1])
-    assert list(known["class"]) == ["straße", None]
+    assert rows["class_id"][0] == 1
+    assert np.isnan(rows["class_id"][1])
+    assert list(rows["class"]) == ["straße", None]
 
 
 def test_nothing_is_an_empty_layer(raster, tmp_path):

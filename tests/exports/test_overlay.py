@@ -71,7 +71,8 @@ def geojson(path, features, **members):
         "type": "FeatureCollection",
         **members,
         "features": [
-            {"type": "Feature", "properties": known, "geometry": shape} for shape, known in features
+            {"type": "Feature", "properties": properties, "geometry": shape}
+            for shape, properties in features
         ],
     }
     path.write_text(json.dumps(collection))
@@ -86,7 +87,7 @@ def moved(features, epsg):
             return {**shape, "geometries": [converted(part, epsg) for part in shape["geometries"]]}
         return converted(shape, epsg)
 
-    return [(one(shape), known) for shape, known in features]
+    return [(one(shape), properties) for shape, properties in features]
 
 
 NAMED = {"crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32645"}}}
@@ -154,10 +155,10 @@ def test_layers_of_a_file_are_each_one_and_what_lies_elsewhere_is_left_out(tmp_p
 
     path = tmp_path / "osm.gpkg"
     for name, line in (("roads", ROAD), ("rivers", ROAD), ("far", None)):
-        there = line["coordinates"] if line else [at(9000, 0), at(9000, 50)]
+        places = line["coordinates"] if line else [at(9000, 0), at(9000, 50)]
         write(
             path,
-            np.array([_wkb(there)], dtype=object),
+            np.array([_wkb(places)], dtype=object),
             [],
             [],
             geometry_type="LineString",
@@ -247,7 +248,7 @@ def other_json(path):
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         (broken, "cannot be read"),
         (text, "is not a vector file"),
@@ -258,10 +259,10 @@ def other_json(path):
         (other_json, "cannot be read"),
     ],
 )
-def test_what_cannot_be_laid_over_is_refused_in_one_line(tmp_path, written, told):
+def test_what_cannot_be_laid_over_is_refused_in_one_line(tmp_path, written, message):
     path = tmp_path / "roads.geojson"
     written(path)
-    with pytest.raises(OverlayError, match=told) as refused:
+    with pytest.raises(OverlayError, match=message) as refused:
         read_overlay(path, FRAME)
     line = str(refused.value)
     assert line.startswith("roads.geojson: ")

@@ -172,7 +172,7 @@ def test_another_image_gets_none_of_the_events_of_the_first(opened, qtbot, tmp_p
     panel.arm(1)
     opened.viewer.layers["Clicks"].add((40, 50))
     opened.idle()
-    kept = first.clicks
+    clicks = first.clicks
     rng = np.random.default_rng(0)
     other = opened.viewer.add_image(rng.integers(0, 255, (90, 80, 3), dtype=np.uint8), name="other")
     images = panel.image_panel.images
@@ -191,7 +191,7 @@ def test_another_image_gets_none_of_the_events_of_the_first(opened, qtbot, tmp_p
     images.setCurrentIndex(images.findText("scene"))
     panel.refine_panel.buttons["segment"].click()
     opened.idle()
-    assert control.session.clicks == kept, "the clicks of an image wait for its return"
+    assert control.session.clicks == clicks, "the clicks of an image wait for its return"
 
 
 def test_renaming_the_image_is_seen_in_the_panel(opened):

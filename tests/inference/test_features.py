@@ -99,8 +99,8 @@ def test_a_part_of_a_batch_does_not_hold_the_whole_batch():
     batch = torch.zeros(8, 4, 8, 8, dtype=torch.bfloat16)
     cache = FeatureCache()
     cache.put(("e", 0), (batch[2:3],))
-    (kept,) = cache.get(("e", 0))
-    assert kept.untyped_storage().nbytes() == kept.nbytes
+    (cached,) = cache.get(("e", 0))
+    assert cached.untyped_storage().nbytes() == cached.nbytes
 
 
 def test_half_precision_of_large_values_stays_finite():

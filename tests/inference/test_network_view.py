@@ -89,50 +89,50 @@ def test_weights_depend_on_the_position_only(target: int, source: int, data: Any
 def test_windows_agree_bitwise_where_they_overlap(
     height: int, width: int, factor: float, data: Any
 ) -> None:
-    there = gray(image(height, width), factor)
-    whole = there.read(Window.whole(there.shape))
-    known = there.valid(Window.whole(there.shape))
+    view = gray(image(height, width), factor)
+    whole = view.read(Window.whole(view.shape))
+    valid = view.valid(Window.whole(view.shape))
     assert np.isfinite(whole).all()
-    top = data.draw(st.integers(0, there.shape[0] - 1))
-    left = data.draw(st.integers(0, there.shape[1] - 1))
-    bottom = data.draw(st.integers(top + 1, there.shape[0]))
-    right = data.draw(st.integers(left + 1, there.shape[1]))
+    top = data.draw(st.integers(0, view.shape[0] - 1))
+    left = data.draw(st.integers(0, view.shape[1] - 1))
+    bottom = data.draw(st.integers(top + 1, view.shape[0]))
+    right = data.draw(st.integers(left + 1, view.shape[1]))
     window = Window.from_bounds(top, left, bottom, right)
-    np.testing.assert_array_equal(there.read(window), whole[(slice(None), *window.slices)])
-    np.testing.assert_array_equal(there.valid(window), known[window.slices])
+    np.testing.assert_array_equal(view.read(window), whole[(slice(None), *window.slices)])
+    np.testing.assert_array_equal(view.valid(window), valid[window.slices])
 
 
 def test_blocks_of_rows_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = gray(image(331, 217), 0.1)
-    whole = there.read(Window.whole(there.shape))
+    view = gray(image(331, 217), 0.1)
+    whole = view.read(Window.whole(view.shape))
     monkeypatch.setattr(inputs_module, "_BLOCK", 5000)
-    np.testing.assert_array_equal(there.read(Window.whole(there.shape)), whole)
+    np.testing.assert_array_equal(view.read(Window.whole(view.shape)), whole)
 
 
 def test_averaging_leaves_out_what_is_no_data() -> None:
     array = np.full((4, 6), 0.25, dtype=np.float32)
     array[:2, :2] = [[np.nan, 0.5], [1.0, np.nan]]
     array[2:, 4:] = np.nan
-    there = gray(array, 0.5)
+    view = gray(array, 0.5)
     expected = np.array([[0.75, 0.25, 0.25], [0.25, 0.25, 0.5]])  # the last is the card's mean
-    np.testing.assert_allclose(there.read(Window.whole(there.shape))[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(view.read(Window.whole(view.shape))[0], expected, rtol=1e-6)
     np.testing.assert_array_equal(
-        there.valid(Window.whole(there.shape)), [[True] * 3, [True, True, False]]
+        view.valid(Window.whole(view.shape)), [[True] * 3, [True, True, False]]
     )
 
 
 def test_bilinear_between_centres() -> None:
-    there = gray(np.array([[0.0, 1.0]], dtype=np.float32), 2.0)
-    assert there.shape == (2, 4)
-    read = there.read(Window(0, 0, 2, 4))[0]
+    view = gray(np.array([[0.0, 1.0]], dtype=np.float32), 2.0)
+    assert view.shape == (2, 4)
+    read = view.read(Window(0, 0, 2, 4))[0]
     np.testing.assert_allclose(read, [[0, 0.25, 0.75, 1]] * 2, atol=1e-6)
 
 
 def test_without_resampling_the_pixels_are_the_image() -> None:
     array = RNG.integers(0, 255, (30, 40, 3), dtype=np.uint8)
-    there = NetworkView(ArrayRaster(array), make_card())
-    assert there.factor == 1.0
-    read = there.read(Window(3, 5, 10, 20))
+    view = NetworkView(ArrayRaster(array), make_card())
+    assert view.factor == 1.0
+    read = view.read(Window(3, 5, 10, 20))
     assert read.dtype == np.float32
     expected = np.moveaxis(array[3:13, 5:25], -1, 0) / np.float32(255)
     np.testing.assert_allclose(read, expected, rtol=1e-6)
@@ -145,10 +145,10 @@ def test_all_no_data_is_the_mean() -> None:
             with pytest.raises(RasterError, match="has no pixel with data in band 1"):
                 NetworkView(raster, make_card(**GRAY), factor=factor)
             decided = ValueScale((0.0,), (1.0,), Fill.none(1), "decided before")
-            there = NetworkView(raster, make_card(**GRAY), factor=factor, scaling=decided)
-            window = Window.whole(there.shape)
-            np.testing.assert_allclose(there.read(window), 0.5)
-            assert not there.valid(window).any()
+            view = NetworkView(raster, make_card(**GRAY), factor=factor, scaling=decided)
+            window = Window.whole(view.shape)
+            np.testing.assert_allclose(view.read(window), 0.5)
+            assert not view.valid(window).any()
 
 
 # --- there and back -----------------------------------------------------------------------
@@ -159,11 +159,11 @@ def test_all_no_data_is_the_mean() -> None:
 def test_windows_that_partition_the_network_grid_partition_the_image(
     height: int, width: int, factor: float, data: Any
 ) -> None:
-    there = gray(image(height, width), factor)
-    size = data.draw(st.integers(max(3, max(there.shape) // 12), 64))
+    view = gray(image(height, width), factor)
+    size = data.draw(st.integers(max(3, max(view.shape) // 12), 64))
     painted = np.zeros((height, width), dtype=int)
-    for tile in Tiling(there.shape, size, data.draw(st.integers(0, size // 4))):
-        painted[there.image_window(tile.keep).slices] += 1
+    for tile in Tiling(view.shape, size, data.draw(st.integers(0, size // 4))):
+        painted[view.image_window(tile.keep).slices] += 1
     assert (painted == 1).all()
 
 
@@ -172,35 +172,35 @@ def test_windows_that_partition_the_network_grid_partition_the_image(
 def test_clicks_fall_where_the_image_window_says(
     height: int, width: int, factor: float, data: Any
 ) -> None:
-    there = gray(image(height, width), factor)
+    view = gray(image(height, width), factor)
     row = data.draw(st.integers(0, height - 1))
     col = data.draw(st.integers(0, width - 1))
-    (click,) = there.network_clicks(Clicks((Click(row, col, 1),)))
-    assert click.pixel in Window.whole(there.shape)
-    assert (row, col) in there.image_window(Window(click.row, click.col, 1, 1))
-    assert click.row == int((row + 0.5) * there.shape[0] / height)
+    (click,) = view.network_clicks(Clicks((Click(row, col, 1),)))
+    assert click.pixel in Window.whole(view.shape)
+    assert (row, col) in view.image_window(Window(click.row, click.col, 1, 1))
+    assert click.row == int((row + 0.5) * view.shape[0] / height)
 
 
 @given(st.permutations([Click(0, 0, 0), Click(5, 5, 2), Click(9, 9, 1), Click(10, 9, 0)]))
 def test_of_clicks_on_one_network_pixel_the_middle_one_counts(order: list[Click]) -> None:
-    there = gray(image(100, 100), 0.1)
+    view = gray(image(100, 100), 0.1)
     together = MergedClick(0, 0, 2, (Click(0, 0, 0), Click(5, 5, 2), Click(9, 9, 1)))
-    assert set(there.network_clicks(Clicks(tuple(order)))) == {together, Click(1, 0, 0)}
+    assert set(view.network_clicks(Clicks(tuple(order)))) == {together, Click(1, 0, 0)}
     # As far from the centre as each other: by their places.
     pair = [click for click in order if click.pixel in ((0, 0), (9, 9))]
-    (one,) = there.network_clicks(Clicks(tuple(pair)))
+    (one,) = view.network_clicks(Clicks(tuple(pair)))
     assert one == MergedClick(0, 0, 0, (Click(0, 0, 0), Click(9, 9, 1)))
 
 
 @pytest.mark.parametrize("factor", [0.25, 0.44, 2.0, 3.7])
 def test_to_image_depends_on_the_position_only(factor: float) -> None:
-    there = gray(image(120, 90), factor)
-    whole = Window.whole(there.shape)
-    values = RNG.normal(size=(3, *there.shape)).astype(np.float32)
-    expected = there.to_image(values, whole, Window(0, 0, 120, 90))
-    read = whole & Window.from_bounds(2, 3, there.shape[0], there.shape[1] - 3)
-    keep = there.image_window(read.grown(-1))
-    part = there.to_image(values[(slice(None), *read.slices)], read, keep)
+    view = gray(image(120, 90), factor)
+    whole = Window.whole(view.shape)
+    values = RNG.normal(size=(3, *view.shape)).astype(np.float32)
+    expected = view.to_image(values, whole, Window(0, 0, 120, 90))
+    read = whole & Window.from_bounds(2, 3, view.shape[0], view.shape[1] - 3)
+    keep = view.image_window(read.grown(-1))
+    part = view.to_image(values[(slice(None), *read.slices)], read, keep)
     assert keep
     np.testing.assert_array_equal(part, expected[(slice(None), *keep.slices)])
 
@@ -209,9 +209,9 @@ def test_to_image_depends_on_the_position_only(factor: float) -> None:
 def test_to_image_brings_back_what_was_read(factor: float) -> None:
     rows, cols = np.mgrid[:80, :100] / 100
     smooth = (np.sin(3 * rows) + np.cos(2 * cols)).astype(np.float32) / 4 + 0.5
-    there = gray(smooth, factor)
-    whole = Window.whole(there.shape)
-    back = there.to_image(there.read(whole), whole, Window(0, 0, 80, 100))[0]
+    view = gray(smooth, factor)
+    whole = Window.whole(view.shape)
+    back = view.to_image(view.read(whole), whole, Window(0, 0, 80, 100))[0]
     inner = (slice(8, -8), slice(8, -8))
     np.testing.assert_allclose(back[inner], smooth[inner], atol=0.005)
 
@@ -221,8 +221,8 @@ def test_to_image_brings_back_what_was_read(factor: float) -> None:
 
 def scaled(array: np.ndarray, scaling: Scaling | None = None) -> tuple[np.ndarray, str]:
     """Scaled values of a one-band image, and what the user is told."""
-    there = NetworkView(ArrayRaster(array), make_card(**GRAY), scaling=scaling)
-    return there.read(Window.whole(there.shape))[0], there.describe()
+    view = NetworkView(ArrayRaster(array), make_card(**GRAY), scaling=scaling)
+    return view.read(Window.whole(view.shape))[0], view.describe()
 
 
 BYTES = RNG.integers(0, 256, (60, 70)).astype(np.uint8)
@@ -287,9 +287,9 @@ def test_no_data_does_not_count_for_the_scaling() -> None:
     array = BYTES.astype(np.float32) / 255
     array[:20] = -9999
     raster = ArrayRaster(array, nodata=-9999)
-    there = NetworkView(raster, make_card(**GRAY))
-    assert "values as they are" in there.describe()
-    np.testing.assert_allclose(there.read(Window(0, 0, 60, 70))[0, :20], 0.5)
+    view = NetworkView(raster, make_card(**GRAY))
+    assert "values as they are" in view.describe()
+    np.testing.assert_allclose(view.read(Window(0, 0, 60, 70))[0, :20], 0.5)
 
 
 # --- bands and factors --------------------------------------------------------------------
@@ -297,8 +297,8 @@ def test_no_data_does_not_count_for_the_scaling() -> None:
 
 def test_bands_are_chosen_and_checked() -> None:
     array = RNG.integers(0, 255, (5, 20, 30), dtype=np.uint8)
-    there = NetworkView(ArrayRaster(array), make_card(), bands=(5, 1, 5))
-    np.testing.assert_allclose(there.read(Window(0, 0, 20, 30)), array[[4, 0, 4]] / 255, atol=1e-6)
+    view = NetworkView(ArrayRaster(array), make_card(), bands=(5, 1, 5))
+    np.testing.assert_allclose(view.read(Window(0, 0, 20, 30)), array[[4, 0, 4]] / 255, atol=1e-6)
     with pytest.raises(RasterError, match="2 bands were chosen, but network for-tests reads 3"):
         NetworkView(ArrayRaster(array), make_card(), bands=(1, 2))
     with pytest.raises(RasterError, match="bands 1 to 5"):
@@ -320,10 +320,10 @@ def placed(size: float) -> ArrayRaster:
 
 def test_the_factor_follows_the_ground_resolutions() -> None:
     card = make_card(**GRAY, ground_resolution=0.3)
-    there = NetworkView(placed(0.075), card)
-    assert there.factor == pytest.approx(0.25, rel=1e-3)
-    assert there.shape == (50, 75)
-    assert there.describe() == (
+    view = NetworkView(placed(0.075), card)
+    assert view.factor == pytest.approx(0.25, rel=1e-3)
+    assert view.shape == (50, 75)
+    assert view.describe() == (
         "bands 1; values / 255; read at 0.25 x (image 0.075 m, network 0.3 m)"
     )
     assert NetworkView(placed(0.35), card).factor == 1.0
@@ -333,16 +333,16 @@ def test_the_factor_follows_the_ground_resolutions() -> None:
 
 
 def test_a_tiny_image_keeps_one_pixel() -> None:
-    there = gray(image(3, 200, holes=False), 1 / 64)
-    assert there.shape == (1, 3)
-    assert there.read(Window(0, 0, 1, 3)).shape == (1, 1, 3)
+    view = gray(image(3, 200, holes=False), 1 / 64)
+    assert view.shape == (1, 3)
+    assert view.read(Window(0, 0, 1, 3)).shape == (1, 1, 3)
 
 
 def test_a_real_large_image_reads_little_memory(shared: Path) -> None:
     with open_raster(shared / "geotiff/large/zanzibar_sparse_nodata_bigtiff.tif") as raster:
         card = make_card(ground_resolution=0.3)
-        there = NetworkView(raster, card)
-        assert there.factor == pytest.approx(0.247, rel=0.01)
+        view = NetworkView(raster, card)
+        assert view.factor == pytest.approx(0.247, rel=0.01)
         window = Window(0, 0, 256, 256)
-        assert there.valid(window).any()
-        assert there.read(window).std() > 0.01
+        assert view.valid(window).any()
+        assert view.read(window).std() > 0.01

@@ -143,13 +143,13 @@ def test_clicks_assigned_step_by_step_are_those_assigned_at_once(states, factor,
     card = make_card(guidance=Guidance(drawing, radius=12))
     inputs = NetworkView(open_raster(np.zeros((700, 500, 3), np.uint8)), card, factor=factor)
     tiling = Tiling(inputs.shape, 128, 16)
-    kept = TileClicks({})
+    updated = TileClicks({})
     for clicks in states:
-        kept = kept.updated(clicks, inputs, tiling)
+        updated = updated.updated(clicks, inputs, tiling)
         anew = TileClicks.assign(clicks, inputs, tiling)
-        assert dict(kept.by_tile) == dict(anew.by_tile)
+        assert dict(updated.by_tile) == dict(anew.by_tile)
         for tile in tiling:
-            assert kept.digest(tile.index) == anew.digest(tile.index)
+            assert updated.digest(tile.index) == anew.digest(tile.index)
 
 
 class Elsewhere(Compute):
@@ -268,8 +268,8 @@ def test_the_pretrained_network_reads_the_clicks_where_they_are_felt(
 ):
     inputs = NetworkView(open_raster(image), network.card)
     clicks = Clicks((Click(70, 90, 2),))
-    there = Window.whole(inputs.shape)
-    joined = Predictor(joint(learned, network), inputs, compute).logits(there, clicks)
+    whole = Window.whole(inputs.shape)
+    joined = Predictor(joint(learned, network), inputs, compute).logits(whole, clicks)
     guided = logits_of(network, inputs, clicks, compute)
     plain = logits_of(network, inputs, NO_CLICKS, compute)
     adapted = logits_of(learned, inputs, NO_CLICKS, compute)

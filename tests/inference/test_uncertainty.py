@@ -103,6 +103,6 @@ def test_a_predictor_tells_it_only_when_asked_and_the_labels_stay(factor):
         assert both.uncertainty.shape == cells_of(tile.keep).shape
         assert both.uncertainty.min() > 0
         logits = Predictor(network, inputs, compute).logits(tile.read, Clicks())
-        kept = logits[(slice(None), *tile.keep.relative_to(tile.read).slices)]
-        expected = uncertainty(kept, tile.keep).astype(int)
+        of_tile = logits[(slice(None), *tile.keep.relative_to(tile.read).slices)]
+        expected = uncertainty(of_tile, tile.keep).astype(int)
         assert abs(both.uncertainty - expected).max() <= 1

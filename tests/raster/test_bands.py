@@ -86,7 +86,7 @@ def test_colours_of_which_nothing_is_said_are_not_guessed(tmp_path: Path, names:
 def test_names_of_which_no_colour_is_known_are_told(tmp_path: Path) -> None:
     """Radar, or heights: the network expects colours."""
     card = make_card(bands=RGBN[:3], mean=(0.4,) * 3, std=(0.25,) * 3)
-    for names, told in (
+    for names, notes in (
         (["VV", "VH", "VV/VH"], True),
         (["Band 1", "Layer_2", "3"], False),
         (["red", "green", "blue"], False),
@@ -95,7 +95,7 @@ def test_names_of_which_no_colour_is_known_are_told(tmp_path: Path) -> None:
         # Any three bands of 8 bits are red, green and blue to GDAL.
         path = described(tmp_path / f"{names[0][:2]}.tif", names, kind="uint16")
         line = NetworkView(open_raster(path), card).describe()
-        assert ("its bands are called VV, VH, VV/VH, which tell no colour" in line) == told
+        assert ("its bands are called VV, VH, VV/VH, which tell no colour" in line) == notes
 
 
 def test_wavelengths_in_tags(tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ def view_of(path: Path, names: tuple[str, ...] = ("red", "green", "blue")) -> Ne
     return NetworkView(open_raster(path), card)
 
 
-def known(path: Path, names: tuple[str, ...] = ("red", "green", "blue")) -> NDArray[np.bool_]:
+def valid_pixels(
+    path: Path, names: tuple[str, ...] = ("red", "green", "blue")
+) -> NDArray[np.bool_]:
     return view_of(path, names).image_valid(WHOLE)
 
 
@@ -70,7 +72,7 @@ def test_alpha_is_a_mask_wherever_it_stands(
     tmp_path: Path, bands: list[NDArray[np.uint8]], interp: tuple[ColorInterp, ...]
 ) -> None:
     path = write(tmp_path / "a.tif", np.concatenate(bands), interp)
-    np.testing.assert_array_equal(known(path), KNOWN)
+    np.testing.assert_array_equal(valid_pixels(path), KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_a_mask_in_the_last_band_whatever_its_type(tmp_path: Path, kind: type, o
     mask = (KNOWN * opaque).astype(kind)[None]
     interp = (*RGB, ColorInterp.undefined)
     path = write(tmp_path / "a.tif", np.concatenate([COLOURS.astype(kind), mask]), interp)
-    np.testing.assert_array_equal(known(path), KNOWN)
+    np.testing.assert_array_equal(valid_pixels(path), KNOWN)
     if kind is not np.uint8:  # which GDAL calls alpha by itself
         assert "band 4 is 0 or one other value everywhere" in view_of(path).describe()
 
@@ -103,7 +105,7 @@ def test_a_soft_alpha_is_still_a_mask(tmp_path: Path) -> None:
     alpha = ALPHA.copy()
     alpha[0, 50:60, 20:80] = np.arange(25, 255, 25)[:, None][:10].repeat(60, 1)[:10]
     path = write(tmp_path / "a.tif", np.concatenate([COLOURS, alpha]), (*RGB, ColorInterp.alpha))
-    np.testing.assert_array_equal(known(path), KNOWN)
+    np.testing.assert_array_equal(valid_pixels(path), KNOWN)
 
 
 def test_a_soft_alpha_that_colours_are_multiplied_by(tmp_path: Path) -> None:
@@ -114,7 +116,7 @@ def test_a_soft_alpha_that_colours_are_multiplied_by(tmp_path: Path) -> None:
     premultiplied = (COLOURS * (alpha / 255)).astype(np.uint8)
     interp = (*RGB, ColorInterp.alpha)
     path = write(tmp_path / "a.tif", np.concatenate([premultiplied, alpha[None]]), interp)
-    np.testing.assert_array_equal(known(path), alpha > 0)
+    np.testing.assert_array_equal(valid_pixels(path), alpha > 0)
     assert "colours are multiplied by the alpha of band 4" in view_of(path).describe()
 
 
@@ -124,7 +126,7 @@ def test_alpha_and_nodata_at_once(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", pixels, (*RGB, ColorInterp.alpha), nodata=7)
     expected = KNOWN.copy()
     expected[70:90, 90:120] = False
-    np.testing.assert_array_equal(known(path), expected)
+    np.testing.assert_array_equal(valid_pixels(path), expected)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +138,7 @@ def test_nodata_in_one_band_is_no_data_for_who_reads_it(
     pixels = np.concatenate([COLOURS, NIR]).astype(kind)
     pixels[1][HOLE] = nodata
     path = write(tmp_path / "a.tif", pixels, (*RGB, ColorInterp.undefined), nodata=nodata)
-    np.testing.assert_array_equal(known(path), KNOWN)
+    np.testing.assert_array_equal(valid_pixels(path), KNOWN)
     with open_raster(path) as raster:
         assert raster.valid(WHOLE, (1, 3)).all()
 
@@ -148,7 +150,7 @@ def test_a_dark_pixel_of_a_photograph_is_not_no_data(tmp_path: Path) -> None:
     pixels[2, rng.random(SHAPE) < 0.02] = 0
     pixels[:, HOLE[0], HOLE[1]] = 0
     path = write(tmp_path / "a.tif", pixels, RGB, nodata=0)
-    np.testing.assert_array_equal(known(path), KNOWN)
+    np.testing.assert_array_equal(valid_pixels(path), KNOWN)
 
 
 @pytest.mark.parametrize("internal", [True, False])
@@ -158,19 +160,19 @@ def test_masks_inside_and_beside_the_file_and_nodata(tmp_path: Path, internal: b
     path = write(tmp_path / "a.tif", pixels, RGB, KNOWN, internal=internal, nodata=3)
     expected = KNOWN.copy()
     expected[80:, 100:] = False
-    np.testing.assert_array_equal(known(path), expected)
+    np.testing.assert_array_equal(valid_pixels(path), expected)
 
 
 def test_numbers_that_are_none_in_a_band_that_is_read(tmp_path: Path) -> None:
     pixels = np.concatenate([COLOURS, NIR]).astype(np.float32)
     pixels[3][HOLE] = np.nan
     path = write(tmp_path / "a.tif", pixels, (*RGB, ColorInterp.undefined), nodata=-1)
-    assert known(path).all()
-    np.testing.assert_array_equal(known(path, ("red", "green", "blue", "nir")), KNOWN)
+    assert valid_pixels(path).all()
+    np.testing.assert_array_equal(valid_pixels(path, ("red", "green", "blue", "nir")), KNOWN)
 
 
 def test_a_nodata_value_with_fewer_digits_than_the_pixels(tmp_path: Path) -> None:
     pixels = COLOURS.astype(np.float32)
     pixels[:, HOLE[0], HOLE[1]] = np.finfo(np.float32).min
     path = write(tmp_path / "a.tif", pixels, nodata=-3.40282e38)
-    np.testing.assert_array_equal(known(path), KNOWN)
+    np.testing.assert_array_equal(valid_pixels(path), KNOWN)

@@ -45,15 +45,15 @@ def test_two_fill_values_in_one_image(
 ) -> None:
     pixels = scene(field, factor, offset, kind)
     clean = NetworkView(open_raster(pixels.copy()), field.network.card)
-    known = np.ones((256, 256), dtype=np.bool_)
+    valid = np.ones((256, 256), dtype=np.bool_)
     for fill, where in zip(fills, (TOP, HOLE), strict=True):
         pixels[:, where[0], where[1]] = fill
-        known[where] = False
+        valid[where] = False
     view = NetworkView(open_raster(pixels), field.network.card)
-    np.testing.assert_array_equal(view.image_valid(WHOLE), known, view.scale.text)
+    np.testing.assert_array_equal(view.image_valid(WHOLE), valid, view.scale.text)
     assert f"{fills[0]:.6g} and {fills[1]:.6g} on 37 % of the pixels" in view.scale.text
     # They decide nothing: the rest is scaled as without them.
-    difference = np.abs(view.read(WHOLE) - clean.read(WHOLE))[:, known]
+    difference = np.abs(view.read(WHOLE) - clean.read(WHOLE))[:, valid]
     assert difference.max() < 0.12, (view.scale.text, clean.scale.text)
 
 
@@ -62,9 +62,9 @@ def test_three_fill_values_and_other_ones_in_another_band(field: Field) -> None:
     pixels[0, :30], pixels[0, 30:60], pixels[0, 60:80] = -9999, -32768, 1e20
     pixels[2, 200:] = -1
     view = NetworkView(open_raster(pixels), field.network.card)
-    known = np.ones((256, 256), dtype=np.bool_)
-    known[:80], known[200:] = False, False
-    np.testing.assert_array_equal(view.image_valid(WHOLE), known)
+    valid = np.ones((256, 256), dtype=np.bool_)
+    valid[:80], valid[200:] = False, False
+    np.testing.assert_array_equal(view.image_valid(WHOLE), valid)
     assert "-32768, -9999, -1 and 1e+20 on" in view.scale.text
 
 
@@ -96,19 +96,19 @@ def test_a_white_border_is_no_data_and_white_roofs_are(
 ) -> None:
     pixels = scene(field, factor, 0, kind)
     pixels = np.concatenate([pixels, pixels[:1]])[:bands]
-    known = np.ones((256, 256), dtype=np.bool_)
-    pixels[:, :, :70], known[:, :70] = white, False
+    valid = np.ones((256, 256), dtype=np.bool_)
+    pixels[:, :, :70], valid[:, :70] = white, False
     pixels[:, 100:130, 150:190] = white
     names = ("red", "green", "blue") if bands > 1 else ("gray",)
     raster = ArrayRaster(pixels, bands_axis="first")
     raster.color_interp = (*names, "undefined")[:bands]
     view = NetworkView(raster, field.network.card)
-    np.testing.assert_array_equal(view.image_valid(WHOLE), known, view.scale.text)
+    np.testing.assert_array_equal(view.image_valid(WHOLE), valid, view.scale.text)
     assert f"{white} on 27 % of the pixels taken for no data" in view.scale.text
     assert f"({white} only at the image's edge)" in view.scale.text
-    kept = Reading(find_fill=False).view(raster, field.network.card)
-    assert kept.image_valid(WHOLE).all()
-    assert f"{white} on 27 % of the pixels taken for data, as was chosen" in kept.scale.text
+    with_border = Reading(find_fill=False).view(raster, field.network.card)
+    assert with_border.image_valid(WHOLE).all()
+    assert f"{white} on 27 % of the pixels taken for data, as was chosen" in with_border.scale.text
 
 
 @pytest.mark.parametrize("black", [None, 0])
@@ -118,14 +118,14 @@ def test_white_blocks_inside_are_no_data(
 ) -> None:
     """Tiles that are missing, alone and beside a black border."""
     pixels = scene(field, factor, 0, kind)
-    known = np.ones((256, 256), dtype=np.bool_)
+    valid = np.ones((256, 256), dtype=np.bool_)
     for rows, cols in (((64, 128), (96, 192)), ((128, 160), (96, 128)), ((180, 220), (0, 64))):
-        known[rows[0] : rows[1], cols[0] : cols[1]] = False
-    pixels[:, ~known] = white
+        valid[rows[0] : rows[1], cols[0] : cols[1]] = False
+    pixels[:, ~valid] = white
     if black is not None:
-        pixels[:, :40], known[:40] = black, False
+        pixels[:, :40], valid[:40] = black, False
     view = NetworkView(open_raster(pixels), field.network.card)
-    np.testing.assert_array_equal(view.image_valid(WHOLE), known, view.scale.text)
+    np.testing.assert_array_equal(view.image_valid(WHOLE), valid, view.scale.text)
     assert f"({white} only in whole blocks)" in view.scale.text
 
 
@@ -223,6 +223,6 @@ def test_a_journal_of_one_value_per_band_is_read() -> None:
     ],
 )
 def test_damaged_fill_values_are_refused(change: dict[str, Any]) -> None:
-    told = {"low": [0], "high": [1], "fill": [None], "text": "", **change}
+    table = {"low": [0], "high": [1], "fill": [None], "text": "", **change}
     with pytest.raises(ValueError, match="scaling"):
-        ValueScale.from_json(told)
+        ValueScale.from_json(table)

@@ -82,12 +82,12 @@ def test_pages_of_which_one_has_a_nodata_value_are_bands(tmp_path: Path) -> None
         for k, page in enumerate(pixels):
             tags = [(42113, "s", 0, "7", True)] if k == 1 else []
             file.write(page, photometric="minisblack", extratags=tags)
-    known = np.ones((SIDE, SIDE), dtype=np.bool_)
-    known[:40, :50] = False
+    valid = np.ones((SIDE, SIDE), dtype=np.bool_)
+    valid[:40, :50] = False
     with open_raster(path) as raster:
         view = NetworkView(raster, CARD)
         assert view.bands == (1, 2, 3)
-        np.testing.assert_array_equal(view.image_valid(WHOLE), known)
+        np.testing.assert_array_equal(view.image_valid(WHOLE), valid)
 
 
 def test_a_vrt_whose_source_is_gone_names_it(tmp_path: Path) -> None:

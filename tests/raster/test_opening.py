@@ -90,9 +90,9 @@ def test_every_real_file_opens_and_reads_or_says_why(shared: Path) -> None:
                 assert array.dtype == raster.dtype
                 assert valid.shape == window.shape
                 assert len(raster.color_interp) == raster.count
-                small, known = raster.overview(200)
+                small, valid = raster.overview(200)
                 assert max(small.shape[1:]) <= 200
-                assert known.shape == small.shape[1:]
+                assert valid.shape == small.shape[1:]
                 if height * width < 1 << 24:
                     raster.read(Window.whole(raster.shape))
         except RasterError as error:

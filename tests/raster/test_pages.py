@@ -80,18 +80,18 @@ def test_seven_pages_of_which_nothing_is_said_are_refused_by_name(tmp_path: Path
 
 def paged(path: Path, masked: int | None, nodata: int | None, count: int = 3) -> Any:
     """Pages of bands; one with a mask, one with a no-data value."""
-    known = np.ones((count, *SHAPE), dtype=np.bool_)
+    valid = np.ones((count, *SHAPE), dtype=np.bool_)
     for k in range(count):
         pixels = PLANES[k].copy()
         profile: dict[str, Any] = {"APPEND_SUBDATASET": "YES"} if k else {}
         if k == nodata:
             pixels[30:, 20:] = 7
-            known[k, 30:, 20:] = False
+            valid[k, 30:, 20:] = False
             profile["nodata"] = 7
         if k == masked:
-            known[k, :10] = False
-        write_image(path, pixels, mask=known[k] if k == masked else None, **profile)
-    return known
+            valid[k, :10] = False
+        write_image(path, pixels, mask=valid[k] if k == masked else None, **profile)
+    return valid
 
 
 @pytest.mark.parametrize("masked", [None, 0, 1, 2])
@@ -102,16 +102,16 @@ def test_a_mask_and_a_nodata_value_of_one_page(
     if masked is not None and masked == nodata:
         pytest.skip("GDAL writes one of the two")
     path = tmp_path / "a.tif"
-    known = paged(path, masked, nodata)
+    valid = paged(path, masked, nodata)
     with open_raster(path) as raster:
         assert raster.count == 3
         view = NetworkView(raster, CARD)
-        np.testing.assert_array_equal(view.image_valid(WHOLE), known.all(axis=0))
+        np.testing.assert_array_equal(view.image_valid(WHOLE), valid.all(axis=0))
         _, overview = raster.overview(100)
-        np.testing.assert_array_equal(overview, known.all(axis=0))
+        np.testing.assert_array_equal(overview, valid.all(axis=0))
         for band in (1, 2, 3):
             one = NetworkView(raster, CARD, bands=(band,))
-            np.testing.assert_array_equal(one.image_valid(WHOLE), known[band - 1])
+            np.testing.assert_array_equal(one.image_valid(WHOLE), valid[band - 1])
         assert "its 3 pages are read as bands" in view.describe()
 
 

@@ -104,11 +104,11 @@ def test_a_file_that_passed_is_not_asked_about_until_it_changes(own, tmp_path, m
 
 def test_what_is_wrong_reads_as_if_opened_here(own, tmp_path):
     (tmp_path / "text.tif").write_text("no image")
-    with pytest.raises(RasterError) as there:
+    with pytest.raises(RasterError) as elsewhere:
         open_raster(tmp_path / "text.tif")
     with pytest.raises(RasterError) as here:
         open_here(tmp_path / "text.tif")
-    assert str(there.value) == str(here.value)
+    assert str(elsewhere.value) == str(here.value)
 
 
 def test_one_bad_tile_does_not_close_the_others(own, tmp_path):

@@ -63,9 +63,9 @@ def test_valid_is_what_every_band_that_is_read_has(tmp_path: Path) -> None:
         assert not stack.valid(whole)[:10].any()
         assert stack.valid(whole)[10:].all()
         assert stack.valid(whole, (1, 3)).all()
-        pixels, known = stack.overview(40)
+        pixels, valid = stack.overview(40)
         assert pixels.shape == (3, 30, 40)
-        assert not known[:4].any()
+        assert not valid[:4].any()
         assert stack.reduced(whole, 4).shape == (3, 15, 20)
 
 

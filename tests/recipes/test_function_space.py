@@ -142,10 +142,10 @@ def test_checked_pixels_hold_what_looks_like_them(by_colour, compute):
     )
     checked = places(wide, 2, 40, 0)
     result = adapt(by_colour, compute, crop(image, clicks, checked), recipe=bold)
-    held, _ = corrected(by_colour, result.correction, image)
-    assert (held[wide[MIDDLES] == 2] == 0).mean() >= (free[wide[MIDDLES] == 2] == 0).mean()
-    assert (held[wide[MIDDLES] == 2] == 0).mean() > 0.9
-    assert (held[wide[MIDDLES] == 1] == 1).mean() > 0.9
+    labels, _ = corrected(by_colour, result.correction, image)
+    assert (labels[wide[MIDDLES] == 2] == 0).mean() >= (free[wide[MIDDLES] == 2] == 0).mean()
+    assert (labels[wide[MIDDLES] == 2] == 0).mean() > 0.9
+    assert (labels[wide[MIDDLES] == 1] == 1).mean() > 0.9
 
 
 def test_strength_scales_the_change(by_colour, compute):
@@ -201,13 +201,13 @@ def test_left_out_answers_are_those_of_the_others(by_colour, compute):
 
 
 def test_a_target_lifts_the_class_by_what_it_lacks():
-    told = Places(
+    places = Places(
         torch.zeros(3, 2),
         torch.tensor([[3.0, 1.0, 0.0], [0.0, 4.0, 3.5], [5.0, 0.0, 0.0]]),
         torch.tensor([1, 1, 0]),
         torch.full((3,), _CLICK_NOISE),
     )
-    targets, transitions = _targets(told, margin=2.0)
+    targets, transitions = _targets(places, margin=2.0)
     # Lacks 2, shall lead by 2: half up, half down. What is right asks for nothing.
     assert targets.tolist() == [[-2.0, 2.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     assert transitions.nonzero().tolist() == [[0, 1]]
@@ -220,10 +220,10 @@ def test_of_very_many_places_the_most_different_are_kept(monkeypatch):
     monkeypatch.setattr(places, "_MOST_POINTS", 8)
     rng = torch.Generator().manual_seed(0)
     kinds = torch.eye(4).repeat_interleave(25, dim=0) + 0.01 * torch.rand(100, 4, generator=rng)
-    told = Places(
+    all_places = Places(
         kinds, torch.zeros(100, 2), torch.zeros(100, dtype=torch.long), torch.full((100,), 0.01)
     )
-    chosen = thinned(told, FeatureSpace.of(kinds, ()))
+    chosen = thinned(all_places, FeatureSpace.of(kinds, ()))
     assert len(chosen.labels) == 8
     assert set(chosen.features.argmax(dim=1).tolist()) == {0, 1, 2, 3}
 

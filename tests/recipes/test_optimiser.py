@@ -34,8 +34,8 @@ def test_it_steps_as_the_class_does(name):
             optimiser.step()
         return torch.stack([weight.detach() for weight in weights])
 
-    known = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[name]
-    expected = learn(lambda weights: known(weights, lr=0.1))
+    kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[name]
+    expected = learn(lambda weights: kind(weights, lr=0.1))
     torch.testing.assert_close(
         learn(lambda weights: Optimiser(name, weights, 0.1)), expected, rtol=0, atol=0
     )

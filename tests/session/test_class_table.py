@@ -41,8 +41,8 @@ def test_a_session_begins_with_what_the_network_says(session):
 
 def test_every_change_is_one_step_that_is_taken_back(session):
     before = session.classes
-    told = []
-    session.value_changed.connect(told.append)
+    signals = []
+    session.value_changed.connect(signals.append)
     session.set_classes(session.class_table.renamed(1, " forest "), "rename a class")
     assert names(session.classes)[1] == "forest"
     session.set_classes(session.class_table.recoloured({2: "#ABCDEF"}))
@@ -51,7 +51,7 @@ def test_every_change_is_one_step_that_is_taken_back(session):
     session.set_classes(session.class_table.moved(2, 0))
     assert session.class_table.order == (2, 0, 1)
     assert session.class_table.hidden == {0}
-    assert len(told) == 4
+    assert len(signals) == 4
     assert [step.title for step in session.history[1:]][:2] == ["rename a class", "change classes"]
     session.set_classes(session.class_table)
     assert session.position == 4, "nothing changes, so there is no step"

@@ -303,8 +303,8 @@ def test_a_disk_that_fails_in_the_background_is_told_and_written_again(tmp_path,
     journal = Journal.begin(tmp_path / "j.jsonl", HEADER)
     journal.append({"do": "go", "to": 0})
     journal.wait()
-    told = threading.Event()
-    journal.on_trouble = told.set
+    reported = threading.Event()
+    journal.on_trouble = reported.set
     written, real = [], os.write
 
     def broken(descriptor):
@@ -313,7 +313,7 @@ def test_a_disk_that_fails_in_the_background_is_told_and_written_again(tmp_path,
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", broken)
         journal.append({"do": "go", "to": 1})
-        assert told.wait(10)
+        assert reported.wait(10)
         assert "Input/output error" in journal.wait()
     monkeypatch.setattr("os.write", lambda f, data: written.append(bytes(data)) or real(f, data))
     journal.append({"do": "go", "to": 2})

@@ -31,16 +31,16 @@ def opened(picture, compute, tmp_path):
 
 
 @pytest.fixture
-def kept(opened):
+def kept_folder(opened):
     """A folder of complete maps, kept by a session that was closed."""
 
-    def kept(folder):
+    def make(folder):
         session = opened(folder=folder)
         finish(session.refine(), session.handle)
         session.close()
         return folder
 
-    return kept
+    return make
 
 
 @pytest.mark.parametrize("name", ["disca/report.txt", "initial/level0", "disir/deep/er/file"])
@@ -142,8 +142,8 @@ def test_two_sessions_do_not_use_one_folder_at_once(opened, tmp_path):
     assert not [path for path in tmp_path.iterdir() if "lock" in path.name]
 
 
-def test_a_refused_folder_is_free_again(opened, kept, tmp_path, monkeypatch):
-    kept(tmp_path)
+def test_a_refused_folder_is_free_again(opened, kept_folder, tmp_path, monkeypatch):
+    kept_folder(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("napari_disca.session.maps.LabelPyramid", None)
         with pytest.raises(TypeError):
@@ -155,7 +155,7 @@ def test_a_refused_folder_is_free_again(opened, kept, tmp_path, monkeypatch):
     opened().close()
 
 
-def test_a_closed_session_paints_no_kept_maps(opened, kept, tmp_path):
+def test_a_closed_session_paints_no_kept_maps(opened, kept_folder, tmp_path):
     """The next session would believe their versions."""
     session = opened()
     finish(session.refine(), session.handle)
@@ -169,8 +169,8 @@ def test_a_closed_session_paints_no_kept_maps(opened, kept, tmp_path):
 
 
 @pytest.mark.parametrize("lost", ["removed", "empty"])
-def test_labels_that_are_lost_are_drawn_again(opened, kept, tmp_path, lost):
-    file = kept(tmp_path) / "disca" / "level0"
+def test_labels_that_are_lost_are_drawn_again(opened, kept_folder, tmp_path, lost):
+    file = kept_folder(tmp_path) / "disca" / "level0"
     expected = file.read_bytes()
     file.unlink()
     if lost == "empty":
@@ -245,9 +245,9 @@ def linked_index(folder, own):
 )
 @pytest.mark.parametrize("other_image", [False, True])
 def test_what_the_user_puts_in_the_place_of_kept_maps_stays(
-    opened, kept, picture, tmp_path, put, other_image
+    opened, kept_folder, picture, tmp_path, put, other_image
 ):
-    own = put(kept(tmp_path / "maps"), tmp_path / "own")
+    own = put(kept_folder(tmp_path / "maps"), tmp_path / "own")
     before = own.read_bytes()
     with pytest.raises(ExportError, match="not made by napari-disca"):
         opened(folder=tmp_path / "maps", pixels=picture[::-1] if other_image else picture)

@@ -33,12 +33,12 @@ def test_the_locks_of_a_tile_are_those_that_meet_it(factor, windows, left):
         for number, window in enumerate(windows)
     )
     index = LockIndex.empty(grid)
-    for known in (locks[:left], locks, locks[1:]):
-        index = index.updated(known, grid)
-        anew = LockIndex.empty(grid).updated(known, grid)
+    for chosen in (locks[:left], locks, locks[1:]):
+        index = index.updated(chosen, grid)
+        anew = LockIndex.empty(grid).updated(chosen, grid)
         for tile in tiling:
             window = inputs.image_window(tile.keep)
-            expected = tuple(lock for lock in known if lock.area.window & window)
+            expected = tuple(lock for lock in chosen if lock.area.window & window)
             assert index.of(tile.index) == expected
             assert bool(index.digest(tile.index)) == bool(expected)
             assert index.digest(tile.index) == anew.digest(tile.index)

@@ -92,14 +92,14 @@ def test_a_factor_of_an_earlier_version_is_read(raster, state):
 
 
 @pytest.mark.parametrize(
-    "told", [{"bands": [0]}, {"bands": ["1"]}, {"bands": 3}, {"scaling": "9:1"}, {"fill": "black"}]
+    "saved", [{"bands": [0]}, {"bands": ["1"]}, {"bands": 3}, {"scaling": "9:1"}, {"fill": "black"}]
 )
-def test_a_choice_that_makes_no_sense_is_not_believed(raster, state, told):
+def test_a_choice_that_makes_no_sense_is_not_believed(raster, state, saved):
     card = make_card()
     remember(raster, card, Reading(factor=0.5))
     (file,) = state.iterdir()
     (key,) = json.loads(file.read_text())
-    file.write_text(json.dumps({key: told}))
+    file.write_text(json.dumps({key: saved}))
     assert recall(raster, card) is None
 
 
@@ -111,8 +111,8 @@ def test_a_folder_that_cannot_be_written_stops_nothing(raster, state):
 
 def test_the_oldest_are_forgotten(raster, monkeypatch):
     monkeypatch.setattr("napari_disca.session.preferences._LIMIT", 3)
-    kept = Reading(factor=0.3)
+    reading = Reading(factor=0.3)
     cards = [make_card(name=f"network {i}") for i in range(5)]
     for card in cards:
         remember(raster, card, Reading(factor=0.3))
-    assert [recall(raster, card) for card in cards] == [None, None, kept, kept, kept]
+    assert [recall(raster, card) for card in cards] == [None, None, reading, reading, reading]

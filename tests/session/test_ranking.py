@@ -32,9 +32,9 @@ def disagreeing(session, name):
         for col in range(0, shown.shape[1], 7):
             ranking = session.ranking(name, row, col)
             key = ranking.key
-            if key not in disagreeing.known:
-                disagreeing.known[key] = finish(ranking.job())
-            (first, most), (second, less) = disagreeing.known[key].at(*ranking.place)
+            if key not in disagreeing.by_tile:
+                disagreeing.by_tile[key] = finish(ranking.job())
+            (first, most), (second, less) = disagreeing.by_tile[key].at(*ranking.place)
             assert first != second
             assert 1 >= most >= less >= 0
             assert most + less <= 1.01
@@ -44,7 +44,7 @@ def disagreeing(session, name):
 
 @pytest.mark.parametrize("recipe", RECIPES_TRIED.values(), ids=RECIPES_TRIED)
 def test_the_best_class_is_the_one_of_the_map(session, recipe):
-    disagreeing.known = {}
+    disagreeing.by_tile = {}
     finish(session.refine(), session.handle)
     assert not disagreeing(session, "initial")
     for row, col, label in ((20, 30, 1), (100, 130, 2), (60, 95, 0)):
@@ -65,7 +65,7 @@ def test_on_a_grid_of_its_own_pixels_look_where_they_lie(compute):
     picture = np.kron(rng.integers(0, 255, (12, 14, 3)), np.ones((16, 16, 1))).astype(np.uint8)
     session = Session(open_raster(picture), make_network(), compute=compute, factor=0.5)
     finish(session.refine(), session.handle)
-    disagreeing.known = {}
+    disagreeing.by_tile = {}
     count = len(range(0, 192, 7)) * len(range(0, 224, 7))
     # Classes are resampled from logits on the way to the image, so that borders differ: many here.
     assert disagreeing(session, "initial") < 0.25 * count

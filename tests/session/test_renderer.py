@@ -26,10 +26,10 @@ def test_recent_tiles_forget_what_was_not_used_for_longest():
     for tile in range(10):
         small.put(tile, "state", noise(tile))
         small.get(0, "state")
-    kept = [tile for tile in range(10) if small.has(tile, "state")]
-    assert 2 <= len(kept) < 6
-    assert kept[0] == 0, "it was just used"
-    assert kept[-1] == 9
+    cached = [tile for tile in range(10) if small.has(tile, "state")]
+    assert 2 <= len(cached) < 6
+    assert cached[0] == 0, "it was just used"
+    assert cached[-1] == 9
     small.forget(0)
     assert not small.has(0, "state")
     assert small.has(9, "state")

@@ -379,13 +379,13 @@ def test_locked_pixels_stay_whatever_comes(session):
     run(session, session.refine())
     (lock,) = session.lock(Area((((5, 5), (5, 90), (100, 40)),)))
     inside = lock.area.mask(Window.whole(session.raster.shape))
-    kept = drawn(session, "disir")[inside]
+    labels = drawn(session, "disir")[inside]
     initial = drawn(session, "initial")
     session.click(30, 40, 0)
     session.click(15, 30, 1)
     run(session, session.adapt(Disca(passes=8, rate=3e-2, crop_size=64)))
     for name in ("disir", "disca"):
-        np.testing.assert_array_equal(drawn(session, name)[inside], kept)
+        np.testing.assert_array_equal(drawn(session, name)[inside], labels)
     np.testing.assert_array_equal(drawn(session, "initial"), initial)
     locked, flipped = session.lock_counts()
     assert locked == inside.sum()
@@ -398,7 +398,7 @@ def test_locked_pixels_stay_whatever_comes(session):
     free.set_clicks(session.clicks)
     free.handle(session.adapted)
     run(free, free.refine())
-    np.testing.assert_array_equal(drawn(session, "disca")[inside], kept)
+    np.testing.assert_array_equal(drawn(session, "disca")[inside], locked)
     assert flipped == session.lock_counts()[1]
 
 
@@ -409,14 +409,14 @@ def test_the_counter_counts_what_the_map_would_be_without_the_lock(session):
     session.click(60, 60, 1)
     run(session, session.adapt(Disca(passes=8, rate=3e-2, crop_size=64)))
     inside = lock.area.mask(Window.whole(session.raster.shape))
-    held = drawn(session, "disca")
+    locked = drawn(session, "disca")
     _, flipped = session.lock_counts()
     # The same weights without the lock.
     network = session.current_network
     free = Session(session.raster, network, compute=session.compute)
     free.set_clicks(session.clicks)
     run(free, free.refine())
-    assert flipped == (drawn(free, "disir") != held)[inside].sum() > 0
+    assert flipped == (drawn(free, "disir") != locked)[inside].sum() > 0
 
 
 def test_where_areas_meet_the_first_counts_also_after_it_is_unlocked(session):

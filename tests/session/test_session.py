@@ -72,21 +72,21 @@ def test_what_is_locked_is_sure_and_what_has_no_data_is_unknown(picture, compute
     masked[:, :32] = 255
     session = Session(ArrayRaster(masked, nodata=255), make_network(), compute=compute)
     run(session, session.predict())
-    known = session.uncertainty["disir"].copy()
-    assert not known[:, :2].any()
-    assert (known[:, 2:] > 1).all()
+    unlocked = session.uncertainty["disir"].copy()
+    assert not unlocked[:, :2].any()
+    assert (unlocked[:, 2:] > 1).all()
     (lock,) = session.lock(Area.rectangle(Window(16, 48, 24, 32)))
     run(session, session.refine())
     locked = session.uncertainty["disir"]
     assert (locked[1:2, 3:5] == 1).all(), "wholly locked"
     assert (locked[2:3, 3:5] == 1).all(), "half locked"
-    elsewhere = np.ones(known.shape, dtype=bool)
+    elsewhere = np.ones(unlocked.shape, dtype=bool)
     elsewhere[1:3, 3:5] = False
-    np.testing.assert_array_equal(locked[elsewhere], known[elsewhere])
-    np.testing.assert_array_equal(session.uncertainty["initial"], known)
+    np.testing.assert_array_equal(locked[elsewhere], unlocked[elsewhere])
+    np.testing.assert_array_equal(session.uncertainty["initial"], unlocked)
     session.unlock(lock)
     run(session, session.refine())
-    np.testing.assert_array_equal(session.uncertainty["disir"], known)
+    np.testing.assert_array_equal(session.uncertainty["disir"], unlocked)
 
 
 def test_a_click_changes_disir_near_it_and_initial_nowhere(session):
@@ -393,11 +393,11 @@ def test_the_history_keeps_what_changed_rather_than_networks(session):
     session.click(20, 20, 2)
     for rate in (1e-3, 2e-3, 3e-3):
         run(session, session.adapt(Disca(passes=1, rate=rate, crop_size=64)))
-    kept = [step.adapted for step in session.history if step.adapted is not None]
-    assert len({adapted.weights for adapted in kept}) == 3
-    assert all(adapted.adaptation.network is None for adapted in kept)
+    runs = [step.adapted for step in session.history if step.adapted is not None]
+    assert len({adapted.weights for adapted in runs}) == 3
+    assert all(adapted.adaptation.network is None for adapted in runs)
     whole = sum(tensor.numel() for tensor in session.network.state_dict().values())
-    assert all(sum(t.numel() for t in a.changed.tensors.values()) < whole / 100 for a in kept)
+    assert all(sum(t.numel() for t in a.changed.tensors.values()) < whole / 100 for a in runs)
 
 
 # Viewport first, batches, reading ahead

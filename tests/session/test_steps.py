@@ -58,8 +58,8 @@ def session(monkeypatch, compute):
 
 
 def test_a_step_of_ones_own_is_taken_back_and_done_again(session):
-    told = []
-    session.value_changed.connect(told.append)
+    signals = []
+    session.value_changed.connect(signals.append)
     session.click(3, 4, 1)
     assert session.do(Judge(7, True))
     assert not session.do(Judge(7, True)), "nothing changes, so there is no step"
@@ -73,7 +73,7 @@ def test_a_step_of_ones_own_is_taken_back_and_done_again(session):
     session.go(0)
     assert session.step.value(Verdicts) == Verdicts()
     one = Verdicts(((7, True),))
-    assert told == [one, both, one, both, Verdicts()]
+    assert signals == [one, both, one, both, Verdicts()]
 
 
 def test_an_impossible_one_changes_nothing(session):

@@ -99,10 +99,10 @@ def test_what_was_locked_before_is_left_and_what_is_locked_later_keeps_it(sessio
     np.testing.assert_array_equal(maps["disir"][:60, :60], before["disir"][:60, :60])
     assert (maps["disir"][60:100, 60:100] == 1).all()
     session.lock(Area.rectangle(Window(80, 80, 40, 40)))
-    held = refined(session)["disir"][80:120, 80:120]
+    locked = refined(session)["disir"][80:120, 80:120]
     session.draw(Area.rectangle(Window(80, 80, 40, 40)), 2, tool="polygon")
     maps = check(session)
-    np.testing.assert_array_equal(maps["disca"][80:120, 80:120], held)
+    np.testing.assert_array_equal(maps["disca"][80:120, 80:120], locked)
 
 
 def test_strokes_lie_over_verdicts(session):

@@ -213,8 +213,8 @@ def test_a_later_click_counts_where_a_verdict_was_given(session, verb):
         assert after["disca"][40, 40] == label
         rows, cols = np.mgrid[: changed.shape[0], : changed.shape[1]]
         beside = np.hypot(rows - 40, cols - 40) <= 12
-        held = changed & ~felt & ~(beside & (before["disca"] != label))
-        np.testing.assert_array_equal(after["disca"][held], before["disca"][held])
+        fixed = changed & ~felt & ~(beside & (before["disca"] != label))
+        np.testing.assert_array_equal(after["disca"][fixed], before["disca"][fixed])
 
 
 def test_only_what_is_near_the_clicks_can_be_kept(session):

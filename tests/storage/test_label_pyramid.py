@@ -45,8 +45,8 @@ def test_reads_back_what_was_painted_and_no_data_elsewhere():
 
 
 @settings(max_examples=30, deadline=None)
-@given(data=st.data(), held=st.sampled_from([1, 1 << 20]))
-def test_a_snapshot_stays_what_the_map_was(data, held):
+@given(data=st.data(), in_memory=st.sampled_from([1, 1 << 20]))
+def test_a_snapshot_stays_what_the_map_was(data, in_memory):
     shape = 700, 60
     canvas = LabelPyramid(shape)
     rng = np.random.default_rng(data.draw(st.integers(0, 100)))
@@ -58,7 +58,7 @@ def test_a_snapshot_stays_what_the_map_was(data, held):
         canvas.paint(window, rng.integers(0, 6, window.shape).astype(np.uint8))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_disca.storage.label_pyramid._IN_SNAPSHOT", held)
+        patch.setattr("napari_disca.storage.label_pyramid._IN_SNAPSHOT", in_memory)
         snapshots = []
         for _ in range(3):
             paint()

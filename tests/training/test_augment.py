@@ -48,10 +48,10 @@ def test_what_lies_beyond_the_image_is_not_known(seed):
     image, labels = blocks(40, 40)
     augmentation = Augmentation(**STILL, scale=(1, 1), turn=0)
     _, target = random_crop(image, labels, 64, np.random.default_rng(seed), augmentation, MEAN)
-    known = target != IGNORE
-    assert 38 * 38 <= known.sum() <= 41 * 41
-    rows, cols = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
-    assert known[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1].all()
+    labelled = target != IGNORE
+    assert 38 * 38 <= labelled.sum() <= 41 * 41
+    rows, cols = np.flatnonzero(labelled.any(axis=1)), np.flatnonzero(labelled.any(axis=0))
+    assert labelled[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1].all()
 
 
 def test_unknown_labels_stay_unknown():
@@ -140,11 +140,11 @@ def test_what_an_augmentation_changes(kind):
     image, labels = blocks(100, 100)
     rng = np.random.default_rng(0)
     image = np.clip(image // 2 + 60 + rng.integers(-20, 20, image.shape), 0, 255).astype(np.uint8)
-    plain, known = random_crop(image, labels, 64, np.random.default_rng(1), PLAIN, MEAN)
+    plain, reference = random_crop(image, labels, 64, np.random.default_rng(1), PLAIN, MEAN)
     changed, same = random_crop(
         image, labels, 64, np.random.default_rng(1), Augmentation(**(STILL | {kind: 1})), MEAN
     )
-    np.testing.assert_array_equal(known, same)
+    np.testing.assert_array_equal(reference, same)
     assert 0.002 < np.abs(changed - plain).mean() < 0.5
     if kind == "shadow":
         assert (changed <= plain + 1e-6).all()

@@ -97,9 +97,9 @@ def test_folders_that_do_not_do_are_refused(tmp_path):
 def test_hold_out_by_any_part_of_the_name(tmp_path):
     names = ("tile1_part1", "tile2_part1", "tile2_part2", "zanzibar_1")
     found = [Pair(n, tmp_path / n, tmp_path / n) for n in names]
-    kept, held = hold_out(found, ["tile2", "zanzibar_1"])
-    assert [p.name for p in kept] == ["tile1_part1"]
-    assert [p.name for p in held] == ["tile2_part1", "tile2_part2", "zanzibar_1"]
+    trained, held_out = hold_out(found, ["tile2", "zanzibar_1"])
+    assert [p.name for p in trained] == ["tile1_part1"]
+    assert [p.name for p in held_out] == ["tile2_part1", "tile2_part2", "zanzibar_1"]
     assert hold_out(found, []) == (found, [])
     for slip in ("tile9", ""):
         with pytest.raises(DataError, match=f"contains '{slip}', so it cannot be held out"):

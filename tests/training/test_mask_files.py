@@ -256,9 +256,9 @@ def test_masks_in_the_colours_of_the_classes_as_jpeg(tmp_path, quality):
     wide = np.kron(mask, np.ones((2, 2), np.uint8))
     path = save(tmp_path / "m.jpg", rgb(wide, GIVEN), quality=quality)
     labels = read(path, GIVEN, shape=(320, 320))
-    known = labels != IGNORE
-    assert known.mean() > 0.75
-    assert (labels == wide)[known].mean() > 0.99
+    labelled = labels != IGNORE
+    assert labelled.mean() > 0.75
+    assert (labels == wide)[labelled].mean() > 0.99
 
 
 def test_black_and_white_as_the_classes_have_them(tmp_path):
@@ -398,10 +398,10 @@ def test_both_turned_alike_fit_each_other_and_it_is_said(tmp_path):
     pairs = square(tmp_path, ".png", 6)
     pairs[0].mask.unlink()
     turned_png(pairs[0].mask, truth(shape=(60, 60)), 6)
-    told: list[object] = []
-    _, (item,) = finish(training_set(pairs, make_card(2)), told.append)
+    events: list[object] = []
+    _, (item,) = finish(training_set(pairs, make_card(2)), events.append)
     np.testing.assert_array_equal(item.labels, truth(shape=(60, 60)))
-    notes = [event.text for event in told if isinstance(event, Note)]
+    notes = [event.text for event in events if isinstance(event, Note)]
     assert notes[0].startswith("images: 1 of 0.0036 megapixels, 60 x 60 pixels; in 1: viewers show")
 
 
@@ -416,7 +416,7 @@ def test_how_a_turned_image_is_read_is_said_wherever_it_is_read(tmp_path, suffix
     )
     with open_raster(path) as raster:
         assert line in NetworkView(raster, make_card(2)).describe()
-        assert any(f"odd: {line}" in told for told in reading_lines(raster))
+        assert any(f"odd: {line}" in text for text in reading_lines(raster))
     assert run(["predict", str(path), "--output", str(tmp_path / "map.tif")]) == 0
     assert line in " ".join(capsys.readouterr().err.split())
     with quiet_opening(), rasterio.open(tmp_path / "map.tif") as written:
@@ -487,9 +487,9 @@ def test_a_mask_in_another_projection(tmp_path):
     x, y = to_metres.transform(west + (col + 0.5) * step, north - (row + 0.5) * step)
     r, c = np.floor((NORTH - y) / 0.5).astype(int), np.floor((x - EAST) / 0.5).astype(int)
     inside = (r >= 0) & (r < SHAPE[0]) & (c >= 0) & (c < SHAPE[1])
-    there = np.where(inside, mask[np.clip(r, 0, SHAPE[0] - 1), np.clip(c, 0, SHAPE[1] - 1)], 255)
+    expected = np.where(inside, mask[np.clip(r, 0, SHAPE[0] - 1), np.clip(c, 0, SHAPE[1] - 1)], 255)
     transform = Affine(step, 0, west, 0, -step, north)
-    labels = labels_of(placed(tmp_path, there.astype(np.uint8), transform, "EPSG:4326"))
+    labels = labels_of(placed(tmp_path, expected.astype(np.uint8), transform, "EPSG:4326"))
     assert (labels == mask).mean() > 0.97
     # What differs lies at borders, within half a pixel.
     inner = np.zeros(SHAPE, np.bool_)

@@ -199,10 +199,10 @@ def find_interface(
     # A wrong answer is the most informative error, a complaint about arguments the least.
     answered = (error for error in errors if not str(error).startswith("fails"))
     inside = (error for error in errors if not any(text in str(error) for text in _ARGUMENTS))
-    told = next(answered, next(inside, errors[0]))
-    if options.keys() & {"size", "multiple"} or not str(told).startswith("fails"):
-        raise told
-    raise CardError(f'{told}; if it takes one size only, say which in its card, as "size"')
+    reason = next(answered, next(inside, errors[0]))
+    if options.keys() & {"size", "multiple"} or not str(reason).startswith("fails"):
+        raise reason
+    raise CardError(f'{reason}; if it takes one size only, say which in its card, as "size"')
 
 
 class _OtherClassesError(CardError):

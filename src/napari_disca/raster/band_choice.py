@@ -56,7 +56,7 @@ def default_bands(raster: Raster, wanted: int, names: Sequence[str] = ()) -> tup
         found |= dict(zip(missing, silent, strict=False))
         rest = iter(b for b in others if b not in found.values())
         return tuple(found[name] if name in found else next(rest) for name in names)
-    if len(usable) > max(4, wanted) and not colours:
+    if len(usable) > max(4, wanted) and not named:
         raise RasterError(
             f"{raster.name} has {len(usable)} planes and does not say what they are: a stack of "
             f"pictures, or bands? The network reads {', '.join(names) or wanted}; choose the bands "

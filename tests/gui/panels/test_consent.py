@@ -104,8 +104,8 @@ def test_going_on_with_a_torchscript_network_asks_again(
     from napari_disca.gui.plugin.layer_data import layer_data
 
     asked, given = answers
-    told = []
-    monkeypatch.setattr("napari_disca.gui.tasks.journal_controller.show_error", told.append)
+    errors = []
+    monkeypatch.setattr("napari_disca.gui.tasks.journal_controller.show_error", errors.append)
     opened.panel.image_panel.choose_network(str(scripted), allow_torchscript=True)
     opened.panel.segment()
     opened.idle()
@@ -120,8 +120,8 @@ def test_going_on_with_a_torchscript_network_asks_again(
     panel.resume_banner.go_on.click()
     assert len(asked) == 1
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
-    assert len(told) == 1
-    assert "is TorchScript" in told[0]
+    assert len(errors) == 1
+    assert "is TorchScript" in errors[0]
     assert panel.resume_banner.isVisibleTo(panel)
     given[0] = QMessageBox.StandardButton.Yes
     panel.resume_banner.go_on.click()

@@ -348,13 +348,13 @@ def test_steps_of_the_factor_box_read_no_journal_and_nothing_on_the_windows_thre
     from napari_disca.gui.tasks import journal_controller
     from napari_disca.session import preferences
 
-    told = []
+    calls = []
 
     def noting(name, module):
         real = getattr(module, name)
 
         def noted(*arguments, **keywords):
-            told.append((name, threading.current_thread()))
+            calls.append((name, threading.current_thread()))
             return real(*arguments, **keywords)
 
         monkeypatch.setattr(module, name, noted)
@@ -368,9 +368,9 @@ def test_steps_of_the_factor_box_read_no_journal_and_nothing_on_the_windows_thre
     for step in range(1, 6):
         box.factor.setValue(0.5 + 0.05 * step)
     qtbot.waitUntil(lambda: "0.75" in box.about.text(), timeout=30_000)
-    assert "fingerprint" in [name for name, _ in told], "what is chosen is remembered"
-    assert threading.main_thread() not in [thread for _, thread in told]
-    assert not [name for name, _ in told if "journal" in name]
+    assert "fingerprint" in [name for name, _ in calls], "what is chosen is remembered"
+    assert threading.main_thread() not in [thread for _, thread in calls]
+    assert not [name for name, _ in calls if "journal" in name]
 
 
 def test_a_bad_file_holds_up_no_window(panel, scene, qtbot, monkeypatch):
@@ -436,15 +436,15 @@ def test_a_network_that_is_none_is_refused_and_the_old_one_stays(opened, tmp_pat
 def test_progress_is_told_now_and_then_and_its_end_at_once(panel, qtbot, monkeypatch):
     from napari_disca.core.events import Progress
 
-    told = []
-    monkeypatch.setattr(panel.refine_panel, "show_progress", told.append)
+    events = []
+    monkeypatch.setattr(panel.refine_panel, "show_progress", events.append)
     for done in range(50):
         panel.control.progressed.emit(Progress("updating the map", done, 50))
-    assert len(told) < 10
-    qtbot.waitUntil(lambda: told[-1].done == 49, timeout=5000)
+    assert len(events) < 10
+    qtbot.waitUntil(lambda: events[-1].done == 49, timeout=5000)
     panel.control.progressed.emit(Progress("updating the map", 50, 50))
     panel.control.progressed.emit(Progress("", 0, 0))
-    assert told[-1].total == 0
+    assert events[-1].total == 0
 
 
 def test_the_panel_is_measured_once_for_all_that_changes_in_it(panel, qtbot, monkeypatch):

@@ -15,18 +15,18 @@ from napari_disca.gui.tasks.long_work import LongWork
 
 
 @pytest.fixture
-def told(monkeypatch):
+def notifications(monkeypatch):
     found = []
     monkeypatch.setattr(notification_manager, "dispatch", found.append)
     return found
 
 
-def test_a_bug_is_told_in_one_line_and_its_report_can_be_copied(qapp, told):
+def test_a_bug_is_told_in_one_line_and_its_report_can_be_copied(qapp, notifications):
     try:
         raise ZeroDivisionError("first\nsecond")
     except ZeroDivisionError as error:
         tell_error(error)
-    (notification,) = told
+    (notification,) = notifications
     assert "\n" not in notification.message
     assert "ZeroDivisionError: first" in notification.message
     ((text, copy),) = notification.actions
@@ -38,12 +38,12 @@ def test_a_bug_is_told_in_one_line_and_its_report_can_be_copied(qapp, told):
     assert "Python 3." in report
 
 
-def test_what_is_the_users_fault_has_no_report(qapp, told, monkeypatch):
+def test_what_is_the_users_fault_has_no_report(qapp, notifications, monkeypatch):
     said = []
     monkeypatch.setattr("napari_disca.gui.tasks.error_messages.show_error", said.append)
     tell_error(RasterError("x.tif is no image"))
     assert said == ["x.tif is no image"]
-    assert told == []
+    assert notifications == []
 
 
 class Control(QObject):

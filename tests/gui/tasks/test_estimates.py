@@ -31,8 +31,8 @@ def test_work_is_measured_and_told_beforehand(opened, times, tmp_path, qtbot):
     opened.idle()
     qtbot.waitUntil(lambda: times.save() is not None, timeout=20_000)
     wait_until_written()
-    kept = json.loads(estimates._FILE.path.read_text())
-    assert set(kept) == {key("segment"), key("learn"), key("redo"), "save"}
+    saved = json.loads(estimates._FILE.path.read_text())
+    assert set(saved) == {key("segment"), key("learn"), key("redo"), "save"}
     # What is long is told: 9 tiles at 20 s, and an adaptation of 30 s before them.
     tiles = len(control.session.tiling)
     times._rates |= {key("segment"): 20.0, key("learn"): 30.0, key("redo"): 20.0, "save": 500.0}

@@ -20,7 +20,7 @@ from windows import click, labels_of, press
 
 
 @pytest.fixture
-def window(make_napari_viewer, weights, qtbot, keeping_said):
+def window(make_napari_viewer, weights, qtbot, collecting_notes):
     """Make another window with the scene of `opened`, nothing segmented yet."""
     from napari_disca.gui.panels.widget import DiscaWidget
 
@@ -52,11 +52,11 @@ def window(make_napari_viewer, weights, qtbot, keeping_said):
 
 
 @pytest.fixture
-def keeping_said(monkeypatch):
-    told = []
+def collecting_notes(monkeypatch):
+    notes = []
     for name in ("show_error", "show_warning", "show_info"):
-        monkeypatch.setattr(f"napari_disca.gui.tasks.journal_controller.{name}", told.append)
-    return told
+        monkeypatch.setattr(f"napari_disca.gui.tasks.journal_controller.{name}", notes.append)
+    return notes
 
 
 def journal_of(scene):
@@ -220,7 +220,7 @@ def test_a_panel_that_is_closed_meanwhile_opens_nothing_again(
     assert again.panel.resume_banner.text.text().startswith("Continue where you left off (1 click")
 
 
-def test_a_second_window_is_told_and_works_on_a_copy(opened, window, keeping_said):
+def test_a_second_window_is_told_and_works_on_a_copy(opened, window, collecting_notes):
     click(opened, 40, 50, 1)
     second = window(opened.scene)
     text = second.panel.resume_banner.text.text()
@@ -235,7 +235,7 @@ def test_a_second_window_is_told_and_works_on_a_copy(opened, window, keeping_sai
     copy = opened.scene.with_name("scene.tif.disca.1.jsonl")
     assert len(read_journal(journal_of(opened.scene)).events) == 2
     assert read_journal(copy).events[-1]["add"] == [[10, 10, 0]]
-    assert any(copy.name in line for line in keeping_said)
+    assert any(copy.name in line for line in collecting_notes)
 
 
 @pytest.mark.parametrize("damage", ["nonsense\n{}\n", '{"do": "dance"}\n'])

@@ -35,7 +35,7 @@ def geojson(path, shapes, **members):
 
 
 @pytest.fixture
-def told(monkeypatch):
+def notifications(monkeypatch):
     said: list[str] = []
     monkeypatch.setattr("napari_disca.gui.tasks.overlays.show_info", said.append)
     monkeypatch.setattr("napari_disca.gui.tasks.error_messages.show_error", said.append)
@@ -61,7 +61,7 @@ def drop(viewer, path):
     window.dropEvent(event)
 
 
-def test_a_dropped_file_lies_where_it_belongs(opened, told, qtbot, tmp_path):
+def test_a_dropped_file_lies_where_it_belongs(opened, notifications, qtbot, tmp_path):
     viewer, layers = opened.viewer, opened.control.layers
     frame = frame_of(layers.image)
     before = viewer.layers.selection.active
@@ -73,7 +73,7 @@ def test_a_dropped_file_lies_where_it_belongs(opened, told, qtbot, tmp_path):
     drop(viewer, roads)
     qtbot.waitUntil(lambda: bool(vectors(viewer)), timeout=60_000)
     (layer,) = vectors(viewer)
-    assert told == [
+    assert notifications == [
         "roads.geojson: 1 of 3 features lie on scene; converted from longitude and latitude to the "
         "image's CRS. They are only shown: they are no clicks and do not change the map"
     ]
@@ -109,7 +109,7 @@ def test_a_dropped_file_lies_where_it_belongs(opened, told, qtbot, tmp_path):
     qtbot.waitUntil(lambda: not vectors(viewer), timeout=10_000)
 
 
-def test_lines_are_as_wide_on_screen_at_any_zoom(panel, scene, told, qtbot, tmp_path):
+def test_lines_are_as_wide_on_screen_at_any_zoom(panel, scene, notifications, qtbot, tmp_path):
     viewer = panel.viewer
     (image,) = viewer.open(str(scene), plugin="napari-disca")
     frame = frame_of(image)
@@ -148,7 +148,7 @@ def test_lines_are_as_wide_on_screen_at_any_zoom(panel, scene, told, qtbot, tmp_
     )
 
 
-def test_a_file_waits_for_an_image(panel, scene, told, qtbot, tmp_path):
+def test_a_file_waits_for_an_image(panel, scene, notifications, qtbot, tmp_path):
     from napari_disca.raster import open_raster
     from napari_disca.raster.georeference import Frame
 
@@ -157,14 +157,14 @@ def test_a_file_waits_for_an_image(panel, scene, told, qtbot, tmp_path):
         frame = Frame.of(raster)
     path = geojson(tmp_path / "roads.geojson", [line(frame, [(20, 20), (20, 200)])])
     viewer.open(str(path), plugin="napari-disca")
-    assert told == ["roads.geojson is shown over the image as soon as one is open"]
+    assert notifications == ["roads.geojson is shown over the image as soon as one is open"]
     assert not len(viewer.layers)
     viewer.open(str(scene), plugin="napari-disca")
     qtbot.waitUntil(lambda: bool(vectors(viewer)), timeout=60_000)
 
 
 def test_the_button_lays_several_files_over_and_tells_what_is_wrong(
-    panel, scene, told, qtbot, tmp_path, monkeypatch
+    panel, scene, notifications, qtbot, tmp_path, monkeypatch
 ):
     from pyogrio.raw import write
 
@@ -201,25 +201,25 @@ def test_the_button_lays_several_files_over_and_tells_what_is_wrong(
     assert len(colours) == 2
     (plots,) = (layer for layer in vectors(viewer) if layer.name == "plots")
     np.testing.assert_allclose(plots.data[0, 0], (49.5, 19.5), atol=0.05)
-    assert any(words.startswith("bad.geojson: cannot be read") for words in told)
-    assert any("converted from EPSG:3857" in words for words in told)
+    assert any(words.startswith("bad.geojson: cannot be read") for words in notifications)
+    assert any("converted from EPSG:3857" in words for words in notifications)
 
 
-def test_an_image_without_georeference_says_so(panel, told, qtbot, tmp_path):
+def test_an_image_without_georeference_says_so(panel, notifications, qtbot, tmp_path):
     viewer = panel.viewer
     image = viewer.add_image(np.zeros((60, 80, 3), np.uint8), rgb=True, name="photo")
     frame = frame_of(image)
     assert frame.transform is None
     roads = {"type": "LineString", "coordinates": [[85.5, 27.6], [85.6, 27.7]]}
     overlays_of(viewer).open([geojson(tmp_path / "roads.geojson", [roads])])
-    qtbot.waitUntil(lambda: bool(told), timeout=60_000)
-    assert "roads.geojson: " in told[0]
-    assert "the image has no georeference" in told[0]
+    qtbot.waitUntil(lambda: bool(notifications), timeout=60_000)
+    assert "roads.geojson: " in notifications[0]
+    assert "the image has no georeference" in notifications[0]
     assert not vectors(viewer)
 
 
 def test_many_lines_are_read_aside_and_drawn_no_finer_than_the_screen(
-    panel, scene, told, qtbot, tmp_path
+    panel, scene, notifications, qtbot, tmp_path
 ):
     viewer = panel.viewer
     (image,) = viewer.open(str(scene), plugin="napari-disca")

@@ -197,16 +197,16 @@ def test_the_lasso_draws_what_is_inside(desk, qtbot):
 def test_only_the_classes_that_are_ticked_are_drawn_over(desk, qtbot):
     before = desk.labels()
     values, counts = np.unique(before, return_counts=True)
-    kept = int(values[counts.argmax()])
-    label = (kept + 1) % 3
+    allowed = int(values[counts.argmax()])
+    label = (allowed + 1) % 3
     desk.key(DIGITS[label])
-    desk.panel.draw_panel._menu.actions()[kept].trigger()
+    desk.panel.draw_panel._menu.actions()[allowed].trigger()
     desk.tool.choose("lasso")
     desk.drag((5, 5), (5, 250), (290, 250), (290, 5))
     if desk.session.strokes:  # the rest of the map may have no other class
         after = desk.labels()
-        np.testing.assert_array_equal(after == kept, before == kept)
-        assert desk.session.strokes[0].only == tuple(n for n in range(3) if n != kept)
+        np.testing.assert_array_equal(after == allowed, before == allowed)
+        assert desk.session.strokes[0].only == tuple(n for n in range(3) if n != allowed)
     else:
         assert "drawn over" in desk.opened.said[-1]
 

@@ -432,9 +432,9 @@ def test_keys_are_changed_on_their_page_and_kept(shown_first, qtbot):
     assert not shown.maps["disir"].visible
     from napari.settings import get_plugin_settings
 
-    kept = get_plugin_settings("napari-disca")
-    assert keys_of(kept.work.keys) == {"hide": "M"}
-    assert "hide" in kept.config_path.read_text(encoding="utf-8")
+    saved = get_plugin_settings("napari-disca")
+    assert keys_of(saved.work.keys) == {"hide": "M"}
+    assert "hide" in saved.config_path.read_text(encoding="utf-8")
     # A verb whose key was changed says so, and the keys come back.
     assert "(M)" in shown.panel.view_buttons["hide"].toolTip()
     shown.viewer_controls.keys_chosen.emit({})
