@@ -126,10 +126,6 @@ MODULE, CLASS, FUNCTION = 400, 300, 60
 
 #: What is larger, how large it may be, and why. An entry goes when its piece has become small.
 LARGER: dict[str, tuple[int, str]] = {
-    # Modules.
-    # Functions.
-    "evaluation/protocol.py:evaluate_image": (75, "the protocol, click after click"),
-    "inference/crops.py:cut_crops": (65, "its docstring is half of it"),
     "recipes/automatic.py:Automatic.adapt": (70, "the halves of the clicks, one after the other"),
     "recipes/disca.py:Disca.adapt": (110, "the paper's loop, to be read from top to bottom"),
     "scenes/homes.py:house": (75, "draws one house, part after part"),

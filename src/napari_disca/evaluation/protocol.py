@@ -70,8 +70,30 @@ def evaluate_image(
             f"the image {raster.shape[0]} x {raster.shape[1]}; they must be equal"
         )
     classes.checked(reference, raster.name)
-    # Accepted regions are in the session's DISIR map as well. The DISIR map of the same clicks
-    # alone comes from another session.
+    sessions = yield from _sessions(raster, network, settings, compute)
+    image = _Image(
+        sessions[0],
+        sessions[-1],
+        _reference_on_data(reference, sessions[0].inputs),
+        classes,
+        settings,
+    )
+    records = []
+    for name, recipe in chosen_recipes(recipes).items():
+        record: Record = yield from image.measure(name, recipe)
+        records.append(record)
+        yield record
+    return records
+
+
+def _sessions(
+    raster: Raster, network: Network, settings: Settings, compute: Compute | None
+) -> Job[list[Session]]:
+    """Job that returns sessions of an image with initial maps: two if regions are judged, else one.
+
+    Accepted regions are in the DISIR map of their session as well. The DISIR map of the same clicks
+    alone comes from the other session.
+    """
     sessions = [
         Session(
             raster,
@@ -92,19 +114,7 @@ def evaluate_image(
                 if isinstance(event, Progress):
                     yield replace(event, stage=f"{raster.name}: initial map")
         session.check_complete()
-    measured = _Image(
-        sessions[0],
-        sessions[-1],
-        _reference_on_data(reference, sessions[0].inputs),
-        classes,
-        settings,
-    )
-    records = []
-    for name, recipe in chosen_recipes(recipes).items():
-        record: Record = yield from measured.measure(name, recipe)
-        records.append(record)
-        yield record
-    return records
+    return sessions
 
 
 def chosen_recipes(recipes: Sequence[str] | Mapping[str, Recipe]) -> dict[str, Recipe]:

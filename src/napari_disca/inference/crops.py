@@ -97,7 +97,6 @@ def cut_crops(
     ------
     Progress
     """
-    card = inputs.card
     always = set(anchors)
     windows = [*windows, *sorted(always.difference(windows), key=lambda w: (w.top, w.left))]
     owned = _owned(inputs, clicks, windows)
@@ -105,28 +104,40 @@ def cut_crops(
     crops = []
     for done, (window, own, sure) in enumerate(zip(windows, owned, owned_checked, strict=True)):
         yield Progress("reading what is around the clicks", done, len(windows))
-        if not own and not sure and window not in always:
-            continue
-        valid = inputs.valid(window)
-        rows, cols, labels = _with_data(own, window, valid)
-        checked_rows, checked_cols, checked_labels = _with_data(sure, window, valid)
-        if not len(labels) and not len(checked_labels) and not (window in always and valid.any()):
-            continue
-        crops.append(
-            Crop(
-                window=window,
-                image=inputs.read(window),
-                guidance=card.guidance.draw(clicks, window, len(card.classes), inputs.shape),
-                valid=valid,
-                rows=rows,
-                cols=cols,
-                labels=labels,
-                checked_rows=checked_rows,
-                checked_cols=checked_cols,
-                checked_labels=checked_labels,
-            )
-        )
+        is_anchor = window in always
+        if own or sure or is_anchor:
+            crop = _crop(inputs, clicks, window, own, sure, is_anchor=is_anchor)
+            crops += [crop] if crop is not None else []
     return crops
+
+
+def _crop(
+    inputs: NetworkView,
+    clicks: Clicks,
+    window: Window,
+    own: Sequence[Click],
+    checked: Sequence[Click],
+    *,
+    is_anchor: bool,
+) -> Crop | None:
+    """Return the crop of a window with some of the clicks; None if none of them is on data."""
+    card, valid = inputs.card, inputs.valid(window)
+    rows, cols, labels = _with_data(own, window, valid)
+    checked_rows, checked_cols, checked_labels = _with_data(checked, window, valid)
+    if not (len(labels) or len(checked_labels) or (is_anchor and valid.any())):
+        return None
+    return Crop(
+        window=window,
+        image=inputs.read(window),
+        guidance=card.guidance.draw(clicks, window, len(card.classes), inputs.shape),
+        valid=valid,
+        rows=rows,
+        cols=cols,
+        labels=labels,
+        checked_rows=checked_rows,
+        checked_cols=checked_cols,
+        checked_labels=checked_labels,
+    )
 
 
 def _with_data(
