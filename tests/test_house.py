@@ -188,7 +188,7 @@ OWN_JSON = {
     "raster/probe.py",  # of another process
     "raster/probe_process.py",  # of another process
     "session/journal_format.py",  # line by line, with a limit
-    "session/kept_maps.py",  # a cache
+    "session/map_folder.py",  # a cache
     "storage/jsonfile.py",
     "training/checkpoint.py",
 }

@@ -13,7 +13,7 @@ from napari_disca.gui.tasks.state_file import StateFile
 from napari_disca.gui.viewer.verbs import BY_NAME
 
 if TYPE_CHECKING:
-    from napari_disca.gui.plugin.kept_settings import KeptSettings
+    from napari_disca.gui.plugin.saved_settings import SavedSettings
     from napari_disca.gui.tasks.control import Control
     from napari_disca.gui.viewer.verb import Verb
     from napari_disca.session.session import Session
@@ -65,7 +65,7 @@ class Hints(QObject):
     Parameters
     ----------
     sections : mapping of str to Section
-    settings : KeptSettings
+    settings : SavedSettings
     control : Control
     parent : QObject
 
@@ -78,7 +78,7 @@ class Hints(QObject):
     def __init__(
         self,
         sections: Mapping[str, Section],
-        settings: KeptSettings,
+        settings: SavedSettings,
         control: Control,
         parent: QObject,
     ) -> None:

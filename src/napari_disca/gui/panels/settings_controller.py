@@ -14,7 +14,7 @@ from napari_disca.gui.viewer.key_choices import keys_of, text_of_keys
 
 if TYPE_CHECKING:
     from napari_disca.gui.panels.refine_panel import RefinePanel
-    from napari_disca.gui.plugin.kept_settings import KeptSettings
+    from napari_disca.gui.plugin.saved_settings import SavedSettings
     from napari_disca.gui.tasks.control import Control
     from napari_disca.gui.tasks.image_choice import ImageChoice
     from napari_disca.gui.tasks.long_work import LongWork
@@ -26,7 +26,7 @@ class SettingsController(QObject):
 
     Parameters
     ----------
-    settings : KeptSettings
+    settings : SavedSettings
     viewer_controls : ViewerController
     refine : RefinePanel
         Shows precision and disk.
@@ -39,7 +39,7 @@ class SettingsController(QObject):
 
     def __init__(
         self,
-        settings: KeptSettings,
+        settings: SavedSettings,
         viewer_controls: ViewerController,
         refine: RefinePanel,
         choice: ImageChoice,

@@ -26,7 +26,7 @@ from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.settings_table import SECTIONS, SETTINGS, Setting
 
 if TYPE_CHECKING:
-    from napari_disca.gui.plugin.kept_settings import KeptSettings
+    from napari_disca.gui.plugin.saved_settings import SavedSettings
 
 _ABOUT = "Settings are for all images and take effect at once."
 
@@ -38,7 +38,7 @@ class SettingsDialog(QDialog):
 
     Parameters
     ----------
-    settings : KeptSettings
+    settings : SavedSettings
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class SettingsDialog(QDialog):
 
     keys_wanted = Signal()
 
-    def __init__(self, settings: KeptSettings, parent: QWidget | None = None) -> None:
+    def __init__(self, settings: SavedSettings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self._settings = settings

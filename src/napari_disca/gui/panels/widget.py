@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari import Viewer
 
-    from napari_disca.gui.plugin.kept_settings import KeptSettings
+    from napari_disca.gui.plugin.saved_settings import SavedSettings
     from napari_disca.session.session import Session
 
 #: Verbs about the view, and of help, with the texts of their buttons.
@@ -90,7 +90,7 @@ class DiscaWidget(FittedArea):
         from napari_disca.gui.panels.class_editor import ClassEditor
         from napari_disca.gui.panels.review_guide import ReviewGuide
         from napari_disca.gui.panels.shown_bands import ShownBands
-        from napari_disca.gui.plugin.kept_settings import KeptSettings
+        from napari_disca.gui.plugin.saved_settings import SavedSettings
         from napari_disca.gui.tasks.draw_controller import DrawController
         from napari_disca.gui.tasks.image_choice import ImageChoice
         from napari_disca.gui.tasks.image_opening import ImageOpening
@@ -112,7 +112,7 @@ class DiscaWidget(FittedArea):
         )
         self.review_places = ReviewPlaces(self.panels.queue, control, self)
         journals = JournalController(self.resume_banner, self)
-        image_panel, settings = self.image_panel, KeptSettings(self)
+        image_panel, settings = self.image_panel, SavedSettings(self)
         self.choice = ImageChoice(control, image_panel, settings.computing, journals.find, self)
         self.opening = ImageOpening(control, image_panel, journals, self.choice, self)
         opening = self.opening
@@ -150,7 +150,7 @@ class DiscaWidget(FittedArea):
             verbs.when(),
         )
 
-    def _make_settings(self, settings: KeptSettings) -> None:
+    def _make_settings(self, settings: SavedSettings) -> None:
         from napari_disca.gui.panels.settings_controller import SettingsController
         from napari_disca.gui.tasks.long_work import LongWork
 
@@ -165,7 +165,7 @@ class DiscaWidget(FittedArea):
             self,
         )
 
-    def _make_messages(self, settings: KeptSettings) -> None:
+    def _make_messages(self, settings: SavedSettings) -> None:
         from napari_disca.gui.panels.hints import Hints
         from napari_disca.gui.panels.presenter import Presenter
         from napari_disca.gui.tasks.estimates import Estimates

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 _PLUGIN = "napari-disca"
 #: Values where napari does not know the plugin: they are not saved.
-_unkept: dict[str, Value] = {}
+_unsaved: dict[str, Value] = {}
 
 
-class KeptSettings(QObject):
+class SavedSettings(QObject):
     """The settings by name, the same in all windows.
 
     napari saves them in a file and shows them among its preferences; changes made there take
@@ -39,7 +39,7 @@ class KeptSettings(QObject):
     def __getitem__(self, name: str) -> Any:
         setting = BY_SETTING[name]
         if self._model is None:
-            return _unkept.get(name, setting.default)
+            return _unsaved.get(name, setting.default)
         value = getattr(getattr(self._model, setting.section), name)
         # The file may come from another version, whose manifest allowed more.
         return value if setting.accepts(value) else setting.default
@@ -58,7 +58,7 @@ class KeptSettings(QObject):
         if value == self[name]:
             return
         if self._model is None:
-            _unkept[name] = value
+            _unsaved[name] = value
             self.changed.emit(name)
             return
         with suppress(OSError):  # a file that cannot be written is ignored

@@ -13,7 +13,7 @@ from builders import make_network
 from napari_disca.core.errors import ExportError
 from napari_disca.core.events import finish
 from napari_disca.raster import open_raster
-from napari_disca.session.kept_maps import INDEX
+from napari_disca.session.map_folder import INDEX
 from napari_disca.session.session import MAPS, Session
 
 
