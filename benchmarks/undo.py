@@ -83,7 +83,7 @@ def measure_window(image: np.ndarray, weights: str) -> None:
     from common import wait
 
     from napari_disca.gui.panels.widget import DiscaWidget
-    from napari_disca.gui.viewer.view import camera_of
+    from napari_disca.gui.viewer.camera import camera_of
 
     viewer = napari.Viewer()
     viewer.window.resize(1600, 1000)

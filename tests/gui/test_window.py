@@ -18,7 +18,7 @@ from napari_disca.core.events import Progress
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.compare_panel import _said
 from napari_disca.gui.plugin.layer_data import layer_data
-from napari_disca.gui.viewer.titles import TITLES
+from napari_disca.gui.viewer.map_titles import TITLES
 
 
 def mouse(layer, position, kind):

@@ -23,8 +23,8 @@ from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, AdaptationResult, Automatic, Disca, crops_for
 from napari_disca.recipes.automatic import _agrees, _strength
 from napari_disca.recipes.examples import Example
-from napari_disca.session.history import AdaptationRun
 from napari_disca.session.session import Session
+from napari_disca.session.step_values import AdaptationRun
 from napari_disca.session.steps import Step
 
 QUICK = Automatic(passes=4, rate=3e-2, crop_size=64)

@@ -13,8 +13,8 @@ from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.inference.crops import Crop
 from napari_disca.networks import Network
+from napari_disca.recipes.feature_points import FeaturePoints, thinned
 from napari_disca.recipes.function_space import _CLICK_NOISE, FunctionSpace, _sharpening, _targets
-from napari_disca.recipes.places import Places, thinned
 
 SIDE = 128
 #: Colours of what is seen: grass, roof, bare ground.
@@ -201,7 +201,7 @@ def test_left_out_answers_are_those_of_the_others(by_colour, compute):
 
 
 def test_a_target_lifts_the_class_by_what_it_lacks():
-    places = Places(
+    places = FeaturePoints(
         torch.zeros(3, 2),
         torch.tensor([[3.0, 1.0, 0.0], [0.0, 4.0, 3.5], [5.0, 0.0, 0.0]]),
         torch.tensor([1, 1, 0]),
@@ -215,12 +215,12 @@ def test_a_target_lifts_the_class_by_what_it_lacks():
 
 def test_of_very_many_places_the_most_different_are_kept(monkeypatch):
     from napari_disca.inference.correction import FeatureSpace
-    from napari_disca.recipes import places
+    from napari_disca.recipes import feature_points
 
-    monkeypatch.setattr(places, "_MOST_POINTS", 8)
+    monkeypatch.setattr(feature_points, "_MOST_POINTS", 8)
     rng = torch.Generator().manual_seed(0)
     kinds = torch.eye(4).repeat_interleave(25, dim=0) + 0.01 * torch.rand(100, 4, generator=rng)
-    all_places = Places(
+    all_places = FeaturePoints(
         kinds, torch.zeros(100, 2), torch.zeros(100, dtype=torch.long), torch.full((100,), 0.01)
     )
     chosen = thinned(all_places, FeatureSpace.of(kinds, ()))

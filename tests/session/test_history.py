@@ -7,7 +7,7 @@ from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.tiling import Window
 from napari_disca.recipes import AdaptationResult, recipe_named
-from napari_disca.session.history import AdaptationRun, Edit, Lock, click_fields, run_fields
+from napari_disca.session.step_values import AdaptationRun, Edit, Lock, click_fields, run_fields
 
 _click = st.builds(Click, st.integers(0, 3), st.integers(0, 3), st.integers(0, 2))
 _clicks = st.builds(lambda items: Clicks(tuple(items)), st.lists(_click, max_size=7))

@@ -11,8 +11,8 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import open_raster
-from napari_disca.session.history import Lock
 from napari_disca.session.lock_index import LockIndex, TileGrid
+from napari_disca.session.step_values import Lock
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.37, 2.3])

@@ -19,10 +19,10 @@ from napari_disca.core.tiling import Window
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Disca
 from napari_disca.session import restore
-from napari_disca.session.history import AdaptationRun
 from napari_disca.session.journal import Journal
 from napari_disca.session.journal_format import read_journal
 from napari_disca.session.session import MAPS, Session
+from napari_disca.session.step_values import AdaptationRun
 from napari_disca.session.weights import RunRelearned
 from sessions import drawn, run
 

@@ -266,7 +266,7 @@ def test_a_patch_is_found_across_blocks(monkeypatch):
 
 
 def test_a_stroke_is_one_line_of_the_journal(session, tmp_path, compute):
-    from napari_disca.session.drawing import Draw
+    from napari_disca.session.draw_action import Draw
     from napari_disca.session.steps import Step
 
     session.draw(BRUSH, 2, teaches=False)

@@ -10,8 +10,8 @@ from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.tiling import Window
 from napari_disca.inference.tile_clicks import TileClicks
-from napari_disca.session.history import Lock
 from napari_disca.session.lock_index import LockIndex, TileGrid
+from napari_disca.session.step_values import Lock
 from napari_disca.session.tile_versions import Target, TileVersions
 
 NONE = TileClicks({})

@@ -40,7 +40,7 @@ from napari_disca.networks.compute import Compute
 from napari_disca.raster import file_fingerprint, quiet_opening
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
 from napari_disca.session.class_table import ClassTable
-from napari_disca.session.history import AdaptationRun
+from napari_disca.session.step_values import AdaptationRun
 from napari_disca.session.weights import WeightsCache
 
 #: Bytes of decoded blocks in GDAL's cache while an image is read once: one row of blocks of a wide

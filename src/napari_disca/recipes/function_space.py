@@ -56,8 +56,15 @@ from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes.answers import AnswerParts, clicks_by_pretrained
 from napari_disca.recipes.automatic import Automatic
+from napari_disca.recipes.feature_points import (
+    CropView,
+    FeaturePoints,
+    ImageFacts,
+    joined,
+    thinned,
+    unit_features,
+)
 from napari_disca.recipes.learned_weights import usual_parameters
-from napari_disca.recipes.places import CropView, ImageFacts, Places, joined, thinned, unit_features
 from napari_disca.recipes.recipe import NO_CLICKS, AdaptationResult, check_fields, setting
 
 #: Tiles from which anchors are taken, at most; the encoder is applied to each of them once.
@@ -170,7 +177,7 @@ class FunctionSpace:
         """Return a job that returns the facts about an image; see `UsesImageFacts.image_facts`."""
         ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
         per_crop = -(-self.anchors // max(1, len(crops)))
-        anchors: list[Places] = []
+        anchors: list[FeaturePoints] = []
         samples: list[Tensor] = []
         for done, crop in enumerate(crops):
             yield Progress("looking at the image", done, len(crops))
@@ -183,7 +190,7 @@ class FunctionSpace:
             # A seed for each tile, so that its sample is the same in every session.
             rng = np.random.default_rng([seed, crop.window.top, crop.window.left])
             chosen = rng.choice(valid, min(_CELLS, len(valid)), replace=False)
-            sampled = view.places(*np.unravel_index(chosen, crop.valid.shape), noise=1.0)
+            sampled = view.points(*np.unravel_index(chosen, crop.valid.shape), noise=1.0)
             samples.append(sampled.features)
             anchors.append(sampled.chosen(torch.arange(min(per_crop, len(sampled.labels)))))
         if pixels is None:
@@ -221,13 +228,13 @@ class FunctionSpace:
         if facts is None:
             facts = yield from self.image_facts(network, crops, compute=compute, seed=seed)
         ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
-        observed: list[Places] = []
+        observed: list[FeaturePoints] = []
         for done, crop in enumerate(crops):
             yield Progress("looking at the clicks", done, len(crops))
             view = CropView.of(ready, crop, compute)
-            observed.append(view.places(crop.rows, crop.cols, crop.labels, noise=_CLICK_NOISE))
+            observed.append(view.points(crop.rows, crop.cols, crop.labels, noise=_CLICK_NOISE))
             checked = crop.checked_rows, crop.checked_cols, crop.checked_labels
-            observed.append(view.places(*checked, noise=_CHECKED_NOISE))
+            observed.append(view.points(*checked, noise=_CHECKED_NOISE))
         solved = self._solved(joined(observed), facts, network)
         return AdaptationResult(
             network,
@@ -239,12 +246,12 @@ class FunctionSpace:
             note=solved.note,
         )
 
-    def _solved(self, observed: Places, facts: ImageFacts, network: Network) -> _Solved:
+    def _solved(self, observed: FeaturePoints, facts: ImageFacts, network: Network) -> _Solved:
         """Return the correction, and how many clicks have their class before and after.
 
         Parameters
         ----------
-        observed : Places
+        observed : FeaturePoints
             Clicks and checked pixels.
         facts : ImageFacts
         network : Network
@@ -305,12 +312,12 @@ def _sharpening(clicks: int, confidence: Tensor) -> float:
     return min((1 + _SHARPENING * clicks) * surer, _SHARPEST)
 
 
-def _targets(observed: Places, margin: float) -> tuple[Tensor, Tensor]:
+def _targets(observed: FeaturePoints, margin: float) -> tuple[Tensor, Tensor]:
     """Return the residuals that places call for, and the class changes that they stand for.
 
     Parameters
     ----------
-    observed : Places
+    observed : FeaturePoints
         Clicks and checked pixels.
     margin : float
         Logits.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from napari_disca.session.actions import Adopt, ChangeClicks, LockAreas, ResetNetwork, Unlock
 from napari_disca.session.class_table import SetClasses
-from napari_disca.session.drawing import Draw
+from napari_disca.session.draw_action import Draw
 from napari_disca.session.review_marks import MarkPlace
 from napari_disca.session.steps import Action
 from napari_disca.session.verdicts import Judge, KeepNear, SetStrength

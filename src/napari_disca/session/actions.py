@@ -10,7 +10,14 @@ from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import AreaError, JournalError
 from napari_disca.recipes import AdaptationResult, recipe_of_fields
-from napari_disca.session.history import (
+from napari_disca.session.journal_fields import (
+    areas_field,
+    click_field,
+    clicks_field,
+    text_field,
+    whole_field,
+)
+from napari_disca.session.step_values import (
     AdaptationRun,
     Edit,
     Guided,
@@ -20,13 +27,6 @@ from napari_disca.session.history import (
     click_fields,
     run_fields,
     teaching,
-)
-from napari_disca.session.journal_fields import (
-    areas_field,
-    click_field,
-    clicks_field,
-    text_field,
-    whole_field,
 )
 from napari_disca.session.steps import ImageFacts, Step
 from napari_disca.session.strokes import Stroke

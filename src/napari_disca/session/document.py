@@ -18,8 +18,8 @@ from napari_disca.core.tiling import Window
 from napari_disca.networks import LandClass
 from napari_disca.session.actions import ChangeClicks, LockAreas, ResetNetwork, Unlock
 from napari_disca.session.class_table import ClassTable, SetClasses
-from napari_disca.session.history import AdaptationRun, Guided, Lock, LockOrStroke
 from napari_disca.session.step_history import StepHistory
+from napari_disca.session.step_values import AdaptationRun, Guided, Lock, LockOrStroke
 from napari_disca.session.steps import ImageFacts
 from napari_disca.session.strokes import Stroke
 

@@ -19,10 +19,10 @@ from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.uncertainty import with_certain_cells
-from napari_disca.session.history import AdaptationRun, Lock, LockOrStroke
 from napari_disca.session.lock_index import LockIndex
 from napari_disca.session.near_clicks import near_clicks
 from napari_disca.session.rendered_tiles import RecentTiles, RenderedTile
+from napari_disca.session.step_values import AdaptationRun, Lock, LockOrStroke
 from napari_disca.session.strokes import Stroke, draw_over
 from napari_disca.storage.label_pyramid import NO_DATA
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_disca.annotations.pixel_sets import PixelSet
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.network_view import NetworkView
-from napari_disca.session.history import LockOrStroke
+from napari_disca.session.step_values import LockOrStroke
 
 
 @dataclass(frozen=True, slots=True)

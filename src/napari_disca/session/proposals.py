@@ -16,9 +16,9 @@ from napari_disca.inference.uncertainty import CELL, SURE, TORN, UNKNOWN
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.session.changed_regions import Region, areas_of
 from napari_disca.session.document import Document
-from napari_disca.session.history import AdaptationRun, LockKind
 from napari_disca.session.label_runs import Ints
 from napari_disca.session.ripple import Certainty, Ripple, compare
+from napari_disca.session.step_values import AdaptationRun, LockKind
 from napari_disca.session.verdicts import Judge, KeepNear, SetStrength
 
 if TYPE_CHECKING:

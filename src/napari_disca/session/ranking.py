@@ -16,9 +16,9 @@ from napari_disca.session.reviewing import Reviewing
 
 if TYPE_CHECKING:
     from napari_disca.inference.tile_clicks import TileClicks
-    from napari_disca.session.history import AdaptationRun
     from napari_disca.session.refresh import DesiredState
     from napari_disca.session.renderer import Renderer
+    from napari_disca.session.step_values import AdaptationRun
 
 #: Map, tile, and version of the tile without locks.
 RankingKey: TypeAlias = tuple[str, int, str]

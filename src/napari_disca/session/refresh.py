@@ -21,11 +21,11 @@ from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.tile_scheduler import Prefetcher, TileQueue
 from napari_disca.inference.tiles import Pixels, read_pixels
 from napari_disca.recipes import AdaptationResult
-from napari_disca.session.history import AdaptationRun
 from napari_disca.session.lock_index import LockIndex
 from napari_disca.session.maps import MAPS, Maps
 from napari_disca.session.rendered_tiles import RenderedTile
 from napari_disca.session.renderer import Predictions, Renderer
+from napari_disca.session.step_values import AdaptationRun
 from napari_disca.session.tile_versions import Target, TileVersions
 
 _STAGE = "updating the map"

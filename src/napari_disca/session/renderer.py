@@ -30,12 +30,12 @@ from napari_disca.inference.uncertainty import (
 )
 from napari_disca.networks import Network
 from napari_disca.networks.compute import Compute
-from napari_disca.session.history import AdaptationRun, LockOrStroke
 from napari_disca.session.judged_areas import JudgedAreas
 from napari_disca.session.lock_index import LockIndex, TileGrid
 from napari_disca.session.maps import Maps
 from napari_disca.session.near_clicks import NEAR, near_clicks
 from napari_disca.session.rendered_tiles import RecentTiles, RenderedTile
+from napari_disca.session.step_values import AdaptationRun, LockOrStroke
 from napari_disca.session.strokes import Stroke
 from napari_disca.session.tile_versions import Target
 from napari_disca.session.weights import LearnedWeights, RunRelearned, WeightsCache

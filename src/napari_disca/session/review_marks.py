@@ -16,8 +16,8 @@ from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.uncertainty import CELL, cells_of
 from napari_disca.session.actions import ChangeClicks, LockAreas
-from napari_disca.session.history import Guided
 from napari_disca.session.journal_fields import text_field, whole_field
+from napari_disca.session.step_values import Guided
 from napari_disca.session.steps import ImageFacts, Step
 
 #: Verdicts on a place: seen; right; wrong, and clicked; cannot be told; a note.

@@ -34,7 +34,6 @@ from napari_disca.raster import Raster, Scaling, ValueScale
 from napari_disca.raster.value_scale import FillChoice
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
 from napari_disca.session.actions import Adopt
-from napari_disca.session.history import AdaptationRun, Guided, base_of, teaching
 from napari_disca.session.journal import Journal
 from napari_disca.session.maps import MAPS as MAPS
 from napari_disca.session.maps import Maps
@@ -49,6 +48,7 @@ from napari_disca.session.refresh import (
     refresh,
 )
 from napari_disca.session.renderer import Renderer
+from napari_disca.session.step_values import AdaptationRun, Guided, base_of, teaching
 from napari_disca.session.tile_caches import TileCaches
 from napari_disca.session.tile_versions import Target
 from napari_disca.session.weights import RunRelearned, WeightsCache

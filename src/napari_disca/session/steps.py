@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from napari_disca.annotations.clicks import Clicks
-from napari_disca.session.history import AdaptationRun, LockOrStroke
+from napari_disca.session.step_values import AdaptationRun, LockOrStroke
 
 V = TypeVar("V")
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 
 from napari_disca.annotations.areas import Area
 from napari_disca.core.errors import AreaError, JournalError, RecipeError
-from napari_disca.session.history import Lock, LockKind
 from napari_disca.session.journal_fields import areas_field, real_field, text_field
+from napari_disca.session.step_values import Lock, LockKind
 from napari_disca.session.steps import ImageFacts, Step
 
 _NOTHING = "nothing was adapted, so there is nothing to judge; click on some mistakes and adapt"

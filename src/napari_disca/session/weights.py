@@ -31,7 +31,7 @@ from napari_disca.networks import Delta, DeltaCache, Network, encoder_fingerprin
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes import AdaptationResult, AnswerParts, composer_of, crops_for
 from napari_disca.recipes.recipe import UsesImageFacts
-from napari_disca.session.history import AdaptationRun
+from napari_disca.session.step_values import AdaptationRun
 
 T = TypeVar("T")
 

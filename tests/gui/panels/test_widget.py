@@ -10,7 +10,7 @@ import rasterio
 from napari.layers import Labels, Points
 
 from napari_disca.core.tiling import Window
-from napari_disca.gui.viewer.titles import TITLES
+from napari_disca.gui.viewer.map_titles import TITLES
 from napari_disca.raster import open_raster
 
 
@@ -473,16 +473,16 @@ def test_the_panel_is_measured_once_for_all_that_changes_in_it(panel, qtbot, mon
 def loading(panel, scene, monkeypatch):
     """An image that is being opened: where its network is loaded, and what lets that end."""
     from napari_disca.gui.plugin.layer_data import layer_data
-    from napari_disca.gui.tasks import opening
+    from napari_disca.gui.tasks import session_opening
 
-    load, threads, go = opening.load_network, [], threading.Event()
+    load, threads, go = session_opening.load_network, [], threading.Event()
 
     def slow(*arguments, **options):
         threads.append(threading.current_thread())
         assert go.wait(60)
         return load(*arguments, **options)
 
-    monkeypatch.setattr(opening, "load_network", slow)
+    monkeypatch.setattr(session_opening, "load_network", slow)
     data, keywords, _ = layer_data(scene)
     panel.viewer.add_image(data, **keywords)
     panel.segment()
@@ -507,7 +507,7 @@ def test_the_window_answers_while_the_network_is_loaded(panel, loading, qtbot):
 
 @pytest.mark.parametrize("how", ["cancel", "another image", "close"])
 def test_an_opening_that_nobody_wants_any_more_comes_to_nothing(how, panel, loading, qtbot):
-    from napari_disca.gui.tasks.opening import _AT_WORK
+    from napari_disca.gui.tasks.session_opening import _AT_WORK
 
     threads, go = loading
     if how == "cancel":

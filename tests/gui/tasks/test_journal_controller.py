@@ -191,7 +191,7 @@ def test_going_on_does_not_hold_up_the_window(opened, window, qtbot, monkeypatch
 def test_a_panel_that_is_closed_meanwhile_opens_nothing_again(
     begun, opened, window, qtbot, monkeypatch
 ):
-    from napari_disca.gui.tasks.opening import _AT_WORK
+    from napari_disca.gui.tasks.session_opening import _AT_WORK
 
     click(opened, 40, 50, 1)
     opened.control.close()

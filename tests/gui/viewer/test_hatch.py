@@ -8,7 +8,7 @@ import pytest
 from builders import make_network
 from napari_disca.core.events import Patch, finish
 from napari_disca.gui.viewer.hatch import TITLE, Hatch
-from napari_disca.gui.viewer.titles import TITLES
+from napari_disca.gui.viewer.map_titles import TITLES
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Disca
 from napari_disca.session.session import Session

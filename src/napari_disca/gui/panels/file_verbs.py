@@ -20,7 +20,7 @@ from napari_disca.gui.panels.dialogs import (
 from napari_disca.gui.tasks.error_messages import guarded, tell_error
 from napari_disca.gui.tasks.session_files import SessionFiles
 from napari_disca.gui.tasks.waiting import run_on_thread
-from napari_disca.gui.viewer.titles import TITLES
+from napari_disca.gui.viewer.map_titles import TITLES
 
 if TYPE_CHECKING:
     from napari_disca.gui.tasks.control import Control

@@ -17,7 +17,7 @@ from napari_disca.gui.viewer.class_colours import (
     shown_classes,
     warning,
 )
-from napari_disca.gui.viewer.titles import TITLES
+from napari_disca.gui.viewer.map_titles import TITLES
 from napari_disca.session.class_table import ClassTable
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from napari_disca.core.events import Progress
 from napari_disca.core.pace import Pace
 from napari_disca.core.typed_values import text_of
 from napari_disca.gui.panels.form import form_of, read_form
+from napari_disca.gui.viewer.map_titles import TITLES
 from napari_disca.gui.viewer.not_none import not_none
-from napari_disca.gui.viewer.titles import TITLES
 from napari_disca.gui.viewer.verb import Verb
 from napari_disca.gui.viewer.verbs import BY_NAME
 from napari_disca.recipes import RECIPES, Recipe, check_fields

@@ -23,13 +23,13 @@ from napari_disca.gui.tasks.step_message import StepMessage
 from napari_disca.gui.tasks.task_queue import Task, TaskQueue
 from napari_disca.gui.tasks.unreadable import UnreadableTiles
 from napari_disca.gui.tasks.worker import job_threads
-from napari_disca.gui.viewer.layers import SessionLayers
-from napari_disca.gui.viewer.locked import LockedAreas
-from napari_disca.gui.viewer.review import ReviewCamera
+from napari_disca.gui.viewer.locked_areas import LockedAreas
+from napari_disca.gui.viewer.review_camera import ReviewCamera
+from napari_disca.gui.viewer.session_layers import SessionLayers
 from napari_disca.raster import Raster, end_probe
 from napari_disca.recipes import Recipe
-from napari_disca.session.history import AdaptationRun, Lock
 from napari_disca.session.session import Session
+from napari_disca.session.step_values import AdaptationRun, Lock
 from napari_disca.session.weights import RunRelearned
 
 if TYPE_CHECKING:

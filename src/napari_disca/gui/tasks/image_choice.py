@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_disca.core.errors import DiscaError
 from napari_disca.gui.tasks.file_reading import FileReading
 from napari_disca.gui.tasks.frames import bands_of_frame, frame_of_raster
-from napari_disca.gui.tasks.sources import examine_layer, lines_of_view, path_of
+from napari_disca.gui.tasks.layer_rasters import examine_layer, lines_of_view, path_of
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.reading import Reading
 from napari_disca.networks import Card, read_card

@@ -16,8 +16,8 @@ from napari_disca.core.errors import DiscaError
 from napari_disca.gui.tasks.error_messages import tell_error
 from napari_disca.gui.tasks.image_choice import Choice, ImageChoice, Stage
 from napari_disca.gui.tasks.journal_controller import JournalController
-from napari_disca.gui.tasks.opening import Opening, Resumed, new_session
-from napari_disca.gui.tasks.sources import class_names
+from napari_disca.gui.tasks.layer_rasters import class_names
+from napari_disca.gui.tasks.session_opening import Opening, Resumed, new_session
 from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.inference.reading import Reading
 from napari_disca.networks.compute import Compute

@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_disca.core.errors import DiscaError
 from napari_disca.core.events import Job
 from napari_disca.gui.panels.resume_banner import ResumeBanner
-from napari_disca.gui.tasks.opening import Resumed
+from napari_disca.gui.tasks.session_opening import Resumed
 from napari_disca.gui.tasks.waiting import run_on_thread
 from napari_disca.inference.reading import Reading
 from napari_disca.networks import Network, fingerprint, load_network, needs_consent

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_disca.core.events import Job
 from napari_disca.gui.plugin.file_opening import opening_files
 from napari_disca.gui.tasks.file_reading import FileReading
-from napari_disca.gui.tasks.opening import Opening, Resumed
+from napari_disca.gui.tasks.session_opening import Opening, Resumed
 from napari_disca.session.session import Session
 
 if TYPE_CHECKING:

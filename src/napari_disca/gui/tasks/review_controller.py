@@ -17,7 +17,7 @@ from napari_disca.session.review_marks import Verdict
 
 if TYPE_CHECKING:
     from napari_disca.gui.tasks.control import Control
-    from napari_disca.gui.viewer.review import ReviewCamera
+    from napari_disca.gui.viewer.review_camera import ReviewCamera
 
 _NO_PLACE = "No place is outlined: press N for a doubtful place, or T for the next tile"
 #: Message after each verdict.

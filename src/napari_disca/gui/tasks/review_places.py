@@ -16,7 +16,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.review_queue import QueuePlace, ReviewQueue
 from napari_disca.gui.tasks.error_messages import tell_error
 from napari_disca.gui.tasks.worker import JobWorker, job_threads
-from napari_disca.gui.viewer.view import camera_of
+from napari_disca.gui.viewer.camera import camera_of
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.session.review_marks import Mark
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_disca.gui.tasks.control import Control
-    from napari_disca.gui.viewer.review import ReviewCamera
-    from napari_disca.session.review import ReviewStop
+    from napari_disca.gui.viewer.review_camera import ReviewCamera
+    from napari_disca.session.doubtful_places import ReviewStop
     from napari_disca.session.session import Session
 
 T = TypeVar("T")

@@ -23,7 +23,7 @@ from qtpy.QtCore import QTimer
 from napari_disca.annotations.clicks import Click
 from napari_disca.core.errors import DiscaError
 from napari_disca.core.tiling import Window
-from napari_disca.gui.viewer.host import COPY
+from napari_disca.gui.viewer.layer_host import COPY
 from napari_disca.session.session import Session
 
 if TYPE_CHECKING:

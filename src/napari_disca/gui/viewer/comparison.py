@@ -1,4 +1,4 @@
-"""Shows DISIR's and DISCA's maps side by side; a part of `layers`."""
+"""Shows DISIR's and DISCA's maps side by side; a part of `SessionLayers`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from napari.layers import Image, Layer
 from qtpy.QtCore import QTimer
 
-from napari_disca.gui.viewer.host import COPY, LayerHost
-from napari_disca.gui.viewer.view import camera_of
+from napari_disca.gui.viewer.camera import camera_of
+from napari_disca.gui.viewer.layer_host import COPY, LayerHost
 
 if TYPE_CHECKING:
     from napari import Viewer

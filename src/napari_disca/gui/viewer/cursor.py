@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
-    from napari_disca.gui.viewer.host import LayerHost
+    from napari_disca.gui.viewer.layer_host import LayerHost
     from napari_disca.inference.two_best import Ranked
     from napari_disca.networks import LandClass
     from napari_disca.session.session import Session

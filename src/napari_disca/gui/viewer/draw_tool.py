@@ -15,16 +15,16 @@ from napari_disca.annotations.areas import Area
 from napari_disca.annotations.strokes import LARGEST, BrushPath
 from napari_disca.core.errors import AreaError
 from napari_disca.core.tiling import Window
+from napari_disca.gui.viewer.camera import camera_of
 from napari_disca.gui.viewer.draw_overlay import DrawOverlay, Sketch
 from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.gui.viewer.not_none import not_none
 from napari_disca.gui.viewer.screen_grid import ScreenGrid
-from napari_disca.gui.viewer.view import camera_of
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_disca.gui.viewer.layers import SessionLayers
+    from napari_disca.gui.viewer.session_layers import SessionLayers
 
 #: What the mouse does: clicks in napari's layers, or a drawing tool.
 ToolName: TypeAlias = Literal["click", "brush", "polygon", "lasso"]

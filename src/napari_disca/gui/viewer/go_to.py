@@ -9,10 +9,10 @@ from qtpy.QtCore import QPoint
 from qtpy.QtGui import QCursor
 from qtpy.QtWidgets import QApplication, QDialog, QLabel, QLineEdit, QMenu, QVBoxLayout, QWidget
 
+from napari_disca.gui.viewer.camera import camera_of
 from napari_disca.gui.viewer.coordinates import CoordinateError, Found, Grid, find
 from napari_disca.gui.viewer.cursor import Reading, world_at
 from napari_disca.gui.viewer.not_none import not_none
-from napari_disca.gui.viewer.view import camera_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

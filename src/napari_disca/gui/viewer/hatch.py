@@ -1,4 +1,4 @@
-"""Hatching over tiles that are out of date; a part of `layers`, which adds it to the viewer."""
+"""Hatching over tiles that are out of date; a part of `SessionLayers`, which adds it."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from napari.layers import Image, Points, Shapes, Vectors
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
+from napari_disca.gui.viewer.camera import camera_of, view_size
 from napari_disca.gui.viewer.following import pixel_size
 from napari_disca.gui.viewer.overlay_lines import OverlayLines
-from napari_disca.gui.viewer.view import camera_of, view_size
 from napari_disca.gui.viewer.windows import draw_one_in_thumbnail, is_open
 
 if TYPE_CHECKING:

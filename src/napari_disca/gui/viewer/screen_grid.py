@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_disca.gui.viewer.view import camera_of, view_size
+from napari_disca.gui.viewer.camera import camera_of, view_size
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 
 from napari_disca.gui.viewer.class_colormap import class_colormap
 from napari_disca.gui.viewer.class_colours import shown_classes
-from napari_disca.gui.viewer.host import COPY
+from napari_disca.gui.viewer.layer_host import COPY
 from napari_disca.gui.viewer.uncertainty_layer import UncertaintyLayer
 from napari_disca.gui.viewer.windows import without_rebuilding_overlays
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.utils.events import Event
 
-    from napari_disca.gui.viewer.host import LayerHost
+    from napari_disca.gui.viewer.layer_host import LayerHost
 
 #: Seconds from which on a key that is held only peeks.
 _TAP = 0.3

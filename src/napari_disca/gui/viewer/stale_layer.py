@@ -1,4 +1,4 @@
-"""The layer that hatches what is out of date; a part of `layers`."""
+"""The layer that hatches what is out of date; a part of `SessionLayers`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import QObject, QTimer
 
 from napari_disca.gui.viewer.hatch import Hatch
-from napari_disca.gui.viewer.host import LayerHost
+from napari_disca.gui.viewer.layer_host import LayerHost
 
 #: Milliseconds for which a tile is out of date before it is hatched: a click is drawn sooner.
 _HATCH = 400

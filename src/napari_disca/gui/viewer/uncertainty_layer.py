@@ -16,7 +16,7 @@ from napari_disca.inference.uncertainty import CELL, SURE, TORN
 if TYPE_CHECKING:
     from napari.utils.events import Event
 
-    from napari_disca.gui.viewer.host import LayerHost
+    from napari_disca.gui.viewer.layer_host import LayerHost
 
 TITLE = "Uncertainty"
 #: From transparent to white, which no class has; orange and yellow would look like land and

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari.utils.events import Event
 
     from napari_disca.gui.tasks.control import Control
-    from napari_disca.gui.viewer.layers import SessionLayers
+    from napari_disca.gui.viewer.session_layers import SessionLayers
 
 #: Milliseconds between two updates of what depends on the view.
 _FOLLOW = 150

@@ -1,4 +1,4 @@
-"""Shows the locked areas in a Shapes layer; a part of `layers`."""
+"""Shows the locked areas in a Shapes layer; a part of `SessionLayers`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from qtpy.QtCore import QTimer
 
 from napari_disca.annotations.areas import Area
 from napari_disca.core.errors import AreaError
-from napari_disca.gui.viewer.host import LayerHost
-from napari_disca.session.history import Lock
+from napari_disca.gui.viewer.layer_host import LayerHost
+from napari_disca.session.step_values import Lock
 
 if TYPE_CHECKING:
     from napari.utils.events import Event

@@ -7,9 +7,9 @@ import pytest
 from qtpy.QtCore import QPointF, Qt
 
 from napari_disca.core.tiling import Window
+from napari_disca.gui.viewer.camera import view_size
 from napari_disca.gui.viewer.key_filter import main_window
 from napari_disca.gui.viewer.screen_grid import ScreenGrid
-from napari_disca.gui.viewer.view import view_size
 from napari_disca.inference.uncertainty import SURE
 from windows import show
 

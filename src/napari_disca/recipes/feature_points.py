@@ -1,6 +1,6 @@
-"""Places of an image: their features, logits and labels.
+"""Points of an image in the feature space of a network: their features, logits and labels.
 
-`napari_disca.recipes.function_space` compares places that were clicked with all others.
+`napari_disca.recipes.function_space` compares points that were clicked with all others.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _MOST_POINTS = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Places:
-    """Places of an image with their observations.
+class FeaturePoints:
+    """Points of an image with their observations.
 
     Attributes
     ----------
@@ -45,14 +45,14 @@ class Places:
     labels: Tensor
     noise: Tensor
 
-    def chosen(self, index: Tensor) -> Places:
-        """Return some of the places.
+    def chosen(self, index: Tensor) -> FeaturePoints:
+        """Return some of the points.
 
         Parameters
         ----------
         index : (m,) tensor of int64 or (n,) tensor of bool
         """
-        return Places(
+        return FeaturePoints(
             self.features[index], self.logits[index], self.labels[index], self.noise[index]
         )
 
@@ -63,22 +63,22 @@ class ImageFacts:
 
     Attributes
     ----------
-    anchors : Places
+    anchors : FeaturePoints
         Their labels have no meaning.
     sample : (n, d) tensor of float32
-        Features of places that are spread over the image.
+        Features of points that are spread over the image.
     pixels : int
         Number of pixels of the image on the network's grid.
     """
 
-    anchors: Places
+    anchors: FeaturePoints
     sample: Tensor
     pixels: int
 
 
-def joined(parts: Sequence[Places]) -> Places:
-    """Return the places of several objects in one."""
-    return Places(
+def joined(parts: Sequence[FeaturePoints]) -> FeaturePoints:
+    """Return the points of several objects in one."""
+    return FeaturePoints(
         torch.cat([part.features for part in parts]),
         torch.cat([part.logits for part in parts]),
         torch.cat([part.labels for part in parts]),
@@ -131,15 +131,15 @@ class CropView:
             features = ready.similarity_features(encoded)[0].float().cpu()
         return cls(features, logits, ready.similarity_stride, box)
 
-    def places(
+    def points(
         self,
         rows: NDArray[np.intp],
         cols: NDArray[np.intp],
         labels: NDArray[np.intp] | None = None,
         *,
         noise: float,
-    ) -> Places:
-        """Return places at pixels of the crop.
+    ) -> FeaturePoints:
+        """Return points at pixels of the crop.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class CropView:
         """
         row, col = torch.from_numpy(rows), torch.from_numpy(cols)
         given = np.zeros(len(rows), dtype=np.int64) if labels is None else labels.astype(np.int64)
-        return Places(
+        return FeaturePoints(
             self.features[:, row // self.stride, col // self.stride].T,
             self.logits[:, row - self.box.top, col - self.box.left].T,
             torch.from_numpy(given),
@@ -160,31 +160,31 @@ class CropView:
         )
 
 
-def thinned(places: Places, space: FeatureSpace) -> Places:
-    """Return at most 512 of the places: each the farthest from those chosen before it.
+def thinned(points: FeaturePoints, space: FeatureSpace) -> FeaturePoints:
+    """Return at most 512 of the points: each the farthest from those chosen before it.
 
     Parameters
     ----------
-    places : Places
+    points : FeaturePoints
     space : FeatureSpace
         In which the distance is measured.
     """
-    if len(places.labels) <= _MOST_POINTS:
-        return places
-    unit = unit_features(places.features, space)
+    if len(points.labels) <= _MOST_POINTS:
+        return points
+    unit = unit_features(points.features, space)
     chosen = [0]
     nearest = unit @ unit[0]
     for _ in range(_MOST_POINTS - 1):
-        # The noise is added, so that noisy places come last.
-        score = nearest + places.noise
+        # The noise is added, so that noisy points come last.
+        score = nearest + points.noise
         score[chosen] = math.inf
         chosen.append(int(score.argmin()))
         nearest = torch.maximum(nearest, unit @ unit[chosen[-1]])
-    return places.chosen(torch.tensor(sorted(chosen)))
+    return points.chosen(torch.tensor(sorted(chosen)))
 
 
 def unit_features(features: Tensor, space: FeatureSpace) -> Tensor:
-    """Return the features of places as unit vectors of a feature space.
+    """Return the features of points as unit vectors of a feature space.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Interface of `layers.SessionLayers` for its parts, so that they need not import it."""
+"""Interface of `SessionLayers` for its parts, so that they need not import it."""
 
 from __future__ import annotations
 

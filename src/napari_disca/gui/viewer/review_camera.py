@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from napari_disca.core.events import Job
 from napari_disca.core.tiling import Window
-from napari_disca.gui.viewer.layers import SessionLayers
-from napari_disca.session.review import Review, ReviewStop
+from napari_disca.gui.viewer.session_layers import SessionLayers
+from napari_disca.session.doubtful_places import Review, ReviewStop
 from napari_disca.session.review_marks import review_cells
 from napari_disca.session.session import Session
 

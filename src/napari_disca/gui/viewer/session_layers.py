@@ -13,14 +13,14 @@ from qtpy.QtCore import QObject, QTimer
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import Patch
 from napari_disca.core.tiling import Window
+from napari_disca.gui.viewer.camera import camera_of, view_size
 from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
 from napari_disca.gui.viewer.click_layers import ClickLayers
 from napari_disca.gui.viewer.comparison import Comparison
 from napari_disca.gui.viewer.following import Following, pixel_size
-from napari_disca.gui.viewer.locked import LockedAreas
+from napari_disca.gui.viewer.locked_areas import LockedAreas
+from napari_disca.gui.viewer.map_titles import TITLES
 from napari_disca.gui.viewer.stale_layer import StaleLayer
-from napari_disca.gui.viewer.titles import TITLES
-from napari_disca.gui.viewer.view import camera_of, view_size
 from napari_disca.session.session import Session
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.uncertainty import CELL, SURE, TORN, UNKNOWN
 from napari_disca.raster import open_raster
-from napari_disca.session.review import Review
+from napari_disca.session.doubtful_places import Review
 
 CELLS = 40, 50
 NO_CLICKS = Clicks()
