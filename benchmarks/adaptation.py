@@ -46,7 +46,7 @@ def main() -> int:
             ("the same, on whole tiles", Disca(rate=1e-3, passes=6, crops="tiles")),
         ):
             began, cores = time.perf_counter(), time.process_time()
-            crops = finish(crops_for(recipe, session.inputs, session.clicks, session.tiling))
+            crops = finish(crops_for(recipe, session.network_view, session.clicks, session.tiling))
             learned = finish(recipe.adapt(session.network, crops, compute=session.compute))
             print(
                 f"{title}: {len(crops)} crops, {learned.steps} passes, "

@@ -96,11 +96,11 @@ def _plain(session: Session, name: str) -> float:
     began = time.perf_counter()
     network = load_network(name)
     recipe = recipe_named("paper")
-    crops = finish(crops_for(recipe, session.inputs, session.clicks, session.tiling))
+    crops = finish(crops_for(recipe, session.network_view, session.clicks, session.tiling))
     learned = finish(recipe.adapt(network, crops, compute=Compute.choose("cpu", "float32"))).network
     classes = len(network.card.classes)
-    for tile in tiling_for(session.inputs):
-        image = torch.from_numpy(session.inputs.read(tile.read))[None]
+    for tile in tiling_for(session.network_view):
+        image = torch.from_numpy(session.network_view.read(tile.read))[None]
         with torch.inference_mode():
             learned(image, torch.zeros(1, classes, *image.shape[-2:])).argmax(dim=1)
     return time.perf_counter() - began

@@ -99,7 +99,9 @@ def remembering(count: int) -> float:
 def passing(network: Network, batch: int = 8) -> float:
     """Passes through a network of a map without a window, over what full ones would be."""
     side = 24 * _STRIDE + 128
-    inputs = NetworkView(open_raster(np.zeros((side, side, 3), np.uint8)), network.card, factor=1.0)
+    network_view = NetworkView(
+        open_raster(np.zeros((side, side, 3), np.uint8)), network.card, factor=1.0
+    )
     compute = replace(Compute.choose("cpu", "float32"), batch=batch)
     passes = []
 
@@ -113,7 +115,7 @@ def passing(network: Network, batch: int = 8) -> float:
     kind.decode_window = lambda self, features, keep: features[0][  # type: ignore[method-assign]
         (..., *keep.slices)
     ]
-    tiles = sum(1 for _ in MapStream(inputs, network, compute).patches())
+    tiles = sum(1 for _ in MapStream(network_view, network, compute).patches())
     print(f"  {tiles} tiles in {len(passes)} passes of {batch}")
     return len(passes) * batch / tiles
 

@@ -33,7 +33,7 @@ from napari_disca.session.session import Session
 
 def touched(session: Session, click: Click) -> int:
     """Number of tiles that a click reaches into."""
-    return len(TileClicks.assign(Clicks((click,)), session.inputs, session.tiling).by_tile)
+    return len(TileClicks.assign(Clicks((click,)), session.network_view, session.tiling).by_tile)
 
 
 def answer(session: Session, rng: np.random.Generator) -> float:

@@ -76,7 +76,7 @@ class Annotator:
         self._measured = _Image(session, reference, classes, Settings())
         #: Places that were looked at in vain.
         self.passed = 0
-        self._area = round(_SMALLEST / session.inputs.factor**2)
+        self._area = round(_SMALLEST / session.network_view.factor**2)
 
     def correct(self, way: str, seed: int) -> tuple[float, float, int]:
         """Mean IoU before and after, and how many clicks were made."""
@@ -100,9 +100,9 @@ class Annotator:
             yield found[0]
 
     def _looking(self, way: str, rng: np.random.Generator) -> Iterator[Click]:
-        session, review = self.session, Review(self.session.inputs)
+        session, review = self.session, Review(self.session.network_view)
         height, width = session.raster.shape
-        side = min(height, width, round(_GLANCE / session.inputs.factor))
+        side = min(height, width, round(_GLANCE / session.network_view.factor))
         for _ in range(_PATIENCE * self.clicks):
             if way == "review":
                 stop = review.next(session.uncertainty["disir"], session.clicks)

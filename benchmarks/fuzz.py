@@ -580,15 +580,15 @@ class User:
                 finish(pyramid.build())
             for level in pyramid.levels[:2]:
                 np.asarray(level[:64, :64])
-            inputs = NetworkView(raster, self.network.card)
-            tiling = tiling_for(inputs)
+            network_view = NetworkView(raster, self.network.card)
+            tiling = tiling_for(network_view)
             tile = tiling[len(tiling) // 2]
             window = Window(tile.read.top, tile.read.left, *(min(64, n) for n in tile.read.shape))
-            inputs.read(window)
-            inputs.valid(window)
+            network_view.read(window)
+            network_view.valid(window)
             # The network is as slow for every file and does not care where pixels come from.
             if tile.read.size <= 150 * 150 and int(path.stem) % 8 == 0:
-                predictor = Predictor(self.network, inputs, self.compute)
+                predictor = Predictor(self.network, network_view, self.compute)
                 predictor.labels(tile, TileClicks({}).of(tile))
             fingerprint(raster)
             raster.overview(64)

@@ -134,9 +134,9 @@ def _class_at(session: Session, classes: ClassMap, click: Click) -> int:
     candidates = classes.candidates(click.label)
     if len(candidates) == 1:
         return candidates[0]
-    (on_network,) = session.inputs.network_clicks(Clicks((Click(*click.pixel, 0),)))
+    (on_network,) = session.network_view.network_clicks(Clicks((Click(*click.pixel, 0),)))
     read = session.tiling.tile_at(on_network.pixel).read
-    predictor = Predictor(session.network, session.inputs, session.compute)
+    predictor = Predictor(session.network, session.network_view, session.compute)
     logits = predictor.logits(read, Clicks())
     here = logits[candidates, on_network.row - read.top, on_network.col - read.left]
     return candidates[int(here.argmax())]

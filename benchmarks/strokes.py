@@ -82,7 +82,7 @@ def _draw(session: Session, view: Window) -> None:
     for name in MAPS:
         target = session._target(name)
         for tile in session.stale(name, view):
-            window = session.inputs.image_window(tile.keep)
+            window = session.network_view.image_window(tile.keep)
             coarse = rng.integers(0, 3, (-(-window.height // 32), -(-window.width // 32)))
             labels = np.kron(coarse, np.ones((32, 32)))[: window.height, : window.width]
             drawn = RenderedTile(labels.astype(np.uint8))

@@ -114,8 +114,8 @@ def test_a_map_on_the_command_line_is_drawn_on_the_cpu_where_the_card_is_full(
 ):
     maps = []
     for where in (full_card, compute):
-        inputs = NetworkView(open_raster(image), network.card)
-        stream = MapStream(inputs, network, where, Clicks((Click(20, 30, 1),)))
+        network_view = NetworkView(open_raster(image), network.card)
+        stream = MapStream(network_view, network, where, Clicks((Click(20, 30, 1),)))
         notes = []
         stream, _ = finish(stream.adapt(Disca(passes=3)))
         finish(stream.write(tmp_path / "map.tif"), notes.append)

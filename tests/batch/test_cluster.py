@@ -54,10 +54,10 @@ def plain(tmp_path, image, compute) -> tuple[MapStream, MapTask]:
         str(path),
         str(tmp_path / "map.tif"),
         Settings(str(weights), "cpu", "float32"),
-        stream.inputs.bands,
+        stream.network_view.bands,
         1.0,
-        stream.inputs.scale,
-        fingerprint(stream.inputs.raster),
+        stream.network_view.scale,
+        fingerprint(stream.network_view.raster),
         network_fingerprint(network),
         stream.made_with,
     )
@@ -149,7 +149,7 @@ def test_the_scheduler_is_found_by_its_file(tmp_path):
 def test_a_map_of_another_card_is_another_map(plain, compute):
     stream, _ = plain
     other = make_network(make_card(name="other"))
-    assert MapStream(stream.inputs, other, compute).made_with != stream.made_with
+    assert MapStream(stream.network_view, other, compute).made_with != stream.made_with
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ def image(tmp_path_factory) -> Path:
 
 def stream_of(image: Path, compute, clicks: Clicks = CLICKS, **options) -> MapStream:
     network = make_network()
-    inputs = NetworkView(open_raster(image), network.card, **options)
-    return MapStream(inputs, network, compute, clicks)
+    network_view = NetworkView(open_raster(image), network.card, **options)
+    return MapStream(network_view, network, compute, clicks)
 
 
 def labels_of(path: Path) -> np.ndarray:
@@ -104,7 +104,7 @@ def test_the_images_pixels_are_read_by_the_threads(image, compute, monkeypatch):
     """The network's thread never waits for the file."""
     readers = set()
     stream = stream_of(image, compute)
-    read, valid = stream.inputs.raster.read, stream.inputs.raster.valid
+    read, valid = stream.network_view.raster.read, stream.network_view.raster.valid
 
     def watched(method):
         def call(*arguments):
@@ -113,8 +113,8 @@ def test_the_images_pixels_are_read_by_the_threads(image, compute, monkeypatch):
 
         return call
 
-    monkeypatch.setattr(stream.inputs.raster, "read", watched(read))
-    monkeypatch.setattr(stream.inputs.raster, "valid", watched(valid))
+    monkeypatch.setattr(stream.network_view.raster, "read", watched(read))
+    monkeypatch.setattr(stream.network_view.raster, "valid", watched(valid))
     patches = list(stream.patches(workers=2))
     assert readers
     assert all(name.startswith("reading") for name in readers)
@@ -126,8 +126,10 @@ def test_reading_stays_a_few_runs_ahead(image, compute, monkeypatch):
     stream = stream_of(image, compute)
     assert [len(run) for run in stream.runs] == [1] * TILES
     reads = []
-    read = stream.inputs.raster.read
-    monkeypatch.setattr(stream.inputs.raster, "read", lambda *a: (reads.append(a), read(*a))[1])
+    read = stream.network_view.raster.read
+    monkeypatch.setattr(
+        stream.network_view.raster, "read", lambda *a: (reads.append(a), read(*a))[1]
+    )
     patches = stream.patches(workers=1)
     next(patches)
     assert len(reads) < 6 < TILES
@@ -185,7 +187,7 @@ def test_another_input_makes_another_fingerprint(image, compute, tmp_path):
         stream_of(image, compute, Clicks()),
         stream_of(image, compute, bands=(3, 2, 1)),
         stream_of(image, compute, factor=0.5),
-        MapStream(first.inputs, other, compute, CLICKS),
+        MapStream(first.network_view, other, compute, CLICKS),
     ]
     touched = tmp_path / image.name
     touched.write_bytes(image.read_bytes())
@@ -224,8 +226,8 @@ def test_labels_that_do_not_fit_the_classes_are_refused(image, compute, tmp_path
             write_geotiff(
                 labels,
                 tmp_path / "map.tif",
-                raster=stream.inputs.raster,
-                classes=stream.inputs.card.classes,
+                raster=stream.network_view.raster,
+                classes=stream.network_view.card.classes,
             )
         )
 
@@ -241,8 +243,8 @@ def test_the_network_is_given_full_batches(compute, monkeypatch, batch, limit):
     monkeypatch.setattr("napari_disca.batch.batches._WAITING_BYTES", limit)
     network = make_tiny_network()
     pixels = np.random.default_rng(0).integers(0, 255, (1000, 1100, 3)).astype(np.uint8)
-    inputs = NetworkView(open_raster(pixels), network.card)
-    stream = MapStream(inputs, network, compute)
+    network_view = NetworkView(open_raster(pixels), network.card)
+    stream = MapStream(network_view, network, compute)
     expected = list(stream.patches())
     passes = []
     original = Tiny.encode

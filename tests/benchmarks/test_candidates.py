@@ -67,8 +67,8 @@ def network():
 @pytest.fixture
 def crops(network):
     image = Scene((96, 96), seed=3, ground_resolution=1.0).image()
-    inputs = NetworkView(open_raster(image), network.card)
-    return finish(crops_for(PLAIN, inputs, CLICKS, tiling_for(inputs)))
+    network_view = NetworkView(open_raster(image), network.card)
+    return finish(crops_for(PLAIN, network_view, CLICKS, tiling_for(network_view)))
 
 
 @pytest.fixture

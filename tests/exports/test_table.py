@@ -151,7 +151,7 @@ def test_dask(on_disk, compute, tmp_path):
         stream = MapStream(NetworkView(raster, network.card), network, compute)
         task = cluster_tasks.MapTask(
             str(path), str(out), cluster_tasks.Settings(str(weights), "cpu", "float32"),
-            stream.inputs.bands, 1.0, stream.inputs.scale, cluster_fingerprint(raster),
+            stream.network_view.bands, 1.0, stream.network_view.scale, cluster_fingerprint(raster),
             network_fingerprint(network), stream.made_with,
         )  # fmt: skip
         task.folder.mkdir()
@@ -171,7 +171,7 @@ def test_a_worker_that_does_not_know_the_format_says_so_at_once(on_disk, compute
         stream = MapStream(NetworkView(raster, network.card), network, compute)
         task = cluster_tasks.MapTask(
             str(path), str(tmp_path / "out.unknown"), cluster_tasks.Settings(str(weights)),
-            stream.inputs.bands, 1.0, stream.inputs.scale, cluster_fingerprint(raster),
+            stream.network_view.bands, 1.0, stream.network_view.scale, cluster_fingerprint(raster),
             network_fingerprint(network), stream.made_with,
         )  # fmt: skip
         with pytest.raises(ExportError, match=r"worker does not know the format of out\.unknown"):

@@ -70,11 +70,11 @@ def test_the_order_of_the_clicks_does_not_matter(order):
     assert one.equal(other)
 
 
-def drawn(network, inputs, clicks):
-    tiling = tiling_for(inputs)
-    assigned = TileClicks.assign(clicks, inputs, tiling)
-    predictor = Predictor(network, inputs, Compute(torch.device("cpu"), torch.float32))
-    labels = np.full(inputs.raster.shape, 77, np.uint8)
+def drawn(network, network_view, clicks):
+    tiling = tiling_for(network_view)
+    assigned = TileClicks.assign(clicks, network_view, tiling)
+    predictor = Predictor(network, network_view, Compute(torch.device("cpu"), torch.float32))
+    labels = np.full(network_view.raster.shape, 77, np.uint8)
     for tile in tiling:
         window, patch = predictor.labels(tile, assigned.of(tile))
         labels[window.slices] = patch
@@ -90,15 +90,15 @@ def test_a_click_is_obeyed_on_the_map_of_any_grid(factor):
             parameter.data[:, 3:] = 0
     rng = np.random.default_rng(0)
     raster = open_raster(rng.integers(0, 255, (700, 720, 3), dtype=np.uint8))
-    inputs = NetworkView(raster, network.card, factor=factor)
-    tiling = tiling_for(inputs)
-    border = inputs.image_window(tiling[0].keep).right
+    network_view = NetworkView(raster, network.card, factor=factor)
+    tiling = tiling_for(network_view)
+    border = network_view.image_window(tiling[0].keep).right
     places = [(40, border - 1), (90, border), (140, border + 3), (300, 300), (301, 300), (699, 719)]
     clicks = Clicks(tuple(Click(r, min(c, 719), i % 3) for i, (r, c) in enumerate(places)))
-    labels = drawn(network, inputs, clicks)
+    labels = drawn(network, network_view, clicks)
     assert [labels[c.pixel] for c in clicks] == [c.label for c in clicks]
     # Also where two share a pixel of the network's grid, and whichever was made first.
-    backwards = drawn(network, inputs, Clicks(clicks.items[::-1]))
+    backwards = drawn(network, network_view, Clicks(clicks.items[::-1]))
     np.testing.assert_array_equal(backwards, labels)
 
 
@@ -108,11 +108,11 @@ def test_what_follows_a_click_is_not_cut_at_a_tiles_border(monkeypatch):
     for parameter in network.parameters():
         parameter.data.zero_()  # all classes are equally likely everywhere: class 0
     raster = open_raster(np.zeros((512, 900, 3), dtype=np.uint8) + 9)
-    inputs = NetworkView(raster, network.card, factor=1.0)
-    tiling = tiling_for(inputs)
+    network_view = NetworkView(raster, network.card, factor=1.0)
+    tiling = tiling_for(network_view)
     border = tiling[0].keep.right
     clicks = Clicks((Click(200, border + 2, 1),))
-    labels = drawn(network, inputs, clicks)
+    labels = drawn(network, network_view, clicks)
     rows, cols = np.ogrid[:512, :900]
     disc = np.hypot(rows - 200, cols - border - 2) < CONSTRAINT_RADIUS
     np.testing.assert_array_equal(labels == 1, disc)

@@ -92,7 +92,7 @@ def maps(picture, compute, recipe):
 def test_a_correction_in_feature_space_is_drawn_by_session_and_stream(picture, compute):
     session, disir, disca = maps(picture, compute, Correcting())
     assert (disca == 2).mean() > (disir == 2).mean() + 0.1, "the correction speaks for class 2"
-    stream = MapStream(session.inputs, session.network, compute, CLICKS)
+    stream = MapStream(session.network_view, session.network, compute, CLICKS)
     adapted, _ = finish(stream.adapt(Correcting()))
     for patch in adapted.patches():
         np.testing.assert_array_equal(patch.labels, disca[patch.window.slices])

@@ -54,24 +54,26 @@ def test_tiles_with_clicks_are_those_that_keep_one():
 def test_nothing_is_learned_where_there_is_no_data():
     image = np.full((128, 256, 3), 9, np.uint8)
     image[:, :128] = 0
-    inputs = NetworkView(ArrayRaster(image, nodata=0), make_card(2))
+    network_view = NetworkView(ArrayRaster(image, nodata=0), make_card(2))
     hidden, border, seen = Click(60, 20, 0), Click(60, 120, 0), Click(60, 136, 1)
     windows = [Window(0, 0, 128, 100), Window(0, 100, 128, 100)]
     for checked in (Clicks(), Clicks((Click(3, 3, 1), Click(3, 190, 1)))):
-        (crop,) = finish(cut_crops(inputs, Clicks((hidden, border, seen)), windows, checked))
+        (crop,) = finish(cut_crops(network_view, Clicks((hidden, border, seen)), windows, checked))
         assert crop.window == windows[1]
         assert list(zip(crop.rows, crop.cols, crop.labels, strict=True)) == [(60, 36, 1)]
         assert crop.checked_cols.tolist() == [90] * bool(checked)
-    assert finish(cut_crops(inputs, Clicks((hidden,)), windows)) == []
+    assert finish(cut_crops(network_view, Clicks((hidden,)), windows)) == []
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(pixels, min_size=1, max_size=25), st.integers(64, 512))
 def test_every_click_is_learned_from_once(where, size):
     card = make_card(2)
-    inputs = NetworkView(ArrayRaster(np.zeros((900, 1200, 3), np.uint8)), card)
+    network_view = NetworkView(ArrayRaster(np.zeros((900, 1200, 3), np.uint8)), card)
     clicks = Clicks(tuple(Click(r, c, 0) for r, c in where))
-    crops = finish(cut_crops(inputs, clicks, windows_around(clicks, size, inputs.shape)))
+    crops = finish(
+        cut_crops(network_view, clicks, windows_around(clicks, size, network_view.shape))
+    )
     learned = sorted(
         (int(r) + crop.window.top, int(c) + crop.window.left)
         for crop in crops

@@ -81,8 +81,8 @@ def test_what_is_described_belongs_to_its_pixel(make):
 
 
 def test_clicks_are_alike_to_themselves(image, network):
-    inputs = NetworkView(open_raster(image), network.card)
-    crops = finish(crops_for(QUICK, inputs, CLICKS, tiling_for(inputs)))
+    network_view = NetworkView(open_raster(image), network.card)
+    crops = finish(crops_for(QUICK, network_view, CLICKS, tiling_for(network_view)))
     alike = finish(learned_similarity(network, crops, 0.8, CPU))
     assert sorted(alike.labels.tolist()) == [0, 1, 2]
     torch.testing.assert_close(alike.features.norm(dim=1), torch.ones(3))
@@ -147,7 +147,7 @@ def test_uncertainty_is_that_of_the_map_that_is_shown(factor, image, compute, sm
         adapted(image, least, compute, first=first, factor=factor, clicks=IN_A_CORNER)
         for least, first in ((1.0, True), (0.6, True), (0.0, True), (0.6, False))
     )
-    clicked = TileClicks.assign(IN_A_CORNER, some.inputs, some.tiling).by_tile
+    clicked = TileClicks.assign(IN_A_CORNER, some.network_view, some.tiling).by_tile
     free = [tile for tile in some.tiling if tile.index not in clicked]
     differs = 0
     for tile in free:
@@ -168,9 +168,9 @@ def test_uncertainty_is_that_of_the_map_that_is_shown(factor, image, compute, sm
 
 
 def test_a_stream_makes_the_same_map(image, network, compute, small_tiles):
-    inputs = NetworkView(open_raster(image), network.card)
+    network_view = NetworkView(open_raster(image), network.card)
     recipe = replace(QUICK, similarity=0.6)
-    stream, adaptation = finish(MapStream(inputs, network, compute, CLICKS).adapt(recipe))
+    stream, adaptation = finish(MapStream(network_view, network, compute, CLICKS).adapt(recipe))
     assert adaptation.note.startswith("adapted fully: as you chose")
     labels = np.zeros(image.shape[:2], np.uint8)
     for patch in stream.patches():
@@ -211,7 +211,7 @@ def test_tiles_without_a_click_alike_need_no_second_pass(image, compute, small_t
 
     monkeypatch.setattr(Predictor, "batch", spy)
     finish(session.adapt(replace(QUICK, similarity=0.6)), session.handle)
-    clicked = TileClicks.assign(IN_A_CORNER, session.inputs, session.tiling).by_tile
+    clicked = TileClicks.assign(IN_A_CORNER, session.network_view, session.tiling).by_tile
     free = {tile.index for tile in session.tiling} - clicked.keys()
     assert free
     assert {index for adapted, index in asked if adapted} == free

@@ -27,10 +27,10 @@ NO_CLICKS = Clicks()
 
 
 def whole_map(network, raster, compute, clicks=NO_CLICKS, **options):
-    inputs = NetworkView(raster, network.card, **options)
-    tiling = tiling_for(inputs)
-    assigned = TileClicks.assign(clicks, inputs, tiling)
-    predictor = Predictor(network, inputs, compute)
+    network_view = NetworkView(raster, network.card, **options)
+    tiling = tiling_for(network_view)
+    assigned = TileClicks.assign(clicks, network_view, tiling)
+    predictor = Predictor(network, network_view, compute)
     labels = np.full(raster.shape, 77, np.uint8)
     for tile in tiling:
         window, patch = predictor.labels(tile, assigned.of(tile))
@@ -85,14 +85,14 @@ def test_resampled_maps_cover_the_images_own_grid(factor, image, network, comput
 
 
 def test_clicks_reach_exactly_the_tiles_that_read_their_cones(network):
-    inputs = NetworkView(open_raster(np.zeros((1300, 1100, 3), np.uint8)), network.card)
-    tiling = tiling_for(inputs)
+    network_view = NetworkView(open_raster(np.zeros((1300, 1100, 3), np.uint8)), network.card)
+    tiling = tiling_for(network_view)
     reach = network.card.guidance.reach
     clicks = Clicks((Click(0, 0, 0), Click(700, 448 + 64 + reach - 1, 1), Click(1299, 1099, 2)))
-    assigned = TileClicks.assign(clicks, inputs, tiling)
+    assigned = TileClicks.assign(clicks, network_view, tiling)
     for tile in tiling:
-        drawn = network.card.guidance.draw(clicks, tile.read, 3, inputs.shape)
-        alone = network.card.guidance.draw(assigned.of(tile), tile.read, 3, inputs.shape)
+        drawn = network.card.guidance.draw(clicks, tile.read, 3, network_view.shape)
+        alone = network.card.guidance.draw(assigned.of(tile), tile.read, 3, network_view.shape)
         np.testing.assert_array_equal(drawn, alone)
         if drawn.any():
             assert len(assigned.of(tile))
@@ -106,8 +106,8 @@ def test_tiles_agree_with_the_whole_image_away_from_their_borders(compute):
     image = np.kron(coarse, np.ones((17, 17, 1), np.uint8))
     raster = open_raster(image)
     tiled = whole_map(network, raster, compute)
-    inputs = NetworkView(raster, network.card)
-    whole = Predictor(network, inputs, compute).logits(Window.whole(raster.shape), Clicks())
+    network_view = NetworkView(raster, network.card)
+    whole = Predictor(network, network_view, compute).logits(Window.whole(raster.shape), Clicks())
     middle = (slice(0, 300), slice(0, 300))
     assert (tiled[middle] == whole.argmax(0).numpy()[middle]).mean() > 0.99
 
@@ -141,12 +141,12 @@ def _changes(draw):
 @settings(max_examples=60, deadline=None)
 def test_clicks_assigned_step_by_step_are_those_assigned_at_once(states, factor, drawing):
     card = make_card(guidance=Guidance(drawing, radius=12))
-    inputs = NetworkView(open_raster(np.zeros((700, 500, 3), np.uint8)), card, factor=factor)
-    tiling = Tiling(inputs.shape, 128, 16)
+    network_view = NetworkView(open_raster(np.zeros((700, 500, 3), np.uint8)), card, factor=factor)
+    tiling = Tiling(network_view.shape, 128, 16)
     updated = TileClicks({})
     for clicks in states:
-        updated = updated.updated(clicks, inputs, tiling)
-        anew = TileClicks.assign(clicks, inputs, tiling)
+        updated = updated.updated(clicks, network_view, tiling)
+        anew = TileClicks.assign(clicks, network_view, tiling)
         assert dict(updated.by_tile) == dict(anew.by_tile)
         for tile in tiling:
             assert updated.digest(tile.index) == anew.digest(tile.index)
@@ -188,17 +188,17 @@ class Filling(torch.nn.Module):
 
 
 def test_a_full_device_goes_on_on_the_cpu_and_says_so(image, network, compute):
-    inputs = NetworkView(open_raster(image), network.card)
-    (tile,) = tiling_for(inputs)
+    network_view = NetworkView(open_raster(image), network.card)
+    (tile,) = tiling_for(network_view)
     elsewhere = Elsewhere(compute.device, compute.dtype)
-    _, expected = Predictor(network, inputs, compute).labels(tile, NO_CLICKS)
+    _, expected = Predictor(network, network_view, compute).labels(tile, NO_CLICKS)
     # For a moment only: nothing to say.
-    moment = Predictor(Filling(network, {1}), inputs, elsewhere)
+    moment = Predictor(Filling(network, {1}), network_view, elsewhere)
     np.testing.assert_array_equal(moment.labels(tile, NO_CLICKS)[1], expected)
     assert moment.notes() == []
     # For good.
     filling = Filling(network, set(range(100)))
-    predictor = Predictor(filling, inputs, elsewhere)
+    predictor = Predictor(filling, network_view, elsewhere)
     for _ in range(2):
         np.testing.assert_array_equal(predictor.labels(tile, NO_CLICKS)[1], expected)
     assert filling.calls == 2, "it must not be tried again for every tile"
@@ -209,11 +209,11 @@ def test_a_full_device_goes_on_on_the_cpu_and_says_so(image, network, compute):
 
 
 def test_a_full_device_takes_fewer_tiles_at_once(image, network, compute):
-    inputs = NetworkView(open_raster(image), network.card)
-    (tile,) = tiling_for(inputs)
-    _, expected = Predictor(network, inputs, compute).labels(tile, NO_CLICKS)
+    network_view = NetworkView(open_raster(image), network.card)
+    (tile,) = tiling_for(network_view)
+    _, expected = Predictor(network, network_view, compute).labels(tile, NO_CLICKS)
     predictor = Predictor(
-        Filling(network, {1, 2}), inputs, Elsewhere(compute.device, compute.dtype, batch=4)
+        Filling(network, {1, 2}), network_view, Elsewhere(compute.device, compute.dtype, batch=4)
     )
     np.testing.assert_array_equal(predictor.labels(tile, NO_CLICKS)[1], expected)
     assert [note.text for note in predictor.notes()] == [
@@ -222,10 +222,10 @@ def test_a_full_device_takes_fewer_tiles_at_once(image, network, compute):
 
 
 def test_a_full_cpu_is_an_error(image, network, compute):
-    inputs = NetworkView(open_raster(image), network.card)
-    (tile,) = tiling_for(inputs)
+    network_view = NetworkView(open_raster(image), network.card)
+    (tile,) = tiling_for(network_view)
     with pytest.raises(torch.OutOfMemoryError):
-        Predictor(Filling(network, {1}), inputs, compute).labels(tile, NO_CLICKS)
+        Predictor(Filling(network, {1}), network_view, compute).labels(tile, NO_CLICKS)
 
 
 @pytest.mark.parametrize("shape", [(1 << 30, 1 << 30), (1, 1 << 40), (1 << 20, 1 << 19)])
@@ -233,11 +233,11 @@ def test_an_absurd_size_is_refused_before_anything_is_counted(shape, network):
     class Absurd:
         name = "absurd.tif"
 
-    inputs = Absurd()
-    inputs.raster, inputs.shape = Absurd(), shape
-    inputs.raster.shape = shape
+    network_view = Absurd()
+    network_view.raster, network_view.shape = Absurd(), shape
+    network_view.raster.shape = shape
     with pytest.raises(RasterError, match=r"absurd\.tif has .* more than can be corrected"):
-        tiling_for(inputs)
+        tiling_for(network_view)
 
 
 @pytest.fixture
@@ -259,33 +259,35 @@ def joint(learned, network):
     return ClicksByPretrained(Source(learned), Source(network))
 
 
-def logits_of(network, inputs, clicks, compute):
-    return Predictor(network, inputs, compute).logits(Window.whole(inputs.shape), clicks)
+def logits_of(network, network_view, clicks, compute):
+    return Predictor(network, network_view, compute).logits(
+        Window.whole(network_view.shape), clicks
+    )
 
 
 def test_the_pretrained_network_reads_the_clicks_where_they_are_felt(
     image, network, learned, compute
 ):
-    inputs = NetworkView(open_raster(image), network.card)
+    network_view = NetworkView(open_raster(image), network.card)
     clicks = Clicks((Click(70, 90, 2),))
-    whole = Window.whole(inputs.shape)
-    joined = Predictor(joint(learned, network), inputs, compute).logits(whole, clicks)
-    guided = logits_of(network, inputs, clicks, compute)
-    plain = logits_of(network, inputs, NO_CLICKS, compute)
-    adapted = logits_of(learned, inputs, NO_CLICKS, compute)
+    whole = Window.whole(network_view.shape)
+    joined = Predictor(joint(learned, network), network_view, compute).logits(whole, clicks)
+    guided = logits_of(network, network_view, clicks, compute)
+    plain = logits_of(network, network_view, NO_CLICKS, compute)
+    adapted = logits_of(learned, network_view, NO_CLICKS, compute)
     felt = (guided - plain).abs().amax(dim=0)
     assert felt.max() > 0.5 > felt.min(), "the click is felt in a part of the image only"
     torch.testing.assert_close(joined[:, felt >= 0.5], guided[:, felt >= 0.5])
     share = (felt / 0.5).clamp(max=1)
     torch.testing.assert_close(joined, share * guided + (1 - share) * adapted)
-    assert not torch.allclose(joined, logits_of(learned, inputs, clicks, compute))
+    assert not torch.allclose(joined, logits_of(learned, network_view, clicks, compute))
 
 
 def test_tiles_without_clicks_are_the_adapted_networks(image, network, learned, compute):
-    inputs = NetworkView(open_raster(image), network.card)
-    tile = tiling_for(inputs)[0]
-    _, joined = Predictor(joint(learned, network), inputs, compute).labels(tile, NO_CLICKS)
-    _, adapted = Predictor(learned, inputs, compute).labels(tile, NO_CLICKS)
+    network_view = NetworkView(open_raster(image), network.card)
+    tile = tiling_for(network_view)[0]
+    _, joined = Predictor(joint(learned, network), network_view, compute).labels(tile, NO_CLICKS)
+    _, adapted = Predictor(learned, network_view, compute).labels(tile, NO_CLICKS)
     np.testing.assert_array_equal(joined, adapted)
 
 
@@ -308,16 +310,16 @@ def passes(monkeypatch):
 def test_another_click_in_a_tile_asks_only_for_what_it_changes(
     image, network, learned, compute, passes
 ):
-    inputs = NetworkView(open_raster(image), network.card)
-    tile = tiling_for(inputs)[0]
+    network_view = NetworkView(open_raster(image), network.card)
+    tile = tiling_for(network_view)[0]
     first = Clicks((Click(70, 90, 2),))
     second = first.added(Click(30, 40, 0))
 
     def predictors(*names, **tools):
         pretrained, adapted = map(Source, (network, learned), names or ("", ""))
-        shared = Tools(inputs, **tools)
+        shared = Tools(network_view, **tools)
         answers = NetworkAnswer(pretrained), ClicksByPretrained(adapted, pretrained)
-        return [Predictor(answer, inputs, compute, shared) for answer in answers]
+        return [Predictor(answer, network_view, compute, shared) for answer in answers]
 
     expected = [
         predictor.labels(tile, clicks)[1]
@@ -337,26 +339,26 @@ def test_another_click_in_a_tile_asks_only_for_what_it_changes(
 def test_a_tiles_pixels_are_converted_once_for_all_networks(
     image, network, learned, compute, monkeypatch
 ):
-    inputs = NetworkView(open_raster(image), network.card)
-    tile = tiling_for(inputs)[0]
+    network_view = NetworkView(open_raster(image), network.card)
+    tile = tiling_for(network_view)[0]
     converted = []
     images = Batch._images_of
     monkeypatch.setattr(
         Batch, "_images_of", lambda self, asked: converted.append(1) or images(self, asked)
     )
-    predictor = Predictor(joint(learned, network), inputs, compute)
+    predictor = Predictor(joint(learned, network), network_view, compute)
     predictor.labels(tile, Clicks((Click(70, 90, 2),)))
     assert len(converted) == 1
 
 
 def test_a_full_device_takes_both_networks_to_the_cpu(image, network, learned, compute):
-    inputs = NetworkView(open_raster(image), network.card)
-    tile = tiling_for(inputs)[0]
+    network_view = NetworkView(open_raster(image), network.card)
+    tile = tiling_for(network_view)[0]
     clicks = Clicks((Click(70, 90, 2),))
-    _, expected = Predictor(joint(learned, network), inputs, compute).labels(tile, clicks)
+    _, expected = Predictor(joint(learned, network), network_view, compute).labels(tile, clicks)
     elsewhere = Elsewhere(compute.device, compute.dtype)
     answer = joint(Filling(learned, set(range(100))), network)
-    filling = Predictor(answer, inputs, elsewhere)
+    filling = Predictor(answer, network_view, elsewhere)
     np.testing.assert_array_equal(filling.labels(tile, clicks)[1], expected)
     assert [note.text for note in filling.notes()] == [
         "The memory of the cpu device is full: continuing on the CPU"

@@ -77,12 +77,12 @@ def test_cells_of_two_networks_are_mixed_by_their_shares():
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_a_mask_on_another_grid(factor):
     raster = open_raster(np.zeros((40, 60, 3), dtype=np.uint8))
-    inputs = NetworkView(raster, make_card(), factor=factor)
+    network_view = NetworkView(raster, make_card(), factor=factor)
     mask = np.zeros((40, 60), dtype=bool)
     mask[10:20, 30:] = True
-    whole = Window.whole(inputs.shape)
-    found = on_network(mask, Window.whole(raster.shape), whole, inputs)
-    expected = np.zeros(inputs.shape, dtype=bool)
+    whole = Window.whole(network_view.shape)
+    found = on_network(mask, Window.whole(raster.shape), whole, network_view)
+    expected = np.zeros(network_view.shape, dtype=bool)
     expected[int(10 * factor) : int(20 * factor), int(30 * factor) :] = True
     np.testing.assert_array_equal(found, expected)
 
@@ -92,17 +92,17 @@ def test_a_predictor_tells_it_only_when_asked_and_the_labels_stay(factor):
     rng = np.random.default_rng(3)
     raster = open_raster(rng.integers(0, 255, (128, 128, 3), dtype=np.uint8))
     network = make_tiny_network()
-    inputs = NetworkView(raster, network.card, factor=factor)
+    network_view = NetworkView(raster, network.card, factor=factor)
     compute = Compute(torch.device("cpu"), torch.float32)
-    for tile in Tiling(inputs.shape, 48, 8):
-        asked = [(read_pixels(inputs, tile), Clicks())]
-        (plain,) = Predictor(network, inputs, compute).batch(asked)
-        (both,) = Predictor(network, inputs, compute, uncertain=True).batch(asked)
+    for tile in Tiling(network_view.shape, 48, 8):
+        asked = [(read_pixels(network_view, tile), Clicks())]
+        (plain,) = Predictor(network, network_view, compute).batch(asked)
+        (both,) = Predictor(network, network_view, compute, uncertain=True).batch(asked)
         assert plain.uncertainty is None
         np.testing.assert_array_equal(plain.labels, both.labels)
         assert both.uncertainty.shape == cells_of(tile.keep).shape
         assert both.uncertainty.min() > 0
-        logits = Predictor(network, inputs, compute).logits(tile.read, Clicks())
+        logits = Predictor(network, network_view, compute).logits(tile.read, Clicks())
         of_tile = logits[(slice(None), *tile.keep.relative_to(tile.read).slices)]
         expected = uncertainty(of_tile, tile.keep).astype(int)
         assert abs(both.uncertainty - expected).max() <= 1

@@ -185,13 +185,13 @@ def test_the_journal_keeps_all_of_them(field: Field) -> None:
         session = Session(open_raster(pixels), field.network, find_fill=find)
         written = json.loads(json.dumps(header_of(session, "landcover-5").to_json()))
         again = Header.from_json(written)
-        assert again.scaling == session.inputs.scale
+        assert again.scaling == session.network_view.scale
         assert again.scaling is not None
         assert again.scaling.find_fill == find
         other = Session(open_raster(pixels), field.network, scaling=again.scaling)
-        expected = session.inputs.image_valid(WHOLE)
+        expected = session.network_view.image_valid(WHOLE)
         assert 0.6 < expected.mean() < 0.65
-        np.testing.assert_array_equal(other.inputs.image_valid(WHOLE), expected)
+        np.testing.assert_array_equal(other.network_view.image_valid(WHOLE), expected)
 
 
 def test_a_journal_of_one_value_per_band_is_read() -> None:

@@ -248,11 +248,13 @@ def test_the_journal_keeps_the_numbers(field: Field) -> None:
     session = Session(open_raster(pixels), field.network, scaling=Scaling("range", 0.0, 0.4))
     written = json.loads(json.dumps(header_of(session, "landcover-5").to_json()))
     again = Header.from_json(written)
-    assert again.scaling == session.inputs.scale
+    assert again.scaling == session.network_view.scale
     other = Session(open_raster(pixels), field.network, scaling=again.scaling)
     window = Window(0, 0, 256, 256)
-    np.testing.assert_array_equal(other.inputs.read(window), session.inputs.read(window))
-    assert other.inputs.scale.text == session.inputs.scale.text
+    np.testing.assert_array_equal(
+        other.network_view.read(window), session.network_view.read(window)
+    )
+    assert other.network_view.scale.text == session.network_view.scale.text
     # A journal that does not say is one of before.
     del written["scaling"]
     assert Header.from_json(written).scaling is None

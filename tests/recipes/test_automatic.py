@@ -31,23 +31,23 @@ QUICK = Automatic(passes=4, rate=3e-2, crop_size=64)
 
 
 @pytest.fixture
-def inputs(image, network):
+def network_view(image, network):
     return NetworkView(open_raster(image), network.card)
 
 
-def run(recipe, inputs, network, compute, clicks, seed=0):
-    crops = finish(crops_for(recipe, inputs, clicks, tiling_for(inputs)))
+def run(recipe, network_view, network, compute, clicks, seed=0):
+    crops = finish(crops_for(recipe, network_view, clicks, tiling_for(network_view)))
     return finish(recipe.adapt(network, crops, compute=compute, seed=seed))
 
 
-def unguided(inputs, network, compute):
-    whole = Window.whole(inputs.shape)
-    return Predictor(network, inputs, compute).logits(whole, Clicks()).numpy()
+def unguided(network_view, network, compute):
+    whole = Window.whole(network_view.shape)
+    return Predictor(network, network_view, compute).logits(whole, Clicks()).numpy()
 
 
-def systematic(inputs, network, compute, count=8):
+def systematic(network_view, network, compute, count=8):
     """Clicks that say everywhere the same: the second likeliest class should win."""
-    logits = unguided(inputs, network, compute)
+    logits = unguided(network_view, network, compute)
     ranks = logits.argsort(axis=0)
     (most, _), *_ = sorted(
         zip(*np.unique(ranks[-1] * 10 + ranks[-2], return_counts=True), strict=True),
@@ -58,7 +58,7 @@ def systematic(inputs, network, compute, count=8):
     return Clicks(tuple(Click(int(rows[i]), int(cols[i]), int(most % 10)) for i in chosen))
 
 
-def contradicting(inputs):
+def contradicting(network_view):
     """Neighbours of one colour, each with another class."""
     spots = [(8, 8), (40, 40), (72, 88), (120, 152)]
     return Clicks(
@@ -73,25 +73,25 @@ def test_systematic_errors_are_learned(network, compute):
     spots = [(20 + 40 * i, 25 + 50 * j) for i in range(4) for j in range(4)]
     for row, col in spots:
         image[row - 8 : row + 9, col - 8 : col + 9] = (250, 230, 40)
-    inputs = NetworkView(open_raster(image), network.card)
-    wrong = int(unguided(inputs, network, compute)[:, 20, 25].argmin())
+    network_view = NetworkView(open_raster(image), network.card)
+    wrong = int(unguided(network_view, network, compute)[:, 20, 25].argmin())
     clicks = Clicks(tuple(Click(row, col, wrong) for row, col in spots[::2]))
-    result = run(QUICK, inputs, network, compute, clicks)
+    result = run(QUICK, network_view, network, compute, clicks)
     assert result.note.startswith("adapted fully")
     assert "held-out clicks agree" in result.note
     assert result.right_after > result.right_before
     assert fingerprint(result.network) != fingerprint(network)
 
 
-def test_clicks_that_contradict_each_other_leave_the_network_alone(inputs, network, compute):
-    result = run(QUICK, inputs, network, compute, contradicting(inputs))
+def test_clicks_that_contradict_each_other_leave_the_network_alone(network_view, network, compute):
+    result = run(QUICK, network_view, network, compute, contradicting(network_view))
     assert result.note.startswith("not adapted: the errors look local")
     assert fingerprint(result.network) == fingerprint(network)
 
 
-def test_one_click_is_followed_half_way(inputs, network, compute):
-    clicks = Clicks(systematic(inputs, network, compute).items[:1])
-    result = run(QUICK, inputs, network, compute, clicks)
+def test_one_click_is_followed_half_way(network_view, network, compute):
+    clicks = Clicks(systematic(network_view, network, compute).items[:1])
+    result = run(QUICK, network_view, network, compute, clicks)
     assert result.note.startswith("adapted half-way: one click cannot be held out")
     assert fingerprint(result.network) != fingerprint(network)
 
@@ -110,9 +110,14 @@ def test_the_decision(agreed, strength, why):
     assert _strength(agreed) == (strength, why)
 
 
-def test_being_less_sure_of_everything_is_no_agreement(inputs, network, compute):
+def test_being_less_sure_of_everything_is_no_agreement(network_view, network, compute):
     crops = finish(
-        crops_for(QUICK, inputs, systematic(inputs, network, compute), tiling_for(inputs))
+        crops_for(
+            QUICK,
+            network_view,
+            systematic(network_view, network, compute),
+            tiling_for(network_view),
+        )
     )
     flat = []
     for crop in crops:
@@ -127,7 +132,7 @@ def test_being_less_sure_of_everything_is_no_agreement(inputs, network, compute)
     assert sum(flat) < 0.8 * len(flat)
 
 
-def test_every_click_is_held_out_once(inputs, network, compute, monkeypatch):
+def test_every_click_is_held_out_once(network_view, network, compute, monkeypatch):
     """Asked of the network that has not seen it."""
     seen: list[set[tuple[int, int]]] = []
     learn = Disca.adapt
@@ -143,19 +148,19 @@ def test_every_click_is_held_out_once(inputs, network, compute, monkeypatch):
         return learn(self, network, crops, **options)
 
     monkeypatch.setattr(Disca, "adapt", spy)
-    clicks = systematic(inputs, network, compute)
-    run(QUICK, inputs, network, compute, clicks)
+    clicks = systematic(network_view, network, compute)
+    run(QUICK, network_view, network, compute, clicks)
     assert len(seen) == 2
     assert not seen[0] & seen[1]
     assert seen[0] | seen[1] == {click.pixel for click in clicks}
 
 
-def test_the_choice_can_be_overridden(inputs, network, compute):
-    clicks = contradicting(inputs)
+def test_the_choice_can_be_overridden(network_view, network, compute):
+    clicks = contradicting(network_view)
     weights = {}
     for strength in ("none", "half", "full"):
         recipe = Automatic(passes=4, rate=3e-2, crop_size=64, adopt=strength)
-        result = run(recipe, inputs, network, compute, clicks)
+        result = run(recipe, network_view, network, compute, clicks)
         assert "as you chose" in result.note
         weights[strength] = torch.cat([p.flatten() for p in result.network.parameters()])
     original = torch.cat([p.flatten() for p in network.parameters()])
@@ -172,13 +177,13 @@ def test_an_unknown_strength_is_refused():
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_order_of_the_clicks_does_not_matter(name, image, compute):
     network = make_tiny_network()
-    inputs = NetworkView(open_raster(image), network.card)
+    network_view = NetworkView(open_raster(image), network.card)
     recipe = RECIPES[name]
     if recipe.learns:
         recipe = replace(recipe, passes=2) if hasattr(recipe, "passes") else recipe
-    clicks = systematic(inputs, network, compute, count=4)
+    clicks = systematic(network_view, network, compute, count=4)
     found = {
-        fingerprint(run(recipe, inputs, network, compute, Clicks(order)).network)
+        fingerprint(run(recipe, network_view, network, compute, Clicks(order)).network)
         for order in list(permutations(clicks))[::5]
     }
     assert len(found) == 1

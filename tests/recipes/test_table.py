@@ -21,7 +21,7 @@ CLICKS = Clicks((Click(10, 12, 0), Click(80, 150, 1), Click(140, 20, 2)))
 
 
 @pytest.fixture
-def inputs(image, network):
+def network_view(image, network):
     return NetworkView(open_raster(image), network.card)
 
 
@@ -33,8 +33,8 @@ def recipe(request):
     return replace(found, **{k: v for k, v in changes.items() if hasattr(found, k)})
 
 
-def run(recipe, inputs, network, compute, clicks=CLICKS, **options):
-    crops = finish(crops_for(recipe, inputs, clicks, tiling_for(inputs)))
+def run(recipe, network_view, network, compute, clicks=CLICKS, **options):
+    crops = finish(crops_for(recipe, network_view, clicks, tiling_for(network_view)))
     return finish(recipe.adapt(network, crops, compute=compute, **options))
 
 
@@ -46,27 +46,27 @@ def test_is_a_frozen_dataclass_with_a_title(recipe):
             setattr(recipe, fields(recipe)[0].name, None)
 
 
-def test_leaves_the_network_as_it_was(recipe, inputs, network, compute):
-    current = run(Disca(passes=1), inputs, network, compute).network
+def test_leaves_the_network_as_it_was(recipe, network_view, network, compute):
+    current = run(Disca(passes=1), network_view, network, compute).network
     before, before_current = fingerprint(network), fingerprint(current)
     flags = [p.requires_grad for p in network.parameters()]
-    run(recipe, inputs, network, compute, current=current)
+    run(recipe, network_view, network, compute, current=current)
     assert fingerprint(network) == before
     assert fingerprint(current) == before_current
     assert [p.requires_grad for p in network.parameters()] == flags
 
 
-def test_the_same_seed_gives_the_same_weights(recipe, inputs, network, compute):
-    first = run(recipe, inputs, network, compute, seed=3)
-    second = run(recipe, inputs, network, compute, seed=3)
+def test_the_same_seed_gives_the_same_weights(recipe, network_view, network, compute):
+    first = run(recipe, network_view, network, compute, seed=3)
+    second = run(recipe, network_view, network, compute, seed=3)
     assert fingerprint(first.network) == fingerprint(second.network)
     if first.correction is not None:
         assert first.correction.coefficients.equal(second.correction.coefficients)
         assert first.correction.points.equal(second.correction.points)
 
 
-def test_learns_or_says_that_it_does_not(recipe, inputs, network, compute):
-    result = run(recipe, inputs, network, compute)
+def test_learns_or_says_that_it_does_not(recipe, network_view, network, compute):
+    result = run(recipe, network_view, network, compute)
     # Weights, or a correction of the function.
     learned = fingerprint(result.network) != fingerprint(network)
     assert (learned or result.correction is not None) == recipe.learns
@@ -76,8 +76,8 @@ def test_learns_or_says_that_it_does_not(recipe, inputs, network, compute):
         assert result.steps > 0 or result.correction is not None
 
 
-def test_batchnorm_statistics_stay(recipe, inputs, network, compute):
-    result = run(recipe, inputs, network, compute)
+def test_batchnorm_statistics_stay(recipe, network_view, network, compute):
+    result = run(recipe, network_view, network, compute)
     before = network.state_dict()
     for name, value in result.network.state_dict().items():
         if "running_" in name or "num_batches" in name:
@@ -85,11 +85,11 @@ def test_batchnorm_statistics_stay(recipe, inputs, network, compute):
     assert not result.network.training
 
 
-def test_closing_half_way_leaves_no_trace(recipe, inputs, network, compute):
+def test_closing_half_way_leaves_no_trace(recipe, network_view, network, compute):
     if not recipe.learns:
         pytest.skip("nothing to close")
     before = fingerprint(network)
-    crops = finish(crops_for(recipe, inputs, CLICKS, tiling_for(inputs)))
+    crops = finish(crops_for(recipe, network_view, CLICKS, tiling_for(network_view)))
     job = recipe.adapt(network, crops, compute=compute)
     for _ in range(2):
         assert isinstance(next(job), Progress)
@@ -98,16 +98,16 @@ def test_closing_half_way_leaves_no_trace(recipe, inputs, network, compute):
     assert all(p.grad is None for p in network.parameters())
 
 
-def test_no_clicks_teach_nothing(recipe, inputs, network, compute):
-    result = run(recipe, inputs, network, compute, clicks=Clicks())
+def test_no_clicks_teach_nothing(recipe, network_view, network, compute):
+    result = run(recipe, network_view, network, compute, clicks=Clicks())
     assert fingerprint(result.network) == fingerprint(network)
 
 
 @pytest.mark.parametrize("name", [n for n, r in RECIPES.items() if hasattr(r, "passes")])
-def test_the_loss_on_the_clicks_goes_down(name, inputs, network, compute):
+def test_the_loss_on_the_clicks_goes_down(name, network_view, network, compute):
     chosen = {"rate": 1e-3, "adopt": "full"} if name == "held-out" else {"rate": 1e-4}
     recipe = recipe_named(name, passes=10, **chosen)
-    result = run(recipe, inputs, network, compute)
+    result = run(recipe, network_view, network, compute)
     assert result.losses[-1] < result.losses[0]
 
 
@@ -118,13 +118,13 @@ def test_paper_is_equation_1_as_written_in_the_method():
     assert (paper.parameters, paper.crops, paper.anchor) == ("all", "tiles", "theta0")
 
 
-def test_equation_1_against_a_direct_computation(inputs, network, compute):
+def test_equation_1_against_a_direct_computation(network_view, network, compute):
     """The first loss of a pass, computed with NumPy from the logits."""
     recipe = Disca(parameters="all", passes=1, rate=0.0, crops="tiles", weight=0.5)
-    other = run(Disca(rate=0.01, passes=2), inputs, network, compute).network
+    other = run(Disca(rate=0.01, passes=2), network_view, network, compute).network
     recipe = replace(recipe, start="current")
-    result = run(recipe, inputs, network, compute, current=other)
-    pixels = torch.from_numpy(inputs.read(tiling_for(inputs)[0].read))[None]
+    result = run(recipe, network_view, network, compute, current=other)
+    pixels = torch.from_numpy(network_view.read(tiling_for(network_view)[0].read))[None]
     zero = torch.zeros(1, 3, *pixels.shape[2:])
     with torch.no_grad():
         now, then = other(pixels, zero)[0].numpy(), network(pixels, zero)[0].numpy()
@@ -136,7 +136,7 @@ def test_equation_1_against_a_direct_computation(inputs, network, compute):
     assert result.losses[0] == pytest.approx(expected, rel=1e-4)
 
 
-def test_guidance_is_hidden_while_learning(inputs, network, compute, monkeypatch):
+def test_guidance_is_hidden_while_learning(network_view, network, compute, monkeypatch):
     """With the guidance visible the clicked classes would be read, not learned."""
     seen = []
     for name in ("forward", "features"):
@@ -147,16 +147,16 @@ def test_guidance_is_hidden_while_learning(inputs, network, compute, monkeypatch
             return original(self, image, guidance, *rest)
 
         monkeypatch.setattr(type(network), name, spy)
-    run(Disca(passes=2), inputs, network, compute)
+    run(Disca(passes=2), network_view, network, compute)
     assert seen
     assert max(seen) == 0.0
     seen.clear()
-    run(recipe_named("authors-plugin", passes=1), inputs, network, compute)
+    run(recipe_named("authors-plugin", passes=1), network_view, network, compute)
     assert max(seen) > 0.0, "its anchor is the guided map"
 
 
-def test_batchnorm_recipe_changes_scales_and_shifts_only(inputs, network, compute):
-    result = run(Disca(passes=2), inputs, network, compute)
+def test_batchnorm_recipe_changes_scales_and_shifts_only(network_view, network, compute):
+    result = run(Disca(passes=2), network_view, network, compute)
     changed = Delta.between(result.network, network).tensors
     norms = {
         f"{name}.{kind}"
@@ -168,12 +168,12 @@ def test_batchnorm_recipe_changes_scales_and_shifts_only(inputs, network, comput
     assert set(changed) <= norms
 
 
-def test_a_rate_that_explodes_is_refused(inputs, network, compute):
+def test_a_rate_that_explodes_is_refused(network_view, network, compute):
     recipe = Disca(parameters="all", optimiser="sgd", rate=1.0, passes=3, regulariser="none")
     with torch.no_grad():
         network.head[-1].weight.fill_(3e38)
     with pytest.raises(RecipeError, match="not finite"):
-        run(recipe, inputs, network, compute)
+        run(recipe, network_view, network, compute)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,10 @@ def test_unknown_recipes_and_fields():
 
 
 @pytest.mark.parametrize("parameters", ["decoder", "decoder batchnorm"])
-def test_the_encoder_stays_where_only_the_decoder_learns(parameters, inputs, network, compute):
-    result = run(Disca(passes=3, rate=1e-3, parameters=parameters), inputs, network, compute)
+def test_the_encoder_stays_where_only_the_decoder_learns(
+    parameters, network_view, network, compute
+):
+    result = run(Disca(passes=3, rate=1e-3, parameters=parameters), network_view, network, compute)
     changed = {name.partition(".")[0] for name in Delta.between(result.network, network).tensors}
     assert changed
     assert not changed & set(network.encoder_modules)
@@ -226,27 +228,29 @@ def test_the_encoder_stays_where_only_the_decoder_learns(parameters, inputs, net
     assert result.losses[-1] < result.losses[0]
 
 
-def test_a_network_that_does_not_say_what_its_encoder_is(inputs, network, compute, monkeypatch):
+def test_a_network_that_does_not_say_what_its_encoder_is(
+    network_view, network, compute, monkeypatch
+):
     monkeypatch.setattr(type(network), "encoder_modules", ())
     with pytest.raises(RecipeError, match="parameters = batchnorm or all"):
-        run(Disca(passes=1, parameters="decoder"), inputs, network, compute)
+        run(Disca(passes=1, parameters="decoder"), network_view, network, compute)
 
 
-def test_stops_when_there_is_nothing_left_to_learn(inputs, network, compute):
-    slow = run(Disca(passes=12, rate=1e-9, tolerance=1e-3), inputs, network, compute)
+def test_stops_when_there_is_nothing_left_to_learn(network_view, network, compute):
+    slow = run(Disca(passes=12, rate=1e-9, tolerance=1e-3), network_view, network, compute)
     assert slow.steps == 4, "three passes that brought nothing, after the first"
     assert len(slow.losses) == 5
-    never = run(Disca(passes=12, rate=1e-9, tolerance=0.0), inputs, network, compute)
+    never = run(Disca(passes=12, rate=1e-9, tolerance=0.0), network_view, network, compute)
     assert never.steps == 12
-    learning = run(Disca(passes=12, rate=1e-3), inputs, network, compute)
+    learning = run(Disca(passes=12, rate=1e-3), network_view, network, compute)
     assert learning.steps == 12
 
 
-def test_crops_learn_the_same_together_as_one_by_one(inputs, network, compute, monkeypatch):
+def test_crops_learn_the_same_together_as_one_by_one(network_view, network, compute, monkeypatch):
     """A pass's gradient is the sum over its crops, however many run at once."""
     recipe = Disca(passes=2, rate=1e-3, crop_size=64)
-    together = run(recipe, inputs, network, compute)
+    together = run(recipe, network_view, network, compute)
     monkeypatch.setattr("napari_disca.recipes.disca._most_together", lambda compute: 1)
-    one_by_one = run(recipe, inputs, network, compute)
+    one_by_one = run(recipe, network_view, network, compute)
     assert together.steps == one_by_one.steps == 2
     np.testing.assert_allclose(together.losses, one_by_one.losses, rtol=1e-3)

@@ -25,9 +25,9 @@ from napari_disca.session.step_values import Lock
 )
 def test_the_locks_of_a_tile_are_those_that_meet_it(factor, windows, left):
     pixels = np.zeros((130, 170, 3), np.uint8)
-    inputs = NetworkView(open_raster(pixels), make_card(), factor=factor)
-    tiling = Tiling(inputs.shape, 48, 8)
-    grid = TileGrid.of(inputs, tiling)
+    network_view = NetworkView(open_raster(pixels), make_card(), factor=factor)
+    tiling = Tiling(network_view.shape, 48, 8)
+    grid = TileGrid.of(network_view, tiling)
     locks = tuple(
         Lock(number, Area.rectangle(window), "disir", Clicks(), None, ())
         for number, window in enumerate(windows)
@@ -37,7 +37,7 @@ def test_the_locks_of_a_tile_are_those_that_meet_it(factor, windows, left):
         index = index.updated(chosen, grid)
         anew = LockIndex.empty(grid).updated(chosen, grid)
         for tile in tiling:
-            window = inputs.image_window(tile.keep)
+            window = network_view.image_window(tile.keep)
             expected = tuple(lock for lock in chosen if lock.area.window & window)
             assert index.of(tile.index) == expected
             assert bool(index.digest(tile.index)) == bool(expected)

@@ -18,8 +18,8 @@ from napari_disca.storage.label_pyramid import LabelPyramid
 
 @pytest.fixture
 def maps(compute):
-    inputs = NetworkView(open_raster(np.zeros((128, 128, 3), np.uint8)), make_card())
-    return Maps(inputs, Tiling((128, 128), 64, 0), compute)
+    network_view = NetworkView(open_raster(np.zeros((128, 128, 3), np.uint8)), make_card())
+    return Maps(network_view, Tiling((128, 128), 64, 0), compute)
 
 
 def patch(maps, number, tile=0):

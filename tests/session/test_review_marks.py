@@ -68,13 +68,13 @@ def test_shares_count_what_was_seen_and_what_was_checked(session):
 
 
 def test_cells_belong_to_the_place_that_holds_their_middle(session):
-    cells = review_cells([Mark(Window(0, 0, 9, 25), "seen")], session.inputs)
+    cells = review_cells([Mark(Window(0, 0, 9, 25), "seen")], session.network_view)
     rows, cols = np.nonzero(cells == SEEN)
     assert (rows.max(), cols.max()) == (0, 1)
-    whole = review_cells([Mark(WHOLE, "right")], session.inputs)
+    whole = review_cells([Mark(WHOLE, "right")], session.network_view)
     assert (whole == CHECKED).all()
     # What was only seen later is still checked.
-    again = review_cells([Mark(WHOLE, "right"), Mark(WHOLE, "seen")], session.inputs)
+    again = review_cells([Mark(WHOLE, "right"), Mark(WHOLE, "seen")], session.network_view)
     assert (again == CHECKED).all()
 
 

@@ -253,7 +253,7 @@ def test_closing_a_job_anywhere_leaves_a_map_that_knows_what_it_shows(session, e
         for tile in session.tiling:
             if tile.index not in stale:
                 finished += 1
-                window = session.inputs.image_window(tile.keep)
+                window = session.network_view.image_window(tile.keep)
                 np.testing.assert_array_equal(session.maps[name].read(window), whole[window.slices])
     assert finished >= len(session.tiling), "the initial map was drawn before"
     run(session, session.refine())

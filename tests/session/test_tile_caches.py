@@ -110,11 +110,11 @@ def test_the_map_does_not_depend_on_what_was_kept(picture, lite, precision):
     for place in places:
         cold.click(*place)
     np.testing.assert_array_equal(adapted(cold), first)
-    stream = MapStream(warm.inputs, lite, warm.compute, warm.clicks)
+    stream = MapStream(warm.network_view, lite, warm.compute, warm.clicks)
     stream, _ = finish(stream.adapt(RECIPE))
-    predictor = Predictor(stream.answer, warm.inputs, warm.compute)
+    predictor = Predictor(stream.answer, warm.network_view, warm.compute)
     clicks = warm._renderer.assigned(warm.clicks)
-    for tile in tiling_for(warm.inputs):
+    for tile in tiling_for(warm.network_view):
         window, labels = predictor.labels(tile, clicks.of(tile))
         np.testing.assert_array_equal(labels, first[window.slices])
 
@@ -122,7 +122,7 @@ def test_the_map_does_not_depend_on_what_was_kept(picture, lite, precision):
 def test_pixels_are_not_read_of_a_tile_whose_condensed_features_are_kept(picture, lite):
     session = opened(picture, lite)
     answer = NetworkAnswer(source_of(lite, session._weights.weights))
-    predictor = Predictor(answer, session.inputs, session.compute, session._caches.tools)
+    predictor = Predictor(answer, session.network_view, session.compute, session._caches.tools)
     session._caches.features._in_memory.clear()
     tile = session.tiling[4]
     assert predictor.knows(tile, session.clicks)

@@ -139,8 +139,8 @@ def test_pixels_are_those_the_network_will_read(tmp_path):
     card, (item,) = finish(training_set(pairs(tmp_path), wanted))
     assert item.image.shape == (350, 1150, 3)
     with open_raster(tmp_path / "imgs" / "a.tif") as raster:
-        inputs = NetworkView(raster, card)
-        seen = inputs.read(Window(0, 0, 350, 1150)).transpose(1, 2, 0)
+        network_view = NetworkView(raster, card)
+        seen = network_view.read(Window(0, 0, 350, 1150)).transpose(1, 2, 0)
     assert np.abs(item.image / 255 - seen).max() <= 0.5 / 255 + 1e-6
     # Labels: the image pixel under the centre of the network pixel, which is between two here.
     np.testing.assert_array_equal(item.labels, mask[1::2, 1::2])

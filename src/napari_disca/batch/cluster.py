@@ -238,18 +238,18 @@ class _Work:
         from napari_disca.raster import fingerprint
 
         settings = self._settings
-        with self._opened(item.image, item.output) as inputs:
+        with self._opened(item.image, item.output) as network_view:
             # Workers choose their own device; the map's fingerprint depends on the precision only.
             compute = Compute(torch.device("cpu"), getattr(torch, settings.precision))
-            stream = MapStream(inputs, self._network, compute)
+            stream = MapStream(network_view, self._network, compute)
             task = MapTask(
                 str(item.image.absolute()),
                 str(item.output.absolute()),
                 settings,
-                inputs.bands,
-                float(inputs.factor),
-                inputs.scale,
-                fingerprint(inputs.raster),
+                network_view.bands,
+                float(network_view.factor),
+                network_view.scale,
+                fingerprint(network_view.raster),
                 self._fingerprint,
                 stream.made_with,
             )

@@ -161,12 +161,12 @@ def finish_map(task: MapTask) -> tuple[int, ...]:
     missing = tuple(i for i in range(len(stream.parts)) if not task.part(i).exists())
     if missing:
         return missing
-    labels = GrowingMap(inputs.raster.shape, _parts(task, stream))
+    labels = GrowingMap(network_view.raster.shape, _parts(task, stream))
     job = write_map(
         labels,
         task.output,
-        raster=inputs.raster,
-        classes=inputs.card.classes,
+        raster=network_view.raster,
+        classes=network_view.card.classes,
         made_with=task.made_with,
     )
     try:
@@ -203,10 +203,10 @@ def _parts(task: MapTask, stream: MapStream) -> Iterator[Patch]:
             yield Patch("stream", window, labels)
 
 
-def _run_window(inputs: NetworkView, run: Run) -> Any:
+def _run_window(network_view: NetworkView, run: Run) -> Any:
     from napari_disca.core.tiling import Window
 
-    first, last = (inputs.image_window(tile.keep) for tile in (run[0], run[-1]))
+    first, last = (network_view.image_window(tile.keep) for tile in (run[0], run[-1]))
     return Window.from_bounds(first.top, first.left, last.bottom, last.right)
 
 
@@ -271,14 +271,14 @@ def _loaded_stream(task: MapTask, _written: int) -> MapStream:
             f"the worker sees another image at {task.image}; images must lie on storage that all "
             "machines share, and not change meanwhile"
         )
-    inputs = NetworkView(
+    network_view = NetworkView(
         raster,
         network.card,
         bands=task.bands,
         factor=task.factor,
         scaling=task.scaling,
     )
-    return MapStream(inputs, network, compute)
+    return MapStream(network_view, network, compute)
 
 
 @lru_cache(maxsize=1)

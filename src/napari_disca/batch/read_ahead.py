@@ -28,18 +28,18 @@ _PART_TILES, _LEAST_PART = 64, 16
 Run: TypeAlias = tuple[Tile, ...]
 
 
-def runs_of(inputs: NetworkView) -> tuple[Run, ...]:
+def runs_of(network_view: NetworkView) -> tuple[Run, ...]:
     """Return all tiles of an image in row-major order, divided into runs."""
-    tiling = tiling_for(inputs)
-    bands = len(set(inputs.bands))
-    pixel_bytes = bands * inputs.raster.dtype.itemsize + 1  # one byte for the mask
+    tiling = tiling_for(network_view)
+    bands = len(set(network_view.bands))
+    pixel_bytes = bands * network_view.raster.dtype.itemsize + 1  # one byte for the mask
     runs: list[Run] = []
     for row in range(tiling.grid[0]):
         run: Run = ()
         for col in range(tiling.grid[1]):
             tile = tiling[row * tiling.grid[1] + col]
             longer = (*run, tile)
-            too_large = _source(inputs, longer).size * pixel_bytes > _RUN_BYTES
+            too_large = _source(network_view, longer).size * pixel_bytes > _RUN_BYTES
             if run and (too_large or len(longer) > _RUN_TILES):
                 runs.append(run)
                 longer = (tile,)
@@ -68,13 +68,13 @@ def parts_of(runs: Sequence[Run]) -> tuple[tuple[Run, ...], ...]:
 
 
 def read_ahead(
-    inputs: NetworkView, runs: Sequence[Run], workers: int
+    network_view: NetworkView, runs: Sequence[Run], workers: int
 ) -> Generator[Pixels, None, None]:
     """Yield the pixels of tiles in their order, while threads read a few runs and tiles ahead.
 
     Parameters
     ----------
-    inputs : NetworkView
+    network_view : NetworkView
     runs : sequence of Run
         Some of `runs_of`.
     workers : int
@@ -88,7 +88,7 @@ def read_ahead(
 
         def load(count: int) -> None:
             loading.extend(
-                (run, pool.submit(_buffered, inputs, run)) for run in islice(unread, count)
+                (run, pool.submit(_buffered, network_view, run)) for run in islice(unread, count)
             )
 
         load(workers + 1)
@@ -136,27 +136,27 @@ class _BufferedRaster:
         return self._valid[window.relative_to(self._window).slices]
 
 
-def _source(inputs: NetworkView, run: Run) -> Window:
+def _source(network_view: NetworkView, run: Run) -> Window:
     """Return a window of the image with all pixels that a run needs."""
     first, last = run[0], run[-1]
-    (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
+    (height, width), (rows, cols) = network_view.raster.shape, network_view.shape
     # Resampling reads a neighbouring pixel on every side.
-    margin = 1 if inputs.resampled else 0
+    margin = 1 if network_view.resampled else 0
     read = Window.from_bounds(
         first.read.top * height // rows - margin,
         first.read.left * width // cols - margin,
         -(-first.read.bottom * height // rows) + margin,
         -(-last.read.right * width // cols) + margin,
     )
-    return read & Window.whole(inputs.raster.shape)
+    return read & Window.whole(network_view.raster.shape)
 
 
-def _buffered(inputs: NetworkView, run: Run) -> NetworkView:
+def _buffered(network_view: NetworkView, run: Run) -> NetworkView:
     """Read the pixels of a run into memory, unless they are too many; return a view of them."""
-    source = _source(inputs, run)
-    bands = tuple(dict.fromkeys(inputs.bands))
-    if source.size * len(bands) * inputs.raster.dtype.itemsize > 2 * _RUN_BYTES:
-        return inputs
-    buffered = copy(inputs)
-    buffered.raster = cast(Raster, _BufferedRaster(inputs.raster, source, bands))
+    source = _source(network_view, run)
+    bands = tuple(dict.fromkeys(network_view.bands))
+    if source.size * len(bands) * network_view.raster.dtype.itemsize > 2 * _RUN_BYTES:
+        return network_view
+    buffered = copy(network_view)
+    buffered.raster = cast(Raster, _BufferedRaster(network_view.raster, source, bands))
     return buffered

@@ -54,7 +54,7 @@ class MapStream:
 
     Parameters
     ----------
-    inputs : NetworkView
+    network_view : NetworkView
         The image as the network reads it.
     network : Network
         On the CPU; not changed.
@@ -70,7 +70,7 @@ class MapStream:
         Names, colours and merged classes of the saved map; by default those of the network's card.
     """
 
-    inputs: NetworkView
+    network_view: NetworkView
     network: Network
     compute: Compute
     clicks: Clicks = field(default_factory=Clicks)
@@ -102,7 +102,9 @@ class MapStream:
         if not len(self.clicks):
             raise RecipeError("there are no clicks to learn from; click on some mistakes first")
         # With the same class as a session, so that both compute the same map.
-        networks = WeightsCache(self.network, self.inputs, tiling_for(self.inputs), self.compute)
+        networks = WeightsCache(
+            self.network, self.network_view, tiling_for(self.network_view), self.compute
+        )
         run = AdaptationRun(AdaptationResult(None), recipe, clicks=self.clicks, seed=seed)
         made = yield from networks.learn(run)
         learned = networks.cached(made)
@@ -114,7 +116,7 @@ class MapStream:
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """All tiles in row-major order, divided into runs."""
-        return runs_of(self.inputs)
+        return runs_of(self.network_view)
 
     @cached_property
     def parts(self) -> tuple[tuple[Run, ...], ...]:
@@ -127,19 +129,19 @@ class MapStream:
 
         It also changes when a file of the image is written, even if its pixels stay the same.
         """
-        inputs = self.inputs
+        network_view = self.network_view
         # A table that equals the network's card gives the same map as none.
-        changed = self.classes.entries and self.classes != ClassTable.of(inputs.card.classes)
+        changed = self.classes.entries and self.classes != ClassTable.of(network_view.card.classes)
         facts = (
-            file_fingerprint(inputs.raster),
-            _written(inputs.raster.path),
+            file_fingerprint(network_view.raster),
+            _written(network_view.raster.path),
             network_fingerprint(self.network),
             self.learned,
-            inputs.bands,
-            float(inputs.factor),
-            inputs.scale.facts,
+            network_view.bands,
+            float(network_view.factor),
+            network_view.scale.facts,
             str(self.compute.dtype),
-            (self.runs[0][0].read.shape, len(tiling_for(inputs))),
+            (self.runs[0][0].read.shape, len(tiling_for(network_view))),
             tuple((click.row, click.col, click.label) for click in self.clicks),
             *([self.classes] if changed else ()),
         )
@@ -167,9 +169,9 @@ class MapStream:
         RasterError
             If a part of the image cannot be read.
         """
-        predictor = Predictor(self.answer or self.network, self.inputs, self.compute)
-        clicks = TileClicks.assign(self.clicks, self.inputs, tiling_for(self.inputs))
-        ahead = read_ahead(self.inputs, self.runs if runs is None else runs, workers)
+        predictor = Predictor(self.answer or self.network, self.network_view, self.compute)
+        clicks = TileClicks.assign(self.clicks, self.network_view, tiling_for(self.network_view))
+        ahead = read_ahead(self.network_view, self.runs if runs is None else runs, workers)
         with closing(ahead):
             for pixels, predicted in in_batches(ahead, predictor, clicks, self.compute.batch):
                 yield from predictor.notes()
@@ -204,13 +206,14 @@ class MapStream:
         patches = self.patches(workers=workers)
         with closing(patches):
             labels = GrowingMap(
-                self.inputs.raster.shape, _counted(patches, len(tiling_for(self.inputs)))
+                self.network_view.raster.shape,
+                _counted(patches, len(tiling_for(self.network_view))),
             )
             written: Path = yield from write_map(
                 merged(labels, self.classes.values),
                 path,
-                raster=self.inputs.raster,
-                classes=self.classes.saved_classes or self.inputs.card.classes,
+                raster=self.network_view.raster,
+                classes=self.classes.saved_classes or self.network_view.card.classes,
                 made_with=self.made_with,
             )
         return written

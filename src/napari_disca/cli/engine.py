@@ -298,7 +298,7 @@ def class_table(path: Path | None, table: ClassTable) -> ClassTable:
 
 def describe(work: MapStream | Session) -> None:
     """Note how the image is read, and where the network runs."""
-    view = work.inputs
+    view = work.network_view
     note(f"{view.raster.name}: {view.describe()}; {work.compute}")
 
 

@@ -74,7 +74,7 @@ def evaluate_image(
     image = _Image(
         sessions[0],
         sessions[-1],
-        _reference_on_data(reference, sessions[0].inputs),
+        _reference_on_data(reference, sessions[0].network_view),
         classes,
         settings,
     )
@@ -133,13 +133,15 @@ def chosen_recipes(recipes: Sequence[str] | Mapping[str, Recipe]) -> dict[str, R
     return {name: RECIPES[name] for name in recipes}
 
 
-def _reference_on_data(reference: NDArray[np.uint8], inputs: NetworkView) -> NDArray[np.uint8]:
+def _reference_on_data(
+    reference: NDArray[np.uint8], network_view: NetworkView
+) -> NDArray[np.uint8]:
     """Return the reference with 255 where the image has no data."""
     masked = reference.copy()
-    raster = inputs.raster
+    raster = network_view.raster
     for top in range(0, raster.shape[0], 512):
         window = Window(top, 0, min(512, raster.shape[0] - top), raster.shape[1])
-        masked[window.slices][~inputs.image_valid(window)] = IGNORE
+        masked[window.slices][~network_view.image_valid(window)] = IGNORE
     return masked
 
 
@@ -229,7 +231,7 @@ class _Image:
             kept_clicks=share_right(labels, course.clicked),
             seconds=float(np.mean(course.seconds)) if course.seconds else None,
             refused=course.refused,
-            factor=session.inputs.factor,
+            factor=session.network_view.factor,
             placed=tuple((c.row, c.col, c.label) for c in session.clicks),
             disir=self._padded(disir) if disir else (),
             verdicts=course.verdicts,
@@ -318,9 +320,11 @@ class _Image:
             return Click(click.row, click.col, candidates[0])
         session = self._session
         network = session.current_network
-        (on_network,) = session.inputs.network_clicks(Clicks((Click(click.row, click.col, 0),)))
+        (on_network,) = session.network_view.network_clicks(
+            Clicks((Click(click.row, click.col, 0),))
+        )
         read = session.tiling.tile_at(on_network.pixel).read
-        logits = Predictor(network, session.inputs, session.compute).logits(read, Clicks())
+        logits = Predictor(network, session.network_view, session.compute).logits(read, Clicks())
         here = logits[candidates, on_network.row - read.top, on_network.col - read.left]
         return Click(click.row, click.col, candidates[int(here.argmax())])
 
@@ -328,7 +332,7 @@ class _Image:
         """Return the pixels in the kept windows of tiles with clicks."""
         session = self._session
         inside = np.zeros(self._reference.shape, dtype=np.bool_)
-        for click in session.inputs.network_clicks(session.clicks):
+        for click in session.network_view.network_clicks(session.clicks):
             keep = session.tiling.tile_at(click.pixel).keep
-            inside[session.inputs.image_window(keep).slices] = True
+            inside[session.network_view.image_window(keep).slices] = True
         return inside

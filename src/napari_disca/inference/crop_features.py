@@ -50,7 +50,7 @@ def with_crop_features(
         if tile.read != crop.window or not source.network.condenses:
             found.append(crop)
             continue
-        box = wanted_window(tools.inputs, tile).relative_to(tile.read)
+        box = wanted_window(tools.network_view, tile).relative_to(tile.read)
         rows, cols = (
             np.concatenate(both)
             for both in ((crop.rows, crop.checked_rows), (crop.cols, crop.checked_cols))

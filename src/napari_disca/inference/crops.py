@@ -67,7 +67,7 @@ class Crop:
 
 
 def cut_crops(
-    inputs: NetworkView,
+    network_view: NetworkView,
     clicks: Clicks,
     windows: Sequence[Window],
     checked: Clicks | None = None,
@@ -77,7 +77,7 @@ def cut_crops(
 
     Parameters
     ----------
-    inputs : NetworkView
+    network_view : NetworkView
     clicks : Clicks
         All clicks, on the network's grid.
     windows : sequence of Window
@@ -99,20 +99,20 @@ def cut_crops(
     """
     always = set(anchors)
     windows = [*windows, *sorted(always.difference(windows), key=lambda w: (w.top, w.left))]
-    owned = _owned(inputs, clicks, windows)
-    owned_checked = _owned(inputs, checked or Clicks(), windows)
+    owned = _owned(network_view, clicks, windows)
+    owned_checked = _owned(network_view, checked or Clicks(), windows)
     crops = []
     for done, (window, own, sure) in enumerate(zip(windows, owned, owned_checked, strict=True)):
         yield Progress("reading what is around the clicks", done, len(windows))
         is_anchor = window in always
         if own or sure or is_anchor:
-            crop = _crop(inputs, clicks, window, own, sure, is_anchor=is_anchor)
+            crop = _crop(network_view, clicks, window, own, sure, is_anchor=is_anchor)
             crops += [crop] if crop is not None else []
     return crops
 
 
 def _crop(
-    inputs: NetworkView,
+    network_view: NetworkView,
     clicks: Clicks,
     window: Window,
     own: Sequence[Click],
@@ -121,15 +121,15 @@ def _crop(
     is_anchor: bool,
 ) -> Crop | None:
     """Return the crop of a window with some of the clicks; None if none of them is on data."""
-    card, valid = inputs.card, inputs.valid(window)
+    card, valid = network_view.card, network_view.valid(window)
     rows, cols, labels = _with_data(own, window, valid)
     checked_rows, checked_cols, checked_labels = _with_data(checked, window, valid)
     if not (len(labels) or len(checked_labels) or (is_anchor and valid.any())):
         return None
     return Crop(
         window=window,
-        image=inputs.read(window),
-        guidance=card.guidance.draw(clicks, window, len(card.classes), inputs.shape),
+        image=network_view.read(window),
+        guidance=card.guidance.draw(clicks, window, len(card.classes), network_view.shape),
         valid=valid,
         rows=rows,
         cols=cols,
@@ -150,15 +150,17 @@ def _with_data(
     return rows[on_data], cols[on_data], labels[on_data]
 
 
-def _owned(inputs: NetworkView, clicks: Clicks, windows: Sequence[Window]) -> list[list[Click]]:
+def _owned(
+    network_view: NetworkView, clicks: Clicks, windows: Sequence[Window]
+) -> list[list[Click]]:
     """Clicks that go to each window."""
     owned: list[list[Click]] = [[] for _ in windows]
     sides = np.array([(w.top, w.left, w.bottom, w.right) for w in windows]).reshape(-1, 4)
     # A raster's edge does not limit the context: there is nothing beyond it.
-    ends = np.hstack([sides[:, :2] <= 0, sides[:, 2:] >= inputs.shape])
+    ends = np.hstack([sides[:, :2] <= 0, sides[:, 2:] >= network_view.shape])
     for click in clicks:
         shown = np.hstack([click.pixel - sides[:, :2], sides[:, 2:] - 1 - click.pixel])
-        margins = np.where(ends, max(inputs.shape), shown).min(axis=1)
+        margins = np.where(ends, max(network_view.shape), shown).min(axis=1)
         margins[(shown < 0).any(axis=1)] = -1  # not inside
         if len(margins) and margins.max() >= 0:
             owned[int(margins.argmax())].append(click)

@@ -61,7 +61,7 @@ class Predictor:
     ----------
     answer : AnswerComposer or Network
         How the run's networks are combined; a network alone reads image and clicks.
-    inputs : NetworkView
+    network_view : NetworkView
     compute : Compute
     tools : Tools, optional
         Caches that are shared with other predictors of the same image.
@@ -72,7 +72,7 @@ class Predictor:
     def __init__(
         self,
         answer: AnswerComposer | Network,
-        inputs: NetworkView,
+        network_view: NetworkView,
         compute: Compute,
         tools: Tools | None = None,
         *,
@@ -81,9 +81,9 @@ class Predictor:
         if isinstance(answer, nn.Module):
             answer = NetworkAnswer(source_of(answer))
         self.answer: AnswerComposer = answer
-        self._inputs = inputs
+        self._view = network_view
         self._compute = compute
-        self._tools = tools or Tools(inputs)
+        self._tools = tools or Tools(network_view)
         self._uncertain = uncertain
         self._notes: list[Note] = []
 
@@ -117,7 +117,7 @@ class Predictor:
         (height, width) array of uint8
             Class ids; 255 where the image has no data.
         """
-        pixels = read_pixels(self._inputs, tile)
+        pixels = read_pixels(self._view, tile)
         return pixels.window, self.batch([(pixels, clicks)])[0].labels
 
     def batch(
@@ -201,30 +201,30 @@ class Predictor:
             assert self.answer.fallback is not None, "an answer that does not count everywhere"
             fallback = NetworkAnswer(self.answer.fallback)
             predictor = Predictor(
-                fallback, self._inputs, self._compute, self._tools, uncertain=self._uncertain
+                fallback, self._view, self._compute, self._tools, uncertain=self._uncertain
             )
             (other,) = predictor.batch([(pixels, Clicks())])
             self._notes += predictor.notes()
         unsure = answer.uncertainty
         if unsure is not None and other.uncertainty is not None:
             keep = pixels.tile.keep
-            on_grid = on_network(counts, pixels.window, keep, self._inputs)
+            on_grid = on_network(counts, pixels.window, keep, self._view)
             unsure = mixed_uncertainty(unsure, other.uncertainty, cell_share(on_grid, keep))
         return Predicted(np.where(counts, answer.labels, other.labels), unsure)
 
     def _on_image(self, chosen: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.bool_]:
         """Resample a ``(1, h, w)`` mask of the network's grid to the image's grid."""
-        if not self._inputs.resampled:
+        if not self._view.resampled:
             mask: NDArray[np.bool_] = _cut_to_keep(chosen, pixels.tile, box)[0].cpu().numpy()
             return mask
         window = box.placed_in(pixels.tile.read)
-        covered = self._inputs.to_image(chosen.float().cpu().numpy(), window, pixels.window)[0]
+        covered = self._view.to_image(chosen.float().cpu().numpy(), window, pixels.window)[0]
         resampled: NDArray[np.bool_] = covered >= 0.5
         return resampled
 
     def _wanted(self, tile: Tile, clicks: Clicks) -> Window:
         """Window of logits that the kept pixels depend on, relative to the tile's read window."""
-        box = wanted_window(self._inputs, tile)
+        box = wanted_window(self._view, tile)
         # Grown only for a click just outside, whose constraint reaches inside: larger is slower.
         beyond = box.grown(self._constraint_radius) & tile.read
         if len(clicks.inside(beyond)) > len(clicks.inside(box)):
@@ -232,12 +232,12 @@ class Predictor:
         return box.relative_to(tile.read)
 
     def _best(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
-        if not self._inputs.resampled:
+        if not self._view.resampled:
             best = _cut_to_keep(logits, pixels.tile, box).argmax(dim=0)
             classes: NDArray[np.uint8] = best.to(torch.uint8).cpu().numpy()
             return classes
         window = box.placed_in(pixels.tile.read)
-        on_image = self._inputs.to_image(logits.float().cpu().numpy(), window, pixels.window)
+        on_image = self._view.to_image(logits.float().cpu().numpy(), window, pixels.window)
         classes = on_image.argmax(axis=0).astype(np.uint8)
         return classes
 
@@ -248,14 +248,14 @@ class Predictor:
         every one of several adjacent clicks.
         """
         for click in clicks.inside(pixels.tile.keep):
-            pixel = self._inputs.image_window(Window(click.row, click.col, 1, 1))
+            pixel = self._view.image_window(Window(click.row, click.col, 1, 1))
             labels[(pixel & pixels.window).relative_to(pixels.window).slices] = click.label
             for own in click.clicks if isinstance(click, MergedClick) else ():
                 labels[own.row - pixels.window.top, own.col - pixels.window.left] = own.label
 
     def _unsure(self, logits: torch.Tensor, pixels: Pixels, box: Window) -> NDArray[np.uint8]:
         keep = pixels.tile.keep
-        valid = on_network(pixels.valid, pixels.window, keep, self._inputs)
+        valid = on_network(pixels.valid, pixels.window, keep, self._view)
         return uncertainty(_cut_to_keep(logits, pixels.tile, box), keep, valid)
 
     def _constrained_logits(
@@ -277,19 +277,19 @@ class Predictor:
     @property
     def _constraint_radius(self) -> int:
         # Not farther than guidance reaches, or a click would change tiles it is not assigned to.
-        return min(CONSTRAINT_RADIUS, self._inputs.card.guidance.reach)
+        return min(CONSTRAINT_RADIUS, self._view.card.guidance.reach)
 
     def logits(self, read: Window, clicks: Clicks) -> torch.Tensor:
         """Logits ``(classes, height, width)`` of a window of the network's grid, on the CPU."""
         tile = Tile(0, read, read)
-        pixels = Pixels(tile, read, np.ones((1, 1), dtype=np.bool_), self._inputs.read(read))
+        pixels = Pixels(tile, read, np.ones((1, 1), dtype=np.bool_), self._view.read(read))
         return self._retried(partial(self._whole, pixels, clicks))
 
     @torch.inference_mode()
     def _whole(self, pixels: Pixels, clicks: Clicks) -> torch.Tensor:
         box = Window.whole(pixels.window.shape)
         # Without caches, whose keys are tiles: the window is none of them.
-        tools = Tools(self._inputs, self._tools.networks)
+        tools = Tools(self._view, self._tools.networks)
         with self._compute.autocast():
             batch = Batch([(pixels, clicks)], box, bool(clicks), self._compute, tools)
             logits, _ = self.answer.compose(batch)

@@ -38,7 +38,7 @@ class Tools:
 
     Attributes
     ----------
-    inputs : NetworkView
+    network_view : NetworkView
     networks : PreparedNetworks
     features : FeatureCache or None
         Features of tiles without clicks, of sources with a fingerprint of their encoder.
@@ -52,7 +52,7 @@ class Tools:
         Predicted classes of single pixels by network, for `Batch.corrected_classes`.
     """
 
-    inputs: NetworkView
+    network_view: NetworkView
     networks: PreparedNetworks = field(default_factory=PreparedNetworks)
     features: FeatureCache | None = None
     condensed: FeatureCache | None = None
@@ -159,10 +159,10 @@ class Batch:
         key = id(source.network), source.name, *pixel
         label = self.tools.seen.get(key)
         if label is None:
-            inputs = self.tools.inputs
+            network_view = self.tools.network_view
             window = Window(pixel[0] - _AROUND // 2, pixel[1] - _AROUND // 2, _AROUND, _AROUND)
-            window = window & Window.whole(inputs.shape)
-            image = torch.from_numpy(inputs.read(window))[None].to(
+            window = window & Window.whole(network_view.shape)
+            image = torch.from_numpy(network_view.read(window))[None].to(
                 self.compute.device, memory_format=torch.channels_last
             )
             network = self.tools.networks.get(source.network, self.compute)
@@ -232,15 +232,15 @@ class Batch:
     def _images_of(self, asked: Sequence[TileInput]) -> Tensor:
         """Scaled pixels of tiles as a batch on the device."""
         images = [
-            self.tools.inputs.read(pixels.tile.read) if pixels.image is None else pixels.image
+            self.tools.network_view.read(pixels.tile.read) if pixels.image is None else pixels.image
             for pixels, _ in asked
         ]
         return _filled(images, self.compute)
 
     @cached_property
     def _guidance(self) -> Tensor:
-        inputs = self.tools.inputs
-        card, shape = inputs.card, inputs.shape
+        network_view = self.tools.network_view
+        card, shape = network_view.card, network_view.shape
         drawn = [
             card.guidance.draw(clicks, pixels.tile.read, len(card.classes), shape)
             for pixels, clicks in self.asked

@@ -31,7 +31,7 @@ class TileClicks:
     _digests: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def assign(cls, clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> TileClicks:
+    def assign(cls, clicks: Clicks, network_view: NetworkView, tiling: Tiling) -> TileClicks:
         """Return the clicks of all tiles that they reach into.
 
         Parameters
@@ -39,14 +39,14 @@ class TileClicks:
         clicks : Clicks
             In pixels of the image.
         """
-        guidance = inputs.card.guidance
-        on_network = inputs.network_clicks(clicks)
-        touched = _touched(on_network, inputs, tiling)
+        guidance = network_view.card.guidance
+        on_network = network_view.network_clicks(clicks)
+        touched = _touched(on_network, network_view, tiling)
         return cls(
             {i: guidance.relevant(on_network, tile.read) for i, tile in touched.items()}, clicks
         )
 
-    def updated(self, clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> TileClicks:
+    def updated(self, clicks: Clicks, network_view: NetworkView, tiling: Tiling) -> TileClicks:
         """Return `assign` of other clicks; only tiles that a changed click reaches are updated.
 
         The thousandth click takes as long as the first.
@@ -56,15 +56,15 @@ class TileClicks:
         clicks : Clicks
             In pixels of the image.
         """
-        guidance = inputs.card.guidance
+        guidance = network_view.card.guidance
         if guidance.drawing != "cone":
             # In the authors' drawing a chain of clicks can reach into tiles far from its ends.
-            return TileClicks.assign(clicks, inputs, tiling)
+            return TileClicks.assign(clicks, network_view, tiling)
         gone, come, at_end = _difference(self.clicks, clicks)
-        added = inputs.network_clicks(Clicks(come))
-        touched = _touched(added, inputs, tiling)
+        added = network_view.network_clicks(Clicks(come))
+        touched = _touched(added, network_view, tiling)
         if gone:
-            touched |= _touched(inputs.network_clicks(Clicks(gone)), inputs, tiling)
+            touched |= _touched(network_view.network_clicks(Clicks(gone)), network_view, tiling)
         # New clicks are appended to a tile's clicks without comparing them, unless one falls on a
         # pixel of the network's grid that has a click already.
         new = {click.pixel for click in added}
@@ -73,7 +73,7 @@ class TileClicks:
             and not gone
             and not any(c.pixel in new for index in touched for c in self.by_tile.get(index, ()))
         )
-        on_network = added if behind else inputs.network_clicks(clicks)
+        on_network = added if behind else network_view.network_clicks(clicks)
         by_tile, digests = dict(self.by_tile), dict(self._digests)
         for index, tile in touched.items():
             digests.pop(index, None)
@@ -110,9 +110,9 @@ def clicks_digest(clicks: Clicks) -> str:
     return digest.hexdigest()
 
 
-def _touched(clicks: Clicks, inputs: NetworkView, tiling: Tiling) -> dict[int, Tile]:
+def _touched(clicks: Clicks, network_view: NetworkView, tiling: Tiling) -> dict[int, Tile]:
     """Tiles by index that clicks on the network's grid reach into."""
-    reach = inputs.card.guidance.reach
+    reach = network_view.card.guidance.reach
     return {
         tile.index: tile
         for click in clicks

@@ -18,7 +18,7 @@ TILE_SIZE, TILE_HALO = 512, 64
 _MOST_TILES, _LONGEST_SIDE = 1 << 20, 1 << 28
 
 
-def tiling_for(inputs: NetworkView) -> Tiling:
+def tiling_for(network_view: NetworkView) -> Tiling:
     """Return the tiles of an image on the network's grid, as in Lenczner et al. (2020).
 
     Raises
@@ -26,21 +26,21 @@ def tiling_for(inputs: NetworkView) -> Tiling:
     RasterError
         If there are too many, as a damaged header may say.
     """
-    tiling = Tiling(inputs.shape, TILE_SIZE, TILE_HALO)
+    tiling = Tiling(network_view.shape, TILE_SIZE, TILE_HALO)
     # Each side first: a tiling lists its rows and columns.
-    if max(inputs.shape) > _LONGEST_SIDE or len(tiling) > _MOST_TILES:
+    if max(network_view.shape) > _LONGEST_SIDE or len(tiling) > _MOST_TILES:
+        (height, width), (rows, cols) = network_view.raster.shape, network_view.shape
         raise RasterError(
-            f"{inputs.raster.name} has {inputs.raster.shape[0]} x {inputs.raster.shape[1]} pixels "
-            f"(the network reads {inputs.shape[0]} x {inputs.shape[1]}), more than can be "
-            "corrected; cut out the part that matters"
+            f"{network_view.raster.name} has {height} x {width} pixels (the network reads "
+            f"{rows} x {cols}), more than can be corrected; cut out the part that matters"
         )
     return tiling
 
 
-def wanted_window(inputs: NetworkView, tile: Tile) -> Window:
+def wanted_window(network_view: NetworkView, tile: Tile) -> Window:
     """Return the window of logits that the kept pixels of a tile without clicks depend on."""
     # A pixel of the image is resampled from the network's pixels it covers and neighbours.
-    margin = 2 + math.ceil(max(inputs.factors)) if inputs.resampled else 0
+    margin = 2 + math.ceil(max(network_view.factors)) if network_view.resampled else 0
     return tile.keep.grown(margin) & tile.read
 
 
@@ -65,17 +65,19 @@ class Pixels:
     image: NDArray[np.float32] | None
 
 
-def read_pixels(inputs: NetworkView, tile: Tile, *, image: bool = True) -> Pixels:
+def read_pixels(network_view: NetworkView, tile: Tile, *, image: bool = True) -> Pixels:
     """Return the pixels of a tile, which is the part of a prediction that needs no network.
 
     Parameters
     ----------
-    inputs : NetworkView
+    network_view : NetworkView
     tile : Tile
         On the network's grid.
     image : bool
         Whether to read scaled pixels, too, and not only where there is data.
     """
-    window = inputs.image_window(tile.keep)
-    valid = inputs.image_valid(window)
-    return Pixels(tile, window, valid, inputs.read(tile.read) if image and valid.any() else None)
+    window = network_view.image_window(tile.keep)
+    valid = network_view.image_valid(window)
+    return Pixels(
+        tile, window, valid, network_view.read(tile.read) if image and valid.any() else None
+    )

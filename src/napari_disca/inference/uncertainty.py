@@ -106,7 +106,7 @@ def with_certain_cells(
     fixed: NDArray[np.bool_],
     window: Window,
     keep: Window,
-    inputs: NetworkView,
+    network_view: NetworkView,
 ) -> NDArray[np.uint8]:
     """Return uncertainty in which cells whose pixels the user has labelled count as certain.
 
@@ -121,12 +121,12 @@ def with_certain_cells(
     """
     if not fixed.any():
         return unsure
-    sure = cell_share(on_network(~fixed, window, keep, inputs), keep) <= 0.5
+    sure = cell_share(on_network(~fixed, window, keep, network_view), keep) <= 0.5
     return np.where(sure, np.minimum(unsure, np.uint8(SURE)), unsure)
 
 
 def on_network(
-    mask: NDArray[np.bool_], window: Window, keep: Window, inputs: NetworkView
+    mask: NDArray[np.bool_], window: Window, keep: Window, network_view: NetworkView
 ) -> NDArray[np.bool_]:
     """Resample a mask from the image's grid to the network's grid.
 
@@ -142,17 +142,24 @@ def on_network(
     (keep.height, keep.width) array of bool
         For each pixel the value of the image's pixel at its centre.
     """
-    if not inputs.resampled:
+    if not network_view.resampled:
         return mask
     rows, cols = (
         np.clip((2 * np.arange(start, stop) + 1) * image // (2 * network) - first, 0, length - 1)
         for start, stop, image, network, first, length in (
-            (keep.top, keep.bottom, inputs.raster.shape[0], inputs.shape[0], window.top, len(mask)),
+            (
+                keep.top,
+                keep.bottom,
+                network_view.raster.shape[0],
+                network_view.shape[0],
+                window.top,
+                len(mask),
+            ),
             (
                 keep.left,
                 keep.right,
-                inputs.raster.shape[1],
-                inputs.shape[1],
+                network_view.raster.shape[1],
+                network_view.shape[1],
                 window.left,
                 mask.shape[1],
             ),

@@ -252,7 +252,7 @@ def checked_seed(seed: int) -> int:
 
 def crops_for(
     recipe: Recipe,
-    inputs: NetworkView,
+    network_view: NetworkView,
     clicks: Clicks,
     tiling: Tiling,
     checked: Clicks | None = None,
@@ -262,7 +262,7 @@ def crops_for(
     Parameters
     ----------
     recipe : Recipe
-    inputs : NetworkView
+    network_view : NetworkView
     clicks : Clicks
         In pixels of the image.
     tiling : Tiling
@@ -276,11 +276,13 @@ def crops_for(
     Job of list of Crop
     """
     # Sorted by position, so that the result does not depend on the order of clicking.
-    own = Clicks(tuple(sorted(inputs.network_clicks(clicks), key=lambda c: (c.pixel, c.label))))
-    checked_clicks = inputs.network_clicks(checked or Clicks())
+    own = Clicks(
+        tuple(sorted(network_view.network_clicks(clicks), key=lambda c: (c.pixel, c.label)))
+    )
+    checked_clicks = network_view.network_clicks(checked or Clicks())
     # At a pixel that is clicked and checked, the click counts.
     clicked = {click.pixel for click in own}
     checked_clicks = checked_clicks.removed(*(c for c in checked_clicks if c.pixel in clicked))
     one_per_tile = {tiling.tile_at(pixel.pixel).index: pixel for pixel in checked_clicks}
     windows = recipe.windows(own.added(*one_per_tile.values()), tiling)
-    return cut_crops(inputs, own, windows, checked_clicks)
+    return cut_crops(network_view, own, windows, checked_clicks)

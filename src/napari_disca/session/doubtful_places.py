@@ -57,7 +57,7 @@ class Review:
 
     Parameters
     ----------
-    inputs : NetworkView
+    network_view : NetworkView
 
     Attributes
     ----------
@@ -65,9 +65,9 @@ class Review:
         Number of stops that `next` has returned.
     """
 
-    def __init__(self, inputs: NetworkView) -> None:
-        self._inputs = inputs
-        self._seen = np.zeros(cells_of(Window.whole(inputs.shape)).shape, dtype=np.bool_)
+    def __init__(self, network_view: NetworkView) -> None:
+        self._network_view = network_view
+        self._seen = np.zeros(cells_of(Window.whole(network_view.shape)).shape, dtype=np.bool_)
         self.visited = 0
 
     def mark_seen(self, window: Window, uncertainty: NDArray[np.uint8]) -> None:
@@ -80,7 +80,7 @@ class Review:
         uncertainty : (rows, cols) array of uint8
             From `Session.uncertainty`; cells that are not rendered yet were not seen.
         """
-        (height, width), (rows, cols) = self._inputs.raster.shape, self._inputs.shape
+        (height, width), (rows, cols) = self._network_view.raster.shape, self._network_view.shape
 
         def first(position: int, image: int, network: int) -> int:
             return -(-position * network // (image * CELL))
@@ -117,7 +117,7 @@ class Review:
         regions = self._regions(uncertainty, clicks)
         if not len(regions.order):
             return None
-        first = regions.stop(0, self._inputs)
+        first = regions.stop(0, self._network_view)
         self._seen[first.cells.slices] = True
         self.visited += 1
         return first, len(regions.order) - 1
@@ -133,7 +133,7 @@ class Review:
             In pixels of the image.
         """
         regions = self._regions(uncertainty, clicks)
-        return [regions.stop(place, self._inputs) for place in range(len(regions.order))]
+        return [regions.stop(place, self._network_view) for place in range(len(regions.order))]
 
     def to_come(
         self, uncertainty: NDArray[np.uint8], clicks: Clicks, most: int
@@ -152,7 +152,7 @@ class Review:
         (list of ReviewStop, int)
             The most rewarding stops, and the number of all.
         """
-        frozen = Review(self._inputs)
+        frozen = Review(self._network_view)
         frozen._seen = self._seen.copy()
         return frozen._found(uncertainty.copy(), clicks, most)
 
@@ -162,15 +162,15 @@ class Review:
         yield Progress("looking for doubtful places", 0, 1)
         regions = self._regions(uncertainty, clicks)
         count = len(regions.order)
-        return [regions.stop(place, self._inputs) for place in range(min(most, count))], count
+        return [regions.stop(place, self._network_view) for place in range(min(most, count))], count
 
     def visit(self, window: Window) -> None:
         """Note that a place was chosen in the list: it is not a stop any more."""
-        self._seen |= review_cells([Mark(window, "seen")], self._inputs) > 0
+        self._seen |= review_cells([Mark(window, "seen")], self._network_view) > 0
 
     def _regions(self, uncertainty: NDArray[np.uint8], clicks: Clicks) -> _Regions:
         doubtful = (uncertainty >= _DOUBTFUL) & ~self._seen
-        for click in self._inputs.network_clicks(clicks):
+        for click in self._network_view.network_clicks(clicks):
             beside = Window(click.row, click.col, 1, 1).grown(_BESIDE_CLICK)
             top, left = (max(0, first // CELL) for first in (beside.top, beside.left))
             doubtful[top : -(-beside.bottom // CELL), left : -(-beside.right // CELL)] = False
@@ -198,17 +198,17 @@ class _Regions:
         #: Numbers of the regions, the most rewarding first; equal ones in reading order.
         self.order: NDArray[np.intp] = numbers[np.argsort(-self._scores[numbers], kind="stable")]
 
-    def stop(self, place: int, inputs: NetworkView) -> ReviewStop:
+    def stop(self, place: int, network_view: NetworkView) -> ReviewStop:
         """Return the stop at a place of the order."""
         number = self.order[place]
         rows, cols = self._boxes[number - 1]
         here = self._labels[rows, cols] == number
         worth = np.where(here, self._worth[rows, cols], 0.0)
         row, col = (int(i) for i in np.unravel_index(int(worth.argmax()), worth.shape))
-        at = _on_image(Window(rows.start + row, cols.start + col, 1, 1), inputs)
+        at = _on_image(Window(rows.start + row, cols.start + col, 1, 1), network_view)
         box = Window.from_bounds(rows.start, cols.start, rows.stop, cols.stop)
         return ReviewStop(
-            _on_image(box, inputs),
+            _on_image(box, network_view),
             (at.top + at.height // 2, at.left + at.width // 2),
             float(self._scores[number]),
             box,
@@ -234,9 +234,9 @@ def _labelled(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     return labels
 
 
-def _on_image(cells: Window, inputs: NetworkView) -> Window:
+def _on_image(cells: Window, network_view: NetworkView) -> Window:
     """Return the window of the image that cells cover, of one pixel at least."""
-    (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
+    (height, width), (rows, cols) = network_view.raster.shape, network_view.shape
     return Window.whole((height, width)) & Window.from_bounds(
         cells.top * CELL * height // rows,
         cells.left * CELL * width // cols,

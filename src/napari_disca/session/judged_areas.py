@@ -55,7 +55,7 @@ class FixedPixels:
 class RunRenderer(Protocol):
     """Interface of `Renderer`, which renders tiles of runs without locks."""
 
-    inputs: NetworkView
+    network_view: NetworkView
     tiling: Tiling
     recent: RecentTiles
 
@@ -156,7 +156,7 @@ class JudgedAreas:
             labels = np.full(window.shape, NO_DATA, dtype=np.uint8)
             touching = index.of(tile.index)
             drawn = any(isinstance(one, Stroke) for one in touching)
-            valid = self._runs.inputs.image_valid(window) if drawn else None
+            valid = self._runs.network_view.image_valid(window) if drawn else None
             yield from self.write(touching, labels, tile, valid=valid)
             rows, cols = np.nonzero(labels != NO_DATA)
             if not len(rows):
@@ -197,7 +197,7 @@ class JudgedAreas:
                 allowed &= ~self._mask(lock.area, window)
         drawn = draw_over(strokes, labels, window, allowed)
         if unsure is not None:
-            unsure = with_certain_cells(unsure, drawn, window, tile.keep, self._runs.inputs)
+            unsure = with_certain_cells(unsure, drawn, window, tile.keep, self._runs.network_view)
         return replace(before, labels=labels, uncertainty=unsure)
 
     def _changed(self, lock: Lock, tile: Tile) -> Job[NDArray[np.bool_]]:
@@ -221,11 +221,13 @@ class JudgedAreas:
         before = yield from self._runs.base(tile, None, then, keep=True)
         after = yield from self._runs.base(tile, None, now, keep=True)
         same: NDArray[np.bool_] = before.labels == after.labels
-        earlier, reach = set(then.of(tile)), self._runs.inputs.card.guidance.reach
+        earlier, reach = set(then.of(tile)), self._runs.network_view.card.guidance.reach
         for click in now.of(tile):
             if click not in earlier:
                 alone = Clicks((click,))
-                near = near_clicks(alone, tile, self._runs.window(tile), self._runs.inputs, reach)
+                near = near_clicks(
+                    alone, tile, self._runs.window(tile), self._runs.network_view, reach
+                )
                 same &= ~near | (fixed == click.label)
         return same
 
@@ -244,7 +246,7 @@ class JudgedAreas:
         """Return the clicks of the map whose labels a lock keeps."""
         if lock.digest not in self._assigned:
             self._assigned[lock.digest] = TileClicks.assign(
-                lock.clicks, self._runs.inputs, self._runs.tiling
+                lock.clicks, self._runs.network_view, self._runs.tiling
             )
         return self._assigned[lock.digest]
 

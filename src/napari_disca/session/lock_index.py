@@ -28,11 +28,11 @@ class TileGrid:
     cols: NDArray[np.intp]
 
     @classmethod
-    def of(cls, inputs: NetworkView, tiling: Tiling) -> TileGrid:
+    def of(cls, network_view: NetworkView, tiling: Tiling) -> TileGrid:
         """Return the grid of a tiling, converted to pixels of the image."""
         down, across = tiling.borders
-        whole = [inputs.image_window(Window.from_bounds(0, 0, edge, 0)) for edge in down]
-        wide = [inputs.image_window(Window.from_bounds(0, 0, 0, edge)) for edge in across]
+        whole = [network_view.image_window(Window.from_bounds(0, 0, edge, 0)) for edge in down]
+        wide = [network_view.image_window(Window.from_bounds(0, 0, 0, edge)) for edge in across]
         return cls(
             np.array([window.bottom for window in whole], dtype=np.intp),
             np.array([window.right for window in wide], dtype=np.intp),

@@ -34,7 +34,7 @@ class Maps:
 
     Parameters
     ----------
-    inputs : NetworkView
+    network_view : NetworkView
     tiling : Tiling
     compute : Compute
     folder : str or path, optional
@@ -58,16 +58,16 @@ class Maps:
 
     def __init__(
         self,
-        inputs: NetworkView,
+        network_view: NetworkView,
         tiling: Tiling,
         compute: Compute,
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
-        shape = inputs.raster.shape
+        shape = network_view.raster.shape
         self.versions = TileVersions(MAPS, len(tiling))
         self._folder: MapFolder | None = None
         self._closed = False
-        self._about = _about(inputs, tiling, compute)
+        self._about = _about(network_view, tiling, compute)
         if folder is None:
             self.pyramids = {name: LabelPyramid(shape) for name in MAPS}
         else:
@@ -78,11 +78,11 @@ class Maps:
             except BaseException:
                 map_folder.release()
                 raise
-        cells = cells_of(Window.whole(inputs.shape)).shape
+        cells = cells_of(Window.whole(network_view.shape)).shape
         self.uncertainty: dict[str, NDArray[np.uint8]] = {
             name: np.zeros(cells, dtype=np.uint8) for name in MAPS
         }
-        self._inputs = inputs
+        self._network_view = network_view
         self._tiling = tiling
         #: By map and tile: number of locked pixels, and of those that the lock changes.
         self._counts: dict[str, dict[int, tuple[int, int]]] = {name: {} for name in MAPS}
@@ -123,7 +123,7 @@ class Maps:
             version = self.versions.get(name, tile.index)
             if version is None:
                 return None
-            labels = self.pyramids[name].read(self._inputs.image_window(tile.keep))
+            labels = self.pyramids[name].read(self._network_view.image_window(tile.keep))
             counts = self._counts[name].get(tile.index, (0, 0))
             return version, RenderedTile(labels, *counts, self._cells(name, tile).copy())
 
@@ -194,13 +194,13 @@ class Maps:
         return self.uncertainty[name][cells_of(tile.keep).slices]
 
 
-def _about(inputs: NetworkView, tiling: Tiling, compute: Compute) -> str:
+def _about(network_view: NetworkView, tiling: Tiling, compute: Compute) -> str:
     """Return the fingerprint of everything besides versions that labels depend on."""
     facts = (
-        fingerprint(inputs.raster),
-        inputs.bands,
-        inputs.factor,
-        inputs.scale.facts,
+        fingerprint(network_view.raster),
+        network_view.bands,
+        network_view.factor,
+        network_view.scale.facts,
         (tiling.shape, tiling.size, tiling.halo),
         str(compute),
         compute.batch,

@@ -15,7 +15,7 @@ NEAR = 64
 
 
 def near_clicks(
-    clicks: Clicks, tile: Tile, window: Window, inputs: NetworkView, radius: int
+    clicks: Clicks, tile: Tile, window: Window, network_view: NetworkView, radius: int
 ) -> NDArray[np.bool_]:
     """Return which pixels of a window lie near clicks.
 
@@ -35,7 +35,7 @@ def near_clicks(
         Of the window.
     """
     near = np.zeros(window.shape, dtype=np.bool_)
-    (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
+    (height, width), (rows, cols) = network_view.raster.shape, network_view.shape
     down = (np.arange(window.top, window.bottom) + 0.5) * rows / height - 0.5
     across = (np.arange(window.left, window.right) + 0.5) * cols / width - 0.5
     within = tile.keep.grown(radius + 1)

@@ -35,10 +35,10 @@ _FIRST_VIEW = 2048
 class Proposals(Document):
     """A document whose adaptations can be judged.
 
-    The class that derives from it has ``inputs``, ``tiling``, ``viewport`` and maps.
+    The class that derives from it has ``network_view``, ``tiling``, ``viewport`` and maps.
     """
 
-    inputs: NetworkView
+    network_view: NetworkView
     tiling: Tiling
     _maps: Maps
 
@@ -133,7 +133,7 @@ class Proposals(Document):
         verb = "accept" if verdict == "accepted" else "reject"
         if regions is None:
             where = ripple.windows if ripple is not None and not ripple.missing else None
-            where = (Window.whole(self.inputs.raster.shape),) if where is None else where
+            where = (Window.whole(self.network_view.raster.shape),) if where is None else where
             areas = tuple(Area.rectangle(window) for window in where)
             self.do(Judge(verdict, areas, changed=True, title=f"{verb} all that was adapted"))
             return
@@ -183,21 +183,21 @@ class Proposals(Document):
         self, tiles: Sequence[int], view: Window | None, min_area: int, missing: int
     ) -> Job[Ripple]:
         before, after = (self._maps.pyramids[name] for name in ("disir", "disca"))
-        windows = [self.inputs.image_window(self.tiling[tile].keep) for tile in tiles]
+        windows = [self.network_view.image_window(self.tiling[tile].keep) for tile in tiles]
         if view is not None:
             row, col = (int(at) for at in view.centre)
             half = _FIRST_VIEW // 2
             first = [view & Window.from_bounds(row - half, col - half, row + half, col + half)]
         else:
             first = most_changed(before.levels, after.levels, windows)
-        resolution = raster_resolution(self.inputs.raster)
+        resolution = raster_resolution(self.network_view.raster)
         found = yield from compare(
             before,
             after,
             windows,
             first=first,
             min_area=min_area,
-            certainty=certainty_of(self._maps.uncertainty["disca"].copy(), self.inputs),
+            certainty=certainty_of(self._maps.uncertainty["disca"].copy(), self.network_view),
             pixel_area=None if resolution is None else resolution**2,
             missing=missing,
         )
@@ -239,16 +239,16 @@ def most_changed(
     return [windows[i] for i in order if counts[i]]
 
 
-def certainty_of(uncertainty: NDArray[np.uint8], inputs: NetworkView) -> Certainty:
+def certainty_of(uncertainty: NDArray[np.uint8], network_view: NetworkView) -> Certainty:
     """Return a function that gives the certainty of a map at pixels of the image.
 
     Parameters
     ----------
     uncertainty : (rows, cols) array of uint8
         Uncertainty of cells; see `napari_disca.inference.uncertainty`.
-    inputs : NetworkView
+    network_view : NetworkView
     """
-    (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
+    (height, width), (rows, cols) = network_view.raster.shape, network_view.shape
 
     def certainty(row: Ints, col: Ints) -> NDArray[np.float64]:
         cells = uncertainty[row * rows // (height * CELL), col * cols // (width * CELL)]

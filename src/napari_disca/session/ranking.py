@@ -62,12 +62,12 @@ class TileRanking:
         renderer, tile = self._renderer, self._tile
         window, reach = renderer.window(tile), min(NEAR, renderer.tiling.halo)
         clicks = self._clicks.of(tile)
-        near = near_clicks(clicks, tile, window, renderer.inputs, reach)
-        return here.where(on_network(near, window, tile.keep, renderer.inputs), away)
+        near = near_clicks(clicks, tile, window, renderer.network_view, reach)
+        return here.where(on_network(near, window, tile.keep, renderer.network_view), away)
 
     def _of(self, run: AdaptationRun | None) -> Job[TwoBest | None]:
         predictor = yield from self._renderer.ready(run)
-        pixels = read_pixels(self._renderer.inputs, self._tile)
+        pixels = read_pixels(self._renderer.network_view, self._tile)
         return predictor.two_best(pixels, self._clicks.of(self._tile))
 
 
@@ -89,7 +89,9 @@ class Ranking(Reviewing):
         row, col : int
             Pixel of the image.
         """
-        sides = zip((row, col), self.inputs.raster.shape, self.inputs.shape, strict=True)
+        sides = zip(
+            (row, col), self.network_view.raster.shape, self.network_view.shape, strict=True
+        )
         place = tuple(min((2 * at + 1) * net // (2 * img), net - 1) for at, img, net in sides)
         tile = self.tiling.tile_at((place[0], place[1]))
         wanted = self._wanted()

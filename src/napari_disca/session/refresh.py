@@ -39,13 +39,13 @@ class Viewport:
 
     window: Window | None = None
 
-    def on_network(self, inputs: NetworkView) -> Window | None:
+    def on_network(self, network_view: NetworkView) -> Window | None:
         """The window in view on the network's grid; None if there is none."""
         view = self.window
-        if view is None or not inputs.resampled:
+        if view is None or not network_view.resampled:
             return view
-        down = inputs.shape[0] / inputs.raster.shape[0]
-        across = inputs.shape[1] / inputs.raster.shape[1]
+        down = network_view.shape[0] / network_view.raster.shape[0]
+        across = network_view.shape[1] / network_view.raster.shape[1]
         return Window.from_bounds(
             int(view.top * down),
             int(view.left * across),
@@ -203,13 +203,13 @@ class _Stage:
 
     def run(self) -> Job[None]:
         queue = self._queue()
-        batch, inputs = self.context.batch, self.context.renderer.inputs
+        batch, network_view = self.context.batch, self.context.renderer.network_view
         total, done = len(queue) + len(self._again), 0
         yield Progress(_STAGE, 0, total)
         with closing(Prefetcher(self._load, 2 * batch)) as ahead:
             while len(queue) or self._again:
                 # Read each time: the user may have panned.
-                view = self.context.viewport.on_network(inputs)
+                view = self.context.viewport.on_network(network_view)
                 if len(queue):
                     chosen, following = queue.take(batch, view), queue.peek(batch, view)
                 else:
@@ -249,7 +249,7 @@ class _Stage:
         if not any(asked):
             return _Loaded(tile, None)
         try:
-            return _Loaded(tile, read_pixels(renderer.inputs, tile, image="image" in asked))
+            return _Loaded(tile, read_pixels(renderer.network_view, tile, image="image" in asked))
         except RasterError as error:
             return _Loaded(tile, None, error)
 

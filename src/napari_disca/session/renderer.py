@@ -56,7 +56,7 @@ class Renderer:
 
     Parameters
     ----------
-    inputs : NetworkView
+    network_view : NetworkView
     tiling : Tiling
     compute : Compute
     networks : WeightsCache
@@ -67,7 +67,7 @@ class Renderer:
 
     def __init__(
         self,
-        inputs: NetworkView,
+        network_view: NetworkView,
         tiling: Tiling,
         compute: Compute,
         networks: WeightsCache,
@@ -79,23 +79,23 @@ class Renderer:
         self._predictors: LRUCache[str, Predictor] = LRUCache(_READY_NETWORKS)
         self._predictors_lock = threading.Lock()
         self.recent = RecentTiles(_RECENT_BYTES)
-        self.inputs = inputs
+        self.network_view = network_view
         self.tiling = tiling
         self._maps = maps
         self._compute = compute
         self._clicks = TileClicks({})
-        self._grid = TileGrid.of(inputs, tiling)
+        self._grid = TileGrid.of(network_view, tiling)
         self._indexed = self._no_locks = LockIndex.empty(self._grid)
         self._judged = JudgedAreas(self)
 
     def window(self, tile: Tile) -> Window:
         """Return the kept window of a tile, on the image's grid."""
-        return self.inputs.image_window(tile.keep)
+        return self.network_view.image_window(tile.keep)
 
     def assigned(self, clicks: Clicks) -> TileClicks:
         """Return the clicks by tile; those of the last call are cached."""
         if self._clicks.clicks is not clicks:
-            self._clicks = self._clicks.updated(clicks, self.inputs, self.tiling)
+            self._clicks = self._clicks.updated(clicks, self.network_view, self.tiling)
         return self._clicks
 
     def locks(self, locks: tuple[LockOrStroke, ...]) -> LockIndex:
@@ -193,7 +193,7 @@ class Renderer:
             # Only now: the run may have left the weights unchanged.
             name = self.networks.name(run)
             made = Predictor(
-                answer, self.inputs, self._compute, self.networks.tools, uncertain=True
+                answer, self.network_view, self._compute, self.networks.tools, uncertain=True
             )
             with self._predictors_lock:
                 predictor = self._predictors.setdefault(name, made)
@@ -267,7 +267,9 @@ class Renderer:
         flipped = int((locked & (labels != base.labels)).sum())
         if unsure is not None:
             for sure in (fixed.judged, fixed.drawn):
-                unsure = with_certain_cells(unsure, sure, self.window(tile), tile.keep, self.inputs)
+                unsure = with_certain_cells(
+                    unsure, sure, self.window(tile), tile.keep, self.network_view
+                )
         return RenderedTile(labels, int(locked.sum()), flipped, unsure)
 
     def drawn_over(
@@ -303,7 +305,7 @@ class Renderer:
             rendered = yield from self._near(tile, replace(run, near_only=False), clicks)
         else:
             predictor = yield from self.ready(run)
-            asked = read_pixels(self.inputs, tile), clicks.of(tile)
+            asked = read_pixels(self.network_view, tile), clicks.of(tile)
             labels, unsure = predictor.batch([asked], self._fallback_labels(predictor, [asked]))[0]
             rendered = RenderedTile(labels, uncertainty=unsure)
         if keep:
@@ -314,12 +316,14 @@ class Renderer:
         """Job that returns the labels of a run near the clicks, and DISIR's elsewhere."""
         away = yield from self.base(tile, None, clicks, keep=True)
         window = self.window(tile)
-        near = near_clicks(clicks.of(tile), tile, window, self.inputs, min(NEAR, self.tiling.halo))
+        near = near_clicks(
+            clicks.of(tile), tile, window, self.network_view, min(NEAR, self.tiling.halo)
+        )
         if not near.any():
             return away
         here = yield from self.base(tile, run, clicks, keep=True)
         unsure = None
         if here.uncertainty is not None and away.uncertainty is not None:
-            part = cell_share(on_network(near, window, tile.keep, self.inputs), tile.keep)
+            part = cell_share(on_network(near, window, tile.keep, self.network_view), tile.keep)
             unsure = mixed_uncertainty(here.uncertainty, away.uncertainty, part)
         return RenderedTile(np.where(near, here.labels, away.labels), uncertainty=unsure)

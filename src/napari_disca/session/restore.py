@@ -51,28 +51,28 @@ def header_of(session: Session, network_file: str) -> Header:
     network_file : str
         Name of the bundled network, or path, from which the network was loaded.
     """
-    inputs, compute = session.inputs, session.compute
+    network_view, compute = session.network_view, session.compute
     return Header(
         image=image_fingerprint(session.raster),
         image_name=session.raster.name,
         image_facts=image_facts(session.raster),
         network=session.weights,
-        network_name=inputs.card.name,
+        network_name=network_view.card.name,
         network_file=network_file
         if network_file in bundled_weights()
         else str(Path(network_file).absolute())
         if network_file
         else "",
         classes=tuple(land.name for land in session.classes),
-        bands=tuple(int(band) for band in inputs.bands),
-        factor=float(inputs.factor),
+        bands=tuple(int(band) for band in network_view.bands),
+        factor=float(network_view.factor),
         seed=session.seed,
         device=compute.device.type,
         precision=_FORMATS[compute.dtype],
         threads=torch.get_num_threads(),
         version=__version__,
         made=datetime.now().astimezone().isoformat(timespec="seconds"),
-        scaling=inputs.scale,
+        scaling=network_view.scale,
     )
 
 

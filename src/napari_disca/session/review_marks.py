@@ -129,13 +129,13 @@ class MarkPlace:
         return cls(mark, name, click)  # type: ignore[arg-type]
 
 
-def review_cells(marks: Iterable[Mark], inputs: NetworkView) -> NDArray[np.uint8]:
+def review_cells(marks: Iterable[Mark], network_view: NetworkView) -> NDArray[np.uint8]:
     """Return the state of each cell of the network's grid: `UNSEEN`, `SEEN` or `CHECKED`.
 
     A cell belongs to a place that contains its middle.
     """
-    cells = np.zeros(cells_of(Window.whole(inputs.shape)).shape, dtype=np.uint8)
-    (height, width), (rows, cols) = inputs.raster.shape, inputs.shape
+    cells = np.zeros(cells_of(Window.whole(network_view.shape)).shape, dtype=np.uint8)
+    (height, width), (rows, cols) = network_view.raster.shape, network_view.shape
     for mark in marks:
         window = mark.window
         part = cells[

@@ -60,7 +60,7 @@ class Reviewing(Painting):
         ClickError
             If the click is not on the image, or its class does not exist.
         """
-        window &= Window.whole(self.inputs.raster.shape)
+        window &= Window.whole(self.network_view.raster.shape)
         if verdict == "right" and window and self.stale(self.corrected, window):
             raise AreaError("the map is not finished there; say that it is right when it is")
         self.do(MarkPlace(Mark(window, verdict, note), self.corrected, click))
@@ -75,12 +75,12 @@ class Reviewing(Painting):
         count = int(rendered.sum())
         if not count:
             return 0.0, 0.0
-        cells = review_cells(self.marks, self.inputs)[rendered]
+        cells = review_cells(self.marks, self.network_view)[rendered]
         return float((cells > UNSEEN).sum()) / count, float((cells == CHECKED).sum()) / count
 
     def unseen_tiles(self) -> Iterator[Window]:
         """Yield the tiles with data that were not seen yet, row by row, back and forth."""
-        cells = review_cells(self.marks, self.inputs)
+        cells = review_cells(self.marks, self.network_view)
         rendered = self._maps.uncertainty[self.corrected] != UNKNOWN
         rows, cols = self.tiling.grid
         order = np.arange(rows * cols).reshape(rows, cols)
@@ -89,4 +89,4 @@ class Reviewing(Painting):
             keep = self.tiling[index].keep
             part = cells_of(keep).slices
             if ((cells[part] == UNSEEN) & rendered[part]).any():
-                yield self.inputs.image_window(keep)
+                yield self.network_view.image_window(keep)

@@ -125,22 +125,22 @@ class Session(Ranking):
     ) -> None:
         super().__init__(raster.shape, network.card.classes)
         self.raster = raster
-        self.inputs = NetworkView(
+        view = self.network_view = NetworkView(
             raster, network.card, bands=bands, factor=factor, scaling=scaling, find_fill=find_fill
         )
         self.compute = compute or Compute.choose()
         self.seed = checked_seed(seed)
-        self.tiling: Tiling = tiling_for(self.inputs)
+        self.tiling: Tiling = tiling_for(view)
         self.viewport = Viewport()
         # On the CPU: jobs copy the network to the device, and use the CPU where the device's memory
         # is full.
         self._network: Network = deepcopy(network).eval().requires_grad_(False)
-        self._caches = TileCaches(self.inputs, features)
+        self._caches = TileCaches(view, features)
         self._weights = WeightsCache(
-            self._network, self.inputs, self.tiling, self.compute, self._caches.tools
+            self._network, view, self.tiling, self.compute, self._caches.tools
         )
-        self._maps = Maps(self.inputs, self.tiling, self.compute, folder)
-        self._renderer = Renderer(self.inputs, self.tiling, self.compute, self._weights, self._maps)
+        self._maps = Maps(view, self.tiling, self.compute, folder)
+        self._renderer = Renderer(view, self.tiling, self.compute, self._weights, self._maps)
         batch = self.compute.batch
         self._context = RefreshContext(self._renderer, self._maps, self.viewport, batch)
         self._no_locks = self._renderer.locks(())

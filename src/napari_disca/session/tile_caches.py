@@ -17,7 +17,7 @@ class TileCaches:
 
     Parameters
     ----------
-    inputs : NetworkView
+    network_view : NetworkView
     features : FeatureCache, optional
         Cache of encoder features; the one of the session by default.
 
@@ -28,12 +28,12 @@ class TileCaches:
         All caches, as predictors and recipes take them.
     """
 
-    def __init__(self, inputs: NetworkView, features: FeatureCache | None = None) -> None:
+    def __init__(self, network_view: NetworkView, features: FeatureCache | None = None) -> None:
         self.features = features or FeatureCache()
         self.condensed = FeatureCache(_CONDENSED_BYTES)
         self.set_limits(self.features.disk)
         self.tools = Tools(
-            inputs,
+            network_view,
             features=self.features,
             condensed=self.condensed,
             logits=FeatureCache(_LOGITS_BYTES),

@@ -91,7 +91,7 @@ class WeightsCache:
     ----------
     original : Network
         The pretrained network, on the CPU; not changed.
-    inputs : NetworkView
+    network_view : NetworkView
     tiling : Tiling
     compute : Compute
     tools : Tools, optional
@@ -101,17 +101,17 @@ class WeightsCache:
     def __init__(
         self,
         original: Network,
-        inputs: NetworkView,
+        network_view: NetworkView,
         tiling: Tiling,
         compute: Compute,
         tools: Tools | None = None,
     ) -> None:
         self.original = original
-        self.tools = tools or Tools(inputs)
+        self.tools = tools or Tools(network_view)
         self.weights = fingerprint(original)
         #: Deltas on disk; without it, networks that leave the cache are learned again.
         self.cache: DeltaCache | None = None
-        self._inputs = inputs
+        self._network_view = network_view
         self._tiling = tiling
         self._compute = compute
         self._networks: LRUCache[str, LearnedWeights] = LRUCache(_NETWORKS)
@@ -157,7 +157,7 @@ class WeightsCache:
         shared_encoder = encoder if encoder == self._encoder else ""
 
         def crops() -> Job[Sequence[Crop]]:
-            found = yield from crops_for(of.recipe, self._inputs, of.clicks, self._tiling)
+            found = yield from crops_for(of.recipe, self._network_view, of.clicks, self._tiling)
             return found
 
         def once(name: str, job: Callable[[Compute], Job[Any]]) -> Job[Any]:
@@ -232,7 +232,9 @@ class WeightsCache:
         RecipeError
             If what was learned is not finite.
         """
-        crops = yield from crops_for(run.recipe, self._inputs, run.clicks, self._tiling, checked)
+        crops = yield from crops_for(
+            run.recipe, self._network_view, run.clicks, self._tiling, checked
+        )
         result = yield from self._adapted(run, crops, current)
         if result.correction is not None:
             return self._corrected(run, result)
@@ -281,7 +283,7 @@ class WeightsCache:
         found = self._facts.get(key)
         if found is None:
             windows = recipe.anchor_windows(self._tiling)
-            crops = yield from cut_crops(self._inputs, Clicks(), [], anchors=windows)
+            crops = yield from cut_crops(self._network_view, Clicks(), [], anchors=windows)
             pixels = math.prod(self._tiling.shape)
 
             def compute_facts(compute: Compute) -> Job[Any]:

@@ -61,10 +61,10 @@ def statistics(
     moments: list[NDArray[np.float64]] = []
     for pair in found:
         with open_raster(pair.image) as raster:
-            inputs = NetworkView(raster, card, bands=bands, factor=factor, find_fill=find_fill)
-            tiles = list(Tiling(inputs.shape, 256, 0))
+            view = NetworkView(raster, card, bands=bands, factor=factor, find_fill=find_fill)
+            tiles = list(Tiling(view.shape, 256, 0))
             step = max(1, -(-len(tiles) * 256 * 256 // _SAMPLE))
-            pieces = [inputs.read(tile.read)[:, inputs.valid(tile.read)] for tile in tiles[::step]]
+            pieces = [view.read(tile.read)[:, view.valid(tile.read)] for tile in tiles[::step]]
         values = np.concatenate(pieces, axis=1).astype(np.float64)
         if values.shape[1]:
             moments.append(np.stack([values.mean(axis=1), (values**2).mean(axis=1)]))
@@ -128,9 +128,9 @@ def training_set(
         with open_raster(pair.image) as raster:
             mask = masks.read(pair.mask, Grid.of(raster))
             _refuse_unknown(mask, pair, card)
-            inputs = NetworkView(raster, card, bands=bands, factor=factor, find_fill=find_fill)
-            images.append(_labelled(pair.name, raster, inputs, mask, store))
-            notes.update([*raster.notes, *filter(None, [inputs.scale.fill.note])])
+            view = NetworkView(raster, card, bands=bands, factor=factor, find_fill=find_fill)
+            images.append(_labelled(pair.name, raster, view, mask, store))
+            notes.update([*raster.notes, *filter(None, [view.scale.fill.note])])
         yield Progress("reading images", done, len(found))
     yield from map(Note, reading_notes(images, masks, [c.name for c in card.classes], notes))
     return card, images
@@ -221,11 +221,11 @@ def _refuse_unknown(mask: NDArray[np.uint8], pair: Pair, card: Card) -> None:
 
 
 def _labelled(
-    name: str, raster: Raster, inputs: NetworkView, mask: NDArray[np.uint8], store: _Store
+    name: str, raster: Raster, network_view: NetworkView, mask: NDArray[np.uint8], store: _Store
 ) -> LabelledImage:
     """Return one image with its labels on the network's grid, read block by block."""
-    height, width = inputs.shape
-    image: NDArray[Any] = store.empty((height, width, len(inputs.bands)))
+    height, width = network_view.shape
+    image: NDArray[Any] = store.empty((height, width, len(network_view.bands)))
     labels = store.empty((height, width))
     # The image pixel under the centre of each network pixel.
     rows = ((np.arange(height) + 0.5) * raster.shape[0] / height).astype(np.intp)
@@ -233,7 +233,7 @@ def _labelled(
     for top in range(0, height, _BLOCK):
         for left in range(0, width, _BLOCK):
             window = Window(top, left, min(_BLOCK, height - top), min(_BLOCK, width - left))
-            pixels = np.rint(inputs.read(window) * 255).transpose(1, 2, 0)
+            pixels = np.rint(network_view.read(window) * 255).transpose(1, 2, 0)
             if image.dtype == np.uint8 and (pixels.min() < 0 or pixels.max() > 255):
                 # Values outside 0 ... 1, which the network also reads, need 16 bits.
                 narrow, image = image, store.empty(image.shape, np.int16)
@@ -243,7 +243,7 @@ def _labelled(
             image[window.slices] = pixels
             in_rows, in_cols = window.slices
             reference = mask[np.ix_(rows[in_rows], cols[in_cols])]
-            labels[window.slices] = np.where(inputs.valid(window), reference, IGNORE)
+            labels[window.slices] = np.where(network_view.valid(window), reference, IGNORE)
     return LabelledImage(image, labels, name=name)
 
 

@@ -52,7 +52,7 @@ def test_a_row_for_each_band_of_the_network(panel, five, scene, qtbot):
     assert panel.image_panel.about.text().startswith("bands 5, 2, 1;")
     panel.segment()
     idle(qtbot, panel)
-    assert panel.control.session.inputs.bands == (5, 2, 1)
+    assert panel.control.session.network_view.bands == (5, 2, 1)
     other = add(panel, scene)
     images = panel.image_panel.images
     images.setCurrentIndex(images.findData(other))

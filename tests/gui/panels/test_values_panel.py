@@ -57,7 +57,7 @@ def test_the_choice_is_read_so_and_explained(panel, dark, qtbot):
     assert "values / 2000 (given)" in image.about.text()
     panel.segment()
     idle(qtbot, panel)
-    assert panel.control.session.inputs.scale.wanted == Scaling("range", 0, 2000)
+    assert panel.control.session.network_view.scale.wanted == Scaling("range", 0, 2000)
 
 
 def test_ends_that_are_none_are_one_line_and_stay_to_be_corrected(panel, scene, qtbot):
@@ -138,7 +138,7 @@ def test_the_choice_comes_back_with_its_image(panel, dark, scene, qtbot):
     choose(qtbot, image.values.how, "Automatic")
     panel.segment()
     idle(qtbot, panel)
-    assert panel.control.session.inputs.scale.wanted == Scaling("auto")
+    assert panel.control.session.network_view.scale.wanted == Scaling("auto")
 
 
 def test_the_choice_comes_back_in_another_window(make_napari_viewer, panel, dark, weights, qtbot):
@@ -196,7 +196,7 @@ def test_going_on_restores_the_choice(make_napari_viewer, panel, dark, weights, 
     panel.arm(1)
     panel.viewer.layers["Clicks"].add((150, 50))
     idle(qtbot, panel)
-    scale = panel.control.session.inputs.scale
+    scale = panel.control.session.network_view.scale
     panel.control.close()
     journal = dark.with_name(dark.name + ".disca.jsonl")
     assert read_journal(journal).header.scaling == scale
@@ -210,7 +210,7 @@ def test_going_on_restores_the_choice(make_napari_viewer, panel, dark, weights, 
     idle(qtbot, later)
     again = later.image_panel.values
     assert later.opening.session() is not None, "what is shown is what the session was made for"
-    assert later.opening.session().inputs.scale == scale
+    assert later.opening.session().network_view.scale == scale
     if how == "keep":
         assert not again.fill.isChecked()
     elif ":" in how:

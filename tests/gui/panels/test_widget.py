@@ -131,7 +131,7 @@ def test_a_real_geotiff(panel, shared, qtbot):
     panel.segment()
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
     session = panel.control.session
-    assert session.inputs.factor == pytest.approx(0.25)
+    assert session.network_view.factor == pytest.approx(0.25)
     labels = session.maps["disir"].read(Window.whole(session.raster.shape))
     valid = open_raster(path).valid(Window.whole(session.raster.shape))
     np.testing.assert_array_equal(labels != 255, valid)
@@ -323,7 +323,7 @@ def test_an_array_without_a_file_works(panel, qtbot):
     panel.segment()
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=30_000)
     assert panel.control.session.up_to_date("disca") == 1.0
-    assert panel.control.session.inputs.factor == 1.0
+    assert panel.control.session.network_view.factor == 1.0
 
 
 def test_a_factor_by_hand_is_remembered(opened, make_napari_viewer, weights):
@@ -335,7 +335,7 @@ def test_a_factor_by_hand_is_remembered(opened, make_napari_viewer, weights):
     assert recall(session.raster, session.network.card).factor == pytest.approx(0.5)
     press(opened, "segment")
     opened.idle()
-    assert opened.control.session.inputs.factor == pytest.approx(0.5)
+    assert opened.control.session.network_view.factor == pytest.approx(0.5)
     assert "0.5" in opened.panel.image_panel.about.text()
     opened.panel.image_panel.by_hand.setChecked(False)
     assert recall(session.raster, session.network.card) is None

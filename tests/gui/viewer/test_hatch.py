@@ -29,7 +29,7 @@ def test_hatches_exactly_the_outdated_tiles(session):
     assert hatch.show(outdated)
     assert not hatch.show(outdated), "nothing changed"
     index = int(np.flatnonzero(outdated)[0])
-    keep = session.inputs.image_window(session.tiling[index].keep)
+    keep = session.network_view.image_window(session.tiling[index].keep)
     rows, cols = np.nonzero(hatch.cells)
     cell = round(session.raster.shape[0] / hatch.cells.shape[0])
     for edge, low, high in ((rows, keep.top, keep.bottom), (cols, keep.left, keep.right)):
@@ -53,7 +53,7 @@ def test_costs_as_little_for_a_large_image_as_it_has_tiles(network, compute):
     from napari_disca.core.tiling import Tiling
 
     class Session:
-        raster, inputs, tiling = Large(), Inputs(), Tiling((20_000, 20_000), 864, 64)
+        raster, network_view, tiling = Large(), Inputs(), Tiling((20_000, 20_000), 864, 64)
 
     assert Hatch(Session()).cells.nbytes < 2e6
 

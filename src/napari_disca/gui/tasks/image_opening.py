@@ -206,8 +206,8 @@ class ImageOpening(QObject):
         layer, session = self._choice.chosen.layer, resumed.session
         if resumed.weights != self._image_panel.weights():
             self._image_panel.choose_network(resumed.weights)
-        reading = run_on_thread(lambda: Reading.of(session.inputs))
-        self._image_panel.show_reading(reading, session.raster, session.inputs.card)
+        reading = run_on_thread(lambda: Reading.of(session.network_view))
+        self._image_panel.show_reading(reading, session.raster, session.network_view.card)
         self._afterwards = partial(self._show_resumed, resumed, layer, opening)
         self._choice.choose()
 

@@ -192,7 +192,7 @@ def _sure(session: Session, shown: str, row: int, col: int) -> str:
     cells = session.uncertainty.get(shown)
     if cells is None:
         return ""
-    sides = zip((row, col), session.raster.shape, session.inputs.shape, strict=True)
+    sides = zip((row, col), session.raster.shape, session.network_view.shape, strict=True)
     place = [at * network // (image * CELL) for at, image, network in sides]
     place = [min(at, length - 1) for at, length in zip(place, cells.shape, strict=True)]
     sure = certainty(int(np.asarray(cells)[tuple(place)]))

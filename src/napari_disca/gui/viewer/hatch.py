@@ -52,9 +52,9 @@ class Hatch:
 
     def _ends(self, axis: int) -> NDArray[np.intp]:
         """Return the end of each row (or column) of tiles, in pixels of the image."""
-        tiling, inputs = self._session.tiling, self._session.inputs
+        tiling, network_view = self._session.tiling, self._session.network_view
         count, step = (tiling.grid[0], tiling.grid[1]) if axis == 0 else (tiling.grid[1], 1)
-        keeps = [inputs.image_window(tiling[i * step].keep) for i in range(count)]
+        keeps = [network_view.image_window(tiling[i * step].keep) for i in range(count)]
         return np.array([keep.bottom if axis == 0 else keep.right for keep in keeps])
 
     def layer(self, placement: dict[str, Any]) -> Labels:

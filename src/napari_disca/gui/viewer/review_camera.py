@@ -38,7 +38,7 @@ class ReviewCamera:
     def __init__(self, session: Session, layers: SessionLayers) -> None:
         self.session = session
         self._layers = layers
-        self._review = Review(session.inputs)
+        self._review = Review(session.network_view)
         self._view: Window | None = None
         self._calm = 0
         self.place: Window | None = None
@@ -80,7 +80,7 @@ class ReviewCamera:
     def to_come(self, most: int) -> Job[tuple[list[ReviewStop], int]]:
         """Job that returns the next doubtful places, and how many there are."""
         session, review = self.session, self._review
-        review.leave_out(review_cells(session.marks, session.inputs))
+        review.leave_out(review_cells(session.marks, session.network_view))
         return review.to_come(session.uncertainty[session.corrected], session.clicks, most)
 
     def _go(self, window: Window, middle: tuple[int, int], fills: float) -> None:
@@ -111,7 +111,7 @@ class ReviewCamera:
             return "There is no map yet: press Segment"
         self._pass()
         self._by_tiles = False
-        review.leave_out(review_cells(session.marks, session.inputs))
+        review.leave_out(review_cells(session.marks, session.network_view))
         found = review.next(uncertainty, session.clicks)
         if found is not None:
             stop, left = found
@@ -126,7 +126,7 @@ class ReviewCamera:
         view = self._layers.view()
         self._calm = self._calm + 1 if view == self._view else 0
         self._view = view
-        across = self._layers.screen_pixels(1) * self.session.inputs.factor
+        across = self._layers.screen_pixels(1) * self.session.network_view.factor
         # A small image may fill the screen from the beginning, and was not seen for that.
         if (
             view is not None

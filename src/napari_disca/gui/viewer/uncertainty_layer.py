@@ -80,7 +80,7 @@ class UncertaintyLayer:
 
     def _add(self, layers: LayerHost) -> None:
         viewer, session, values = layers.viewer, layers.session, _values(layers)
-        sides = zip(session.raster.shape, session.inputs.shape, strict=True)
+        sides = zip(session.raster.shape, session.network_view.shape, strict=True)
         cell = [CELL * image / network for image, network in sides]
         self.layer = Image(
             values,
