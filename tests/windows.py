@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.core.tiling import Window
-from napari_disca.gui.plugin.reader import layer_data
+from napari_disca.gui.plugin.layer_data import layer_data
 from napari_disca.gui.viewer.key_filter import main_window
 
 

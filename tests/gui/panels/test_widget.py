@@ -263,23 +263,23 @@ def test_clicks_travel_as_geojson(kept, tmp_path):
     click(kept, 40, 50, 1)
     click(kept, 0, 259, 2)
     file = tmp_path / "clicks.geojson"
-    kept.control.files.save_clicks(file)
+    kept.panel.files.session_files.save_clicks(file)
     before = kept.control.session.clicks
     press(kept, "undo")
     press(kept, "undo")
     kept.idle()
-    kept.control.files.load_clicks(file)
+    kept.panel.files.session_files.load_clicks(file)
     kept.idle()
     assert kept.control.session.clicks == before
     file.write_text("nonsense")
-    kept.control.files.load_clicks(file)
+    kept.panel.files.session_files.load_clicks(file)
     assert kept.control.session.clicks == before
     assert "nonsense" not in kept.said[-1] or "\n" not in kept.said[-1]
 
 
 def test_saving_into_an_impossible_place_is_one_line_and_the_panel_lives(kept, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    kept.control.files.save_labels("disir", tmp_path / "file" / "map.tif")
+    kept.panel.files.session_files.save_labels("disir", tmp_path / "file" / "map.tif")
     kept.idle()
     assert len(kept.said) == 1
     assert "\n" not in kept.said[0]

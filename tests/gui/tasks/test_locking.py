@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_disca.core.tiling import Window
-from napari_disca.gui.viewer.titles import TITLES
+from napari_disca.gui.viewer.map_titles import TITLES
 from windows import click, labels_of, press
 
 
@@ -90,7 +90,7 @@ def test_areas_travel_as_geojson(kept, tmp_path, monkeypatch):
     press(kept, "load", "locks_panel")
     assert [lock.area.digest for lock in kept.control.session.locks] == [digest]
     file.write_text("nonsense")
-    kept.control.files.load_areas(file)
+    kept.panel.files.session_files.load_areas(file)
     assert len(kept.control.session.locks) == 1
     assert "areas.geojson" in kept.said[-1]
 

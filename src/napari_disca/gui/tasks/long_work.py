@@ -9,7 +9,11 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_disca.core.events import Progress
 from napari_disca.core.pace import duration
+
+if TYPE_CHECKING:
+    from napari_disca.gui.tasks.control import Control
 
 #: Seconds of work after which a notice is shown, unless the settings say otherwise.
 _LONG = 20.0

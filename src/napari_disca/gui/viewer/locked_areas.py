@@ -185,7 +185,7 @@ def _features(numbers: list[int]) -> pd.DataFrame:
     return pd.DataFrame({"lock": pd.Series(numbers, dtype=int)})
 
 
-def _area(corners: Any, kind: str) -> Area:
+def _area(shape: ArrayLike, kind: str) -> Area:
     """Return the area of a napari shape."""
     if kind not in ("polygon", "rectangle", "ellipse"):
         raise AreaError(f"a {kind} encloses nothing; draw a polygon, a rectangle or an ellipse")
