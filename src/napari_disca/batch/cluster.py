@@ -31,7 +31,7 @@ from napari_disca.batch.cluster_tasks import (
 )
 from napari_disca.batch.scheduler import connected, connection_lost, error_line
 from napari_disca.core.errors import DiscaError, ExportError
-from napari_disca.core.events import Job, Progress
+from napari_disca.core.events import Event, Job, Progress
 
 if TYPE_CHECKING:
     from napari_disca.inference.network_view import NetworkView
@@ -48,7 +48,7 @@ _SIZE_INTERVAL = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class MapDone:
+class MapDone(Event):
     """Event of `predict_images`: a map is complete, or has failed.
 
     Attributes
@@ -67,7 +67,7 @@ class MapDone:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Event):
     """Event of `predict_images`: the scheduler has no workers yet."""
 
 

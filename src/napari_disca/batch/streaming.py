@@ -15,7 +15,6 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
@@ -26,7 +25,7 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.batch.batches import in_batches
 from napari_disca.batch.read_ahead import Run, parts_of, read_ahead, runs_of
 from napari_disca.core.errors import RecipeError
-from napari_disca.core.events import Job, Note, Patch, Progress
+from napari_disca.core.events import Event, Job, Note, Patch, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.exports import merged, write_map
 from napari_disca.inference.composition import AnswerComposer
@@ -232,7 +231,7 @@ class GrowingMap:
         Yields the patches that partition the map, in row-major order, and other events.
     """
 
-    def __init__(self, shape: tuple[int, int], patches: Iterator[Any]) -> None:
+    def __init__(self, shape: tuple[int, int], patches: Iterator[Event]) -> None:
         self.shape = shape
         self._patches = patches
         #: Rows of tiles from top to bottom: their windows and labels.
@@ -240,7 +239,7 @@ class GrowingMap:
         self._requested = 0
         self._complete = 0
 
-    def grow(self, bottom: int) -> Iterator[Any]:
+    def grow(self, bottom: int) -> Iterator[Event]:
         """Compute the rows above row `bottom`, and drop those that earlier calls requested.
 
         Parameters
@@ -292,7 +291,7 @@ class GrowingMap:
         return found
 
 
-def _counted(events: Iterator[Patch | Note], total: int) -> Iterator[Any]:
+def _counted(events: Iterator[Patch | Note], total: int) -> Iterator[Event]:
     """Yield events, and before each patch the progress with it.
 
     After it would be too late: nobody asks for an event after the last patch.

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TextIO, TypeVar
+from typing import Protocol, TextIO, TypeVar
 
 from rich import box
 from rich.console import Console
@@ -19,7 +19,7 @@ from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
 
-from napari_disca.core.events import Job, Note, Progress, finish
+from napari_disca.core.events import Event, Job, Note, Progress, finish
 from napari_disca.core.pace import Pace
 
 T = TypeVar("T")
@@ -76,7 +76,9 @@ def display(outer: str = "") -> Display:
     return LineDisplay(outer)
 
 
-def run_job(job: Job[T], on_event: Callable[[Any], object] | None = None, *, outer: str = "") -> T:
+def run_job(
+    job: Job[T], on_event: Callable[[Event], object] | None = None, *, outer: str = ""
+) -> T:
     """Run a job to its end, show its progress, and return its result.
 
     Parameters
@@ -89,7 +91,7 @@ def run_job(job: Job[T], on_event: Callable[[Any], object] | None = None, *, out
     """
     with display(outer) as shown:
 
-        def on_each(event: Any) -> None:
+        def on_each(event: Event) -> None:
             shown.show(event)
             if on_event is not None:
                 on_event(event)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from napari_disca.batch.streaming import MapStream
 from napari_disca.cli.console import display, note, say, say_table
@@ -25,7 +24,7 @@ from napari_disca.cli.engine import (
 from napari_disca.cli.options import PredictOptions
 from napari_disca.cli.outputs import map_paths
 from napari_disca.core.errors import DiscaError, RasterError
-from napari_disca.core.events import finish
+from napari_disca.core.events import Event, finish
 from napari_disca.core.pace import duration
 from napari_disca.networks import bundled_weights, load_network
 from napari_disca.networks.proposal import DEFAULT_NETWORK
@@ -100,7 +99,7 @@ def _on_cluster(
     )
     with display("images" if many else "") as shown:
 
-        def on_event(event: Any) -> None:
+        def on_event(event: Event) -> None:
             if isinstance(event, Waiting):
                 note("the scheduler has no workers yet; waiting for them (dask worker ADDRESS)")
             elif isinstance(event, MapDone) and not event.error:

@@ -22,7 +22,7 @@ from napari_disca.cli.options import TrainOptions
 from napari_disca.cli.outputs import writable
 from napari_disca.cli.shared_options import ComputeOptions, PixelOptions
 from napari_disca.core.errors import CardError, DataError, DiscaError
-from napari_disca.core.events import Job, Progress, finish
+from napari_disca.core.events import Event, Job, Progress, finish
 from napari_disca.evaluation import Settings, evaluate, summary, summary_rows
 from napari_disca.networks import (
     Card,
@@ -235,7 +235,7 @@ def _run_with_loss(job: Job[Network]) -> Network:
     loss, begun = "", False
     with display() as shown:
 
-        def on_event(event: Any) -> None:
+        def on_event(event: Event) -> None:
             nonlocal loss, begun
             if isinstance(event, TrainingStep):
                 loss = f"loss {event.loss:.3f}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,14 @@ from napari_disca.core.tiling import Window
 T = TypeVar("T")
 
 
+class Event:
+    """Base of what jobs yield; every event is a value."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Event):
     """Event: `done` of `total` steps of a stage are finished."""
 
     stage: str
@@ -28,14 +34,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Note(Event):
     """Event: one line about the work that the user should read."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Patch:
+class Patch(Event):
     """Event: a finished piece of a label map.
 
     Attributes
@@ -69,7 +75,7 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Event):
     """Event: a tile whose pixels cannot be read; it stays out of date, and the work goes on.
 
     Attributes
@@ -85,10 +91,10 @@ class Unreadable:
 
 
 #: Work in progress: yields events (`Progress`, `Patch`, ...) and returns ``T``.
-Job: TypeAlias = Generator[Any, None, T]
+Job: TypeAlias = Generator[Event, None, T]
 
 
-def finish(job: Job[T], on_event: Callable[[Any], object] | None = None) -> T:
+def finish(job: Job[T], on_event: Callable[[Event], object] | None = None) -> T:
     """Run a job to its end on this thread and return its result.
 
     Parameters

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from napari_disca.core.events import Event
 from napari_disca.storage.atomic import replacing
 
 Mode = Literal["sequential", "one-shot"]
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Record(Event):
     """The result of one recipe on one image. Shares and IoUs are 0 to 1.
 
     Attributes

@@ -21,7 +21,7 @@ import tifffile
 from rasterio.enums import Resampling
 
 from napari_disca.core.errors import CardError, ExportError, RasterError, is_unicode
-from napari_disca.core.events import Job, Progress
+from napari_disca.core.events import Event, Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.exports.labels import ChangingLabels, GrowingLabels, Labels
 from napari_disca.raster import Raster, quiet_opening
@@ -208,7 +208,7 @@ def _check_request(
 
 def _write_image(
     labels: Labels, image: Path, raster: Raster, classes: Sequence[LandClass], made_with: str
-) -> Iterator[Any]:
+) -> Iterator[Event]:
     windows = _blocks(raster.shape)
     growing = labels if isinstance(labels, GrowingLabels) else None
     with closing(_created(image, raster)) as file:

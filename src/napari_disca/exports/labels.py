@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.core.events import Job, Progress
+from napari_disca.core.events import Event, Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.storage.label_pyramid import NO_DATA
 
@@ -45,7 +45,7 @@ class ChangingLabels(Labels, Protocol):
 class GrowingLabels(Labels, Protocol):
     """A label map that is computed from top to bottom while it is written."""
 
-    def grow(self, bottom: int) -> Iterator[Any]:
+    def grow(self, bottom: int) -> Iterator[Event]:
         """Compute the rows above row `bottom`, which are read next; yield events of a job."""
 
 
@@ -85,7 +85,7 @@ class _GrowingMerged(_Merged):
         super().__init__(labels, values)
         self._growing = labels
 
-    def grow(self, bottom: int) -> Iterator[Any]:
+    def grow(self, bottom: int) -> Iterator[Event]:
         """See `GrowingLabels`."""
         return self._growing.grow(bottom)
 

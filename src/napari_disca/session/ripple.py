@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_disca.core.events import Job
+from napari_disca.core.events import Event, Job
 from napari_disca.core.tiling import Window
 from napari_disca.session.changed_regions import LabelMap, Region, changed_codes, strips
 from napari_disca.session.label_runs import Ints, Regions, Runs, grouped
@@ -33,7 +33,7 @@ _PAUSE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class RippleSoFar:
+class RippleSoFar(Event):
     """Event: the largest regions found so far; some are not `Region.complete`.
 
     Attributes

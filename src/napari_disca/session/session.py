@@ -16,7 +16,6 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -273,7 +272,7 @@ class Session(Ranking):
         )
         return learn_and_refresh(self._request(), run, self._context, tuple(maps))
 
-    def handle(self, event: Any) -> None:
+    def handle(self, event: Event) -> None:
         """Take over what a job yielded: paint patches, adopt weights.
 
         Do not pass events of a closed job after another job was requested.

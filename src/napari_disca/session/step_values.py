@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import RecipeError
+from napari_disca.core.events import Event
 from napari_disca.networks import Delta
 from napari_disca.recipes import AdaptationResult, Recipe, recipe_fields
 from napari_disca.session.strokes import Stroke
@@ -29,7 +30,7 @@ _STRENGTH = "strength"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AdaptationRun:
+class AdaptationRun(Event):
     """A run of a recipe; also the event of `Session.adapt` that `Session.handle` adopts.
 
     Attributes

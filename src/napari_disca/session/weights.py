@@ -47,7 +47,7 @@ _FACTS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class RunRelearned:
+class RunRelearned(Event):
     """Event: a run of the history was learned again.
 
     Attributes

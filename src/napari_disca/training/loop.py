@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.core.errors import DataError
-from napari_disca.core.events import Job, Progress
+from napari_disca.core.events import Event, Job, Progress
 from napari_disca.networks import Card, Network, build_network
 from napari_disca.training.checkpoint import TrainingInputs, restore_checkpoint, save_checkpoint
 from napari_disca.training.clicking import clicked_batch
@@ -32,7 +32,7 @@ _WARM, _WARM_SHARE = 300, 10
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingStep:
+class TrainingStep(Event):
     """Event of `train`: the mean loss since the last one, and seconds per step."""
 
     step: int

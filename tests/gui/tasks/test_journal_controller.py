@@ -368,7 +368,7 @@ def test_no_step_of_the_work_waits_for_the_disk(panel, scene, qtbot, tmp_path, m
     idle()
     panel.refine_panel.buttons["adapt"].click()
     idle()
-    files = panel.control.files
+    files = panel.files.session_files
     files.save_labels("disca", tmp_path / "map.tif")
     idle()
     for save, name in (

@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import user_message
-from napari_disca.core.events import Note, Progress
+from napari_disca.core.events import Event, Note, Progress
 from napari_disca.gui.tasks.error_messages import tell_error
 from napari_disca.gui.tasks.garbage_collection import collect_objects, spare_objects
 from napari_disca.gui.tasks.locking import Locking
@@ -34,7 +34,7 @@ from napari_disca.session.weights import RunRelearned
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.utils.events import Event
+    from napari.utils.events import Event as ViewerEvent
 
 
 class Control(QObject):
@@ -242,7 +242,7 @@ class Control(QObject):
                 self.layers.redraw()
             self.submit(Task("map", self.session, self.session.refine))
 
-    def _on_event(self, task: Task, event: object) -> None:
+    def _on_event(self, task: Task, event: Event) -> None:
         if task.session is not self.session:
             return  # of a session that was closed meanwhile
         if isinstance(event, Progress):
@@ -319,7 +319,7 @@ class Control(QObject):
             self.message.follow(self.session)
         self.changed.emit()
 
-    def _on_layer_removed(self, event: Event) -> None:
+    def _on_layer_removed(self, event: ViewerEvent) -> None:
         _release_file(event.value)
         if self.layers is not None and event.value is self.layers.image:
             session = self.session
