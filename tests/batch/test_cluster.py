@@ -163,10 +163,10 @@ def test_a_worker_gives_the_network_full_batches(compute, monkeypatch, shape, mo
     monkeypatch.setattr("napari_disca.batch.read_ahead._LEAST_PART", 16)
     batch, passes, network = 8, [], make_tiny_network()
     pixels = np.random.default_rng(0).integers(0, 255, (*shape, 3)).astype(np.uint8)
-    inputs = NetworkView(open_raster(pixels), network.card, factor=1.0)
-    stream = MapStream(inputs, network, replace(compute, batch=batch))
+    network_view = NetworkView(open_raster(pixels), network.card, factor=1.0)
+    stream = MapStream(network_view, network, replace(compute, batch=batch))
 
-    def spy(self, asked, box, clicked, known):
+    def spy(self, asked, box, clicked, fallback):
         passes.append(len(asked))
         return [(np.zeros(one.window.shape, np.uint8), None) for one, _ in asked]
 
@@ -174,7 +174,7 @@ def test_a_worker_gives_the_network_full_batches(compute, monkeypatch, shape, mo
     for part in stream.parts:
         list(stream.patches(part))
     tiles = sum(passes)
-    assert tiles == len(tiling_for(inputs))
+    assert tiles == len(tiling_for(network_view))
     assert max(passes) <= batch
     assert batch * len(passes) / tiles <= most
 
@@ -185,9 +185,9 @@ def test_a_map_is_divided_for_several_workers_and_no_tile_is_left_out(compute, m
         monkeypatch.setattr(f"napari_disca.batch.read_ahead.{name}", value)
     for shape, least in (((40, 40), 1), ((330, 330), 4), ((700, 900), 8), ((2000, 1500), 20)):
         raster = open_raster(np.ones((*shape, 3), np.uint8))
-        inputs = NetworkView(raster, make_card(), factor=1.0, find_fill=False)
-        stream = MapStream(inputs, make_network(), compute)
+        network_view = NetworkView(raster, make_card(), factor=1.0, find_fill=False)
+        stream = MapStream(network_view, make_network(), compute)
         found = [tile.index for part in stream.parts for run in part for tile in run]
-        assert found == list(range(len(tiling_for(inputs))))
+        assert found == list(range(len(tiling_for(network_view))))
         assert len(stream.parts) >= least
         assert max(sum(map(len, part)) for part in stream.parts) < 64 + 8

@@ -636,7 +636,7 @@ def test_what_is_stale_in_a_window_is_what_is_stale_and_in_it(compute):
             session._maps.versions.put("disir", tile.index, session.weights)
         stale = session.stale("disir")
         for window in (Window(0, 0, 1, 1), Window(100, 90, 40, 150), Window(0, 0, 300, 260)):
-            inside = [t for t in stale if session.inputs.image_window(t.keep) & window]
+            inside = [t for t in stale if session.network_view.image_window(t.keep) & window]
             assert list(session.stale("disir", window)) == inside
 
 

@@ -157,7 +157,7 @@ def finish_map(task: MapTask) -> tuple[int, ...]:
     from napari_disca.exports import write_map
 
     stream = _stream(task)
-    inputs = stream.inputs
+    network_view = stream.network_view
     missing = tuple(i for i in range(len(stream.parts)) if not task.part(i).exists())
     if missing:
         return missing
@@ -188,7 +188,7 @@ def _parts(task: MapTask, stream: MapStream) -> Iterator[Patch]:
     import numpy as np
 
     for index, part in enumerate(stream.parts):
-        windows = [_run_window(stream.inputs, run) for run in part]
+        windows = [_run_window(stream.network_view, run) for run in part]
         try:
             with task.part(index).open("rb") as raw, np.load(raw) as file:
                 runs = [file[f"arr_{number}"] for number in range(len(part))]

@@ -87,7 +87,7 @@ class Maps:
         #: By map and tile: number of locked pixels, and of those that the lock changes.
         self._counts: dict[str, dict[int, tuple[int, int]]] = {name: {} for name in MAPS}
         self._sums = {name: [0, 0] for name in MAPS}
-        self._grid = TileGrid.of(inputs, tiling)
+        self._grid = TileGrid.of(network_view, tiling)
         self._lock = threading.Lock()
 
     def paint(self, patch: Patch) -> None:
@@ -156,7 +156,7 @@ class Maps:
         """Return some tiles, or those of them that keep some of a window of the image."""
         if window is None:
             return TileList(self._tiling, np.flatnonzero(chosen))
-        rows, cols = self._grid.keeping(window)
+        rows, cols = self._grid.overlapping(window)
         row, col = np.nonzero(chosen.reshape(self._tiling.grid)[rows, cols])
         indices = (row + rows.start) * self._tiling.grid[1] + col + cols.start
         return TileList(self._tiling, indices)

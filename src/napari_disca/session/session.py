@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_disca.core.errors import RasterError, RecipeError
-from napari_disca.core.events import Job, Patch, Unreadable, finish
+from napari_disca.core.events import Event, Job, Patch, Unreadable, finish
 from napari_disca.core.tiling import TileList, Tiling, Window
 from napari_disca.inference.features import FeatureCache
 from napari_disca.inference.network_view import NetworkView
