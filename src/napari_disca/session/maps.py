@@ -16,8 +16,8 @@ from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.uncertainty import UNKNOWN, cells_of
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import fingerprint
-from napari_disca.session.kept_maps import MapFolder
 from napari_disca.session.lock_index import TileGrid
+from napari_disca.session.map_folder import MapFolder
 from napari_disca.session.rendered_tiles import RenderedTile
 from napari_disca.session.tile_versions import Target, TileVersions
 from napari_disca.storage.label_pyramid import LabelPyramid, level_files
