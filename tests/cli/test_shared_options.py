@@ -14,7 +14,7 @@ from field_scene import Field
 from napari_disca.cli.app import UsageError, run
 from napari_disca.core.errors import DataError
 from napari_disca.core.tiling import Window
-from napari_disca.exports import read_legend
+from napari_disca.exports import read_map_classes
 from napari_disca.inference.reading import Reading
 from napari_disca.networks import ARCHITECTURES, load_network
 from napari_disca.raster import open_raster
@@ -148,7 +148,7 @@ def check(plain, changed, network):
     ids[2] = 1
     assert (labels_of(plain) == 2).any()
     np.testing.assert_array_equal(labels_of(changed), ids[labels_of(plain)])
-    legend = read_legend(changed)
+    legend = read_map_classes(changed)
     assert [land.name for land in legend[:3]] == ["houses", "green", "green"]
     assert [land.color for land in legend[:2]] == ["#010203", "#00ff00"]
     assert legend[3:] == network.card.classes[3:]

@@ -48,14 +48,14 @@ def test_a_closed_window_leaves_no_threads_processes_files_or_folders(
     qtbot.waitUntil(lambda: not _threads(), timeout=30_000)
     assert probe._PROBE._process is None
     gc.collect()
-    held = []
+    references = []
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(OSError):  # that of the list itself
-            held.append(str(descriptor.readlink()))
-    assert not [name for name in held if str(opened.scene) in name]
+            references.append(str(descriptor.readlink()))
+    assert not [name for name in references if str(opened.scene) in name]
     assert not list(folder.glob(".*.lock"))
     if how == "close":  # otherwise the viewer, which the fixture has, still has the maps
-        assert not [name for name in held if str(temporary) in name]
+        assert not [name for name in references if str(temporary) in name]
         assert not list(temporary.iterdir())
 
 

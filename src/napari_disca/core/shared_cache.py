@@ -24,18 +24,18 @@ class SharedCache(Generic[K, V]):
     """
 
     def __init__(self, most: int) -> None:
-        self._kept: LRUCache[K, V] = LRUCache(most)
+        self._values: LRUCache[K, V] = LRUCache(most)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._values)
 
     def get(self, key: K) -> V | None:
         """Return a value; None if it is not in the cache."""
         with self._lock:
-            return self._kept.get(key)
+            return self._values.get(key)
 
     def put(self, key: K, value: V) -> None:
         """Add a value."""
         with self._lock:
-            self._kept[key] = value
+            self._values[key] = value

@@ -168,9 +168,9 @@ class Batch:
             network = self.tools.networks.get(source.network, self.compute)
             at = Window(pixel[0] - window.top, pixel[1] - window.left, 1, 1)
             logits = network.decode_window(network.features(image, None, at), at)
-            known = int(logits[0, :, 0, 0].argmax())
-            self.tools.seen.put(key, known)
-        return known
+            label = int(logits[0, :, 0, 0].argmax())
+            self.tools.seen.put(key, label)
+        return label
 
     def _cached_logits(
         self, source: Source, guided: bool, decode: Decode, condensed: bool

@@ -18,7 +18,7 @@ from torch import Tensor
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.byte_cache import ByteCache
 from napari_disca.core.errors import out_of_memory
-from napari_disca.core.events import Job, Note
+from napari_disca.core.events import Event, Job, Note
 from napari_disca.core.shared_cache import SharedCache
 from napari_disca.core.tiling import Tiling
 from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, Source, source_of
@@ -121,7 +121,7 @@ class WeightsCache:
         self._once: LRUCache[tuple[str, str], Any] = LRUCache(_RESULTS)
         self._encoder = encoder_fingerprint(original)
         #: Corrections by run, and facts about the image.
-        self._corrections: LRUCache[str, Correction] = LRUCache(_REMEMBERED)
+        self._corrections: LRUCache[str, Correction] = LRUCache(_RESULTS)
         self._facts: SharedCache[tuple[Any, ...], Any] = SharedCache(_FACTS)
         # A job may start before the last one has ended.
         self._lock = threading.Lock()
@@ -293,9 +293,9 @@ class WeightsCache:
                 )
                 return facts
 
-            known = yield from self._on_device(look, "comparing places")
-            self._facts.put(key, known)
-        return known
+            found = yield from self._on_device(compute_facts, "comparing places")
+            self._facts.put(key, found)
+        return found
 
     def _keep(self, key: str, learned: LearnedWeights) -> None:
         with self._lock:

@@ -24,8 +24,8 @@ def test_a_vanished_image_is_one_line_and_the_clicks_stay(opened):
 
 
 def test_a_viewer_goes_on_drawing_a_vanished_image(opened, monkeypatch):
-    told: list[str] = []
-    monkeypatch.setattr("napari.utils.notifications.show_error", told.append)
+    errors: list[str] = []
+    monkeypatch.setattr("napari.utils.notifications.show_error", errors.append)
     layer = opened.control.layers.image
     opened.scene.unlink()
     for _ in range(3):
@@ -33,7 +33,7 @@ def test_a_viewer_goes_on_drawing_a_vanished_image(opened, monkeypatch):
     pyramid = layer.metadata["napari_disca"]["pyramid"]
     if not isinstance(pyramid.levels[0], np.ndarray):
         assert not np.asarray(pyramid.levels[0][:5, :5]).any()
-        assert len(told) == 1
+        assert len(errors) == 1
 
 
 def test_a_full_disk_while_painting_stops_the_run_with_one_line(kept, monkeypatch):

@@ -13,7 +13,7 @@ import pytest
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.gui.plugin.layer_data import layer_data
-from napari_disca.gui.viewer.titles import TITLES
+from napari_disca.gui.viewer.map_titles import TITLES
 from napari_disca.session import restore
 from napari_disca.session.journal_format import read_journal
 from windows import click, labels_of, press

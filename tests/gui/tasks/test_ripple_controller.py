@@ -17,8 +17,8 @@ from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.ripple_panel import RipplePanel
 from napari_disca.gui.tasks import ripple_controller
 from napari_disca.gui.tasks.ripple_controller import RippleController
+from napari_disca.gui.viewer.camera import camera_of
 from napari_disca.gui.viewer.key_filter import main_window
-from napari_disca.gui.viewer.view import camera_of
 from napari_disca.raster import open_raster
 from napari_disca.session.ripple import Ripple
 

@@ -6,15 +6,15 @@ import pytest
 import yaml
 from napari.settings import _clear_plugin_settings_cache, get_plugin_settings
 
-from napari_disca.gui.plugin.kept_settings import KeptSettings
+from napari_disca.gui.plugin.saved_settings import SavedSettings
 
 
 def test_settings_are_kept_where_napari_keeps_its_own():
-    settings, told = KeptSettings(), []
-    settings.changed.connect(told.append)
+    settings, changed = SavedSettings(), []
+    settings.changed.connect(changed.append)
     settings.set("notice", 60)
     settings.set("device", "cpu")
-    assert told == ["notice", "device"]
+    assert changed == ["notice", "device"]
     file = get_plugin_settings("napari-disca").config_path
     assert yaml.safe_load(file.read_text(encoding="utf-8")) == {
         "work": {"notice": 60},
@@ -22,7 +22,7 @@ def test_settings_are_kept_where_napari_keeps_its_own():
     }
     settings.end()
     _clear_plugin_settings_cache()
-    again = KeptSettings()
+    again = SavedSettings()
     assert (again["notice"], again["device"], again["legend"]) == (60, "cpu", True)
     with pytest.raises(ValueError, match="Notice after = -1 is not allowed"):
         again.set("notice", -1)
@@ -38,7 +38,7 @@ def test_a_damaged_file_of_settings_changes_nothing(text):
     file = get_plugin_settings("napari-disca").config_path
     _clear_plugin_settings_cache()
     file.write_text(text, encoding="utf-8")
-    settings = KeptSettings()
+    settings = SavedSettings()
     assert settings["opacity"] == 0.5
     assert settings["device"] == "auto"
     settings.end()
@@ -49,9 +49,9 @@ def test_a_plugin_that_napari_does_not_know_has_settings_all_the_same(monkeypatc
         raise KeyError
 
     monkeypatch.setattr("napari.settings.get_plugin_settings", unknown)
-    monkeypatch.setattr("napari_disca.gui.plugin.kept_settings._unkept", {})
-    settings, told = KeptSettings(), []
-    settings.changed.connect(told.append)
+    monkeypatch.setattr("napari_disca.gui.plugin.saved_settings._unsaved", {})
+    settings, changed = SavedSettings(), []
+    settings.changed.connect(changed.append)
     settings.set("hints", False)
-    assert (settings["hints"], told) == (False, ["hints"])
+    assert (settings["hints"], changed) == (False, ["hints"])
     settings.end()
