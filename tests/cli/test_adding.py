@@ -32,7 +32,7 @@ from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, crops_for, recipe_named, recipe_of_fields
 from napari_disca.recipes.answers import AnswerParts
-from napari_disca.recipes.places import CropView
+from napari_disca.recipes.feature_points import CropView
 from napari_disca.recipes.recipe import AdaptationResult, setting
 
 # ---------------------------------------------------------------- the one file of a new recipe
@@ -186,7 +186,7 @@ def test_similar_places_are_compared_at_the_scale_of_the_features(image, compute
     inputs = NetworkView(open_raster(image), network.card)
     (crop,) = finish(crops_for(RECIPES["default"], inputs, clicks, tiling_for(inputs)))
     view = CropView.of(network, crop, compute)
-    places = view.places(crop.rows, crop.cols, crop.labels, noise=1.0)
+    places = view.points(crop.rows, crop.cols, crop.labels, noise=1.0)
     pixels = torch.from_numpy(crop.image)[None]
     features = network.similarity_features(network.encode_clickless(network.standardised(pixels)))
     expected = features[0][:, crop.rows // 2, crop.cols // 2].T
