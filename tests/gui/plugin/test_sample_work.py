@@ -119,7 +119,7 @@ def test_the_sample_is_clicked_where_the_shipped_network_is_wrong():
         NetworkView(open_raster(picture), network.card, factor=1.0),
         Compute.choose("cpu", "float32"),
     )
-    tiling = tiling_for(predictor._network_view)
+    tiling = tiling_for(predictor._view)
     for row, col, name in sample_work.CLICKS:
         assert names[truth[row, col]] == name
         tile = tiling.tile_at((row, col))
