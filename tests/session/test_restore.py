@@ -398,7 +398,7 @@ def test_locked_pixels_stay_whatever_comes(session):
     free.set_clicks(session.clicks)
     free.handle(session.adapted)
     run(free, free.refine())
-    np.testing.assert_array_equal(drawn(session, "disca")[inside], locked)
+    np.testing.assert_array_equal(drawn(session, "disca")[inside], labels)
     assert flipped == session.lock_counts()[1]
 
 
