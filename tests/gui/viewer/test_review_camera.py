@@ -282,6 +282,23 @@ def test_arrows_go_back_and_forth_in_the_list(opened, qtbot):
         assert control.review.place == queue.places[0]
 
 
+def test_arrows_go_back_also_while_steps_can_be_redone(opened, qtbot):
+    # Then a place that is passed is not noted as seen, and stays among those to come.
+    queue = with_list(with_two_places(opened), qtbot)
+    panel, control = queue.panel, queue.control
+    listed, widget = panel.panels.queue, panel.refine_panel.buttons["undo"]
+    control.session.click(0, 0, 0)
+    control.undo()
+    assert control.session.can_redo
+    qtbot.keyClick(widget, Qt.Key.Key_N)
+    first, second = (place.window for place in listed.places)
+    for key, there in ((Qt.Key.Key_Right, second), (Qt.Key.Key_Left, first)):
+        qtbot.keyClick(widget, key)
+        panel.review_places._list()
+        assert control.review.place == there
+        assert [place.window for place in listed.places] == [first, second]
+
+
 def test_no_place_is_missed_before_the_first_look_has_ended(queue, qtbot):
     places, title = queue.panel.review_places, queue.panel.panels.queue.title
     places._looked, places._stops, places._count = False, [], 0

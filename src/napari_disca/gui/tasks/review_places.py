@@ -179,9 +179,10 @@ class ReviewPlaces(QObject):
         windows = {place.window for place in judged}
         by_tiles = review.by_tiles
         coming, count = self._tiles(session) if by_tiles else self._doubtful(session)
-        if review.place is not None and review.place not in windows:
-            here = self._open(session, review.place, review.middle)
-            coming = [here, *(place for place in coming if place.window != here.window)]
+        # A place that is listed stays where it is, so that the arrow keys go back from it.
+        listed = windows | {place.window for place in coming}
+        if review.place is not None and review.place not in listed:
+            coming = [self._open(session, review.place, review.middle), *coming]
         coming = [place for place in coming if place.window not in windows]
         more = max(0, count - _TO_COME)
         kind = "tile" if by_tiles else "doubtful place"
