@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -191,3 +192,29 @@ def test_a_map_is_divided_for_several_workers_and_no_tile_is_left_out(compute, m
         assert found == list(range(len(tiling_for(network_view))))
         assert len(stream.parts) >= least
         assert max(sum(map(len, part)) for part in stream.parts) < 64 + 8
+
+
+def test_it_is_told_each_time_that_all_workers_have_gone(monkeypatch):
+    """Tasks wait for the next worker; nobody would know why nothing happens."""
+    workers = iter([1, 0, 0, 1, 0])  # the first is asked for at the start
+
+    class Client:
+        loop = None
+
+        def nthreads(self):
+            return {"tcp://one": 1} if next(workers) else {}
+
+    class Completed:
+        def __init__(self, loop):
+            self.looks = 0
+
+        def has_ready(self):
+            self.looks += 1
+            return self.looks > 4
+
+    monkeypatch.setattr(cluster, "_POLL", 0.0)
+    monkeypatch.setattr(cluster, "_WORKERS_INTERVAL", 0.0)
+    settings = Settings("small.safetensors", "cpu", "float32")
+    distributed = SimpleNamespace(as_completed=Completed)
+    work = cluster._Work(distributed, Client(), make_network(), open_raster, settings, "float32")
+    assert list(work._wait()) == [cluster.Waiting(), cluster.Waiting()]

@@ -45,6 +45,8 @@ _ROUNDS = 3
 _LEAST_TASKS, _TASKS_A_THREAD = 16, 4
 #: Seconds after which the number of workers is asked for again.
 _SIZE_INTERVAL = 10.0
+#: Seconds between two looks whether a task has ended, and whether there are workers.
+_POLL, _WORKERS_INTERVAL = 0.05, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class MapDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class Waiting(Event):
-    """Event of `predict_images`: the scheduler has no workers yet."""
+    """Event of `predict_images`: the scheduler has no workers, or none any more."""
 
 
 def predict_images(
@@ -184,6 +186,8 @@ class _Work:
         self._ready: deque[tuple[_Map, int | None]] = deque()
         self._limit, self._limit_time = _LEAST_TASKS, -_SIZE_INTERVAL
         self._tiles = self._done_tiles = 0
+        #: Whether there were workers when they were last counted.
+        self._had_workers = bool(client.nthreads())
 
     def run(self, images: Sequence[tuple[Path, Path]]) -> Job[list[MapDone]]:
         maps = [_Map(image, output) for image, output in images]
@@ -194,6 +198,7 @@ class _Work:
             while unplanned or self._ready or self._running:
                 finished = self._submit_tasks(unplanned)
                 if self._running:
+                    yield from self._wait()
                     finished += self._next()
                     yield Progress("tiles", self._done_tiles, self._tiles)
                 for done in finished:
@@ -277,6 +282,17 @@ class _Work:
             future = self._client.submit(predict_part, item.task, part, **options)
         self._running[future] = item, part
         self._finished.add(future)
+
+    def _wait(self) -> Job[None]:
+        """Job that waits until a task has ended; tells when all workers have gone."""
+        looked = time.monotonic()
+        while not self._finished.has_ready():
+            time.sleep(_POLL)
+            if time.monotonic() - looked >= _WORKERS_INTERVAL:
+                looked, has_workers = time.monotonic(), bool(self._client.nthreads())
+                if self._had_workers and not has_workers:
+                    yield Waiting()
+                self._had_workers = has_workers
 
     def _next(self) -> list[MapDone]:
         """Wait until a task ends; return its map if that is now complete or has failed."""

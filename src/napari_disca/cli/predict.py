@@ -101,7 +101,7 @@ def _on_cluster(
 
         def on_event(event: Event) -> None:
             if isinstance(event, Waiting):
-                note("the scheduler has no workers yet; waiting for them (dask worker ADDRESS)")
+                note("the scheduler has no workers; waiting for them (dask worker ADDRESS)")
             elif isinstance(event, MapDone) and not event.error:
                 if not event.made:
                     note(f"{event.output.name} was made before, with the same image and settings")
