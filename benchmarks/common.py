@@ -63,10 +63,10 @@ def image(folder: Path, side: int, **options: Any) -> Path:
     path = folder / f"scene-{side}{'-' + form if form else ''}.tif"
     if path.exists():
         return path
-    path = folder / "scene.npy"
-    if not path.exists():
-        np.save(path, Scene((_SCENE, _SCENE), seed=3, ground_resolution=1.0).image())
-    scene = np.load(path).transpose(2, 0, 1)
+    pattern = folder / "scene.npy"
+    if not pattern.exists():
+        np.save(pattern, Scene((_SCENE, _SCENE), seed=3, ground_resolution=1.0).image())
+    scene = np.load(pattern).transpose(2, 0, 1)
     strip = np.tile(scene, (1, 1, -(-side // _SCENE)))[:, :, :side]
     profile: dict[str, Any] = {
         "tiled": True,

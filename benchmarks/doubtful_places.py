@@ -73,7 +73,7 @@ class Annotator:
     ) -> None:
         self.session, self.clicks = session, clicks
         self._reference = reference
-        self._measured = _Image(session, reference, classes, Settings())
+        self._measured = _Image(session, session, reference, classes, Settings())
         #: Places that were looked at in vain.
         self.passed = 0
         self._area = round(_SMALLEST / session.network_view.factor**2)
@@ -83,7 +83,7 @@ class Annotator:
         session, measured = self.session, self._measured
         session.go(0)
         finish(session.refresh(("disir",)), session.handle)
-        before, count, self.passed = measured._miou(measured._labels("disir")), 0, 0
+        before, count, self.passed = measured._miou(measured._labels(session, "disir")), 0, 0
         rng = np.random.default_rng(seed)
         found = self._random_errors(rng) if way == "random errors" else self._looking(way, rng)
         for click in found:
@@ -93,7 +93,7 @@ class Annotator:
             count += 1
             if count == self.clicks:
                 break
-        return before, measured._miou(measured._labels("disir")), count
+        return before, measured._miou(measured._labels(session, "disir")), count
 
     def _random_errors(self, rng: np.random.Generator) -> Iterator[Click]:
         while found := self._errors(Window.whole(self._reference.shape), rng):
@@ -119,7 +119,7 @@ class Annotator:
 
     def _errors(self, window: Window, rng: np.random.Generator | None = None) -> list[Click]:
         """The click on an error in a window of the map as it is."""
-        labels, reference = self._measured._labels("disir"), self._reference
+        labels, reference = self._measured._labels(self.session, "disir"), self._reference
         fresh = np.ones(labels.shape, dtype=np.bool_)
         for click in self.session.clicks:
             fresh[click.pixel] = False
@@ -168,7 +168,10 @@ def main() -> int:
             with closing(session.predict()) as job:
                 finish(job, session.handle)
             annotator = Annotator(
-                session, _reference_on_data(reference, part), classes, arguments.clicks
+                session,
+                _reference_on_data(reference, session.network_view),
+                classes,
+                arguments.clicks,
             )
             line = []
             for way in WAYS:
