@@ -299,6 +299,19 @@ def test_arrows_go_back_also_while_steps_can_be_redone(opened, qtbot):
         assert [place.window for place in listed.places] == [first, second]
 
 
+def test_a_session_can_be_closed_while_the_picture_is_made(queue, qtbot, monkeypatch):
+    places = queue.panel.review_places
+    qtbot.waitUntil(lambda: places._worker is None, timeout=10_000)
+    places._draw_picture(queue.control.layers.image)
+    assert places._worker is not None
+    shown = []
+    monkeypatch.setattr(places._panel.minimap, "show_image", lambda *image: shown.append(image))
+    places._attach(None)
+    assert places._worker is None
+    qtbot.wait(300)
+    assert not shown, "the picture of the session that was closed"
+
+
 def test_no_place_is_missed_before_the_first_look_has_ended(queue, qtbot):
     places, title = queue.panel.review_places, queue.panel.panels.queue.title
     places._looked, places._stops, places._count = False, [], 0

@@ -56,6 +56,8 @@ class ReviewPlaces(QObject):
         self._session: Session | None = None
         self._threads = job_threads(self)
         self._worker: JobWorker | None = None
+        #: What is called with the result of the worker.
+        self._on_result: Callable[..., None] = self._on_found
         self._stops: list[ReviewStop] = []
         self._count = 0
         #: Whether a look for doubtful places has ended since the session was opened.
@@ -95,7 +97,8 @@ class ReviewPlaces(QObject):
         if self._session is not None:
             self._session.painted.disconnect(self._on_painted)
         if self._worker is not None:
-            self._worker.returned.disconnect(self._on_found)
+            self._worker.returned.disconnect(self._on_result)
+            self._worker.finished.disconnect(self._on_finished)
             self._worker.abandon()
             self._worker = None
         self._session, self._stops, self._count, self._state_searched = session, [], 0, None
@@ -154,6 +157,7 @@ class ReviewPlaces(QObject):
     def _run(self, job: Job[T], done: Callable[[T], None]) -> None:
         self._began = time.monotonic()
         worker = JobWorker(job, self._threads)
+        self._on_result = done
         worker.returned.connect(done)
         worker.errored.connect(tell_error)
         worker.finished.connect(self._on_finished)
