@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # napari has no public list of its windows, only the current one.
 from napari._qt.qt_main_window import _QtMainWindow
@@ -28,15 +28,13 @@ def unwrapped(viewer: Viewer) -> Viewer:
 
 def is_open(viewer: Viewer) -> bool:
     """Whether a viewer's window is open."""
-    viewer = unwrapped(viewer)
-    return any(window._qt_viewer.viewer is viewer for window in _QtMainWindow._instances)
+    return bool(_canvases(viewer))
 
 
 def canvas_widget(viewer: Viewer) -> QWidget | None:
     """Return the widget that a viewer draws on; None if it has no window."""
-    viewer = unwrapped(viewer)
-    windows = (w for w in _QtMainWindow._instances if w._qt_viewer.viewer is viewer)
-    return next((window._qt_viewer.canvas.native for window in windows), None)
+    canvases = _canvases(viewer)
+    return canvases[0].native if canvases else None
 
 
 @contextmanager
@@ -46,12 +44,7 @@ def without_rebuilding_overlays(viewer: Viewer) -> Iterator[None]:
     napari makes all overlays again for each, with their shaders, which takes longer than drawing
     the frame. Only a grid of views needs that; there it is done as usual.
     """
-    viewer = unwrapped(viewer)
-    canvases = [
-        window._qt_viewer.canvas
-        for window in _QtMainWindow._instances
-        if window._qt_viewer.viewer is viewer and not viewer.canvas.grid.enabled
-    ]
+    canvases = [] if viewer.canvas.grid.enabled else _canvases(viewer)
     unpaused = [canvas for canvas in canvases if not canvas._pause_scene_graph]
     for canvas in unpaused:
         canvas._pause_scene_graph = True
@@ -69,3 +62,10 @@ def draw_one_in_thumbnail(layer: Vectors) -> None:
     without this name is only slower.
     """
     layer._max_vectors_thumbnail = 1
+
+
+def _canvases(viewer: Viewer) -> list[Any]:
+    """Return napari's canvas of each window of a viewer: one, or none."""
+    viewer = unwrapped(viewer)
+    windows = (w for w in _QtMainWindow._instances if w._qt_viewer.viewer is viewer)
+    return [window._qt_viewer.canvas for window in windows]
