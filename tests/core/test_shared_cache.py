@@ -17,6 +17,16 @@ def test_what_was_not_used_for_longest_goes():
     assert len(cache) == 2
 
 
+def test_it_may_be_limited_by_size():
+    cache = SharedCache(5, len)
+    cache.put("a", "12")
+    cache.put("b", "123")
+    cache.put("c", "1234")
+    assert [cache.get(key) for key in "abc"] == [None, None, "1234"]
+    cache.put("d", "123456")
+    assert (cache.get("c"), cache.get("d")) == ("1234", None), "too large for any room"
+
+
 def test_several_threads_may_use_it():
     """cachetools' LRUCache raises KeyError and RuntimeError here."""
     cache, errors = SharedCache(8), []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from cachetools import LRUCache
@@ -20,11 +22,13 @@ class SharedCache(Generic[K, V]):
     Parameters
     ----------
     most : int
-        Number of values.
+        Number of values, or what their sizes together may be at most.
+    size_of : callable, optional
+        Gives the size of a value.
     """
 
-    def __init__(self, most: int) -> None:
-        self._values: LRUCache[K, V] = LRUCache(most)
+    def __init__(self, most: int, size_of: Callable[[V], int] | None = None) -> None:
+        self._values: LRUCache[K, V] = LRUCache(most, size_of)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -36,6 +40,6 @@ class SharedCache(Generic[K, V]):
             return self._values.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Add a value."""
-        with self._lock:
+        """Add a value, unless it alone is larger than allowed."""
+        with self._lock, suppress(ValueError):
             self._values[key] = value

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Protocol
 
 import numpy as np
-from cachetools import LRUCache, cachedmethod
 from numpy.typing import NDArray
 
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.events import Job
+from napari_disca.core.shared_cache import SharedCache
 from napari_disca.core.tiling import Tile, Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tile_clicks import TileClicks
@@ -82,10 +81,8 @@ class JudgedAreas:
         #: Clicks by tile of the maps whose labels areas keep.
         self._assigned: dict[str, TileClicks] = {}
         #: Masks of areas in the tiles drawn last: the maps need the same ones in turn.
-        self._masks: LRUCache[tuple[str, Window], NDArray[np.bool_]]
-        self._masks = LRUCache(_CACHED_MASKS, getsizeof=attrgetter("nbytes"))
-        # Two threads use it when a job starts before the last one has ended.
-        self._masks_lock = threading.Lock()
+        self._masks: SharedCache[tuple[str, Window], NDArray[np.bool_]]
+        self._masks = SharedCache(_CACHED_MASKS, attrgetter("nbytes"))
 
     def write(
         self,
@@ -231,15 +228,14 @@ class JudgedAreas:
                 same &= ~near | (fixed == click.label)
         return same
 
-    @cachedmethod(
-        attrgetter("_masks"),
-        key=lambda _, area, window: (area.digest, window),
-        lock=attrgetter("_masks_lock"),
-    )
     def _mask(self, area: Area, window: Window) -> NDArray[np.bool_]:
         """Return the read-only mask of an area in a window."""
-        mask = area.mask(window)
-        mask.setflags(write=False)
+        key = area.digest, window
+        mask = self._masks.get(key)
+        if mask is None:
+            mask = area.mask(window)
+            mask.setflags(write=False)
+            self._masks.put(key, mask)
         return mask
 
     def _clicks_of(self, lock: Lock) -> TileClicks:
