@@ -29,9 +29,9 @@ from napari_disca.inference.tile_scheduler import TileQueue
 from napari_disca.networks import Network, load_network
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
-from napari_disca.session.lock_index import LockIndex, TileGrid
-from napari_disca.session.step_values import Lock
-from napari_disca.session.tile_versions import Target, TileVersions
+from napari_disca.session.maps.lock_index import LockIndex, TileGrid
+from napari_disca.session.maps.tile_versions import Target, TileVersions
+from napari_disca.session.steps.step_values import Lock
 
 #: Tiles of 512 pixels that overlap by 128, as a session has them: 1 024 and 68 121.
 _SMALL, _LARGE = 32, 261

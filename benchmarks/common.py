@@ -137,8 +137,8 @@ def open_panel(path: Path, **options: Any) -> tuple[Any, Any]:
     """Window of napari with an image, and its panel; options as of `open_window`."""
     from qtpy.QtWidgets import QApplication
 
-    from napari_disca.gui.panels.widget import DiscaWidget
     from napari_disca.gui.plugin.app import open_window
+    from napari_disca.gui.window.widget import DiscaWidget
 
     viewer = open_window([path], block=False, **options)
     viewer.window._qt_window.resize(1400, 900)

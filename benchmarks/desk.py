@@ -36,8 +36,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_disca.core.tiling import Window
-from napari_disca.gui.viewer.camera import camera_of
-from napari_disca.gui.viewer.key_filter import main_window
+from napari_disca.gui.viewer.canvas.camera import camera_of
+from napari_disca.gui.viewer.keys.key_filter import main_window
 
 _LEFT = Qt.MouseButton.LeftButton
 #: Milliseconds until something is seen, and of them those for which the window's thread worked: on

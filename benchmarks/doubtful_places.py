@@ -44,7 +44,7 @@ from napari_disca.evaluation.study import chosen_items, masks_of, opened
 from napari_disca.networks import load_network
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes import RECIPES
-from napari_disca.session.doubtful_places import Review
+from napari_disca.session.regions.doubtful_places import Review
 from napari_disca.session.session import Session
 from napari_disca.training.pairing import hold_out, pairs
 

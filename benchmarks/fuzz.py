@@ -347,7 +347,7 @@ def _journals(folder: Path) -> Iterator[Path]:
     from napari_disca.networks.compute import Compute
     from napari_disca.raster import open_raster
     from napari_disca.recipes import Disca
-    from napari_disca.session.journal import Journal
+    from napari_disca.session.journal.journal import Journal
     from napari_disca.session.restore import header_of
     from napari_disca.session.session import Session
 
@@ -634,7 +634,7 @@ class User:
         read_locks(path, raster=self.raster)
 
     def journal(self, path: Path) -> None:
-        from napari_disca.session.journal_format import DamagedLineError
+        from napari_disca.session.journal.journal_format import DamagedLineError
 
         try:
             self._done_again(path)
@@ -644,7 +644,7 @@ class User:
 
     def _done_again(self, path: Path, before: int | None = None) -> None:
         from napari_disca.core.events import finish
-        from napari_disca.session.journal_format import read_journal
+        from napari_disca.session.journal.journal_format import read_journal
         from napari_disca.session.restore import record_summary, restored
 
         record = read_journal(path, before)

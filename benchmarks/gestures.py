@@ -50,9 +50,9 @@ from napari_disca.core.tiling import Window
 from napari_disca.evaluation.class_map import ClassMap
 from napari_disca.evaluation.metrics import confusion, mean_iou
 from napari_disca.evaluation.simulated_verdicts import verdicts_on
-from napari_disca.gui.viewer.camera import camera_of
-from napari_disca.gui.viewer.key_filter import main_window
-from napari_disca.gui.viewer.screen_grid import ScreenGrid
+from napari_disca.gui.viewer.canvas.camera import camera_of
+from napari_disca.gui.viewer.canvas.screen_grid import ScreenGrid
+from napari_disca.gui.viewer.keys.key_filter import main_window
 from napari_disca.inference.predict import Predictor
 from napari_disca.networks import load_network
 from napari_disca.raster import open_raster

@@ -34,7 +34,7 @@ from napari_disca.networks import Network, load_network
 from napari_disca.raster import open_raster
 from napari_disca.recipes import recipe_named
 from napari_disca.session.session import Session
-from napari_disca.session.step_values import AdaptationRun
+from napari_disca.session.steps.step_values import AdaptationRun
 
 #: How many slices the work is cut into.
 _SLICES = 12

@@ -39,7 +39,7 @@ from qtpy.QtWidgets import QApplication
 viewer = napari.Viewer()
 QApplication.processEvents()
 began = time.perf_counter()
-from napari_disca.gui.panels.widget import DiscaWidget
+from napari_disca.gui.window.widget import DiscaWidget
 panel = DiscaWidget(viewer)
 viewer.window.add_dock_widget(panel)
 QApplication.processEvents()
@@ -61,7 +61,7 @@ def first_pixels(path: Path) -> tuple[float, float]:
     """Seconds until something, and until all of an image is on the canvas."""
     import napari
 
-    from napari_disca.gui.plugin.layer_data import layer_data
+    from napari_disca.gui.tasks.opening.layer_data import layer_data
 
     viewer = napari.Viewer()
     wait(1)

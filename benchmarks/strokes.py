@@ -23,8 +23,8 @@ from napari_disca.annotations.strokes import BrushPath
 from napari_disca.core.tiling import Window
 from napari_disca.networks import load_network
 from napari_disca.raster import open_raster
-from napari_disca.session.refresh import patch_of
-from napari_disca.session.rendered_tiles import RenderedTile
+from napari_disca.session.maps.refresh import patch_of
+from napari_disca.session.maps.rendered_tiles import RenderedTile
 from napari_disca.session.session import MAPS, Session
 
 _VIEW = 1600

@@ -82,8 +82,8 @@ def measure_window(image: np.ndarray, weights: str) -> None:
     import napari
     from common import wait
 
-    from napari_disca.gui.panels.widget import DiscaWidget
-    from napari_disca.gui.viewer.camera import camera_of
+    from napari_disca.gui.viewer.canvas.camera import camera_of
+    from napari_disca.gui.window.widget import DiscaWidget
 
     viewer = napari.Viewer()
     viewer.window.resize(1600, 1000)

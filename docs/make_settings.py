@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from napari_disca.gui.viewer.settings_table import configurations, settings_page
+from napari_disca.gui.toolkit.settings_table import configurations, settings_page
 
 _MANIFEST = Path(__file__).parents[1] / "src" / "napari_disca" / "napari.yaml"
 _HEADING = "  configurations:\n"

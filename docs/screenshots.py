@@ -39,12 +39,12 @@ from rasterio.vrt import WarpedVRT
 
 from napari_disca.annotations.clicks import Click
 from napari_disca.core.tiling import Window
-from napari_disca.gui.panels.widget import DiscaWidget
 from napari_disca.gui.plugin.app import open_window
 from napari_disca.gui.plugin.sample_work import CLICKS
 from napari_disca.gui.plugin.samples import RESOLUTION, SIDE, scene_file
-from napari_disca.gui.viewer.class_colours import shown_classes
-from napari_disca.gui.viewer.go_to import GoTo
+from napari_disca.gui.viewer.canvas.go_to import GoTo
+from napari_disca.gui.viewer.colours.class_colours import shown_classes
+from napari_disca.gui.window.widget import DiscaWidget
 from napari_disca.networks.proposal import DEFAULT_NETWORK
 from napari_disca.scenes import Scene
 

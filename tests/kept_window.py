@@ -17,7 +17,7 @@ from napari._qt.qt_viewer import QtViewer
 from napari.plugins import _initialize_plugins
 from qtpy.QtWidgets import QApplication, QDialog, QWidget
 
-from napari_disca.gui.viewer.review_camera import ReviewCamera
+from napari_disca.gui.viewer.canvas.review_camera import ReviewCamera
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from napari_disca.networks import load_network
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Automatic, Disca
 from napari_disca.session import restore
-from napari_disca.session.journal_paths import find_journals
+from napari_disca.session.journal.journal_paths import find_journals
 from napari_disca.session.session import MAPS, Session
 
 #: Size and halo.

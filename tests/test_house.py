@@ -89,7 +89,7 @@ def test_no_pickle_no_eval_no_network():
     # that are made to fail; what they say of it is listed, line by line.
     spared = {
         "tests/test_house.py": None,
-        "tests/raster/test_probe.py": ("exec({TROUBLE!r})",),
+        "tests/raster/gdal/test_probe.py": ("exec({TROUBLE!r})",),
         "tests/networks/test_network.py": ("torch.save(", "import pickle"),
         "tests/networks/test_torchscript.py": ("torch.save(",),
         "tests/test_killed.py": ("multiprocessing",),
@@ -158,9 +158,11 @@ def test_every_file_is_written_whole_or_not_at_all():
         "src/napari_disca/storage/preallocated.py": ("path.open(",),
         "src/napari_disca/storage/label_pyramid.py": ("path.open(",),
         "src/napari_disca/inference/features.py": ("save_file(",),
-        "src/napari_disca/session/journal_lock.py": ("self._path.write_text(",),  # who holds it
+        "src/napari_disca/session/journal/journal_lock.py": (
+            "self._path.write_text(",
+        ),  # who holds it
         "src/napari_disca/networks/delta.py": ("save_file(",),  # over several lines
-        "src/napari_disca/raster/probe_process.py": ("os.devnull",),
+        "src/napari_disca/raster/gdal/probe_process.py": ("os.devnull",),
         "src/napari_disca/exports/geotiff.py": ("names.write_bytes", 'rasterio.open(image, "r+")'),
         "src/napari_disca/scenes/writing.py": ('rasterio.open(path, "r+")',),
     }
@@ -180,15 +182,15 @@ def test_every_file_is_written_whole_or_not_at_all():
 OWN_JSON = {
     "cli/doctor.py",  # of another process
     "core/child_process.py",  # of another process
-    "exports/vector_layer.py",  # of another process
-    "gui/viewer/key_choices.py",  # settings
+    "exports/vectors/vector_layer.py",  # of another process
+    "gui/viewer/keys/key_choices.py",  # settings
     "networks/autotune.py",  # a cache
     "networks/delta.py",  # a cache
     "networks/files.py",  # a card that was checked
-    "raster/probe.py",  # of another process
-    "raster/probe_process.py",  # of another process
-    "session/journal_format.py",  # line by line, with a limit
-    "session/map_folder.py",  # a cache
+    "raster/gdal/probe.py",  # of another process
+    "raster/gdal/probe_process.py",  # of another process
+    "session/journal/journal_format.py",  # line by line, with a limit
+    "session/maps/map_folder.py",  # a cache
     "storage/jsonfile.py",
     "training/checkpoint.py",
 }
@@ -205,15 +207,15 @@ def test_json_of_others_is_read_with_limits():
 
 #: Names that another package keeps to itself, and the one file that uses each of them.
 PRIVATE = {
-    "_err": "raster/gdal_errors.py",
-    "_qt": "gui/viewer/windows.py",
-    "_QtMainWindow": "gui/viewer/windows.py",
-    "_instances": "gui/viewer/windows.py",
-    "_qt_viewer": "gui/viewer/windows.py",
-    "_pause_scene_graph": "gui/viewer/windows.py",
-    "_max_vectors_thumbnail": "gui/viewer/windows.py",
-    "_contrib": "gui/plugin/writer_order.py",
-    "_writers": "gui/plugin/writer_order.py",
+    "_err": "raster/gdal/gdal_errors.py",
+    "_qt": "gui/toolkit/windows.py",
+    "_QtMainWindow": "gui/toolkit/windows.py",
+    "_instances": "gui/toolkit/windows.py",
+    "_qt_viewer": "gui/toolkit/windows.py",
+    "_pause_scene_graph": "gui/toolkit/windows.py",
+    "_max_vectors_thumbnail": "gui/toolkit/windows.py",
+    "_contrib": "gui/toolkit/writer_order.py",
+    "_writers": "gui/toolkit/writer_order.py",
     "_convolution_pointwise": "networks/fused.py",
 }
 #: Public, though they begin with an underscore: methods of named tuples.
@@ -340,10 +342,10 @@ def test_images_are_opened_with_open_raster():
 
 def test_threads_of_the_window_start_in_four_modules():
     assert _files_with(r"\b(?:Thread|ThreadPoolExecutor|QThread)\(|\bQThreadPool\b", "gui") == {
-        "gui/tasks/file_reading.py",
-        "gui/tasks/state_file.py",
-        "gui/tasks/waiting.py",
-        "gui/tasks/worker.py",
+        "gui/toolkit/file_reading.py",
+        "gui/toolkit/state_file.py",
+        "gui/toolkit/waiting.py",
+        "gui/toolkit/worker.py",
     }
 
 
@@ -370,9 +372,9 @@ def test_no_part_of_the_package_is_left_out_of_mypy_strict():
 #: Files outside `gui/` that import an extra's package, and say how to install it where it lacks.
 OPTIONAL = {
     "batch/scheduler.py",
-    "exports/geopackage.py",
-    "exports/overlay_process.py",
-    "exports/vector_process.py",
+    "exports/vectors/geopackage.py",
+    "exports/vectors/overlay_process.py",
+    "exports/vectors/vector_process.py",
     "networks/lite_unet.py",
 }
 #: What a package is called where it is installed from, if not as it is imported.

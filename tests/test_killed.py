@@ -19,7 +19,7 @@ from napari_disca.core.events import finish
 from napari_disca.networks import load_network, save_network
 from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.session import restore
-from napari_disca.session.journal_format import read_journal
+from napari_disca.session.journal.journal_format import read_journal
 from napari_disca.session.session import MAPS
 
 pytestmark = pytest.mark.skipif(

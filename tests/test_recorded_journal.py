@@ -19,7 +19,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.networks import Network, bundled_weights, fingerprint, load_network
 from napari_disca.raster import open_raster
 from napari_disca.scenes import Scene
-from napari_disca.session.journal_format import Header, read_journal
+from napari_disca.session.journal.journal_format import Header, read_journal
 from napari_disca.session.restore import replay
 
 DATA = Path(__file__).parent / "data"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from builders import write_image
 from field_scene import Field
-from napari_disca.gui.viewer.placement import place
+from napari_disca.gui.viewer.layers.placement import place
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import open_raster
 

@@ -34,12 +34,12 @@ from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster, quiet_opening
 from napari_disca.recipes import AdaptationResult, Automatic, Disca
 from napari_disca.session import restore
-from napari_disca.session.class_table import ClassTable
-from napari_disca.session.journal_format import read_journal
+from napari_disca.session.journal.journal_format import read_journal
 from napari_disca.session.session import MAPS, Session
-from napari_disca.session.step_values import AdaptationRun, Lock
-from napari_disca.session.steps import Step
-from napari_disca.session.strokes import Stroke
+from napari_disca.session.steps.class_table import ClassTable
+from napari_disca.session.steps.step_values import AdaptationRun, Lock
+from napari_disca.session.steps.steps import Step
+from napari_disca.session.steps.strokes import Stroke
 
 HEIGHT, WIDTH = 72, 88
 RECIPES = (
@@ -568,7 +568,7 @@ def test_many_long_orders_of_verbs_do(machine):
 @pytest.fixture
 def forgetful(monkeypatch):
     """Sessions that forget to learn again without a removed click."""
-    from napari_disca.session.step_values import AdaptationRun
+    from napari_disca.session.steps.step_values import AdaptationRun
 
     monkeypatch.setattr(AdaptationRun, "edited", lambda self, edit, locks: self)
 

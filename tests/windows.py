@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.core.tiling import Window
-from napari_disca.gui.plugin.layer_data import layer_data
-from napari_disca.gui.viewer.key_filter import main_window
+from napari_disca.gui.tasks.opening.layer_data import layer_data
+from napari_disca.gui.viewer.keys.key_filter import main_window
 
 
 def add(panel: Any, path: Path) -> Any:

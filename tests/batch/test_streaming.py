@@ -20,8 +20,8 @@ from napari_disca.exports import read_made_with
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.raster import open_raster
 from napari_disca.recipes import recipe_named
-from napari_disca.session.class_table import ClassTable
 from napari_disca.session.session import Session
+from napari_disca.session.steps.class_table import ClassTable
 
 #: 6 x 4 small tiles, 2 x 1 blocks of the file.
 SHAPE = (530, 350)

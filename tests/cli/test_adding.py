@@ -256,7 +256,7 @@ def test_a_recipe_is_measured_and_replayed(run, files, blocks, tmp_path):
 
 
 def test_the_panels_form_is_made_of_its_fields(qtbot):
-    from napari_disca.gui.panels.form import form_of, read_form
+    from napari_disca.gui.panels.correction.form import form_of, read_form
 
     form = form_of(Favour())
     qtbot.addWidget(form.native)

@@ -17,7 +17,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.exports import write_locks
 from napari_disca.networks import load_network
 from napari_disca.raster import open_raster
-from napari_disca.session.journal_format import read_journal
+from napari_disca.session.journal.journal_format import read_journal
 
 EXACT = ("--precision", "float32", "--device", "cpu")
 

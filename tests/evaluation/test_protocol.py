@@ -30,7 +30,7 @@ from napari_disca.evaluation.simulated_verdicts import verdicts_on
 from napari_disca.networks import Network, fingerprint
 from napari_disca.raster import open_raster
 from napari_disca.recipes import RECIPES, Disca
-from napari_disca.session.ripple import compare
+from napari_disca.session.regions.ripple import compare
 from napari_disca.training.pairing import pairs
 
 RADIUS = 12

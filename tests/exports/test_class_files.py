@@ -15,7 +15,7 @@ from napari_disca.exports import export_for, exports_of, merged, read_map_classe
 from napari_disca.exports.class_files import CLASS_SUFFIXES_OUT, read_classes, write_classes
 from napari_disca.networks import save_network
 from napari_disca.raster import open_raster, quiet_opening
-from napari_disca.session.class_table import ClassTable
+from napari_disca.session.steps.class_table import ClassTable
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
 from napari_disca.exports import export_for, write_strokes
 from napari_disca.raster import ArrayRaster
-from napari_disca.session.strokes import Stroke
+from napari_disca.session.steps.strokes import Stroke
 
 CLASSES = make_card(3).classes
 SHAPE = (120, 160)

@@ -32,9 +32,9 @@ from napari_disca.exports import (
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import save_network
 from napari_disca.raster import open_raster
-from napari_disca.session.class_table import ClassTable
-from napari_disca.session.review_marks import Mark
-from napari_disca.session.strokes import Stroke
+from napari_disca.session.steps.class_table import ClassTable
+from napari_disca.session.steps.review_marks import Mark
+from napari_disca.session.steps.strokes import Stroke
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.label_pyramid import LabelPyramid
 
@@ -193,7 +193,7 @@ def network_fingerprint(network):
 def test_filters_of_dialogs():
     """napari's writers are tested in `tests/gui/plugin/test_writer.py`."""
     pytest.importorskip("qtpy")
-    from napari_disca.gui.panels.dialogs import file_filter
+    from napari_disca.gui.window.dialogs import file_filter
 
     maps = file_filter("labels").split(";;")
     assert maps[0] == "GeoTIFF label map (*.tif *.tiff)"

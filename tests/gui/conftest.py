@@ -22,13 +22,13 @@ from windows import show
 
 #: Modules of `gui.tasks` that notify the user.
 _NOTIFYING = (
-    "control",
-    "error_messages",
-    "image_opening",
-    "locking",
-    "session_files",
-    "task_queue",
-    "unreadable",
+    "tasks.control",
+    "tasks.locking",
+    "tasks.opening.image_opening",
+    "tasks.session_files",
+    "tasks.unreadable",
+    "toolkit.error_messages",
+    "toolkit.task_queue",
 )
 
 
@@ -36,9 +36,9 @@ def _use_own_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Napari keeps them beside its own.
     napari.settings._clear_plugin_settings_cache()
     monkeypatch.setattr(napari.settings, "_CFG_PATH", str(folder / "settings.yaml"))
-    monkeypatch.setattr("napari_disca.gui.viewer.class_colours._preferred", ["automatic"])
+    monkeypatch.setattr("napari_disca.gui.viewer.colours.class_colours._preferred", ["automatic"])
     # However slow the machine is, what was opened is there; `test_file_reading` is about the other.
-    monkeypatch.setattr("napari_disca.gui.tasks.file_reading.PATIENCE", 60.0)
+    monkeypatch.setattr("napari_disca.gui.toolkit.file_reading.PATIENCE", 60.0)
     # The process that examines files, lest every window that closes ends it.
     monkeypatch.setattr("napari_disca.gui.tasks.control.end_probe", lambda: None)
     set_tiles(monkeypatch, 128, 16)
@@ -61,11 +61,11 @@ def _programs_are_no_garbage():
     import napari._vispy.canvas
     import torch
 
-    import napari_disca.gui.panels.widget
+    import napari_disca.gui.window.widget
 
     assert napari.Viewer
     assert torch.nn
-    assert napari_disca.gui.panels.widget.DiscaWidget
+    assert napari_disca.gui.window.widget.DiscaWidget
     gc.collect()
     gc.freeze()
     with pytest.MonkeyPatch.context() as patch:
@@ -147,7 +147,7 @@ def weights(tmp_path, architecture) -> Path:
 
 
 def _dock(viewer, weights: Path):
-    from napari_disca.gui.panels.widget import DiscaWidget
+    from napari_disca.gui.window.widget import DiscaWidget
 
     widget = DiscaWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Correct a map")
@@ -175,9 +175,9 @@ def _collect_notifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for module in _NOTIFYING:
         for name in ("show_error", "show_warning", "show_info"):
             with suppress(AttributeError):  # not each of them says everything
-                monkeypatch.setattr(f"napari_disca.gui.tasks.{module}.{name}", said.append)
+                monkeypatch.setattr(f"napari_disca.gui.{module}.{name}", said.append)
     monkeypatch.setattr(
-        "napari_disca.gui.tasks.error_messages.tell_bug", lambda _error, line: said.append(line)
+        "napari_disca.gui.toolkit.error_messages.tell_bug", lambda _error, line: said.append(line)
     )
     return said
 

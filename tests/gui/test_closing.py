@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from qtpy.QtCore import QThreadPool
 
-from napari_disca.raster import probe
+from napari_disca.raster.gdal import probe
 from windows import click, press
 
 # -------------------------------------------------------------------- letting go

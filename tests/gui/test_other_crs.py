@@ -10,8 +10,8 @@ from rasterio.warp import transform as warp
 from builders import write_image
 from napari_disca.core.events import finish
 from napari_disca.exports import write_geotiff
-from napari_disca.gui.panels.widget import DiscaWidget
-from napari_disca.gui.viewer.placement import WARPED
+from napari_disca.gui.viewer.layers.placement import WARPED
+from napari_disca.gui.window.widget import DiscaWidget
 from napari_disca.networks import LandClass
 from napari_disca.raster import open_raster
 

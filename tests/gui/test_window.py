@@ -16,9 +16,9 @@ from wrapt import ObjectProxy
 
 from napari_disca.core.events import Progress
 from napari_disca.core.tiling import Window
-from napari_disca.gui.panels.compare_panel import _said
-from napari_disca.gui.plugin.layer_data import layer_data
-from napari_disca.gui.viewer.map_titles import TITLES
+from napari_disca.gui.panels.correction.compare_panel import _said
+from napari_disca.gui.tasks.opening.layer_data import layer_data
+from napari_disca.gui.viewer.layers.map_titles import TITLES
 
 
 def mouse(layer, position, kind):
@@ -201,7 +201,7 @@ def test_renaming_the_image_is_seen_in_the_panel(opened):
 
 
 def test_napari_hands_plugins_a_guarded_viewer(make_napari_viewer_proxy, scene, weights, qtbot):
-    from napari_disca.gui.panels.widget import DiscaWidget
+    from napari_disca.gui.window.widget import DiscaWidget
 
     viewer = make_napari_viewer_proxy()
     panel = DiscaWidget(viewer)
@@ -237,7 +237,7 @@ def test_any_of_the_maps_can_be_saved(kept, monkeypatch, tmp_path):
     saves = kept.panel.refine_panel.saves
     assert {name for name, action in saves.items() if action.isEnabled()} == {"disir", "initial"}
     monkeypatch.setattr(
-        "napari_disca.gui.panels.dialogs.QFileDialog.getSaveFileName",
+        "napari_disca.gui.window.dialogs.QFileDialog.getSaveFileName",
         lambda *_: (str(tmp_path / "mine"), ""),
     )
     saves["initial"].trigger()
@@ -255,7 +255,9 @@ def test_a_map_that_is_not_finished_is_saved_with_a_warning(opened, tmp_path):
 
 def test_the_remaining_time_is_told(kept, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("napari_disca.gui.panels.refine_panel.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(
+        "napari_disca.gui.panels.correction.refine_panel.time.monotonic", lambda: now[0]
+    )
     panel = kept.panel.refine_panel
     panel.show_progress(Progress("updating the map", 0, 40))
     now[0] += 12

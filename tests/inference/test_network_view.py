@@ -18,7 +18,7 @@ from napari_disca.inference import network_view as inputs_module
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.resampling import axis_weights
 from napari_disca.raster import ArrayRaster, Scaling, ValueScale, open_raster
-from napari_disca.raster.fill import Fill
+from napari_disca.raster.values.fill import Fill
 
 RNG = np.random.default_rng(0)
 GRAY = {"bands": ("pan",), "mean": (0.5,), "std": (0.25,)}

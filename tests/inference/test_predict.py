@@ -20,7 +20,7 @@ from napari_disca.inference.tile_clicks import TileClicks
 from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import ValueScale, open_raster
-from napari_disca.raster.fill import Fill
+from napari_disca.raster.values.fill import Fill
 from napari_disca.storage.label_pyramid import NO_DATA
 
 NO_CLICKS = Clicks()

@@ -323,7 +323,7 @@ def test_a_closed_file_says_so(tmp_path: Path, pixels: np.ndarray) -> None:
 def test_tifffile_takes_over_what_gdal_cannot_read(
     tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_disca.raster.local_files._local_drivers", lambda: ["PNG"])
+    monkeypatch.setattr("napari_disca.raster.gdal.local_files._local_drivers", lambda: ["PNG"])
     planar, mixed = tmp_path / "p.tif", tmp_path / "m.tif"
     tifffile.imwrite(planar, pixels, photometric="rgb", planarconfig="separate")
     tifffile.imwrite(mixed, np.moveaxis(pixels, 0, -1), photometric="rgb")

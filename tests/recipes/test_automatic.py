@@ -24,8 +24,8 @@ from napari_disca.recipes import RECIPES, AdaptationResult, Automatic, Disca, cr
 from napari_disca.recipes.automatic import _agrees, _strength
 from napari_disca.recipes.examples import Example
 from napari_disca.session.session import Session
-from napari_disca.session.step_values import AdaptationRun
-from napari_disca.session.steps import Step
+from napari_disca.session.steps.step_values import AdaptationRun
+from napari_disca.session.steps.steps import Step
 
 QUICK = Automatic(passes=4, rate=3e-2, crop_size=64)
 

@@ -19,11 +19,11 @@ from napari_disca.core.tiling import Window
 from napari_disca.raster import open_raster
 from napari_disca.recipes import Disca
 from napari_disca.session import restore
-from napari_disca.session.journal import Journal
-from napari_disca.session.journal_format import read_journal
+from napari_disca.session.journal.journal import Journal
+from napari_disca.session.journal.journal_format import read_journal
+from napari_disca.session.maps.weights import RunRelearned
 from napari_disca.session.session import MAPS, Session
-from napari_disca.session.step_values import AdaptationRun
-from napari_disca.session.weights import RunRelearned
+from napari_disca.session.steps.step_values import AdaptationRun
 from sessions import drawn, run
 
 QUICK = Disca(passes=2, rate=3e-3, crop_size=64)
@@ -305,7 +305,7 @@ def test_trouble_with_the_disk_is_told_once_and_the_session_lives(session, monke
     session.troubled.connect(said.append)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "napari_disca.session.journal.os.fsync",
+            "napari_disca.session.journal.journal.os.fsync",
             lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
         session.click(1, 1, 1)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_disca.annotations.simulated_annotator import IGNORE
-from napari_disca.raster.scaling import HIGHEST, LOWEST
+from napari_disca.raster.values.scaling import HIGHEST, LOWEST
 from napari_disca.training.augment import Augmentation, random_crop
 
 #: No change of the pixels but where they come from.

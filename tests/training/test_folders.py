@@ -17,7 +17,7 @@ from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Scaling
 from napari_disca.raster import open_raster
-from napari_disca.raster.scaling import HIGHEST
+from napari_disca.raster.values.scaling import HIGHEST
 from napari_disca.training.folders import statistics, training_set
 from napari_disca.training.pairing import Pair, hold_out, pairs
 

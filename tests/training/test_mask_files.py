@@ -23,8 +23,8 @@ from napari_disca.core.events import Note, finish
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import LandClass
 from napari_disca.raster import open_raster
-from napari_disca.raster.local_files import quiet_opening
-from napari_disca.raster.orientation import orientation
+from napari_disca.raster.gdal.local_files import quiet_opening
+from napari_disca.raster.gdal.orientation import orientation
 from napari_disca.raster.report import reading_lines
 from napari_disca.training.folders import training_set
 from napari_disca.training.mask_contents import coding_of

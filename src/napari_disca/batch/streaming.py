@@ -38,9 +38,9 @@ from napari_disca.networks import fingerprint as network_fingerprint
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import file_fingerprint, quiet_opening
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
-from napari_disca.session.class_table import ClassTable
-from napari_disca.session.step_values import AdaptationRun
-from napari_disca.session.weights import WeightsCache
+from napari_disca.session.maps.weights import WeightsCache
+from napari_disca.session.steps.class_table import ClassTable
+from napari_disca.session.steps.step_values import AdaptationRun
 
 #: Bytes of decoded blocks in GDAL's cache while an image is read once: one row of blocks of a wide
 #: image.

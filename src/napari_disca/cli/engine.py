@@ -25,9 +25,9 @@ from napari_disca.networks.proposal import DEFAULT_NETWORK, Proposal, bundled_si
 from napari_disca.raster import Raster, open_raster
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.recipes import RECIPES, Recipe, recipe_named
-from napari_disca.session.class_table import ClassTable
 from napari_disca.session.preferences import recall, remember
 from napari_disca.session.session import Session
+from napari_disca.session.steps.class_table import ClassTable
 
 #: With far more threads than a machine has cores, torch ends the process.
 MOST_THREADS = 1024

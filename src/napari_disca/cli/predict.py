@@ -28,7 +28,7 @@ from napari_disca.core.events import Event, finish
 from napari_disca.core.pace import duration
 from napari_disca.networks import bundled_weights, load_network
 from napari_disca.networks.proposal import DEFAULT_NETWORK
-from napari_disca.session.class_table import ClassTable
+from napari_disca.session.steps.class_table import ClassTable
 
 
 def predict(options: PredictOptions) -> int:

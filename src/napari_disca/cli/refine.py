@@ -29,7 +29,7 @@ from napari_disca.networks.compute import Compute
 from napari_disca.networks.proposal import DEFAULT_NETWORK
 from napari_disca.raster import Raster
 from napari_disca.recipes import Recipe
-from napari_disca.session.journal import Journal
+from napari_disca.session.journal.journal import Journal
 from napari_disca.session.restore import header_of
 from napari_disca.session.session import Session
 

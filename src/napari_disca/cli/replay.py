@@ -17,8 +17,8 @@ from napari_disca.cli.outputs import checked, spare_sources
 from napari_disca.core.errors import JournalError
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
-from napari_disca.session.image_check import georeference_changes
-from napari_disca.session.journal_format import DamagedLineError, Record, read_journal
+from napari_disca.session.journal.image_check import georeference_changes
+from napari_disca.session.journal.journal_format import DamagedLineError, Record, read_journal
 from napari_disca.session.restore import compute_of, network_of, restored
 
 

@@ -37,7 +37,7 @@ from napari_disca.networks import (
 )
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
-from napari_disca.raster.value_scale import fill_text
+from napari_disca.raster.values.value_scale import fill_text
 from napari_disca.scenes import LAND_COVER, REGIONS, Scene
 from napari_disca.training.augment import Augmentation
 from napari_disca.training.checkpoint import checkpoint_path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from napari_disca.raster.scaling import Scaling
+    from napari_disca.raster.values.scaling import Scaling
 
 
 def parse_factor(text: str) -> float | str:
@@ -23,7 +23,7 @@ def parse_factor(text: str) -> float | str:
 def parse_value_scaling(text: str) -> Scaling:
     """Return the scaling that a text names: its kind or ``LOW:HIGH``."""
     from napari_disca.core.errors import CardError
-    from napari_disca.raster.scaling import Scaling
+    from napari_disca.raster.values.scaling import Scaling
 
     try:
         return Scaling.parse(text)
@@ -34,7 +34,7 @@ def parse_value_scaling(text: str) -> Scaling:
 def parse_fill(text: str) -> bool | tuple[float, ...]:
     """Return True for ``auto``, False for ``keep``, or the listed values."""
     from napari_disca.core.errors import CardError
-    from napari_disca.raster.value_scale import fill_choice
+    from napari_disca.raster.values.value_scale import fill_choice
 
     try:
         return fill_choice(text)

@@ -11,7 +11,7 @@ from napari_disca.evaluation.records import Mode
 from napari_disca.inference.reading import Reading
 from napari_disca.networks import Network
 from napari_disca.raster import Scaling
-from napari_disca.raster.value_scale import FillChoice
+from napari_disca.raster.values.value_scale import FillChoice
 from napari_disca.recipes import checked_seed
 from napari_disca.training.mask_codings import Coding
 

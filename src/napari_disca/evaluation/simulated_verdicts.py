@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_disca.annotations.simulated_annotator import IGNORE
 from napari_disca.evaluation.class_map import ClassMap
-from napari_disca.session.changed_regions import LabelMap, Region, mask_of
+from napari_disca.session.regions.changed_regions import LabelMap, Region, mask_of
 
 
 @dataclass(frozen=True, slots=True)

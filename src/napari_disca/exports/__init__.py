@@ -21,7 +21,6 @@ from napari_disca.exports.geotiff import (
 )
 from napari_disca.exports.labels import GrowingLabels, Labels, in_memory, merged
 from napari_disca.exports.locks import read_locks, write_locks
-from napari_disca.exports.point_files import CLICK_SUFFIXES
 from napari_disca.exports.review import write_review
 from napari_disca.exports.strokes import write_strokes
 from napari_disca.exports.table import (
@@ -34,6 +33,7 @@ from napari_disca.exports.table import (
     made_with_of,
     write_map,
 )
+from napari_disca.exports.vectors.point_files import CLICK_SUFFIXES
 
 __all__ = [
     "CLICK_SUFFIXES",

@@ -24,7 +24,7 @@ from napari_disca.exports.class_rows import (
     whole_number,
 )
 from napari_disca.exports.class_styles import clr, qml, read_clr, read_qml
-from napari_disca.session.class_table import ClassEntry, ClassTable
+from napari_disca.session.steps.class_table import ClassEntry, ClassTable
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, parse_json
 

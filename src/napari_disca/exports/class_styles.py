@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from napari_disca.core.errors import ClassTableError
 from napari_disca.exports.class_rows import ClassRow, colour_of, file_text, whole_number
-from napari_disca.session.class_table import ClassEntry, ClassTable
+from napari_disca.session.steps.class_table import ClassEntry, ClassTable
 
 
 def _map_entries(table: ClassTable) -> list[ClassEntry]:

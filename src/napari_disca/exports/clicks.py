@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import ClickError
-from napari_disca.exports.click_classes import ClassReader
-from napari_disca.exports.geojson import geojson_feature, write_collection
-from napari_disca.exports.placing import to_pixels
-from napari_disca.exports.point import PointFeature
-from napari_disca.exports.point_files import PointFile, read_points
+from napari_disca.exports.vectors.click_classes import ClassReader
+from napari_disca.exports.vectors.geojson import geojson_feature, write_collection
+from napari_disca.exports.vectors.placing import to_pixels
+from napari_disca.exports.vectors.point import PointFeature
+from napari_disca.exports.vectors.point_files import PointFile, read_points
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
 

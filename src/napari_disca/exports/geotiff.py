@@ -25,7 +25,7 @@ from napari_disca.core.events import Event, Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.exports.labels import ChangingLabels, GrowingLabels, Labels
 from napari_disca.raster import Raster, quiet_opening
-from napari_disca.raster.gdal_errors import GDAL_ERRORS
+from napari_disca.raster.gdal.gdal_errors import GDAL_ERRORS
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.label_pyramid import NO_DATA
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_disca.annotations.areas import Area, Ring
 from napari_disca.core.errors import AreaError, ClickError, OverlayError
-from napari_disca.exports.geojson import (
+from napari_disca.exports.vectors.geojson import (
     as_list,
     collection_source,
     corner_positions,
@@ -26,10 +26,10 @@ from napari_disca.exports.geojson import (
     quoted,
     write_collection,
 )
-from napari_disca.exports.overlay import read_overlay
-from napari_disca.exports.placing import to_pixels
-from napari_disca.exports.vector_formats import GIS_SUFFIXES
-from napari_disca.exports.vector_layer import HOLE, RING
+from napari_disca.exports.vectors.overlay import read_overlay
+from napari_disca.exports.vectors.placing import to_pixels
+from napari_disca.exports.vectors.vector_formats import GIS_SUFFIXES
+from napari_disca.exports.vectors.vector_layer import HOLE, RING
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from napari_disca.core.errors import ExportError, RasterError, one_line
 from napari_disca.raster import quiet_opening
-from napari_disca.raster.gdal_errors import GDAL_ERRORS
+from napari_disca.raster.gdal.gdal_errors import GDAL_ERRORS
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, parse_json
 

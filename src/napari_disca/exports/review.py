@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_disca.annotations.areas import Area
-from napari_disca.exports.geojson import corner_positions, geojson_feature, write_collection
+from napari_disca.exports.vectors.geojson import corner_positions, geojson_feature, write_collection
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
 
 if TYPE_CHECKING:
     # `networks` costs torch, which the table should not pay for.
     from napari_disca.networks.card import LandClass
-    from napari_disca.session.review_marks import Mark
+    from napari_disca.session.steps.review_marks import Mark
 
 
 def write_review(

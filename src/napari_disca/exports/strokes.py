@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from napari_disca.annotations.areas import Ring, mask_outlines
 from napari_disca.annotations.pixel_sets import PixelSet
 from napari_disca.core.tiling import Window
-from napari_disca.exports.geojson import corner_positions, geojson_feature, write_collection
+from napari_disca.exports.vectors.geojson import corner_positions, geojson_feature, write_collection
 from napari_disca.raster import Raster
 from napari_disca.raster.georeference import Frame
-from napari_disca.session.strokes import Stroke
+from napari_disca.session.steps.strokes import Stroke
 
 if TYPE_CHECKING:
     from napari_disca.networks.card import LandClass

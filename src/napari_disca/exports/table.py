@@ -24,7 +24,7 @@ from napari_disca.raster import Raster
 if TYPE_CHECKING:
     # `networks` costs torch, which the table should not pay for.
     from napari_disca.networks.card import LandClass
-    from napari_disca.session.class_table import ClassTable
+    from napari_disca.session.steps.class_table import ClassTable
 
 #: What a format stores: a label map, clicks, locked areas, a table of classes (names, colours,
 #: merged classes), strokes, or the verdicts of a review.

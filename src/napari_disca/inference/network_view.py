@@ -20,9 +20,9 @@ from napari_disca.core.tiling import Window
 from napari_disca.inference.resampling import axis_weights, clamped, first_centre, resampled
 from napari_disca.networks.card import Card
 from napari_disca.raster import Raster, Scaling, ValueScale, default_bands, value_scale
-from napari_disca.raster.emptiness import refuse_empty
 from napari_disca.raster.resolution import network_factor, pixel_aspect, raster_resolution
-from napari_disca.raster.value_scale import FillChoice
+from napari_disca.raster.values.emptiness import refuse_empty
+from napari_disca.raster.values.value_scale import FillChoice
 
 _LEAST_FACTOR, _MOST_FACTOR = 1 / 64, 32.0
 

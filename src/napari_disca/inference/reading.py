@@ -8,7 +8,7 @@ from napari_disca.core.errors import RasterError
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks.card import Card
 from napari_disca.raster import Raster, Scaling, ValueScale
-from napari_disca.raster.value_scale import FillChoice, fill_text
+from napari_disca.raster.values.value_scale import FillChoice, fill_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from napari_disca.networks.table import (
     build_network,
     parsed_options,
 )
-from napari_disca.raster.scaling import Scaling
+from napari_disca.raster.values.scaling import Scaling
 
 __all__ = [
     "ARCHITECTURES",

@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_disca.annotations.guidance import Guidance
 from napari_disca.core.errors import CardError, ClickError
-from napari_disca.raster.scaling import Scaling
+from napari_disca.raster.values.scaling import Scaling
 from napari_disca.storage.jsonfile import JsonError, parse_json
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")

@@ -8,14 +8,14 @@ pixel indices.
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.band_choice import default_bands
 from napari_disca.raster.base import Raster
-from napari_disca.raster.files import GeoRaster
-from napari_disca.raster.identity import file_fingerprint, fingerprint
-from napari_disca.raster.local_files import quiet_opening
+from napari_disca.raster.gdal.files import GeoRaster
+from napari_disca.raster.gdal.identity import file_fingerprint, fingerprint
+from napari_disca.raster.gdal.local_files import quiet_opening
+from napari_disca.raster.gdal.probe import end as end_probe
+from napari_disca.raster.gdal.probe import examine, stop_examining, warm
 from napari_disca.raster.opening import open_raster
-from napari_disca.raster.probe import end as end_probe
-from napari_disca.raster.probe import examine, stop_examining, warm
-from napari_disca.raster.sampling import sample
-from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
+from napari_disca.raster.values.sampling import sample
+from napari_disca.raster.values.scaling import Scaling, ValueScale, value_scale
 
 __all__ = [
     "ArrayRaster",

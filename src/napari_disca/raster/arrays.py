@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from napari_disca.core.errors import RasterError
 from napari_disca.core.tiling import Window
 from napari_disca.raster.base import RasterBase, check_inside
-from napari_disca.raster.masks import ambiguous_nodata, nodata_mask
+from napari_disca.raster.values.masks import ambiguous_nodata, nodata_mask
 
 #: Longest side of a sample of the image.
 _SAMPLE_SIDE = 1024

@@ -12,12 +12,12 @@ import numpy as np
 from napari_disca.core.errors import RasterError, is_unicode, one_line
 from napari_disca.raster.arrays import ArrayRaster
 from napari_disca.raster.base import Raster
-from napari_disca.raster.file_handles import CACHE
-from napari_disca.raster.files import GeoRaster
-from napari_disca.raster.local_files import GdalError, refuse_remote
-from napari_disca.raster.orientation import orientation_notes
-from napari_disca.raster.pages import PagedRaster, pages_of
-from napari_disca.raster.probe import examine
+from napari_disca.raster.gdal.file_handles import CACHE
+from napari_disca.raster.gdal.files import GeoRaster
+from napari_disca.raster.gdal.local_files import GdalError, refuse_remote
+from napari_disca.raster.gdal.orientation import orientation_notes
+from napari_disca.raster.gdal.pages import PagedRaster, pages_of
+from napari_disca.raster.gdal.probe import examine
 
 _TIFF_SUFFIXES = {".tif", ".tiff"}
 #: Most bytes of an image that tifffile, the fallback, reads, because it may decode all at once.

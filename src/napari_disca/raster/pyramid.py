@@ -22,7 +22,7 @@ from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.raster import Raster, default_bands, file_fingerprint
 from napari_disca.raster.level_cache import LevelCache
-from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
+from napari_disca.raster.values.scaling import Scaling, ValueScale, value_scale
 
 _COARSEST = 1024
 #: Images up to this many pixels are read directly, which takes well under a second.

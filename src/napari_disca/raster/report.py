@@ -11,9 +11,9 @@ from napari_disca.core.errors import RasterError
 from napari_disca.raster.band_choice import default_bands
 from napari_disca.raster.base import Raster
 from napari_disca.raster.resolution import raster_resolution
-from napari_disca.raster.sampling import Block, sample_blocks
-from napari_disca.raster.scaling import Scaling, ValueScale, value_scale
-from napari_disca.raster.sentinel import begins_at_offset
+from napari_disca.raster.values.sampling import Block, sample_blocks
+from napari_disca.raster.values.scaling import Scaling, ValueScale, value_scale
+from napari_disca.raster.values.sentinel import begins_at_offset
 
 _COLOURS = ("red", "green", "blue")
 #: Metres; Sentinel-2's pixels have 10 m and more.

@@ -13,7 +13,7 @@ from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from napari_disca.raster import Raster
-from napari_disca.raster.gdal_errors import GDAL_ERRORS
+from napari_disca.raster.gdal.gdal_errors import GDAL_ERRORS
 
 #: An image is resampled if its pixels are this many times larger or smaller than the network's.
 _TOLERANCE = 1.25

@@ -16,12 +16,12 @@ from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import ClickError
 from napari_disca.core.tiling import Window
 from napari_disca.networks import LandClass
-from napari_disca.session.actions import ChangeClicks, LockAreas, ResetNetwork, Unlock
-from napari_disca.session.class_table import ClassTable, SetClasses
 from napari_disca.session.step_history import StepHistory
-from napari_disca.session.step_values import AdaptationRun, Guided, Lock, LockOrStroke
-from napari_disca.session.steps import ImageFacts
-from napari_disca.session.strokes import Stroke
+from napari_disca.session.steps.actions import ChangeClicks, LockAreas, ResetNetwork, Unlock
+from napari_disca.session.steps.class_table import ClassTable, SetClasses
+from napari_disca.session.steps.step_values import AdaptationRun, Guided, Lock, LockOrStroke
+from napari_disca.session.steps.steps import ImageFacts
+from napari_disca.session.steps.strokes import Stroke
 
 
 def _whole(*numbers: float) -> tuple[int, ...]:

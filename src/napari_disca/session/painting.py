@@ -13,10 +13,10 @@ from napari_disca.annotations.strokes import DrawnShape, Tool, drawn_pixels
 from napari_disca.core.errors import AreaError
 from napari_disca.core.events import Job, finish
 from napari_disca.core.tiling import Window
-from napari_disca.session.draw_action import Draw
-from napari_disca.session.patch import patch_at
 from napari_disca.session.proposals import Proposals
-from napari_disca.session.strokes import Stroke
+from napari_disca.session.regions.patch import patch_at
+from napari_disca.session.steps.draw_action import Draw
+from napari_disca.session.steps.strokes import Stroke
 
 if TYPE_CHECKING:
     from napari_disca.storage.label_pyramid import LabelPyramid

@@ -12,7 +12,7 @@ from napari_disca.core.errors import CardError, DiscaError
 from napari_disca.inference.reading import Reading
 from napari_disca.networks import Card
 from napari_disca.raster import Raster, Scaling, fingerprint
-from napari_disca.raster.value_scale import FillChoice, fill_choice, fill_text
+from napari_disca.raster.values.value_scale import FillChoice, fill_choice, fill_text
 from napari_disca.storage.atomic import replacing
 from napari_disca.storage.jsonfile import JsonError, load_json
 

@@ -14,17 +14,17 @@ from napari_disca.core.events import Job
 from napari_disca.core.tiling import Window
 from napari_disca.inference.uncertainty import CELL, SURE, TORN, UNKNOWN
 from napari_disca.raster.resolution import raster_resolution
-from napari_disca.session.changed_regions import Region, areas_of
 from napari_disca.session.document import Document
-from napari_disca.session.label_runs import Ints
-from napari_disca.session.ripple import Certainty, Ripple, compare
-from napari_disca.session.step_values import AdaptationRun, LockKind
-from napari_disca.session.verdicts import Judge, KeepNear, SetStrength
+from napari_disca.session.regions.changed_regions import Region, areas_of
+from napari_disca.session.regions.label_runs import Ints
+from napari_disca.session.regions.ripple import Certainty, Ripple, compare
+from napari_disca.session.steps.step_values import AdaptationRun, LockKind
+from napari_disca.session.steps.verdicts import Judge, KeepNear, SetStrength
 
 if TYPE_CHECKING:
     from napari_disca.core.tiling import TileList, Tiling
     from napari_disca.inference.network_view import NetworkView
-    from napari_disca.session.maps import Maps
+    from napari_disca.session.maps.maps import Maps
 
 #: Number of tiles with most change that are compared first where nothing is in view.
 _FIRST_TILES = 12

@@ -11,14 +11,14 @@ from napari_disca.core.tiling import Tile
 from napari_disca.inference.tiles import read_pixels
 from napari_disca.inference.two_best import TwoBest
 from napari_disca.inference.uncertainty import on_network
-from napari_disca.session.near_clicks import NEAR, near_clicks
+from napari_disca.session.maps.near_clicks import NEAR, near_clicks
 from napari_disca.session.reviewing import Reviewing
 
 if TYPE_CHECKING:
     from napari_disca.inference.tile_clicks import TileClicks
-    from napari_disca.session.refresh import DesiredState
-    from napari_disca.session.renderer import Renderer
-    from napari_disca.session.step_values import AdaptationRun
+    from napari_disca.session.maps.refresh import DesiredState
+    from napari_disca.session.maps.renderer import Renderer
+    from napari_disca.session.steps.step_values import AdaptationRun
 
 #: Map, tile, and version of the tile without locks.
 RankingKey: TypeAlias = tuple[str, int, str]

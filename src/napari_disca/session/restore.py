@@ -21,13 +21,10 @@ from napari_disca.networks import DeltaCache, Network, bundled_weights, fingerpr
 from napari_disca.networks.compute import Compute, DeviceName, Precision
 from napari_disca.raster import Raster
 from napari_disca.raster import fingerprint as image_fingerprint
-from napari_disca.raster.identity import image_facts
-from napari_disca.session.action_table import ACTIONS
-from napari_disca.session.actions import Adopt
-from napari_disca.session.image_check import check_image, is_image_of
-from napari_disca.session.journal import Journal, new_journal
-from napari_disca.session.journal_fields import text_field, whole_field
-from napari_disca.session.journal_format import (
+from napari_disca.raster.gdal.identity import image_facts
+from napari_disca.session.journal.image_check import check_image, is_image_of
+from napari_disca.session.journal.journal import Journal, new_journal
+from napari_disca.session.journal.journal_format import (
     COUNTED,
     DamagedLineError,
     Header,
@@ -35,6 +32,9 @@ from napari_disca.session.journal_format import (
     read_journal,
 )
 from napari_disca.session.session import Session
+from napari_disca.session.steps.action_table import ACTIONS
+from napari_disca.session.steps.actions import Adopt
+from napari_disca.session.steps.journal_fields import text_field, whole_field
 
 #: Most clicks compared in all steps together, enough for a session of 10 000 clicks: a hostile
 #: journal cannot keep the program busy for longer.

@@ -11,7 +11,7 @@ from napari_disca.core.errors import AreaError
 from napari_disca.core.tiling import Window
 from napari_disca.inference.uncertainty import UNKNOWN, cells_of
 from napari_disca.session.painting import Painting
-from napari_disca.session.review_marks import (
+from napari_disca.session.steps.review_marks import (
     CHECKED,
     UNSEEN,
     Mark,

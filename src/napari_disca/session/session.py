@@ -30,14 +30,12 @@ from napari_disca.inference.tiles import tiling_for
 from napari_disca.networks import DeltaCache, Network
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, Scaling, ValueScale
-from napari_disca.raster.value_scale import FillChoice
+from napari_disca.raster.values.value_scale import FillChoice
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
-from napari_disca.session.actions import Adopt
-from napari_disca.session.journal import Journal
-from napari_disca.session.maps import MAPS as MAPS
-from napari_disca.session.maps import Maps
-from napari_disca.session.ranking import Ranking
-from napari_disca.session.refresh import (
+from napari_disca.session.journal.journal import Journal
+from napari_disca.session.maps.maps import MAPS as MAPS
+from napari_disca.session.maps.maps import Maps
+from napari_disca.session.maps.refresh import (
     DesiredState,
     RefreshContext,
     RefreshRequest,
@@ -46,11 +44,13 @@ from napari_disca.session.refresh import (
     learn_and_refresh,
     refresh,
 )
-from napari_disca.session.renderer import Renderer
-from napari_disca.session.step_values import AdaptationRun, Guided, base_of, teaching
-from napari_disca.session.tile_caches import TileCaches
-from napari_disca.session.tile_versions import Target
-from napari_disca.session.weights import RunRelearned, WeightsCache
+from napari_disca.session.maps.renderer import Renderer
+from napari_disca.session.maps.tile_caches import TileCaches
+from napari_disca.session.maps.tile_versions import Target
+from napari_disca.session.maps.weights import RunRelearned, WeightsCache
+from napari_disca.session.ranking import Ranking
+from napari_disca.session.steps.actions import Adopt
+from napari_disca.session.steps.step_values import AdaptationRun, Guided, base_of, teaching
 from napari_disca.storage.label_pyramid import LabelPyramid
 
 _OTHER_WEIGHTS = (

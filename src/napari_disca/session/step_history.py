@@ -11,10 +11,10 @@ from psygnal import Signal
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import JournalError
-from napari_disca.session.journal import Journal
-from napari_disca.session.review_marks import Marks
-from napari_disca.session.steps import Action, ImageFacts, Step
-from napari_disca.session.strokes import Stroke
+from napari_disca.session.journal.journal import Journal
+from napari_disca.session.steps.review_marks import Marks
+from napari_disca.session.steps.steps import Action, ImageFacts, Step
+from napari_disca.session.steps.strokes import Stroke
 
 
 class StepHistory:

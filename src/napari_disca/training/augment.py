@@ -18,7 +18,7 @@ from scipy import fft, ndimage
 from torch.nn import functional as F
 
 from napari_disca.annotations.simulated_annotator import IGNORE
-from napari_disca.raster.scaling import clipped
+from napari_disca.raster.values.scaling import clipped
 
 
 def _chance(of: str) -> dict[str, Any]:

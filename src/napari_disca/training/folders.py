@@ -20,7 +20,7 @@ from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.networks import Card, architecture_of
 from napari_disca.raster import Raster, open_raster
-from napari_disca.raster.value_scale import FillChoice
+from napari_disca.raster.values.value_scale import FillChoice
 from napari_disca.storage.preallocated import PreallocatedFile
 from napari_disca.training.mask_codings import Coding
 from napari_disca.training.mask_files import Grid

@@ -22,8 +22,8 @@ from scipy import ndimage
 
 from napari_disca.core.errors import DataError, RasterError, one_line
 from napari_disca.raster import Raster, examine
-from napari_disca.raster.local_files import GDAL_OPTIONS
-from napari_disca.raster.orientation import orientation, turn
+from napari_disca.raster.gdal.local_files import GDAL_OPTIONS
+from napari_disca.raster.gdal.orientation import orientation, turn
 
 _DRIVERS = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG", "BMP"]
 _LOSSY = {"JPEG", "JPEG2000", "WEBP", "JXL", "LERC"}

@@ -121,7 +121,7 @@ def test_no_size_is_fixed_in_pixels():
 
 
 def test_sizes_follow_the_font(qapp, qtbot):
-    from napari_disca.gui.panels.layout import Panels
+    from napari_disca.gui.window.layout import Panels
 
     before = qapp.font()
     sizes = []

@@ -8,8 +8,8 @@ from qtpy.QtWidgets import QLabel
 def test_the_demo_opens_with_a_map_being_drawn(monkeypatch, weights, qtbot):
     import napari
 
-    from napari_disca.gui.panels.widget import DiscaWidget
     from napari_disca.gui.plugin.app import open_window
+    from napari_disca.gui.window.widget import DiscaWidget
 
     monkeypatch.setattr("napari_disca.gui.plugin.samples.SIDE", 128)
     viewer = open_window(demo=True, weights=str(weights), block=False)

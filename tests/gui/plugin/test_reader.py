@@ -11,8 +11,8 @@ from affine import Affine
 
 import napari_disca
 from builders import write_image
-from napari_disca.gui.plugin.formats import RASTER_SUFFIXES, VECTOR_SUFFIXES
 from napari_disca.gui.plugin.reader import get_reader
+from napari_disca.gui.toolkit.formats import RASTER_SUFFIXES, VECTOR_SUFFIXES
 
 GRID = Affine(0.5, 0, 5e5, 0, -0.5, 5e6)
 

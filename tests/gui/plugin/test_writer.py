@@ -30,12 +30,12 @@ from napari_disca.exports import (
 )
 from napari_disca.gui.plugin.reader import read
 from napari_disca.gui.plugin.writer import write_folder, write_labels
-from napari_disca.gui.plugin.writer_order import offer_our_writer_first
-from napari_disca.gui.viewer.class_colormap import class_colormap, class_features
+from napari_disca.gui.toolkit.writer_order import offer_our_writer_first
+from napari_disca.gui.viewer.colours.class_colormap import class_colormap, class_features
 from napari_disca.networks import LandClass
 from napari_disca.raster import open_raster, quiet_opening
-from napari_disca.session.class_table import ClassTable
-from napari_disca.session.steps import Step
+from napari_disca.session.steps.class_table import ClassTable
+from napari_disca.session.steps.steps import Step
 from napari_disca.storage.label_pyramid import LabelPyramid
 
 CLASSES = (

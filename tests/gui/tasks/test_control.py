@@ -7,7 +7,7 @@ import torch
 
 from napari_disca.core.errors import ExportError
 from napari_disca.core.events import Note
-from napari_disca.gui.tasks.task_queue import Task
+from napari_disca.gui.toolkit.task_queue import Task
 
 
 def test_a_vanished_image_is_one_line_and_the_clicks_stay(opened):

@@ -8,7 +8,7 @@ import pytest
 
 from napari_disca.core.events import Progress
 from napari_disca.gui.tasks import estimates
-from napari_disca.gui.tasks.state_file import wait_until_written
+from napari_disca.gui.toolkit.state_file import wait_until_written
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_disca.core.tiling import Window
-from napari_disca.gui.viewer.map_titles import TITLES
+from napari_disca.gui.viewer.layers.map_titles import TITLES
 from windows import click, labels_of, press
 
 
@@ -82,7 +82,7 @@ def test_areas_travel_as_geojson(kept, tmp_path, monkeypatch):
     file = tmp_path / "areas.geojson"
     for name in ("getSaveFileName", "getOpenFileName"):
         monkeypatch.setattr(
-            f"napari_disca.gui.panels.dialogs.QFileDialog.{name}", lambda *_: (str(file), "")
+            f"napari_disca.gui.window.dialogs.QFileDialog.{name}", lambda *_: (str(file), "")
         )
     press(kept, "save", "locks_panel")
     digest = kept.control.session.locks[0].area.digest

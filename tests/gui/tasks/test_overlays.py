@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from napari_disca.gui.tasks.overlays import frame_of, overlays_of
-from napari_disca.gui.viewer.overlay_layer import overlay_of
+from napari_disca.gui.viewer.layers.overlay_layer import overlay_of
 
 pytest.importorskip("pyogrio")
 
@@ -38,7 +38,7 @@ def geojson(path, shapes, **members):
 def notifications(monkeypatch):
     said: list[str] = []
     monkeypatch.setattr("napari_disca.gui.tasks.overlays.show_info", said.append)
-    monkeypatch.setattr("napari_disca.gui.tasks.error_messages.show_error", said.append)
+    monkeypatch.setattr("napari_disca.gui.toolkit.error_messages.show_error", said.append)
     return said
 
 
@@ -192,7 +192,7 @@ def test_the_button_lays_several_files_over_and_tells_what_is_wrong(
     )
     chosen = [str(tmp_path / name) for name in ("bad.geojson", "plots.gpkg", "good.json")]
     monkeypatch.setattr(
-        "napari_disca.gui.panels.dialogs.QFileDialog.getOpenFileNames", lambda *_: (chosen, "")
+        "napari_disca.gui.window.dialogs.QFileDialog.getOpenFileNames", lambda *_: (chosen, "")
     )
     panel.view_buttons["overlay"].click()
     qtbot.waitUntil(lambda: len(vectors(viewer)) == 2, timeout=60_000)

@@ -40,10 +40,10 @@ def open_window(
     import napari
     from qtpy.QtCore import QTimer
 
-    from napari_disca.gui.panels.widget import DiscaWidget
-    from napari_disca.gui.plugin.layer_data import layer_data
     from napari_disca.gui.plugin.sample_work import begin_sample
     from napari_disca.gui.plugin.samples import scene_file
+    from napari_disca.gui.tasks.opening.layer_data import layer_data
+    from napari_disca.gui.window.widget import DiscaWidget
 
     viewer = napari.Viewer(title="napari-disca")
     files = [Path(image) for image in images] or ([scene_file("temperate")] if demo else [])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from napari_disca.gui.viewer.verbs import BY_NAME
+from napari_disca.gui.viewer.keys.verbs import BY_NAME
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_disca.gui.panels.widget import DiscaWidget
+    from napari_disca.gui.window.widget import DiscaWidget
 
 _PLUGIN, _WIDGET = "napari-disca", "Correct a map"
 
@@ -43,7 +43,7 @@ def do(name: str) -> None:
 
 def panel_of(viewer: Viewer) -> DiscaWidget:
     """Return the panel of a window, which is docked first if needed."""
-    from napari_disca.gui.panels.widget import DiscaWidget
+    from napari_disca.gui.window.widget import DiscaWidget
 
     for widget in viewer.window.dock_widgets.values():
         if isinstance(widget, DiscaWidget):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_disca.gui.plugin.formats import RASTER_SUFFIXES, VECTOR_SUFFIXES
+from napari_disca.gui.toolkit.formats import RASTER_SUFFIXES, VECTOR_SUFFIXES
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
@@ -31,8 +31,8 @@ def read(path: str | Sequence[str]) -> list[Any]:
     OverlayError
         If there is no window with an image to show vectors over.
     """
-    from napari_disca.gui.plugin.file_opening import NO_LAYER, FileOpening
-    from napari_disca.gui.plugin.layer_data import layer_data
+    from napari_disca.gui.tasks.opening.file_opening import NO_LAYER, FileOpening
+    from napari_disca.gui.tasks.opening.layer_data import layer_data
     from napari_disca.gui.tasks.overlays import open_overlays
 
     paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
@@ -49,8 +49,8 @@ def read(path: str | Sequence[str]) -> list[Any]:
 
 
 def _holds_vectors(path: Path) -> bool:
-    from napari_disca.gui.plugin.file_content import holds_vectors
-    from napari_disca.gui.tasks.waiting import run_on_thread
+    from napari_disca.gui.tasks.opening.file_content import holds_vectors
+    from napari_disca.gui.toolkit.waiting import run_on_thread
 
     return run_on_thread(lambda: holds_vectors(path))
 

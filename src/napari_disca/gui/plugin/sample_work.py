@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_disca.annotations.clicks import Click
-from napari_disca.gui.viewer.not_none import not_none
+from napari_disca.gui.toolkit.not_none import not_none
 
 if TYPE_CHECKING:
-    from napari_disca.gui.panels.widget import DiscaWidget
+    from napari_disca.gui.window.widget import DiscaWidget
     from napari_disca.session.session import Session
 
 #: Mistakes of the default network in the temperate scene of seed 0: row, column, right class.
@@ -39,7 +39,7 @@ def begin_sample(panel: DiscaWidget) -> None:
 
 def _begin_settled(panel: DiscaWidget) -> None:
     from napari_disca.core.errors import DiscaError
-    from napari_disca.session.journal_paths import find_journals
+    from napari_disca.session.journal.journal_paths import find_journals
 
     chosen = panel.control.chosen
     try:
@@ -55,7 +55,7 @@ def _begin_settled(panel: DiscaWidget) -> None:
 
 
 def _is_open(journal: Path) -> bool:
-    from napari_disca.session.journal_lock import holder
+    from napari_disca.session.journal.journal_lock import holder
 
     return bool(holder(journal))
 

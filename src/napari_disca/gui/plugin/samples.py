@@ -11,7 +11,7 @@ import platformdirs
 from napari_disca.core.events import finish
 
 if TYPE_CHECKING:
-    from napari_disca.gui.plugin.layer_data import LayerData
+    from napari_disca.gui.tasks.opening.layer_data import LayerData
 
 #: Pixels a side, and metres per pixel: what `landcover-5` was trained for.
 SIDE, RESOLUTION = 1536, 1.0
@@ -41,13 +41,13 @@ def scene_file(region: str, seed: int = 0) -> Path:
 
 def temperate() -> list[LayerData]:
     """Return the layer data of the temperate scene."""
-    from napari_disca.gui.plugin.layer_data import layer_data
+    from napari_disca.gui.tasks.opening.layer_data import layer_data
 
     return [layer_data(scene_file("temperate"))]
 
 
 def arid() -> list[LayerData]:
     """Return the layer data of the arid scene."""
-    from napari_disca.gui.plugin.layer_data import layer_data
+    from napari_disca.gui.tasks.opening.layer_data import layer_data
 
     return [layer_data(scene_file("arid"))]

@@ -37,8 +37,8 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """
     from napari_disca.core.events import finish
     from napari_disca.exports import merged, write_map
-    from napari_disca.gui.tasks.waiting import run_on_thread
-    from napari_disca.gui.viewer.class_colours import saved_classes
+    from napari_disca.gui.toolkit.waiting import run_on_thread
+    from napari_disca.gui.viewer.colours.class_colours import saved_classes
 
     about = meta.get("metadata", {}).get("napari_disca", {})
     finest = data[0] if meta.get("multiscale") or isinstance(data, list | tuple) else data

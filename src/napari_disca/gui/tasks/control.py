@@ -15,22 +15,22 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import user_message
 from napari_disca.core.events import Event, Note, Progress
-from napari_disca.gui.tasks.error_messages import tell_error
-from napari_disca.gui.tasks.garbage_collection import collect_objects, spare_objects
 from napari_disca.gui.tasks.locking import Locking
-from napari_disca.gui.tasks.pending import Pending
+from napari_disca.gui.tasks.opening.pending import Pending
 from napari_disca.gui.tasks.step_message import StepMessage
-from napari_disca.gui.tasks.task_queue import Task, TaskQueue
 from napari_disca.gui.tasks.unreadable import UnreadableTiles
-from napari_disca.gui.tasks.worker import job_threads
-from napari_disca.gui.viewer.locked_areas import LockedAreas
-from napari_disca.gui.viewer.review_camera import ReviewCamera
-from napari_disca.gui.viewer.session_layers import SessionLayers
+from napari_disca.gui.toolkit.error_messages import tell_error
+from napari_disca.gui.toolkit.garbage_collection import collect_objects, spare_objects
+from napari_disca.gui.toolkit.task_queue import Task, TaskQueue
+from napari_disca.gui.toolkit.worker import job_threads
+from napari_disca.gui.viewer.canvas.review_camera import ReviewCamera
+from napari_disca.gui.viewer.layers.locked_areas import LockedAreas
+from napari_disca.gui.viewer.layers.session_layers import SessionLayers
 from napari_disca.raster import Raster, end_probe
 from napari_disca.recipes import Recipe
+from napari_disca.session.maps.weights import RunRelearned
 from napari_disca.session.session import Session
-from napari_disca.session.step_values import AdaptationRun, Lock
-from napari_disca.session.weights import RunRelearned
+from napari_disca.session.steps.step_values import AdaptationRun, Lock
 
 if TYPE_CHECKING:
     from napari import Viewer

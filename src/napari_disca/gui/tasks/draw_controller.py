@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from napari_disca.core.events import finish
-from napari_disca.gui.panels.draw_panel import DrawPanel
-from napari_disca.gui.tasks.error_messages import guarded
-from napari_disca.gui.tasks.waiting import run_on_thread
-from napari_disca.gui.viewer.draw_tool import HINTS, DrawTool, ToolName
-from napari_disca.session.strokes import Stroke
+from napari_disca.gui.panels.correction.draw_panel import DrawPanel
+from napari_disca.gui.toolkit.error_messages import guarded
+from napari_disca.gui.toolkit.waiting import run_on_thread
+from napari_disca.gui.viewer.canvas.draw_tool import HINTS, DrawTool, ToolName
+from napari_disca.session.steps.strokes import Stroke
 
 if TYPE_CHECKING:
     from napari.layers import Labels

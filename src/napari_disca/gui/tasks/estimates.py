@@ -9,14 +9,14 @@ from qtpy.QtCore import QObject
 
 from napari_disca.core.errors import DiscaError
 from napari_disca.core.events import Progress
-from napari_disca.gui.tasks.state_file import StateFile
+from napari_disca.gui.toolkit.state_file import StateFile
 from napari_disca.inference.tiles import tiling_for
 
 if TYPE_CHECKING:
     from napari_disca.gui.tasks.control import Control
-    from napari_disca.gui.tasks.image_choice import ImageChoice
+    from napari_disca.gui.tasks.opening.image_choice import ImageChoice
     from napari_disca.inference.network_view import NetworkView
-    from napari_disca.session.steps import Step
+    from napari_disca.session.steps.steps import Step
 
 #: Fewer tiles than these say little about the next ones.
 _FEW_TILES = 4

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from napari.utils.notifications import show_warning
 
 from napari_disca.annotations.areas import Area
-from napari_disca.gui.tasks.error_messages import guarded
-from napari_disca.gui.viewer.locked_areas import AREAS
-from napari_disca.gui.viewer.session_layers import SessionLayers
-from napari_disca.session.step_values import Lock
+from napari_disca.gui.toolkit.error_messages import guarded
+from napari_disca.gui.viewer.layers.locked_areas import AREAS
+from napari_disca.gui.viewer.layers.session_layers import SessionLayers
+from napari_disca.session.steps.step_values import Lock
 
 
 class Locking:

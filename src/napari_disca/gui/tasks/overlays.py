@@ -19,19 +19,19 @@ from napari.utils.notifications import (
 from qtpy.QtCore import QObject, QTimer
 
 from napari_disca.core.errors import OverlayError
-from napari_disca.gui.tasks.error_messages import tell_error
-from napari_disca.gui.tasks.file_reading import FileReading
-from napari_disca.gui.viewer.following import Following
-from napari_disca.gui.viewer.helper_layers import is_helper
-from napari_disca.gui.viewer.overlay_layer import COLOURS, OverlayLayer, put_on_top
-from napari_disca.gui.viewer.placement import FRAME, WARPED
-from napari_disca.gui.viewer.windows import is_open, unwrapped
+from napari_disca.gui.toolkit.error_messages import tell_error
+from napari_disca.gui.toolkit.file_reading import FileReading
+from napari_disca.gui.toolkit.windows import is_open, unwrapped
+from napari_disca.gui.viewer.layers.following import Following
+from napari_disca.gui.viewer.layers.helper_layers import is_helper
+from napari_disca.gui.viewer.layers.overlay_layer import COLOURS, OverlayLayer, put_on_top
+from napari_disca.gui.viewer.layers.placement import FRAME, WARPED
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_disca.exports.overlay import Overlay
-    from napari_disca.gui.viewer.overlay_lines import OverlayLines
+    from napari_disca.exports.vectors.overlay import Overlay
+    from napari_disca.gui.viewer.layers.overlay_lines import OverlayLines
     from napari_disca.raster.georeference import Frame
 
 #: A file of vectors that was read, and the lines of each of its layers.
@@ -223,8 +223,8 @@ def read_lines(path: Path, frame: Frame) -> Found:
     OverlayError
         If it cannot be read, or nothing of it lies on the image.
     """
-    from napari_disca.exports.overlay import read_overlay
-    from napari_disca.gui.viewer.overlay_lines import OverlayLines
+    from napari_disca.exports.vectors.overlay import read_overlay
+    from napari_disca.gui.viewer.layers.overlay_lines import OverlayLines
 
     overlay = read_overlay(path, frame)
     return overlay, [OverlayLines(layer, frame.shape) for layer in overlay.layers]

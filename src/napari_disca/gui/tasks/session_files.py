@@ -17,10 +17,10 @@ from napari_disca.exports import (
     write_map,
 )
 from napari_disca.exports.class_files import read_classes
-from napari_disca.gui.tasks.error_messages import guarded
-from napari_disca.gui.tasks.task_queue import Task
-from napari_disca.gui.tasks.waiting import run_on_thread
-from napari_disca.gui.viewer.class_colours import saved_classes, shown_table
+from napari_disca.gui.toolkit.error_messages import guarded
+from napari_disca.gui.toolkit.task_queue import Task
+from napari_disca.gui.toolkit.waiting import run_on_thread
+from napari_disca.gui.viewer.colours.class_colours import saved_classes, shown_table
 
 if TYPE_CHECKING:
     from napari_disca.annotations.areas import Area

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_disca.session.session import Session
-    from napari_disca.session.steps import Step
+    from napari_disca.session.steps.steps import Step
 
 
 class StepMessage:

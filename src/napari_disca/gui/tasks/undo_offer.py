@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QPushButton
 if TYPE_CHECKING:
     from napari_disca.gui.tasks.control import Control
     from napari_disca.session.session import Session
-    from napari_disca.session.steps import Step
+    from napari_disca.session.steps.steps import Step
 
 #: Kinds of steps that change much at once. A click has no offer: Ctrl+Z is as near.
 _OFFERED = frozenset(

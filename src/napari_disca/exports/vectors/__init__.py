@@ -1,0 +1,1 @@
+"""Vector files: points and polygons, in map coordinates and in pixels."""

@@ -1,0 +1,1 @@
+"""Panels to correct the map."""

@@ -1,0 +1,1 @@
+"""Choice of image, network, bands and values."""

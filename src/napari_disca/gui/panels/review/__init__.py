@@ -1,0 +1,1 @@
+"""Panels to review the map."""

@@ -1,0 +1,1 @@
+"""Opening of images and sessions."""

@@ -1,0 +1,1 @@
+"""Reviews of the map, and of what an adaptation changed."""

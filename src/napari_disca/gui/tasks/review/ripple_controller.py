@@ -1,0 +1,347 @@
+"""Keeps the list of regions that an adaptation changed up to date, and applies verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_disca.core.events import Patch
+from napari_disca.gui.panels.review.ripple_panel import RipplePanel, area_text
+from napari_disca.gui.toolkit.error_messages import guarded, tell_error
+from napari_disca.gui.toolkit.worker import JobWorker, job_threads
+from napari_disca.raster.resolution import raster_resolution
+from napari_disca.session.regions.changed_regions import Region
+from napari_disca.session.regions.ripple import Ripple, RippleSoFar
+
+if TYPE_CHECKING:
+    from napari_disca.core.tiling import Window
+    from napari_disca.gui.tasks.control import Control
+    from napari_disca.raster import Raster
+    from napari_disca.session.session import Session
+    from napari_disca.session.steps.steps import Step
+
+#: Least area of listed regions, pixels: smaller ones can hardly be seen.
+_LEAST = 16
+#: Milliseconds from a painted patch to the next comparison.
+_SOON = 250
+#: The next comparison waits so many times as long as the last one took.
+_REST = 4
+#: Milliseconds that the slider rests before the map is redone.
+_SETTLE = 120
+#: Milliseconds for which each map is shown while the key is held.
+_BLINK = 450
+_NOTHING = "nothing was adapted"
+
+
+class RippleController(QObject):
+    """Compares the maps on a thread for the ripple panel, and passes verdicts to the session.
+
+    Signals: ``changed()`` when the list or the possible verdicts change.
+
+    Parameters
+    ----------
+    panel : RipplePanel
+    control : Control
+    outline : callable
+        Outlines a window of the image; with None, nothing.
+    parent : QObject
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        panel: RipplePanel,
+        control: Control,
+        outline: Callable[[Window | None], object],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self.panel, self._control, self._outline = panel, control, outline
+        self._session: Session | None = None
+        self._threads = job_threads(self)
+        self._worker: JobWorker | None = None
+        self._ripple: Ripple | None = None
+        self._began = 0.0
+        #: Whether a patch was painted since the last comparison.
+        self._news = False
+        self._step: Step | None = None
+        #: The step that the last comparison began with; whether it lacked tiles while a list stood.
+        self._looked_at: Step | None = None
+        self._lacked = False
+        #: Whether the slider is held: all its values together are one step of the history.
+        self._trying = False
+        self._look = self._timer(_SOON, self._start)
+        self._settle = self._timer(_SETTLE, self._set_strength)
+        self._blink = QTimer(self)
+        self._blink.setInterval(_BLINK)
+        self._blink.timeout.connect(self._swap)
+        control.changed.connect(self._on_changed)
+        panel.accept.connect(self.accept)
+        panel.reject.connect(self.reject)
+        panel.next_change.connect(panel.choose_next)
+        panel.accept_all.connect(self.accept_all)
+        panel.reject_all.connect(self.reject_all)
+        panel.only_near.connect(self.only_near)
+        panel.visited.connect(self._fly)
+        panel.strength.connect(lambda _: self._settle.start())
+        panel.settled.connect(self._on_settled)
+
+    def _timer(self, milliseconds: int, action: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(action)
+        return timer
+
+    def end(self) -> None:
+        """Stop comparing, and end the thread."""
+        self._attach(None)
+        self._threads.shutdown(wait=False)
+
+    # ------------------------------------------------------------------ looking
+
+    def _on_changed(self) -> None:
+        session = self._control.session
+        if session is not self._session:
+            self._attach(session)
+        step = None if session is None else session.step
+        if step is not self._step:
+            self._step = step
+            self._news = True
+            self._ripple = None
+            if session is None or session.adapted is None:
+                self.panel.show_regions((), (), "")
+            elif not self._look.isActive():
+                self._look.start(_SOON)
+        self._look_at_the_last_tiles()
+        self._show()
+
+    def _look_at_the_last_tiles(self) -> None:
+        """Compare again once the maps are complete, if the last comparison was earlier."""
+        lacks = self._lacked or (self._ripple is not None and self._ripple.missing > 0)
+        if lacks and self._worker is None and self._is_complete():
+            left = self._look.remainingTime()
+            if not 0 <= left <= _SOON:
+                self._look.start(_SOON)
+
+    def _is_complete(self) -> bool:
+        """Whether both maps are drawn as a whole."""
+        session = self._session
+        return session is not None and all(
+            session.up_to_date(name) == 1.0 for name in ("disir", "disca")
+        )
+
+    def _attach(self, session: Session | None) -> None:
+        if self._session is not None:
+            self._session.painted.disconnect(self._on_painted)
+        for timer in (self._look, self._settle, self._blink):
+            timer.stop()
+        if self._worker is not None:
+            # Its regions belong to a session that is closed.
+            self._worker.progressed.disconnect(self._on_progress)
+            self._worker.returned.disconnect(self._on_ripple)
+            self._worker.finished.disconnect(self._on_finished)
+            self._worker.abandon()
+            self._worker = None
+        self._session, self._ripple, self._step, self._lacked = session, None, None, False
+        if session is not None:
+            session.painted.connect(self._on_painted)
+
+    def _on_painted(self, patch: Patch) -> None:
+        session = self._session
+        if session is None or session.adapted is None or patch.map == "initial":
+            return
+        self._news = True
+        if self._worker is None and not self._look.isActive():
+            self._look.start(_SOON)
+
+    def _start(self) -> None:
+        session = self._session
+        if session is None or session.adapted is None or self._worker is not None:
+            return
+        self._news = self._lacked = False
+        self._looked_at = session.step
+        self._began = time.monotonic()
+        worker = JobWorker(session.ripple(_LEAST, session.viewport.window), self._threads)
+        worker.progressed.connect(self._on_progress)
+        worker.returned.connect(self._on_ripple)
+        worker.errored.connect(tell_error)
+        worker.finished.connect(self._on_finished)
+        self._worker = worker
+        worker.start()
+
+    def _on_progress(self, event: object) -> None:
+        if isinstance(event, RippleSoFar) and self._ripple is None and self._session is not None:
+            self._list(self._session, event.regions, "Comparing the maps…", interim=True)
+
+    def _on_ripple(self, found: Ripple) -> None:
+        if isinstance(found, Ripple) and self._session is not None:
+            complete = self._ripple is not None and not self._ripple.missing
+            if complete and (found.missing or self._looked_at is not self._step):
+                # A verdict leaves the other regions as they were: they can be judged meanwhile.
+                self._lacked = True
+                return
+            self._ripple = found
+            self._list(self._session, found.regions, _summary(found, self._session.raster))
+
+    def _on_finished(self) -> None:
+        self._worker = None
+        if self._news:
+            took = 1000 * (time.monotonic() - self._began)
+            rest = 0 if self._is_complete() else _REST * took
+            self._look.start(int(max(_SOON, rest)))
+        else:
+            self._look_at_the_last_tiles()
+
+    def _list(
+        self, session: Session, regions: tuple[Region, ...], summary: str, *, interim: bool = False
+    ) -> None:
+        names = [land.name for land in session.classes]
+        self.panel.show_regions(regions, names, summary, follow=True, interim=interim)
+        self._show()
+
+    # ------------------------------------------------------------------ deciding
+
+    def accept(self) -> None:
+        """Accept the chosen region: it stays, and teaches the next Adapt."""
+        self._judge_selected("accept", "Accepted: it stays, and the next Adapt learns from it")
+
+    def reject(self) -> None:
+        """Reject the chosen region: it goes back, and teaches the next Adapt."""
+        self._judge_selected(
+            "reject", "Rejected: it is as before, and the next Adapt learns from it"
+        )
+
+    def _judge_selected(self, verb: str, said: str) -> None:
+        region, session, found = self.panel.selected, self._session, self._ripple
+        if region is None or session is None:
+            return
+        self.panel.mark_judged()
+        done = self._do(lambda session: getattr(session, verb)([region]), said)
+        if done and found is not None and not found.missing and session is self._session:
+            # The other regions can be judged at once, while the maps are compared again.
+            others = tuple(other for other in found.regions if other != region)
+            self._ripple = replace(found, regions=others, changed=found.changed - region.area)
+            self._list(session, others, _summary(self._ripple, session.raster))
+
+    def accept_all(self) -> None:
+        """Accept all that the adaptation changed."""
+        self._do(
+            lambda session: session.accept(ripple=self._ripple),
+            "Accepted: all changes stay; later clicks still count",
+        )
+
+    def reject_all(self) -> None:
+        """Reject all that the adaptation changed away from the clicks."""
+        self._do(
+            lambda session: session.reject(ripple=self._ripple),
+            "Rejected: only clicks still change the map; the next Adapt learns from the verdict",
+        )
+
+    def only_near(self) -> None:
+        """Keep the changes near the clicks, and take the others back."""
+        self._do(lambda session: session.only_near(), "Only changes near the clicks were kept")
+
+    def _set_strength(self) -> None:
+        session, value = self._session, self.panel.slider.value()
+        if session is None or session.strength is None or session.strength == value:
+            return
+        if self._trying and session.step.kind == "strength":
+            session.undo()
+        self._trying = self.panel.slider.isSliderDown()
+        self._do(lambda session: session.set_strength(round(value, 2)), f"Strength {value:.1f}")
+
+    def _on_settled(self) -> None:
+        self._settle.stop()
+        self._set_strength()
+        self._trying = False
+
+    def _do(self, action: Callable[[Session], object], said: str) -> bool:
+        """Do what was decided; return whether it could be done."""
+        control, session = self._control, self._session
+        return session is not None and guarded(
+            lambda: control.travel(lambda: action(session), said)
+        )
+
+    # ------------------------------------------------------------------ seeing
+
+    def _fly(self, region: Region) -> None:
+        layers, review = self._control.layers, self._control.review
+        if layers is not None:
+            layers.go_to(region.window)
+        if review is not None and review.place is not None:
+            review.place = None  # or its keys would judge a place out of view
+            self._control.changed.emit()
+        self._show()  # its verdicts are possible now
+
+    @property
+    def has_place(self) -> bool:
+        """Whether a region is outlined."""
+        return self._session is not None and self.panel.selected is not None
+
+    def leave(self) -> None:
+        """Clear the choice in the list."""
+        self.panel.choose_none()
+        self._show()
+
+    def press_blink(self) -> None:
+        """Show the maps before and after the adaptation in turn, while the key is down."""
+        if self._session is not None and self._session.adapted is not None:
+            self._swap()
+            self._blink.start()
+
+    def release_blink(self, _seconds: float = 0.0) -> None:
+        """Show the adapted map again when the key is released."""
+        self._blink.stop()
+        layers, session = self._control.layers, self._session
+        if layers is not None and session is not None:
+            layers.show_adapted(session.adapted is not None)
+
+    def _swap(self) -> None:
+        layers = self._control.layers
+        if layers is not None and "disca" in layers.maps:
+            layers.show_adapted(not layers.maps["disca"].visible)
+
+    def _show(self) -> None:
+        session, panel = self._session, self.panel
+        self._outline(panel.selected.window if panel.selected is not None else None)
+        adapted = session is not None and session.adapted is not None
+        nothing = "" if adapted else _NOTHING
+        chosen = nothing or ("" if panel.selected is not None else "choose a region in the list")
+        if panel.selected is not None and not panel.selected.complete:
+            chosen = "the map is still being drawn there"
+        open_still = session is not None and session.proposal is not None
+        judged = nothing or ("" if open_still else "all changes are judged already")
+        panel.enable(
+            accept=chosen,
+            reject=chosen,
+            next_change=nothing or ("" if panel.list.count() else "there is no region"),
+            accept_all=judged,
+            reject_all=judged,
+            only_near=judged,
+        )
+        panel.show_strength(session.strength if session is not None else None)
+        self.changed.emit()
+
+
+def _summary(found: Ripple, raster: Raster) -> str:
+    """Return how much an adaptation has changed, in one line."""
+    if not found.changed:
+        text = "Away from the clicks the adaptation has changed nothing"
+        return text if not found.missing else "Waiting for the map"
+    resolution = raster_resolution(raster)
+    size = f"{found.changed:,} pixels"
+    if resolution is not None:
+        size = area_text(found.changed * resolution**2)
+    count = len(found.regions)
+    text = f"The adaptation has changed {size}: {count:,} region{'s' * (count != 1)}"
+    if found.unlisted:
+        text += f", and {found.unlisted:,} smaller ones"
+    if found.missing:
+        text += "; the map is still being drawn"
+    return text

@@ -1,0 +1,1 @@
+"""What the rest of the window uses: threads, messages, settings, access to Qt and napari."""

@@ -1,0 +1,1 @@
+"""The canvas: camera, pointer, drawing tools, legend."""

@@ -1,0 +1,1 @@
+"""napari's layers of a session."""

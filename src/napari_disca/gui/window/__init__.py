@@ -1,0 +1,1 @@
+"""The docked panel as a whole, and what connects its parts."""

@@ -1,0 +1,1 @@
+"""The journal: every step in one line of a file."""

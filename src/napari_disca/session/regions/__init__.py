@@ -1,0 +1,1 @@
+"""Connected regions of label maps: what has changed, what is doubtful."""

@@ -1,0 +1,1 @@
+"""Steps of the history, and the values that they hold."""
