@@ -58,20 +58,35 @@ def test_a_name_that_is_gone_is_found():
     assert not _exists("session.gone.Session")
 
 
-def test_every_folder_is_in_the_table_and_in_the_picture():
-    folders = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()}
+def test_every_folder_is_in_the_tables_and_in_the_picture():
+    folders = {file.parent.relative_to(PACKAGE) for file in PACKAGE.rglob("__init__.py")}
+    folders -= {Path()}
     text = sections()
-    assert set(re.findall(r"^\| `(\w+)` \|", text["The folders"], re.MULTILINE)) == folders
-    assert all(re.search(rf"\b{name}\b", text["The picture"]) for name in folders)
+    rows = re.findall(r"^\| `([\w/]+)` \|(.*)$", text["The folders"], re.MULTILINE)
+    inner = {Path(row, sub) for row, contents in rows for sub in re.findall(r"`(\w+)/`", contents)}
+    assert {Path(row) for row, _ in rows} | inner == folders
+    top = [str(folder) for folder in folders if len(folder.parts) == 1]
+    assert all(re.search(rf"\b{name}\b", text["The picture"]) for name in top)
 
 
-def test_the_picture_is_the_order_of_the_contract():
+def _contract(container: str) -> list[str]:
+    """Layers of the folders in a folder, from top to bottom."""
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (layers,) = (
         contract["layers"]
         for contract in config["tool"]["importlinter"]["contracts"]
-        if contract["type"] == "layers"
+        if contract.get("containers") == [container]
     )
+    return layers
+
+
+def test_the_list_of_the_windows_folders_is_the_order_of_the_contract():
+    rows = re.findall(r"^\| `gui/(\w+)` \|", sections()["The folders"], re.MULTILINE)
+    assert rows == _contract("napari_disca.gui")
+
+
+def test_the_picture_is_the_order_of_the_contract():
+    layers = _contract("napari_disca")
     picture = sections()["The picture"]
     order = [[name.strip() for name in layer.split("|")] for layer in layers]
     places = [min(re.search(rf"\b{name}\b", picture).start() for name in layer) for layer in order]
@@ -114,7 +129,7 @@ def test_imports_form_no_cycle():
 def test_folders_of_tests_are_those_of_the_package():
     tests = ROOT / "tests"
     folders = {file.parent.relative_to(tests) for file in tests.rglob("test_*.py")}
-    assert Path("gui/viewer") in folders
+    assert Path("gui/viewer/layers") in folders
     beside = {Path("benchmarks")}  # the folder of that name beside src
     unknown = [f.as_posix() for f in folders - beside if not (PACKAGE / f).is_dir()]
     assert not unknown, f"not folders of src/napari_disca: {unknown}"
@@ -122,7 +137,14 @@ def test_folders_of_tests_are_those_of_the_package():
 
 # ---------------------------------------------------------------- sizes
 
-MODULE, CLASS, FUNCTION = 400, 300, 60
+FOLDER, MODULE, CLASS, FUNCTION = 18, 400, 300, 60
+
+
+def test_no_folder_has_more_modules_than_can_be_read_at_a_glance():
+    folders = [file.parent for file in PACKAGE.rglob("__init__.py")]
+    counts = {f.relative_to(PACKAGE).as_posix(): len([*f.glob("*.py")]) - 1 for f in folders}
+    assert {folder: count for folder, count in counts.items() if count > FOLDER} == {}
+
 
 #: What is larger, how large it may be, and why. An entry goes when its piece has become small.
 LARGER: dict[str, tuple[int, str]] = {
