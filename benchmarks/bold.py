@@ -89,8 +89,8 @@ def main() -> int:
         finish(session.adapt(recipe_named("default")), session.handle)
         tell("near the clicks (DISIR)", "disir")
         for strength in args.strength or [1.0, 2.0, 3.0]:
-            if session.strength != strength:
-                session.set_strength(strength)
+            if session.proposals.strength != strength:
+                session.proposals.set_strength(strength)
                 finish(session.refresh(("disca",)), session.handle)
             tell(f"strength {strength:g}", "disca")
         colours = np.zeros((256, 3), np.uint8)

@@ -135,7 +135,7 @@ def ripple(desk: Desk) -> Cost:
         row = int(rng.integers(view.top + 50, view.bottom - 50))
         col = int(rng.integers(view.left + 50, view.right - 50))
         session.click(row, col, label)
-    wait(120, lambda: not session.stale("disir", view))
+    wait(120, lambda: not session.map_state.stale("disir", view))
     painted: list[Cost] = []
 
     def on_painted(patch: Any) -> None:

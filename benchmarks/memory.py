@@ -72,7 +72,7 @@ def work(path: Path, name: str, passes: int | None) -> None:
     recipe = recipe_named("held-out", adopt="full", **fewer)
     finish(session.adapt(recipe), session.handle)
     step("adapted and redone")
-    assert session.up_to_date("disca") == session.up_to_date("disir") == 1.0
+    assert session.map_state.up_to_date("disca") == session.map_state.up_to_date("disir") == 1.0
     ended.set()
     watcher.join()
     print(f"{status('VmHWM'):.0f} {anonymous:.0f}")

@@ -162,7 +162,7 @@ def main() -> int:
             steps = step
             print(f"  {turn} of {_SLICES}: {ours[0]:.0f} s, {alone[0]:.0f} s, {theirs[0]:.0f} s")
         loop.close()
-        assert session.up_to_date("disca") == 1.0
+        assert session.map_state.up_to_date("disca") == 1.0
         session.raster.close()
     for i, clock in enumerate(("seconds", "seconds of processor time")):
         print(

@@ -70,7 +70,7 @@ def _strokes(session: Session, side: int, count: int) -> list[float]:
         end = np.clip(start + rng.uniform(-300, 300, 2), top + 20, top + view.height - 20)
         way = start + np.linspace(0, 1, 60)[:, None] * (end - start)
         began = time.perf_counter()
-        session.draw(BrushPath(tuple(map(tuple, way.tolist())), 20), int(rng.integers(3)))
+        session.drawing.draw(BrushPath(tuple(map(tuple, way.tolist())), 20), int(rng.integers(3)))
         session.paint_cached()
         seconds.append(time.perf_counter() - began)
     return seconds
@@ -80,8 +80,8 @@ def _draw(session: Session, view: Window) -> None:
     """Draw the maps where the user looks, without a network."""
     rng = np.random.default_rng(1)
     for name in MAPS:
-        target = session._target(name)
-        for tile in session.stale(name, view):
+        target = session.map_state.target(name)
+        for tile in session.map_state.stale(name, view):
             window = session.network_view.image_window(tile.keep)
             coarse = rng.integers(0, 3, (-(-window.height // 32), -(-window.width // 32)))
             labels = np.kron(coarse, np.ones((32, 32)))[: window.height, : window.width]

@@ -137,7 +137,7 @@ def measure_window(image: np.ndarray, weights: str) -> None:
 
         def drawn() -> bool:
             """Whether a frame came after the layer was renewed with all that is in view."""
-            if any(session.stale(name, view) for name in ("disir", "disca")):
+            if any(session.map_state.stale(name, view) for name in ("disir", "disca")):
                 return False
             # A layer that is hidden, or right as it is, is not made anew.
             if not shown and (renewed[0] > painted[0] or not control.layers._dirty):
@@ -211,7 +211,7 @@ def seen(session: Session) -> None:
     left = {
         (name, tile.index)
         for name in ("disir", "disca")
-        for tile in session.stale(name, session.viewport.window)
+        for tile in session.map_state.stale(name, session.viewport.window)
     }
     job = session.refine()
     while left:

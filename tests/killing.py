@@ -63,11 +63,11 @@ def draw(session: Session, rng: random.Random) -> None:
     elif rng.random() < 0.3:
         top, left = (int(at) for at in place[0])
         area = Area.rectangle(Window(top, left, 20, 20))
-        session.draw(area, label, tool="lasso", teaches=rng.random() < 0.5)
+        session.drawing.draw(area, label, tool="lasso", teaches=rng.random() < 0.5)
     elif rng.random() < 0.5:
-        session.draw(BrushPath(tuple(place), 6.5), rng.choice((label, None)))
-    elif session.up_to_date(session.corrected) == 1.0:
-        session.draw_patch(int(place[0][0]), int(place[0][1]), label)
+        session.drawing.draw(BrushPath(tuple(place), 6.5), rng.choice((label, None)))
+    elif session.map_state.up_to_date(session.corrected) == 1.0:
+        session.drawing.draw_patch(int(place[0][0]), int(place[0][1]), label)
 
 
 def maps_of(session: Session) -> dict[str, str]:
@@ -133,9 +133,9 @@ def work(folder: str, seed: int, pipe: Any) -> None:
             if len(session.verdicts) > 2:
                 session.unlock(rng.choice(session.verdicts))
             elif rng.random() < 0.3:
-                session.only_near()
+                session.proposals.only_near()
             else:
-                rng.choice((session.accept, session.reject))(area)
+                rng.choice((session.proposals.accept, session.proposals.reject))(area)
         elif verb < 0.87:
             session.set_classes(
                 session.class_table.renamed(rng.randrange(3), f"land {rng.randrange(9)}")
@@ -146,9 +146,9 @@ def work(folder: str, seed: int, pipe: Any) -> None:
             window = Window(*pixel(), 20, 20)
             if rng.random() < 0.5:
                 click = Click(*pixel(), rng.randrange(3))
-                session.review(window, "wrong", click=click)
+                session.review.mark(window, "wrong", click=click)
             else:
-                session.review(window, rng.choice(("seen", "unsure")), note="a hedge")
+                session.review.mark(window, rng.choice(("seen", "unsure")), note="a hedge")
         elif verb < 0.93:
             finish(session.adapt(rng.choice(RECIPES)), session.handle)
         else:

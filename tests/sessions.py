@@ -40,7 +40,7 @@ def assert_equal_to_from_scratch(session: Session) -> None:
     """Maps and uncertainty are up to date, and those of a run from scratch pixel for pixel."""
     other = from_scratch(session)
     for name in MAPS:
-        assert session.up_to_date(name) == 1.0
+        assert session.map_state.up_to_date(name) == 1.0
         np.testing.assert_array_equal(drawn(session, name), drawn(other, name), err_msg=name)
         np.testing.assert_array_equal(
             session.uncertainty[name], other.uncertainty[name], err_msg=name

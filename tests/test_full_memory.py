@@ -66,7 +66,7 @@ def test_learning_goes_on_on_the_cpu_and_says_so(image, network):
         seen = events(session, session.adapt(recipe))
         notes[name] = [event.text for event in seen if isinstance(event, Note)]
         maps[name] = session.maps["disca"].read(Window.whole(session.raster.shape))
-        assert session.up_to_date("disca") == 1
+        assert session.map_state.up_to_date("disca") == 1
     assert notes == {
         "full": ["The memory of the cpu device is full: learning on the CPU"],
         "not": [],

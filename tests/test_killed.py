@@ -102,7 +102,7 @@ def check_after(folder, lines, before):
     # It reopens, and its maps can be drawn.
     session = session_at(len(record.events))
     finish(session.refine(), session.handle)
-    assert all(session.up_to_date(name) == 1.0 for name in MAPS)
+    assert all(session.map_state.up_to_date(name) == 1.0 for name in MAPS)
     drawn = [(events, maps) for events, _, maps in did if maps]
     if drawn:
         events, maps = drawn[-1]

@@ -216,7 +216,7 @@ def test_an_image_that_vanishes_is_one_line_and_comes_back(tmp_path, network, co
     )
     (tmp_path / "elsewhere.tif").rename(path)
     finish(session.refine(), session.handle)
-    assert session.up_to_date("disir") == 1
+    assert session.map_state.up_to_date("disir") == 1
 
 
 def test_an_image_that_changes_is_not_mixed_with_the_old_one(tmp_path, network, compute):

@@ -267,7 +267,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.now.learned is not None and len(self.now.locks) < 4)
     @rule(window=_window, accept=st.booleans(), everything=st.booleans())
     def judge(self, window, accept, everything):
-        verb = self.session.accept if accept else self.session.reject
+        verb = self.session.proposals.accept if accept else self.session.proposals.reject
         window = Window(0, 0, HEIGHT, WIDTH) if everything else window
         verb(None if everything else [Area.rectangle(window)])
         self.areas_made += 1
@@ -275,13 +275,13 @@ class Machine(RuleBasedStateMachine):
         lock = Locked(self.areas_made, window, self.now, kind, everything)
         self.did(replace(self.now, locks=(*self.now.locks, lock)))
         if everything:
-            assert self.session.proposal is None
+            assert self.session.proposals.current is None
 
     @precondition(lambda self: len(self.now.locks) < 5)
     @rule(window=_window, label=st.sampled_from((0, 1, 2, None)), teaches=st.booleans())
     def draw(self, window, label, teaches):
         area = Area.rectangle(window)
-        self.session.draw(area, label, tool="polygon", teaches=teaches)
+        self.session.drawing.draw(area, label, tool="polygon", teaches=teaches)
         self.areas_made += 1
         teaches = teaches and label is not None
         stroke = Locked(self.areas_made, window, Model(), "drawn", label=label, teaches=teaches)
@@ -292,7 +292,7 @@ class Machine(RuleBasedStateMachine):
     def review(self, window, verdict):
         if verdict == "right":
             finish(self.session.refine(), self.session.handle)
-        self.session.review(window, verdict)
+        self.session.review.mark(window, verdict)
         model = self.now
         if verdict == "right":
             self.areas_made += 1
@@ -303,8 +303,8 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.now.learned is not None)
     @rule()
     def only_near(self):
-        self.session.only_near()
-        assert self.session.proposal is None
+        self.session.proposals.only_near()
+        assert self.session.proposals.current is None
         if not self.now.learned.near:
             self.did(replace(self.now, learned=replace(self.now.learned, near=True)))
 
@@ -384,7 +384,7 @@ class Machine(RuleBasedStateMachine):
     def the_map_is_that_of_a_run_from_scratch(self):
         finish(self.session.refine(), self.session.handle)
         for name, wanted in self.scratch.maps(self.now).items():
-            assert self.session.up_to_date(name) == 1.0
+            assert self.session.map_state.up_to_date(name) == 1.0
             np.testing.assert_array_equal(_drawn(self.session, name), wanted, err_msg=name)
 
     def teardown(self):

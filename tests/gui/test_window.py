@@ -120,7 +120,7 @@ def test_removing_a_part_of_a_view_ends_the_comparison(kept, qtbot, name):
     kept.panel.arm(1)
     kept.viewer.layers["Clicks"].add((20, 30))
     kept.idle()
-    assert kept.control.session.up_to_date("disca") == 1.0
+    assert kept.control.session.map_state.up_to_date("disca") == 1.0
 
 
 def test_the_session_follows_the_camera(kept):
@@ -185,7 +185,7 @@ def test_another_image_gets_none_of_the_events_of_the_first(opened, qtbot, tmp_p
     assert control.session is not first
     assert control.session.raster.shape == (90, 80)
     assert control.session.adapted is None
-    assert control.session.up_to_date("disca") == 1.0
+    assert control.session.map_state.up_to_date("disca") == 1.0
     assert not [line for line in opened.said if "wrong" in line]
 
     images.setCurrentIndex(images.findText("scene"))

@@ -109,7 +109,7 @@ def test_a_session_corrects_and_adapts_with_it(tmp_path, image, compute):
     assert adaptation.steps == 3
     assert session.adapted.changed, "BatchNorm layers are found by their names"
     assert fingerprint(session.network) == weights
-    assert all(session.up_to_date(name) == 1 for name in session.maps)
+    assert all(session.map_state.up_to_date(name) == 1 for name in session.maps)
 
 
 def test_what_cannot_learn_is_refused_in_one_line(tmp_path, image, compute):

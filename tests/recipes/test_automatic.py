@@ -220,4 +220,4 @@ def test_what_turns_out_to_be_kept_close_is_up_to_date_under_locks(image, comput
     )
     session._record(Step("found in a journal", session.clicks, run, session.locks))
     finish(session.refine(), session.handle)
-    assert all(session.up_to_date(name) == 1.0 for name in session.maps)
+    assert all(session.map_state.up_to_date(name) == 1.0 for name in session.maps)

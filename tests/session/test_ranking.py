@@ -55,7 +55,7 @@ def test_the_best_class_is_the_one_of_the_map(session, recipe):
     finish(session.adapt(recipe), session.handle)
     assert session.ranking("disir", 20, 30).key == before
     assert not disagreeing(session, "disca")
-    session.only_near()
+    session.proposals.only_near()
     finish(session.refine(), session.handle)
     assert not disagreeing(session, "disca")
 

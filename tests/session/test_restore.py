@@ -78,7 +78,7 @@ def assert_same(first, second):
     run(first, first.refine())
     run(second, second.refine())
     for name in MAPS:
-        assert second.up_to_date(name) == 1.0
+        assert second.map_state.up_to_date(name) == 1.0
         np.testing.assert_array_equal(drawn(first, name), drawn(second, name), err_msg=name)
     assert first.lock_counts() == second.lock_counts()
 
@@ -99,12 +99,12 @@ def story(session):
     session.unlock(lock)
     session.remove(first)
     run(session, session.refine())
-    session.review(Window(100, 100, 20, 20), "right")
-    session.review(Window(30, 90, 20, 20), "wrong", click=Click(35, 95, 2), note="a shed")
-    session.review(Window(60, 90, 20, 20), "note", note="ask the owner")
-    session.draw(BrushPath(((12.34567, 20), (110.5, 140.25)), 7.77), 2)
-    session.draw(Area((((80, 80), (80, 140), (140, 80)),)), 1, tool="lasso", only=(0, 2))
-    session.draw(BrushPath(((50, 60),), 12), None, teaches=False)
+    session.review.mark(Window(100, 100, 20, 20), "right")
+    session.review.mark(Window(30, 90, 20, 20), "wrong", click=Click(35, 95, 2), note="a shed")
+    session.review.mark(Window(60, 90, 20, 20), "note", note="ask the owner")
+    session.drawing.draw(BrushPath(((12.34567, 20), (110.5, 140.25)), 7.77), 2)
+    session.drawing.draw(Area((((80, 80), (80, 140), (140, 80)),)), 1, tool="lasso", only=(0, 2))
+    session.drawing.draw(BrushPath(((50, 60),), 12), None, teaches=False)
     session.go(4)
     session.go(len(session.history) - 1)
 
@@ -352,10 +352,10 @@ def test_said_as_one_would_say_it(session, image_file):
     record = read_journal(journal_file(image_file))
     now = record.last + timedelta(days=1)
     assert restore.record_summary(record, now) == f"2 clicks, yesterday {record.last:%H:%M}"
-    session.draw(Area.rectangle(Window(0, 0, 9, 9)), 1, tool="polygon")
-    session.draw(Area.rectangle(Window(0, 9, 9, 9)), 2, tool="polygon")
-    session.review(Window(20, 20, 9, 9), "unsure")
-    session.review(Window(40, 40, 9, 9), "seen")
+    session.drawing.draw(Area.rectangle(Window(0, 0, 9, 9)), 1, tool="polygon")
+    session.drawing.draw(Area.rectangle(Window(0, 9, 9, 9)), 2, tool="polygon")
+    session.review.mark(Window(20, 20, 9, 9), "unsure")
+    session.review.mark(Window(40, 40, 9, 9), "seen")
     session.go(2)
     session.go(len(session.history) - 1)
     said = restore.record_summary(read_journal(journal_file(image_file)), now)
@@ -500,15 +500,15 @@ def test_a_tile_that_cannot_be_read_is_left_out_and_tried_again(session, monkeyp
     (bad,) = [event for event in events if isinstance(event, Unreadable)]
     assert "\n" not in bad.reason
     assert session.unreadable == {3: "city.tif is damaged or cut short"}
-    assert session.up_to_date("initial") == 0.75
+    assert session.map_state.up_to_date("initial") == 0.75
     with pytest.raises(RasterError, match="damaged"):
         session.check_complete()
     session.click(20, 20, 1)
     run(session, session.refine())
-    assert session.up_to_date("disir") == 0.75
+    assert session.map_state.up_to_date("disir") == 0.75
     broken[0] = False
     run(session, session.refine())
-    assert session.up_to_date("disir") == 1.0
+    assert session.map_state.up_to_date("disir") == 1.0
     assert not session.unreadable
     session.check_complete()
 

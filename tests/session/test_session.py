@@ -41,9 +41,9 @@ def session(picture, compute):
 
 
 def test_maps_before_and_after_segmenting(session):
-    assert session.up_to_date("initial") == 0.0
+    assert session.map_state.up_to_date("initial") == 0.0
     run(session, session.predict())
-    assert [session.up_to_date(name) for name in MAPS] == [1.0, 1.0, 1.0]
+    assert [session.map_state.up_to_date(name) for name in MAPS] == [1.0, 1.0, 1.0]
     np.testing.assert_array_equal(drawn(session, "initial"), drawn(session, "disca"))
 
 
@@ -59,7 +59,7 @@ def test_uncertainty_follows_clicks_undo_and_recall(session):
     after = session.uncertainty["disca"].copy()
     session.undo()
     session.paint_cached(10.0)
-    assert not session.stale("disca")
+    assert not session.map_state.stale("disca")
     for name in MAPS:
         np.testing.assert_array_equal(session.uncertainty[name], before[name], err_msg=name)
     session.redo()
@@ -93,8 +93,8 @@ def test_a_click_changes_disir_near_it_and_initial_nowhere(session):
     run(session, session.predict())
     before = drawn(session, "initial")
     session.click(20, 20, 2)
-    assert {tile.index for tile in session.stale("disir")} == {0}
-    assert not session.stale("initial")
+    assert {tile.index for tile in session.map_state.stale("disir")} == {0}
+    assert not session.map_state.stale("initial")
     run(session, session.refine())
     np.testing.assert_array_equal(drawn(session, "initial"), before)
     assert_equal_to_from_scratch(session)
@@ -180,8 +180,8 @@ def test_what_is_known_is_recalled_at_once(session):
     session.redo()
     session.viewport.window = Window(0, 0, 10, 10)
     session.paint_cached()
-    assert session.stale("disca", Window(100, 100, 10, 10))
-    assert not session.stale("disca", session.viewport.window)
+    assert session.map_state.stale("disca", Window(100, 100, 10, 10))
+    assert not session.map_state.stale("disca", session.viewport.window)
     run(session, session.refine())
     for name, labels in adapted.items():
         np.testing.assert_array_equal(drawn(session, name), labels)
@@ -215,7 +215,7 @@ def test_a_job_knows_the_clicks_of_the_moment_it_was_asked_for(session):
     job = session.refine()
     session.click(100, 100, 1)
     run(session, job)
-    assert session.stale("disir"), "the second click came after the verb"
+    assert session.map_state.stale("disir"), "the second click came after the verb"
     run(session, session.refine())
     assert_equal_to_from_scratch(session)
 
@@ -248,7 +248,7 @@ def test_closing_a_job_anywhere_leaves_a_map_that_knows_what_it_shows(session, e
     other = from_scratch(session)
     finished = 0
     for name in MAPS:
-        stale = {tile.index for tile in session.stale(name)}
+        stale = {tile.index for tile in session.map_state.stale(name)}
         whole = drawn(other, name)
         for tile in session.tiling:
             if tile.index not in stale:
@@ -410,7 +410,7 @@ def test_clicked_tiles_come_before_stale_ones_in_view(session):
     session.reset_network()
     session.viewport.window = Window(120, 130, 20, 20)
     session.click(5, 5, 2)
-    touched = {tile.index for tile in session.stale("disir")}
+    touched = {tile.index for tile in session.map_state.stale("disir")}
     patches = [e for e in session.refine() if isinstance(e, Patch)]
     order = list(dict.fromkeys(patch.tile for patch in patches))
     assert set(order[: len(touched)]) == touched
@@ -499,7 +499,9 @@ def test_a_newer_click_keeps_the_tiles_that_are_still_valid(session, monkeypatch
     asked.clear()
     run(session, again)
     still_valid = {
-        tile for tile, state in finished.items() if state == session._target("disir").version(tile)
+        tile
+        for tile, state in finished.items()
+        if state == session.map_state.target("disir").version(tile)
     }
     assert still_valid
     assert not still_valid & set(asked)
@@ -583,10 +585,12 @@ def test_kept_maps_are_taken_over_by_the_next_session(picture, compute, tmp_path
     clicks = first.clicks
     first.close()
     again = Session(open_raster(picture), make_network(), compute=compute, folder=tmp_path)
-    assert again.up_to_date("initial") == 1.0
-    assert {tile.index for tile in again.stale("disir")} == {0}, "the click is not there yet"
+    assert again.map_state.up_to_date("initial") == 1.0
+    assert {tile.index for tile in again.map_state.stale("disir")} == {0}, (
+        "the click is not there yet"
+    )
     again.set_clicks(clicks)
-    assert again.up_to_date("disir") == 1.0
+    assert again.map_state.up_to_date("disir") == 1.0
     np.testing.assert_array_equal(drawn(again, "disir"), expected)
 
 
@@ -602,7 +606,7 @@ def test_kept_maps_of_something_else_are_not_believed(picture, compute, tmp_path
     other = picture[::-1].copy() if what == "another image" else picture
     network = make_network(seed=1 if what == "another network" else 0)
     again = Session(open_raster(other), network, compute=compute, folder=tmp_path)
-    assert again.up_to_date("initial") == 0.0
+    assert again.map_state.up_to_date("initial") == 0.0
     run(again, again.predict())
     fresh_one = Session(open_raster(other), network, compute=compute)
     run(fresh_one, fresh_one.predict())
@@ -634,10 +638,10 @@ def test_what_is_stale_in_a_window_is_what_is_stale_and_in_it(compute):
         session = Session(open_raster(picture), make_network(), compute=compute, factor=factor)
         for tile in list(session.tiling)[::3]:
             session._maps.versions.put("disir", tile.index, session.weights)
-        stale = session.stale("disir")
+        stale = session.map_state.stale("disir")
         for window in (Window(0, 0, 1, 1), Window(100, 90, 40, 150), Window(0, 0, 300, 260)):
             inside = [t for t in stale if session.network_view.image_window(t.keep) & window]
-            assert list(session.stale("disir", window)) == inside
+            assert list(session.map_state.stale("disir", window)) == inside
 
 
 def test_a_view_of_very_many_tiles_stops_no_window(compute, monkeypatch):
@@ -656,13 +660,13 @@ def test_a_view_of_very_many_tiles_stops_no_window(compute, monkeypatch):
         return original(tiling, index)
 
     monkeypatch.setattr(Tiling, "__getitem__", noted)
-    assert session.stale("disir", whole)
-    assert len(session.stale("disir", whole)) == len(session.tiling) == 10_000
+    assert session.map_state.stale("disir", whole)
+    assert len(session.map_state.stale("disir", whole)) == len(session.tiling) == 10_000
     assert made == []
     session.paint_cached(0)
     assert len(made) <= 1
-    assert session.stale("disir", Window(0, 0, 9, 9))[-1].keep == Window(8, 8, 8, 8)
-    assert len(session.stale("disir")[:3]) == 3
+    assert session.map_state.stale("disir", Window(0, 0, 9, 9))[-1].keep == Window(8, 8, 8, 8)
+    assert len(session.map_state.stale("disir")[:3]) == 3
 
 
 # Saving

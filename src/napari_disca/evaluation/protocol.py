@@ -248,7 +248,7 @@ class _Image:
         """Job that lets the annotator judge the ripple, and returns the number of verdicts."""
         session = self._session
         yield from self._run(session, session.refine(), progress)
-        ripple = finish(session.ripple())
+        ripple = finish(session.proposals.ripple())
         before, after = session.maps["disir"], session.maps["disca"]
         given = verdicts_on(
             ripple.regions,
@@ -259,9 +259,9 @@ class _Image:
             self._settings.verdicts,
         )
         if given.accepted:
-            session.accept(given.accepted)
+            session.proposals.accept(given.accepted)
         if given.rejected:
-            session.reject(given.rejected)
+            session.proposals.reject(given.rejected)
         yield from self._run(session, session.refresh(("disca",)), progress)
         return len(given)
 

@@ -19,6 +19,7 @@ from napari_disca.networks import LandClass
 from napari_disca.session.step_history import StepHistory
 from napari_disca.session.steps.actions import ChangeClicks, LockAreas, ResetNetwork, Unlock
 from napari_disca.session.steps.class_table import ClassTable, SetClasses
+from napari_disca.session.steps.review_marks import Mark, Marks
 from napari_disca.session.steps.step_values import AdaptationRun, Guided, Lock, LockOrStroke
 from napari_disca.session.steps.steps import ImageFacts
 from napari_disca.session.steps.strokes import Stroke
@@ -99,6 +100,11 @@ class Document(StepHistory):
     def strokes(self) -> tuple[Stroke, ...]:
         """The strokes, oldest first; `unlock` removes one."""
         return tuple(lock for lock in self.step.locks if isinstance(lock, Stroke))
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The verdicts of a review on places, oldest first."""
+        return self.step.value(Marks).items
 
     @property
     def corrected(self) -> Guided:

@@ -1,4 +1,4 @@
-"""Verbs of a session that judge an adaptation, and its ripple."""
+"""The part of a session that judges an adaptation, and finds its ripple."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_disca.core.events import Job
 from napari_disca.core.tiling import Window
 from napari_disca.inference.uncertainty import CELL, SURE, TORN, UNKNOWN
 from napari_disca.raster.resolution import raster_resolution
-from napari_disca.session.document import Document
+from napari_disca.session.map_state import MapState
 from napari_disca.session.regions.changed_regions import Region, areas_of
 from napari_disca.session.regions.label_runs import Ints
 from napari_disca.session.regions.ripple import Certainty, Ripple, compare
@@ -22,9 +22,7 @@ from napari_disca.session.steps.step_values import AdaptationRun, LockKind
 from napari_disca.session.steps.verdicts import Judge, KeepNear, SetStrength
 
 if TYPE_CHECKING:
-    from napari_disca.core.tiling import TileList, Tiling
     from napari_disca.inference.network_view import NetworkView
-    from napari_disca.session.maps.maps import Maps
 
 #: Number of tiles with most change that are compared first where nothing is in view.
 _FIRST_TILES = 12
@@ -32,29 +30,34 @@ _FIRST_TILES = 12
 _FIRST_VIEW = 2048
 
 
-class Proposals(Document):
-    """A document whose adaptations can be judged.
+class Proposals:
+    """Judges the adaptations of a session, in steps of its history.
 
-    The class that derives from it has ``network_view``, ``tiling``, ``viewport`` and maps.
+    Parameters
+    ----------
+    state : MapState
     """
 
-    network_view: NetworkView
-    tiling: Tiling
-    _maps: Maps
+    def __init__(self, state: MapState) -> None:
+        self._state = state
+        self._document = state.document
+        self._network_view = state.renderer.network_view
+        self._tiling = state.renderer.tiling
 
     @property
-    def proposal(self) -> AdaptationRun | None:
+    def current(self) -> AdaptationRun | None:
         """The adaptation if it was not judged as a whole yet, else None."""
-        run = self.adapted
+        run = self._document.adapted
         if run is None or run.near_only:
             return None
-        judged = {lock.run.answer for lock in self.verdicts if lock.changed and lock.run}
+        judged = {lock.run.answer for lock in self._document.verdicts if lock.changed and lock.run}
         return None if run.answer in judged else run
 
     @property
     def strength(self) -> float | None:
         """Strength of the adaptation; None without one, or if its recipe has no strength."""
-        return None if self.adapted is None else self.adapted.strength
+        run = self._document.adapted
+        return None if run is None else run.strength
 
     # ---------------------------------------------------------------- verdicts
 
@@ -110,7 +113,7 @@ class Proposals(Document):
         AreaError
             If nothing was adapted.
         """
-        self.do(KeepNear())
+        self._document.do(KeepNear())
 
     def set_strength(self, strength: float) -> None:
         """Set the strength of the adaptation: 0 is DISIR's map, 1 the default, more changes more.
@@ -122,7 +125,7 @@ class Proposals(Document):
         RecipeError
             If nothing was adapted, or its recipe has no strength, or this one is out of range.
         """
-        self.do(SetStrength(float(strength)))
+        self._document.do(SetStrength(float(strength)))
 
     def _judge(
         self,
@@ -133,23 +136,25 @@ class Proposals(Document):
         verb = "accept" if verdict == "accepted" else "reject"
         if regions is None:
             where = ripple.windows if ripple is not None and not ripple.missing else None
-            where = (Window.whole(self.network_view.raster.shape),) if where is None else where
+            where = (Window.whole(self._network_view.raster.shape),) if where is None else where
             areas = tuple(Area.rectangle(window) for window in where)
-            self.do(Judge(verdict, areas, changed=True, title=f"{verb} all that was adapted"))
+            self._document.do(
+                Judge(verdict, areas, changed=True, title=f"{verb} all that was adapted")
+            )
             return
         chosen = tuple(regions)
         found: list[Area] = []
         for region in chosen:
             found += [region] if isinstance(region, Area) else self._areas_of(region)
         title = f"{verb} a region" if len(chosen) == 1 else f"{verb} {len(chosen)} regions"
-        self.do(Judge(verdict, tuple(found), changed=False, title=title))
+        self._document.do(Judge(verdict, tuple(found), changed=False, title=title))
 
     def _areas_of(self, region: Region) -> Sequence[Area]:
         if not region.complete:
             raise AreaError(
                 "the region may be larger than what is drawn of it; wait until the map is finished"
             )
-        maps = self._maps.pyramids
+        maps = self._state.maps.pyramids
         areas = areas_of(region, maps["disir"], maps["disca"])
         if not areas:
             raise AreaError("the map has changed there since; look at the list again")
@@ -175,29 +180,31 @@ class Proposals(Document):
         RippleSoFar
         """
         shown = self._shown_now()
-        differ = shown & self._maps.versions.differ("disir", "disca")
+        differ = shown & self._state.maps.versions.differ("disir", "disca")
         missing = int((~shown).sum())
         return self._ripple(np.flatnonzero(differ).tolist(), view, min_area, missing)
 
     def _ripple(
         self, tiles: Sequence[int], view: Window | None, min_area: int, missing: int
     ) -> Job[Ripple]:
-        before, after = (self._maps.pyramids[name] for name in ("disir", "disca"))
-        windows = [self.network_view.image_window(self.tiling[tile].keep) for tile in tiles]
+        before, after = (self._state.maps.pyramids[name] for name in ("disir", "disca"))
+        windows = [self._network_view.image_window(self._tiling[tile].keep) for tile in tiles]
         if view is not None:
             row, col = (int(at) for at in view.centre)
             half = _FIRST_VIEW // 2
             first = [view & Window.from_bounds(row - half, col - half, row + half, col + half)]
         else:
             first = most_changed(before.levels, after.levels, windows)
-        resolution = raster_resolution(self.network_view.raster)
+        resolution = raster_resolution(self._network_view.raster)
         found = yield from compare(
             before,
             after,
             windows,
             first=first,
             min_area=min_area,
-            certainty=certainty_of(self._maps.uncertainty["disca"].copy(), self.network_view),
+            certainty=certainty_of(
+                self._state.maps.uncertainty["disca"].copy(), self._network_view
+            ),
             pixel_area=None if resolution is None else resolution**2,
             missing=missing,
         )
@@ -205,14 +212,10 @@ class Proposals(Document):
 
     def _shown_now(self) -> NDArray[np.bool_]:
         """Return which tiles are up to date in both maps that clicks change."""
-        shown = np.ones(len(self.tiling), dtype=np.bool_)
+        shown = np.ones(len(self._tiling), dtype=np.bool_)
         for name in ("disir", "disca"):
-            shown[self.stale(name).indices] = False
+            shown[self._state.stale(name).indices] = False
         return shown
-
-    def stale(self, name: str, window: Window | None = None) -> TileList:
-        """Return the tiles of a map that are out of date."""
-        raise NotImplementedError
 
 
 def most_changed(

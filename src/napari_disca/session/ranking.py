@@ -11,12 +11,11 @@ from napari_disca.core.tiling import Tile
 from napari_disca.inference.tiles import read_pixels
 from napari_disca.inference.two_best import TwoBest
 from napari_disca.inference.uncertainty import on_network
+from napari_disca.session.map_state import MapState
 from napari_disca.session.maps.near_clicks import NEAR, near_clicks
-from napari_disca.session.reviewing import Reviewing
 
 if TYPE_CHECKING:
     from napari_disca.inference.tile_clicks import TileClicks
-    from napari_disca.session.maps.refresh import DesiredState
     from napari_disca.session.maps.renderer import Renderer
     from napari_disca.session.steps.step_values import AdaptationRun
 
@@ -71,38 +70,30 @@ class TileRanking:
         return predictor.two_best(pixels, self._clicks.of(self._tile))
 
 
-class Ranking(Reviewing):
-    """A document whose network gives second classes; the class derived from it has the maps."""
+def ranking_of(state: MapState, name: str, row: int, col: int) -> TileRanking:
+    """Return the request for the two best classes of a pixel's tile.
 
-    _renderer: Renderer
-
-    def _wanted(self) -> DesiredState:
-        raise NotImplementedError
-
-    def ranking(self, name: str, row: int, col: int) -> TileRanking:
-        """Return the request for the two best classes of a pixel's tile.
-
-        Parameters
-        ----------
-        name : {"initial", "disir", "disca"}
-            The map of the pixel.
-        row, col : int
-            Pixel of the image.
-        """
-        sides = zip(
-            (row, col), self.network_view.raster.shape, self.network_view.shape, strict=True
-        )
-        place = tuple(min((2 * at + 1) * net // (2 * img), net - 1) for at, img, net in sides)
-        tile = self.tiling.tile_at((place[0], place[1]))
-        wanted = self._wanted()
-        target = wanted.target(name, self._renderer)
-        run = wanted.run_of(name)
-        return TileRanking(
-            (name, tile.index, target.unlocked(tile.index)),
-            (place[0], place[1]),
-            self._renderer.networks.ready(run),
-            tile,
-            run,
-            target.clicks,
-            self._renderer,
-        )
+    Parameters
+    ----------
+    state : MapState
+    name : {"initial", "disir", "disca"}
+        The map of the pixel.
+    row, col : int
+        Pixel of the image.
+    """
+    renderer, wanted = state.renderer, state.wanted
+    view = renderer.network_view
+    sides = zip((row, col), view.raster.shape, view.shape, strict=True)
+    place = tuple(min((2 * at + 1) * net // (2 * img), net - 1) for at, img, net in sides)
+    tile = renderer.tiling.tile_at((place[0], place[1]))
+    target = wanted.target(name, renderer)
+    run = wanted.run_of(name)
+    return TileRanking(
+        (name, tile.index, target.unlocked(tile.index)),
+        (place[0], place[1]),
+        renderer.networks.ready(run),
+        tile,
+        run,
+        target.clicks,
+        renderer,
+    )

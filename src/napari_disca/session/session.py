@@ -23,7 +23,7 @@ from psygnal import Signal
 
 from napari_disca.core.errors import RasterError, RecipeError
 from napari_disca.core.events import Event, Job, Patch, Unreadable, finish
-from napari_disca.core.tiling import TileList, Tiling, Window
+from napari_disca.core.tiling import Tiling
 from napari_disca.inference.features import FeatureCache
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.tiles import tiling_for
@@ -32,11 +32,13 @@ from napari_disca.networks.compute import Compute
 from napari_disca.raster import Raster, Scaling, ValueScale
 from napari_disca.raster.values.value_scale import FillChoice
 from napari_disca.recipes import AdaptationResult, Recipe, checked_seed
+from napari_disca.session.document import Document
+from napari_disca.session.drawing import Drawing
 from napari_disca.session.journal.journal import Journal
+from napari_disca.session.map_state import MapState
 from napari_disca.session.maps.maps import MAPS as MAPS
 from napari_disca.session.maps.maps import Maps
 from napari_disca.session.maps.refresh import (
-    DesiredState,
     RefreshContext,
     RefreshRequest,
     Viewport,
@@ -46,9 +48,10 @@ from napari_disca.session.maps.refresh import (
 )
 from napari_disca.session.maps.renderer import Renderer
 from napari_disca.session.maps.tile_caches import TileCaches
-from napari_disca.session.maps.tile_versions import Target
 from napari_disca.session.maps.weights import RunRelearned, WeightsCache
-from napari_disca.session.ranking import Ranking
+from napari_disca.session.proposals import Proposals
+from napari_disca.session.ranking import TileRanking, ranking_of
+from napari_disca.session.review import Review
 from napari_disca.session.steps.actions import Adopt
 from napari_disca.session.steps.step_values import AdaptationRun, Guided, base_of, teaching
 from napari_disca.storage.label_pyramid import LabelPyramid
@@ -59,7 +62,7 @@ _OTHER_WEIGHTS = (
 )
 
 
-class Session(Ranking):
+class Session(Document):
     """One image being corrected.
 
     Only one thread, its owner, may call its verbs and `handle`; the jobs they return may run on
@@ -142,7 +145,6 @@ class Session(Ranking):
         self._renderer = Renderer(view, self.tiling, self.compute, self._weights, self._maps)
         batch = self.compute.batch
         self._context = RefreshContext(self._renderer, self._maps, self.viewport, batch)
-        self._no_locks = self._renderer.locks(())
         self.unreadable: dict[int, str] = {}
 
     # ---------------------------------------------------------------- what it holds
@@ -190,6 +192,35 @@ class Session(Ranking):
         The latter would have other labels after the last adaptation or later clicks.
         """
         return self._maps.lock_counts(name)
+
+    # ---------------------------------------------------------------- its parts
+
+    # Parts are made on request: a session that held them would be held by them, and its files would
+    # stay until the next garbage collection.
+
+    @property
+    def drawing(self) -> Drawing:
+        """The verbs that draw on the map."""
+        return Drawing(self.map_state)
+
+    @property
+    def proposals(self) -> Proposals:
+        """The verbs that judge an adaptation, and its ripple."""
+        return Proposals(self.map_state)
+
+    @property
+    def review(self) -> Review:
+        """The verbs that review the map place by place."""
+        return Review(self.map_state)
+
+    @property
+    def map_state(self) -> MapState:
+        """Which tiles of the maps are up to date."""
+        return MapState(self, self._maps, self._renderer)
+
+    def ranking(self, name: str, row: int, col: int) -> TileRanking:
+        """Return the request for the two best classes of a pixel's tile; see `ranking_of`."""
+        return ranking_of(self.map_state, name, row, col)
 
     # ---------------------------------------------------------------- journal, files
 
@@ -305,7 +336,7 @@ class Session(Ranking):
             Time limit; the rest is left to the next job.
         """
         until = time.perf_counter() + seconds
-        for patch in cached_patches(self._wanted(), self._context, until):
+        for patch in cached_patches(self.map_state.wanted, self._context, until):
             self.handle(patch)
 
     # ---------------------------------------------------------------- what is up to date
@@ -323,37 +354,7 @@ class Session(Ranking):
             more = f" ({count} tiles of {len(self.tiling)} are missing)" if count > 1 else ""
             raise RasterError(reason + more)
 
-    def up_to_date(self, name: str) -> float:
-        """Return the share of a map's tiles that show the present clicks and weights, 0 to 1."""
-        return self._maps.up_to_date(name, self._target(name))
-
-    def stale(self, name: str, window: Window | None = None) -> TileList:
-        """Return the tiles of a map that are out of date.
-
-        Parameters
-        ----------
-        window : Window, optional
-            On the image's grid: only tiles that keep some of it.
-        """
-        return self._maps.stale(name, self._target(name), window)
-
-    def outdated(self, name: str) -> NDArray[np.bool_]:
-        """Return which tiles of a map show earlier clicks or weights, as ``tiling.grid``.
-
-        Tiles that were never rendered are not among them.
-        """
-        return self._maps.outdated(name, self._target(name))
-
-    def _target(self, name: str) -> Target:
-        return self._wanted().target(name, self._renderer)
-
-    def _wanted(self) -> DesiredState:
-        """Return what the maps should show now."""
-        locks, clicks = self._renderer.locks(self.step.locks), self._renderer.assigned(self.clicks)
-        return DesiredState(self.adapted, clicks, locks, self._no_locks)
-
     def _request(self) -> RefreshRequest:
         """Return the request of a refresh for the present state."""
-        return RefreshRequest(
-            self._wanted(), self._maps.versions.copy(), frozenset(self.unreadable)
-        )
+        versions = self._maps.versions.copy()
+        return RefreshRequest(self.map_state.wanted, versions, frozenset(self.unreadable))

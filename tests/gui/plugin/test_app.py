@@ -17,7 +17,7 @@ def test_the_demo_opens_with_a_map_being_drawn(monkeypatch, weights, qtbot):
         panel = viewer.window._qt_window.findChild(DiscaWidget)
         assert panel.findChild(QLabel)
         qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
-        assert panel.control.session.up_to_date("disir") == 1.0
+        assert panel.control.session.map_state.up_to_date("disir") == 1.0
         qtbot.wait(350)  # the view is set when the window is laid out
     finally:
         viewer.close()

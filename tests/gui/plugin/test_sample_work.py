@@ -52,7 +52,7 @@ def test_the_sample_opens_with_clicks_and_an_adaptation(sample, qtbot, monkeypat
     assert [(c.row, c.col, c.label) for c in session.clicks] == [(20, 30, 1), (70, 90, 4)]
     assert [step.kind for step in session.history] == ["", "clicks", "clicks", "adapt"]
     assert session.journal is not None
-    assert session.up_to_date("disca") == 1.0
+    assert session.map_state.up_to_date("disca") == 1.0
     assert not sample.ripple_panel.isHidden()
     # What the user does next starts no second adaptation, and the next time it goes on from here.
     session.click(100, 100, 0)
@@ -74,7 +74,7 @@ def test_a_demo_that_was_closed_too_early_adapts_the_next_time(sample, qtbot, mo
         lambda: (
             control.session is not None
             and not control.busy
-            and control.session.up_to_date("disir") == 1.0
+            and control.session.map_state.up_to_date("disir") == 1.0
         ),
         timeout=120_000,
     )
@@ -94,7 +94,8 @@ def test_a_demo_that_was_closed_too_early_adapts_the_next_time(sample, qtbot, mo
         return
     qtbot.waitUntil(lambda: control.session is not None, timeout=120_000)
     qtbot.waitUntil(
-        lambda: not control.busy and control.session.up_to_date("disir") == 1.0, timeout=120_000
+        lambda: not control.busy and control.session.map_state.up_to_date("disir") == 1.0,
+        timeout=120_000,
     )
     assert control.session.adapted is None  # somebody has begun to work on it
 
@@ -106,7 +107,7 @@ def test_a_network_of_other_classes_gets_no_clicks(panel, scene, qtbot):
     control = panel.control
     qtbot.waitUntil(lambda: control.session is not None and not control.busy, timeout=120_000)
     assert len(control.session.clicks) == 0
-    assert control.session.up_to_date("disir") == 1.0
+    assert control.session.map_state.up_to_date("disir") == 1.0
 
 
 def test_the_sample_is_clicked_where_the_shipped_network_is_wrong():

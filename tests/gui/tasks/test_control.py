@@ -20,7 +20,7 @@ def test_a_vanished_image_is_one_line_and_the_clicks_stay(opened):
     scene.with_name("elsewhere.tif").rename(scene)
     opened.control.segment()
     opened.idle()
-    assert opened.control.session.up_to_date("disir") == 1
+    assert opened.control.session.map_state.up_to_date("disir") == 1
 
 
 def test_a_viewer_goes_on_drawing_a_vanished_image(opened, monkeypatch):
@@ -51,7 +51,7 @@ def test_a_full_disk_while_painting_stops_the_run_with_one_line(kept, monkeypatc
     ]
     kept.control.segment()
     kept.idle()
-    assert session.up_to_date("disir") == 1
+    assert session.map_state.up_to_date("disir") == 1
 
 
 def test_what_a_job_has_to_say_is_said(kept):
@@ -84,4 +84,4 @@ def test_what_the_machine_lacks_is_one_line(kept, monkeypatch):
         assert line in kept.said[0]
         kept.control.segment()
         kept.idle()
-        assert kept.control.session.up_to_date("disir") == 1
+        assert kept.control.session.map_state.up_to_date("disir") == 1

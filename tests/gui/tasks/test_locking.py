@@ -39,7 +39,7 @@ def test_a_drawn_area_is_locked_and_a_deleted_one_is_not(kept, qtbot):
     layer.remove_selected()
     qtbot.waitUntil(lambda: not session.locks, timeout=5000)
     kept.idle()
-    assert session.up_to_date("disca") == 1.0
+    assert session.map_state.up_to_date("disca") == 1.0
     press(kept, "undo")
     assert len(session.locks) == 1
     assert layer.nshapes == 1

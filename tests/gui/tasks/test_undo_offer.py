@@ -52,7 +52,7 @@ def test_large_steps_can_be_taken_back_beside_their_message(kept, qtbot):
     kept.idle()
     assert offered(kept) == "Undo reject"
     press()
-    assert session.proposal is not None
+    assert session.proposals.current is not None
     # Classes.
     session.set_classes(session.class_table.merged((0, 1), "built"), "merge classes")
     assert offered(kept) == "Undo classes"

@@ -20,7 +20,7 @@ def test_a_bad_tile_is_told_once_and_tried_again(opened, monkeypatch):
     monkeypatch.setattr(session.raster, "read", failing)
     click(opened, 10, 10, 1)
     assert session.unreadable
-    assert 0 < session.up_to_date("disir") < 1
+    assert 0 < session.map_state.up_to_date("disir") < 1
     assert [line for line in opened.said if "could not be drawn" in line] == opened.said
     assert opened.control.unreadable.timer.isActive()
     opened.control.read_again()
@@ -29,5 +29,5 @@ def test_a_bad_tile_is_told_once_and_tried_again(opened, monkeypatch):
     broken[0] = False
     opened.control.read_again()
     opened.idle()
-    assert session.up_to_date("disir") == 1.0
+    assert session.map_state.up_to_date("disir") == 1.0
     assert not opened.control.unreadable.timer.isActive()

@@ -147,7 +147,7 @@ def test_the_image_of_a_layer_is_examined_while_the_window_is_used(panel, layer,
     qtbot.waitUntil(lambda: panel.control.session is not None, timeout=60_000)
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
     assert panel.choice.stage is Stage.READY
-    assert panel.control.session.up_to_date("disir") == 1.0
+    assert panel.control.session.map_state.up_to_date("disir") == 1.0
 
 
 def test_the_image_of_a_layer_can_be_given_up(panel, layer, scene, slow, qtbot):

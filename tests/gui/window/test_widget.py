@@ -46,14 +46,14 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     assert {TITLES["initial"], TITLES["disir"], TITLES["disca"], "Clicks"} <= {
         layer.name for layer in viewer.layers
     }
-    assert session.up_to_date("disir") == 1.0
+    assert session.map_state.up_to_date("disir") == 1.0
     initial = labels_of(opened, "initial")
     np.testing.assert_array_equal(np.asarray(viewer.layers[TITLES["disir"]].data), initial + 1)
 
     wrong = int((initial[40, 50] + 1) % 3)
     click(opened, 40, 50, wrong)
     assert [c.pixel for c in session.clicks] == [(40, 50)]
-    assert session.up_to_date("disir") == 1.0
+    assert session.map_state.up_to_date("disir") == 1.0
     assert (labels_of(opened, "disir") != initial).any()
     np.testing.assert_array_equal(labels_of(opened, "initial"), initial)
     np.testing.assert_array_equal(
@@ -86,7 +86,7 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     press(opened, "adapt")
     opened.idle()
     assert session.adapted is not None
-    assert session.up_to_date("disca") == 1.0
+    assert session.map_state.up_to_date("disca") == 1.0
     assert (labels_of(opened, "disca") != labels_of(opened, "disir")).any()
     assert "clicks learned" in opened.panel.refine_panel.status.text()
 
@@ -171,7 +171,7 @@ def test_deleting_and_moving_points_is_deleting_and_moving_clicks(kept):
     kept.idle()
     session = kept.control.session
     assert [c.pixel for c in session.clicks] == [(50, 60)]
-    assert session.up_to_date("disir") == 1.0
+    assert session.map_state.up_to_date("disir") == 1.0
     layer.data = np.array([[70.0, 80.0]])
     kept.idle()
     assert [c.pixel for c in session.clicks] == [(70, 80)]
@@ -211,7 +211,7 @@ def test_a_click_while_adapting_is_answered_after_it(kept, qtbot):
     session = kept.control.session
     assert session.adapted is not None, "the click must not stop the learning"
     assert len(session.clicks) == 2
-    assert session.up_to_date("disir") == session.up_to_date("disca") == 1.0
+    assert session.map_state.up_to_date("disir") == session.map_state.up_to_date("disca") == 1.0
 
 
 @pytest.mark.parametrize("name", [TITLES["initial"], TITLES["disir"], TITLES["disca"], "Clicks"])
@@ -322,7 +322,7 @@ def test_an_array_without_a_file_works(panel, qtbot):
     panel.viewer.add_image(rng.integers(0, 255, (100, 90, 3), dtype=np.uint8), name="plain")
     panel.segment()
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=30_000)
-    assert panel.control.session.up_to_date("disca") == 1.0
+    assert panel.control.session.map_state.up_to_date("disca") == 1.0
     assert panel.control.session.network_view.factor == 1.0
 
 
@@ -420,7 +420,7 @@ def test_the_refresh_after_learning_is_a_task_of_its_own(kept, monkeypatch):
     kept.idle()
     assert kinds == ["learn", "map"]
     assert control.session.adapted is not None
-    assert control.session.up_to_date("disca") == 1.0
+    assert control.session.map_state.up_to_date("disca") == 1.0
 
 
 def test_a_network_that_is_none_is_refused_and_the_old_one_stays(opened, tmp_path, monkeypatch):
@@ -501,7 +501,7 @@ def test_the_window_answers_while_the_network_is_loaded(panel, loading, qtbot):
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
-    assert panel.control.session.up_to_date("disir") == 1.0
+    assert panel.control.session.map_state.up_to_date("disir") == 1.0
     assert panel.viewer.layers["Clicks"].mode == "add"
 
 

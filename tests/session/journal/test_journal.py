@@ -183,7 +183,7 @@ def test_only_one_at_a_time_and_a_crash_lets_others_in(tmp_path):
         "print('ready', flush=True); time.sleep(600)"
     )
     here = Path(__file__).parent
-    command = [sys.executable, "-c", code, str(path), str(here), str(here.parent)]
+    command = [sys.executable, "-c", code, str(path), str(here), str(here.parents[1])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "ready\n"
         with pytest.raises(JournalError, match=rf"another window \(process {other.pid} on"):

@@ -97,7 +97,7 @@ def test_what_the_user_puts_beside_kept_maps_stays(opened, tmp_path, goodbye):
         gc.collect()
     # Another network: its maps are made anew.
     again = opened(seed=1)
-    assert again.up_to_date("initial") == 0.0
+    assert again.map_state.up_to_date("initial") == 0.0
     if not goodbye:
         assert not again.maps["initial"].levels[0].any(), "what may be half painted is gone"
     again.close()
@@ -137,7 +137,7 @@ def test_two_sessions_do_not_use_one_folder_at_once(opened, tmp_path):
     finish(first.refine(), first.handle)
     first.close()
     again = opened()
-    assert again.up_to_date("initial") == 1.0
+    assert again.map_state.up_to_date("initial") == 1.0
     again.close()
     assert not [path for path in tmp_path.iterdir() if "lock" in path.name]
 
@@ -165,7 +165,7 @@ def test_a_closed_session_paints_no_kept_maps(opened, kept_folder, tmp_path):
         finish(session.refine(), session.handle)
     session.close()
     again = opened()
-    assert again.up_to_date("disir") == 1.0
+    assert again.map_state.up_to_date("disir") == 1.0
 
 
 @pytest.mark.parametrize("lost", ["removed", "empty"])
@@ -176,7 +176,7 @@ def test_labels_that_are_lost_are_drawn_again(opened, kept_folder, tmp_path, los
     if lost == "empty":
         file.touch()
     again = opened()
-    assert again.up_to_date("disca") == 0.0
+    assert again.map_state.up_to_date("disca") == 0.0
     finish(again.refine(), again.handle)
     again.close()
     assert file.read_bytes() == expected
@@ -267,7 +267,7 @@ def test_maps_of_another_size_go(opened, tmp_path):
     opened(pixels=np.zeros((100, 90, 3), np.uint8)).close()
     assert (tmp_path / "disca" / "level0").stat().st_size == 100 * 90
     session = opened()
-    assert session.up_to_date("initial") == 0.0
+    assert session.map_state.up_to_date("initial") == 0.0
     assert (tmp_path / "disca" / "level0").stat().st_size == 80 * 90
 
 

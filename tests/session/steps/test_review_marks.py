@@ -33,7 +33,7 @@ def session(compute):
 
 
 def test_what_is_right_is_locked_and_one_undo_takes_it_back(session):
-    session.review(Window(32, 32, 64, 32), "right")
+    session.review.mark(Window(32, 32, 64, 32), "right")
     assert session.locked_at(40, 40)
     assert [mark.verdict for mark in session.marks] == ["right"]
     assert session.position == 1
@@ -46,7 +46,7 @@ def test_what_is_right_is_locked_and_one_undo_takes_it_back(session):
 
 
 def test_what_is_wrong_is_clicked_in_the_same_step(session):
-    session.review(Window(32, 32, 64, 32), "wrong", click=Click(50, 40, 2))
+    session.review.mark(Window(32, 32, 64, 32), "wrong", click=Click(50, 40, 2))
     assert session.clicks.items == (Click(50, 40, 2),)
     assert session.step.title == "review: wrong"
     session.undo()
@@ -55,16 +55,16 @@ def test_what_is_wrong_is_clicked_in_the_same_step(session):
 
 
 def test_shares_count_what_was_seen_and_what_was_checked(session):
-    assert session.reviewed() == (0.0, 0.0)
-    session.review(Window(0, 0, 80, 192), "seen")
-    seen, checked = session.reviewed()
+    assert session.review.shares() == (0.0, 0.0)
+    session.review.mark(Window(0, 0, 80, 192), "seen")
+    seen, checked = session.review.shares()
     assert (seen, checked) == (pytest.approx(0.5, abs=0.11), 0.0)
-    session.review(Window(0, 0, 80, 96), "right")
-    assert session.reviewed() == (seen, pytest.approx(seen / 2))
-    session.review(WHOLE, "unsure")
-    assert session.reviewed() == (1.0, pytest.approx(seen / 2))
+    session.review.mark(Window(0, 0, 80, 96), "right")
+    assert session.review.shares() == (seen, pytest.approx(seen / 2))
+    session.review.mark(WHOLE, "unsure")
+    assert session.review.shares() == (1.0, pytest.approx(seen / 2))
     session.go(0)
-    assert session.reviewed() == (0.0, 0.0)
+    assert session.review.shares() == (0.0, 0.0)
 
 
 def test_cells_belong_to_the_place_that_holds_their_middle(session):
@@ -80,16 +80,16 @@ def test_cells_belong_to_the_place_that_holds_their_middle(session):
 
 def test_tiles_come_there_and_back_until_all_are_seen(session):
     rows, cols = session.tiling.grid
-    found = list(session.unseen_tiles())
+    found = list(session.review.unseen_tiles())
     assert len(found) == rows * cols
     assert found[0].top == found[cols - 1].top == 0
     assert found[cols].left == found[cols - 1].left  # the row below begins where this one ends
-    session.review(found[0], "seen")
-    assert next(session.unseen_tiles()) == found[1]
+    session.review.mark(found[0], "seen")
+    assert next(session.review.unseen_tiles()) == found[1]
     for tile in found:
-        session.review(tile, "right")
-    assert not list(session.unseen_tiles())
-    assert session.reviewed() == (1.0, 1.0)
+        session.review.mark(tile, "right")
+    assert not list(session.review.unseen_tiles())
+    assert session.review.shares() == (1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -106,19 +106,19 @@ def test_tiles_come_there_and_back_until_all_are_seen(session):
 )
 def test_what_makes_no_sense_changes_nothing(session, window, verdict, more):
     with pytest.raises((AreaError, ClickError)):
-        session.review(window, verdict, **more)
+        session.review.mark(window, verdict, **more)
     assert session.position == 0
 
 
 def test_what_is_not_drawn_yet_cannot_be_right(session):
     session.click(40, 40, 1)
     with pytest.raises(AreaError, match="not finished"):
-        session.review(Window(32, 32, 64, 32), "right")
+        session.review.mark(Window(32, 32, 64, 32), "right")
 
 
 def test_the_review_is_saved_as_polygons(session, tmp_path):
-    session.review(Window(32, 32, 64, 32), "right")
-    session.review(Window(0, 0, 10, 20), "note", note="ask the owner")
+    session.review.mark(Window(32, 32, 64, 32), "right")
+    session.review.mark(Window(0, 0, 10, 20), "note", note="ask the owner")
     path = write_review(
         session.marks, tmp_path / "review.geojson", raster=session.raster, classes=session.classes
     )

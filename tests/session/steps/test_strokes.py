@@ -46,7 +46,7 @@ def check(session):
 
 def test_what_is_drawn_lies_over_later_clicks_and_adaptations(session):
     before = refined(session)
-    session.draw(BRUSH, 2)
+    session.drawing.draw(BRUSH, 2)
     mask = BRUSH.pixels(WHOLE.shape).mask(WHOLE)
     maps = check(session)
     for name in ("disir", "disca"):
@@ -64,7 +64,7 @@ def test_what_is_drawn_lies_over_later_clicks_and_adaptations(session):
 
 def test_undo_takes_a_stroke_back_and_redo_brings_it_again(session):
     before = refined(session)
-    session.draw(BRUSH, 1)
+    session.drawing.draw(BRUSH, 1)
     drawn = refined(session)
     assert session.undo() == "brush class 1"
     assert not session.strokes
@@ -78,29 +78,29 @@ def test_undo_takes_a_stroke_back_and_redo_brings_it_again(session):
 
 def test_of_strokes_that_meet_the_later_one_counts_and_the_rubber_shows_the_network(session):
     before = refined(session)
-    session.draw(BRUSH, 1)
-    session.draw(Area.rectangle(Window(50, 50, 40, 40)), 2, tool="polygon")
+    session.drawing.draw(BRUSH, 1)
+    session.drawing.draw(Area.rectangle(Window(50, 50, 40, 40)), 2, tool="polygon")
     maps = check(session)
     assert (maps["disir"][50:90, 50:90] == 2).all()
-    session.draw(BrushPath(((70.5, 70.5),), 10), None)
+    session.drawing.draw(BrushPath(((70.5, 70.5),), 10), None)
     rubbed = BrushPath(((70.5, 70.5),), 10).pixels(WHOLE.shape).mask(WHOLE)
     maps = check(session)
     np.testing.assert_array_equal(maps["disir"][rubbed], before["disir"][rubbed])
     assert not session.drawn_at(70, 70)
-    session.draw(BrushPath(((70.5, 70.5),), 3), 0)
+    session.drawing.draw(BrushPath(((70.5, 70.5),), 3), 0)
     assert check(session)["disca"][70, 70] == 0
 
 
 def test_what_was_locked_before_is_left_and_what_is_locked_later_keeps_it(session):
     before = refined(session)
     session.lock(Area.rectangle(Window(0, 0, 60, 60)))
-    session.draw(Area.rectangle(Window(40, 40, 60, 60)), 1, tool="polygon")
+    session.drawing.draw(Area.rectangle(Window(40, 40, 60, 60)), 1, tool="polygon")
     maps = check(session)
     np.testing.assert_array_equal(maps["disir"][:60, :60], before["disir"][:60, :60])
     assert (maps["disir"][60:100, 60:100] == 1).all()
     session.lock(Area.rectangle(Window(80, 80, 40, 40)))
     locked = refined(session)["disir"][80:120, 80:120]
-    session.draw(Area.rectangle(Window(80, 80, 40, 40)), 2, tool="polygon")
+    session.drawing.draw(Area.rectangle(Window(80, 80, 40, 40)), 2, tool="polygon")
     maps = check(session)
     np.testing.assert_array_equal(maps["disca"][80:120, 80:120], locked)
 
@@ -109,31 +109,31 @@ def test_strokes_lie_over_verdicts(session):
     session.click(10, 10, 0)
     session.click(80, 90, 1)
     finish(session.adapt(BOLD), session.handle)
-    session.draw(BRUSH, 2)
-    session.accept()
-    session.draw(Area.rectangle(Window(0, 100, 50, 50)), 0, tool="lasso")
+    session.drawing.draw(BRUSH, 2)
+    session.proposals.accept()
+    session.drawing.draw(Area.rectangle(Window(0, 100, 50, 50)), 0, tool="lasso")
     maps = check(session)
     assert (maps["disca"][BRUSH.pixels(WHOLE.shape).mask(WHOLE) & (maps["disca"] != 0)] == 2).all()
-    session.draw(BRUSH, None)
+    session.drawing.draw(BRUSH, None)
     check(session)
 
 
 def test_only_some_classes_are_drawn_over(session):
     before = refined(session)
-    stroke = session.draw(BRUSH, 2, only=(1,))
+    stroke = session.drawing.draw(BRUSH, 2, only=(1,))
     mask = BRUSH.pixels(WHOLE.shape).mask(WHOLE)
     maps = check(session)
     wanted = np.where(mask & (before["disca"] == 1), 2, before["disca"])
     np.testing.assert_array_equal(maps["disca"], wanted)
     assert stroke.only == (1,)
     with pytest.raises(AreaError, match="other classes"):
-        session.draw(BrushPath(((-3, -3), (0.5, 0.5)), 2), 0, only=(2,))
+        session.drawing.draw(BrushPath(((-3, -3), (0.5, 0.5)), 2), 0, only=(2,))
 
 
 def test_a_patch_is_what_is_connected(session):
     labels = refined(session)["disir"]
     value = labels[30, 40]
-    stroke = session.draw_patch(30, 40, (value + 1) % 3)
+    stroke = session.drawing.draw_patch(30, 40, (value + 1) % 3)
     mask = stroke.area.mask(WHOLE)
     assert mask[30, 40]
     assert (labels[mask] == value).all()
@@ -153,14 +153,14 @@ def test_a_stroke_needs_no_network_where_the_map_is_drawn(session, monkeypatch):
     monkeypatch.setattr(Network, "forward", asked)
     monkeypatch.setattr("napari_disca.inference.predict.Predictor.batch", asked)
     session._renderer.recent.forget()
-    session.draw(BRUSH, 2)
-    session.draw(Area.rectangle(Window(5, 5, 100, 30)), 1, tool="polygon")
+    session.drawing.draw(BRUSH, 2)
+    session.drawing.draw(Area.rectangle(Window(5, 5, 100, 30)), 1, tool="polygon")
     assert (refined(session)["disir"][5:105, 5:35] == 1).all()
 
 
 def test_what_is_in_view_is_painted_at_once(session):
     session.viewport.window = Window(0, 0, 60, 60)
-    session.draw(BRUSH, 2)
+    session.drawing.draw(BRUSH, 2)
     session.paint_cached(60)
     assert session.maps["disir"].read(Window(25, 25, 1, 1))[0, 0] == 2
     assert session.maps["disca"].read(Window(25, 25, 1, 1))[0, 0] == 2
@@ -174,26 +174,28 @@ def test_what_is_in_view_is_painted_at_once(session):
 def test_the_last_stroke_costs_what_the_first_did(session, monkeypatch):
     session.viewport.window = WHOLE
     for column in range(10, 150, 10):
-        session.draw(BrushPath(((20.5, column + 0.5), (120.5, column + 0.5)), 3), 2)
+        session.drawing.draw(BrushPath(((20.5, column + 0.5), (120.5, column + 0.5)), 3), 2)
         session.paint_cached(60)
     asked = []
     mask = PixelSet.mask
     monkeypatch.setattr(PixelSet, "mask", lambda area, at: asked.append(area) or mask(area, at))
-    last = session.draw(BrushPath(((70.5, 10.5), (70.5, 150.5)), 3), 1)
+    last = session.drawing.draw(BrushPath(((70.5, 10.5), (70.5, 150.5)), 3), 1)
     session.paint_cached(60)
     assert asked
     assert all(area is last.area for area in asked), "earlier strokes are drawn already"
 
 
 def test_only_tiles_that_are_touched_are_out_of_date(session):
-    session.draw(BrushPath(((10, 10), (10, 30)), 5), 2)
-    assert [tile.index for tile in session.stale("disir")] == [0]
+    session.drawing.draw(BrushPath(((10, 10), (10, 30)), 5), 2)
+    assert [tile.index for tile in session.map_state.stale("disir")] == [0]
 
 
 def test_strokes_teach_unless_they_are_told_not_to(session):
     session.click(10, 10, 0)
-    silent = session.draw(Area.rectangle(Window(100, 100, 40, 40)), 1, tool="lasso", teaches=False)
-    taught = session.draw(BRUSH, 2)
+    silent = session.drawing.draw(
+        Area.rectangle(Window(100, 100, 40, 40)), 1, tool="lasso", teaches=False
+    )
+    taught = session.drawing.draw(BRUSH, 2)
     finish(session.adapt(BOLD), session.handle)
     assert session.adapted.locks == (taught,)
     sample = finish(session._renderer.sample((silent, taught), 0))
@@ -220,7 +222,7 @@ def test_pixels_without_data_are_neither_drawn_nor_learned_from(picture, compute
 
     session = Session(Half(picture), make_network(), compute=compute)
     refined(session)
-    session.draw(Area.rectangle(WHOLE), 1, tool="polygon")
+    session.drawing.draw(Area.rectangle(WHOLE), 1, tool="polygon")
     maps = refined(session)
     assert (maps["disir"][valid] == 1).all()
     assert (maps["disir"][~valid] == 255).all()
@@ -232,20 +234,20 @@ def test_pixels_without_data_are_neither_drawn_nor_learned_from(picture, compute
 @pytest.mark.parametrize(
     "stroke",
     [
-        lambda s: s.draw(BRUSH, 7),
-        lambda s: s.draw(BRUSH, -1),
-        lambda s: s.draw(BRUSH, 1, only=(9,)),
-        lambda s: s.draw(BRUSH, 1, tool="hammer"),
-        lambda s: s.draw(BrushPath(((-50, -50),), 3), 1),
-        lambda s: s.draw(PixelSet.from_json([140, 150, 40]), 1),
-        lambda s: s.draw_patch(500, 3, 1),
+        lambda s: s.drawing.draw(BRUSH, 7),
+        lambda s: s.drawing.draw(BRUSH, -1),
+        lambda s: s.drawing.draw(BRUSH, 1, only=(9,)),
+        lambda s: s.drawing.draw(BRUSH, 1, tool="hammer"),
+        lambda s: s.drawing.draw(BrushPath(((-50, -50),), 3), 1),
+        lambda s: s.drawing.draw(PixelSet.from_json([140, 150, 40]), 1),
+        lambda s: s.drawing.draw_patch(500, 3, 1),
     ],
 )
 def test_what_cannot_be_drawn_changes_nothing(session, stroke):
     with pytest.raises(AreaError):
         stroke(session)
     assert session.position == 0
-    assert session.up_to_date("disir") == 1.0
+    assert session.map_state.up_to_date("disir") == 1.0
 
 
 def test_a_patch_is_found_across_blocks(monkeypatch):
@@ -269,10 +271,10 @@ def test_a_stroke_is_one_line_of_the_journal(session, tmp_path, compute):
     from napari_disca.session.steps.draw_action import Draw
     from napari_disca.session.steps.steps import Step
 
-    session.draw(BRUSH, 2, teaches=False)
-    session.draw(Area.rectangle(Window(3, 4, 20, 30)), 1, tool="lasso")
-    session.draw(BRUSH, 0, only=(2,))
-    session.draw(BRUSH, None)
+    session.drawing.draw(BRUSH, 2, teaches=False)
+    session.drawing.draw(Area.rectangle(Window(3, 4, 20, 30)), 1, tool="lasso")
+    session.drawing.draw(BRUSH, 0, only=(2,))
+    session.drawing.draw(BRUSH, None)
     step = session.history[0]
     for before, after in zip(session.history, session.history[1:], strict=False):
         stroke = after.locks[-1]

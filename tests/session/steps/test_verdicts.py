@@ -94,7 +94,7 @@ def adapted(session, recipe=BOLD):
 
 def test_the_ripple_of_a_session_is_what_differs_between_its_maps(session):
     maps = adapted(session)
-    found = finish(session.ripple())
+    found = finish(session.proposals.ripple())
     arrays = [ArrayMap(maps[name]) for name in ("disir", "disca")]
     wanted = finish(compare(*arrays, [Window.whole(session.raster.shape)]))
     assert [replace(r, certainty=None) for r in found.regions] == list(wanted.regions)
@@ -120,17 +120,17 @@ def test_the_ripple_counts_the_tiles_that_it_does_not_know_yet(session):
         if session.adapted is not None:
             break
     job.close()
-    assert finish(session.ripple()).missing == len(session.tiling)
+    assert finish(session.proposals.ripple()).missing == len(session.tiling)
     part = Region(0, 1, 9, Window(0, 0, 3, 3), (0, 0), complete=False)
     with pytest.raises(AreaError, match="wait until the map is finished"):
-        session.reject([part])
+        session.proposals.reject([part])
 
 
 def test_a_rejected_region_goes_back_and_nothing_else_does(session):
     maps = adapted(session)
-    region = finish(session.ripple()).regions[0]
+    region = finish(session.proposals.ripple()).regions[0]
     mask = mask_of(region, session.maps["disir"], session.maps["disca"], _whole(session))
-    session.reject([region])
+    session.proposals.reject([region])
     after = draw(session)
     np.testing.assert_array_equal(after["disca"], np.where(mask, maps["disir"], maps["disca"]))
     assert len(session.verdicts) == 1
@@ -145,9 +145,9 @@ def _whole(session):
 
 def test_what_was_accepted_is_held_whatever_is_adapted(session):
     maps = adapted(session)
-    region = finish(session.ripple()).regions[0]
+    region = finish(session.proposals.ripple()).regions[0]
     mask = mask_of(region, session.maps["disir"], session.maps["disca"], _whole(session))
-    session.accept([region])
+    session.proposals.accept([region])
     other = Disca(passes=8, rate=8e-2, crop_size=64)
     finish(session.adapt(other), session.handle)
     after = draw(session)
@@ -161,9 +161,9 @@ def test_what_was_accepted_is_held_whatever_is_adapted(session):
 @pytest.mark.parametrize("verb", ["accept", "reject"])
 def test_verdicts_teach(session, verb):
     adapted(session)
-    region = finish(session.ripple()).regions[0]
+    region = finish(session.proposals.ripple()).regions[0]
     mask = mask_of(region, session.maps["disir"], session.maps["disca"], _whole(session))
-    getattr(session, verb)([region])
+    getattr(session.proposals, verb)([region])
     checked = finish(session._renderer.sample(session.step.locks, 0))
     right = region.after if verb == "accept" else region.before
     assert len(checked)
@@ -174,14 +174,14 @@ def test_verdicts_teach(session, verb):
 
 def test_all_can_be_rejected_or_accepted_at_once(session):
     maps = adapted(session)
-    assert session.proposal is session.adapted
-    session.reject()
-    assert session.proposal is None
+    assert session.proposals.current is session.adapted
+    session.proposals.reject()
+    assert session.proposals.current is None
     np.testing.assert_array_equal(draw(session)["disca"], maps["disir"])
     session.undo()
     found = finish_ripple(session)
-    session.accept(ripple=found)
-    assert session.proposal is None
+    session.proposals.accept(ripple=found)
+    assert session.proposals.current is None
     np.testing.assert_array_equal(draw(session)["disca"], maps["disca"])
     np.testing.assert_array_equal(draw(session)["disir"], maps["disca"])
     assert finish_ripple(session).regions == ()
@@ -189,14 +189,14 @@ def test_all_can_be_rejected_or_accepted_at_once(session):
 
 def finish_ripple(session):
     draw(session)
-    return finish(session.ripple())
+    return finish(session.proposals.ripple())
 
 
 @pytest.mark.parametrize("verb", ["accept", "reject"])
 def test_a_later_click_counts_where_a_verdict_was_given(session, verb):
     maps = adapted(session)
     changed = maps["disca"] != maps["disir"]
-    getattr(session, verb)()
+    getattr(session.proposals, verb)()
     before = draw(session)
     pure = Session(session.raster, session.network, compute=session.compute)
     pure.set_clicks(session.clicks)
@@ -219,14 +219,14 @@ def test_a_later_click_counts_where_a_verdict_was_given(session, verb):
 
 def test_only_what_is_near_the_clicks_can_be_kept(session):
     maps = adapted(session)
-    session.only_near()
+    session.proposals.only_near()
     after = draw(session)
     rows, cols = np.mgrid[: maps["disir"].shape[0], : maps["disir"].shape[1]]
     near = np.zeros_like(maps["disir"], dtype=bool)
     for click in session.clicks:
         near |= np.hypot(rows - click.row, cols - click.col) <= 8
     np.testing.assert_array_equal(after["disca"], np.where(near, maps["disca"], maps["disir"]))
-    assert session.proposal is None
+    assert session.proposals.current is None
     assert session.verdicts == ()
     session.undo()
     np.testing.assert_array_equal(draw(session)["disca"], maps["disca"])
@@ -235,13 +235,13 @@ def test_only_what_is_near_the_clicks_can_be_kept(session):
 def test_another_strength_learns_nothing_again(session):
     maps = adapted(session, Tilt())
     learned = len(Tilt.learned)
-    assert session.strength == 1.0
-    session.set_strength(0.0)
+    assert session.proposals.strength == 1.0
+    session.proposals.set_strength(0.0)
     np.testing.assert_array_equal(draw(session)["disca"], maps["disir"])
-    session.set_strength(20.0)
+    session.proposals.set_strength(20.0)
     assert not session.must_learn
     assert (draw(session)["disca"] != 0).sum() < 20  # about the click of another class
-    session.set_strength(1.0)
+    session.proposals.set_strength(1.0)
     np.testing.assert_array_equal(draw(session)["disca"], maps["disca"])
     assert len(Tilt.learned) == learned
     assert [step.title for step in session.history[-3:]] == [
@@ -249,7 +249,7 @@ def test_another_strength_learns_nothing_again(session):
         "strength 20",
         "strength 1",
     ]
-    session.set_strength(1.0)
+    session.proposals.set_strength(1.0)
     assert session.history[-1].title == "strength 1"
     assert len(session.history) == 7
 
@@ -264,40 +264,40 @@ def test_the_default_recipe_can_be_made_weaker_and_bolder(session):
     np.testing.assert_array_equal(maps["disca"], maps["disir"])
     shares = []
     for strength in (0.5, 3.0):
-        session.set_strength(strength)
+        session.proposals.set_strength(strength)
         assert not session.must_learn
         maps = draw(session)
         shares.append((maps["disca"] != maps["disir"]).mean())
     assert shares[1] > 0
     assert shares[0] <= shares[1]
     with pytest.raises(RecipeError, match="strength = 9"):
-        session.set_strength(9.0)
+        session.proposals.set_strength(9.0)
 
 
 def test_a_verdict_is_about_the_strength_it_was_given_at(session):
     adapted(session, Tilt())
-    session.accept()
-    assert session.proposal is None
-    session.set_strength(3.0)
-    assert session.proposal is session.adapted
+    session.proposals.accept()
+    assert session.proposals.current is None
+    session.proposals.set_strength(3.0)
+    assert session.proposals.current is session.adapted
     session.undo()
-    assert session.proposal is None
+    assert session.proposals.current is None
 
 
 def test_verdicts_need_an_adaptation(session):
-    for verb in (session.accept, session.reject, session.only_near):
+    for verb in (session.proposals.accept, session.proposals.reject, session.proposals.only_near):
         with pytest.raises(AreaError, match="nothing was adapted"):
             verb()
     with pytest.raises(RecipeError, match="nothing was adapted"):
-        session.set_strength(1.0)
+        session.proposals.set_strength(1.0)
     adapted(session)
     with pytest.raises(RecipeError, match="has no strength"):
-        session.set_strength(2.0)
-    region = finish(session.ripple()).regions[0]
-    session.reject([region])
+        session.proposals.set_strength(2.0)
+    region = finish(session.proposals.ripple()).regions[0]
+    session.proposals.reject([region])
     draw(session)
     with pytest.raises(AreaError, match="look at the list again"):
-        session.accept([region])
+        session.proposals.accept([region])
 
 
 def test_verdicts_come_back_from_the_journal(tmp_path, picture, compute):
@@ -305,11 +305,11 @@ def test_verdicts_come_back_from_the_journal(tmp_path, picture, compute):
     session = Session(open_raster(path), make_tiny_network(), compute=compute)
     journal = restore.begin(session, "")
     adapted(session)
-    regions = finish(session.ripple()).regions
-    session.reject(regions[:1])
-    session.accept(regions[1:3])
-    session.accept([Area.rectangle(Window(2, 3, 9, 9))])
-    session.only_near()
+    regions = finish(session.proposals.ripple()).regions
+    session.proposals.reject(regions[:1])
+    session.proposals.accept(regions[1:3])
+    session.proposals.accept([Area.rectangle(Window(2, 3, 9, 9))])
+    session.proposals.only_near()
     maps = draw(session)
     titles = [step.title for step in session.history]
     assert titles[-4:] == [
@@ -329,12 +329,12 @@ def test_verdicts_come_back_from_the_journal(tmp_path, picture, compute):
 def test_areas_and_strengths_that_make_no_sense_are_refused(session):
     adapted(session, Tilt())
     with pytest.raises(AreaError):
-        session.reject([Area.rectangle(Window(5000, 0, 10, 10))])
+        session.proposals.reject([Area.rectangle(Window(5000, 0, 10, 10))])
     with pytest.raises(RecipeError, match="not a number"):
-        session.set_strength(float("nan"))
+        session.proposals.set_strength(float("nan"))
 
 
 def test_an_array_without_ground_resolution_has_no_square_metres(session):
     assert isinstance(session.raster, ArrayRaster)
     adapted(session)
-    assert finish(session.ripple()).regions[0].square_metres is None
+    assert finish(session.proposals.ripple()).regions[0].square_metres is None

@@ -107,7 +107,7 @@ def _adapt_once_drawn(panel: DiscaWidget) -> None:
     def adapt() -> None:
         if control.session is not session or session.clicks != clicks:
             control.changed.disconnect(adapt)
-        elif not control.busy and session.up_to_date("disir") == 1.0:
+        elif not control.busy and session.map_state.up_to_date("disir") == 1.0:
             control.changed.disconnect(adapt)
             panel.refine_panel.buttons["adapt"].click()
 

@@ -116,7 +116,8 @@ class DrawController(QObject):
         only = () if erases else self.panel.only
         teaches = self.panel.teaches.isChecked()
         self._draw(
-            session, lambda: session.draw(drawn, label, tool=tool, only=only, teaches=teaches)
+            session,
+            lambda: session.drawing.draw(drawn, label, tool=tool, only=only, teaches=teaches),
         )
 
     def fill_under_pointer(self) -> None:
@@ -136,10 +137,10 @@ class DrawController(QObject):
 
         def draw() -> Stroke | None:
             # A patch may be as large as the image.
-            found = run_on_thread(lambda: finish(session.patch(row, col)))
+            found = run_on_thread(lambda: finish(session.drawing.patch(row, col)))
             if session is not self._control.session:
                 return None
-            return session.draw(found, label, tool="patch", teaches=teaches)
+            return session.drawing.draw(found, label, tool="patch", teaches=teaches)
 
         self._draw(session, draw)
 

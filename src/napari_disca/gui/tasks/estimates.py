@@ -131,7 +131,7 @@ class Estimates(QObject):
         if running == "file":
             return "save"
         if running == "map" and session is not None:
-            if session.up_to_date("initial") < 1:
+            if session.map_state.up_to_date("initial") < 1:
                 return "segment"
             if session.step.kind == "adapt":
                 return "redo"

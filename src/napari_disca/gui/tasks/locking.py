@@ -35,7 +35,7 @@ class Locking:
         if self._layers is None:
             return
         session = self._layers.session
-        if any(session.stale(session.corrected, area.window) for area in areas):
+        if any(session.map_state.stale(session.corrected, area.window) for area in areas):
             show_warning("The map is still being drawn there; lock the area when it is done")
             return
         if guarded(lambda: session.lock(*areas)):

@@ -49,13 +49,13 @@ class SessionFiles:
 
         def write() -> Job[Path]:
             nonlocal missing
-            missing = 1 - session.up_to_date(name)
+            missing = 1 - session.map_state.up_to_date(name)
             labels = merged(session.maps[name], session.merged_values)
             return write_map(labels, path, raster=session.raster, classes=saved_classes(session))
 
         # A complete map is saved as it is now, whatever changes before the task's turn comes;
         # an incomplete one as it is when the task's turn comes.
-        now = write() if session.up_to_date(name) == 1.0 else None
+        now = write() if session.map_state.up_to_date(name) == 1.0 else None
 
         def say(written: Path) -> None:
             session.exported(name, str(written))

@@ -178,9 +178,9 @@ class Presenter(QObject):
         session = self._session()
         if session is None or (session.must_learn and not self._control.busy):
             return ""
-        near = session.up_to_date("disir")
+        near = session.map_state.up_to_date("disir")
         if session.adapted is not None:
-            whole = session.up_to_date("disca")
+            whole = session.map_state.up_to_date("disca")
             if near == whole == 1.0:
                 return "Both maps are up to date"
             return f"Near clicks {percent(near)} up to date, whole image {percent(whole)}"

@@ -56,21 +56,19 @@ class Viewport:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """What the maps should show: runs, clicks and locks.
+    """What the maps should show: run, clicks and locks.
 
     Attributes
     ----------
     run : AdaptationRun or None
         The run of the adapted map; None for the pretrained weights.
     clicks : TileClicks
-    locks, no_locks : LockIndex
-        The locks; and an index without any, for the initial map.
+    locks : LockIndex
     """
 
     run: AdaptationRun | None
     clicks: TileClicks
     locks: LockIndex
-    no_locks: LockIndex
 
     def run_of(self, name: str) -> AdaptationRun | None:
         """Return the run whose weights render a map; None for the pretrained ones."""
@@ -80,7 +78,7 @@ class DesiredState:
         """Return the target of a map; that of the initial map has neither clicks nor locks."""
         weights = renderer.networks.name(self.run_of(name))
         if name == "initial":
-            return Target(weights, NO_CLICKS, self.no_locks)
+            return Target(weights, NO_CLICKS, renderer.no_locks)
         return Target(weights, self.clicks, self.locks)
 
 

@@ -85,7 +85,7 @@ class Renderer:
         self._compute = compute
         self._clicks = TileClicks({})
         self._grid = TileGrid.of(network_view, tiling)
-        self._indexed = self._no_locks = LockIndex.empty(self._grid)
+        self._indexed = self.no_locks = LockIndex.empty(self._grid)
         self._judged = JudgedAreas(self)
 
     def window(self, tile: Tile) -> Window:
@@ -297,7 +297,7 @@ class Renderer:
         keep : bool
             Whether to cache them.
         """
-        state = self.target(run, clicks, self._no_locks).unlocked(tile.index)
+        state = self.target(run, clicks, self.no_locks).unlocked(tile.index)
         cached = self.recent.get(tile.index, state)
         if cached is not None:
             return cached

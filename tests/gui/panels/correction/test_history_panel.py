@@ -44,7 +44,7 @@ def test_the_history_goes_anywhere(opened):
     rows.itemClicked.emit(rows.item(3))
     opened.idle()
     assert session.adapted is not None
-    assert session.up_to_date("disca") == 1.0
+    assert session.map_state.up_to_date("disca") == 1.0
     rows.itemClicked.emit(rows.item(0))
     click(opened, 10, 10, 0)
     assert [rows.item(i).text() for i in range(rows.count())] == ["Open", "Roof click"]

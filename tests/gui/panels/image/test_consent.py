@@ -72,7 +72,7 @@ def test_torchscript_is_run_only_after_a_yes(opened, answers, scripted):
     panel.segment()
     opened.idle()
     assert opened.control.session.network.card.name == "scripted"
-    assert opened.control.session.up_to_date("initial") == 1
+    assert opened.control.session.map_state.up_to_date("initial") == 1
     assert opened.said == []
     # Asked once; but for another file of that name anew.
     load(panel)

@@ -83,19 +83,19 @@ def shown(qtbot, monkeypatch):
 
 def test_the_list_is_made_anew_when_the_maps_are_complete(shown, qtbot):
     session, figure = shown.session, shown.panel.figure
-    session.draw()
+    session.drawing.draw()
     shown.control.changed.emit()
     qtbot.waitUntil(lambda: "still being drawn" in figure.text(), timeout=60_000)
     qtbot.waitUntil(lambda: shown.controller._worker is None, timeout=60_000)
     session.go.clear()
-    session.draw()  # asks for another look, which lasts
+    session.drawing.draw()  # asks for another look, which lasts
     qtbot.waitUntil(lambda: session.looks == [3, 2], timeout=60_000)
     qtbot.wait(20)  # the rest is a multiple of what the look takes
-    session.draw()
+    session.drawing.draw()
     session.go.set()
     qtbot.waitUntil(lambda: shown.controller._worker is None, timeout=60_000)
     assert shown.controller._look.remainingTime() > 10_000, "the next look rests"
-    session.draw()
+    session.drawing.draw()
     shown.control.changed.emit()  # the refresh has ended
     qtbot.waitUntil(lambda: "still being drawn" not in figure.text(), timeout=60_000)
     assert session.looks[-1] == 0
@@ -104,11 +104,11 @@ def test_the_list_is_made_anew_when_the_maps_are_complete(shown, qtbot):
 def test_tiles_that_come_during_the_last_look_are_looked_at(shown, qtbot):
     session, figure = shown.session, shown.panel.figure
     for _ in range(3):
-        session.draw()
+        session.drawing.draw()
     session.go.clear()
     shown.control.changed.emit()
     qtbot.waitUntil(lambda: session.looks == [1], timeout=60_000)
-    session.draw()
+    session.drawing.draw()
     shown.control.changed.emit()
     session.go.set()
     qtbot.waitUntil(lambda: session.looks == [1, 0], timeout=60_000)
@@ -212,7 +212,7 @@ def test_y_accepts_and_all_are_accepted_or_rejected_with_shift(adapted, qtbot):
     qtbot.keyClick(window, Qt.Key.Key_X, SHIFT)
     adapted.settled()
     np.testing.assert_array_equal(drawn(adapted), drawn(adapted, "disir"))
-    assert session.proposal is None
+    assert session.proposals.current is None
     buttons = adapted.panel.ripple_panel.buttons
     assert not buttons["accept_all"].isEnabled()
     assert "judged already" in buttons["accept_all"].toolTip()
@@ -220,7 +220,7 @@ def test_y_accepts_and_all_are_accepted_or_rejected_with_shift(adapted, qtbot):
     assert buttons["accept_all"].isEnabled()
     qtbot.keyClick(window, Qt.Key.Key_Y, SHIFT)
     adapted.settled()
-    assert session.proposal is None
+    assert session.proposals.current is None
     assert adapted.panel.ripple_panel.list.count() == 0
 
 

@@ -148,7 +148,7 @@ def test_verdicts_are_one_key_each_and_one_step(doubtful, qtbot):
     assert session.marks[-1].verdict == "right"
     assert session.locked_at(*(int(at) for at in small.centre))
     assert not panel.reviewing.has_place  # there is nothing left to go on to
-    seen, checked = session.reviewed()
+    seen, checked = session.review.shares()
     assert 0 < checked <= seen < 1
     assert bar.words.text().startswith(f"{int(100 * seen)} % seen")
 

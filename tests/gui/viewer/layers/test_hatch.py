@@ -89,7 +89,7 @@ def test_shows_up_while_the_map_is_being_redone_and_goes(kept, qtbot):
     adapted = [event for event in patches if not isinstance(event, Patch)]
     for event in adapted:
         session.handle(event)  # learned, but nothing is redone yet
-    assert session.outdated("disca").all()
+    assert session.map_state.outdated("disca").all()
     qtbot.waitUntil(lambda: control.layers.stale.data.any(), timeout=5000)
     names = [layer.name for layer in kept.viewer.layers]
     assert names.index(TITLES["disca"]) < names.index(TITLE) < names.index("Clicks")

@@ -110,7 +110,7 @@ class ReviewController(QObject):
             self._tell(_NO_PLACE)
             return
         review, place = outlined
-        if not guarded(lambda: review.session.review(place, verdict, click=click, note=note)):
+        if not guarded(lambda: review.session.review.mark(place, verdict, click=click, note=note)):
             return
         if go_on:
             review.place = None  # or `go_on` would note it as seen
@@ -163,7 +163,7 @@ class ReviewController(QObject):
         if session is None:
             shares, notes = (0.0, 0.0), 0
         else:
-            shares = session.reviewed()
+            shares = session.review.shares()
             notes = sum(bool(mark.note) for mark in session.marks)
         if self._shown != (shares, notes):
             self._shown = shares, notes

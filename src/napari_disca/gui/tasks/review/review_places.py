@@ -201,7 +201,7 @@ class ReviewPlaces(QObject):
         return places, self._count
 
     def _tiles(self, session: Session) -> tuple[list[QueuePlace], int]:
-        tiles = list(session.unseen_tiles())
+        tiles = list(session.review.unseen_tiles())
         places = [self._open(session, tile, _middle(tile)) for tile in tiles[:_TO_COME]]
         return places, len(tiles)
 

@@ -133,7 +133,7 @@ class RippleController(QObject):
         """Whether both maps are drawn as a whole."""
         session = self._session
         return session is not None and all(
-            session.up_to_date(name) == 1.0 for name in ("disir", "disca")
+            session.map_state.up_to_date(name) == 1.0 for name in ("disir", "disca")
         )
 
     def _attach(self, session: Session | None) -> None:
@@ -167,7 +167,7 @@ class RippleController(QObject):
         self._news = self._lacked = False
         self._looked_at = session.step
         self._began = time.monotonic()
-        worker = JobWorker(session.ripple(_LEAST, session.viewport.window), self._threads)
+        worker = JobWorker(session.proposals.ripple(_LEAST, session.viewport.window), self._threads)
         worker.progressed.connect(self._on_progress)
         worker.returned.connect(self._on_ripple)
         worker.errored.connect(tell_error)
@@ -232,29 +232,37 @@ class RippleController(QObject):
     def accept_all(self) -> None:
         """Accept all that the adaptation changed."""
         self._do(
-            lambda session: session.accept(ripple=self._ripple),
+            lambda session: session.proposals.accept(ripple=self._ripple),
             "Accepted: all changes stay; later clicks still count",
         )
 
     def reject_all(self) -> None:
         """Reject all that the adaptation changed away from the clicks."""
         self._do(
-            lambda session: session.reject(ripple=self._ripple),
+            lambda session: session.proposals.reject(ripple=self._ripple),
             "Rejected: only clicks still change the map; the next Adapt learns from the verdict",
         )
 
     def only_near(self) -> None:
         """Keep the changes near the clicks, and take the others back."""
-        self._do(lambda session: session.only_near(), "Only changes near the clicks were kept")
+        self._do(
+            lambda session: session.proposals.only_near(), "Only changes near the clicks were kept"
+        )
 
     def _set_strength(self) -> None:
         session, value = self._session, self.panel.slider.value()
-        if session is None or session.strength is None or session.strength == value:
+        if (
+            session is None
+            or session.proposals.strength is None
+            or session.proposals.strength == value
+        ):
             return
         if self._trying and session.step.kind == "strength":
             session.undo()
         self._trying = self.panel.slider.isSliderDown()
-        self._do(lambda session: session.set_strength(round(value, 2)), f"Strength {value:.1f}")
+        self._do(
+            lambda session: session.proposals.set_strength(round(value, 2)), f"Strength {value:.1f}"
+        )
 
     def _on_settled(self) -> None:
         self._settle.stop()
@@ -315,7 +323,7 @@ class RippleController(QObject):
         chosen = nothing or ("" if panel.selected is not None else "choose a region in the list")
         if panel.selected is not None and not panel.selected.complete:
             chosen = "the map is still being drawn there"
-        open_still = session is not None and session.proposal is not None
+        open_still = session is not None and session.proposals.current is not None
         judged = nothing or ("" if open_still else "all changes are judged already")
         panel.enable(
             accept=chosen,
@@ -325,7 +333,7 @@ class RippleController(QObject):
             reject_all=judged,
             only_near=judged,
         )
-        panel.show_strength(session.strength if session is not None else None)
+        panel.show_strength(session.proposals.strength if session is not None else None)
         self.changed.emit()
 
 

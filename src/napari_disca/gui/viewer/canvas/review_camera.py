@@ -58,7 +58,7 @@ class ReviewCamera:
             A message for the user.
         """
         self._pass()
-        tile = next(self.session.unseen_tiles(), None)
+        tile = next(self.session.review.unseen_tiles(), None)
         if tile is None:
             return "All of the map that is drawn was seen"
         self._by_tiles = True
@@ -94,7 +94,7 @@ class ReviewCamera:
         # Not while steps can be redone, which a new step would delete.
         judged = any(mark.window == place for mark in session.marks)
         if place is not None and not judged and not session.can_redo:
-            session.review(place, "seen")
+            session.review.mark(place, "seen")
 
     def next(self) -> str:
         """Move the camera to the next doubtful place.
@@ -117,7 +117,7 @@ class ReviewCamera:
             stop, left = found
             self._go(stop.window, stop.pixel, _PART)
             return f"Doubtful place {review.visited} of {review.visited + left}"
-        if session.up_to_date(name) < 1:
+        if session.map_state.up_to_date(name) < 1:
             return "No doubtful place is left in the part that is drawn so far"
         return "No doubtful place is left that you have not seen"
 

@@ -55,7 +55,7 @@ class StaleLayer(QObject):
     def hatch_outdated(self) -> None:
         """Hatch at once if a tile in view is out of date, since drawing it takes a while."""
         shown, session = self._shown(), self._layers.session
-        if shown is not None and session.stale(shown, session.viewport.window):
+        if shown is not None and session.map_state.stale(shown, session.viewport.window):
             self.redraw()
 
     def redraw(self) -> None:
@@ -64,7 +64,7 @@ class StaleLayer(QObject):
         if shown is None or self._hatch is None:
             self._timer.stop()
             return
-        outdated = self._layers.session.outdated(shown)
+        outdated = self._layers.session.map_state.outdated(shown)
         changed = self._hatch.show(outdated)
         if not outdated.any():
             self._timer.stop()

@@ -1,4 +1,4 @@
-"""Verbs of a session that review the map: verdicts on places, shares seen and checked."""
+"""The part of a session that reviews the map: verdicts on places, shares seen and checked."""
 
 from __future__ import annotations
 
@@ -10,27 +10,32 @@ from napari_disca.annotations.clicks import Click
 from napari_disca.core.errors import AreaError
 from napari_disca.core.tiling import Window
 from napari_disca.inference.uncertainty import UNKNOWN, cells_of
-from napari_disca.session.painting import Painting
+from napari_disca.session.map_state import MapState
 from napari_disca.session.steps.review_marks import (
     CHECKED,
     UNSEEN,
     Mark,
     MarkPlace,
-    Marks,
     Verdict,
     review_cells,
 )
 
 
-class Reviewing(Painting):
-    """A document whose map can be reviewed place by place."""
+class Review:
+    """Reviews the map of a session place by place, in steps of its history.
 
-    @property
-    def marks(self) -> tuple[Mark, ...]:
-        """The verdicts on places, oldest first."""
-        return self.step.value(Marks).items
+    Parameters
+    ----------
+    state : MapState
+    """
 
-    def review(
+    def __init__(self, state: MapState) -> None:
+        self._state = state
+        self._document = state.document
+        self._network_view = state.renderer.network_view
+        self._tiling = state.renderer.tiling
+
+    def mark(
         self,
         window: Window,
         verdict: Verdict,
@@ -60,33 +65,34 @@ class Reviewing(Painting):
         ClickError
             If the click is not on the image, or its class does not exist.
         """
-        window &= Window.whole(self.network_view.raster.shape)
-        if verdict == "right" and window and self.stale(self.corrected, window):
+        corrected = self._document.corrected
+        window &= Window.whole(self._network_view.raster.shape)
+        if verdict == "right" and window and self._state.stale(corrected, window):
             raise AreaError("the map is not finished there; say that it is right when it is")
-        self.do(MarkPlace(Mark(window, verdict, note), self.corrected, click))
+        self._document.do(MarkPlace(Mark(window, verdict, note), corrected, click))
 
-    def reviewed(self) -> tuple[float, float]:
+    def shares(self) -> tuple[float, float]:
         """Return the shares of the map that were seen and checked, 0 to 1.
 
         Cells judged right or wrong are checked, and seen as well. Only rendered cells with data
         count.
         """
-        rendered = self._maps.uncertainty[self.corrected] != UNKNOWN
+        rendered = self._state.maps.uncertainty[self._document.corrected] != UNKNOWN
         count = int(rendered.sum())
         if not count:
             return 0.0, 0.0
-        cells = review_cells(self.marks, self.network_view)[rendered]
+        cells = review_cells(self._document.marks, self._network_view)[rendered]
         return float((cells > UNSEEN).sum()) / count, float((cells == CHECKED).sum()) / count
 
     def unseen_tiles(self) -> Iterator[Window]:
         """Yield the tiles with data that were not seen yet, row by row, back and forth."""
-        cells = review_cells(self.marks, self.network_view)
-        rendered = self._maps.uncertainty[self.corrected] != UNKNOWN
-        rows, cols = self.tiling.grid
+        cells = review_cells(self._document.marks, self._network_view)
+        rendered = self._state.maps.uncertainty[self._document.corrected] != UNKNOWN
+        rows, cols = self._tiling.grid
         order = np.arange(rows * cols).reshape(rows, cols)
         order[1::2] = order[1::2, ::-1]
         for index in order.ravel().tolist():
-            keep = self.tiling[index].keep
+            keep = self._tiling[index].keep
             part = cells_of(keep).slices
             if ((cells[part] == UNSEEN) & rendered[part]).any():
-                yield self.network_view.image_window(keep)
+                yield self._network_view.image_window(keep)

@@ -1,9 +1,8 @@
-"""Verbs of a session that draw on the map: brush, outlines, whole patches."""
+"""The part of a session that draws on the map: brush, outlines, whole patches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +12,24 @@ from napari_disca.annotations.strokes import DrawnShape, Tool, drawn_pixels
 from napari_disca.core.errors import AreaError
 from napari_disca.core.events import Job, finish
 from napari_disca.core.tiling import Window
-from napari_disca.session.proposals import Proposals
+from napari_disca.session.map_state import MapState
 from napari_disca.session.regions.patch import patch_at
 from napari_disca.session.steps.draw_action import Draw
 from napari_disca.session.steps.strokes import Stroke
-
-if TYPE_CHECKING:
-    from napari_disca.storage.label_pyramid import LabelPyramid
+from napari_disca.storage.label_pyramid import LabelPyramid
 
 
-class Painting(Proposals):
-    """A document that can be drawn on; the class that derives from it has the maps."""
+class Drawing:
+    """Draws on the map of a session, in steps of its history.
+
+    Parameters
+    ----------
+    state : MapState
+    """
+
+    def __init__(self, state: MapState) -> None:
+        self._document = state.document
+        self._pyramids = state.maps.pyramids
 
     def draw(
         self,
@@ -37,7 +43,7 @@ class Painting(Proposals):
         """Give pixels a class in one step, and return the stroke.
 
         Both maps that clicks change show it, over later clicks and adaptations, until it is undone,
-        drawn over, or removed by `unlock`. Pixels that were locked before stay.
+        drawn over, or removed by `Session.unlock`. Pixels that were locked before stay.
 
         Parameters
         ----------
@@ -59,14 +65,14 @@ class Painting(Proposals):
         """
         classes = tuple(sorted(set(map(int, only))))
         if classes:
-            pyramid = self._maps.pyramids[self.corrected]
+            pyramid = self._pyramids[self._document.corrected]
             if not isinstance(drawn, PixelSet):
                 drawn = drawn_pixels(drawn, pyramid.shape)
             drawn = _showing(drawn, classes, pyramid)
         name = "" if label is None else self._class_name(label)
         title = f"erase with the {tool}" if label is None else f"{tool} {name}"
-        self.do(Draw(drawn, label, tool, teaches, classes, title))
-        return self.strokes[-1]
+        self._document.do(Draw(drawn, label, tool, teaches, classes, title))
+        return self._document.strokes[-1]
 
     def draw_patch(self, row: int, col: int, label: int, *, teaches: bool = True) -> Stroke:
         """Give a class to the connected pixels of one class around a pixel; return the stroke.
@@ -88,11 +94,12 @@ class Painting(Proposals):
         ------
         Progress
         """
-        return patch_at(self._maps.pyramids[self.corrected], row, col)
+        return patch_at(self._pyramids[self._document.corrected], row, col)
 
     def _class_name(self, label: int) -> str:
-        exists = 0 <= label < len(self.classes)
-        return self.classes[label].name if exists else f"class {label}"
+        classes = self._document.classes
+        exists = 0 <= label < len(classes)
+        return classes[label].name if exists else f"class {label}"
 
 
 def _showing(pixels: PixelSet, classes: Sequence[int], pyramid: LabelPyramid) -> PixelSet:
