@@ -64,7 +64,7 @@ def choosing(side: int) -> float:
 
 
 def asking(side: int) -> float:
-    """Time to note that a tile was drawn, and to ask how many are still to be."""
+    """Time to note that a tile was computed, and to ask how many are still to be."""
     borders = np.arange(side + 1) * _STRIDE
     grid = TileGrid(borders, borders)
     half = Area.rectangle(Window(0, 0, side * _STRIDE, side * _STRIDE // 2))

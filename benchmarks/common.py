@@ -98,7 +98,7 @@ def image(folder: Path, side: int, **options: Any) -> Path:
 
 
 def mark_as_drawn(session: Session) -> None:
-    """Let a session believe that all its maps are drawn, where the drawing is not measured."""
+    """Let a session believe that all its maps are computed, where the computing is not measured."""
     for name in MAPS:
         for tile in range(len(session.tiling)):
             session._maps.versions.put(name, tile, session.weights)

@@ -7,7 +7,7 @@ whole image in view; a lasso and a brush draw over some 400 pixels of the screen
 from a few clicks, and its list of changes fills. Each is told in milliseconds from the key, or from
 the button that is let go, to the next frame of napari; of the list, from the first pixels in view
 that *Adapt* has changed. Meanwhile the gaps of the event loop are measured, while the map of
-the rest of the image is being drawn.
+the rest of the image is being computed.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def main() -> int:
             if busy:
                 desk.panel.segment()
                 wait(1)
-            while_ = "while the rest is drawn" if busy else "with nothing running"
+            while_ = "while the rest is computed" if busy else "with nothing running"
             for shown, zoom in views:
                 desk.viewer.reset_view()
                 if zoom is not None:

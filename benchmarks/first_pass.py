@@ -4,7 +4,7 @@
                                     [--batch 2] [--rounds 12] [--threads 2]
 
 A tile of 512 pixels with a halo of 64, without clicks: features, then the logits of the tile
-itself, as a map is drawn for the first time. Both networks in turn; the shortest of the rounds.
+itself, as a map is computed for the first time. Both networks in turn; the shortest of the rounds.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     xvfb-run -a python benchmarks/gui_gap.py [--side 8192] [--seconds 20]
 
 Opens napari with the panel and an image, then measures the time between the ticks of a Qt timer
-of 5 ms: while the map is drawn, while clicks are answered, while the network learns, and while
+of 5 ms: while the map is computed, while clicks are answered, while the network learns, and while
 the map is redone.
 """
 

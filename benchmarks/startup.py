@@ -6,7 +6,7 @@
   five;
 - a GeoTIFF without overviews, striped and tiled: from the file to its first pixels on the canvas,
   and to the whole image;
-- *Cancel* while the map is drawn and while the network learns, until nothing runs.
+- *Cancel* while the map is computed and while the network learns, until nothing runs.
 """
 
 from __future__ import annotations

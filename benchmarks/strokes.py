@@ -2,8 +2,9 @@
 
     python benchmarks/strokes.py [--sides 2000,20000] [--strokes 40]
 
-A brush of 20 pixels is drawn over some 400 pixels of a map that is drawn where the user looks: from
-`Session.draw` until the pixels in view are painted, as the window does when the button is let go.
+A brush of 20 pixels is drawn over some 400 pixels of a map that is computed where the user looks:
+from `Drawing.draw` until the pixels in view are painted, as the window does when the button is
+released.
 The last line is the ratio of the medians.
 """
 

@@ -157,7 +157,7 @@ def measure_window(image: np.ndarray, weights: str) -> None:
                 found.setdefault(key, []).append(timed_key(verb))
                 wait(600, idle)
         for _ in range(3):
-            # The rest of the map is being drawn afresh, and a tile of it is at work.
+            # The rest of the map is being computed again, and a tile of it is at work.
             for tile in session.tiling:
                 if not session._renderer.window(tile) & view:
                     for shown in MAPS:
@@ -171,7 +171,7 @@ def measure_window(image: np.ndarray, weights: str) -> None:
             control.redo()
             wait(600, idle)
         for _ in range(3):
-            # What is in view is not known any more: that is hatched until it is drawn afresh.
+            # What is in view is not known any more: that is hatched until it is computed again.
             session._renderer.recent.forget()
             frames.clear()
             began = time.perf_counter()

@@ -142,7 +142,7 @@ def test_a_failing_image_does_not_stop_the_others(run, files, tmp_path, schedule
 
 
 def flaky(marks, times):
-    """A task that fails some times before the tiles are drawn.
+    """A task that fails some times before the tiles are computed.
 
     It is a function in a function, which Dask sends by value: workers cannot import this file.
     """

@@ -99,7 +99,7 @@ def test_clicks_are_alike_to_themselves(image, network):
 
 
 def adapted(image, least, compute, *, first=True, factor=None, clicks=CLICKS):
-    """A session whose three maps are drawn."""
+    """A session whose three maps are computed."""
     session = Session(open_raster(image), make_network(), compute=compute, factor=factor, seed=0)
     if first:
         finish(session.predict(), session.handle)

@@ -255,7 +255,7 @@ def test_closing_a_job_anywhere_leaves_a_map_that_knows_what_it_shows(session, e
                 finished += 1
                 window = session.network_view.image_window(tile.keep)
                 np.testing.assert_array_equal(session.maps[name].read(window), whole[window.slices])
-    assert finished >= len(session.tiling), "the initial map was drawn before"
+    assert finished >= len(session.tiling), "the initial map was computed before"
     run(session, session.refine())
     assert_equal_to_from_scratch(session)
 

@@ -1,4 +1,4 @@
-"""The pretrained network's condensed features of crops, cached since the map was drawn."""
+"""The pretrained network's condensed features of crops, cached since the map was computed."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ class Proposals:
     def _areas_of(self, region: Region) -> Sequence[Area]:
         if not region.complete:
             raise AreaError(
-                "the region may be larger than what is drawn of it; wait until the map is finished"
+                "the region may be larger than its finished part; wait until the map is finished"
             )
         maps = self._state.maps.pyramids
         areas = areas_of(region, maps["disir"], maps["disca"])

@@ -54,7 +54,7 @@ class TileRanking:
                 return (yield from self._of(run))
             here = yield from self._of(replace(run, near_only=False))
             away = yield from self._of(None)
-        except RasterError:  # drawing the map tells the user
+        except RasterError:  # computing the map tells the user
             return None
         if here is None or away is None:
             return here or away

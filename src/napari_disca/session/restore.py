@@ -141,7 +141,7 @@ def restored(
     cache: bool = True,
     other_image: bool = False,
 ) -> Session:
-    """Return the session of a journal; `Session.refine` draws its maps.
+    """Return the session of a journal; `Session.refine` computes its maps.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ def test_what_is_not_drawn_yet_cannot_be_locked(kept):
         session._maps.versions.put("disir", tile.index, "")
     kept.control.locking.lock_view()
     assert not kept.control.session.locks
-    assert "still being drawn" in kept.said[-1]
+    assert "still being computed" in kept.said[-1]
 
 
 def test_comparing_with_areas_keeps_the_cells(kept):

@@ -21,7 +21,7 @@ def test_a_bad_tile_is_told_once_and_tried_again(opened, monkeypatch):
     click(opened, 10, 10, 1)
     assert session.unreadable
     assert 0 < session.map_state.up_to_date("disir") < 1
-    assert [line for line in opened.said if "could not be drawn" in line] == opened.said
+    assert [line for line in opened.said if "could not be computed" in line] == opened.said
     assert opened.control.unreadable.timer.isActive()
     opened.control.read_again()
     opened.idle()

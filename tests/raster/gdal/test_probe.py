@@ -151,7 +151,8 @@ def test_names_that_are_no_unicode_travel(own, tmp_path):
 def test_nothing_is_left_running_whatever_ends_the_program(tmp_path):
     path = image(tmp_path / "a.tif")
     script = (
-        "import os, sys\nfrom napari_disca.raster import open_raster, probe\n"
+        "import os, sys\nfrom napari_disca.raster import open_raster\n"
+        "from napari_disca.raster.gdal import probe\n"
         f"open_raster({str(path)!r})\n"
         "print(probe._PROBE._process._process.pid, flush=True)\n"
         "os.kill(os.getpid(), 9) if sys.argv[1] == 'killed' else None"

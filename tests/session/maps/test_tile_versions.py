@@ -139,7 +139,7 @@ def test_what_is_damaged_is_not_taken_over(saved):
 
 
 def seconds_to_ask(side):
-    """To ask how much is up to date while a map with a lock is being drawn, with some clicks."""
+    """To ask how much is up to date while a map with a lock is being computed, with some clicks."""
     borders = np.arange(0, 10 * side + 1, 10)
     grid = TileGrid(borders, borders)
     locks = LockIndex.empty(grid).updated((lock(1, Window(0, 0, 5 * side, 10 * side)),), grid)

@@ -70,7 +70,7 @@ def test_ids_clicks_and_maps_mean_the_same_whatever_classes_are_called(session):
     before = session.maps["disir"].read(whole)
     session.set_classes(session.class_table.moved(2, 0).renamed(2, "water"))
     assert session.clicks.items == (Click(5, 6, 2),)
-    assert session.map_state.up_to_date("disir") == 1.0, "nothing is drawn again"
+    assert session.map_state.up_to_date("disir") == 1.0, "nothing is computed again"
     assert np.array_equal(session.maps["disir"].read(whole), before)
     session.click(7, 8, 2)
     assert session.step.title == "water click"

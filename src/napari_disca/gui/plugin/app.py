@@ -24,7 +24,7 @@ def open_window(
     ----------
     images : sequence of Path
     demo : bool
-        Open the sample scene and draw its map, with some clicks and an adaptation if the default
+        Open the sample scene and compute its map, with some clicks and an adaptation if the default
         network is used.
     weights : str, optional
         Name or file of the network to choose.

@@ -61,7 +61,7 @@ def _is_open(journal: Path) -> bool:
 
 
 def _begin(panel: DiscaWidget) -> None:
-    """Make the clicks at once, and adapt when the first map is drawn."""
+    """Make the clicks at once, and adapt when the first map is computed."""
     control = panel.control
     session = not_none(control.session)
     clicks = _clicks(session)
@@ -99,7 +99,7 @@ def _go_on(panel: DiscaWidget, journal: Path) -> None:
 
 
 def _adapt_once_drawn(panel: DiscaWidget) -> None:
-    """Press *Adapt* when the map is drawn, unless the user has done something else by then."""
+    """Press *Adapt* when the map is computed, unless the user has done something else by then."""
     control = panel.control
     session = not_none(control.session)
     clicks = session.clicks

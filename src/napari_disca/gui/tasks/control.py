@@ -165,7 +165,7 @@ class Control(QObject):
     # ------------------------------------------------------------------ verbs
 
     def segment(self) -> None:
-        """Show the maps, and draw what is missing of them."""
+        """Show the maps, and compute what is missing of them."""
         if self.session is not None and self.layers is not None:
             self.layers.show()
             self._refine()
@@ -310,7 +310,7 @@ class Control(QObject):
         show_warning(line[:1].upper() + line[1:])
 
     def read_again(self) -> None:
-        """Read and draw the tiles again that could not be read, unless a task runs."""
+        """Read and compute the tiles again that could not be read, unless a task runs."""
         if self.session is not None and self.session.unreadable and not self.busy:
             self._refine()
 

@@ -102,7 +102,7 @@ class DrawController(QObject):
             self.tool.choose_next()
 
     def _session(self) -> Session | None:
-        """The session; None while its map is not drawn."""
+        """The session; None while it has no map."""
         session = self._control.session
         if session is None or not session.maps["disir"].levels[-1].any():
             return None

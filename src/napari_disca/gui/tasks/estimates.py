@@ -139,7 +139,7 @@ class Estimates(QObject):
 
     def _on_changed(self) -> None:
         running = self._kind()
-        # The first map stays one until its last tile is drawn.
+        # The first map stays one until its last tile is computed.
         if self._what and running != self._what and not self._control.running:
             self._finish()
         elif running and running != self._what:

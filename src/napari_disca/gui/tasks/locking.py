@@ -36,7 +36,7 @@ class Locking:
             return
         session = self._layers.session
         if any(session.map_state.stale(session.corrected, area.window) for area in areas):
-            show_warning("The map is still being drawn there; lock the area when it is done")
+            show_warning("The map is still being computed there; lock the area when it is done")
             return
         if guarded(lambda: session.lock(*areas)):
             self._say("Locked; it stays as it is, and the next Adapt learns from it")

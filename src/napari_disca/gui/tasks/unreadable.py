@@ -20,7 +20,7 @@ class UnreadableTiles(QObject):
     Parameters
     ----------
     again : callable
-        Draws missing tiles, unless a task runs.
+        Computes missing tiles, unless a task runs.
     parent : QObject
     """
 
@@ -40,7 +40,7 @@ class UnreadableTiles(QObject):
         if now - self._reported:
             parts = "A part" if len(bad) == 1 else f"{len(bad)} parts"
             show_warning(
-                f"{parts} of the map could not be drawn, the rest is finished: "
+                f"{parts} of the map could not be computed, the rest is finished: "
                 f"{next(iter(bad.values()))}. It is tried again from time to time"
             )
             self._wait = _FIRST_RETRY

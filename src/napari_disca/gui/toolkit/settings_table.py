@@ -121,7 +121,7 @@ SETTINGS: tuple[Setting, ...] = (
         "machine",
         "device",
         "Device",
-        "Where networks run; auto uses a graphics card if there is one. A change redraws the map",
+        "Where networks run; auto uses a graphics card if there is one. The map is computed again",
         "auto",
         choices=("auto", "cpu", "cuda", "mps"),
     ),
@@ -131,7 +131,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Precision",
         "Number format of the network. bfloat16 is about twice as fast where the processor has it, "
         "and may give another class in up to 0.5 % of the pixels; auto uses it where it is faster. "
-        "A change redraws the map",
+        "The map is computed again",
         "auto",
         choices=("auto", "float32", "bfloat16"),
     ),

@@ -108,7 +108,7 @@ class JobWorker(QObject):
         """Stop without waiting for the current step, and drop its result.
 
         On a slow machine a step of learning takes seconds. `quit` lets the step end, since the job
-        that follows can use what it has drawn.
+        that follows can use what it has computed.
         """
         self.quit()
         patience = threading.Timer(_PATIENCE, self._end, (self.aborted,))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: The line of each section; names of verbs in braces are replaced by their keys.
 HINTS = {
     "Image": "Choose an image, and a network that was made for images like it.",
-    "Map": "Press Segment: the network draws a first map. Hold {hide} to look beneath it.",
+    "Map": "Press Segment: the network computes a first map. Hold {hide} to look beneath it.",
     "Correct": "Choose a class (key {class}), click where the map is wrong, then press Adapt "
     "({adapt}): the whole map is corrected.",
     "Review": "{doubtful} goes to places where the network is not sure, {next_tile} from tile to "
@@ -129,7 +129,7 @@ def _useful(session: Session | None, busy: bool) -> list[str]:
     if session is None:
         return ["Image", "Map"]
     if not session.maps[session.corrected].levels[-1].any():
-        # While the first map is drawn, clicks are possible already.
+        # While the first map is computed, clicks are possible already.
         return ["Correct"] if busy else ["Map"]
     found = ["Deliver"]
     if session.adapted is None:

@@ -166,7 +166,7 @@ class Presenter(QObject):
         self.show_status()
 
     def show_status(self) -> None:
-        """Show the message about the last action, and how much of the maps is drawn."""
+        """Show the message about the last action, and how much of the maps is computed."""
         refine = self._panels.refine
         status = self.status()
         refine.status.setText(status)
@@ -184,7 +184,7 @@ class Presenter(QObject):
             if near == whole == 1.0:
                 return "Both maps are up to date"
             return f"Near clicks {percent(near)} up to date, whole image {percent(whole)}"
-        fresh = "The map is up to date" if near == 1.0 else f"{percent(near)} of the map is drawn"
+        fresh = "The map is up to date" if near == 1.0 else f"{percent(near)} of the map is done"
         if len(session.clicks):
             fresh += f"; not adapted yet{_takes(self._estimates.adapt())}"
         return fresh
@@ -201,7 +201,7 @@ class Presenter(QObject):
             return "Loading the network"
         if session is None:
             takes = _takes(self._estimates.segment())
-            segment = f"Press Segment to draw the first map{takes}"
+            segment = f"Press Segment to compute the first map{takes}"
             return segment if self._choice.may_be_opened else ""
         if session.must_learn and not control.busy:
             text = "What Adapt learned from has changed; press Segment to adapt again"

@@ -281,7 +281,7 @@ class DiscaWidget(FittedArea):
     # ------------------------------------------------------------------ verbs
 
     def segment(self) -> None:
-        """Draw the maps of the chosen image."""
+        """Compute the maps of the chosen image."""
         self.opening.with_session(self.control.segment)
 
     def arm(self, label: int) -> None:

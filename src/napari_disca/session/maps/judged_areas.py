@@ -73,14 +73,14 @@ class JudgedAreas:
     Parameters
     ----------
     runs : RunRenderer
-        Draws tiles of earlier runs again where they are not cached.
+        Computes tiles of earlier runs again where they are not cached.
     """
 
     def __init__(self, runs: RunRenderer) -> None:
         self._runs = runs
         #: Clicks by tile of the maps whose labels areas keep.
         self._assigned: dict[str, TileClicks] = {}
-        #: Masks of areas in the tiles drawn last: the maps need the same ones in turn.
+        #: Masks of areas in the tiles computed last: the maps need the same ones in turn.
         self._masks: SharedCache[tuple[str, Window], NDArray[np.bool_]]
         self._masks = SharedCache(_CACHED_MASKS, attrgetter("nbytes"))
 

@@ -149,7 +149,7 @@ class Maps:
         return outdated.reshape(self._tiling.grid)
 
     def outdated_tiles(self, name: str, target: Target, window: Window | None) -> TileList:
-        """Return the drawn tiles of a map that do not show a target; see `stale`."""
+        """Return the rendered tiles of a map that do not show a target; see `stale`."""
         return self._within(self.outdated(name, target).ravel(), window)
 
     def _within(self, chosen: NDArray[np.bool_], window: Window | None) -> TileList:

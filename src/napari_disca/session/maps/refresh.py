@@ -299,7 +299,7 @@ class _Stage:
 def cached_patches(wanted: DesiredState, context: RefreshContext, until: float) -> Iterator[Patch]:
     """Yield patches in view that are out of date and need no network: cached ones, and strokes.
 
-    Tiles that were never drawn are not among them: a refresh paints all maps that they fit.
+    Tiles that were never computed are not among them: a refresh paints all maps that they fit.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Draws tiles of one image: the labels of an adaptation run, and judged areas over them.
+"""Renders tiles of one image: the labels of an adaptation run, and judged areas over them.
 
 A run whose weights are not cached is learned again here, since that needs other runs: the one that
 it continues, and those whose labels locked areas keep.
@@ -52,7 +52,7 @@ Predictions: TypeAlias = dict[tuple[int, str], Predicted]
 
 
 class Renderer:
-    """Draws tiles of one image for the runs of its history.
+    """Renders tiles of one image for the runs of its history.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ TILES = 4
 
 
 class FakeSession:
-    """A session that was adapted, and whose tiles are drawn one after the other."""
+    """A session that was adapted, and whose tiles are computed one after the other."""
 
     painted = Signal(object)
 
@@ -85,7 +85,7 @@ def test_the_list_is_made_anew_when_the_maps_are_complete(shown, qtbot):
     session, figure = shown.session, shown.panel.figure
     session.drawing.draw()
     shown.control.changed.emit()
-    qtbot.waitUntil(lambda: "still being drawn" in figure.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: "still being computed" in figure.text(), timeout=60_000)
     qtbot.waitUntil(lambda: shown.controller._worker is None, timeout=60_000)
     session.go.clear()
     session.drawing.draw()  # asks for another look, which lasts
@@ -97,7 +97,7 @@ def test_the_list_is_made_anew_when_the_maps_are_complete(shown, qtbot):
     assert shown.controller._look.remainingTime() > 10_000, "the next look rests"
     session.drawing.draw()
     shown.control.changed.emit()  # the refresh has ended
-    qtbot.waitUntil(lambda: "still being drawn" not in figure.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: "still being computed" not in figure.text(), timeout=60_000)
     assert session.looks[-1] == 0
 
 
@@ -113,7 +113,7 @@ def test_tiles_that_come_during_the_last_look_are_looked_at(shown, qtbot):
     session.go.set()
     qtbot.waitUntil(lambda: session.looks == [1, 0], timeout=60_000)
     qtbot.waitUntil(lambda: bool(figure.text()), timeout=60_000)
-    qtbot.waitUntil(lambda: "still being drawn" not in figure.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: "still being computed" not in figure.text(), timeout=60_000)
 
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier

@@ -114,7 +114,7 @@ def test_while_the_map_is_being_drawn(doubtful, monkeypatch):
     monkeypatch.setattr(type(session), "up_to_date", lambda *_: 0.5)
     for _ in range(3):
         doubtful.control.next_doubtful()
-    assert status(doubtful) == "No doubtful place is left in the part that is drawn so far"
+    assert status(doubtful) == "No doubtful place is left in the part that is computed so far"
 
 
 def test_verdicts_are_one_key_each_and_one_step(doubtful, qtbot):

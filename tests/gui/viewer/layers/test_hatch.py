@@ -105,7 +105,7 @@ def test_shows_at_once_what_an_undo_cannot_bring_back_at_once(kept, monkeypatch)
     control, session = kept.control, kept.control.session
     session.click(40, 50, 1)
     kept.idle()
-    monkeypatch.setattr(control._tasks, "submit", lambda task: None)  # nothing is drawn afresh
+    monkeypatch.setattr(control._tasks, "submit", lambda task: None)  # nothing is computed again
     control.undo()
     assert not kept.viewer.layers[TITLE].data.any(), "what is still known is shown"
     control.redo()

@@ -49,7 +49,7 @@ _BUTTONS = (
 _PRECISION = (
     "Number format of the network. bfloat16 is about twice as fast where the processor has "
     "it, and may give another class in up to 0.5 % of the pixels than float32; auto takes "
-    "it where it is faster. A change redraws the map"
+    "it where it is faster. The map is computed again"
 )
 #: Remaining seconds below which none are shown.
 _SHORT = 1.0

@@ -36,7 +36,7 @@ _FILES = "Images (*.tif *.tiff *.vrt *.jp2 *.img *.jpg *.jpeg *.png);;All files 
 _FILE = StateFile("recent.json", 1 << 16)
 _SAMPLES = {"temperate": "Aerial scene (temperate)", "arid": "Aerial scene (arid)"}
 _ABOUT = (
-    "Open an aerial or satellite image, or drop one on the window. A network draws a map of it, "
+    "Open an aerial or satellite image, or drop one on the window. A network computes a map of it, "
     "you click on mistakes, and Adapt corrects the whole map."
 )
 

@@ -47,7 +47,7 @@ class ReviewBar(QWidget):
         layout.addWidget(self.words)
         layout.addWidget(self.how)
         self.setToolTip(
-            "Shares of the drawn map: green was checked (judged right or wrong), grey was only seen"
+            "Shares of the finished map: green was checked (judged right or wrong), grey only seen"
         )
         self.show_shares(0.0, 0.0, 0)
 

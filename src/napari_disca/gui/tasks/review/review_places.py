@@ -250,7 +250,7 @@ def _picture(image: Image, step: tuple[int, ...]) -> Job[NDArray[np.uint8] | Non
     every = max(1, -(-max(sides) // _PICTURE))
     try:
         values = np.asarray(level[tuple(step) + (slice(None, None, every),) * 2])
-    except DiscaError:  # drawing the map tells the user
+    except DiscaError:  # computing the map tells the user
         return None
     if rgb:
         values = values[..., :3]

@@ -130,7 +130,7 @@ class RippleController(QObject):
                 self._look.start(_SOON)
 
     def _is_complete(self) -> bool:
-        """Whether both maps are drawn as a whole."""
+        """Whether both maps are computed as a whole."""
         session = self._session
         return session is not None and all(
             session.map_state.up_to_date(name) == 1.0 for name in ("disir", "disca")
@@ -322,7 +322,7 @@ class RippleController(QObject):
         nothing = "" if adapted else _NOTHING
         chosen = nothing or ("" if panel.selected is not None else "choose a region in the list")
         if panel.selected is not None and not panel.selected.complete:
-            chosen = "the map is still being drawn there"
+            chosen = "the map is still being computed there"
         open_still = session is not None and session.proposals.current is not None
         judged = nothing or ("" if open_still else "all changes are judged already")
         panel.enable(
@@ -351,5 +351,5 @@ def _summary(found: Ripple, raster: Raster) -> str:
     if found.unlisted:
         text += f", and {found.unlisted:,} smaller ones"
     if found.missing:
-        text += "; the map is still being drawn"
+        text += "; the map is still being computed"
     return text

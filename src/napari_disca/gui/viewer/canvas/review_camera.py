@@ -60,7 +60,7 @@ class ReviewCamera:
         self._pass()
         tile = next(self.session.review.unseen_tiles(), None)
         if tile is None:
-            return "All of the map that is drawn was seen"
+            return "All of the map that is computed was seen"
         self._by_tiles = True
         self._go(tile, (tile.top + tile.height // 2, tile.left + tile.width // 2), _FILLS)
         return "The next tile is outlined"
@@ -118,7 +118,7 @@ class ReviewCamera:
             self._go(stop.window, stop.pixel, _PART)
             return f"Doubtful place {review.visited} of {review.visited + left}"
         if session.map_state.up_to_date(name) < 1:
-            return "No doubtful place is left in the part that is drawn so far"
+            return "No doubtful place is left in the part that is computed so far"
         return "No doubtful place is left that you have not seen"
 
     def follow(self) -> None:

@@ -39,7 +39,7 @@ _LOOK: tuple[Verb, ...] = (
     Verb(
         "segment",
         "Segment",
-        "Draw the network's map of the whole image",
+        "Compute the network's map of the whole image",
         "Map",
         (),
         (LAYERS_MENU + "segment",),

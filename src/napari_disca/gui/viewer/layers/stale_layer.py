@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_disca.gui.viewer.layers.hatch import Hatch
 from napari_disca.gui.viewer.layers.layer_host import LayerHost
 
-#: Milliseconds for which a tile is out of date before it is hatched: a click is drawn sooner.
+#: Milliseconds for which a tile is out of date before it is hatched; a click takes less.
 _HATCH = 400
 
 
@@ -53,7 +53,7 @@ class StaleLayer(QObject):
         layers.selection.active = active  # the next click still goes to its layer
 
     def hatch_outdated(self) -> None:
-        """Hatch at once if a tile in view is out of date, since drawing it takes a while."""
+        """Hatch at once if a tile in view is out of date, since computing it takes a while."""
         shown, session = self._shown(), self._layers.session
         if shown is not None and session.map_state.stale(shown, session.viewport.window):
             self.redraw()

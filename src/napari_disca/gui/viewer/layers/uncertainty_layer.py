@@ -133,7 +133,7 @@ def certainty(value: int) -> float | None:
     Returns
     -------
     float or None
-        None where nothing is drawn yet.
+        None where nothing is computed yet.
     """
     if value < SURE:
         return None
