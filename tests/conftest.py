@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         names = {*getattr(item, "fixturenames", ())}
         if one_screen and screens.WINDOWS & names:
             item.add_marker(pytest.mark.xdist_group(screens.ONE_SCREEN))
-        elif "kept" in names:  # a module's shared window is made by one process only
+        elif "reused" in names:  # a module's shared window is made by one process only
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 

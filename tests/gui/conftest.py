@@ -14,10 +14,10 @@ from npe2 import PluginManifest
 from pytestqt.qtbot import QtBot
 
 from builders import Tiny, make_card, make_network, set_tiles
-from kept_window import begin_anew, kept_viewer
 from napari_disca.core.events import finish
 from napari_disca.networks import ARCHITECTURES, LandClass, save_network
 from napari_disca.scenes import Scene, write_scene
+from reused_window import begin_anew, reused_viewer
 from windows import show
 
 #: Modules of `gui.tasks` that notify the user.
@@ -218,10 +218,10 @@ def on_screen(opened, qtbot):
 
 
 @pytest.fixture(scope="module")
-def _kept_window(tmp_path_factory, request, qapp, architecture):
-    folder = tmp_path_factory.mktemp("kept")
+def _reused_window(tmp_path_factory, request, qapp, architecture):
+    folder = tmp_path_factory.mktemp("reused")
     qtbot = QtBot(request)
-    with kept_viewer() as viewer, pytest.MonkeyPatch.context() as patch:
+    with reused_viewer() as viewer, pytest.MonkeyPatch.context() as patch:
         _use_own_settings(folder, patch)
         said = _collect_notifications(patch)
         with _closing(_dock(viewer, _write_weights(folder, architecture)), qtbot) as widget:
@@ -236,14 +236,14 @@ def _kept_window(tmp_path_factory, request, qapp, architecture):
 
 
 @pytest.fixture
-def kept(_kept_window):
+def reused(_reused_window):
     """`opened` of the whole module; what the test before has done is taken back."""
-    begin_anew(_kept_window)
-    return _kept_window
+    begin_anew(_reused_window)
+    return _reused_window
 
 
 @pytest.fixture
-def kept_on_screen(kept, qtbot):
+def reused_on_screen(reused, qtbot):
     """`on_screen` of the whole module; what the test before has done is taken back."""
-    show(qtbot, kept.panel, 1200, 800)
-    return kept
+    show(qtbot, reused.panel, 1200, 800)
+    return reused

@@ -52,45 +52,45 @@ def drag(layer, start, end):
     mouse_release_callbacks(layer, mouse(layer, end, "mouse_release"))
 
 
-def test_a_mouse_click_is_a_click_of_the_armed_class(kept, qtbot):
-    kept.panel.arm(1)
-    layer = kept.viewer.layers["Clicks"]
+def test_a_mouse_click_is_a_click_of_the_armed_class(reused, qtbot):
+    reused.panel.arm(1)
+    layer = reused.viewer.layers["Clicks"]
     press_and_release(layer, (40.4, 49.6))
-    kept.idle()
-    (click,) = kept.control.session.clicks
+    reused.idle()
+    (click,) = reused.control.session.clicks
     assert (click.row, click.col, click.label) == (40, 50, 1)
     assert not layer.selected_data, "else the next class chosen would change it"
 
 
-def test_a_dragged_click_moves_in_one_step_and_replaces_what_it_lands_on(kept, qtbot):
-    session = kept.control.session
-    layer = kept.viewer.layers["Clicks"]
+def test_a_dragged_click_moves_in_one_step_and_replaces_what_it_lands_on(reused, qtbot):
+    session = reused.control.session
+    layer = reused.viewer.layers["Clicks"]
     for position, label in (((40, 50), 1), ((200, 100), 2)):
-        kept.panel.arm(label)
+        reused.panel.arm(label)
         layer.add(position)
-        kept.idle()
+        reused.idle()
     layer.mode = "select"
     before = len(session.history)
     drag(layer, (40, 50), (200, 100))
-    kept.idle()
+    reused.idle()
     assert [(c.pixel, c.label) for c in session.clicks] == [((200, 100), 1)]
     assert len(session.history) == before + 1
     drag(layer, (200, 100), (-50, 100))
-    kept.idle()
+    reused.idle()
     assert [c.pixel for c in session.clicks] == [(200, 100)], "not out of the image"
     np.testing.assert_array_equal(layer.data, [[200, 100]])
 
 
-def test_each_view_has_its_image_map_and_clicks_on_top(kept):
-    kept.panel.compare_panel.switch.setChecked(True)
-    layers, grid = kept.viewer.layers, kept.viewer.canvas.grid
+def test_each_view_has_its_image_map_and_clicks_on_top(reused):
+    reused.panel.compare_panel.switch.setChecked(True)
+    layers, grid = reused.viewer.layers, reused.viewer.canvas.grid
     cells = [[layers[i].name for i in inside] for _, inside in grid.iter_viewboxes(layers)]
     assert cells == [
         ["scene", TITLES["disir"], "Clicks"],
         ["scene (copy)", TITLES["disca"], "Clicks (copy)"],
     ]
     assert layers["scene (copy)"].data is layers["scene"].data, "the pixels are shared"
-    images = kept.panel.image_panel.images
+    images = reused.panel.image_panel.images
     assert [images.itemText(i) for i in range(images.count())] == ["scene"]
 
 
@@ -111,33 +111,33 @@ def test_comparing_restores_what_was(opened):
     "name",
     ["scene (copy)", "Clicks (copy)", TITLES["disir"], TITLES["disca"], "Clicks"],
 )
-def test_removing_a_part_of_a_view_ends_the_comparison(kept, qtbot, name):
-    kept.panel.compare_panel.switch.setChecked(True)
-    kept.viewer.layers.remove(name)
-    qtbot.waitUntil(lambda: not kept.control.layers.comparing, timeout=2000)
-    assert not kept.viewer.canvas.grid.enabled
-    assert not [layer for layer in kept.viewer.layers if layer.name.endswith("(copy)")]
-    kept.panel.arm(1)
-    kept.viewer.layers["Clicks"].add((20, 30))
-    kept.idle()
-    assert kept.control.session.map_state.up_to_date("disca") == 1.0
+def test_removing_a_part_of_a_view_ends_the_comparison(reused, qtbot, name):
+    reused.panel.compare_panel.switch.setChecked(True)
+    reused.viewer.layers.remove(name)
+    qtbot.waitUntil(lambda: not reused.control.layers.comparing, timeout=2000)
+    assert not reused.viewer.canvas.grid.enabled
+    assert not [layer for layer in reused.viewer.layers if layer.name.endswith("(copy)")]
+    reused.panel.arm(1)
+    reused.viewer.layers["Clicks"].add((20, 30))
+    reused.idle()
+    assert reused.control.session.map_state.up_to_date("disca") == 1.0
 
 
-def test_the_session_follows_the_camera(kept):
-    viewer, session = kept.viewer, kept.control.session
+def test_the_session_follows_the_camera(reused):
+    viewer, session = reused.viewer, reused.control.session
     whole = Window.whole(session.raster.shape)
-    kept.viewer.layers["scene"].corner_pixels = np.array([[100, 50], [150, 120]])
-    kept.control._follow_view()
+    reused.viewer.layers["scene"].corner_pixels = np.array([[100, 50], [150, 120]])
+    reused.control._follow_view()
     assert session.viewport.window == Window(100, 50, 51, 71)
-    kept.viewer.layers["scene"].corner_pixels = np.array([[-100, -50], [900, 900]])
-    kept.control._follow_view()
+    reused.viewer.layers["scene"].corner_pixels = np.array([[-100, -50], [900, 900]])
+    reused.control._follow_view()
     assert session.viewport.window == whole
-    kept.panel.arm(0)
+    reused.panel.arm(0)
     layer = viewer.layers["Clicks"]
     layer.add((40, 50))
     for zoom in (0.1, 1.0, 30.0):
         viewer.scene.camera.zoom = zoom
-        kept.control._follow_view()
+        reused.control._follow_view()
         assert layer.size[0] * zoom == pytest.approx(15, rel=0.06), "the same size on screen"
 
 
@@ -223,25 +223,25 @@ def test_napari_hands_plugins_a_guarded_viewer(make_napari_viewer_proxy, scene, 
     assert panel.control.session is None
 
 
-def test_disabled_buttons_say_why(kept):
-    buttons = kept.panel.refine_panel.buttons
+def test_disabled_buttons_say_why(reused):
+    buttons = reused.panel.refine_panel.buttons
     assert "there are no clicks" in buttons["adapt"].toolTip()
     assert "nothing runs" in buttons["cancel"].toolTip()
-    kept.panel.arm(1)
-    kept.viewer.layers["Clicks"].add((40, 50))
-    kept.idle()
+    reused.panel.arm(1)
+    reused.viewer.layers["Clicks"].add((40, 50))
+    reused.idle()
     assert "Not now" not in buttons["adapt"].toolTip()
 
 
-def test_any_of_the_maps_can_be_saved(kept, monkeypatch, tmp_path):
-    saves = kept.panel.refine_panel.saves
+def test_any_of_the_maps_can_be_saved(reused, monkeypatch, tmp_path):
+    saves = reused.panel.refine_panel.saves
     assert {name for name, action in saves.items() if action.isEnabled()} == {"disir", "initial"}
     monkeypatch.setattr(
         "napari_disca.gui.window.dialogs.QFileDialog.getSaveFileName",
         lambda *_: (str(tmp_path / "mine"), ""),
     )
     saves["initial"].trigger()
-    kept.idle()
+    reused.idle()
     assert (tmp_path / "mine.tif").exists()
 
 
@@ -253,12 +253,12 @@ def test_a_map_that_is_not_finished_is_saved_with_a_warning(opened, tmp_path):
     assert "not up to date" in line
 
 
-def test_the_remaining_time_is_told(kept, monkeypatch):
+def test_the_remaining_time_is_told(reused, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(
         "napari_disca.gui.panels.correction.refine_panel.time.monotonic", lambda: now[0]
     )
-    panel = kept.panel.refine_panel
+    panel = reused.panel.refine_panel
     panel.show_progress(Progress("updating the map", 0, 40))
     now[0] += 12
     panel.show_progress(Progress("updating the map", 12, 40))
@@ -278,8 +278,8 @@ def test_how_maps_differ_is_told():
     assert not _said(disir, disir * 0, ["roof", "road"])
 
 
-def test_hovering_a_map_names_the_class(kept):
-    layer = kept.viewer.layers[TITLES["disir"]]
+def test_hovering_a_map_names_the_class(reused):
+    layer = reused.viewer.layers[TITLES["disir"]]
     value = int(np.asarray(layer.data)[40, 50])
     text = str(layer.get_status((40, 50), view_direction=None, dims_displayed=[0, 1]))
-    assert kept.control.session.classes[value - 1].name in text
+    assert reused.control.session.classes[value - 1].name in text

@@ -60,8 +60,8 @@ def _labelled(panel):
     return found
 
 
-def test_everything_that_can_be_used_has_a_name(kept):
-    panel = kept.panel
+def test_everything_that_can_be_used_has_a_name(reused):
+    panel = reused.panel
     labelled = _labelled(panel)
     nameless = [
         f"{type(widget).__name__} in {type(widget.parentWidget()).__name__}"
@@ -75,8 +75,8 @@ def test_everything_that_can_be_used_has_a_name(kept):
     assert not nameless
 
 
-def test_the_focus_goes_as_one_reads(kept, qtbot):
-    panel = kept.panel
+def test_the_focus_goes_as_one_reads(reused, qtbot):
+    panel = reused.panel
     show(qtbot, panel, 1280, 800)
     for section in panel.sections.values():
         section.fold(False)
@@ -148,9 +148,9 @@ def test_sizes_follow_the_font(qapp, qtbot):
     assert all(large > 1.4 * small for small, large in zip(*sizes, strict=True)), sizes
 
 
-def test_a_list_is_no_trap_for_the_focus(kept, qtbot):
+def test_a_list_is_no_trap_for_the_focus(reused, qtbot):
     """Tab leaves lists, whose rows are gone through by arrow keys."""
-    for area in kept.panel.findChildren(QAbstractItemView):
+    for area in reused.panel.findChildren(QAbstractItemView):
         if not _is_part(area):
             assert not area.tabKeyNavigation(), area.accessibleName()
-    assert isinstance(kept.panel, QAbstractScrollArea)
+    assert isinstance(reused.panel, QAbstractScrollArea)

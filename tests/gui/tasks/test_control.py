@@ -36,8 +36,8 @@ def test_a_viewer_goes_on_drawing_a_vanished_image(opened, monkeypatch):
         assert len(errors) == 1
 
 
-def test_a_full_disk_while_painting_stops_the_run_with_one_line(kept, monkeypatch):
-    session = kept.control.session
+def test_a_full_disk_while_painting_stops_the_run_with_one_line(reused, monkeypatch):
+    session = reused.control.session
 
     def full(*_: object) -> None:
         raise ExportError("no disk space for the map in /tmp: No space left on device; free some")
@@ -45,25 +45,25 @@ def test_a_full_disk_while_painting_stops_the_run_with_one_line(kept, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(session.maps["disir"], "paint", full)
         session.click(40, 50, 1)
-        kept.idle()
-    assert [line for line in kept.said if "no disk space" in line] == [
+        reused.idle()
+    assert [line for line in reused.said if "no disk space" in line] == [
         "no disk space for the map in /tmp: No space left on device; free some"
     ]
-    kept.control.segment()
-    kept.idle()
+    reused.control.segment()
+    reused.idle()
     assert session.map_state.up_to_date("disir") == 1
 
 
-def test_what_a_job_has_to_say_is_said(kept):
+def test_what_a_job_has_to_say_is_said(reused):
     def job():
         yield Note("going on on the CPU")
 
-    kept.control.submit(Task("map", kept.control.session, job))
-    kept.idle()
-    assert kept.said == ["going on on the CPU"]
+    reused.control.submit(Task("map", reused.control.session, job))
+    reused.idle()
+    assert reused.said == ["going on on the CPU"]
 
 
-def test_what_the_machine_lacks_is_one_line(kept, monkeypatch):
+def test_what_the_machine_lacks_is_one_line(reused, monkeypatch):
     errors = (
         (MemoryError(), "the memory is full"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "the memory is full"),
@@ -75,13 +75,13 @@ def test_what_the_machine_lacks_is_one_line(kept, monkeypatch):
         def fail(*_: object, error: Exception = error) -> None:
             raise error
 
-        kept.said.clear()
+        reused.said.clear()
         with monkeypatch.context() as patch:
             patch.setattr("napari_disca.inference.predict.Predictor.batch", fail)
-            kept.control.session.click(140 + number, 50, 1)  # nobody has clicked there yet
-            kept.idle()
-        assert len(kept.said) == 1, line
-        assert line in kept.said[0]
-        kept.control.segment()
-        kept.idle()
-        assert kept.control.session.map_state.up_to_date("disir") == 1
+            reused.control.session.click(140 + number, 50, 1)  # nobody has clicked there yet
+            reused.idle()
+        assert len(reused.said) == 1, line
+        assert line in reused.said[0]
+        reused.control.segment()
+        reused.idle()
+        assert reused.control.session.map_state.up_to_date("disir") == 1

@@ -15,9 +15,9 @@ from windows import background
 
 
 @pytest.fixture
-def desk(kept_on_screen):
+def desk(reused_on_screen):
     """The panel of a segmented scene with a click of each class, on screen."""
-    opened = kept_on_screen
+    opened = reused_on_screen
     for label, pixel in enumerate(((20, 30), (40, 50), (60, 70))):
         opened.panel.arm(label)
         opened.control.layers.clicks[0].add(pixel)

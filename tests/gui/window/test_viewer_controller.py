@@ -30,9 +30,9 @@ def seen_whole(opened):
 
 
 @pytest.fixture
-def shown(kept_on_screen):
+def shown(reused_on_screen):
     """The segmented scene in a window that is on screen, and seen as a whole."""
-    return seen_whole(kept_on_screen)
+    return seen_whole(reused_on_screen)
 
 
 @pytest.fixture

@@ -137,96 +137,96 @@ def test_a_real_geotiff(panel, shared, qtbot):
     np.testing.assert_array_equal(labels != 255, valid)
 
 
-def test_points_keep_their_class_and_the_next_gets_the_new_one(kept):
-    click(kept, 10, 10, 0)
-    click(kept, 50, 60, 2)
-    layer = clicks_layer(kept)
+def test_points_keep_their_class_and_the_next_gets_the_new_one(reused):
+    click(reused, 10, 10, 0)
+    click(reused, 50, 60, 2)
+    layer = clicks_layer(reused)
     assert list(layer.features["class"]) == ["roof", "green"]
     assert not layer.selected_data
-    assert [c.label for c in kept.control.session.clicks] == [0, 2]
+    assert [c.label for c in reused.control.session.clicks] == [0, 2]
     assert not np.allclose(layer.face_color[0], layer.face_color[1])
 
 
-def test_a_click_beside_the_image_is_refused_with_a_word(kept):
+def test_a_click_beside_the_image_is_refused_with_a_word(reused):
     for where in ((-3, 5), (5, 260), (300.2, 5)):
-        kept.said.clear()
-        click(kept, *where, 0)
-        assert not kept.control.session.clicks
-        assert not len(clicks_layer(kept).data)
-        assert any("outside the image" in line for line in kept.said), where
+        reused.said.clear()
+        click(reused, *where, 0)
+        assert not reused.control.session.clicks
+        assert not len(clicks_layer(reused).data)
+        assert any("outside the image" in line for line in reused.said), where
 
 
-def test_clicks_on_the_border_pixels_count(kept):
-    click(kept, -0.4, -0.4, 1)
-    click(kept, 299.4, 259.4, 1)
-    assert [at.pixel for at in kept.control.session.clicks] == [(0, 0), (299, 259)]
+def test_clicks_on_the_border_pixels_count(reused):
+    click(reused, -0.4, -0.4, 1)
+    click(reused, 299.4, 259.4, 1)
+    assert [at.pixel for at in reused.control.session.clicks] == [(0, 0), (299, 259)]
 
 
-def test_deleting_and_moving_points_is_deleting_and_moving_clicks(kept):
-    click(kept, 10, 10, 0)
-    click(kept, 50, 60, 1)
-    layer = clicks_layer(kept)
+def test_deleting_and_moving_points_is_deleting_and_moving_clicks(reused):
+    click(reused, 10, 10, 0)
+    click(reused, 50, 60, 1)
+    layer = clicks_layer(reused)
     layer.selected_data = {0}
     layer.remove_selected()
-    kept.idle()
-    session = kept.control.session
+    reused.idle()
+    session = reused.control.session
     assert [c.pixel for c in session.clicks] == [(50, 60)]
     assert session.map_state.up_to_date("disir") == 1.0
     layer.data = np.array([[70.0, 80.0]])
-    kept.idle()
+    reused.idle()
     assert [c.pixel for c in session.clicks] == [(70, 80)]
 
 
-def test_undo_and_redo(kept):
-    initial = labels_of(kept, "disir")
-    click(kept, 40, 50, int((initial[40, 50] + 1) % 3))
-    press(kept, "undo")
-    kept.idle()
-    assert not len(clicks_layer(kept).data)
-    np.testing.assert_array_equal(labels_of(kept, "disir"), initial)
-    press(kept, "redo")
-    kept.idle()
-    assert len(clicks_layer(kept).data) == 1
+def test_undo_and_redo(reused):
+    initial = labels_of(reused, "disir")
+    click(reused, 40, 50, int((initial[40, 50] + 1) % 3))
+    press(reused, "undo")
+    reused.idle()
+    assert not len(clicks_layer(reused).data)
+    np.testing.assert_array_equal(labels_of(reused, "disir"), initial)
+    press(reused, "redo")
+    reused.idle()
+    assert len(clicks_layer(reused).data) == 1
 
 
-def test_reset_network_can_be_undone(kept):
-    click(kept, 40, 50, 1)
-    press(kept, "adapt")
-    kept.idle()
-    adapted = labels_of(kept, "disca")
-    press(kept, "reset")
-    kept.idle()
-    np.testing.assert_array_equal(labels_of(kept, "disca"), labels_of(kept, "disir"))
-    press(kept, "undo")
-    kept.idle()
-    np.testing.assert_array_equal(labels_of(kept, "disca"), adapted)
+def test_reset_network_can_be_undone(reused):
+    click(reused, 40, 50, 1)
+    press(reused, "adapt")
+    reused.idle()
+    adapted = labels_of(reused, "disca")
+    press(reused, "reset")
+    reused.idle()
+    np.testing.assert_array_equal(labels_of(reused, "disca"), labels_of(reused, "disir"))
+    press(reused, "undo")
+    reused.idle()
+    np.testing.assert_array_equal(labels_of(reused, "disca"), adapted)
 
 
-def test_a_click_while_adapting_is_answered_after_it(kept, qtbot):
-    click(kept, 40, 50, 1)
-    press(kept, "adapt")
-    kept.panel.arm(2)
-    clicks_layer(kept).add((200, 200))
-    kept.idle()
-    session = kept.control.session
+def test_a_click_while_adapting_is_answered_after_it(reused, qtbot):
+    click(reused, 40, 50, 1)
+    press(reused, "adapt")
+    reused.panel.arm(2)
+    clicks_layer(reused).add((200, 200))
+    reused.idle()
+    session = reused.control.session
     assert session.adapted is not None, "the click must not stop the learning"
     assert len(session.clicks) == 2
     assert session.map_state.up_to_date("disir") == session.map_state.up_to_date("disca") == 1.0
 
 
 @pytest.mark.parametrize("name", [TITLES["initial"], TITLES["disir"], TITLES["disca"], "Clicks"])
-def test_removing_a_layer_while_working_breaks_nothing(kept, name):
-    click(kept, 40, 50, 1)
-    press(kept, "adapt")
-    kept.viewer.layers.remove(name)
-    kept.idle()
-    assert not [line for line in kept.said if "wrong" in line]
-    press(kept, "segment")
-    kept.idle()
-    assert name in kept.viewer.layers, "Segment brings it back"
-    assert len(kept.control.session.clicks) == 1
+def test_removing_a_layer_while_working_breaks_nothing(reused, name):
+    click(reused, 40, 50, 1)
+    press(reused, "adapt")
+    reused.viewer.layers.remove(name)
+    reused.idle()
+    assert not [line for line in reused.said if "wrong" in line]
+    press(reused, "segment")
+    reused.idle()
+    assert name in reused.viewer.layers, "Segment brings it back"
+    assert len(reused.control.session.clicks) == 1
     if name == "Clicks":
-        assert len(clicks_layer(kept).data) == 1
+        assert len(clicks_layer(reused).data) == 1
 
 
 def test_renaming_layers_breaks_nothing(opened):
@@ -259,32 +259,32 @@ def test_closing_the_panel_while_working_ends_the_work(opened):
     assert opened.control.session is None
 
 
-def test_clicks_travel_as_geojson(kept, tmp_path):
-    click(kept, 40, 50, 1)
-    click(kept, 0, 259, 2)
+def test_clicks_travel_as_geojson(reused, tmp_path):
+    click(reused, 40, 50, 1)
+    click(reused, 0, 259, 2)
     file = tmp_path / "clicks.geojson"
-    kept.panel.files.session_files.save_clicks(file)
-    before = kept.control.session.clicks
-    press(kept, "undo")
-    press(kept, "undo")
-    kept.idle()
-    kept.panel.files.session_files.load_clicks(file)
-    kept.idle()
-    assert kept.control.session.clicks == before
+    reused.panel.files.session_files.save_clicks(file)
+    before = reused.control.session.clicks
+    press(reused, "undo")
+    press(reused, "undo")
+    reused.idle()
+    reused.panel.files.session_files.load_clicks(file)
+    reused.idle()
+    assert reused.control.session.clicks == before
     file.write_text("nonsense")
-    kept.panel.files.session_files.load_clicks(file)
-    assert kept.control.session.clicks == before
-    assert "nonsense" not in kept.said[-1] or "\n" not in kept.said[-1]
+    reused.panel.files.session_files.load_clicks(file)
+    assert reused.control.session.clicks == before
+    assert "nonsense" not in reused.said[-1] or "\n" not in reused.said[-1]
 
 
-def test_saving_into_an_impossible_place_is_one_line_and_the_panel_lives(kept, tmp_path):
+def test_saving_into_an_impossible_place_is_one_line_and_the_panel_lives(reused, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    kept.panel.files.session_files.save_labels("disir", tmp_path / "file" / "map.tif")
-    kept.idle()
-    assert len(kept.said) == 1
-    assert "\n" not in kept.said[0]
-    click(kept, 20, 20, 1)
-    assert len(kept.control.session.clicks) == 1
+    reused.panel.files.session_files.save_labels("disir", tmp_path / "file" / "map.tif")
+    reused.idle()
+    assert len(reused.said) == 1
+    assert "\n" not in reused.said[0]
+    click(reused, 20, 20, 1)
+    assert len(reused.control.session.clicks) == 1
 
 
 def test_a_wrong_field_is_told_and_nothing_starts(opened, monkeypatch):
@@ -406,9 +406,9 @@ def test_a_bad_file_holds_up_no_window(panel, scene, qtbot, monkeypatch):
     assert len(ticks) >= 10
 
 
-def test_the_refresh_after_learning_is_a_task_of_its_own(kept, monkeypatch):
-    click(kept, 40, 50, 1)
-    control, kinds = kept.control, []
+def test_the_refresh_after_learning_is_a_task_of_its_own(reused, monkeypatch):
+    click(reused, 40, 50, 1)
+    control, kinds = reused.control, []
     ask = control.submit
 
     def noted(task):
@@ -416,8 +416,8 @@ def test_the_refresh_after_learning_is_a_task_of_its_own(kept, monkeypatch):
         ask(task)
 
     monkeypatch.setattr(control, "submit", noted)
-    press(kept, "adapt")
-    kept.idle()
+    press(reused, "adapt")
+    reused.idle()
     assert kinds == ["learn", "map"]
     assert control.session.adapted is not None
     assert control.session.map_state.up_to_date("disca") == 1.0

@@ -50,34 +50,34 @@ def test_the_history_goes_anywhere(opened):
     assert [rows.item(i).text() for i in range(rows.count())] == ["Open", "Roof click"]
 
 
-def test_any_click_gets_another_class_by_its_key(kept, qtbot):
+def test_any_click_gets_another_class_by_its_key(reused, qtbot):
     for row, label in ((40, 1), (120, 1), (200, 0)):
-        click(kept, row, 50, label)
-    layer = kept.viewer.layers["Clicks"]
+        click(reused, row, 50, label)
+    layer = reused.viewer.layers["Clicks"]
     layer.mode = "select"
     layer.selected_data = {0, 2}
-    qtbot.keyClick(kept.panel.history_panel.list, Qt.Key.Key_3)
-    kept.idle()
-    session = kept.control.session
+    qtbot.keyClick(reused.panel.history_panel.list, Qt.Key.Key_3)
+    reused.idle()
+    session = reused.control.session
     assert [c.label for c in session.clicks] == [2, 1, 2]
     assert session.history[-1].title == "2 clicks to green"
     assert list(layer.features["class"]) == ["green", "street", "green"]
-    press(kept, "undo")
+    press(reused, "undo")
     assert [c.label for c in session.clicks] == [1, 1, 0]
 
 
-def test_a_click_that_was_learned_from_is_unlearned(kept):
-    click(kept, 40, 50, 1)
-    click(kept, 200, 100, 2)
-    press(kept, "adapt")
-    session = kept.control.session
+def test_a_click_that_was_learned_from_is_unlearned(reused):
+    click(reused, 40, 50, 1)
+    click(reused, 200, 100, 2)
+    press(reused, "adapt")
+    session = reused.control.session
     both = labels_of(session, "disca")
-    layer = kept.viewer.layers["Clicks"]
+    layer = reused.viewer.layers["Clicks"]
     layer.selected_data = {0}
     layer.remove_selected()
-    kept.idle()
+    reused.idle()
     assert session.adapted.clicks == session.clicks
     assert not session.must_learn
-    assert "Learned again" in kept.panel.refine_panel.status.text()
-    press(kept, "undo")
+    assert "Learned again" in reused.panel.refine_panel.status.text()
+    press(reused, "undo")
     np.testing.assert_array_equal(labels_of(session, "disca"), both)

@@ -126,9 +126,9 @@ def architecture() -> str:
 
 
 @pytest.fixture
-def adapted(kept, qtbot):
+def adapted(reused, qtbot):
     """A scene with clicks, one adaptation, and the list of what it changed."""
-    shown = kept
+    shown = reused
     shown.viewer.window._qt_window.resize(1280, 800)
     shown.viewer.window.show()
     session = shown.control.session
@@ -283,8 +283,8 @@ def test_w_blinks_while_it_is_held(adapted, qtbot):
     assert not maps["disir"].visible
 
 
-def test_the_panel_is_there_only_after_an_adaptation(kept):
-    assert not kept.panel.ripple_panel.isVisibleTo(kept.panel)
+def test_the_panel_is_there_only_after_an_adaptation(reused):
+    assert not reused.panel.ripple_panel.isVisibleTo(reused.panel)
 
 
 def test_the_region_that_is_judged_is_outlined(adapted, qtbot):

@@ -67,8 +67,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(kept_on_screen, qtbot):
-    opened = kept_on_screen
+def desk(reused_on_screen, qtbot):
+    opened = reused_on_screen
     opened.viewer.reset_view()
     opened.control.changed.emit()
     return Desk(opened, qtbot)

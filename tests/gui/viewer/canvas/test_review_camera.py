@@ -26,8 +26,8 @@ def with_two_places(opened):
 
 
 @pytest.fixture
-def doubtful(kept):
-    return with_two_places(kept)
+def doubtful(reused):
+    return with_two_places(reused)
 
 
 def status(opened):

@@ -80,10 +80,10 @@ def test_lies_on_the_image_wherever_that_is(session):
         )
 
 
-def test_shows_up_while_the_map_is_being_redone_and_goes(kept, qtbot):
-    control, session = kept.control, kept.control.session
+def test_shows_up_while_the_map_is_being_redone_and_goes(reused, qtbot):
+    control, session = reused.control, reused.control.session
     session.click(40, 50, 1)
-    kept.idle()
+    reused.idle()
     patches = []
     finish(session.adapt(Disca(passes=1, crop_size=64)), patches.append)
     adapted = [event for event in patches if not isinstance(event, Patch)]
@@ -91,32 +91,32 @@ def test_shows_up_while_the_map_is_being_redone_and_goes(kept, qtbot):
         session.handle(event)  # learned, but nothing is redone yet
     assert session.map_state.outdated("disca").all()
     qtbot.waitUntil(lambda: control.layers.stale.data.any(), timeout=5000)
-    names = [layer.name for layer in kept.viewer.layers]
+    names = [layer.name for layer in reused.viewer.layers]
     assert names.index(TITLES["disca"]) < names.index(TITLE) < names.index("Clicks")
-    assert kept.viewer.layers.selection.active is not kept.viewer.layers[TITLE]
-    assert "whole image 0 %" in kept.panel.presenter.progress()
+    assert reused.viewer.layers.selection.active is not reused.viewer.layers[TITLE]
+    assert "whole image 0 %" in reused.panel.presenter.progress()
     control.segment()
-    kept.idle()
-    qtbot.waitUntil(lambda: not kept.viewer.layers[TITLE].data.any(), timeout=5000)
-    assert kept.panel.presenter.progress() == "Both maps are up to date"
+    reused.idle()
+    qtbot.waitUntil(lambda: not reused.viewer.layers[TITLE].data.any(), timeout=5000)
+    assert reused.panel.presenter.progress() == "Both maps are up to date"
 
 
-def test_shows_at_once_what_an_undo_cannot_bring_back_at_once(kept, monkeypatch):
-    control, session = kept.control, kept.control.session
+def test_shows_at_once_what_an_undo_cannot_bring_back_at_once(reused, monkeypatch):
+    control, session = reused.control, reused.control.session
     session.click(40, 50, 1)
-    kept.idle()
+    reused.idle()
     monkeypatch.setattr(control._tasks, "submit", lambda task: None)  # nothing is computed again
     control.undo()
-    assert not kept.viewer.layers[TITLE].data.any(), "what is still known is shown"
+    assert not reused.viewer.layers[TITLE].data.any(), "what is still known is shown"
     control.redo()
     session._renderer.recent._tiles.clear()
     control.undo()
-    assert kept.viewer.layers[TITLE].data.any()
+    assert reused.viewer.layers[TITLE].data.any()
 
 
-def test_is_there_from_the_start_so_that_no_click_waits_for_it(kept):
-    assert [layer.name for layer in kept.viewer.layers][-2:] == [TITLE, "Clicks"]
-    assert not kept.viewer.layers[TITLE].data.any()
+def test_is_there_from_the_start_so_that_no_click_waits_for_it(reused):
+    assert [layer.name for layer in reused.viewer.layers][-2:] == [TITLE, "Clicks"]
+    assert not reused.viewer.layers[TITLE].data.any()
 
 
 def test_whoever_removes_the_hatching_does_not_get_it_again(opened, qtbot):

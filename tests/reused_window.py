@@ -21,9 +21,9 @@ from napari_disca.gui.viewer.canvas.review_camera import ReviewCamera
 
 
 @contextmanager
-def kept_viewer() -> Iterator[napari.Viewer]:
+def reused_viewer() -> Iterator[napari.Viewer]:
     """Make a viewer as `make_napari_viewer` does, which closes its own after every test."""
-    application = _app.NapariApplication("kept")
+    application = _app.NapariApplication("reused")
     application.injection_store.namespace = _app._napari_names
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_app.NapariApplication, "get_app_model", lambda: application)
@@ -41,7 +41,7 @@ def kept_viewer() -> Iterator[napari.Viewer]:
         QApplication.processEvents()
         gc.collect()
         patch.undo()
-    _app.NapariApplication.destroy("kept")
+    _app.NapariApplication.destroy("reused")
     _forget_plugins()
     assert window() is None, "something keeps the window alive"
     gc.freeze()
