@@ -265,6 +265,19 @@ def test_torchscript_needs_its_flag(run, files, tmp_path):
         assert (first.read() == second.read()).all()
 
 
+@pytest.mark.parametrize("flag", ["--clicks", "--locks"])
+def test_a_refused_file_leaves_no_journal(run, files, tmp_path, flag):
+    bad, journal = tmp_path / "bad.geojson", tmp_path / "j.jsonl"
+    bad.write_text("{}")
+    given = {"--clicks": files.clicks, flag: bad}
+    result = run(
+        *("refine", files.image, "-o", tmp_path / "map.tif", "--weights", files.weights),
+        *("--journal", journal, *(part for pair in given.items() for part in pair)),
+    )
+    refused(result, "bad.geojson")
+    assert not journal.exists()
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are Unicode elsewhere")
 def test_names_that_are_no_unicode(run, files, tmp_path):
     odd = Path(os.fsdecode(os.fsencode(tmp_path / "fa") + b"\xe7ade.tif"))

@@ -71,14 +71,13 @@ def _refine_in_session(
     ) as session:
         if options.network.weights is None:
             note_better_network(session.raster, DEFAULT_NETWORK)
-        if options.journal is not None:
+        clicks = _clicks(options, session.raster, session.classes)
+        locks = () if options.locks is None else read_locks(options.locks, raster=session.raster)
+        if options.journal is not None:  # not before all files could be read
             _keep_journal(session, options.journal, options.network.weights or DEFAULT_NETWORK)
-        session.set_clicks(
-            _clicks(options, session.raster, session.classes),
-            f"load {options.clicks.name}",
-        )
-        if options.locks is not None:
-            session.lock(*read_locks(options.locks, raster=session.raster), map="disir")
+        session.set_clicks(clicks, f"load {options.clicks.name}")
+        if locks:
+            session.lock(*locks, map="disir")
         describe(session)
         if recipe.learns and len(session.clicks):
             adaptation = run_job(session.adapt(recipe, ("disca",)), session.handle)
