@@ -43,9 +43,7 @@ RETRIES = 3
 _ROUNDS = 3
 #: Tasks that the scheduler has at a time: enough for all workers, but not the millions of a city.
 _LEAST_TASKS, _TASKS_A_THREAD = 16, 4
-#: Seconds after which the number of workers is asked for again.
-_SIZE_INTERVAL = 10.0
-#: Seconds between two looks whether a task has ended, and whether there are workers.
+#: Seconds between two looks whether a task has ended, and between two counts of the workers.
 _POLL, _WORKERS_INTERVAL = 0.05, 5.0
 
 
@@ -184,10 +182,12 @@ class _Work:
         #: Map and part of every future, and of tasks to submit; the part None joins the map.
         self._running: dict[Any, tuple[_Map, int | None]] = {}
         self._ready: deque[tuple[_Map, int | None]] = deque()
-        self._limit, self._limit_time = _LEAST_TASKS, -_SIZE_INTERVAL
         self._tiles = self._done_tiles = 0
-        #: Whether there were workers when they were last counted.
-        self._had_workers = bool(client.nthreads())
+        #: Threads of all workers when they were last counted, and the time of that.
+        self._threads: int = sum(client.nthreads().values())
+        self._counted = time.monotonic()
+        #: Whether there were workers when it was last told.
+        self._had_workers = self._threads > 0
 
     def run(self, images: Sequence[tuple[Path, Path]]) -> Job[list[MapDone]]:
         maps = [_Map(image, output) for image, output in images]
@@ -227,11 +227,14 @@ class _Work:
         return ended
 
     def _task_limit(self) -> int:
+        return max(_LEAST_TASKS, _TASKS_A_THREAD * self._worker_threads())
+
+    def _worker_threads(self) -> int:
+        """Return how many threads the workers have; the scheduler is asked from time to time."""
         now = time.monotonic()
-        if now - self._limit_time >= _SIZE_INTERVAL:
-            threads = sum(self._client.nthreads().values())
-            self._limit, self._limit_time = max(_LEAST_TASKS, _TASKS_A_THREAD * threads), now
-        return self._limit
+        if now - self._counted >= _WORKERS_INTERVAL:
+            self._threads, self._counted = sum(self._client.nthreads().values()), now
+        return self._threads
 
     def _plan(self, item: _Map) -> None:
         """Find out which parts of a map are left to compute, and make tasks of them."""
@@ -285,14 +288,12 @@ class _Work:
 
     def _wait(self) -> Job[None]:
         """Job that waits until a task has ended; tells when all workers have gone."""
-        looked = time.monotonic()
         while not self._finished.has_ready():
             time.sleep(_POLL)
-            if time.monotonic() - looked >= _WORKERS_INTERVAL:
-                looked, has_workers = time.monotonic(), bool(self._client.nthreads())
-                if self._had_workers and not has_workers:
-                    yield Waiting()
-                self._had_workers = has_workers
+            has_workers = self._worker_threads() > 0
+            if self._had_workers and not has_workers:
+                yield Waiting()
+            self._had_workers = has_workers
 
     def _next(self) -> list[MapDone]:
         """Wait until a task ends; return its map if that is now complete or has failed."""
