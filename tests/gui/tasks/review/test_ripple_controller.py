@@ -31,24 +31,23 @@ class FakeSession:
     painted = Signal(object)
 
     def __init__(self) -> None:
-        self.drawn = 0
+        self.painted_tiles = 0
         self.looks: list[int] = []
         self.go = threading.Event()
         self.go.set()
-        self.adapted, self.proposal, self.strength, self.step = object(), None, None, object()
+        self.adapted, self.step = object(), object()
+        self.proposals = SimpleNamespace(current=None, strength=None, ripple=self._ripple)
+        self.map_state = SimpleNamespace(up_to_date=lambda _name: self.painted_tiles / TILES)
         self.classes = ()
         self.viewport = SimpleNamespace(window=Window(0, 0, 8, 8))
         self.raster = open_raster(np.zeros((8, 8, 3), np.uint8))
 
-    def draw(self) -> None:
-        self.drawn += 1
+    def paint_tile(self) -> None:
+        self.painted_tiles += 1
         self.painted.emit(Patch("disca", Window(0, 0, 4, 4), np.zeros((4, 4), np.uint8)))
 
-    def up_to_date(self, name: str) -> float:
-        return self.drawn / TILES
-
-    def ripple(self, least, view):
-        missing = TILES - self.drawn
+    def _ripple(self, least, view):
+        missing = TILES - self.painted_tiles
         self.looks.append(missing)
 
         def job():
@@ -83,19 +82,19 @@ def shown(qtbot, monkeypatch):
 
 def test_the_list_is_made_anew_when_the_maps_are_complete(shown, qtbot):
     session, figure = shown.session, shown.panel.figure
-    session.drawing.draw()
+    session.paint_tile()
     shown.control.changed.emit()
     qtbot.waitUntil(lambda: "still being computed" in figure.text(), timeout=60_000)
     qtbot.waitUntil(lambda: shown.controller._worker is None, timeout=60_000)
     session.go.clear()
-    session.drawing.draw()  # asks for another look, which lasts
+    session.paint_tile()  # asks for another look, which lasts
     qtbot.waitUntil(lambda: session.looks == [3, 2], timeout=60_000)
     qtbot.wait(20)  # the rest is a multiple of what the look takes
-    session.drawing.draw()
+    session.paint_tile()
     session.go.set()
     qtbot.waitUntil(lambda: shown.controller._worker is None, timeout=60_000)
     assert shown.controller._look.remainingTime() > 10_000, "the next look rests"
-    session.drawing.draw()
+    session.paint_tile()
     shown.control.changed.emit()  # the refresh has ended
     qtbot.waitUntil(lambda: "still being computed" not in figure.text(), timeout=60_000)
     assert session.looks[-1] == 0
@@ -104,11 +103,11 @@ def test_the_list_is_made_anew_when_the_maps_are_complete(shown, qtbot):
 def test_tiles_that_come_during_the_last_look_are_looked_at(shown, qtbot):
     session, figure = shown.session, shown.panel.figure
     for _ in range(3):
-        session.drawing.draw()
+        session.paint_tile()
     session.go.clear()
     shown.control.changed.emit()
     qtbot.waitUntil(lambda: session.looks == [1], timeout=60_000)
-    session.drawing.draw()
+    session.paint_tile()
     shown.control.changed.emit()
     session.go.set()
     qtbot.waitUntil(lambda: session.looks == [1, 0], timeout=60_000)

@@ -111,7 +111,7 @@ def test_before_there_is_a_map(panel, opened):
 
 def test_while_the_map_is_being_drawn(doubtful, monkeypatch):
     session = doubtful.control.session
-    monkeypatch.setattr(type(session), "up_to_date", lambda *_: 0.5)
+    monkeypatch.setattr(type(session.map_state), "up_to_date", lambda *_: 0.5)
     for _ in range(3):
         doubtful.control.next_doubtful()
     assert status(doubtful) == "No doubtful place is left in the part that is computed so far"

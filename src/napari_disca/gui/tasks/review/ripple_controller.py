@@ -14,6 +14,7 @@ from napari_disca.gui.panels.review.ripple_panel import RipplePanel, area_text
 from napari_disca.gui.toolkit.error_messages import guarded, tell_error
 from napari_disca.gui.toolkit.worker import JobWorker, job_threads
 from napari_disca.raster.resolution import raster_resolution
+from napari_disca.session.proposals import Proposals
 from napari_disca.session.regions.changed_regions import Region
 from napari_disca.session.regions.ripple import Ripple, RippleSoFar
 
@@ -209,20 +210,22 @@ class RippleController(QObject):
 
     def accept(self) -> None:
         """Accept the chosen region: it stays, and teaches the next Adapt."""
-        self._judge_selected("accept", "Accepted: it stays, and the next Adapt learns from it")
+        self._judge_selected(
+            Proposals.accept, "Accepted: it stays, and the next Adapt learns from it"
+        )
 
     def reject(self) -> None:
         """Reject the chosen region: it goes back, and teaches the next Adapt."""
         self._judge_selected(
-            "reject", "Rejected: it is as before, and the next Adapt learns from it"
+            Proposals.reject, "Rejected: it is as before, and the next Adapt learns from it"
         )
 
-    def _judge_selected(self, verb: str, said: str) -> None:
+    def _judge_selected(self, judge: Callable[[Proposals, list[Region]], None], said: str) -> None:
         region, session, found = self.panel.selected, self._session, self._ripple
         if region is None or session is None:
             return
         self.panel.mark_judged()
-        done = self._do(lambda session: getattr(session, verb)([region]), said)
+        done = self._do(lambda proposals: judge(proposals, [region]), said)
         if done and found is not None and not found.missing and session is self._session:
             # The other regions can be judged at once, while the maps are compared again.
             others = tuple(other for other in found.regions if other != region)
@@ -232,22 +235,20 @@ class RippleController(QObject):
     def accept_all(self) -> None:
         """Accept all that the adaptation changed."""
         self._do(
-            lambda session: session.proposals.accept(ripple=self._ripple),
+            lambda proposals: proposals.accept(ripple=self._ripple),
             "Accepted: all changes stay; later clicks still count",
         )
 
     def reject_all(self) -> None:
         """Reject all that the adaptation changed away from the clicks."""
         self._do(
-            lambda session: session.proposals.reject(ripple=self._ripple),
+            lambda proposals: proposals.reject(ripple=self._ripple),
             "Rejected: only clicks still change the map; the next Adapt learns from the verdict",
         )
 
     def only_near(self) -> None:
         """Keep the changes near the clicks, and take the others back."""
-        self._do(
-            lambda session: session.proposals.only_near(), "Only changes near the clicks were kept"
-        )
+        self._do(lambda proposals: proposals.only_near(), "Only changes near the clicks were kept")
 
     def _set_strength(self) -> None:
         session, value = self._session, self.panel.slider.value()
@@ -260,20 +261,18 @@ class RippleController(QObject):
         if self._trying and session.step.kind == "strength":
             session.undo()
         self._trying = self.panel.slider.isSliderDown()
-        self._do(
-            lambda session: session.proposals.set_strength(round(value, 2)), f"Strength {value:.1f}"
-        )
+        self._do(lambda proposals: proposals.set_strength(round(value, 2)), f"Strength {value:.1f}")
 
     def _on_settled(self) -> None:
         self._settle.stop()
         self._set_strength()
         self._trying = False
 
-    def _do(self, action: Callable[[Session], object], said: str) -> bool:
+    def _do(self, action: Callable[[Proposals], object], said: str) -> bool:
         """Do what was decided; return whether it could be done."""
         control, session = self._control, self._session
         return session is not None and guarded(
-            lambda: control.travel(lambda: action(session), said)
+            lambda: control.travel(lambda: action(session.proposals), said)
         )
 
     # ------------------------------------------------------------------ seeing
