@@ -67,13 +67,29 @@ def test_the_same_seed_gives_the_same_weights(recipe, network_view, network, com
 
 def test_learns_or_says_that_it_does_not(recipe, network_view, network, compute):
     result = run(recipe, network_view, network, compute)
-    # Weights, or a correction of the function.
-    learned = fingerprint(result.network) != fingerprint(network)
-    assert (learned or result.correction is not None) == recipe.learns
+    # Weights, tensors for its composer, or a correction of the function.
+    changed = fingerprint(result.network) != fingerprint(network)
+    learned = changed or bool(result.tensors) or result.correction is not None
+    assert learned == recipe.learns
     assert result.note
     if recipe.learns:
         assert result.clicks == len(CLICKS)
-        assert result.steps > 0 or result.correction is not None
+    assert result.steps > 0 or not changed
+
+
+def test_a_strength_is_not_learned(recipe, network_view, network, compute):
+    """The panel changes it without learning again."""
+    if not hasattr(recipe, "strength"):
+        pytest.skip("it has no strength")
+    weak, strong = (
+        run(replace(recipe, strength=strength), network_view, network, compute)
+        for strength in (0.5, 1.0)
+    )
+    assert fingerprint(weak.network) == fingerprint(strong.network)
+    assert weak.tensors.keys() == strong.tensors.keys()
+    assert all(weak.tensors[name].equal(strong.tensors[name]) for name in weak.tensors)
+    if weak.correction is not None:
+        assert weak.correction.coefficients.equal(strong.correction.coefficients)
 
 
 def test_batchnorm_statistics_stay(recipe, network_view, network, compute):
@@ -91,8 +107,8 @@ def test_closing_half_way_leaves_no_trace(recipe, network_view, network, compute
     before = fingerprint(network)
     crops = finish(crops_for(recipe, network_view, CLICKS, tiling_for(network_view)))
     job = recipe.adapt(network, crops, compute=compute)
-    for _ in range(2):
-        assert isinstance(next(job), Progress)
+    assert isinstance(next(job), Progress)
+    assert isinstance(next(job, None), Progress | None)  # the job may have ended
     job.close()
     assert fingerprint(network) == before
     assert all(p.grad is None for p in network.parameters())

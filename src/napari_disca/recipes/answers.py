@@ -15,6 +15,7 @@ from napari_disca.inference.composition import (
     NetworkAnswer,
     Source,
 )
+from napari_disca.inference.correction import Correction
 from napari_disca.inference.crops import Crop
 from napari_disca.inference.feature_similarity import FeatureSimilarity, learned_similarity
 from napari_disca.networks.compute import Compute
@@ -52,6 +53,8 @@ class AnswerParts:
         For computations that take time and have small results.
     tensors : mapping of str to Tensor
         `AdaptationResult.tensors` of the adaptation.
+    correction : Correction or None
+        `AdaptationResult.correction` of the adaptation.
     """
 
     pretrained: Source
@@ -59,6 +62,7 @@ class AnswerParts:
     crops: Callable[[], Job[Sequence[Crop]]]
     once: Once
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    correction: Correction | None = None
 
 
 def composer_of(recipe: object, parts: AnswerParts) -> Job[AnswerComposer]:

@@ -50,7 +50,12 @@ from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Tiling, Window
 from napari_disca.inference.composition import AnswerComposer
-from napari_disca.inference.correction import Correction, FeatureSpace, kernel
+from napari_disca.inference.correction import (
+    CorrectedAnswer,
+    Correction,
+    FeatureSpace,
+    kernel,
+)
 from napari_disca.inference.crops import Crop, tiles_with_clicks
 from napari_disca.networks import Network, prepared
 from napari_disca.networks.compute import Compute
@@ -147,8 +152,12 @@ class FunctionSpace:
         check_fields(self)
 
     def composer(self, parts: AnswerParts) -> Job[AnswerComposer]:
-        """Return a job that returns a composer; only used if weights were learned instead."""
-        return clicks_by_pretrained(parts, Automatic().similarity)
+        """Return a job that returns the composer; see `Recipe.composer`."""
+        if parts.correction is None:  # weights were learned instead
+            learned: AnswerComposer = yield from clicks_by_pretrained(parts, Automatic().similarity)
+            return learned
+        correction = parts.correction.with_strength(self.strength)
+        return CorrectedAnswer(parts.adapted, parts.pretrained, correction)
 
     def windows(self, clicks: Clicks, tiling: Tiling) -> list[Window]:
         """Return the tiles with clicks; see `Recipe.windows`."""
@@ -214,7 +223,7 @@ class FunctionSpace:
         network, crops, current, compute, seed
             As in `Recipe.adapt`.
         facts : ImageFacts, optional
-            The result of `look` for this image; by default that for the crops.
+            The result of `image_facts` for this image; by default that for the crops.
         """
         began = time.perf_counter()
         count = sum(len(crop.labels) for crop in crops)

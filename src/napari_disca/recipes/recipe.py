@@ -51,7 +51,8 @@ class AdaptationResult:
     note : str
         One line for the user: what was decided and why.
     correction : Correction or None
-        Added to the logits of the pretrained network by recipes that do not learn weights.
+        What a recipe that learns no weights adds to the logits of the pretrained network;
+        `Recipe.composer` gets it.
     tensors : mapping of str to Tensor
         Tensors on the CPU that `Recipe.composer` needs besides the network, a few megabytes at
         most. They are saved with the weights.
@@ -73,7 +74,9 @@ class AdaptationResult:
 class Recipe(Protocol):
     """How clicks change a network's answer.
 
-    A recipe is a frozen dataclass whose fields are its hyper-parameters.
+    A recipe is a frozen dataclass whose fields are its hyper-parameters. A field called `strength`
+    is changed by the panel's slider without learning again: only `composer` may read it, and 0 must
+    give the map of the pretrained network.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ from napari_disca.core.events import Event, Job, Note
 from napari_disca.core.shared_cache import SharedCache
 from napari_disca.core.tiling import Tiling
 from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, Source, source_of
-from napari_disca.inference.correction import CorrectedAnswer, Correction
+from napari_disca.inference.correction import Correction
 from napari_disca.inference.crop_features import with_crop_features
 from napari_disca.inference.crops import Crop, cut_crops
 from napari_disca.inference.network_view import NetworkView
@@ -148,13 +148,9 @@ class WeightsCache:
         if run is None or name == self.weights:
             return NetworkAnswer(pretrained)
         network, of = learned.network, run
-        if learned.correction is not None:
-            source = replace(pretrained, name=name, encoder=self._encoder)
-            strength = 1.0 if run.strength is None else run.strength
-            correction = learned.correction.with_strength(strength)
-            return CorrectedAnswer(source, pretrained, correction)
         encoder = encoder_fingerprint(network)
         shared_encoder = encoder if encoder == self._encoder else ""
+        condensed = pretrained.weights if network is self.original else ""
 
         def crops() -> Job[Sequence[Crop]]:
             found = yield from crops_for(of.recipe, self._network_view, of.clicks, self._tiling)
@@ -169,8 +165,10 @@ class WeightsCache:
                     self._once[of.key, name] = result
             return result
 
-        adapted = Source(network, name, shared_encoder)
-        parts = AnswerParts(pretrained, adapted, crops, once, learned.tensors)
+        adapted = Source(network, name, shared_encoder, condensed)
+        parts = AnswerParts(
+            pretrained, adapted, crops, once, learned.tensors, correction=learned.correction
+        )
         answer: AnswerComposer = yield from composer_of(run.recipe, parts)
         return answer
 

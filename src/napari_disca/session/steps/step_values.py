@@ -260,7 +260,7 @@ class Edit:
 
 def base_of(recipe: Recipe, current: AdaptationRun | None) -> AdaptationRun | None:
     """Return the run that a recipe continues; None if it continues none."""
-    return current if getattr(recipe, "continues", True) else None
+    return current if recipe.continues else None
 
 
 def click_fields(edit: Edit, after: Clicks) -> dict[str, Any]:
