@@ -74,8 +74,12 @@ def one_line(error: BaseException) -> str:
 
     Libraries write several lines, and may quote any amount of the file.
     """
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return shortened(" ".join(str(error).split()) or type(error).__name__, _LONGEST)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text, or its beginning with "..." if it has more characters than `longest`."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def is_unicode(name: object) -> bool:

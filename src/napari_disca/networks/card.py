@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from napari_disca.annotations.guidance import Guidance
-from napari_disca.core.errors import CardError, ClickError
+from napari_disca.core.errors import CardError, ClickError, shortened
 from napari_disca.raster.values.scaling import Scaling
 from napari_disca.storage.jsonfile import JsonError, parse_json
 
@@ -19,6 +19,8 @@ _MAX_BANDS = 64
 _LARGEST = 3.4e38
 #: Most characters of a name, which is shown in lists and written into files.
 _LONGEST = 200
+#: Most characters of a file that a message quotes.
+_QUOTED = 300
 
 
 def _finite(value: object) -> bool:
@@ -193,16 +195,15 @@ class Card:
         except JsonError as error:
             raise CardError(f"this file's card cannot be read: it {error}") from error
         except (CardError, ClickError) as error:
-            raise CardError(f"the card in this file is wrong: {_cut(str(error))}") from error
+            raise CardError(
+                f"the card in this file is wrong: {shortened(str(error), _QUOTED)}"
+            ) from error
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise CardError(f"this file's card cannot be read: {_cut(repr(error))}") from error
+            raise CardError(
+                f"this file's card cannot be read: {shortened(repr(error), _QUOTED)}"
+            ) from error
 
 
 def _tuples(value: object) -> object:
     """Return a value of JSON with tuples for its lists."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _cut(text: str) -> str:
-    """Beginning of a text that quotes a file, for a message."""
-    return text if len(text) <= 300 else f"{text[:300]}..."

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from napari_disca.core.tiling import Window
 from napari_disca.networks.card import Card
-from napari_disca.networks.network import Features, Network
+from napari_disca.networks.network import Features, Network, features_around
 
 _BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 _WIDTHS = (64, 128, 256, 512)
@@ -144,7 +144,7 @@ class LinkNet(Network):
         stem, *deeper = features
         if stem.shape[-2:] != (2 * deeper[0].shape[-2], 2 * deeper[0].shape[-1]):
             return features  # cut before
-        rows, cols = _quarter(keep, (deeper[0].shape[-2], deeper[0].shape[-1]))
+        rows, cols = features_around(keep, deeper[0].shape[-2:], 4, _MARGIN)
         cut = stem[..., 2 * rows.start : 2 * rows.stop, 2 * cols.start : 2 * cols.stop]
         return (cut.contiguous(memory_format=torch.channels_last), *deeper)
 
@@ -169,7 +169,7 @@ class LinkNet(Network):
         """Input of the head for a window, and the window's place in the head's output."""
         stem, *deeper = features
         x = self._up(deeper)
-        rows, cols = _quarter(keep, (x.shape[-2], x.shape[-1]))
+        rows, cols = features_around(keep, x.shape[-2:], 4, _MARGIN)
         x = x[..., rows, cols].contiguous(memory_format=torch.channels_last)
         top, left = keep.top - 4 * rows.start, keep.left - 4 * cols.start
         return self.ups[-1](x) + stem, Window(top, left, keep.height, keep.width)
@@ -180,13 +180,3 @@ class LinkNet(Network):
         for up, skip in zip(self.ups[:-1], reversed(deeper[:-1]), strict=True):
             x = up(x) + skip
         return x
-
-
-def _quarter(keep: Window, shape: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns at stride 4 that a window's logits depend on."""
-    spans = ((keep.top, keep.bottom, shape[0]), (keep.left, keep.right, shape[1]))
-    rows, cols = (
-        slice(max(0, low // 4 - _MARGIN), min(length, -(-high // 4) + _MARGIN))
-        for low, high, length in spans
-    )
-    return rows, cols

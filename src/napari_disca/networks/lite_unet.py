@@ -32,7 +32,7 @@ from napari_disca.networks.efficientnet_lite import (
     conv_bn_relu6,
 )
 from napari_disca.networks.imagenet import imagenet_encoder
-from napari_disca.networks.network import Features, Network
+from napari_disca.networks.network import Features, Network, features_around
 
 #: Stages whose output the decoder reads, at strides 2, 4, 8, 16 and 32.
 _READ = (0, 1, 2, 4, 6)
@@ -342,16 +342,11 @@ def _spread(x: Tensor) -> Tensor:
 
 
 def _in_quarters(keep: Window, shape: Sequence[int]) -> Window:
-    """Window relative to the top-left corner of the part that `_quarters` selects for it."""
+    """Return the window relative to the top-left corner of what `_quarters` selects for it."""
     rows, cols = _quarters(keep, shape)
     return Window(keep.top - 4 * rows.start, keep.left - 4 * cols.start, keep.height, keep.width)
 
 
 def _quarters(keep: Window, shape: Sequence[int]) -> tuple[slice, slice]:
-    """Rows and columns at stride 4 that a window's logits depend on."""
-    spans = ((keep.top, keep.bottom, shape[0]), (keep.left, keep.right, shape[1]))
-    rows, cols = (
-        slice(max(0, low // 4 - _MARGIN), min(length, -(-high // 4) + _MARGIN))
-        for low, high, length in spans
-    )
-    return rows, cols
+    """Return the rows and columns at stride 4 that a window's logits depend on."""
+    return features_around(keep, shape, 4, _MARGIN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import torch
@@ -289,3 +289,27 @@ class Network(nn.Module):
         """Pad with zeros (the mean; no clicks) below and right to a multiple of `multiple`."""
         bottom, right = (-x.shape[-2] % self.multiple, -x.shape[-1] % self.multiple)
         return F.pad(x, (0, right, 0, bottom)) if bottom or right else x
+
+
+def features_around(
+    window: Window, shape: Sequence[int], stride: int, margin: int
+) -> tuple[slice, slice]:
+    """Return the rows and columns of features that the logits of a window depend on.
+
+    Parameters
+    ----------
+    window : Window
+        In pixels of the input.
+    shape : (int, int)
+        Height and width of the features.
+    stride : int
+        Pixels of the input for one cell of the features.
+    margin : int
+        Cells around the window that its logits depend on.
+    """
+    spans = ((window.top, window.bottom, shape[0]), (window.left, window.right, shape[1]))
+    rows, cols = (
+        slice(max(0, low // stride - margin), min(length, -(-high // stride) + margin))
+        for low, high, length in spans
+    )
+    return rows, cols

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from napari_disca.core.errors import shortened
 from napari_disca.raster.base import Raster
 
 #: Centre and range in nanometres of each kind of band.
@@ -88,7 +89,7 @@ def band_texts(
     for text, length in zip(texts, _lengths(texts, tags), strict=True):
         if length is not None and f"{length:.0f}" not in text and not _LENGTH.search(text):
             text = f"{text}, {length:.4g} nm" if text else f"{length:.4g} nm"
-        lines.append(text if len(text) <= 60 else f"{text[:57]}...")
+        lines.append(shortened(text, 60))
     return lines
 
 

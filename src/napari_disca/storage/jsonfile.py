@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from napari_disca.core.errors import DiscaError
+from napari_disca.core.errors import DiscaError, shortened
 
 #: Limits far above what any of our formats needs.
 _DEEPEST = 64
@@ -105,18 +105,14 @@ def _refuse_constant(name: str) -> NoReturn:
 def _finite(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise JsonError(f"contains {_cut(text)}, which is too large a number")
+        raise JsonError(f"contains {shortened(text, 24)}, which is too large a number")
     return value
 
 
 def _integer(text: str) -> int:
     if len(text) > _MOST_DIGITS:
-        raise JsonError(f"contains {_cut(text)}, which is too large a number")
+        raise JsonError(f"contains {shortened(text, 24)}, which is too large a number")
     return int(text)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 24 else f"{text[:20]}..."
 
 
 def _size(count: int) -> str:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from napari_disca.core.errors import DataError, one_line, out_of_memory
+from napari_disca.core.errors import DataError, one_line, out_of_memory, shortened
 from napari_disca.networks import Card, Network, write_tensors
 from napari_disca.training.plan import LabelledImage, TrainingPlan
 
@@ -217,8 +217,7 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any], under: str = "")
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    return shortened(json.dumps(value), 60)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from superqt.utils import qthrottled
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.gui.panels.correction.compare_panel import difference
 from napari_disca.gui.panels.correction.refine_panel import LONG, duration
+from napari_disca.gui.panels.parts.buttons import set_enabled
 from napari_disca.gui.viewer.colours.class_colours import (
     first_colours,
     is_safe,
@@ -122,9 +123,8 @@ class Presenter(QObject):
         """Enable the buttons about the view where there is an image or a map."""
         reasons = {"go_to": imageless, **dict.fromkeys(("hide", "style", "uncertainty"), mapless)}
         for name, reason in reasons.items():
-            button, tip = self._panels.view_buttons[name], self._panels.refine.verbs[name].tooltip
-            button.setEnabled(not reason)
-            button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
+            tooltip = self._panels.refine.verbs[name].tooltip
+            set_enabled(self._panels.view_buttons[name], tooltip, reason)
 
     def _show_session(self, session: Session | None) -> None:
         """Show the history and how much is locked."""

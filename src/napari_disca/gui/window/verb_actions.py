@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from qtpy.QtWidgets import QAbstractButton
 
+from napari_disca.gui.panels.parts.buttons import reason_of
+
 if TYPE_CHECKING:
     from napari_disca.gui.tasks.control import Control
     from napari_disca.gui.tasks.draw_controller import DrawController
@@ -133,5 +135,4 @@ class VerbActions:
         if button.isEnabled():
             button.click()
         else:
-            reason = button.toolTip().rpartition("Not now: ")[2]
-            self._say(f"{button.text()}: {reason}")
+            self._say(f"{button.text()}: {reason_of(button)}")

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from napari_disca.core.errors import shortened
 from napari_disca.raster.base import Raster
 from napari_disca.raster.gdal.file_masks import to_rasterio
 from napari_disca.raster.gdal.gdal_errors import GDAL_ERRORS
@@ -170,7 +171,7 @@ def _crs(raster: Raster) -> str:
 
 
 def _short(crs: str) -> str:
-    return f"{crs[:37]}..." if len(crs) > 40 else crs or "unknown"
+    return shortened(crs, 40) or "unknown"
 
 
 def _times(shape: object) -> str:

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_disca.annotations.strokes import LARGEST
+from napari_disca.gui.panels.parts.buttons import set_enabled
 from napari_disca.gui.toolkit.not_none import not_none
 from napari_disca.gui.viewer.keys.verb import Verb
 from napari_disca.gui.viewer.keys.verbs import BY_NAME
@@ -141,7 +142,5 @@ class DrawPanel(QWidget):
         """Enable the buttons, or disable them for a reason, which their tooltips then give."""
         for name, button in self.verb_buttons().items():
             reason = strokeless if name == "save_strokes" else mapless
-            tip = self.verbs[name].tooltip
-            button.setEnabled(not reason)
-            button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
+            set_enabled(button, self.verbs[name].tooltip, reason)
         self.tools["click"].setToolTip(f"Click on mistakes ({self.verbs['leave_tool'].key})")

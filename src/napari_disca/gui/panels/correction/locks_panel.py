@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_disca.gui.panels.parts.buttons import set_enabled
 from napari_disca.gui.panels.parts.styles import EXPLAINS
 from napari_disca.gui.viewer.keys.verb import Verb
 from napari_disca.gui.viewer.keys.verbs import BY_NAME
@@ -52,9 +53,7 @@ class LocksPanel(QWidget):
     def enable(self, **reasons: str) -> None:
         """Enable buttons by name, or disable them for a reason, which their tooltips then give."""
         for name, reason in reasons.items():
-            button, tip = self.buttons[name], self.verbs[_VERBS[name]].tooltip
-            button.setEnabled(not reason)
-            button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
+            set_enabled(self.buttons[name], self.verbs[_VERBS[name]].tooltip, reason)
 
     def show_counts(self, areas: int, locked: int, flipped: int, adapted: bool) -> None:
         """Show how much is locked, and how much of it the adaptation would have changed."""

@@ -27,6 +27,7 @@ from napari_disca.core.events import Progress
 from napari_disca.core.pace import Pace
 from napari_disca.core.typed_values import text_of
 from napari_disca.gui.panels.correction.form import form_of, read_form
+from napari_disca.gui.panels.parts.buttons import set_enabled
 from napari_disca.gui.toolkit.not_none import not_none
 from napari_disca.gui.viewer.keys.verb import Verb
 from napari_disca.gui.viewer.keys.verbs import BY_NAME
@@ -168,9 +169,7 @@ class RefinePanel(QWidget):
     def enable(self, **reasons: str) -> None:
         """Enable buttons by name, or disable them for a reason, which their tooltips then give."""
         for name, reason in reasons.items():
-            button, tip = self.buttons[name], self.verbs[name].tooltip
-            button.setEnabled(not reason)
-            button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
+            set_enabled(self.buttons[name], self.verbs[name].tooltip, reason)
 
     def show_durations(self, **seconds: float | None) -> None:
         """Add to the tooltips of enabled buttons how long their work will take, if it is long."""

@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor, QPainter, QPaintEvent
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_disca.gui.panels.parts.buttons import set_enabled
 from napari_disca.gui.panels.parts.styles import CHECKED, EXPLAINS, SEEN
 from napari_disca.gui.viewer.keys.verb import Verb
 from napari_disca.gui.viewer.keys.verbs import BY_NAME
@@ -54,9 +55,7 @@ class ReviewBar(QWidget):
     def enable(self, mapless: str, unmarked: str) -> None:
         """Enable the buttons, or disable them for a reason, which their tooltips then give."""
         for name, reason in (("next_tile", mapless), ("save_review", unmarked)):
-            tip = self.verbs[name].tooltip
-            self.buttons[name].setEnabled(not reason)
-            self.buttons[name].setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
+            set_enabled(self.buttons[name], self.verbs[name].tooltip, reason)
 
     def show_how(self, line: str) -> None:
         """Show how the outlined place is judged; an empty line hides it."""

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
+from napari_disca.gui.panels.parts.buttons import set_enabled
 from napari_disca.gui.panels.parts.rows import go_along
 from napari_disca.gui.panels.parts.slider_keys import SliderKeys
 from napari_disca.gui.panels.parts.styles import EXPLAINS
@@ -160,9 +161,7 @@ class RipplePanel(QWidget):
     def enable(self, **reasons: str) -> None:
         """Enable buttons by name, or disable them for a reason, which their tooltips then give."""
         for name, reason in reasons.items():
-            button, tip = self.buttons[name], self.verbs[name].tooltip
-            button.setEnabled(not reason)
-            button.setToolTip(f"{tip}.\nNot now: {reason}" if reason else tip)
+            set_enabled(self.buttons[name], self.verbs[name].tooltip, reason)
 
     def show_regions(
         self,
