@@ -45,7 +45,7 @@ def with_crop_features(
     """
     found = []
     for done, crop in enumerate(crops):
-        yield Progress("looking at the clicks", done, len(crops))
+        yield Progress("comparing features", done, len(crops))
         tile = _tile_of(crop.window, tiling)
         if tile.read != crop.window or not source.network.condenses:
             found.append(crop)

@@ -103,7 +103,7 @@ def cut_crops(
     owned_checked = _owned(network_view, checked or Clicks(), windows)
     crops = []
     for done, (window, own, sure) in enumerate(zip(windows, owned, owned_checked, strict=True)):
-        yield Progress("reading what is around the clicks", done, len(windows))
+        yield Progress("reading around the clicks", done, len(windows))
         is_anchor = window in always
         if own or sure or is_anchor:
             crop = _crop(network_view, clicks, window, own, sure, is_anchor=is_anchor)

@@ -109,7 +109,7 @@ def learned_similarity(
     ready = prepared(network, compute.device, compute.dtype)
     seen = []
     for done, crop in enumerate(crops):
-        yield Progress("looking at the clicks", done, len(crops))
+        yield Progress("comparing features", done, len(crops))
         image = torch.from_numpy(crop.image)[None].to(
             compute.device, memory_format=torch.channels_last
         )

@@ -189,7 +189,7 @@ class FunctionSpace:
         anchors: list[FeaturePoints] = []
         samples: list[Tensor] = []
         for done, crop in enumerate(crops):
-            yield Progress("looking at the image", done, len(crops))
+            yield Progress("computing features", done, len(crops))
             view = CropView.of(ready, crop, compute)
             inside = np.zeros_like(crop.valid)
             inside[view.box.slices] = crop.valid[view.box.slices]
@@ -239,7 +239,7 @@ class FunctionSpace:
         ready = prepared(network, compute.device, compute.dtype, folded=compute.folded)
         observed: list[FeaturePoints] = []
         for done, crop in enumerate(crops):
-            yield Progress("looking at the clicks", done, len(crops))
+            yield Progress("comparing features", done, len(crops))
             view = CropView.of(ready, crop, compute)
             observed.append(view.points(crop.rows, crop.cols, crop.labels, noise=_CLICK_NOISE))
             checked = crop.checked_rows, crop.checked_cols, crop.checked_labels

@@ -47,7 +47,7 @@ class TileRanking:
 
     def job(self) -> Job[TwoBest | None]:
         """Job that returns the two best classes of the tile; None if it cannot be read."""
-        yield Progress("asking for the second class", 0, 1)
+        yield Progress("computing the second class", 0, 1)
         try:
             run = self._run
             if run is None or not run.near_only:

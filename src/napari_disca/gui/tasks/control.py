@@ -214,7 +214,7 @@ class Control(QObject):
         if self.session is not None:
             self.travel(
                 self.session.reset_network,
-                "The network has its first weights again; Undo brings the adaptation back",
+                "The network has its pretrained weights again; Undo brings the adaptation back",
             )
 
     def travel(self, step: Callable[[], object], said: str) -> None:

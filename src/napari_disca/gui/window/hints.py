@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: The line of each section; names of verbs in braces are replaced by their keys.
 HINTS = {
     "Image": "Choose an image, and a network that was made for images like it.",
-    "Map": "Press Segment: the network computes a first map. Hold {hide} to look beneath it.",
+    "Map": "Press Segment: the network computes a first map. Hold {hide} to see the image only.",
     "Correct": "Choose a class (key {class}), click where the map is wrong, then press Adapt "
     "({adapt}): the whole map is corrected.",
     "Review": "{doubtful} goes to places where the network is not sure, {next_tile} from tile to "

@@ -160,7 +160,7 @@ class WeightsCache:
             with self._lock:
                 result = self._once.get((of.key, name))
             if result is None:
-                result = yield from self._on_device(job, "comparing places")
+                result = yield from self._on_device(job, "comparing features")
                 with self._lock:
                     self._once[of.key, name] = result
             return result
@@ -291,7 +291,7 @@ class WeightsCache:
                 )
                 return facts
 
-            found = yield from self._on_device(compute_facts, "comparing places")
+            found = yield from self._on_device(compute_facts, "comparing features")
             self._facts.put(key, found)
         return found
 

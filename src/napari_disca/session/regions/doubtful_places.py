@@ -159,7 +159,7 @@ class Review:
     def _found(
         self, uncertainty: NDArray[np.uint8], clicks: Clicks, most: int
     ) -> Job[tuple[list[ReviewStop], int]]:
-        yield Progress("looking for doubtful places", 0, 1)
+        yield Progress("finding doubtful places", 0, 1)
         regions = self._regions(uncertainty, clicks)
         count = len(regions.order)
         return [regions.stop(place, self._network_view) for place in range(min(most, count))], count

@@ -316,7 +316,7 @@ def test_no_place_is_missed_before_the_first_look_has_ended(queue, qtbot):
     places, title = queue.panel.review_places, queue.panel.panels.queue.title
     places._looked, places._stops, places._count = False, [], 0
     places._list()
-    assert title.text() == "Looking for doubtful places…"
+    assert title.text() == "Finding doubtful places…"
     places._state_searched = None
     qtbot.waitUntil(lambda: title.text() == "2 doubtful places left", timeout=10_000)
 

@@ -193,7 +193,7 @@ class ReviewPlaces(QObject):
         left = len(coming) + more
         summary = f"{left:,} {kind}{'s' * (left != 1)} left" if left else f"no {kind} is left"
         if not (left or by_tiles or self._looked):
-            summary = "Looking for doubtful places…"
+            summary = "Finding doubtful places…"
         self._panel.show_places([*judged, *coming], review.place, summary, more)
 
     def _doubtful(self, session: Session) -> tuple[list[QueuePlace], int]:

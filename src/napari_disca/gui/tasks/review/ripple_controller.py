@@ -209,13 +209,13 @@ class RippleController(QObject):
     # ------------------------------------------------------------------ deciding
 
     def accept(self) -> None:
-        """Accept the chosen region: it stays, and teaches the next Adapt."""
+        """Accept the chosen region: it stays, and the next Adapt learns from it."""
         self._judge_selected(
             Proposals.accept, "Accepted: it stays, and the next Adapt learns from it"
         )
 
     def reject(self) -> None:
-        """Reject the chosen region: it goes back, and teaches the next Adapt."""
+        """Reject the chosen region: it becomes as it was, and the next Adapt learns from it."""
         self._judge_selected(
             Proposals.reject, "Rejected: it is as before, and the next Adapt learns from it"
         )

@@ -169,7 +169,7 @@ CORRECT_VERBS: tuple[Verb, ...] = (
     Verb(
         "reset",
         "Reset network",
-        "Use the network's first weights again; the clicks stay",
+        "Use the network's pretrained weights again; the clicks stay",
         "Correct",
     ),
 )

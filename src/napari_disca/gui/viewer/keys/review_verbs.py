@@ -90,7 +90,8 @@ REVIEW_VERBS: tuple[Verb, ...] = (
     Verb(
         "reject",
         "Reject",
-        "Judge the chosen region wrong: it goes back, and the next Adapt learns from it",
+        "Judge the chosen region wrong: it becomes as it was before, and the next Adapt learns "
+        "from it",
         "Review",
         ("X",),
     ),
@@ -111,7 +112,8 @@ REVIEW_VERBS: tuple[Verb, ...] = (
     Verb(
         "only_near",
         "Only here",
-        "Keep what the adaptation changed near the clicks; the rest goes back, without teaching",
+        "Keep what the adaptation changed near the clicks, and take back the rest; the next Adapt "
+        "does not learn from it",
         "Review",
         ("O",),
     ),

@@ -47,7 +47,7 @@ _LOOK: tuple[Verb, ...] = (
     Verb(
         "hide",
         "Hide or show the map",
-        "Hide the top map, or show it again; hold the key to peek under it",
+        "Hide the top map, or show it again; hold the key to see the image only",
         "Map",
         ("H",),
     ),
