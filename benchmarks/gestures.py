@@ -217,7 +217,7 @@ class Desk:
 
         def done() -> bool:
             found = ripple._ripple
-            calm = ripple._worker is None and not ripple._news and not ripple._look.isActive()
+            calm = not (ripple._background.running or ripple._news or ripple._look.isActive())
             return calm and found is not None and not found.missing
 
         self.until(done)

@@ -76,7 +76,7 @@ def shown(qtbot, monkeypatch):
     controller = RippleController(panel, control, lambda _window: None, panel)
     yield SimpleNamespace(panel=panel, session=session, control=control, controller=controller)
     session.go.set()
-    qtbot.waitUntil(lambda: controller._worker is None, timeout=60_000)
+    qtbot.waitUntil(lambda: not controller._background.running, timeout=60_000)
     controller.end()
 
 
@@ -85,14 +85,14 @@ def test_the_list_is_made_anew_when_the_maps_are_complete(shown, qtbot):
     session.paint_tile()
     shown.control.changed.emit()
     qtbot.waitUntil(lambda: "still being computed" in figure.text(), timeout=60_000)
-    qtbot.waitUntil(lambda: shown.controller._worker is None, timeout=60_000)
+    qtbot.waitUntil(lambda: not shown.controller._background.running, timeout=60_000)
     session.go.clear()
     session.paint_tile()  # asks for another look, which lasts
     qtbot.waitUntil(lambda: session.looks == [3, 2], timeout=60_000)
     qtbot.wait(20)  # the rest is a multiple of what the look takes
     session.paint_tile()
     session.go.set()
-    qtbot.waitUntil(lambda: shown.controller._worker is None, timeout=60_000)
+    qtbot.waitUntil(lambda: not shown.controller._background.running, timeout=60_000)
     assert shown.controller._look.remainingTime() > 10_000, "the next look rests"
     session.paint_tile()
     shown.control.changed.emit()  # the refresh has ended
@@ -148,7 +148,9 @@ def adapted(reused, qtbot):
 
         def done():
             found = ripple._ripple
-            calm = ripple._worker is None and not ripple._news and not ripple._look.isActive()
+            calm = (
+                not ripple._background.running and not ripple._news and not ripple._look.isActive()
+            )
             return calm and found is not None and not found.missing
 
         qtbot.waitUntil(done, timeout=30_000)

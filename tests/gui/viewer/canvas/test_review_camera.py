@@ -301,13 +301,13 @@ def test_arrows_go_back_also_while_steps_can_be_redone(opened, qtbot):
 
 def test_a_session_can_be_closed_while_the_picture_is_made(queue, qtbot, monkeypatch):
     places = queue.panel.review_places
-    qtbot.waitUntil(lambda: places._worker is None, timeout=10_000)
+    qtbot.waitUntil(lambda: not places._background.running, timeout=10_000)
     places._draw_picture(queue.control.layers.image)
-    assert places._worker is not None
+    assert places._background.running
     shown = []
     monkeypatch.setattr(places._panel.minimap, "show_image", lambda *image: shown.append(image))
     places._attach(None)
-    assert places._worker is None
+    assert not places._background.running
     qtbot.wait(300)
     assert not shown, "the picture of the session that was closed"
 

@@ -14,8 +14,7 @@ from napari_disca.core.errors import DiscaError
 from napari_disca.core.events import Job, Progress
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.review.review_queue import QueuePlace, ReviewQueue
-from napari_disca.gui.toolkit.error_messages import tell_error
-from napari_disca.gui.toolkit.worker import JobWorker, job_threads
+from napari_disca.gui.toolkit.background_job import BackgroundJob
 from napari_disca.gui.viewer.canvas.camera import camera_of
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.session.steps.review_marks import Mark
@@ -54,10 +53,8 @@ class ReviewPlaces(QObject):
         super().__init__(parent)
         self._panel, self._control = panel, control
         self._session: Session | None = None
-        self._threads = job_threads(self)
-        self._worker: JobWorker | None = None
-        #: What is called with the result of the worker.
-        self._on_result: Callable[..., None] = self._on_found
+        self._background = BackgroundJob(self)
+        self._background.finished.connect(self._on_finished)
         self._stops: list[ReviewStop] = []
         self._count = 0
         #: Whether a look for doubtful places has ended since the session was opened.
@@ -91,16 +88,12 @@ class ReviewPlaces(QObject):
         self._timer.stop()
         self._look.stop()
         self._attach(None)
-        self._threads.shutdown(wait=False)
+        self._background.end()
 
     def _attach(self, session: Session | None) -> None:
         if self._session is not None:
             self._session.painted.disconnect(self._on_painted)
-        if self._worker is not None:
-            self._worker.returned.disconnect(self._on_result)
-            self._worker.finished.disconnect(self._on_finished)
-            self._worker.abandon()
-            self._worker = None
+        self._background.drop()
         self._session, self._stops, self._count, self._state_searched = session, [], 0, None
         self._looked = False
         self._marks = None
@@ -131,7 +124,7 @@ class ReviewPlaces(QObject):
             return
         self._look_at_marks(session)
         self._panel.minimap.show_state(layers.view(), review.place, self._marked)
-        if self._picture_of is not layers.image and self._worker is None:
+        if self._picture_of is not layers.image and not self._background.running:
             self._draw_picture(layers.image)
         elif self._state(session, review) != self._state_searched and not self._look.isActive():
             self._look.start()
@@ -149,23 +142,16 @@ class ReviewPlaces(QObject):
 
     def _find(self) -> None:
         session, review = self._session, self._control.review
-        if session is None or review is None or self._worker is not None:
+        if session is None or review is None or self._background.running:
             return
         self._state_searched = self._state(session, review)
         self._run(review.to_come(_TO_COME), self._on_found)
 
     def _run(self, job: Job[T], done: Callable[[T], None]) -> None:
         self._began = time.monotonic()
-        worker = JobWorker(job, self._threads)
-        self._on_result = done
-        worker.returned.connect(done)
-        worker.errored.connect(tell_error)
-        worker.finished.connect(self._on_finished)
-        self._worker = worker
-        worker.start()
+        self._background.start(job, done)
 
     def _on_finished(self) -> None:
-        self._worker = None
         took = 1000 * (time.monotonic() - self._began)
         self._look.setInterval(int(max(_SOON, _REST * took)))
 

@@ -11,8 +11,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_disca.core.events import Patch
 from napari_disca.gui.panels.review.ripple_panel import RipplePanel, area_text
-from napari_disca.gui.toolkit.error_messages import guarded, tell_error
-from napari_disca.gui.toolkit.worker import JobWorker, job_threads
+from napari_disca.gui.toolkit.background_job import BackgroundJob
+from napari_disca.gui.toolkit.error_messages import guarded
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.session.proposals import Proposals
 from napari_disca.session.regions.changed_regions import Region
@@ -64,8 +64,9 @@ class RippleController(QObject):
         super().__init__(parent)
         self.panel, self._control, self._outline = panel, control, outline
         self._session: Session | None = None
-        self._threads = job_threads(self)
-        self._worker: JobWorker | None = None
+        self._background = BackgroundJob(self)
+        self._background.progressed.connect(self._on_progress)
+        self._background.finished.connect(self._on_finished)
         self._ripple: Ripple | None = None
         self._began = 0.0
         #: Whether a patch was painted since the last comparison.
@@ -102,7 +103,7 @@ class RippleController(QObject):
     def end(self) -> None:
         """Stop comparing, and end the thread."""
         self._attach(None)
-        self._threads.shutdown(wait=False)
+        self._background.end()
 
     # ------------------------------------------------------------------ looking
 
@@ -125,7 +126,7 @@ class RippleController(QObject):
     def _look_at_the_last_tiles(self) -> None:
         """Compare again once the maps are complete, if the last comparison was earlier."""
         lacks = self._lacked or (self._ripple is not None and self._ripple.missing > 0)
-        if lacks and self._worker is None and self._is_complete():
+        if lacks and not self._background.running and self._is_complete():
             left = self._look.remainingTime()
             if not 0 <= left <= _SOON:
                 self._look.start(_SOON)
@@ -142,13 +143,7 @@ class RippleController(QObject):
             self._session.painted.disconnect(self._on_painted)
         for timer in (self._look, self._settle, self._blink):
             timer.stop()
-        if self._worker is not None:
-            # Its regions belong to a session that is closed.
-            self._worker.progressed.disconnect(self._on_progress)
-            self._worker.returned.disconnect(self._on_ripple)
-            self._worker.finished.disconnect(self._on_finished)
-            self._worker.abandon()
-            self._worker = None
+        self._background.drop()  # its regions belong to a session that is closed
         self._session, self._ripple, self._step, self._lacked = session, None, None, False
         if session is not None:
             session.painted.connect(self._on_painted)
@@ -158,30 +153,25 @@ class RippleController(QObject):
         if session is None or session.adapted is None or patch.map == "initial":
             return
         self._news = True
-        if self._worker is None and not self._look.isActive():
+        if not self._background.running and not self._look.isActive():
             self._look.start(_SOON)
 
     def _start(self) -> None:
         session = self._session
-        if session is None or session.adapted is None or self._worker is not None:
+        if session is None or session.adapted is None or self._background.running:
             return
         self._news = self._lacked = False
         self._looked_at = session.step
         self._began = time.monotonic()
-        worker = JobWorker(session.proposals.ripple(_LEAST, session.viewport.window), self._threads)
-        worker.progressed.connect(self._on_progress)
-        worker.returned.connect(self._on_ripple)
-        worker.errored.connect(tell_error)
-        worker.finished.connect(self._on_finished)
-        self._worker = worker
-        worker.start()
+        job = session.proposals.ripple(_LEAST, session.viewport.window)
+        self._background.start(job, self._on_ripple)
 
     def _on_progress(self, event: object) -> None:
         if isinstance(event, RippleSoFar) and self._ripple is None and self._session is not None:
             self._list(self._session, event.regions, "Comparing the maps…", interim=True)
 
     def _on_ripple(self, found: Ripple) -> None:
-        if isinstance(found, Ripple) and self._session is not None:
+        if self._session is not None:
             complete = self._ripple is not None and not self._ripple.missing
             if complete and (found.missing or self._looked_at is not self._step):
                 # A verdict leaves the other regions as they were: they can be judged meanwhile.
@@ -191,7 +181,6 @@ class RippleController(QObject):
             self._list(self._session, found.regions, _summary(found, self._session.raster))
 
     def _on_finished(self) -> None:
-        self._worker = None
         if self._news:
             took = 1000 * (time.monotonic() - self._began)
             rest = 0 if self._is_complete() else _REST * took

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 from qtpy.QtCore import QObject, QTimer
 
-from napari_disca.gui.toolkit.worker import JobWorker, job_threads
+from napari_disca.gui.toolkit.background_job import BackgroundJob
 from napari_disca.inference.two_best import Ranked, TwoBest
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ class SecondClass(QObject):
         super().__init__(parent)
         self._busy, self._found = busy, found
         self._session: Session | None = None
-        self._threads = job_threads(self)
-        self._worker: JobWorker | None = None
+        self._background = BackgroundJob(self)
         self._tiles: LRUCache[RankingKey, TwoBest | None] = LRUCache(_KEPT)
         #: The tile that was asked for last, and the one that is being computed.
         self._wanted: TileRanking | None = None
@@ -56,7 +55,7 @@ class SecondClass(QObject):
         """Stop computing, and end the thread."""
         self._rest.stop()
         self._drop()
-        self._threads.shutdown(wait=False)
+        self._background.end()
 
     def at(self, session: Session, name: str, row: int, col: int) -> tuple[Ranked, Ranked] | None:
         """Return the best and the second class of a pixel; None while they are not known."""
@@ -75,28 +74,18 @@ class SecondClass(QObject):
     def _drop(self) -> None:
         self._tiles.clear()
         self._wanted = self._asked = None
-        if self._worker is not None:
-            self._worker.returned.disconnect(self._on_returned)
-            self._worker.abandon()
-            self._worker = None
+        self._background.drop()
 
     def _ask(self) -> None:
         if self._wanted is None or self._wanted.key in self._tiles:
             return
-        if self._worker is not None or self._busy():
+        if self._background.running or self._busy():
             self._rest.start()  # later
         elif self._wanted.ready:
             self._asked = self._wanted
-            worker = JobWorker(self._asked.job(), self._threads)
-            worker.returned.connect(self._on_returned)
-            worker.finished.connect(self._on_finished)
-            self._worker = worker
-            worker.start()
+            self._background.start(self._asked.job(), self._on_returned)
 
     def _on_returned(self, two_best: TwoBest | None) -> None:
         if self._asked is not None:
             self._tiles[self._asked.key] = two_best
             self._found()
-
-    def _on_finished(self) -> None:
-        self._worker = None
