@@ -365,6 +365,22 @@ def test_an_interrupt_is_130_and_leaves_nothing(run, files, tmp_path, monkeypatc
 # -------------------------------------------------------------------- windows
 
 
+def test_the_window_gets_images_and_network(run, files, monkeypatch):
+    from napari_disca.gui.plugin import app
+
+    opened = []
+    monkeypatch.setattr("napari_disca.cli.window.has_screen", lambda: True)
+    monkeypatch.setattr(app, "open_window", lambda images, **rest: opened.append((images, rest)))
+    options = {"weights": None, "allow_torchscript": False}
+    for command in (["demo"], ["open", files.image, "--weights", files.weights]):
+        result = run(*command)
+        assert result.code == 0, result.err
+    assert opened == [
+        ((), {**options, "demo": True}),
+        ((Path(files.image),), {**options, "demo": False, "weights": files.weights}),
+    ]
+
+
 @pytest.mark.usefixtures("no_screen")
 def test_without_a_screen_a_window_is_refused_in_one_line(run, files):
     for arguments in (["demo"], ["open", files.image]):

@@ -35,9 +35,11 @@ def _window(images: Sequence[Path], options: DemoOptions, *, demo: bool) -> int:
 
     try:
         # Imports napari and Qt.
-        from napari_disca.gui.panels import widget  # noqa: F401
         from napari_disca.gui.plugin import app
+        from napari_disca.gui.window import widget  # noqa: F401
     except ImportError as error:
+        if (error.name or "").partition(".")[0] == "napari_disca":
+            raise  # a bug
         raise DiscaError(
             f"napari or Qt is not installed ({error}); install them with "
             'pip install "napari-disca[all]"'

@@ -42,7 +42,7 @@ def evaluate(
     ----------
     network : Network
     pairs : sequence of Pair
-        See `napari_disca.training.folders.pairs`.
+        See `napari_disca.training.pairing.pairs`.
     recipes : sequence of str, or mapping of str to Recipe
         Names from the table, or recipes by other names. Without ``disir`` there is no "worst vs
         disir".
