@@ -318,11 +318,11 @@ def test_a_history_of_many_clicks_shares_them():
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_clicks_in_blocks_are_clicks_in_a_row(data):
-    """Against one list, and with blocks of three."""
+def test_clicks_are_clicks_in_a_row(data):
+    """Against one list, and with nodes of three."""
     click = st.builds(Click, st.integers(0, 5), st.integers(0, 5), st.integers(0, 2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_disca.annotations.clicks._BLOCK", 3)
+        patch.setattr("napari_disca.core.shared_tuple._WIDTH", 3)
         clicks, row = Clicks(), []
         for _ in range(data.draw(st.integers(0, 30))):
             what = data.draw(st.sampled_from(["add", "remove", "replace"]))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
-from operator import is_
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_disca.core.errors import ClickError
+from napari_disca.core.shared_tuple import SharedTuple
 from napari_disca.core.tiling import Window
-
-#: Most clicks of a block.
-_BLOCK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,62 +43,48 @@ class MergedClick(Click):
 class Clicks:
     """The user's clicks, oldest first; immutable: every change returns another object.
 
-    A pixel holds one click: of two on the same pixel the later one stays. Clicks are stored in
-    blocks, and a change replaces one block, so that a history of thousands of clicks takes little
-    more memory than its last step.
+    A pixel holds one click: of two on the same pixel the later one stays. Changed clicks share
+    memory with the ones before, so that a history of thousands of clicks takes little more than
+    its last step.
 
     Parameters
     ----------
     items : iterable of Click
     """
 
-    __slots__ = ("_blocks", "_count")
+    __slots__ = ("_clicks",)
 
-    _blocks: tuple[tuple[Click, ...], ...]
-    _count: int
+    _clicks: SharedTuple[Click]
 
     def __init__(self, items: Iterable[Click] = ()) -> None:
-        self._fill(_blocks_of(_latest(items)))
+        self._clicks = SharedTuple(_latest(items))
 
     @classmethod
-    def _from(cls, blocks: Iterable[tuple[Click, ...]]) -> Clicks:
-        """Clicks made of blocks, in which every pixel occurs once at most."""
+    def _from(cls, shared: SharedTuple[Click]) -> Clicks:
+        """Clicks of which every pixel has one at most."""
         clicks = cls.__new__(cls)
-        clicks._fill(blocks)
+        clicks._clicks = shared
         return clicks
-
-    def _fill(self, blocks: Iterable[tuple[Click, ...]]) -> None:
-        filled = tuple(block for block in blocks if block)
-        self._count = sum(map(len, filled))
-        if len(filled) > 2 * (self._count // _BLOCK) + 8:  # much was removed
-            filled = tuple(_blocks_of(tuple(chain.from_iterable(filled))))
-        self._blocks = filled
 
     @property
     def items(self) -> tuple[Click, ...]:
         """All clicks."""
-        return tuple(chain.from_iterable(self._blocks))
+        return tuple(self._clicks)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._clicks)
 
     def __iter__(self) -> Iterator[Click]:
-        return chain.from_iterable(self._blocks)
+        return iter(self._clicks)
 
     def __contains__(self, click: object) -> bool:
-        return any(click in block for block in self._blocks)
+        return click in self.items
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Clicks):
-            return NotImplemented
-        # Versions of a history share their blocks, and tuples compare identical blocks at once.
-        return self is other or (
-            self._count == other._count
-            and (self._blocks == other._blocks or self.items == other.items)
-        )
+        return self._clicks == other._clicks if isinstance(other, Clicks) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self.items)
+        return hash(self._clicks)
 
     def __repr__(self) -> str:
         return f"Clicks({self.items!r})"
@@ -113,14 +95,15 @@ class Clicks:
         if not new:
             return self
         pixels = {click.pixel for click in new}
-        blocks = self._mapped(lambda click: None if (click.row, click.col) in pixels else click)
-        last = blocks.pop() if blocks and len(blocks[-1]) < _BLOCK else ()
-        return Clicks._from([*blocks, *_blocks_of((*last, *new))])
+        others = self._clicks.mapped(
+            lambda click: None if (click.row, click.col) in pixels else click
+        )
+        return Clicks._from(others.added(*new))
 
     def removed(self, *clicks: Click) -> Clicks:
         """Return these clicks without the given ones."""
         gone = set(clicks)
-        return Clicks._from(self._mapped(lambda click: None if click in gone else click))
+        return Clicks._from(self._clicks.mapped(lambda click: None if click in gone else click))
 
     def replaced(self, old: Click, new: Click) -> Clicks:
         """Return clicks in which `new` stands for `old`, at its position in the order.
@@ -138,16 +121,7 @@ class Clicks:
                 return new
             return None if (click.row, click.col) == new.pixel else click
 
-        return Clicks._from(self._mapped(change))
-
-    def _mapped(self, change: Callable[[Click], Click | None]) -> list[tuple[Click, ...]]:
-        """Blocks of changed clicks (None: removed); the same object where nothing changes."""
-        mapped = []
-        for block in self._blocks:
-            changed = tuple(map(change, block))
-            same = all(map(is_, changed, block))
-            mapped.append(block if same else tuple(c for c in changed if c is not None))
-        return mapped
+        return Clicks._from(self._clicks.mapped(change))
 
     def replaced_many(self, changes: Mapping[Click, Click]) -> Clicks:
         """Return clicks in which new ones stand for old ones; others on the new pixels are removed.
@@ -170,10 +144,10 @@ class Clicks:
             new = changes.get(click)
             return new if new is not None else None if click.pixel in taken else click
 
-        blocks = self._mapped(change)
+        changed = self._clicks.mapped(change)
         if len(taken) == len(changes):
-            return Clicks._from(blocks)
-        return Clicks(chain.from_iterable(blocks))  # two on one pixel: the later stays
+            return Clicks._from(changed)
+        return Clicks(changed)  # two on one pixel: the later stays
 
     def inside(self, window: Window) -> Clicks:
         """Return only the clicks on pixels of `window`."""
@@ -215,7 +189,3 @@ def _latest(clicks: Iterable[Click]) -> tuple[Click, ...]:
         latest.pop(click.pixel, None)
         latest[click.pixel] = click
     return tuple(latest.values())
-
-
-def _blocks_of(clicks: tuple[Click, ...]) -> list[tuple[Click, ...]]:
-    return [clicks[start : start + _BLOCK] for start in range(0, len(clicks), _BLOCK)]
