@@ -37,8 +37,8 @@ def test_a_shared_tuple_is_a_tuple(data):
             assert tuple(shared) == plain
             assert tuple(reversed(shared)) == plain[::-1]
             assert len(shared) == len(plain)
-            assert shared == SharedTuple(plain)
-            assert hash(shared) == hash(SharedTuple(plain))
+            assert shared == SharedTuple(plain) == plain == shared
+            assert hash(shared) == hash(SharedTuple(plain)) == hash(plain)
             assert [shared[i] for i in range(-len(plain), len(plain))] == [*plain, *plain]
             assert shared[1:-1] == plain[1:-1]
             assert shared != SharedTuple((*plain, 7))
@@ -57,7 +57,8 @@ def test_what_it_refuses():
     for index in (100, -101):
         with pytest.raises(IndexError, match=f"no item {index} among 100"):
             shared[index]
-    assert shared != tuple(range(100))
+    assert shared != list(range(100))
+    assert shared != (*range(99), 3)
     assert SharedTuple() == SharedTuple(())
     assert not SharedTuple()
 

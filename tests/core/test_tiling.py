@@ -31,6 +31,7 @@ def pixels(window: Window) -> set[tuple[int, int]]:
 @given(a=windows, b=windows, margin=st.integers(0, 5))
 def test_windows_are_sets_of_pixels(a, b, margin):
     assert pixels(a & b) == pixels(a) & pixels(b)
+    assert a.overlaps(b) == bool(a & b)
     assert a & b == b & a if a & b else not b & a
     assert len(pixels(a)) == a.size
     assert bool(a) == bool(pixels(a))

@@ -216,8 +216,8 @@ def test_what_turns_out_to_be_kept_close_is_up_to_date_under_locks(image, comput
         AdaptationResult(None),
         replace(QUICK, adopt="none"),
         clicks=session.clicks,
-        locks=session.locks,
+        locks=session.step.locks,
     )
-    session._record(Step("found in a journal", session.clicks, run, session.locks))
+    session._record(Step("found in a journal", session.clicks, run, session.step.locks))
     finish(session.refine(), session.handle)
     assert all(session.map_state.up_to_date(name) == 1.0 for name in session.maps)

@@ -18,9 +18,10 @@ _WIDTH = 32
 class SharedTuple(Sequence[T]):
     """An immutable sequence whose changed copies share memory with it.
 
-    The items are stored in a tree of short tuples, of which a change copies only those on the way
-    to the changed items. A history in which every step has one item more therefore takes little
-    more memory than its last step; with tuples it would grow with the square of their length.
+    It is equal to a tuple of the same items. The items are stored in a tree of short tuples, of
+    which a change copies only those on the way to the changed items. A history in which every step
+    has one item more therefore takes little more memory than its last step; with tuples it would
+    grow with the square of their length.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ class SharedTuple(Sequence[T]):
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SharedTuple):
-            return NotImplemented
+            return tuple(self) == other if isinstance(other, tuple) else NotImplemented
         # Versions of a history share their nodes, and tuples compare identical members at once.
         return self is other or (
             self._count == other._count
@@ -110,7 +111,22 @@ class SharedTuple(Sequence[T]):
         change : callable
             Returns the item after the change; None if it is removed.
         """
-        root, height = _mapped(self._root, self._height, change), self._height
+
+        def change_leaf(leaf: _Node) -> _Node:
+            changed = tuple(map(change, leaf))
+            if all(map(is_, changed, leaf)):
+                return leaf
+            return tuple(item for item in changed if item is not None)
+
+        return self._changed(change_leaf)
+
+    def kept(self, wanted: Callable[[T], object]) -> SharedTuple[T]:
+        """Return the items for which a function is true; the object itself if it is for all."""
+        return self._changed(lambda leaf: tuple(filter(wanted, leaf)))
+
+    def _changed(self, change: Callable[[_Node], _Node]) -> SharedTuple[T]:
+        """Return the items of changed leaves, which are the tuples of items."""
+        root, height = _changed(self._root, self._height, change), self._height
         if root is self._root:
             return self
         while height and len(root) == 1:
@@ -119,10 +135,6 @@ class SharedTuple(Sequence[T]):
         made = self._of(root, height if root else 0, 0)
         made._count = len(tuple(made))
         return made
-
-    def kept(self, wanted: Callable[[T], object]) -> SharedTuple[T]:
-        """Return the items for which a function is true; the object itself if it is for all."""
-        return self.mapped(lambda item: item if wanted(item) else None)
 
     def changes(self, after: SharedTuple[T]) -> tuple[list[T], list[T]]:
         """Return which items are only in this object, and which only in another version of it.
@@ -160,16 +172,14 @@ def _appended(node: _Node, height: int, item: object) -> _Node | None:
     return None
 
 
-def _mapped(node: _Node, height: int, change: Callable[[Any], object]) -> _Node:
-    """Return a node of changed items; the same object where nothing changes."""
-    changed: tuple[Any, ...]
+def _changed(node: _Node, height: int, change: Callable[[_Node], _Node]) -> _Node:
+    """Return a node with changed leaves; the same object where nothing changes."""
     if height:
-        changed = tuple(_mapped(below, height - 1, change) or None for below in node)
+        changed = tuple(filter(None, (_changed(below, height - 1, change) for below in node)))
     else:
-        changed = tuple(map(change, node))
-    if all(map(is_, changed, node)):
-        return node
-    return tuple(member for member in changed if member is not None)
+        changed = change(node)
+    same = changed is node or (len(changed) == len(node) and all(map(is_, changed, node)))
+    return node if same else changed
 
 
 def _compare(old: _Node, new: _Node, height: int, gone: list[Any], come: list[Any]) -> None:

@@ -93,6 +93,17 @@ class Window:
             min(self.right, other.right),
         )
 
+    def overlaps(self, other: Window) -> bool:
+        """Whether two windows have pixels in common."""
+        return bool(
+            self.top < other.top + other.height
+            and other.top < self.top + self.height
+            and self.left < other.left + other.width
+            and other.left < self.left + self.width
+            and self
+            and other
+        )
+
     def grown(self, margin: int) -> Window:
         """Window with `margin` more pixels on each side; it may reach beyond the raster."""
         return Window(

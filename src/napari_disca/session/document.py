@@ -104,7 +104,7 @@ class Document(StepHistory):
     @property
     def marks(self) -> tuple[Mark, ...]:
         """The verdicts of a review on places, oldest first."""
-        return self.step.value(Marks).items
+        return tuple(self.step.value(Marks).items)
 
     @property
     def corrected(self) -> Guided:
@@ -266,9 +266,9 @@ class Document(StepHistory):
         AreaError
             If an area holds no pixel of the image; nothing changes then.
         """
-        before = len(self.locks)
+        before = len(self.step.locks)
         self.do(LockAreas(areas, map, title))
-        return self.locks[before:]
+        return tuple(lock for lock in self.step.locks[before:] if isinstance(lock, Lock))
 
     def unlock(self, *locks: LockOrStroke) -> None:
         """Unlock areas, or remove verdicts and strokes, in one step.

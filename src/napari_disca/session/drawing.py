@@ -72,7 +72,9 @@ class Drawing:
         name = "" if label is None else self._class_name(label)
         title = f"erase with the {tool}" if label is None else f"{tool} {name}"
         self._document.do(Draw(drawn, label, tool, teaches, classes, title))
-        return self._document.strokes[-1]
+        stroke = self._document.step.locks[-1]
+        assert isinstance(stroke, Stroke)
+        return stroke
 
     def draw_patch(self, row: int, col: int, label: int, *, teaches: bool = True) -> Stroke:
         """Give a class to the connected pixels of one class around a pixel; return the stroke.

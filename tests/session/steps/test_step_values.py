@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
+from napari_disca.core.shared_tuple import SharedTuple
 from napari_disca.core.tiling import Window
 from napari_disca.recipes import AdaptationResult, recipe_named
 from napari_disca.session.steps.step_values import (
@@ -53,10 +54,15 @@ def test_moves_and_other_classes_keep_their_age():
 
 def run(clicks, locks=(), base=None, recipe="default"):
     return AdaptationRun(
-        AdaptationResult(None), recipe_named(recipe), clicks=clicks, locks=locks, base=base
+        AdaptationResult(None),
+        recipe_named(recipe),
+        clicks=clicks,
+        locks=SharedTuple(locks),
+        base=base,
     )
 
 
+NONE = SharedTuple[Lock]()
 THREE = Clicks((Click(0, 0, 0), Click(1, 1, 1), Click(2, 2, 2)))
 
 
@@ -91,9 +97,9 @@ def test_a_run_forgets_an_area_that_was_unlocked():
 
 def test_what_is_as_in_the_session_is_not_written():
     plain = run(THREE)
-    assert set(run_fields(plain, THREE, (), None)) == {"recipe", "seed", "weights"}
-    odd = run_fields(plain, Clicks(), (), None)
+    assert set(run_fields(plain, THREE, NONE, None)) == {"recipe", "seed", "weights"}
+    odd = run_fields(plain, Clicks(), NONE, None)
     assert odd["clicks"] == [[0, 0, 0], [1, 1, 1], [2, 2, 2]]
     chained = run(THREE, base=plain, recipe="authors-plugin")
-    assert "base" not in run_fields(chained, THREE, (), plain)
-    assert run_fields(chained, THREE, (), None)["base"]["recipe"]["kind"] == "functionspace"
+    assert "base" not in run_fields(chained, THREE, NONE, plain)
+    assert run_fields(chained, THREE, NONE, None)["base"]["recipe"]["kind"] == "functionspace"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,14 +79,14 @@ class LockIndex:
 
     Attributes
     ----------
-    locks : tuple of Lock or Stroke
+    locks : sequence of Lock or Stroke
     sets : tuple of (tuple of Lock or Stroke, str)
         Sets by number, with their fingerprints; 0 is the empty set with an empty fingerprint.
     numbers : (rows, cols) array of int
         Number of the set of each tile.
     """
 
-    locks: tuple[LockOrStroke, ...]
+    locks: Sequence[LockOrStroke]
     sets: tuple[tuple[tuple[LockOrStroke, ...], str], ...]
     numbers: NDArray[np.int32]
 
@@ -94,12 +95,12 @@ class LockIndex:
         """Return the index of no locks."""
         return cls((), (((), ""),), np.zeros(grid.shape, dtype=np.int32))
 
-    def updated(self, locks: tuple[LockOrStroke, ...], grid: TileGrid) -> LockIndex:
+    def updated(self, locks: Sequence[LockOrStroke], grid: TileGrid) -> LockIndex:
         """Return the index of other locks; if some were only added, the rest is kept."""
         if locks is self.locks:
             return self
         count = len(self.locks)
-        same = locks[:count] == self.locks
+        same = tuple(locks[:count]) == tuple(self.locks)
         start = self if same else LockIndex.empty(grid)
         sets, numbers = list(start.sets), start.numbers.copy()
         for lock in locks[count:] if same else locks:

@@ -98,7 +98,7 @@ class Renderer:
             self._clicks = self._clicks.updated(clicks, self.network_view, self.tiling)
         return self._clicks
 
-    def locks(self, locks: tuple[LockOrStroke, ...]) -> LockIndex:
+    def locks(self, locks: Sequence[LockOrStroke]) -> LockIndex:
         """Return the locks by tile; those of the last call are cached."""
         self._indexed = self._indexed.updated(locks, self._grid)
         return self._indexed
@@ -279,7 +279,7 @@ class Renderer:
         touching = target.locks.of(tile.index)
         return self._judged.drawn_over(tile, touching, before, strokes)
 
-    def sample(self, locks: tuple[LockOrStroke, ...], seed: int) -> Job[Clicks]:
+    def sample(self, locks: Sequence[LockOrStroke], seed: int) -> Job[Clicks]:
         """Job that returns a sample of judged and drawn pixels as clicks of the right class."""
         if not locks:
             return Clicks()

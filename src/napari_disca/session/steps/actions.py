@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import AreaError, JournalError
+from napari_disca.core.shared_tuple import SharedTuple
 from napari_disca.recipes import AdaptationResult, recipe_of_fields
 from napari_disca.session.steps.journal_fields import (
     areas_field,
@@ -25,6 +26,7 @@ from napari_disca.session.steps.step_values import (
     LockOrStroke,
     base_of,
     click_fields,
+    overlapping,
     run_fields,
     teaching,
 )
@@ -121,7 +123,8 @@ def _run(fields: Any, step: Step, current: AdaptationRun | None) -> AdaptationRu
     recipe = recipe_of_fields(fields["recipe"])
     locks = teaching(step.locks)
     if "locks" in fields:
-        locks = tuple(_by_number(step)[whole_field(number)] for number in fields["locks"])
+        by_number = _by_number(step)
+        locks = SharedTuple(by_number[whole_field(number)] for number in fields["locks"])
     base = base_of(recipe, current)
     if "base" in fields:
         base = None if fields["base"] is None else _run(fields["base"], step, None)
@@ -183,8 +186,8 @@ class LockAreas:
         run = step.adapted if self.map == "disca" else None
         locks = step.locks
         for number, area in enumerate(self.areas, start=facts.next_lock):
-            under = tuple(lock for lock in locks if lock.area.window & area.window)
-            locks = (*locks, Lock(number, area, self.map, step.clicks, run, under))
+            under = overlapping(locks, area.window)
+            locks = locks.added(Lock(number, area, self.map, step.clicks, run, under))
         count = len(self.areas)
         title = self.title or ("lock an area" if count == 1 else f"lock {count} areas")
         return replace(step, title=title, locks=locks)
@@ -209,11 +212,12 @@ class Unlock:
 
     def applied(self, step: Step, facts: ImageFacts) -> Step:
         """See `Action`."""
-        if not all(lock in step.locks for lock in self.locks):
+        gone = set(self.locks)
+        if not gone.issubset(step.locks):
             raise AreaError("this area is not locked")
         if not self.locks:
             return step
-        left = tuple(lock for lock in step.locks if lock not in self.locks)
+        left = step.locks.kept(lambda lock: lock not in gone)
         run = step.adapted
         if run is not None:
             run = run.edited(lambda click: click, left)
@@ -231,7 +235,8 @@ class Unlock:
     @classmethod
     def read(cls, fields: Mapping[str, Any], step: Step) -> Self:
         """See `Action`."""
-        return cls(tuple(_by_number(step)[whole_field(number)] for number in fields["locks"]))
+        by_number = _by_number(step)
+        return cls(tuple(by_number[whole_field(number)] for number in fields["locks"]))
 
 
 def _by_number(step: Step) -> dict[int, LockOrStroke]:

@@ -64,7 +64,7 @@ class Draw:
         teaches = self.teaches and self.label is not None
         stroke = Stroke(facts.next_lock, pixels, self.label, self.tool, teaches, self.only)
         title = self.title or ("erase what was drawn" if self.label is None else self.tool)
-        return replace(step, title=title, locks=(*step.locks, stroke))
+        return replace(step, title=title, locks=step.locks.added(stroke))
 
     def fields(self, before: Step, after: Step) -> Mapping[str, Any]:
         """See `Action`."""

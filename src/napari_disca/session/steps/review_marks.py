@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click
 from napari_disca.core.errors import AreaError
+from napari_disca.core.shared_tuple import SharedTuple
 from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.uncertainty import CELL, cells_of
@@ -57,7 +58,7 @@ class Mark:
 class Marks:
     """All verdicts on places, oldest first."""
 
-    items: tuple[Mark, ...] = ()
+    items: SharedTuple[Mark] = field(default_factory=SharedTuple)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class MarkPlace:
             after = ChangeClicks(step.clicks.added(self.click), "").applied(step, facts)
         marks = step.value(Marks)
         return replace(
-            after.with_value(Marks((*marks.items, mark))), title=f"review: {mark.verdict}"
+            after.with_value(Marks(marks.items.added(mark))), title=f"review: {mark.verdict}"
         )
 
     def fields(self, before: Step, after: Step) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -17,6 +17,8 @@ from napari_disca.annotations.areas import Area
 from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import RecipeError
 from napari_disca.core.events import Event
+from napari_disca.core.shared_tuple import SharedTuple
+from napari_disca.core.tiling import Window
 from napari_disca.networks import Delta
 from napari_disca.recipes import AdaptationResult, Recipe, recipe_fields
 from napari_disca.session.steps.strokes import Stroke
@@ -46,7 +48,7 @@ class AdaptationRun(Event):
         learned again.
     clicks : Clicks
         The clicks that were learned from.
-    locks : tuple of Lock or Stroke
+    locks : SharedTuple of Lock or Stroke
         The locks and strokes that were learned from.
     seed : int
     base : AdaptationRun or None
@@ -63,7 +65,7 @@ class AdaptationRun(Event):
     weights: str = ""
     changed: Delta | None = None
     clicks: Clicks = field(default_factory=Clicks)
-    locks: tuple[LockOrStroke, ...] = ()
+    locks: SharedTuple[LockOrStroke] = field(default_factory=SharedTuple)
     seed: int = 0
     base: AdaptationRun | None = None
     near_only: bool = False
@@ -127,8 +129,8 @@ class AdaptationRun(Event):
         left = set(locks)
         base = self.base.edited(edit, left) if self.base is not None else None
         clicks = Clicks(tuple(new for click in self.clicks if (new := edit(click)) is not None))
-        locks = tuple(lock for lock in self.locks if lock in left)
-        if base is self.base and clicks == self.clicks and locks == self.locks:
+        locks_left = self.locks.kept(left.__contains__)
+        if base is self.base and clicks == self.clicks and locks_left is self.locks:
             return self
         if not clicks:
             return base
@@ -138,7 +140,7 @@ class AdaptationRun(Event):
             "",
             None,
             clicks,
-            locks,
+            locks_left,
             self.seed,
             base,
             self.near_only,
@@ -164,7 +166,7 @@ class Lock:
     clicks : Clicks
     run : AdaptationRun or None
         The run whose map it was; None for the pretrained weights.
-    under : tuple of Lock or Stroke
+    under : sequence of Lock or Stroke
         Earlier areas, whose labels count where they overlap.
     kind : str
     changed : bool
@@ -177,7 +179,7 @@ class Lock:
     map: Guided
     clicks: Clicks
     run: AdaptationRun | None
-    under: tuple[LockOrStroke, ...]
+    under: Sequence[LockOrStroke]
     kind: LockKind = "area"
     changed: bool = False
     digest: str = field(init=False, repr=False)
@@ -199,9 +201,14 @@ class Lock:
 LockOrStroke: TypeAlias = Lock | Stroke
 
 
-def teaching(locks: Iterable[LockOrStroke]) -> tuple[LockOrStroke, ...]:
+def teaching(locks: SharedTuple[LockOrStroke]) -> SharedTuple[LockOrStroke]:
     """Return the locks and strokes that adaptations learn from."""
-    return tuple(one for one in locks if not isinstance(one, Stroke) or one.teaches)
+    return locks.kept(lambda one: not isinstance(one, Stroke) or one.teaches)
+
+
+def overlapping(locks: SharedTuple[LockOrStroke], window: Window) -> SharedTuple[LockOrStroke]:
+    """Return the locks and strokes whose windows have pixels in common with a window."""
+    return locks.kept(lambda one: window.overlaps(one.area.window))
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +285,7 @@ def click_fields(edit: Edit, after: Clicks) -> dict[str, Any]:
 def run_fields(
     run: AdaptationRun,
     clicks: Clicks,
-    locks: tuple[LockOrStroke, ...],
+    locks: SharedTuple[LockOrStroke],
     current: AdaptationRun | None,
 ) -> dict[str, Any]:
     """Return a run as the journal keeps it; parts equal to the session's state are left out."""

@@ -8,10 +8,11 @@ goes into `Step.values` as a frozen dataclass.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from napari_disca.annotations.clicks import Clicks
+from napari_disca.core.shared_tuple import SharedTuple
 from napari_disca.session.steps.step_values import AdaptationRun, LockOrStroke
 
 V = TypeVar("V")
@@ -28,7 +29,7 @@ class Step:
     clicks : Clicks
     adapted : AdaptationRun or None
         The last adaptation; None while the weights are the pretrained ones.
-    locks : tuple of Lock or Stroke
+    locks : SharedTuple of Lock or Stroke
         Oldest first.
     values : tuple of object
         Other values that steps have set, at most one of a type; see `value`.
@@ -39,7 +40,7 @@ class Step:
     title: str
     clicks: Clicks
     adapted: AdaptationRun | None
-    locks: tuple[LockOrStroke, ...] = ()
+    locks: SharedTuple[LockOrStroke] = field(default_factory=SharedTuple)
     values: tuple[object, ...] = ()
     kind: str = ""
 

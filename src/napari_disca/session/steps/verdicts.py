@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from napari_disca.annotations.areas import Area
 from napari_disca.core.errors import AreaError, JournalError, RecipeError
 from napari_disca.session.steps.journal_fields import areas_field, real_field, text_field
-from napari_disca.session.steps.step_values import Lock, LockKind
+from napari_disca.session.steps.step_values import Lock, LockKind, overlapping
 from napari_disca.session.steps.steps import ImageFacts, Step
 
 _NOTHING = "nothing was adapted, so there is nothing to judge; click on some mistakes and adapt"
@@ -48,9 +48,7 @@ class Judge:
         locks = step.locks
         for number, area in enumerate(self.areas, start=facts.next_lock):
             # Without strokes, which lie over judged areas.
-            under = tuple(
-                lock for lock in locks if isinstance(lock, Lock) and lock.area.window & area.window
-            )
+            under = overlapping(locks, area.window).kept(lambda one: isinstance(one, Lock))
             made = Lock(
                 number,
                 area,
@@ -61,7 +59,7 @@ class Judge:
                 self.verdict,
                 self.changed,
             )
-            locks = (*locks, made)
+            locks = locks.added(made)
         verb = "accept" if self.verdict == "accepted" else "reject"
         return replace(step, title=self.title or f"{verb} what was adapted", locks=locks)
 
