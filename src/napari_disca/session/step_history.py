@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,13 @@ from psygnal import Signal
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import JournalError
 from napari_disca.session.journal.journal import Journal
-from napari_disca.session.steps.review_marks import Marks
+from napari_disca.session.steps.review_marks import Mark, Marks
+from napari_disca.session.steps.step_values import LockOrStroke
 from napari_disca.session.steps.steps import Action, ImageFacts, Step
 from napari_disca.session.steps.strokes import Stroke
+
+#: Name of the count of judged places.
+_JUDGED = "judged"
 
 
 class StepHistory:
@@ -47,6 +51,8 @@ class StepHistory:
         self._facts = facts
         self._history: list[Step] = [Step("open", Clicks(), None)]
         self._position = 0
+        #: What the journal tells of the current step: adaptations, kinds of locks, judged places.
+        self._counts: Counter[str] = Counter()
         #: The journal's trouble that was emitted last.
         self._reported_trouble = ""
 
@@ -138,12 +144,14 @@ class StepHistory:
             event = {"do": action.kind, **action.fields(before, step)}
         del self._history[self._position + 1 :]
         self._history.append(step)
-        latest = max((lock.number for lock in step.locks), default=0)
-        self._facts = replace(self._facts, next_lock=max(self._facts.next_lock, latest + 1))
+        if step.locks:  # numbers ascend
+            latest = step.locks[-1].number
+            self._facts = replace(self._facts, next_lock=max(self._facts.next_lock, latest + 1))
         self._go(self._position + 1, event)
 
     def _go(self, position: int, event: Mapping[str, Any]) -> None:
         before, after = self.step, self._history[position]
+        self._count(position)
         self._position = position
         self._tell(event)
         if before.clicks != after.clicks:
@@ -151,11 +159,23 @@ class StepHistory:
         if before.adapted is not after.adapted:
             self.adapted_changed.emit(after.adapted)
         if before.locks != after.locks:
-            self.locks_changed.emit(after.locks)
+            self.locks_changed.emit(tuple(after.locks))
         for kind in {type(value) for value in (*before.values, *after.values)}:
             if before.value(kind) != after.value(kind):
                 self.value_changed.emit(after.value(kind))
         self.history_changed.emit()
+
+    def _count(self, position: int) -> None:
+        """Update the counts for another step; the time this takes grows with the changes only."""
+        before, after = self.step, self._history[position]
+        locks = before.locks.changes(after.locks)
+        marks = before.value(Marks).items.changes(after.value(Marks).items)
+        gone, come = (_counted(*values) for values in zip(locks, marks, strict=True))
+        low, high = sorted((self._position, position))
+        runs = gone if position < self._position else come
+        runs["adapt"] = sum(step.kind == "adapt" for step in self._history[low + 1 : high + 1])
+        self._counts.subtract(gone)
+        self._counts.update(come)
 
     # ---------------------------------------------------------------- journal
 
@@ -186,12 +206,9 @@ class StepHistory:
         journal = self.journal
         if journal is None:
             return
-        runs = sum(step.kind == "adapt" for step in self._history[1 : self._position + 1])
         path = journal.path
-        counts = Counter(lock.kind for lock in self.step.locks)
-        judged = sum(mark.verdict != "seen" for mark in self.step.value(Marks).items)
-        now = [len(self.step.clicks), runs, counts["area"], counts[Stroke.kind], judged]
-        journal.append({**event, "now": now})
+        counts = (self._counts[kind] for kind in ("adapt", "area", Stroke.kind, _JUDGED))
+        journal.append({**event, "now": [len(self.step.clicks), *counts]})
         if path != journal.path:
             self.troubled.emit(
                 f"another program has changed or replaced {path}; it is left as it is, and "
@@ -205,3 +222,10 @@ class StepHistory:
         before, self._reported_trouble = self._reported_trouble, trouble
         if trouble and trouble != before:
             self.troubled.emit(f"{trouble}; you can work on, and it is written as soon as possible")
+
+
+def _counted(locks: Iterable[LockOrStroke], marks: Iterable[Mark]) -> Counter[str]:
+    """Return the numbers of locks and strokes by kind, and of judged places."""
+    counts = Counter[str](lock.kind for lock in locks)
+    counts[_JUDGED] = sum(mark.verdict != "seen" for mark in marks)
+    return counts
