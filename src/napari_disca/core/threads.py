@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import sys
 import threading
+import time
 from contextlib import suppress
 from functools import lru_cache
 
@@ -64,6 +66,66 @@ def reuse_freed_memory() -> None:
             mallopt(_ARENA_MAX, 1)
 
 
+class FreedMemory:
+    """Returns freed memory that is not used again to the system.
+
+    Small values that stay, such as labels kept for undo, are allocated where a tile has freed large
+    blocks. These blocks then do not fit there any more, and the memory between such values grows
+    from click to click. By itself, glibc returns only the end of its memory. Does nothing on other
+    systems than Linux.
+    """
+
+    def __init__(self) -> None:
+        self._most = 0
+        self._looked = -math.inf
+
+    def return_unused(self) -> None:
+        """Return freed memory if 16 MiB more of it are free than ever before.
+
+        That includes the memory that every tile uses, which costs the next one some milliseconds;
+        so it is done seldom, and not after the first tile. Counting takes up to a millisecond, so
+        it is done once a second.
+        """
+        malloc, now = _malloc(), time.monotonic()
+        if malloc is None or now < self._looked + 1:
+            return
+        self._looked = now
+        free = malloc.mallinfo2().fordblks
+        if free > self._most + _RETURNED:
+            if self._most:
+                malloc.malloc_trim(0)
+            self._most = free
+
+
+class _Mallinfo(ctypes.Structure):
+    """``struct mallinfo2`` of malloc.h."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _malloc() -> ctypes.CDLL | None:
+    """Return the C library if it is glibc 2.33 or later."""
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    try:
+        library.mallinfo2.restype = _Mallinfo
+        library.malloc_trim.argtypes = (ctypes.c_size_t,)
+    except AttributeError:
+        return None
+    return library
+
+
+FREED_MEMORY = FreedMemory()
+#: Bytes by which freed memory grows before it is returned.
+_RETURNED = 16 << 20
 #: Parameters of mallopt, from malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 #: Bytes of freed memory that are kept.

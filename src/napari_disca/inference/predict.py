@@ -19,6 +19,7 @@ from torch import nn
 from napari_disca.annotations.clicks import Clicks, MergedClick
 from napari_disca.core.errors import out_of_memory
 from napari_disca.core.events import Note
+from napari_disca.core.threads import FREED_MEMORY
 from napari_disca.core.tiling import Tile, Window
 from napari_disca.inference.click_constraint import constrained
 from napari_disca.inference.composition import AnswerComposer, NetworkAnswer, source_of
@@ -152,6 +153,8 @@ class Predictor:
             for i, (best, unsure) in zip(members, results, strict=True):
                 np.copyto(found[i].labels, best, where=asked[i][0].valid)
                 found[i] = found[i]._replace(uncertainty=unsure)
+        if self._compute.device.type == "cpu":
+            FREED_MEMORY.return_unused()
         return [found[i] for i in range(len(asked))]
 
     def batch_key(self, pixels: Pixels, clicks: Clicks) -> tuple[bool, Window] | None:
