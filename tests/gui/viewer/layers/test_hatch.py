@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from builders import make_network
-from napari_disca.core.events import Patch, finish
+from napari_disca.core.events import Patch, Progress, finish
 from napari_disca.gui.viewer.layers.hatch import TITLE, Hatch
 from napari_disca.gui.viewer.layers.map_titles import TITLES
 from napari_disca.raster import open_raster
@@ -152,3 +152,65 @@ def test_percentages_are_rounded_down():
     from napari_disca.gui.window.presenter import percent
 
     assert [percent(x) for x in (0.0, 0.784, 0.9999, 1.0)] == ["0 %", "78 %", "99 %", "100 %"]
+
+
+def test_hatches_the_same_in_parts_as_at_once(session):
+    rng, parts = np.random.default_rng(0), Hatch(session)
+    hatched = np.zeros(session.tiling.grid, dtype=bool)
+    for less in (False, True, False, True, True):
+        outdated = rng.random(session.tiling.grid) < 0.5
+        before, hatched = hatched, outdated & hatched if less else outdated
+        assert parts.show(outdated, less=less) == (before != hatched).any()
+        at_once = Hatch(session)
+        at_once.show(hatched)
+        np.testing.assert_array_equal(parts.cells, at_once.cells)
+
+
+def test_goes_in_the_frame_in_which_its_tile_is_redrawn(reused):
+    control, session, stale = (
+        reused.control,
+        reused.control.session,
+        reused.control.layers.stale_layer,
+    )
+    session.click(40, 50, 1)
+    reused.idle()
+    events = []
+    finish(session.adapt(Disca(passes=1, crop_size=64)), events.append)
+    session.handle(next(event for event in events if not isinstance(event, Patch | Progress)))
+    stale.redraw()
+    assert session.map_state.outdated("disca").all()
+    stale._timer.stop()
+    stale._timer.start()  # its next tick is far away
+    drawn = [event for event in events if isinstance(event, Patch) and event.map == "disca"]
+    session.handle(drawn[0])
+    assert stale.layer.data.any()
+    hatched = stale.layer.data.copy()
+    control.layers.redraw()
+    gone = hatched.astype(bool) & ~stale.layer.data.astype(bool)
+    assert gone.any(), "in the same redraw as the map"
+    for patch in drawn[1:]:
+        session.handle(patch)
+    control.layers.redraw()
+    assert not stale.layer.data.any()
+
+
+def test_waits_for_the_frame_of_a_map_that_is_redrawn_soon(reused):
+    control, session, stale = (
+        reused.control,
+        reused.control.session,
+        reused.control.layers.stale_layer,
+    )
+    session.click(40, 50, 1)
+    reused.idle()
+    events = []
+    finish(session.adapt(Disca(passes=1, crop_size=64)), events.append)
+    session.handle(next(event for event in events if not isinstance(event, Patch | Progress)))
+    patch = next(e for e in events if isinstance(e, Patch) and e.map == "disca")
+    session.handle(patch)
+    control.layers.redraw()
+    assert not stale.layer.data.any(), "a moment is left to draw it instead"
+    session.handle(patch)
+    stale._on_timer()
+    assert not stale.layer.data.any()
+    control.layers.redraw()
+    assert stale.layer.data.any()

@@ -49,6 +49,8 @@ class Hatch:
             self._cols, np.arange(shape[1]) * self._cell + centre, side="right"
         ).clip(max=len(self._cols) - 1)
         self.cells: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
+        #: Which tiles are hatched.
+        self._hatched = np.zeros((len(self._rows), len(self._cols)), dtype=bool)
 
     def _ends(self, axis: int) -> NDArray[np.intp]:
         """Return the end of each row (or column) of tiles, in pixels of the image."""
@@ -76,16 +78,31 @@ class Hatch:
         """Return the placement of the layer over an image with a placement."""
         return on_cells(placement, (self._cell, self._cell))
 
-    def show(self, outdated: NDArray[np.bool_]) -> bool:
+    def show(self, outdated: NDArray[np.bool_], *, less: bool = False) -> bool:
         """Hatch tiles; return whether that changed anything.
 
         Parameters
         ----------
         outdated : array of bool
             One value for each tile of the grid.
+        less : bool
+            Whether only tiles stay hatched that are, so that no other is hatched yet.
         """
-        cells = (outdated[self._tile_rows][:, self._tile_cols] & self._stripes).astype(np.uint8)
-        if np.array_equal(cells, self.cells):
+        tiles = outdated & self._hatched if less else outdated
+        changed = tiles != self._hatched
+        if not changed.any():
             return False
-        self.cells[:] = cells
+        self._hatched = tiles.copy()
+        rows = self._cells_of(self._tile_rows, changed.any(axis=1))
+        cols = self._cells_of(self._tile_cols, changed.any(axis=0))
+        hatched = tiles[self._tile_rows[rows]][:, self._tile_cols[cols]]
+        self.cells[rows, cols] = hatched & self._stripes[rows, cols]
         return True
+
+    @staticmethod
+    def _cells_of(tile_of: NDArray[np.intp], changed: NDArray[np.bool_]) -> slice:
+        """Return the cells from the first changed row (or column) of tiles to the last."""
+        first, last = np.flatnonzero(changed)[[0, -1]]
+        return slice(
+            int(np.searchsorted(tile_of, first)), int(np.searchsorted(tile_of, last, side="right"))
+        )

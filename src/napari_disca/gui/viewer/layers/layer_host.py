@@ -37,6 +37,10 @@ class LayerHost(Protocol):
     def comparing(self) -> bool:
         """Whether the two maps are shown side by side."""
 
+    @property
+    def redraws_soon(self) -> bool:
+        """Whether maps were painted that are not redrawn yet."""
+
     def show(self) -> None:
         """Add the layers that are missing in the viewer."""
 

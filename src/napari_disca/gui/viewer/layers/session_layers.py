@@ -186,6 +186,12 @@ class SessionLayers(QObject):
             if self.maps[name].visible:
                 self.maps[name].refresh(extent=False, thumbnail=False, highlight=False)
         self._dirty.clear()
+        self.stale_layer.follow_map()
+
+    @property
+    def redraws_soon(self) -> bool:
+        """Whether maps were painted that are not redrawn yet."""
+        return bool(self._dirty)
 
     def settle(self) -> None:
         """Redraw everything, thumbnails too, when a task has ended."""

@@ -35,7 +35,9 @@ class StaleLayer(QObject):
         self._hatch: Hatch | None = Hatch(layers.session)
         self._timer = QTimer(self)
         self._timer.setInterval(_HATCH)
-        self._timer.timeout.connect(self.redraw)
+        self._timer.timeout.connect(self._on_timer)
+        #: Whether the hatching is updated with the next frame of the map.
+        self._postponed = False
         layers.session.history_changed.connect(self._on_history)
 
     def show(self) -> None:
@@ -60,12 +62,32 @@ class StaleLayer(QObject):
 
     def redraw(self) -> None:
         """Update the hatching, and again after a while, until nothing is out of date."""
+        self._update(less=False)
+
+    def follow_map(self) -> None:
+        """Remove the hatching of tiles that are redrawn now, in the same frame.
+
+        Removed later, it would take a frame of its own, and frames are what the window's thread
+        spends most time on.
+        """
+        if self._timer.isActive() or self._postponed:
+            self._update(less=not self._postponed)
+
+    def _on_timer(self) -> None:
+        if self._layers.redraws_soon:
+            self._postponed = True
+        else:
+            self.redraw()
+
+    def _update(self, *, less: bool) -> None:
+        if not less:
+            self._postponed = False
         shown = self._shown()
         if shown is None or self._hatch is None:
             self._timer.stop()
             return
         outdated = self._layers.session.map_state.outdated(shown)
-        changed = self._hatch.show(outdated)
+        changed = self._hatch.show(outdated, less=less)
         if not outdated.any():
             self._timer.stop()
         if changed and self.layer is not None and self.layer.visible:
