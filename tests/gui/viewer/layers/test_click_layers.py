@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from napari.utils.colormaps.standardize_color import transform_color
 
 from builders import make_network
 from napari_disca.annotations.clicks import Click
@@ -218,3 +219,33 @@ def test_keys_relabel_what_is_selected(session, layers, three):
     assert [label for _, _, label in clicks(session)] == [0, 0, 0]
     assert steps(session)[-1] == f"2 clicks to {name(session, 0)}"
     assert layers.relabel_selected(0) == 0
+
+
+def test_points_that_are_added_have_the_colours_of_their_classes(session, layers, points):
+    for label, row in ((0, 10.3), (1, 20.0), (1, 30.6), (0, 40.2)):
+        layers.arm(label)
+        points.add((row, 20.6))
+    session.add(Click(50, 60, 1))
+    layers.arm(0)
+    expected = transform_color([session.classes[label].color for label in (0, 1, 1, 0, 1)])
+    np.testing.assert_allclose(points.face_color, expected, atol=1e-6)
+    assert shown(points, session) == clicks(session)
+
+
+def test_a_class_that_is_changed_changes_its_colour(session, layers, three):
+    three.features.loc[0, "class"] = name(session, 1)
+    layers.take_over_edits()
+    np.testing.assert_allclose(three.face_color[0], three.face_color[1])
+    session.undo()
+    assert not np.allclose(three.face_color[0], three.face_color[1])
+
+
+def test_a_click_sets_the_points_of_a_layer_once(session, layers, three):
+    layers.arm(1)
+    events = []
+    three.events.data.connect(lambda event: events.append(event.action))
+    three.events.features.connect(lambda event: events.append("features"))
+    three.add((10.4, 30.6))
+    assert events == ["adding", "added", "features"], "by napari; putting it on its pixel is none"
+    assert clicks(session)[-1] == (10, 31, 1)
+    np.testing.assert_array_equal(three.data[-1], [10, 31])

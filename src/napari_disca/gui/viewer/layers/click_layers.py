@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from napari.layers import Points
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
@@ -23,15 +22,20 @@ from qtpy.QtCore import QTimer
 from napari_disca.annotations.clicks import Click
 from napari_disca.core.errors import DiscaError
 from napari_disca.core.tiling import Window
+from napari_disca.gui.viewer.layers.click_points import (
+    CLASS,
+    features_of,
+    has_labels,
+    is_prefix,
+    labels_of,
+    put_positions,
+)
 from napari_disca.gui.viewer.layers.layer_host import COPY
 from napari_disca.session.session import Session
 
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.utils.events import Event
-
-#: Column of the layer's features that holds the class.
-CLASS = "class"
 
 
 @dataclass(slots=True)
@@ -103,7 +107,7 @@ class ClickLayers:
             symbol="disc",
             border_width=0.12,
             border_color="white",
-            features=self._features(()),
+            features=features_of((), self._names),
             face_color=CLASS,
             face_color_cycle={land.name: land.color for land in self._session.classes},
             metadata={"napari_disca": {COPY: bool(self.layers)}},
@@ -148,24 +152,31 @@ class ClickLayers:
             self._arm(layer)
 
     def _arm(self, layer: Points) -> None:
-        # Setting `current_properties` would also change the selected points.
-        layer.feature_defaults = {CLASS: self._names[self.label]}
-
-    def _features(self, labels: Iterable[int]) -> pd.DataFrame:
-        values = [self._names[label] for label in labels]
-        return pd.DataFrame({CLASS: pd.Categorical(values, categories=self._names)})
+        name = self._names[self.label]
+        if CLASS not in layer.feature_defaults or layer.feature_defaults[CLASS].iloc[0] != name:
+            # Setting `current_properties` would also change the selected points.
+            layer.feature_defaults = {CLASS: name}
 
     def _fill(self, layer: Points) -> None:
+        """Show the session's clicks in a layer, and change no more of it than differs.
+
+        Each part that is set makes napari update all its panels, which takes longer than the click.
+        """
         clicks = self._session.clicks.items
         rows, cols, labels = self._session.clicks.arrays()
         positions = np.stack([rows, cols], axis=1).astype(np.float64)
-        self._filled[layer] = _Filled(clicks, positions, labels.astype(np.int16))
+        before = self._filled.get(layer)
+        filled = self._filled[layer] = _Filled(clicks, positions, labels.astype(np.int16))
         self._echo = True
         try:
-            layer.data = positions.copy()
-            layer.features = self._features(labels)
-            layer.refresh_colors(update_color_mapping=False)
-            layer.selected_data = set()
+            put_positions(layer, positions)
+            # Of points that were only added, napari has set the colours.
+            added = before is not None and is_prefix(before.labels, filled.labels)
+            if not added or not has_labels(layer, filled.labels, self._names):
+                layer.features = features_of(labels, self._names)
+                layer.refresh_colors(update_color_mapping=False)
+            if layer.selected_data:
+                layer.selected_data = set()
             self._arm(layer)
         finally:
             self._echo = False
@@ -213,7 +224,7 @@ class ClickLayers:
         filled = self._filled.get(layer)
         if filled is None or self._echo or self._telling or filled.moving:
             return
-        labels = self._labels(layer)
+        labels = labels_of(layer, self._names)
         positions = np.asarray(layer.data, dtype=np.float64)[:, -2:]
         same = (
             labels is not None
@@ -238,14 +249,6 @@ class ClickLayers:
         QTimer.singleShot(0, self._deselect)
         if edit.refused:
             self._report(edit.refused)
-
-    def _labels(self, layer: Points) -> NDArray[np.int16] | None:
-        """Return the class of every row, -1 for none; None without a column of classes."""
-        features = layer.features
-        if CLASS not in features or len(features) != len(layer.data):
-            return None
-        found = pd.Index(self._names).get_indexer(features[CLASS].astype(object))
-        return np.asarray(found, dtype=np.int16)
 
     def _difference(
         self,
