@@ -214,6 +214,7 @@ PRIVATE = {
     "_qt_viewer": "gui/toolkit/windows.py",
     "_pause_scene_graph": "gui/toolkit/windows.py",
     "_max_vectors_thumbnail": "gui/toolkit/windows.py",
+    "_data_view": "gui/toolkit/windows.py",
     "_contrib": "gui/toolkit/writer_order.py",
     "_writers": "gui/toolkit/writer_order.py",
     "_convolution_pointwise": "networks/fused.py",

@@ -12,6 +12,7 @@ from napari_disca.gui.toolkit.windows import (
     draw_one_in_thumbnail,
     is_open,
     open_layers,
+    redraw_labels,
     unwrapped,
     without_rebuilding_overlays,
 )
@@ -55,6 +56,55 @@ def test_hiding_a_layer_leaves_the_scene_as_it_is(make_napari_viewer, monkeypatc
     with without_rebuilding_overlays(viewer):
         layer.visible = False
     assert made, "in a grid, a hidden layer gives its place away"
+
+
+@pytest.mark.parametrize("contour", [0, 1])
+@pytest.mark.parametrize("multiscale", [False, True])
+def test_labels_changed_in_place_are_drawn_as_napari_draws_them(
+    make_napari_viewer, multiscale, contour
+):
+    viewer = make_napari_viewer(show=True)
+    labels = np.ones((64, 64), dtype=np.uint8)
+    data = [labels, labels[::2, ::2].copy()] if multiscale else labels
+    layer = viewer.add_labels(data, multiscale=multiscale)
+    layer.contour = contour
+    before = viewer.screenshot(flash=False)
+    told = []
+    viewer.layers.events.connect(lambda event: told.append(event.type))
+    for level in data if multiscale else [data]:
+        level[: len(level) // 2, : len(level) // 4] = 2
+    redraw_labels(layer)
+    told_by_us = list(told)
+    ours = viewer.screenshot(flash=False)
+    layer.refresh()
+    np.testing.assert_array_equal(ours, viewer.screenshot(flash=False))
+    assert (ours != before).any()
+    assert "set_data" in told, "without it, napari tells the list: else this test says nothing"
+    if not contour:
+        assert not {"set_data", "labels_update"} & set(told_by_us), "it paints all its rows again"
+
+
+def test_hidden_labels_are_drawn_when_they_are_shown(make_napari_viewer):
+    viewer = make_napari_viewer(show=True)
+    labels = np.ones((64, 64), dtype=np.uint8)
+    layer = viewer.add_labels(labels, visible=False)
+    labels[:32] = 2
+    redraw_labels(layer)
+    layer.visible = True
+    ours = viewer.screenshot(flash=False)
+    layer.refresh()
+    np.testing.assert_array_equal(ours, viewer.screenshot(flash=False))
+
+
+def test_labels_are_drawn_in_three_dimensions(make_napari_viewer):
+    viewer = make_napari_viewer()
+    labels = np.ones((64, 64), dtype=np.uint8)
+    layer = viewer.add_labels(labels)
+    viewer.dims.ndisplay = 3
+    labels[:32] = 2
+    redraw_labels(layer)
+    viewer.dims.ndisplay = 2
+    redraw_labels(layer)
 
 
 def test_napari_limits_the_lines_of_a_thumbnail_by_this_name():

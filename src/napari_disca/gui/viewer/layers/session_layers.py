@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import Patch
 from napari_disca.core.tiling import Window
+from napari_disca.gui.toolkit.windows import redraw_labels
 from napari_disca.gui.viewer.canvas.camera import camera_of, view_size
 from napari_disca.gui.viewer.colours.class_colormap import class_colormap, class_features
 from napari_disca.gui.viewer.layers.click_layers import ClickLayers
@@ -182,9 +183,7 @@ class SessionLayers(QObject):
             self._timer.stop()
             return
         for name in self._dirty & self.maps.keys():
-            # A hidden layer is drawn again when it is shown.
-            if self.maps[name].visible:
-                self.maps[name].refresh(extent=False, thumbnail=False, highlight=False)
+            redraw_labels(self.maps[name])  # a hidden one is drawn again when it is shown
         self._dirty.clear()
         self.stale_layer.follow_map()
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from napari.layers import Labels, Layer
 from qtpy.QtCore import QObject, QTimer
 
+from napari_disca.gui.toolkit.windows import redraw_labels
 from napari_disca.gui.viewer.layers.hatch import Hatch
 from napari_disca.gui.viewer.layers.layer_host import LayerHost
 
@@ -90,8 +91,8 @@ class StaleLayer(QObject):
         changed = self._hatch.show(outdated, less=less)
         if not outdated.any():
             self._timer.stop()
-        if changed and self.layer is not None and self.layer.visible:
-            self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+        if changed and self.layer is not None:
+            redraw_labels(self.layer)
 
     def forget(self, layer: Layer) -> None:
         """Forget a layer that was removed; this one is then not added again."""
