@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import Patch
 from napari_disca.core.tiling import Window
-from napari_disca.gui.toolkit.windows import redraw_labels
+from napari_disca.gui.toolkit.windows import redraw_labels, without_rebuilding_overlays
 from napari_disca.gui.viewer.canvas.camera import camera_of, view_size
 from napari_disca.gui.viewer.colours.class_colormap import class_colormap, class_features
 from napari_disca.gui.viewer.layers.click_layers import ClickLayers
@@ -265,8 +265,9 @@ class SessionLayers(QObject):
     def show_adapted(self, adapted: bool) -> None:
         """Show DISCA's map, or DISIR's, unless both are side by side."""
         if not self.comparing and {"disir", "disca"} <= self.maps.keys():
-            self.maps["disca"].visible = adapted
-            self.maps["disir"].visible = not adapted
+            with without_rebuilding_overlays(self.viewer):
+                self.maps["disca"].visible = adapted
+                self.maps["disir"].visible = not adapted
 
     @property
     def comparing(self) -> bool:
