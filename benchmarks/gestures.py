@@ -216,8 +216,8 @@ class Desk:
         ripple = self.panel.ripple
 
         def done() -> bool:
-            found = ripple._ripple
-            calm = not (ripple._background.running or ripple._news or ripple._look.isActive())
+            found = ripple.comparison.ripple
+            calm = ripple.comparison.settled
             return calm and found is not None and not found.missing
 
         self.until(done)
@@ -225,7 +225,7 @@ class Desk:
     def judge(self, annotator: Annotator) -> bool:
         """Judge the first region of the list that can be judged; whether there was one."""
         ripple, listed = self.panel.ripple, self.panel.ripple_panel.list
-        regions = ripple._ripple.regions[: listed.count()]
+        regions = ripple.comparison.ripple.regions[: listed.count()]
         maps = self.session.maps
         for row, region in enumerate(regions):
             given = verdicts_on(

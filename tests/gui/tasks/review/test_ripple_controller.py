@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QAbstractSlider
 from napari_disca.core.events import Patch
 from napari_disca.core.tiling import Window
 from napari_disca.gui.panels.review.ripple_panel import RipplePanel
-from napari_disca.gui.tasks.review import ripple_controller
+from napari_disca.gui.tasks.review import ripple_comparison
 from napari_disca.gui.tasks.review.ripple_controller import RippleController
 from napari_disca.gui.viewer.canvas.camera import camera_of
 from napari_disca.gui.viewer.keys.key_filter import main_window
@@ -69,14 +69,14 @@ class FakeControl(QObject):
 @pytest.fixture
 def shown(qtbot, monkeypatch):
     # Whoever waits for the next look of a long comparison waits for ever.
-    monkeypatch.setattr(ripple_controller, "_REST", 1e4)
+    monkeypatch.setattr(ripple_comparison, "_REST", 1e4)
     panel, session = RipplePanel(), FakeSession()
     qtbot.addWidget(panel)
     control = FakeControl(session)
     controller = RippleController(panel, control, lambda _window: None, panel)
     yield SimpleNamespace(panel=panel, session=session, control=control, controller=controller)
     session.go.set()
-    qtbot.waitUntil(lambda: not controller._background.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not controller.comparison._background.running, timeout=60_000)
     controller.end()
 
 
@@ -85,15 +85,15 @@ def test_the_list_is_made_anew_when_the_maps_are_complete(shown, qtbot):
     session.paint_tile()
     shown.control.changed.emit()
     qtbot.waitUntil(lambda: "still being computed" in figure.text(), timeout=60_000)
-    qtbot.waitUntil(lambda: not shown.controller._background.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not shown.controller.comparison._background.running, timeout=60_000)
     session.go.clear()
     session.paint_tile()  # asks for another look, which lasts
     qtbot.waitUntil(lambda: session.looks == [3, 2], timeout=60_000)
     qtbot.wait(20)  # the rest is a multiple of what the look takes
     session.paint_tile()
     session.go.set()
-    qtbot.waitUntil(lambda: not shown.controller._background.running, timeout=60_000)
-    assert shown.controller._look.remainingTime() > 10_000, "the next look rests"
+    qtbot.waitUntil(lambda: not shown.controller.comparison._background.running, timeout=60_000)
+    assert shown.controller.comparison._timer.remainingTime() > 10_000, "the next look rests"
     session.paint_tile()
     shown.control.changed.emit()  # the refresh has ended
     qtbot.waitUntil(lambda: "still being computed" not in figure.text(), timeout=60_000)
@@ -147,10 +147,8 @@ def adapted(reused, qtbot):
         ripple = shown.panel.ripple
 
         def done():
-            found = ripple._ripple
-            calm = (
-                not ripple._background.running and not ripple._news and not ripple._look.isActive()
-            )
+            found = ripple.comparison.ripple
+            calm = ripple.comparison.settled
             return calm and found is not None and not found.missing
 
         qtbot.waitUntil(done, timeout=30_000)
@@ -197,7 +195,7 @@ def test_x_rejects_the_region_and_goes_on_to_the_next(adapted, qtbot):
     assert (after != before).sum() == region.area
     assert after[region.pixel] == region.before
     assert session.verdicts[-1].kind == "rejected"
-    assert panel.list.count() == min(count, len(adapted.panel.ripple._ripple.regions))
+    assert panel.list.count() == min(count, len(adapted.panel.ripple.comparison.ripple.regions))
     assert panel.list.currentRow() == 0
     qtbot.keyClick(panel.list, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     adapted.settled()
@@ -228,7 +226,7 @@ def test_y_accepts_and_all_are_accepted_or_rejected_with_shift(adapted, qtbot):
 def test_regions_are_judged_one_after_the_other_without_waiting(adapted, qtbot):
     panel, session = adapted.panel.ripple_panel, adapted.control.session
     assert panel.list.count() > 4
-    regions = adapted.panel.ripple._ripple.regions
+    regions = adapted.panel.ripple.comparison.ripple.regions
     qtbot.keyClick(panel.list, Qt.Key.Key_J)
     for key in (Qt.Key.Key_Y, Qt.Key.Key_X, Qt.Key.Key_Y):
         qtbot.keyClick(main_window(adapted.panel), key)
@@ -237,12 +235,12 @@ def test_regions_are_judged_one_after_the_other_without_waiting(adapted, qtbot):
     assert panel.selected == regions[3]
     adapted.settled()
     assert panel.selected == regions[3]
-    left = adapted.panel.ripple._ripple.regions
+    left = adapted.panel.ripple.comparison.ripple.regions
     assert not {region.pixel for region in regions[:3]} & {region.pixel for region in left}
     for _ in range(3):
         qtbot.keyClick(panel.list, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     adapted.settled()
-    assert adapted.panel.ripple._ripple.regions == regions
+    assert adapted.panel.ripple.comparison.ripple.regions == regions
 
 
 def test_arrows_go_along_the_list_from_the_canvas(adapted, qtbot):

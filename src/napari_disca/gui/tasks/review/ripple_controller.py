@@ -1,36 +1,26 @@
-"""Keeps the list of regions that an adaptation changed up to date, and applies verdicts."""
+"""Lists the regions that an adaptation changed in their panel, and applies verdicts on them."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_disca.core.events import Patch
 from napari_disca.gui.panels.review.ripple_panel import RipplePanel, area_text
-from napari_disca.gui.toolkit.background_job import BackgroundJob
+from napari_disca.gui.tasks.review.ripple_comparison import RippleComparison
 from napari_disca.gui.toolkit.error_messages import guarded
 from napari_disca.raster.resolution import raster_resolution
 from napari_disca.session.proposals import Proposals
 from napari_disca.session.regions.changed_regions import Region
-from napari_disca.session.regions.ripple import Ripple, RippleSoFar
+from napari_disca.session.regions.ripple import Ripple
 
 if TYPE_CHECKING:
     from napari_disca.core.tiling import Window
     from napari_disca.gui.tasks.control import Control
     from napari_disca.raster import Raster
     from napari_disca.session.session import Session
-    from napari_disca.session.steps.steps import Step
 
-#: Least area of listed regions, pixels: smaller ones can hardly be seen.
-_LEAST = 16
-#: Milliseconds from a painted patch to the next comparison.
-_SOON = 250
-#: The next comparison waits so many times as long as the last one took.
-_REST = 4
 #: Milliseconds that the slider rests before the map is redone.
 _SETTLE = 120
 #: Milliseconds for which each map is shown while the key is held.
@@ -39,7 +29,7 @@ _NOTHING = "nothing was adapted"
 
 
 class RippleController(QObject):
-    """Compares the maps on a thread for the ripple panel, and passes verdicts to the session.
+    """Shows the regions that an adaptation changed in a panel, and passes verdicts to the session.
 
     Signals: ``changed()`` when the list or the possible verdicts change.
 
@@ -64,21 +54,15 @@ class RippleController(QObject):
         super().__init__(parent)
         self.panel, self._control, self._outline = panel, control, outline
         self._session: Session | None = None
-        self._background = BackgroundJob(self)
-        self._background.progressed.connect(self._on_progress)
-        self._background.finished.connect(self._on_finished)
-        self._ripple: Ripple | None = None
-        self._began = 0.0
-        #: Whether a patch was painted since the last comparison.
-        self._news = False
-        self._step: Step | None = None
-        #: The step that the last comparison began with; whether it lacked tiles while a list stood.
-        self._looked_at: Step | None = None
-        self._lacked = False
+        self.comparison = RippleComparison(self)
+        self.comparison.listed.connect(self._on_listed)
+        self.comparison.found.connect(self._on_found)
         #: Whether the slider is held: all its values together are one step of the history.
         self._trying = False
-        self._look = self._timer(_SOON, self._start)
-        self._settle = self._timer(_SETTLE, self._set_strength)
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(_SETTLE)
+        self._settle.timeout.connect(self._set_strength)
         self._blink = QTimer(self)
         self._blink.setInterval(_BLINK)
         self._blink.timeout.connect(self._swap)
@@ -93,100 +77,34 @@ class RippleController(QObject):
         panel.strength.connect(lambda _: self._settle.start())
         panel.settled.connect(self._on_settled)
 
-    def _timer(self, milliseconds: int, action: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(milliseconds)
-        timer.timeout.connect(action)
-        return timer
-
     def end(self) -> None:
         """Stop comparing, and end the thread."""
-        self._attach(None)
-        self._background.end()
+        self._begin(None)
+        self.comparison.end()
 
-    # ------------------------------------------------------------------ looking
+    # ------------------------------------------------------------------ listing
 
     def _on_changed(self) -> None:
         session = self._control.session
         if session is not self._session:
-            self._attach(session)
-        step = None if session is None else session.step
-        if step is not self._step:
-            self._step = step
-            self._news = True
-            self._ripple = None
-            if session is None or session.adapted is None:
-                self.panel.show_regions((), (), "")
-            elif not self._look.isActive():
-                self._look.start(_SOON)
-        self._look_at_the_last_tiles()
+            self._begin(session)
+        if self.comparison.follow() and (session is None or session.adapted is None):
+            self.panel.show_regions((), (), "")
         self._show()
 
-    def _look_at_the_last_tiles(self) -> None:
-        """Compare again once the maps are complete, if the last comparison was earlier."""
-        lacks = self._lacked or (self._ripple is not None and self._ripple.missing > 0)
-        if lacks and not self._background.running and self._is_complete():
-            left = self._look.remainingTime()
-            if not 0 <= left <= _SOON:
-                self._look.start(_SOON)
+    def _begin(self, session: Session | None) -> None:
+        self._settle.stop()
+        self._blink.stop()
+        self._session = session
+        self.comparison.begin(session)
 
-    def _is_complete(self) -> bool:
-        """Whether both maps are computed as a whole."""
-        session = self._session
-        return session is not None and all(
-            session.map_state.up_to_date(name) == 1.0 for name in ("disir", "disca")
-        )
-
-    def _attach(self, session: Session | None) -> None:
+    def _on_listed(self, regions: tuple[Region, ...]) -> None:
         if self._session is not None:
-            self._session.painted.disconnect(self._on_painted)
-        for timer in (self._look, self._settle, self._blink):
-            timer.stop()
-        self._background.drop()  # its regions belong to a session that is closed
-        self._session, self._ripple, self._step, self._lacked = session, None, None, False
-        if session is not None:
-            session.painted.connect(self._on_painted)
+            self._list(self._session, regions, "Comparing the maps…", interim=True)
 
-    def _on_painted(self, patch: Patch) -> None:
-        session = self._session
-        if session is None or session.adapted is None or patch.map == "initial":
-            return
-        self._news = True
-        if not self._background.running and not self._look.isActive():
-            self._look.start(_SOON)
-
-    def _start(self) -> None:
-        session = self._session
-        if session is None or session.adapted is None or self._background.running:
-            return
-        self._news = self._lacked = False
-        self._looked_at = session.step
-        self._began = time.monotonic()
-        job = session.proposals.ripple(_LEAST, session.viewport.window)
-        self._background.start(job, self._on_ripple)
-
-    def _on_progress(self, event: object) -> None:
-        if isinstance(event, RippleSoFar) and self._ripple is None and self._session is not None:
-            self._list(self._session, event.regions, "Comparing the maps…", interim=True)
-
-    def _on_ripple(self, found: Ripple) -> None:
+    def _on_found(self, found: Ripple) -> None:
         if self._session is not None:
-            complete = self._ripple is not None and not self._ripple.missing
-            if complete and (found.missing or self._looked_at is not self._step):
-                # A verdict leaves the other regions as they were: they can be judged meanwhile.
-                self._lacked = True
-                return
-            self._ripple = found
             self._list(self._session, found.regions, _summary(found, self._session.raster))
-
-    def _on_finished(self) -> None:
-        if self._news:
-            took = 1000 * (time.monotonic() - self._began)
-            rest = 0 if self._is_complete() else _REST * took
-            self._look.start(int(max(_SOON, rest)))
-        else:
-            self._look_at_the_last_tiles()
 
     def _list(
         self, session: Session, regions: tuple[Region, ...], summary: str, *, interim: bool = False
@@ -210,28 +128,27 @@ class RippleController(QObject):
         )
 
     def _judge_selected(self, judge: Callable[[Proposals, list[Region]], None], said: str) -> None:
-        region, session, found = self.panel.selected, self._session, self._ripple
+        region, session = self.panel.selected, self._session
         if region is None or session is None:
             return
+        found = self.comparison.ripple
         self.panel.mark_judged()
         done = self._do(lambda proposals: judge(proposals, [region]), said)
         if done and found is not None and not found.missing and session is self._session:
-            # The other regions can be judged at once, while the maps are compared again.
-            others = tuple(other for other in found.regions if other != region)
-            self._ripple = replace(found, regions=others, changed=found.changed - region.area)
-            self._list(session, others, _summary(self._ripple, session.raster))
+            left = self.comparison.leave_out(region, found)
+            self._list(session, left.regions, _summary(left, session.raster))
 
     def accept_all(self) -> None:
         """Accept all that the adaptation changed."""
         self._do(
-            lambda proposals: proposals.accept(ripple=self._ripple),
+            lambda proposals: proposals.accept(ripple=self.comparison.ripple),
             "Accepted: all changes stay; later clicks still count",
         )
 
     def reject_all(self) -> None:
         """Reject all that the adaptation changed away from the clicks."""
         self._do(
-            lambda proposals: proposals.reject(ripple=self._ripple),
+            lambda proposals: proposals.reject(ripple=self.comparison.ripple),
             "Rejected: only clicks still change the map; the next Adapt learns from the verdict",
         )
 
