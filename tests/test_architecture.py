@@ -116,6 +116,51 @@ def _imports(module: str, file: Path, modules: dict[str, Path]) -> set[str]:
     return (found & modules.keys()) - {module}
 
 
+#: A name of the package with dots, in code, strings and prose.
+_DOTTED = re.compile(r"\bnapari_disca(?:\.[A-Za-z]\w*)+")
+
+
+def _named(text: str, *, code: bool) -> set[str]:
+    """Return what a file names of the package, with dots."""
+    found = set(_DOTTED.findall(text))
+    for node in ast.walk(ast.parse(text)) if code else ():
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("napari_disca"):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _is_there(dotted: str, modules: dict[str, Path]) -> bool:
+    """Whether a module has the name; what follows the name with another dot does not count."""
+    parts = dotted.split(".")
+    known = max(n for n in range(len(parts) + 1) if ".".join(parts[:n]) in modules)
+    text = modules[".".join(parts[:known])].read_text(encoding="utf-8")
+    return known == len(parts) or re.search(rf"\b{parts[known]}\b", text) is not None
+
+
+def test_names_of_the_package_exist_wherever_they_are_written():
+    """Also in functions, where an import of a module that was moved fails only when they run."""
+    modules = _modules()
+    folders = ("src", "tests", "benchmarks", "docs")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*")]
+    files += [*ROOT.glob("*.md"), *ROOT.glob("*.toml")]
+    wrong = [
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in files
+        if file.suffix in (".py", ".md", ".yaml", ".toml") and file.name != "CHANGELOG.md"
+        for name in _named(file.read_text(encoding="utf-8"), code=file.suffix == ".py")
+        if not _is_there(name, modules)
+    ]
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_a_module_that_was_moved_is_found_where_it_is_named():
+    named = _named("def late():\n    from napari_disca.gui.window import " + "widget", code=True)
+    assert "napari_disca.gui.window.widget" in named
+    assert all(_is_there(name, _modules()) for name in named)
+    assert not _is_there("napari_disca.gui." + "panels.widget", _modules())
+    assert not _is_there("napari_disca.session.session." + "Gone", _modules())
+
+
 def test_imports_form_no_cycle():
     modules = _modules()
     graph = {name: _imports(name, file, modules) for name, file in modules.items()}
