@@ -44,7 +44,7 @@ from napari_disca.evaluation.study import chosen_items, masks_of, opened
 from napari_disca.networks import load_network
 from napari_disca.networks.compute import Compute
 from napari_disca.recipes import RECIPES
-from napari_disca.session.regions.doubtful_places import Review
+from napari_disca.session.regions.doubtful_places import DoubtfulPlaces
 from napari_disca.session.session import Session
 from napari_disca.training.pairing import hold_out, pairs
 
@@ -100,7 +100,7 @@ class Annotator:
             yield found[0]
 
     def _looking(self, way: str, rng: np.random.Generator) -> Iterator[Click]:
-        session, review = self.session, Review(self.session.network_view)
+        session, review = self.session, DoubtfulPlaces(self.session.network_view)
         height, width = session.raster.shape
         side = min(height, width, round(_GLANCE / session.network_view.factor))
         for _ in range(_PATIENCE * self.clicks):

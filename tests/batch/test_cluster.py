@@ -20,7 +20,7 @@ from builders import (
     write_image,
 )
 from napari_disca.batch import cluster, cluster_tasks
-from napari_disca.batch.cluster_tasks import MapTask, Settings, finish_map, predict_part
+from napari_disca.batch.cluster_tasks import MapTask, WorkerSettings, finish_map, predict_part
 from napari_disca.batch.scheduler import scheduler_address
 from napari_disca.batch.streaming import MapStream
 from napari_disca.core.errors import DiscaError, ExportError, RasterError
@@ -54,7 +54,7 @@ def plain(tmp_path, image, compute) -> tuple[MapStream, MapTask]:
     task = MapTask(
         str(path),
         str(tmp_path / "map.tif"),
-        Settings(str(weights), "cpu", "float32"),
+        WorkerSettings(str(weights), "cpu", "float32"),
         stream.network_view.bands,
         1.0,
         stream.network_view.scale,
@@ -214,7 +214,7 @@ def test_it_is_told_each_time_that_all_workers_have_gone(monkeypatch):
 
     monkeypatch.setattr(cluster, "_POLL", 0.0)
     monkeypatch.setattr(cluster, "_WORKERS_INTERVAL", 0.0)
-    settings = Settings("small.safetensors", "cpu", "float32")
+    settings = WorkerSettings("small.safetensors", "cpu", "float32")
     distributed = SimpleNamespace(as_completed=Completed)
     work = cluster._Work(distributed, Client(), make_network(), open_raster, settings, "float32")
     assert list(work._wait()) == [cluster.Waiting(), cluster.Waiting()]

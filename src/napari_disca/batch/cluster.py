@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_disca.batch.cluster_tasks import (
     MapTask,
-    Settings,
+    WorkerSettings,
     finish_map,
     natural_precision,
     predict_part,
@@ -75,7 +75,7 @@ def predict_images(
     images: Sequence[tuple[Path, Path]],
     network: Network,
     opened: Callable[[Path, Path], AbstractContextManager[NetworkView]],
-    settings: Settings,
+    settings: WorkerSettings,
     *,
     scheduler: str,
     timeout: float = 10.0,
@@ -90,7 +90,7 @@ def predict_images(
         That of ``settings.weights``; only its fingerprint leaves this process.
     opened : callable
         ``opened(image, output)`` returns a context with the image as the network reads it.
-    settings : Settings
+    settings : WorkerSettings
     scheduler : str
         Address (``tcp://host:8786``), or the path of the file that ``dask scheduler
         --scheduler-file`` writes.
@@ -120,7 +120,7 @@ def predict_images(
         return done
 
 
-def _precision(client: Any, settings: Settings) -> str:
+def _precision(client: Any, settings: WorkerSettings) -> str:
     """Return one precision for all maps: that of the workers, or float32 if they differ.
 
     Raises
@@ -168,7 +168,7 @@ class _Work:
         client: Any,
         network: Network,
         opened: Callable[[Path, Path], AbstractContextManager[NetworkView]],
-        settings: Settings,
+        settings: WorkerSettings,
         precision: str,
     ) -> None:
         from napari_disca.networks import fingerprint

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class WorkerSettings:
     """The network, and how the workers compute with it.
 
     Attributes
@@ -63,7 +63,7 @@ class MapTask:
     ----------
     image, output : str
         Absolute paths.
-    settings : Settings
+    settings : WorkerSettings
     bands : tuple of int
         Bands of the image that the network reads, from 1.
     factor : float
@@ -79,7 +79,7 @@ class MapTask:
 
     image: str
     output: str
-    settings: Settings
+    settings: WorkerSettings
     bands: tuple[int, ...]
     factor: float
     scaling: ValueScale
@@ -282,7 +282,7 @@ def _loaded_stream(task: MapTask, _written: int) -> MapStream:
 
 
 @lru_cache(maxsize=1)
-def _loaded_network(settings: Settings, expected: str) -> Network:
+def _loaded_network(settings: WorkerSettings, expected: str) -> Network:
     import torch
 
     from napari_disca.networks import fingerprint, load_network

@@ -76,7 +76,7 @@ def _on_cluster(
     options: PredictOptions, outputs: Sequence[Path], scheduler: str, proposed_name: str | None
 ) -> int:
     from napari_disca.batch.cluster import MapDone, Waiting, predict_images
-    from napari_disca.batch.cluster_tasks import Settings
+    from napari_disca.batch.cluster_tasks import WorkerSettings
 
     compute = options.network.compute
     check_threads(compute.threads)
@@ -84,7 +84,7 @@ def _on_cluster(
     network = load_network(weights)
     if weights not in bundled_weights():
         weights = str(Path(weights).absolute())
-    settings = Settings(
+    settings = WorkerSettings(
         weights, compute.device, compute.precision, options.workers, compute.threads
     )
     many = len(outputs) > 1

@@ -18,7 +18,11 @@ from napari_disca.core.errors import JournalError
 from napari_disca.networks.compute import Compute
 from napari_disca.raster import open_raster
 from napari_disca.session.journal.image_check import georeference_changes
-from napari_disca.session.journal.journal_format import DamagedLineError, Record, read_journal
+from napari_disca.session.journal.journal_format import (
+    DamagedLineError,
+    JournalRecord,
+    read_journal,
+)
 from napari_disca.session.restore import compute_of, network_of, restored
 
 
@@ -59,7 +63,7 @@ def replay(options: ReplayOptions) -> int:
     return 0
 
 
-def _compute(options: ReplayOptions, record: Record) -> Compute:
+def _compute(options: ReplayOptions, record: JournalRecord) -> Compute:
     """Return the session's device and precision, or those given; note if pixels may differ."""
     header = record.header
     compute = compute_of(header)

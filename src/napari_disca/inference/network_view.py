@@ -208,13 +208,13 @@ class NetworkView:
         return Window.from_bounds(top, left, bottom, right)
 
     def network_window(self, window: Window) -> Window:
-        """Window of the network grid that covers a window of the image, with a small margin."""
+        """Return the window of the network's grid that covers a window of the image."""
         (height, width), (rows, cols) = self.raster.shape, self.shape
         return Window.from_bounds(
-            window.top * rows // height - 1,
-            window.left * cols // width - 1,
-            -(-window.bottom * rows // height) + 1,
-            -(-window.right * cols // width) + 1,
+            window.top * rows // height,
+            window.left * cols // width,
+            -(-window.bottom * rows // height),
+            -(-window.right * cols // width),
         )
 
     def to_image(

@@ -83,7 +83,7 @@ def _paint_part(canvas: Canvas, part: Part, at: Slices, heights: Floats) -> None
     )
     inner = np.minimum(to_end, to_side)
     if part.base:
-        _shade_roof(canvas, part, at)
+        _shade_roof(canvas, part)
     light = (
         1
         + canvas.fields[6][at] * np.float32(0.03)
@@ -150,7 +150,7 @@ def _parapet(canvas: Canvas, part: Part, s: Floats, t: Floats, inner: Floats) ->
     return light * (1 - dark * np.float32(0.42))
 
 
-def _shade_roof(canvas: Canvas, part: Part, at: Slices) -> None:
+def _shade_roof(canvas: Canvas, part: Part) -> None:
     """Darken the roof below an object that stands on it."""
     corners = _outline(part, canvas.region.light.shadow)
     xs, ys = [corner.real for corner in corners], [corner.imag for corner in corners]

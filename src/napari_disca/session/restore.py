@@ -28,7 +28,7 @@ from napari_disca.session.journal.journal_format import (
     COUNTED,
     DamagedLineError,
     Header,
-    Record,
+    JournalRecord,
     read_journal,
 )
 from napari_disca.session.session import Session
@@ -133,7 +133,7 @@ def _check_network(header: Header, network: Network) -> None:
 
 
 def restored(
-    record: Record,
+    record: JournalRecord,
     raster: Raster,
     network: Network,
     *,
@@ -145,7 +145,7 @@ def restored(
 
     Parameters
     ----------
-    record : Record
+    record : JournalRecord
     raster : Raster
         The image of the session.
     network : Network
@@ -184,7 +184,7 @@ def restored(
     return session
 
 
-def _redo_all(session: Session, record: Record) -> None:
+def _redo_all(session: Session, record: JournalRecord) -> None:
     """Repeat all events of a journal."""
     work = 0
     for number, event in zip(record.lines, record.events, strict=True):
@@ -290,7 +290,7 @@ def compute_of(header: Header) -> Compute:
         return Compute.choose()
 
 
-def record_summary(record: Record, now: datetime | None = None) -> str:
+def record_summary(record: JournalRecord, now: datetime | None = None) -> str:
     """Return what a journal holds in words: ``137 clicks, 3 adaptations, yesterday 18:02``."""
     counted = list(zip(record.counts, COUNTED, strict=True))
     counts = [f"{number} {what}{'s' * (number != 1)}" for number, what in counted if number]

@@ -14,15 +14,15 @@ from napari_disca.core.tiling import Window
 from napari_disca.inference.network_view import NetworkView
 from napari_disca.inference.uncertainty import CELL, SURE, TORN, UNKNOWN
 from napari_disca.raster import open_raster
-from napari_disca.session.regions.doubtful_places import Review
+from napari_disca.session.regions.doubtful_places import DoubtfulPlaces
 
 CELLS = 40, 50
 NO_CLICKS = Clicks()
 
 
-def review(factor=1.0, shape=(CELLS[0] * CELL, CELLS[1] * CELL)):
+def places(factor=1.0, shape=(CELLS[0] * CELL, CELLS[1] * CELL)):
     raster = open_raster(np.zeros((*shape, 3), dtype=np.uint8))
-    return Review(NetworkView(raster, make_card(), factor=factor))
+    return DoubtfulPlaces(NetworkView(raster, make_card(), factor=factor))
 
 
 def sure():
@@ -39,7 +39,7 @@ def two_places():
 
 
 def test_nothing_doubtful_nothing_known_nowhere_to_go():
-    made = review()
+    made = places()
     assert made.stops(sure(), NO_CLICKS) == []
     assert made.stops(np.full(CELLS, UNKNOWN, dtype=np.uint8), NO_CLICKS) == []
     assert made.next(sure(), NO_CLICKS) is None
@@ -47,7 +47,7 @@ def test_nothing_doubtful_nothing_known_nowhere_to_go():
 
 
 def test_the_larger_and_the_more_uncertain_come_first():
-    first, second = review().stops(two_places(), NO_CLICKS)
+    first, second = places().stops(two_places(), NO_CLICKS)
     assert first.window == Window(2 * CELL, 2 * CELL, 3 * CELL, 4 * CELL)
     assert second.window == Window(20 * CELL, 30 * CELL, 2 * CELL, 3 * CELL)
     assert second.pixel == (21 * CELL + CELL // 2, 31 * CELL + CELL // 2)
@@ -55,14 +55,14 @@ def test_the_larger_and_the_more_uncertain_come_first():
     torn = two_places()
     torn[20:22, 30:33] = TORN
     torn[2:5, 2:6] = 130
-    assert [s.window for s in review().stops(torn, NO_CLICKS)] == [first.window, second.window]
+    assert [s.window for s in places().stops(torn, NO_CLICKS)] == [first.window, second.window]
     torn[2:3, 2:6] = SURE
     torn[3:5, 2:6] = 129  # 8 cells, half as doubtful as 6 others
-    assert review().stops(torn, NO_CLICKS)[0].window == second.window
+    assert places().stops(torn, NO_CLICKS)[0].window == second.window
 
 
 def test_a_stop_is_given_once_and_corrections_are_followed():
-    made, map_ = review(), two_places()
+    made, map_ = places(), two_places()
     first, left = made.next(map_, NO_CLICKS)
     assert (first.window.top, left, made.visited) == (2 * CELL, 1, 1)
     map_[10:14, 10:14] = 220  # a correction has made something else doubtful
@@ -74,7 +74,7 @@ def test_a_stop_is_given_once_and_corrections_are_followed():
 
 
 def test_what_was_in_view_is_left_out():
-    made, map_ = review(), two_places()
+    made, map_ = places(), two_places()
     made.mark_seen(Window(2 * CELL, 2 * CELL, 3 * CELL, 4 * CELL), map_)
     assert [s.window.top for s in made.stops(map_, NO_CLICKS)] == [20 * CELL]
     # A cell that is cut off was not seen.
@@ -85,13 +85,13 @@ def test_what_was_in_view_is_left_out():
 
 
 def test_looking_at_what_is_not_drawn_yet_does_not_count():
-    made, whole = review(), Window.whole((CELLS[0] * CELL, CELLS[1] * CELL))
+    made, whole = places(), Window.whole((CELLS[0] * CELL, CELLS[1] * CELL))
     made.mark_seen(whole, np.full(CELLS, UNKNOWN, dtype=np.uint8))
     assert len(made.stops(two_places(), NO_CLICKS)) == 2
 
 
 def test_a_click_settles_its_surroundings_until_it_is_taken_back():
-    made, map_ = review(), two_places()
+    made, map_ = places(), two_places()
     click = Click(21 * CELL, 31 * CELL + 4, 1)
     assert [s.window.top for s in made.stops(map_, Clicks((click,)))] == [2 * CELL]
     assert len(made.stops(map_, NO_CLICKS)) == 2
@@ -103,7 +103,7 @@ def test_a_click_settles_its_surroundings_until_it_is_taken_back():
 def test_a_region_too_large_for_one_glance_is_cut():
     map_ = sure()
     map_[:, 3:43] = 200
-    stops = review().stops(map_, NO_CLICKS)
+    stops = places().stops(map_, NO_CLICKS)
     assert max(max(s.window.shape) for s in stops) <= 16 * CELL
     assert sum(s.window.size for s in stops) == 40 * 40 * CELL**2
 
@@ -111,7 +111,7 @@ def test_a_region_too_large_for_one_glance_is_cut():
 @pytest.mark.parametrize("factor", [0.5, 0.3, 2.0])
 def test_stops_are_in_pixels_of_the_image(factor):
     side = round(40 * CELL / factor)
-    made = review(factor, (side, side))
+    made = places(factor, (side, side))
     map_ = np.full((40, 40), SURE, dtype=np.uint8)
     map_[10:14, 20:24] = 200
     (stop,) = made.stops(map_, NO_CLICKS)
@@ -129,7 +129,7 @@ def test_stops_are_in_pixels_of_the_image(factor):
 
 
 def test_a_small_image_and_its_last_row():
-    made = review(shape=(70, 37))
+    made = places(shape=(70, 37))
     map_ = np.full((5, 3), 200, dtype=np.uint8)
     (stop,) = made.stops(map_, NO_CLICKS)
     assert stop.window == Window(0, 0, 70, 37)
@@ -144,7 +144,7 @@ def test_a_small_image_and_its_last_row():
 )
 def test_any_map(map_, pixels):
     clicks = Clicks().added(*(Click(row, col, 0) for row, col in pixels))
-    made, image = review(), Window.whole((CELLS[0] * CELL, CELLS[1] * CELL))
+    made, image = places(), Window.whole((CELLS[0] * CELL, CELLS[1] * CELL))
     stops = made.stops(map_, clicks)
     assert stops == made.stops(map_.copy(), clicks)
     scores = [stop.score for stop in stops]

@@ -10,7 +10,7 @@ from superqt.utils import qthrottled
 
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.gui.panels.correction.compare_panel import difference
-from napari_disca.gui.panels.correction.refine_panel import LONG, duration
+from napari_disca.gui.panels.correction.refine_panel import LONG, unbroken_duration
 from napari_disca.gui.panels.parts.buttons import set_enabled
 from napari_disca.gui.viewer.colours.class_colours import (
     first_colours,
@@ -211,7 +211,9 @@ class Presenter(QObject):
 
 def _takes(seconds: float | None) -> str:
     """Return how long something will take, in brackets; empty if short or not known."""
-    return "" if seconds is None or seconds < LONG else f" (about {duration(seconds)})"
+    if seconds is None or seconds < LONG:
+        return ""
+    return f" (about {unbroken_duration(seconds)})"
 
 
 def percent(share: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from napari_disca.core.errors import JournalError
 from napari_disca.raster import Raster, file_fingerprint, fingerprint
 from napari_disca.raster.gdal.identity import pixel_changes, place_changes
-from napari_disca.session.journal.journal_format import Header, Record
+from napari_disca.session.journal.journal_format import Header, JournalRecord
 
 
 class OtherImageError(JournalError):
@@ -20,7 +20,7 @@ def is_image_of(header: Header, raster: Raster) -> bool:
     return not header.image.startswith("p-") and header.image == file_fingerprint(raster)
 
 
-def check_image(record: Record, raster: Raster, *, other_image: bool = False) -> None:
+def check_image(record: JournalRecord, raster: Raster, *, other_image: bool = False) -> None:
     """Refuse an image that a journal was not written for.
 
     Raises
@@ -48,7 +48,7 @@ def check_image(record: Record, raster: Raster, *, other_image: bool = False) ->
         raise JournalError(f"{said}; the clicks would lie elsewhere")
 
 
-def georeference_changes(record: Record, raster: Raster) -> str:
+def georeference_changes(record: JournalRecord, raster: Raster) -> str:
     """Return the changes of an image's georeference since a journal was begun, in one line."""
     changes = place_changes(record.header.image_facts, raster)
     return f"{raster.name}: {', '.join(changes)}; clicks stay on their pixels" if changes else ""

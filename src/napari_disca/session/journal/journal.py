@@ -19,7 +19,7 @@ from typing import Any
 
 from napari_disca.core.errors import DiscaError, JournalError
 from napari_disca.raster import Raster
-from napari_disca.session.journal.journal_format import Header, Record, encoded, read_journal
+from napari_disca.session.journal.journal_format import Header, JournalRecord, encoded, read_journal
 from napari_disca.session.journal.journal_lock import JournalLock
 from napari_disca.session.journal.journal_paths import journal_places, numbered
 from napari_disca.storage.atomic import replacing
@@ -95,7 +95,7 @@ class Journal:
         return cls(path, header, guard, displace=displace)
 
     @classmethod
-    def resume(cls, path: Path, before: int | None = None) -> tuple[Journal, Record]:
+    def resume(cls, path: Path, before: int | None = None) -> tuple[Journal, JournalRecord]:
         """Return a journal that is continued, and what it holds so far.
 
         Parameters

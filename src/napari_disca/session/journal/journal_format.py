@@ -21,7 +21,7 @@ from napari_disca.core.errors import JournalError
 from napari_disca.raster import ValueScale
 
 _FORMAT = 1
-#: What `Record.counts` counts.
+#: What `JournalRecord.counts` counts.
 COUNTED = ("click", "adaptation", "locked area", "stroke", "judged place")
 #: Most bytes of a journal: an event takes about 100; hostile JSON grows twenty-fold in memory.
 _LARGEST_FILE = 32 << 20
@@ -125,7 +125,7 @@ def _scaling(value: object) -> ValueScale | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JournalRecord:
     """A journal that was read.
 
     Attributes
@@ -181,7 +181,7 @@ class DamagedLineError(JournalError):
         self.line = line
 
 
-def read_journal(path: str | os.PathLike[str], before: int | None = None) -> Record:
+def read_journal(path: str | os.PathLike[str], before: int | None = None) -> JournalRecord:
     """Return what a journal holds; an incomplete last line is left out.
 
     Parameters
@@ -211,7 +211,7 @@ def read_journal(path: str | os.PathLike[str], before: int | None = None) -> Rec
     return _parsed(path, data, before)
 
 
-def _parsed(path: Path, data: bytes, before: int | None) -> Record:
+def _parsed(path: Path, data: bytes, before: int | None) -> JournalRecord:
     found: list[tuple[int, dict[str, Any]]] = []
     size = 0
     for number, whole in enumerate(data.splitlines(keepends=True), start=1):
@@ -236,7 +236,7 @@ def _parsed(path: Path, data: bytes, before: int | None) -> Record:
     except JournalError as error:
         raise JournalError(f"{path.name} {error}") from None
     numbers, events = zip(*found[1:], strict=True) if found[1:] else ((), ())
-    return Record(path, header, tuple(events), tuple(numbers), data[:size])
+    return JournalRecord(path, header, tuple(events), tuple(numbers), data[:size])
 
 
 def _line(path: Path, number: int, text: bytes) -> dict[str, Any]:

@@ -44,14 +44,7 @@ class Viewport:
         view = self.window
         if view is None or not network_view.resampled:
             return view
-        down = network_view.shape[0] / network_view.raster.shape[0]
-        across = network_view.shape[1] / network_view.raster.shape[1]
-        return Window.from_bounds(
-            int(view.top * down),
-            int(view.left * across),
-            int(view.bottom * down) + 1,
-            int(view.right * across) + 1,
-        )
+        return network_view.network_window(view)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class ReviewStop:
     cells: Window
 
 
-class Review:
+class DoubtfulPlaces:
     """The order of the doubtful regions of one image, and which cells were seen.
 
     Parameters
@@ -152,7 +152,7 @@ class Review:
         (list of ReviewStop, int)
             The most rewarding stops, and the number of all.
         """
-        frozen = Review(self._network_view)
+        frozen = DoubtfulPlaces(self._network_view)
         frozen._seen = self._seen.copy()
         return frozen._found(uncertainty.copy(), clicks, most)
 

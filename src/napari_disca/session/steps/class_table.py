@@ -6,7 +6,7 @@ never change, so clicks, maps and weights keep their meaning.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -187,10 +187,6 @@ class ClassTable:
         rest = [other for other in self.entries if other is not entry]
         rest.insert(max(0, min(place, len(rest))), entry)
         return ClassTable(tuple(rest))
-
-    def ordered(self, order: Sequence[int]) -> ClassTable:
-        """Return a table with another order of ids."""
-        return ClassTable(tuple(self.entry(label) for label in order))
 
     def merged(self, labels: Iterable[int], name: str) -> ClassTable:
         """Return a table in which classes, and all merged with them, are saved as one.

@@ -176,7 +176,9 @@ class RefinePanel(QWidget):
         for name, taken in seconds.items():
             button = self.buttons[name]
             if button.isEnabled() and taken is not None and taken >= LONG:
-                button.setToolTip(f"{button.toolTip()}.\nAbout {duration(taken)} on this machine")
+                button.setToolTip(
+                    f"{button.toolTip()}.\nAbout {unbroken_duration(taken)} on this machine"
+                )
 
     def show_progress(self, progress: Progress) -> None:
         """Move the bar; show the stage and the remaining time."""
@@ -196,7 +198,7 @@ class RefinePanel(QWidget):
         text = f"{progress.stage.capitalize()} · {progress.done} of {progress.total}"
         left = self.estimate(progress, self._pace.left(progress, now))
         if left is not None and left >= _SHORT:
-            text += f" · about {duration(left)} left"
+            text += f" · about {unbroken_duration(left)} left"
         self.stage.setText(text)
 
     def show_at_rest(self, line: str) -> None:
@@ -280,6 +282,6 @@ def _summary(recipe: Recipe) -> str:
     return f"{recipe.title} ({'; '.join(settings)})"
 
 
-def duration(seconds: float) -> str:
+def unbroken_duration(seconds: float) -> str:
     """Return a duration in words; a line does not end between number and unit."""
     return pace.duration(seconds).replace(" ", "\N{NO-BREAK SPACE}")

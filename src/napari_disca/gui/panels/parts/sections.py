@@ -70,11 +70,6 @@ class Section(QWidget):
         """Fold the section away, or open it."""
         self.heading.setChecked(not away)
 
-    @property
-    def is_folded(self) -> bool:
-        """Whether its content is hidden."""
-        return not self.heading.isChecked()
-
     def _on_toggled(self, opened: bool) -> None:
         arrow = Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow
         self.heading.setArrowType(arrow)

@@ -23,7 +23,7 @@ from napari_disca.session.journal.journal import copied
 from napari_disca.session.journal.journal_format import (
     DamagedLineError,
     Header,
-    Record,
+    JournalRecord,
     read_journal,
 )
 from napari_disca.session.journal.journal_lock import holder
@@ -213,7 +213,7 @@ class _Unreadable(str):
     """Why a journal cannot be read."""
 
 
-def _allowed(record: Record, weights: str, agreed: Callable[[str], bool]) -> dict[str, bool]:
+def _allowed(record: JournalRecord, weights: str, agreed: Callable[[str], bool]) -> dict[str, bool]:
     """Return which of the networks that a journal may need the user allows to run.
 
     Parameters
@@ -231,7 +231,7 @@ def _resumed(
     path: Path,
     before: int | None,
     raster: Raster,
-    record: Record,
+    record: JournalRecord,
     weights: str,
     allowed: Mapping[str, bool],
     other_image: bool,
@@ -249,7 +249,9 @@ def _reads_so(header: Header, raster: Raster, network: Network, reading: Reading
     return scaled and (header.bands, header.factor) == (view.bands, view.factor)
 
 
-def _network(record: Record, weights: str, allowed: Mapping[str, bool]) -> tuple[Network, str]:
+def _network(
+    record: JournalRecord, weights: str, allowed: Mapping[str, bool]
+) -> tuple[Network, str]:
     header, file = record.header, record.header.network_file
     if weights in allowed:
         network = load_network(weights, allow_torchscript=allowed[weights])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from napari_disca.core.events import Job
 from napari_disca.core.tiling import Window
 from napari_disca.gui.viewer.layers.session_layers import SessionLayers
-from napari_disca.session.regions.doubtful_places import Review, ReviewStop
+from napari_disca.session.regions.doubtful_places import DoubtfulPlaces, ReviewStop
 from napari_disca.session.session import Session
 from napari_disca.session.steps.review_marks import review_cells
 
@@ -38,7 +38,7 @@ class ReviewCamera:
     def __init__(self, session: Session, layers: SessionLayers) -> None:
         self.session = session
         self._layers = layers
-        self._review = Review(session.network_view)
+        self._doubtful = DoubtfulPlaces(session.network_view)
         self._view: Window | None = None
         self._calm = 0
         self.place: Window | None = None
@@ -74,12 +74,12 @@ class ReviewCamera:
         """Move the camera to a place that was chosen in the list."""
         if window != self.place:
             self._pass()
-        self._review.visit(window)
+        self._doubtful.visit(window)
         self._go(window, middle, _FILLS if self._by_tiles else _PART)
 
     def to_come(self, most: int) -> Job[tuple[list[ReviewStop], int]]:
         """Job that returns the next doubtful places, and how many there are."""
-        session, review = self.session, self._review
+        session, review = self.session, self._doubtful
         review.leave_out(review_cells(session.marks, session.network_view))
         return review.to_come(session.uncertainty[session.corrected], session.clicks, most)
 
@@ -104,7 +104,7 @@ class ReviewCamera:
         str
             A message for the user.
         """
-        session, review = self.session, self._review
+        session, review = self.session, self._doubtful
         name = session.corrected
         uncertainty = session.uncertainty[name]
         if not uncertainty.any():
@@ -134,4 +134,4 @@ class ReviewCamera:
             and across * _JUDGED <= 1
             and not self._layers.sees_all()
         ):
-            self._review.mark_seen(view, self.session.uncertainty[self.session.corrected])
+            self._doubtful.mark_seen(view, self.session.uncertainty[self.session.corrected])
