@@ -9,28 +9,39 @@ from napari_disca.core import threads
 from napari_disca.core.threads import FreedMemory
 
 
-def test_freed_memory_is_returned_when_it_has_grown(monkeypatch):
-    """Not after the first tile, whose memory the next one uses, and not at each tile."""
-    free, trimmed = [], []
+def test_memory_is_returned_when_more_of_it_is_unused(monkeypatch):
+    """Not the memory that the next tile uses, and not at each tile."""
+    now = SimpleNamespace(used=0, resident=0, seconds=100.0)
+    trimmed = []
     malloc = SimpleNamespace(
-        mallinfo2=lambda: SimpleNamespace(fordblks=free[-1]),
-        malloc_trim=lambda kept: trimmed.append(free[-1] >> 20),
+        mallinfo2=lambda: SimpleNamespace(uordblks=now.used << 20),
+        malloc_trim=lambda kept: trimmed.append(now.resident),
     )
     monkeypatch.setattr(threads, "_malloc", lambda: malloc)
-    clock = [100.0]
-    monkeypatch.setattr(threads.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(threads, "_resident", lambda: now.resident << 20)
+    monkeypatch.setattr(threads.time, "monotonic", lambda: now.seconds)
     freed = FreedMemory()
-    for mebibytes in (40, 50, 57, 30, 57, 73, 80, 90, 91):
-        free.append(mebibytes << 20)
+
+    def look(used: int, resident: int, seconds: float = 5.0) -> None:
+        now.used, now.resident = used, resident
         freed.return_unused()
-        clock[0] += 1
-    assert trimmed == [57, 80]
-    free.append(200 << 20)
-    freed.return_unused()
-    free.append(300 << 20)
-    clock[0] += 0.9
-    freed.return_unused()
-    assert trimmed == [57, 80, 200], "counted once a second"
+        now.seconds += seconds
+
+    look(300, 340)  # the first tile
+    look(400, 450)  # more is used
+    look(400, 456)
+    assert not trimmed
+    look(400, 457)
+    look(400, 455)  # the tile after that
+    look(400, 471)
+    assert trimmed == [457]
+    look(390, 462)
+    assert trimmed == [457, 462]
+    look(390, 440, seconds=4.9)
+    look(390, 600, seconds=0.2)
+    assert trimmed == [457, 462], "every five seconds at most"
+    look(390, 601)
+    assert trimmed == [457, 462, 601]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc is the C library of Linux")
@@ -41,10 +52,8 @@ def test_what_glibc_counts():
     counts = malloc.mallinfo2()
     assert 0 < counts.fordblks < counts.arena
     assert counts.uordblks + counts.fordblks == counts.arena
-    malloc.malloc_trim(0)
-    freed = FreedMemory()
-    freed.return_unused()
-    freed.return_unused()
+    assert counts.uordblks < threads._resident()
+    FreedMemory().return_unused()
 
 
 def test_other_systems_return_memory_by_themselves(monkeypatch):

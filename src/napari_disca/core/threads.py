@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import math
+import mmap
 import os
 import sys
 import threading
 import time
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 
 def limit_spinning() -> None:
@@ -76,25 +78,32 @@ class FreedMemory:
     """
 
     def __init__(self) -> None:
-        self._most = 0
-        self._looked = -math.inf
+        self._next = -math.inf
+        #: Unused bytes after the tile that followed the last return; None before it.
+        self._usual: int | None = None
 
     def return_unused(self) -> None:
-        """Return freed memory if 16 MiB more of it are free than ever before.
+        """Return freed memory if there is 16 MiB more of it than usual; call it after a tile.
 
-        That includes the memory that every tile uses, which costs the next one some milliseconds;
-        so it is done seldom, and not after the first tile. Counting takes up to a millisecond, so
-        it is done once a second.
+        That includes the memory that every tile uses, which costs the next one up to a tenth of a
+        second; so it is done every five seconds at most.
         """
         malloc, now = _malloc(), time.monotonic()
-        if malloc is None or now < self._looked + 1:
+        if malloc is None or now < self._next:
             return
-        self._looked = now
-        free = malloc.mallinfo2().fordblks
-        if free > self._most + _RETURNED:
-            if self._most:
-                malloc.malloc_trim(0)
-            self._most = free
+        self._next = now + _SECONDS
+        unused = _resident() - malloc.mallinfo2().uordblks
+        if self._usual is None:
+            self._usual = unused
+        elif unused > self._usual + _RETURNED:
+            malloc.malloc_trim(0)
+            self._usual = None
+
+
+def _resident() -> int:
+    """Return the bytes of this process in memory, without those of files; Linux only."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return (int(pages[1]) - int(pages[2])) * mmap.PAGESIZE
 
 
 class _Mallinfo(ctypes.Structure):
@@ -112,7 +121,7 @@ class _Mallinfo(ctypes.Structure):
 @lru_cache(maxsize=1)
 def _malloc() -> ctypes.CDLL | None:
     """Return the C library if it is glibc 2.33 or later."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not Path("/proc/self/statm").exists():
         return None
     library = ctypes.CDLL(None)
     try:
@@ -124,8 +133,8 @@ def _malloc() -> ctypes.CDLL | None:
 
 
 FREED_MEMORY = FreedMemory()
-#: Bytes by which freed memory grows before it is returned.
-_RETURNED = 16 << 20
+#: Bytes by which unused memory grows before it is returned, and seconds until the next look at it.
+_RETURNED, _SECONDS = 16 << 20, 5.0
 #: Parameters of mallopt, from malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 #: Bytes of freed memory that are kept.
