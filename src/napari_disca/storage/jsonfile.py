@@ -105,13 +105,13 @@ def _refuse_constant(name: str) -> NoReturn:
 def _finite(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise JsonError(f"contains {shortened(text, 24)}, which is too large a number")
+        raise JsonError(f"contains {shortened(text, 23)}, which is too large a number")
     return value
 
 
 def _integer(text: str) -> int:
     if len(text) > _MOST_DIGITS:
-        raise JsonError(f"contains {shortened(text, 24)}, which is too large a number")
+        raise JsonError(f"contains {shortened(text, 23)}, which is too large a number")
     return int(text)
 
 
