@@ -384,3 +384,13 @@ def test_coordinates_that_have_no_place_in_the_images_crs(tmp_path):
     mars = CRS.from_proj4("+proj=eqc +a=3396190 +b=3396190 +units=m")
     with pytest.raises(ClickError, match="names no CRS"):
         reading(tmp_path, content, make_raster(mars))
+
+
+def test_ids_that_begin_at_0_are_not_taken_for_ids_from_1(tmp_path):
+    """One id is too large, and only that click is left out."""
+    ids = range(len(CLASSES) + 1)
+    content = collection(
+        *(feature(i + 0.5, 2.5, class_id=i) for i in ids), napari_disca={"coordinates": "pixels"}
+    )
+    clicks = reading(tmp_path, content)
+    assert [click.label for click in clicks] == [*range(len(CLASSES))]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_disca.core.errors import ClickError
-from napari_disca.exports.vectors.geojson import is_number, quoted
+from napari_disca.exports.vectors.geojson import quoted
 from napari_disca.exports.vectors.point import PointFeature
 
 if TYPE_CHECKING:
@@ -125,10 +125,11 @@ class ClassReader:
         values = [
             feature.properties.get(self.column)
             if self.column is not None
-            else _value(feature.properties, _ID) or _value(feature.properties, _NAMES[:4])
+            else _value(feature.properties, (*_ID, *_NAMES[:4]))
             for feature in features
         ]
-        ids = {float(v) for v in values if self._by_name(v) is None and _is_whole(v)}  # type: ignore[arg-type]
+        numbers = (_number(value) for value in values if self._by_name(value) is None)
+        ids = {number for number in numbers if number is not None and number.is_integer()}
         count = len(self.classes)
         if ids and min(ids) == 1 and max(ids) == count:
             raise ClickError(
@@ -161,15 +162,10 @@ class ClassReader:
         return next(iter(exact + alike), None)
 
     def _by_id(self, value: object) -> int | None:
-        # Some programs store all attributes as text, or all numbers as floating-point numbers.
-        if not (isinstance(value, str) or is_number(value)):
+        number = _number(value)
+        if number is None or not number.is_integer() or not 0 <= number < len(self.classes):
             return None
-        try:
-            number = float(value)  # type: ignore[arg-type]
-        except (ValueError, OverflowError):
-            return None
-        whole = number.is_integer() and 0 <= number < len(self.classes)
-        return int(number) if whole else None
+        return int(number)
 
     @property
     def _class_list(self) -> str:
@@ -207,13 +203,17 @@ def _guessed(
     return best[0] if best else None
 
 
-def _is_whole(value: object) -> bool:
-    if not (isinstance(value, str) or is_number(value)):
-        return False
+def _number(value: object) -> float | None:
+    """Return an attribute as a number; None if it is none.
+
+    Some programs store all attributes as text, or all numbers as floating-point numbers.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
     try:
-        return float(value).is_integer()  # type: ignore[arg-type]
+        return float(value)
     except (ValueError, OverflowError):
-        return False
+        return None
 
 
 def _named(column: str, columns: Sequence[str]) -> str:
