@@ -11,6 +11,7 @@ from napari.utils._proxies import PublicOnlyProxy
 from napari_disca.gui.toolkit.windows import (
     draw_one_in_thumbnail,
     is_open,
+    leave_out_empty_text,
     open_layers,
     redraw_labels,
     unwrapped,
@@ -105,6 +106,24 @@ def test_labels_are_drawn_in_three_dimensions(make_napari_viewer):
     redraw_labels(layer)
     viewer.dims.ndisplay = 2
     redraw_labels(layer)
+
+
+def test_text_beside_points_is_drawn_while_there_is_some(make_napari_viewer):
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(np.zeros((64, 64)))
+    layer = viewer.add_points([[10, 10], [40, 40]], size=3, features={"name": ["roof", "street"]})
+    drawn = viewer.window._qt_viewer.canvas.layer_to_visual[layer].node.text
+    before = viewer.screenshot(flash=False)
+    assert drawn.visible, "napari draws nothing: this test says nothing"
+    leave_out_empty_text(PublicOnlyProxy(viewer), layer)
+    assert not drawn.visible
+    np.testing.assert_array_equal(viewer.screenshot(flash=False), before)
+    layer.text = {"string": "{name}", "color": "white"}
+    assert drawn.visible
+    assert (viewer.screenshot(flash=False) != before).any()
+    layer.text = None
+    assert not drawn.visible
+    np.testing.assert_array_equal(viewer.screenshot(flash=False), before)
 
 
 def test_napari_limits_the_lines_of_a_thumbnail_by_this_name():

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Labels, Layer, Vectors
+    from napari.layers import Labels, Layer, Points, Vectors
 
 
 def open_layers() -> Iterator[Layer]:
@@ -70,6 +70,21 @@ def redraw_labels(layer: Labels) -> None:
         drawn = layer.events.labels_update
         with drawn.blocker(layer.events):  # which would tell the list of layers
             drawn(data=layer._data_view, offset=[0, 0])
+
+
+def leave_out_empty_text(viewer: Viewer, layer: Points) -> None:
+    """Draw the text beside points only while there is some.
+
+    napari prepares and draws an empty text with every frame, which takes as long as the points.
+    """
+    for canvas in _canvases(viewer):
+        text = canvas.layer_to_visual[layer].node.text
+
+        def follow(_event: object = None, text: Any = text) -> None:
+            text.visible = getattr(layer.text.string, "constant", None) != ""
+
+        layer.text.events.connect(follow)
+        follow()
 
 
 def draw_one_in_thumbnail(layer: Vectors) -> None:

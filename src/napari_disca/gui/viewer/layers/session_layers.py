@@ -13,7 +13,11 @@ from qtpy.QtCore import QObject, QTimer
 from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.events import Patch
 from napari_disca.core.tiling import Window
-from napari_disca.gui.toolkit.windows import redraw_labels, without_rebuilding_overlays
+from napari_disca.gui.toolkit.windows import (
+    leave_out_empty_text,
+    redraw_labels,
+    without_rebuilding_overlays,
+)
 from napari_disca.gui.viewer.canvas.camera import camera_of, view_size
 from napari_disca.gui.viewer.colours.class_colormap import class_colormap, class_features
 from napari_disca.gui.viewer.layers.click_layers import ClickLayers
@@ -136,6 +140,7 @@ class SessionLayers(QObject):
         """Add a Points layer of the clicks, and return it."""
         layer = self.click_layers.make(name, self._click_size(), self.placement())
         self.viewer.add_layer(layer)
+        leave_out_empty_text(self.viewer, layer)
         self.following.add(layer)
         self.click_layers.begin(layer)
         return layer
