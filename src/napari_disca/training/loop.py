@@ -63,7 +63,7 @@ def train(
     reading : mapping of str to str, optional
         Flags of how images are read; a checkpoint is continued only with the same.
     start : Network, optional
-        Network with the first weights, not changed; random weights by default.
+        Network with the initial weights, not changed; random weights by default.
     device : torch.device, optional
         CPU by default.
     checkpoint : Path, optional
