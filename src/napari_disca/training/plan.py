@@ -76,7 +76,8 @@ class TrainingPlan:
         },
     )
     seed: int = field(
-        default=0, metadata={"min": 0, "tooltip": "Of the initial weights, the crops and the clicks"}
+        default=0,
+        metadata={"min": 0, "tooltip": "Of the initial weights, the crops and the clicks"},
     )
     augmentation: Augmentation = field(default_factory=Augmentation)
     clicking: Clicking = field(default_factory=Clicking)
