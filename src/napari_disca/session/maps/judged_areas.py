@@ -30,6 +30,8 @@ from napari_disca.storage.label_pyramid import NO_DATA
 _SAMPLED_TILES, _SAMPLED_PIXELS = 8, 64
 #: Most tiles that are rendered to find such pixels.
 _TRIED_TILES = 64
+#: Most locks whose clicks by tile are cached.
+_ASSIGNED = 256
 #: Bytes of cached masks of areas.
 _CACHED_MASKS = 8 << 20
 
@@ -78,8 +80,9 @@ class JudgedAreas:
 
     def __init__(self, runs: RunRenderer) -> None:
         self._runs = runs
-        #: Clicks by tile of the maps whose labels areas keep.
-        self._assigned: dict[str, TileClicks] = {}
+        #: Clicks by tile of the maps whose labels areas keep, by lock.
+        self._assigned: SharedCache[str, TileClicks] = SharedCache(_ASSIGNED)
+        self._last_assigned = TileClicks({})
         #: Masks of areas in the tiles computed last: the maps need the same ones in turn.
         self._masks: SharedCache[tuple[str, Window], NDArray[np.bool_]]
         self._masks = SharedCache(_CACHED_MASKS, attrgetter("nbytes"))
@@ -240,11 +243,15 @@ class JudgedAreas:
 
     def _clicks_of(self, lock: Lock) -> TileClicks:
         """Return the clicks of the map whose labels a lock keeps."""
-        if lock.digest not in self._assigned:
-            self._assigned[lock.digest] = TileClicks.assign(
-                lock.clicks, self._runs.network_view, self._runs.tiling
-            )
-        return self._assigned[lock.digest]
+        assigned = self._assigned.get(lock.digest)
+        if assigned is None:
+            # From those of another lock: locks share most of their clicks.
+            assigned = self._last_assigned
+            if assigned.clicks is not lock.clicks:
+                assigned = assigned.updated(lock.clicks, self._runs.network_view, self._runs.tiling)
+            self._last_assigned = assigned
+            self._assigned.put(lock.digest, assigned)
+        return assigned
 
     def _locked_labels(self, lock: Lock, tile: Tile) -> Job[NDArray[np.uint8]]:
         """Job that returns the labels of a locked area in a tile, as of the time of locking."""
