@@ -38,7 +38,7 @@ def main() -> int:
         rng = np.random.default_rng(0)
         for _ in range(arguments.clicks):
             row, col = (int(v) for v in rng.integers(300, 3700, 2))
-            session.click(row, col, int(rng.integers(len(session.classes))))
+            session.document.click(row, col, int(rng.integers(len(session.document.classes))))
         for title, recipe in (
             ("held-out", recipe_named("held-out")),
             ("the same, decoder only", recipe_named("held-out", parameters="decoder batchnorm")),
@@ -46,7 +46,9 @@ def main() -> int:
             ("the same, on whole tiles", Disca(rate=1e-3, passes=6, crops="tiles")),
         ):
             began, cores = time.perf_counter(), time.process_time()
-            crops = finish(crops_for(recipe, session.network_view, session.clicks, session.tiling))
+            crops = finish(
+                crops_for(recipe, session.network_view, session.document.clicks, session.tiling)
+            )
             learned = finish(recipe.adapt(session.network, crops, compute=session.compute))
             print(
                 f"{title}: {len(crops)} crops, {learned.steps} passes, "

@@ -56,9 +56,9 @@ def main() -> int:
     shown = session.maps["initial"].read(Window.whole(raster.shape))
     rows, cols = np.nonzero(shown != truth)
     for i in rng.integers(len(rows), size=2 * arguments.clicks):
-        session.click(int(rows[i]), int(cols[i]), int(truth[rows[i], cols[i]]))
+        session.document.click(int(rows[i]), int(cols[i]), int(truth[rows[i], cols[i]]))
         finish(session.refine(), session.handle)
-        if len(session.clicks) == arguments.clicks:
+        if len(session.document.clicks) == arguments.clicks:
             break
     session.viewport.window = Window(0, 0, 800, 1000)
     # Another strength is another run, so that no tile is known from the first one.
@@ -86,7 +86,7 @@ def _answer(session: Session, strength: float) -> tuple[float, float]:
             if not first and isinstance(event, Patch):
                 first = time.perf_counter() - began
     whole = time.perf_counter() - began
-    session.undo()
+    session.document.undo()
     finish(session.refine(), session.handle)
     return first, whole
 
@@ -96,7 +96,7 @@ def _plain(session: Session, name: str) -> float:
     began = time.perf_counter()
     network = load_network(name)
     recipe = recipe_named("paper")
-    crops = finish(crops_for(recipe, session.network_view, session.clicks, session.tiling))
+    crops = finish(crops_for(recipe, session.network_view, session.document.clicks, session.tiling))
     learned = finish(recipe.adapt(network, crops, compute=Compute.choose("cpu", "float32"))).network
     classes = len(network.card.classes)
     for tile in tiling_for(session.network_view):

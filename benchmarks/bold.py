@@ -85,7 +85,7 @@ def main() -> int:
         finish(session.predict(), session.handle)
         tell("before any click", "initial")
         for click in missed(shown[0][1], wanted, args.class_id, args.clicks):
-            session.click(click.row, click.col, click.label)
+            session.document.click(click.row, click.col, click.label)
         finish(session.adapt(recipe_named("default")), session.handle)
         tell("near the clicks (DISIR)", "disir")
         for strength in args.strength or [1.0, 2.0, 3.0]:

@@ -44,10 +44,10 @@ def answer(session: Session, rng: np.random.Generator) -> float:
         if touched(session, click) == 1:
             break
     began = time.perf_counter()
-    click = session.click(click.row, click.col, click.label)
+    click = session.document.click(click.row, click.col, click.label)
     finish(session.refine(), session.handle)
     seconds = time.perf_counter() - began
-    session.remove(click)
+    session.document.remove(click)
     finish(session.refine(), session.handle)
     return seconds
 
@@ -59,7 +59,7 @@ def bare(session: Session, network: Network) -> float:
     batch = session.compute.batch
     keep = Window(64, 64, height - 128, width - 128)
     pixels = torch.zeros(batch, 3, height, width, device=device)
-    clicks = torch.zeros(batch, len(session.classes), height, width, device=device)
+    clicks = torch.zeros(batch, len(session.document.classes), height, width, device=device)
     pixels, clicks = (x.to(memory_format=torch.channels_last) for x in (pixels, clicks))
     if device.type == "cuda":
         torch.cuda.synchronize()

@@ -109,10 +109,10 @@ def _alone(
     rows, cols = np.nonzero(truth != _UNKNOWN)
     at = rng.integers(len(rows))
     row, col = int(rows[at]), int(cols[at])
-    session.click(row, col, int(truth[row, col]))
+    session.document.click(row, col, int(truth[row, col]))
     finish(session.refresh(("disir",)), session.handle)
     gain = int((_labels(session, "disir") == truth).sum()) - int((shown == truth).sum())
-    session.undo()
+    session.document.undo()
     return gain, bool(shown[row, col] == truth[row, col])
 
 
@@ -126,9 +126,9 @@ def _cost(
     """Points of mean IoU that clicks which confirm the map take away; below 0: they add."""
     rows, cols = np.nonzero((shown == truth) & (truth != _UNKNOWN))
     for at in rng.choice(len(rows), min(count, len(rows)), replace=False):
-        session.click(int(rows[at]), int(cols[at]), int(truth[rows[at], cols[at]]))
+        session.document.click(int(rows[at]), int(cols[at]), int(truth[rows[at], cols[at]]))
     finish(session.refresh(("disir",)), session.handle)
-    classes = len(session.classes)
+    classes = len(session.document.classes)
     before, after = (
         mean_iou(confusion(labels, truth, classes)) for labels in (shown, _labels(session, "disir"))
     )

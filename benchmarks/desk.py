@@ -134,12 +134,12 @@ def ripple(desk: Desk) -> Cost:
     for label in (0, 1, 2):
         row = int(rng.integers(view.top + 50, view.bottom - 50))
         col = int(rng.integers(view.left + 50, view.right - 50))
-        session.click(row, col, label)
+        session.document.click(row, col, label)
     wait(120, lambda: not session.map_state.stale("disir", view))
     painted: list[Cost] = []
 
     def on_painted(patch: Any) -> None:
-        if patch.map == "disca" and session.adapted is not None:
+        if patch.map == "disca" and session.document.adapted is not None:
             painted.append((time.perf_counter(), time.thread_time()))
 
     session.painted.connect(on_painted)

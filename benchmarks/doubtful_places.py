@@ -81,14 +81,14 @@ class Annotator:
     def correct(self, way: str, seed: int) -> tuple[float, float, int]:
         """Mean IoU before and after, and how many clicks were made."""
         session, measured = self.session, self._measured
-        session.go(0)
+        session.document.go(0)
         finish(session.refresh(("disir",)), session.handle)
         before, count, self.passed = measured._miou(measured._labels(session, "disir")), 0, 0
         rng = np.random.default_rng(seed)
         found = self._random_errors(rng) if way == "random errors" else self._looking(way, rng)
         for click in found:
             fit = measured._network_class(click)
-            session.click(fit.row, fit.col, fit.label)
+            session.document.click(fit.row, fit.col, fit.label)
             finish(measured._answer(RECIPES["disir"], Progress(way, count, self.clicks)))
             count += 1
             if count == self.clicks:
@@ -105,7 +105,7 @@ class Annotator:
         side = min(height, width, round(_GLANCE / session.network_view.factor))
         for _ in range(_PATIENCE * self.clicks):
             if way == "review":
-                stop = review.next(session.uncertainty["disir"], session.clicks)
+                stop = review.next(session.uncertainty["disir"], session.document.clicks)
                 if stop is None:
                     return
                 window = stop[0].window
@@ -121,7 +121,7 @@ class Annotator:
         """The click on an error in a window of the map as it is."""
         labels, reference = self._measured._labels(self.session, "disir"), self._reference
         fresh = np.ones(labels.shape, dtype=np.bool_)
-        for click in self.session.clicks:
+        for click in self.session.document.clicks:
             fresh[click.pixel] = False
         cut = window.slices
         found = error_clicks(

@@ -358,22 +358,22 @@ def _journals(folder: Path) -> Iterator[Path]:
         )
         session.keep(Journal.begin(path, header_of(session, str(weights))))
         session.learn_from_cache(None)
-        clicks = [session.click(7 * i, 9 * i, i % 2) for i in range(12)]
+        clicks = [session.document.click(7 * i, 9 * i, i % 2) for i in range(12)]
         recipe = Disca(passes=1, crop_size=64)
         finish(session.adapt(recipe, ()), session.handle)
-        first, _ = session.lock(
+        first, _ = session.document.lock(
             Area.rectangle(Window(20, 30, 40, 50)), Area((((80, 80), (80, 110), (110, 80)),))
         )
-        session.move(clicks[3], 50, 50)
-        session.relabel(clicks[4], 1)
-        session.remove(*clicks[:2])
-        session.undo()
-        session.unlock(first)
+        session.document.move(clicks[3], 50, 50)
+        session.document.relabel(clicks[4], 1)
+        session.document.remove(*clicks[:2])
+        session.document.undo()
+        session.document.unlock(first)
         finish(session.adapt(recipe, ()), session.handle)
-        session.reset_network()
-        session.exported("disca", "map.tif")
-        session.go(8)
-        session.click(90, 90, 0)
+        session.document.reset_network()
+        session.document.exported("disca", "map.tif")
+        session.document.go(8)
+        session.document.click(90, 90, 0)
         session.close()
     yield path
 

@@ -168,7 +168,7 @@ class Desk:
 
     def labels(self) -> NDArray[np.uint8]:
         """The map that is seen."""
-        return self.session.maps[self.session.corrected].read(self.whole)
+        return self.session.maps[self.session.document.corrected].read(self.whole)
 
     def press(self, button: Any) -> None:
         """Press a button."""
@@ -263,7 +263,7 @@ class Desk:
 
     def save(self, path: Path) -> None:
         """Save the map, as the dialog would that asks for its name."""
-        self.panel.files.session_files.save_labels(self.session.corrected, path)
+        self.panel.files.session_files.save_labels(self.session.document.corrected, path)
         self.until(path.exists)
         self.idle()
 
@@ -302,7 +302,7 @@ def clicks_alone(image: Path, network: str, annotator: Annotator, count: int) ->
             click = annotator.click(session, labels)
             if click is None:
                 break
-            session.click(*click.pixel, click.label)
+            session.document.click(*click.pixel, click.label)
             finish(session.refine(), session.handle)
         found.append(annotator.miou(session.maps["disir"].read(whole)))
         session.close()

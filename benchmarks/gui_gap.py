@@ -86,7 +86,7 @@ def main() -> int:
         panel.refine_panel.recipes.setCurrentText("held-out")
         panel.refine_panel._form.adopt.value = "full"
         panel.refine_panel.buttons["adapt"].click()
-        wait(60, lambda: control.session.adapted is not None)
+        wait(60, lambda: control.session.document.adapted is not None)
         gaps.print_gaps("learning")
         wait(arguments.seconds, lambda: not control.busy)
         gaps.print_gaps("redoing")

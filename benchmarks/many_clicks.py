@@ -125,21 +125,21 @@ def main() -> int:
             session, settle = engine(path, load_network(arguments.weights))
         settle()
         watch = Stopwatch(session.network)
-        classes = len(session.classes)
+        classes = len(session.document.classes)
         rows: list[tuple[float, float]] = []
         memory = []
         tenth = max(1, arguments.clicks // 10)
         for done in range(arguments.clicks):
             row, col = (int(v) for v in rng.integers(0, arguments.side, 2))
             before, began = watch.seconds, time.process_time()
-            session.click(row, col, int(rng.integers(classes)))
+            session.document.click(row, col, int(rng.integers(classes)))
             settle()
             network = watch.seconds - before
             rows.append((network, time.process_time() - began - network))
             if done % 10 == 9:  # as users do; not timed
-                session.undo()
+                session.document.undo()
                 settle()
-                session.redo()
+                session.document.redo()
                 settle()
             memory.append(resident())
             if (done + 1) % tenth == 0:

@@ -64,7 +64,7 @@ def work(path: Path, name: str, passes: int | None) -> None:
     rng = np.random.default_rng(0)
     for _ in range(10):
         row, col = (int(v) for v in rng.integers(0, session.raster.shape[0], 2))
-        session.click(row, col, int(rng.integers(len(session.classes))))
+        session.document.click(row, col, int(rng.integers(len(session.document.classes))))
         finish(session.refine(), session.handle)
     step("ten clicks answered")
     fewer = {} if passes is None else {"passes": passes}

@@ -132,7 +132,7 @@ def main() -> int:
         path = image(folder, arguments.side)
         session = Session(open_raster(path), load_network(arguments.network))
         mark_as_drawn(session)
-        session.click(arguments.side // 2, arguments.side // 2, 0)
+        session.document.click(arguments.side // 2, arguments.side // 2, 0)
         network = bare_network(session)
         print(machine(session))
         loop = PlainProcess(path, arguments.network)

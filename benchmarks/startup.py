@@ -101,7 +101,7 @@ def cancelling(path: Path, network: str) -> dict[str, float]:
         cancel("drawing")
     for _ in range(10):
         row, col = (int(v) for v in rng.integers(0, control.session.raster.shape[0], 2))
-        control.session.click(row, col, 0)
+        control.session.document.click(row, col, 0)
     wait(1)
     control.cancel()
     wait(60, lambda: not control.busy)

@@ -58,10 +58,10 @@ def measure(session: Session) -> None:
     session.viewport.window = Window(middle - VIEW // 2, middle - VIEW // 2, VIEW, VIEW)
     finish(session.refine(), session.handle)
     steps = {
-        "click": lambda: session.click(middle, middle, 0),
-        "class": lambda: session.relabel(session.clicks.items[-1], 1),
+        "click": lambda: session.document.click(middle, middle, 0),
+        "class": lambda: session.document.relabel(session.document.clicks.items[-1], 1),
         "adapt": lambda: finish(session.adapt(Disca(passes=2)), session.handle),
-        "lock": lambda: session.lock(Area.rectangle(session.viewport.window)),
+        "lock": lambda: session.document.lock(Area.rectangle(session.viewport.window)),
     }
     print(f"{len(session.tiling)} tiles, view of {VIEW} x {VIEW} pixels")
     for name, step in steps.items():
@@ -70,7 +70,10 @@ def measure(session: Session) -> None:
         seen(session)
         fresh = time.perf_counter() - began
         finish(session.refine(), session.handle)
-        undone, redone = timed(session, session.undo), timed(session, session.redo)
+        undone, redone = (
+            timed(session, session.document.undo),
+            timed(session, session.document.redo),
+        )
         print(
             f"{name:6} undo {undone * 1e3:6.1f} ms, redo {redone * 1e3:6.1f} ms; "
             f"done afresh in {fresh * 1e3:8.1f} ms"
@@ -104,8 +107,8 @@ def measure_window(image: np.ndarray, weights: str) -> None:
     wait(600, idle)
     row, col = view.top + view.height // 2, view.left + view.width // 2
     steps = {
-        "click": lambda: session.click(row, col, 0),
-        "class": lambda: session.relabel(session.clicks.items[-1], 1),
+        "click": lambda: session.document.click(row, col, 0),
+        "class": lambda: session.document.relabel(session.document.clicks.items[-1], 1),
         "adapt": lambda: control.adapt(Disca(passes=2)),
         "lock": lambda: control.locking.lock(Area.rectangle(view)),
     }
@@ -191,7 +194,7 @@ def measure_window(image: np.ndarray, weights: str) -> None:
 
 def timed(session: Session, verb: object) -> float:
     """Seconds from a verb to the last pixel in view, the best of three; then the rest."""
-    back = session.redo if verb == session.undo else session.undo
+    back = session.document.redo if verb == session.document.undo else session.document.undo
     best = float("inf")
     for _ in range(3):
         began = time.perf_counter()

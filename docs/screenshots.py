@@ -297,11 +297,11 @@ def walk(walker: Walk) -> None:
     walker.idle()
     session = control.session
     scene = Scene((SIDE, SIDE), seed=0, region="temperate", ground_resolution=RESOLUTION)
-    if list(scene.classes) != [land.name for land in session.classes]:
+    if list(scene.classes) != [land.name for land in session.document.classes]:
         raise SystemExit(f"choose a network with the classes {', '.join(scene.classes)}")
     truth, whole = scene.labels(), Window.whole(session.raster.shape)
     walker.shoot("segmented")
-    names = [land.name for land in session.classes]
+    names = [land.name for land in session.document.classes]
     clicks = [Click(row, col, names.index(name)) for row, col, name in CLICKS]
     look(walker)
     film(walker, clicks)
@@ -320,7 +320,7 @@ def walk(walker: Walk) -> None:
         f"{name} {float((session.maps[name].read(whole) == truth).mean()):.1%}"
         for name in session.maps
     ]
-    print(f"{len(session.clicks)} clicks; pixels right: {', '.join(shares)}")
+    print(f"{len(session.document.clicks)} clicks; pixels right: {', '.join(shares)}")
     leave(walker)
 
 

@@ -43,13 +43,13 @@ def prepare() -> None:
 def state_of(session: Session) -> tuple[Any, ...]:
     """What a user would recognise a session by."""
     return (
-        tuple((c.row, c.col, c.label) for c in session.clicks),
-        tuple(step.title for step in session.history),
-        session.position,
-        tuple(lock.digest for lock in session.step.locks),
-        session.adapted.answer if session.adapted is not None else "",
-        session.marks,
-        tuple(land.name for land in session.classes),
+        tuple((c.row, c.col, c.label) for c in session.document.clicks),
+        tuple(step.title for step in session.document.history),
+        session.document.position,
+        tuple(lock.digest for lock in session.document.step.locks),
+        session.document.adapted.answer if session.document.adapted is not None else "",
+        session.document.marks,
+        tuple(land.name for land in session.document.classes),
     )
 
 
@@ -58,15 +58,15 @@ def draw(session: Session, rng: random.Random) -> None:
     shape = session.raster.shape
     place = [(rng.randrange(shape[0]) + 0.5, rng.randrange(shape[1]) + 0.5) for _ in range(3)]
     label = rng.randrange(3)
-    if len(session.strokes) > 4:
-        session.unlock(rng.choice(session.strokes))
+    if len(session.document.strokes) > 4:
+        session.document.unlock(rng.choice(session.document.strokes))
     elif rng.random() < 0.3:
         top, left = (int(at) for at in place[0])
         area = Area.rectangle(Window(top, left, 20, 20))
         session.drawing.draw(area, label, tool="lasso", teaches=rng.random() < 0.5)
     elif rng.random() < 0.5:
         session.drawing.draw(BrushPath(tuple(place), 6.5), rng.choice((label, None)))
-    elif session.map_state.up_to_date(session.corrected) == 1.0:
+    elif session.map_state.up_to_date(session.document.corrected) == 1.0:
         session.drawing.draw_patch(int(place[0][0]), int(place[0][1]), label)
 
 
@@ -97,8 +97,8 @@ def work(folder: str, seed: int, pipe: Any) -> None:
     else:
         session = Session(raster, network, compute=restore.Compute.choose("cpu", "float32"))
         restore.begin(session, str(here / "tiny.safetensors"))
-    assert session.journal is not None
-    path = session.journal.path
+    assert session.document.journal is not None
+    path = session.document.journal.path
     rng = random.Random(seed)
 
     def tell(maps: dict[str, str] | None = None) -> None:
@@ -111,34 +111,34 @@ def work(folder: str, seed: int, pipe: Any) -> None:
     tell()
     while True:
         verb = rng.random()
-        if verb < 0.5 or not session.clicks:
-            session.click(*pixel(), rng.randrange(3))
-        elif verb < 0.6 or len(session.clicks) > 30:
-            session.remove(rng.choice(session.clicks.items))
+        if verb < 0.5 or not session.document.clicks:
+            session.document.click(*pixel(), rng.randrange(3))
+        elif verb < 0.6 or len(session.document.clicks) > 30:
+            session.document.remove(rng.choice(session.document.clicks.items))
         elif verb < 0.65:
-            session.move(rng.choice(session.clicks.items), *pixel())
+            session.document.move(rng.choice(session.document.clicks.items), *pixel())
         elif verb < 0.7:
-            session.relabel(rng.choice(session.clicks.items), rng.randrange(3))
+            session.document.relabel(rng.choice(session.document.clicks.items), rng.randrange(3))
         elif verb < 0.75:
-            session.undo()
+            session.document.undo()
         elif verb < 0.78:
-            session.redo()
+            session.document.redo()
         elif verb < 0.82:
-            if len(session.locks) > 2:
-                session.unlock(rng.choice(session.locks))
+            if len(session.document.locks) > 2:
+                session.document.unlock(rng.choice(session.document.locks))
             else:
-                session.lock(Area.rectangle(Window(*pixel(), 20, 20)))
-        elif verb < 0.85 and session.adapted is not None:
+                session.document.lock(Area.rectangle(Window(*pixel(), 20, 20)))
+        elif verb < 0.85 and session.document.adapted is not None:
             area = None if rng.random() < 0.3 else [Area.rectangle(Window(*pixel(), 20, 20))]
-            if len(session.verdicts) > 2:
-                session.unlock(rng.choice(session.verdicts))
+            if len(session.document.verdicts) > 2:
+                session.document.unlock(rng.choice(session.document.verdicts))
             elif rng.random() < 0.3:
                 session.proposals.only_near()
             else:
                 rng.choice((session.proposals.accept, session.proposals.reject))(area)
         elif verb < 0.87:
-            session.set_classes(
-                session.class_table.renamed(rng.randrange(3), f"land {rng.randrange(9)}")
+            session.document.set_classes(
+                session.document.class_table.renamed(rng.randrange(3), f"land {rng.randrange(9)}")
             )
         elif verb < 0.89:
             draw(session, rng)
@@ -162,8 +162,8 @@ def work(folder: str, seed: int, pipe: Any) -> None:
                         session.maps[name],
                         here / f"{name}.tif",
                         raster=raster,
-                        classes=session.classes,
+                        classes=session.document.classes,
                     )
                 )
-                session.exported(name, f"{name}.tif")
+                session.document.exported(name, f"{name}.tif")
         tell()

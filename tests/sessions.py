@@ -31,7 +31,7 @@ def refined(session: Session) -> dict[str, NDArray[np.uint8]]:
 def from_scratch(session: Session) -> Session:
     """A session that never knew anything but the step that this one is at, with its maps."""
     other = Session(session.raster, session.network, compute=session.compute)
-    other._record(session.step)
+    other.document._record(session.document.step)
     run(other, other.refine())
     return other
 

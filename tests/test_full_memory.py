@@ -62,7 +62,7 @@ def test_learning_goes_on_on_the_cpu_and_says_so(image, network):
     }
     maps, notes = {}, {}
     for name, (session, recipe) in sessions.items():
-        session.click(20, 30, 1)
+        session.document.click(20, 30, 1)
         seen = events(session, session.adapt(recipe))
         notes[name] = [event.text for event in seen if isinstance(event, Note)]
         maps[name] = session.maps["disca"].read(Window.whole(session.raster.shape))
@@ -96,7 +96,7 @@ def test_a_card_that_is_full_from_the_beginning_is_left_for_the_cpu(
     for name, where in (("full", full_card), ("cpu", compute)):
         session = Session(open_raster(image), network, compute=where)
         seen = events(session, session.predict())
-        session.click(20, 30, 1)
+        session.document.click(20, 30, 1)
         seen += events(session, session.adapt(Disca(passes=3)))
         notes.append([event.text for event in seen if isinstance(event, Note)])
         maps[name] = [m.read(Window.whole(session.raster.shape)) for m in session.maps.values()]
@@ -133,8 +133,8 @@ def test_on_the_cpu_a_full_memory_is_an_error_and_nothing_is_adopted(image, netw
             raise MemoryError
 
     session = Session(open_raster(image), network, compute=compute)
-    session.click(20, 30, 1)
+    session.document.click(20, 30, 1)
     with pytest.raises(MemoryError):
         events(session, session.adapt(Hungrier()))
-    assert session.adapted is None
-    assert len(session.clicks) == 1
+    assert session.document.adapted is None
+    assert len(session.document.clicks) == 1

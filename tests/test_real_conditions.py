@@ -206,11 +206,11 @@ def test_an_image_that_vanishes_is_one_line_and_comes_back(tmp_path, network, co
     finish(session.predict(), session.handle)
     before = session.maps["initial"].read(Window.whole(session.raster.shape))
     path.rename(tmp_path / "elsewhere.tif")
-    session.click(100, 100, 1)
+    session.document.click(100, 100, 1)
     finish(session.refine(), session.handle)
     with pytest.raises(RasterError, match=r"image\.tif does not exist any more; put it back"):
         session.check_complete()
-    assert session.clicks == Clicks((Click(100, 100, 1),))
+    assert session.document.clicks == Clicks((Click(100, 100, 1),))
     np.testing.assert_array_equal(
         session.maps["initial"].read(Window.whole(session.raster.shape)), before
     )
@@ -226,12 +226,18 @@ def test_an_image_that_changes_is_not_mixed_with_the_old_one(tmp_path, network, 
     finish(session.predict(), session.handle)
     with pytest.raises(RasterError, match=r"image\.tif has changed on the disk since"):
         session.check_complete()
-    session.click(1, 1, 0)
+    session.document.click(1, 1, 0)
     written = write_clicks(
-        session.clicks, tmp_path / "a.geojson", raster=session.raster, classes=session.classes
+        session.document.clicks,
+        tmp_path / "a.geojson",
+        raster=session.raster,
+        classes=session.document.classes,
     )
     with open_raster(path) as raster:
-        assert read_clicks(written, raster=raster, classes=session.classes) == session.clicks
+        assert (
+            read_clicks(written, raster=raster, classes=session.document.classes)
+            == session.document.clicks
+        )
 
 
 def test_a_viewer_is_shown_zeros_and_told_once(tmp_path):
@@ -261,19 +267,24 @@ def test_names_of_files_and_folders(name, tmp_path, network, compute):
     folder.mkdir()
     path = tif(folder / f"{name}.tif")
     session = Session(open_raster(path), network, compute=compute)
-    session.click(10, 10, 1)
+    session.document.click(10, 10, 1)
     finish(session.refine(), session.handle)
     written = finish(
         write_geotiff(
             session.maps["disir"], folder / f"{name}_map.tif", raster=session.raster,
-            classes=session.classes,
+            classes=session.document.classes,
         )
     )  # fmt: skip
     with rasterio.open(written) as file:
         assert file.shape == (300, 260)
     clicks = folder / f"{name}.geojson"
-    write_clicks(session.clicks, clicks, raster=session.raster, classes=session.classes)
-    assert read_clicks(clicks, raster=session.raster, classes=session.classes) == session.clicks
+    write_clicks(
+        session.document.clicks, clicks, raster=session.raster, classes=session.document.classes
+    )
+    assert (
+        read_clicks(clicks, raster=session.raster, classes=session.document.classes)
+        == session.document.clicks
+    )
     weights = save_network(network, folder / f"{name}.safetensors")
     assert load_network(weights).card == network.card
     assert not [p for p in folder.iterdir() if ".part" in p.name]
@@ -292,7 +303,7 @@ def test_a_path_of_more_than_260_characters(tmp_path, network, compute):
     finish(session.predict(), session.handle)
     output = folder / "map.tif"
     canvas = session.maps["initial"]
-    finish(write_geotiff(canvas, output, raster=session.raster, classes=session.classes))
+    finish(write_geotiff(canvas, output, raster=session.raster, classes=session.document.classes))
     assert output.exists()
 
 

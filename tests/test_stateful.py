@@ -142,7 +142,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(click=_click)
     def click(self, click):
-        self.session.click(click.row, click.col, click.label)
+        self.session.document.click(click.row, click.col, click.label)
         # One on the same pixel gets the class of the new one, and its age.
         gone = {c: click for c in self.now.clicks if c.pixel == click.pixel and c != click}
         model = self.now.edited(gone)
@@ -154,7 +154,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def delete(self, data):
         gone = data.draw(st.lists(st.sampled_from(self.now.clicks), min_size=1, unique=True))
-        self.session.remove(*gone)
+        self.session.document.remove(*gone)
         self.did(self.now.edited(dict.fromkeys(gone)))
 
     @precondition(lambda self: self.now.clicks)
@@ -164,7 +164,7 @@ class Machine(RuleBasedStateMachine):
         new = replace(old, row=to.row, col=to.col)
         if new == old:
             return
-        self.session.move(old, to.row, to.col)
+        self.session.document.move(old, to.row, to.col)
         below = [c for c in self.now.clicks if c.pixel == new.pixel]
         # What lands on another click replaces it, so both were taken away and one was made.
         gone = {old: None, **dict.fromkeys(below)} if below else {old: new}
@@ -176,7 +176,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), label=st.integers(0, 2))
     def relabel(self, data, label):
         old = data.draw(st.sampled_from(self.now.clicks))
-        self.session.relabel(old, label)
+        self.session.document.relabel(old, label)
         if label != old.label:
             self.did(self.now.edited({old: replace(old, label=label)}))
 
@@ -201,12 +201,12 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.now.clicks)
     @rule(recipe=st.integers(0, len(RECIPES) - 1), events=st.integers(0, 12))
     def adapt_and_cancel(self, recipe, events):
-        before = len(self.session.history), self.session.position
+        before = len(self.session.document.history), self.session.document.position
         job = self.session.adapt(RECIPES[recipe])
         for _, event in zip(range(events), job, strict=False):
             self.session.handle(event)
         job.close()
-        if (len(self.session.history), self.session.position) != before:
+        if (len(self.session.document.history), self.session.document.position) != before:
             self.did(self.adapted(recipe))
 
     @rule(events=st.integers(0, 8))
@@ -218,14 +218,14 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def reset(self):
-        self.session.reset_network()
+        self.session.document.reset_network()
         if self.now.learned is not None:
             self.did(replace(self.now, learned=None))
 
     @precondition(lambda self: self.at > 0)
     @rule()
     def undo(self):
-        self.session.undo()
+        self.session.document.undo()
         self.at -= 1
 
     @rule(seconds=st.sampled_from((0.0, 60.0)))
@@ -248,18 +248,18 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.at + 1 < len(self.past))
     @rule()
     def redo(self):
-        self.session.redo()
+        self.session.document.redo()
         self.at += 1
 
     @rule(data=st.data())
     def go(self, data):
         self.at = data.draw(st.integers(0, len(self.past) - 1))
-        self.session.go(self.at)
+        self.session.document.go(self.at)
 
     @precondition(lambda self: len(self.now.locks) < 3)
     @rule(window=_window)
     def lock(self, window):
-        self.session.lock(Area.rectangle(window))
+        self.session.document.lock(Area.rectangle(window))
         self.areas_made += 1
         lock = Locked(self.areas_made, window, self.now)
         self.did(replace(self.now, locks=(*self.now.locks, lock)))
@@ -312,7 +312,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def unlock(self, data):
         index = data.draw(st.integers(0, len(self.now.locks) - 1))
-        self.session.unlock(self.session.step.locks[index])
+        self.session.document.unlock(self.session.document.step.locks[index])
         left = (*self.now.locks[:index], *self.now.locks[index + 1 :])
         learned = self.now.learned
         if learned is not None:
@@ -321,7 +321,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(label=st.integers(0, 2), place=st.integers(0, 2), change=st.integers(0, 5))
     def change_classes(self, label, place, change):
-        table = self.session.class_table
+        table = self.session.document.class_table
         wanted = (
             table.renamed(label, f"class {label}" if place else f"land {label}"),
             table.recoloured({label: f"#00{place}{label}ff"}),
@@ -330,8 +330,8 @@ class Machine(RuleBasedStateMachine):
             table.merged({label, place}, "both") if place != label else table.separated([label]),
             ClassTable(),
         )[change]
-        before = self.session.step.value(ClassTable)
-        self.session.set_classes(wanted)
+        before = self.session.document.step.value(ClassTable)
+        self.session.document.set_classes(wanted)
         if wanted != before:
             self.did(replace(self.now, classes=wanted))
 
@@ -340,21 +340,25 @@ class Machine(RuleBasedStateMachine):
         session = self.session
         path = Path(self.folder.name) / "map.tif"
         finish(session.refine(), session.handle)
-        labels = merged(session.maps["disca"], session.merged_values)
-        finish(write_geotiff(labels, path, raster=session.raster, classes=session.saved_classes))
+        labels = merged(session.maps["disca"], session.document.merged_values)
+        finish(
+            write_geotiff(
+                labels, path, raster=session.raster, classes=session.document.saved_classes
+            )
+        )
         with quiet_opening(), rasterio.open(path) as file:
-            saved = session.merged_values[_drawn(session, "disca")]
+            saved = session.document.merged_values[_drawn(session, "disca")]
             np.testing.assert_array_equal(file.read(1), saved)
         areas = Path(self.folder.name) / "areas.geojson"
         write_locks(
-            [lock.area for lock in session.locks],
+            [lock.area for lock in session.document.locks],
             areas,
             raster=session.raster,
-            classes=session.classes,
+            classes=session.document.classes,
         )
         found = read_locks(areas, raster=session.raster)
-        assert [a.digest for a in found] == [lock.area.digest for lock in session.locks]
-        session.exported("disca", str(path))
+        assert [a.digest for a in found] == [lock.area.digest for lock in session.document.locks]
+        session.document.exported("disca", str(path))
 
     @precondition(lambda self: len(self.past) > 1)
     @rule()
@@ -366,15 +370,15 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def the_journal_says_what_the_session_knows(self):
-        assert self.session.clicks == Clicks(self.now.clicks)
-        assert len(self.session.history) == len(self.past)
-        assert self.session.position == self.at
-        assert len(self.session.marks) == self.now.marks
-        assert [(n.number, n.kind) for n in self.session.step.locks] == [
+        assert self.session.document.clicks == Clicks(self.now.clicks)
+        assert len(self.session.document.history) == len(self.past)
+        assert self.session.document.position == self.at
+        assert len(self.session.document.marks) == self.now.marks
+        assert [(n.number, n.kind) for n in self.session.document.step.locks] == [
             (n.number, n.kind) for n in self.now.locks
         ]
-        assert (self.session.adapted is None) == (self.now.learned is None)
-        assert self.session.step.value(ClassTable) == self.now.classes
+        assert (self.session.document.adapted is None) == (self.now.learned is None)
+        assert self.session.document.step.value(ClassTable) == self.now.classes
         if len(self.past) > 1:
             record = read_journal(self.journal)
             assert record.counts[0] == len(self.now.clicks)
@@ -480,10 +484,10 @@ class _Scratch:
             session = Session(raster, self._network, compute=self._compute)
             if _areas_of(model.learned):
                 run = self._run(model.learned, model, everywhere=True)
-                session._record(Step("from scratch", Clicks(model.clicks), run))
+                session.document._record(Step("from scratch", Clicks(model.clicks), run))
             else:
                 self._adapt(session, model.learned)
-                session.set_clicks(Clicks(model.clicks))
+                session.document.set_clicks(Clicks(model.clicks))
             finish(session.refine(), session.handle)
             return {name: _drawn(session, name) for name in MAPS}
 
@@ -491,7 +495,7 @@ class _Scratch:
         """With the verbs of everyday, where no areas were learned from."""
         if learned is not None:
             self._adapt(session, learned.before)
-            session.set_clicks(Clicks(learned.clicks))
+            session.document.set_clicks(Clicks(learned.clicks))
             finish(session.adapt(RECIPES[learned.recipe]), session.handle)
 
     def _run(self, learned, model, *, everywhere=False):

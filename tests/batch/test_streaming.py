@@ -62,7 +62,7 @@ def test_the_map_is_the_sessions(image, compute, tmp_path, factor):
     written = finish(stream.write(tmp_path / "map.tif", workers=2))
     with open_raster(image) as raster:
         session = Session(raster, make_network(), factor=factor, compute=compute)
-        session.set_clicks(CLICKS)
+        session.document.set_clicks(CLICKS)
         finish(session.refine(), session.handle)
         expected = session.maps["disir"].read(Window.whole(SHAPE))
     assert (expected == 255).any()
@@ -80,7 +80,7 @@ def test_the_adapted_map_is_the_sessions(image, compute, tmp_path):
     written = finish(adapted.write(tmp_path / "map.tif"))
     with open_raster(image) as raster:
         session = Session(raster, make_network(), compute=compute, seed=4)
-        session.set_clicks(CLICKS)
+        session.document.set_clicks(CLICKS)
         finish(session.adapt(recipe), session.handle)
         expected = session.maps["disca"].read(Window.whole(SHAPE))
         assert (expected != session.maps["disir"].read(Window.whole(SHAPE))).any()

@@ -42,7 +42,9 @@ def by_session(files, name: str, recipe=None, seed: int = 0) -> np.ndarray:
         compute = Compute.choose("cpu", "float32")
         session = Session(raster, load_network(files.weights), compute=compute, seed=seed)
         if name != "initial":
-            session.set_clicks(read_clicks(files.clicks, raster=raster, classes=session.classes))
+            session.document.set_clicks(
+                read_clicks(files.clicks, raster=raster, classes=session.document.classes)
+            )
         if recipe is not None:
             finish(session.adapt(recipe), session.handle)
         finish(session.refresh((name,)), session.handle)

@@ -278,6 +278,7 @@ class Refusing:
 
     error: Exception = field(default_factory=lambda: NotFiniteError("not finite"))
     title: ClassVar[str] = "refusing"
+    continues: ClassVar[bool] = False
     learns: ClassVar[bool] = True
 
     def windows(self, clicks, tiling):

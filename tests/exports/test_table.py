@@ -150,7 +150,7 @@ def test_dask(on_disk, compute, tmp_path):
     with open_raster(path) as raster:
         stream = MapStream(NetworkView(raster, network.card), network, compute)
         task = cluster_tasks.MapTask(
-            str(path), str(out), cluster_tasks.Settings(str(weights), "cpu", "float32"),
+            str(path), str(out), cluster_tasks.WorkerSettings(str(weights), "cpu", "float32"),
             stream.network_view.bands, 1.0, stream.network_view.scale, cluster_fingerprint(raster),
             network_fingerprint(network), stream.made_with,
         )  # fmt: skip
@@ -170,7 +170,7 @@ def test_a_worker_that_does_not_know_the_format_says_so_at_once(on_disk, compute
     with open_raster(path) as raster:
         stream = MapStream(NetworkView(raster, network.card), network, compute)
         task = cluster_tasks.MapTask(
-            str(path), str(tmp_path / "out.unknown"), cluster_tasks.Settings(str(weights)),
+            str(path), str(tmp_path / "out.unknown"), cluster_tasks.WorkerSettings(str(weights)),
             stream.network_view.bands, 1.0, stream.network_view.scale, cluster_fingerprint(raster),
             network_fingerprint(network), stream.made_with,
         )  # fmt: skip

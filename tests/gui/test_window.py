@@ -57,7 +57,7 @@ def test_a_mouse_click_is_a_click_of_the_armed_class(reused, qtbot):
     layer = reused.viewer.layers["Clicks"]
     press_and_release(layer, (40.4, 49.6))
     reused.idle()
-    (click,) = reused.control.session.clicks
+    (click,) = reused.control.session.document.clicks
     assert (click.row, click.col, click.label) == (40, 50, 1)
     assert not layer.selected_data, "else the next class chosen would change it"
 
@@ -70,14 +70,14 @@ def test_a_dragged_click_moves_in_one_step_and_replaces_what_it_lands_on(reused,
         layer.add(position)
         reused.idle()
     layer.mode = "select"
-    before = len(session.history)
+    before = len(session.document.history)
     drag(layer, (40, 50), (200, 100))
     reused.idle()
-    assert [(c.pixel, c.label) for c in session.clicks] == [((200, 100), 1)]
-    assert len(session.history) == before + 1
+    assert [(c.pixel, c.label) for c in session.document.clicks] == [((200, 100), 1)]
+    assert len(session.document.history) == before + 1
     drag(layer, (200, 100), (-50, 100))
     reused.idle()
-    assert [c.pixel for c in session.clicks] == [(200, 100)], "not out of the image"
+    assert [c.pixel for c in session.document.clicks] == [(200, 100)], "not out of the image"
     np.testing.assert_array_equal(layer.data, [[200, 100]])
 
 
@@ -172,7 +172,7 @@ def test_another_image_gets_none_of_the_events_of_the_first(opened, qtbot, tmp_p
     panel.arm(1)
     opened.viewer.layers["Clicks"].add((40, 50))
     opened.idle()
-    clicks = first.clicks
+    clicks = first.document.clicks
     rng = np.random.default_rng(0)
     other = opened.viewer.add_image(rng.integers(0, 255, (90, 80, 3), dtype=np.uint8), name="other")
     images = panel.image_panel.images
@@ -184,14 +184,14 @@ def test_another_image_gets_none_of_the_events_of_the_first(opened, qtbot, tmp_p
     opened.idle()
     assert control.session is not first
     assert control.session.raster.shape == (90, 80)
-    assert control.session.adapted is None
+    assert control.session.document.adapted is None
     assert control.session.map_state.up_to_date("disca") == 1.0
     assert not [line for line in opened.said if "wrong" in line]
 
     images.setCurrentIndex(images.findText("scene"))
     panel.refine_panel.buttons["segment"].click()
     opened.idle()
-    assert control.session.clicks == clicks, "the clicks of an image wait for its return"
+    assert control.session.document.clicks == clicks, "the clicks of an image wait for its return"
 
 
 def test_renaming_the_image_is_seen_in_the_panel(opened):
@@ -215,7 +215,7 @@ def test_napari_hands_plugins_a_guarded_viewer(make_napari_viewer_proxy, scene, 
     assert viewer.layers["Clicks"].mode == "add"
     viewer.layers["Clicks"].add((40, 50))
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
-    assert len(panel.control.session.clicks) == 1
+    assert len(panel.control.session.document.clicks) == 1
     panel.compare_panel.switch.setChecked(True)
     panel.compare_panel.switch.setChecked(False)
     viewer.layers.remove("scene")
@@ -282,4 +282,4 @@ def test_hovering_a_map_names_the_class(reused):
     layer = reused.viewer.layers[TITLES["disir"]]
     value = int(np.asarray(layer.data)[40, 50])
     text = str(layer.get_status((40, 50), view_direction=None, dims_displayed=[0, 1]))
-    assert reused.control.session.classes[value - 1].name in text
+    assert reused.control.session.document.classes[value - 1].name in text

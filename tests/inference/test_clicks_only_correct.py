@@ -48,7 +48,7 @@ def test_clicks_that_confirm_change_nothing(session):
     before = drawn(session, "initial")
     # Also beside the border of two tiles, 384 pixels from the corner, which both read.
     for row, col in ((20, 30), (200, 380), (200, 390), (380, 400), (400, 381), (500, 650)):
-        session.click(row, col, int(before[row, col]))
+        session.document.click(row, col, int(before[row, col]))
     finish(session.refine(), session.handle)
     np.testing.assert_array_equal(drawn(session), before)
 
@@ -56,9 +56,9 @@ def test_clicks_that_confirm_change_nothing(session):
 def test_a_click_that_corrects_brings_its_own_class_alone(session):
     before = drawn(session, "initial")
     row, col = 200, 300
-    label = int((before[row, col] + 1) % len(session.classes))
-    session.click(row, col, label)
-    session.click(210, 320, int(before[210, 320]))
+    label = int((before[row, col] + 1) % len(session.document.classes))
+    session.document.click(row, col, label)
+    session.document.click(210, 320, int(before[210, 320]))
     finish(session.refine(), session.handle)
     after = drawn(session)
     assert after[row, col] == label

@@ -82,7 +82,7 @@ def picture(monkeypatch):
 def maps(picture, compute, recipe):
     session = Session(open_raster(picture), make_tiny_network(), compute=compute)
     finish(session.predict(), session.handle)
-    session.set_clicks(CLICKS)
+    session.document.set_clicks(CLICKS)
     finish(session.refine(), session.handle)
     finish(session.adapt(recipe), session.handle)
     whole = Window.whole(session.raster.shape)
@@ -96,12 +96,12 @@ def test_a_correction_in_feature_space_is_drawn_by_session_and_stream(picture, c
     adapted, _ = finish(stream.adapt(Correcting()))
     for patch in adapted.patches():
         np.testing.assert_array_equal(patch.labels, disca[patch.window.slices])
-    session.undo()
+    session.document.undo()
     finish(session.refine(), session.handle)
     whole = Window.whole(session.raster.shape)
     np.testing.assert_array_equal(session.maps["disir"].read(whole), disir)
-    session.redo()
-    session.click(70, 80, 1)
+    session.document.redo()
+    session.document.click(70, 80, 1)
     finish(session.refine(), session.handle)
     assert session.maps["disca"].read(whole)[70, 80] == 1
 
@@ -109,21 +109,23 @@ def test_a_correction_in_feature_space_is_drawn_by_session_and_stream(picture, c
 def test_it_is_kept_on_disk_and_comes_back_without_learning(picture, compute, tmp_path):
     first = Session(open_raster(picture), make_tiny_network(), compute=compute)
     first.learn_from_cache(DeltaCache(tmp_path))
-    first.set_clicks(CLICKS)
+    first.document.set_clicks(CLICKS)
     finish(first.adapt(Correcting()), first.handle)
     whole = Window.whole(first.raster.shape)
     expected = first.maps["disca"].read(whole)
-    assert not first.adapted.adaptation.tensors, "the history holds no tensors but the delta's"
+    assert not first.document.adapted.adaptation.tensors, (
+        "the history holds no tensors but the delta's"
+    )
     again = Session(open_raster(picture), make_tiny_network(), compute=compute)
     again.learn_from_cache(DeltaCache(tmp_path))
-    again.set_clicks(CLICKS)
+    again.document.set_clicks(CLICKS)
     LEARNED.clear()
-    again.handle(replace(first.adapted, changed=None))
+    again.handle(replace(first.document.adapted, changed=None))
     assert not again.must_learn
     finish(again.refine(), again.handle)
     assert not LEARNED
     np.testing.assert_array_equal(again.maps["disca"].read(whole), expected)
-    again.remove(CLICKS.items[0])
+    again.document.remove(CLICKS.items[0])
     assert again.must_learn
     finish(again.refine(), again.handle)
     assert LEARNED == [1], "as if the click had never been"

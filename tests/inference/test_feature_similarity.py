@@ -103,7 +103,7 @@ def adapted(image, least, compute, *, first=True, factor=None, clicks=CLICKS):
     session = Session(open_raster(image), make_network(), compute=compute, factor=factor, seed=0)
     if first:
         finish(session.predict(), session.handle)
-    session.set_clicks(clicks, "clicks")
+    session.document.set_clicks(clicks, "clicks")
     finish(session.refine(), session.handle)
     finish(session.adapt(replace(QUICK, similarity=least)), session.handle)
     session.check_complete()
@@ -184,13 +184,13 @@ def test_features_that_are_kept_make_the_same_map(image, network, compute, small
     found = []
     for _ in range(2):
         session = Session(open_raster(image), network, compute=compute)
-        session.set_clicks(CLICKS, "clicks")
+        session.document.set_clicks(CLICKS, "clicks")
         finish(session.adapt(recipe), session.handle)
         if found:  # the second adaptation finds the features of the first
-            session.undo()
-            session.set_clicks(Clicks(CLICKS.items[:1]), "fewer")
+            session.document.undo()
+            session.document.set_clicks(Clicks(CLICKS.items[:1]), "fewer")
             finish(session.adapt(recipe), session.handle)
-            session.set_clicks(CLICKS, "clicks")
+            session.document.set_clicks(CLICKS, "clicks")
             finish(session.adapt(recipe), session.handle)
         found.append(session.maps["disca"].read(Window.whole(session.raster.shape)))
     assert (found[0] == found[1]).mean() > 0.999
@@ -200,7 +200,7 @@ def test_tiles_without_a_click_alike_need_no_second_pass(image, compute, small_t
     """What the pretrained network says of them is on its own map."""
     session = Session(open_raster(image), make_network(), compute=compute)
     finish(session.predict(), session.handle)
-    session.set_clicks(IN_A_CORNER, "clicks")
+    session.document.set_clicks(IN_A_CORNER, "clicks")
     asked: list[tuple[bool, int]] = []
     batch = Predictor.batch
 

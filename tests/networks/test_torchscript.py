@@ -100,14 +100,14 @@ def test_a_session_corrects_and_adapts_with_it(tmp_path, image, compute):
     network = load_network(saved(tmp_path), allow_torchscript=True)
     session = Session(open_raster(image), network, compute=compute)
     finish(session.predict(), session.handle)
-    session.click(20, 30, 2)
+    session.document.click(20, 30, 2)
     finish(session.refine(), session.handle)
     weights = fingerprint(session.network)
     adaptation = finish(
         session.adapt(recipe_named("held-out", passes=3, adopt="full")), session.handle
     )
     assert adaptation.steps == 3
-    assert session.adapted.changed, "BatchNorm layers are found by their names"
+    assert session.document.adapted.changed, "BatchNorm layers are found by their names"
     assert fingerprint(session.network) == weights
     assert all(session.map_state.up_to_date(name) == 1 for name in session.maps)
 
@@ -116,7 +116,7 @@ def test_what_cannot_learn_is_refused_in_one_line(tmp_path, image, compute):
     path = saved(tmp_path, Pixels(), replace(CARD, options={"inputs": "image"}))
     network = load_network(path, allow_torchscript=True)
     session = Session(open_raster(image), network, compute=compute)
-    session.click(20, 30, 2)
+    session.document.click(20, 30, 2)
     with pytest.raises(RecipeError, match="no BatchNorm layers"):
         finish(session.adapt(recipe_named("held-out", adopt="full")), session.handle)
 
@@ -128,7 +128,7 @@ def test_a_frozen_program_has_nothing_that_learns(tmp_path, image, compute):
         torch.jit.freeze(torch.jit.load(str(path)).eval()).save(str(path))
     network = load_network(path, allow_torchscript=True)
     session = Session(open_raster(image), network, compute=compute)
-    session.click(20, 30, 2)
+    session.document.click(20, 30, 2)
     recipe = recipe_named("held-out", adopt="full", parameters="all")
     with pytest.raises(RecipeError, match="no weights that can learn"):
         finish(session.adapt(recipe), session.handle)

@@ -193,12 +193,12 @@ def test_kept_close_is_the_map_with_clicks_and_redraws_nothing_else(image, compu
     set_tiles(monkeypatch, 96, 16)
     session = Session(open_raster(image), make_network(), compute=compute)
     finish(session.predict(), session.handle)
-    session.click(10, 10, 1)
+    session.document.click(10, 10, 1)
     finish(session.refine(), session.handle)
     drawn = []
     session.painted.connect(drawn.append)
     finish(session.adapt(replace(QUICK, adopt="none")), session.handle)
-    assert session.adapted is not None
+    assert session.document.adapted is not None
     assert not drawn, "the map is that of the pretrained network already"
     whole = Window.whole(session.raster.shape)
     np.testing.assert_array_equal(
@@ -210,14 +210,16 @@ def test_what_turns_out_to_be_kept_close_is_up_to_date_under_locks(image, comput
     """A run of an opened session is learned again; until then nobody knows what becomes of it."""
     set_tiles(monkeypatch, 96, 16)
     session = Session(open_raster(image), make_network(), compute=compute)
-    session.set_clicks(Clicks((Click(10, 10, 1), Click(70, 90, 2))), "clicks")
-    session.lock(Area.rectangle(Window(60, 60, 40, 50)))
+    session.document.set_clicks(Clicks((Click(10, 10, 1), Click(70, 90, 2))), "clicks")
+    session.document.lock(Area.rectangle(Window(60, 60, 40, 50)))
     run = AdaptationRun(
         AdaptationResult(None),
         replace(QUICK, adopt="none"),
-        clicks=session.clicks,
-        locks=session.step.locks,
+        clicks=session.document.clicks,
+        locks=session.document.step.locks,
     )
-    session._record(Step("found in a journal", session.clicks, run, session.step.locks))
+    session.document._record(
+        Step("found in a journal", session.document.clicks, run, session.document.step.locks)
+    )
     finish(session.refine(), session.handle)
     assert all(session.map_state.up_to_date(name) == 1.0 for name in session.maps)

@@ -48,7 +48,7 @@ def test_the_best_class_is_the_one_of_the_map(session, recipe):
     finish(session.refine(), session.handle)
     assert not disagreeing(session, "initial")
     for row, col, label in ((20, 30, 1), (100, 130, 2), (60, 95, 0)):
-        session.click(row, col, label)
+        session.document.click(row, col, label)
     finish(session.refine(), session.handle)
     before = session.ranking("disir", 20, 30).key
     assert not disagreeing(session, "disir")

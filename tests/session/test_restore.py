@@ -65,16 +65,23 @@ def again(image_file, network, **options):
 
 
 def assert_same(first, second):
-    assert first.clicks == second.clicks
-    assert [step.title for step in first.history] == [step.title for step in second.history]
-    assert first.position == second.position
-    assert first.step.locks == second.step.locks or first.adapted is not None
-    assert [lock.digest for lock in first.step.locks] == [lock.digest for lock in second.step.locks]
-    assert first.strokes == second.strokes
-    assert first.marks == second.marks
-    assert (first.adapted is None) == (second.adapted is None)
-    if first.adapted is not None:
-        assert first.adapted.key == second.adapted.key
+    assert first.document.clicks == second.document.clicks
+    assert [step.title for step in first.document.history] == [
+        step.title for step in second.document.history
+    ]
+    assert first.document.position == second.document.position
+    assert (
+        first.document.step.locks == second.document.step.locks
+        or first.document.adapted is not None
+    )
+    assert [lock.digest for lock in first.document.step.locks] == [
+        lock.digest for lock in second.document.step.locks
+    ]
+    assert first.document.strokes == second.document.strokes
+    assert first.document.marks == second.document.marks
+    assert (first.document.adapted is None) == (second.document.adapted is None)
+    if first.document.adapted is not None:
+        assert first.document.adapted.key == second.document.adapted.key
     run(first, first.refine())
     run(second, second.refine())
     for name in MAPS:
@@ -85,19 +92,19 @@ def assert_same(first, second):
 
 def story(session):
     """Something of everything."""
-    first, second = session.click(20, 20, 2), session.click(100, 100, 1)
-    session.click(60, 80, 0)
+    first, second = session.document.click(20, 20, 2), session.document.click(100, 100, 1)
+    session.document.click(60, 80, 0)
     run(session, session.adapt(QUICK))
-    session.lock(Area.rectangle(Window(10, 10, 60, 70)))
-    session.move(second, 90, 95)
+    session.document.lock(Area.rectangle(Window(10, 10, 60, 70)))
+    session.document.move(second, 90, 95)
     run(session, session.adapt(ONWARD))
-    session.undo()
-    session.redo()
+    session.document.undo()
+    session.document.redo()
     run(session, session.adapt(ONWARD))
-    session.relabel(session.clicks.items[2], 1)
-    (lock,) = session.lock(Area((((80, 80), (80, 140), (140, 80)),)))
-    session.unlock(lock)
-    session.remove(first)
+    session.document.relabel(session.document.clicks.items[2], 1)
+    (lock,) = session.document.lock(Area((((80, 80), (80, 140), (140, 80)),)))
+    session.document.unlock(lock)
+    session.document.remove(first)
     run(session, session.refine())
     session.review.mark(Window(100, 100, 20, 20), "right")
     session.review.mark(Window(30, 90, 20, 20), "wrong", click=Click(35, 95, 2), note="a shed")
@@ -105,8 +112,8 @@ def story(session):
     session.drawing.draw(BrushPath(((12.34567, 20), (110.5, 140.25)), 7.77), 2)
     session.drawing.draw(Area((((80, 80), (80, 140), (140, 80)),)), 1, tool="lasso", only=(0, 2))
     session.drawing.draw(BrushPath(((50, 60),), 12), None, teaches=False)
-    session.go(4)
-    session.go(len(session.history) - 1)
+    session.document.go(4)
+    session.document.go(len(session.document.history) - 1)
 
 
 @pytest.mark.parametrize("cache", [True, False])
@@ -115,9 +122,9 @@ def test_a_story_told_again_gives_the_same_maps(session, image_file, network, ca
     story(session)
     other = again(image_file, network, cache=cache)
     assert_same(session, other)
-    for position in (len(session.history) - 3, 5, 2, 0):
-        session.go(position)
-        other.go(position)
+    for position in (len(session.document.history) - 3, 5, 2, 0):
+        session.document.go(position)
+        other.document.go(position)
         assert_same(session, other)
 
 
@@ -138,53 +145,53 @@ def test_reopening_learns_nothing_again(session, image_file, network, monkeypatc
 
 
 def test_a_session_goes_on_with_its_journal(session, image_file, network):
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     session.close()
     for number in range(1, 3):
         other = restore.resume(journal_file(image_file), open_raster(image_file), network)
-        assert len(other.clicks) == number
-        other.click(number, number, 0)
+        assert len(other.document.clicks) == number
+        other.document.click(number, number, 0)
         other.close()
     assert len(read_journal(journal_file(image_file)).events) == 3
-    assert len(again(image_file, network).clicks) == 3
+    assert len(again(image_file, network).document.clicks) == 3
 
 
 def test_what_changes_while_it_is_learned_is_told_right(session, image_file, network):
     """A click is removed, one added, the network reset, and a step undone under a running job."""
-    first = session.click(20, 20, 2)
-    session.click(100, 100, 1)
+    first = session.document.click(20, 20, 2)
+    session.document.click(100, 100, 1)
     run(session, session.adapt(QUICK))
     job = session.adapt(ONWARD)
     event = next(job)
     while not isinstance(event, AdaptationRun):
         event = next(job)
-    session.remove(first)
-    session.click(50, 60, 0)
-    session.reset_network()
+    session.document.remove(first)
+    session.document.click(50, 60, 0)
+    session.document.reset_network()
     session.handle(event)
     job.close()
-    assert session.adapted.clicks.items == (Click(100, 100, 1),)
+    assert session.document.adapted.clicks.items == (Click(100, 100, 1),)
     assert session.must_learn, "what was removed must not have been learned"
-    assert session.adapted.base is not None
+    assert session.document.adapted.base is not None
     assert_same(session, again(image_file, network))
 
 
 def test_a_run_whose_clicks_all_went_is_not_adopted(session):
-    click = session.click(20, 20, 2)
+    click = session.document.click(20, 20, 2)
     job = session.adapt(QUICK)
     event = next(job)
     while not isinstance(event, AdaptationRun):
         event = next(job)
-    session.remove(click)
-    steps = len(session.history)
+    session.document.remove(click)
+    steps = len(session.document.history)
     session.handle(event)
     job.close()
-    assert session.adapted is None
-    assert len(session.history) == steps
+    assert session.document.adapted is None
+    assert len(session.document.history) == steps
 
 
 def test_another_image_network_or_a_changed_one_is_refused(session, image_file, network):
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     record = read_journal(journal_file(image_file))
     with pytest.raises(JournalError, match="another network, 'for-tests'"):
         restore.restored(record, open_raster(image_file), make_tiny_network(seed=9))
@@ -249,7 +256,7 @@ def test_another_image_network_or_a_changed_one_is_refused(session, image_file, 
 def test_events_that_make_no_sense_are_refused_in_one_line(
     session, image_file, network, event, message
 ):
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     session.close()
     path = journal_file(image_file)
     path.write_text(path.read_text() + json.dumps(event) + "\n")
@@ -259,12 +266,12 @@ def test_events_that_make_no_sense_are_refused_in_one_line(
     assert "\n" not in str(caught.value)
     assert caught.value.line == 3
     before = restore.resume(path, open_raster(image_file), network, before=3)
-    assert before.clicks == session.clicks
+    assert before.document.clicks == session.document.clicks
     before.close()
 
 
 def test_an_endless_story_is_not_told(session, image_file, network, monkeypatch):
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     session.close()
     monkeypatch.setattr(restore, "_MOST_WORK", 50_000)
     path = journal_file(image_file)
@@ -274,14 +281,14 @@ def test_an_endless_story_is_not_told(session, image_file, network, monkeypatch)
 
 
 def test_weights_that_come_out_differently_are_told(session, image_file, network):
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     run(session, session.adapt(QUICK))
     session.close()
     path = journal_file(image_file)
-    path.write_text(path.read_text().replace(session.adapted.weights, "0123456789abcdef"))
+    path.write_text(path.read_text().replace(session.document.adapted.weights, "0123456789abcdef"))
     other = again(image_file, network)
     said = []
-    other.troubled.connect(said.append)
+    other.document.troubled.connect(said.append)
     assert other.must_learn
     events = []
     finish(other.refine(), lambda event: (events.append(event), other.handle(event)))
@@ -291,7 +298,7 @@ def test_weights_that_come_out_differently_are_told(session, image_file, network
 
 def test_a_journal_must_know_a_session_from_its_first_step(image_file, network, compute):
     session = Session(open_raster(image_file), network, compute=compute)
-    session.click(1, 1, 1)
+    session.document.click(1, 1, 1)
     with pytest.raises(JournalError, match="from its first step"):
         restore.begin(session, "")
     assert not journal_file(image_file).exists()
@@ -302,33 +309,33 @@ def test_a_journal_must_know_a_session_from_its_first_step(image_file, network, 
 
 def test_trouble_with_the_disk_is_told_once_and_the_session_lives(session, monkeypatch):
     said = []
-    session.troubled.connect(said.append)
+    session.document.troubled.connect(said.append)
     with monkeypatch.context() as patch:
         patch.setattr(
             "napari_disca.session.journal.journal.os.fsync",
             lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
-        session.click(1, 1, 1)
-        session.click(2, 2, 1)
+        session.document.click(1, 1, 1)
+        session.document.click(2, 2, 1)
         # The disk is waited for on another thread; a window calls `check_journal` when it fails.
         end = time.monotonic() + 10
-        while not session.journal.trouble and time.monotonic() < end:
+        while not session.document.journal.trouble and time.monotonic() < end:
             time.sleep(0.01)
-        session.check_journal()
-        session.check_journal()
+        session.document.check_journal()
+        session.document.check_journal()
     assert len(said) == 1
     assert "No space left" in said[0]
-    session.click(3, 3, 1)
-    assert len(read_journal(session.journal.path).events) == 3
+    session.document.click(3, 3, 1)
+    assert len(read_journal(session.document.journal.path).events) == 3
 
 
 def test_another_file_in_the_place_of_the_journal_is_told(session, image_file, network):
     said = []
-    session.troubled.connect(said.append)
-    session.click(1, 1, 1)
+    session.document.troubled.connect(said.append)
+    session.document.click(1, 1, 1)
     journal_file(image_file).write_text("another file")
-    session.click(2, 2, 1)
-    session.click(3, 3, 1)
+    session.document.click(2, 2, 1)
+    session.document.click(3, 3, 1)
     assert len(said) == 1
     assert "it is left as it is" in said[0]
     assert journal_file(image_file).read_text() == "another file"
@@ -336,19 +343,19 @@ def test_another_file_in_the_place_of_the_journal_is_told(session, image_file, n
     beside = image_file.with_name("city.tif.disca.1.jsonl")
     assert beside.name in said[0]
     other = restore.resume(beside, open_raster(image_file), network)
-    assert other.clicks == session.clicks
+    assert other.document.clicks == session.document.clicks
     other.close()
 
 
 def test_a_journal_takes_kilobytes(session, image_file):
     for number in range(200):
-        session.click(number % 140, number % 150, number % 3)
+        session.document.click(number % 140, number % 150, number % 3)
     assert journal_file(image_file).stat().st_size < 200 * 150 + 1000
 
 
 def test_said_as_one_would_say_it(session, image_file):
-    session.click(1, 1, 1)
-    session.click(2, 2, 1)
+    session.document.click(1, 1, 1)
+    session.document.click(2, 2, 1)
     record = read_journal(journal_file(image_file))
     now = record.last + timedelta(days=1)
     assert restore.record_summary(record, now) == f"2 clicks, yesterday {record.last:%H:%M}"
@@ -356,8 +363,8 @@ def test_said_as_one_would_say_it(session, image_file):
     session.drawing.draw(Area.rectangle(Window(0, 9, 9, 9)), 2, tool="polygon")
     session.review.mark(Window(20, 20, 9, 9), "unsure")
     session.review.mark(Window(40, 40, 9, 9), "seen")
-    session.go(2)
-    session.go(len(session.history) - 1)
+    session.document.go(2)
+    session.document.go(len(session.document.history) - 1)
     said = restore.record_summary(read_journal(journal_file(image_file)), now)
     assert said.startswith("2 clicks, 2 strokes, 1 judged place, ")
     then = datetime(2026, 11, 24, 18, 2)
@@ -375,38 +382,38 @@ def test_said_as_one_would_say_it(session, image_file):
 
 def test_locked_pixels_stay_whatever_comes(session):
     run(session, session.predict())
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     run(session, session.refine())
-    (lock,) = session.lock(Area((((5, 5), (5, 90), (100, 40)),)))
+    (lock,) = session.document.lock(Area((((5, 5), (5, 90), (100, 40)),)))
     inside = lock.area.mask(Window.whole(session.raster.shape))
     labels = drawn(session, "disir")[inside]
     initial = drawn(session, "initial")
-    session.click(30, 40, 0)
-    session.click(15, 30, 1)
+    session.document.click(30, 40, 0)
+    session.document.click(15, 30, 1)
     run(session, session.adapt(Disca(passes=8, rate=3e-2, crop_size=64)))
     for name in ("disir", "disca"):
         np.testing.assert_array_equal(drawn(session, name)[inside], labels)
     np.testing.assert_array_equal(drawn(session, "initial"), initial)
     locked, flipped = session.lock_counts()
     assert locked == inside.sum()
-    session.unlock(lock)
+    session.document.unlock(lock)
     run(session, session.refine())
     assert session.lock_counts() == (0, 0)
-    session.undo()
+    session.document.undo()
     run(session, session.refine())
     free = Session(session.raster, session.network, compute=session.compute)
-    free.set_clicks(session.clicks)
-    free.handle(session.adapted)
+    free.document.set_clicks(session.document.clicks)
+    free.handle(session.document.adapted)
     run(free, free.refine())
     np.testing.assert_array_equal(drawn(session, "disca")[inside], labels)
     assert flipped == session.lock_counts()[1]
 
 
 def test_the_counter_counts_what_the_map_would_be_without_the_lock(session):
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     run(session, session.refine())
-    (lock,) = session.lock(Area.rectangle(Window(0, 0, 120, 120)))
-    session.click(60, 60, 1)
+    (lock,) = session.document.lock(Area.rectangle(Window(0, 0, 120, 120)))
+    session.document.click(60, 60, 1)
     run(session, session.adapt(Disca(passes=8, rate=3e-2, crop_size=64)))
     inside = lock.area.mask(Window.whole(session.raster.shape))
     locked = drawn(session, "disca")
@@ -414,24 +421,24 @@ def test_the_counter_counts_what_the_map_would_be_without_the_lock(session):
     # The same weights without the lock.
     network = session.current_network
     free = Session(session.raster, network, compute=session.compute)
-    free.set_clicks(session.clicks)
+    free.document.set_clicks(session.document.clicks)
     run(free, free.refine())
     assert flipped == (drawn(free, "disir") != locked)[inside].sum() > 0
 
 
 def test_where_areas_meet_the_first_counts_also_after_it_is_unlocked(session):
     whole = Window.whole(session.raster.shape)
-    (first,) = session.lock(Area.rectangle(Window(0, 0, 50, 50)))
+    (first,) = session.document.lock(Area.rectangle(Window(0, 0, 50, 50)))
     run(session, session.refine())
     shown_first = drawn(session, "disir")
-    session.click(25, 25, int(shown_first[25, 25] + 1) % 3)
-    session.click(45, 60, int(shown_first[45, 60] + 1) % 3)
-    (second,) = session.lock(Area.rectangle(Window(30, 30, 50, 50)))
+    session.document.click(25, 25, int(shown_first[25, 25] + 1) % 3)
+    session.document.click(45, 60, int(shown_first[45, 60] + 1) % 3)
+    (second,) = session.document.lock(Area.rectangle(Window(30, 30, 50, 50)))
     run(session, session.refine())
     shown = drawn(session, "disir")
     np.testing.assert_array_equal(shown[:50, :50], shown_first[:50, :50])
-    session.click(40, 40, int(shown[40, 40] + 1) % 3)
-    session.unlock(first)
+    session.document.click(40, 40, int(shown[40, 40] + 1) % 3)
+    session.document.unlock(first)
     run(session, session.refine())
     mask = second.area.mask(whole)
     np.testing.assert_array_equal(drawn(session, "disir")[mask], shown[mask])
@@ -446,9 +453,9 @@ def test_checked_pixels_are_learned_from(session, monkeypatch):
         return real(self, network, crops, **options)
 
     monkeypatch.setattr(Disca, "adapt", spy)
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     run(session, session.refine())
-    (lock,) = session.lock(Area.rectangle(Window(90, 90, 50, 60)))
+    (lock,) = session.document.lock(Area.rectangle(Window(90, 90, 50, 60)))
     before = drawn(session, "disir")
     run(session, session.adapt(QUICK))
     checked = [
@@ -471,15 +478,15 @@ def test_learning_from_checked_pixels_keeps_more_of_them(image_file, network, co
         session = Session(open_raster(image_file), network, compute=compute)
         run(session, session.refine())
         shown = drawn(session, "disir")
-        session.click(20, 20, int(shown[20, 20] + 1) % 3)
-        session.lock(Area.rectangle(Window(60, 0, 84, 160)), map="disir")
+        session.document.click(20, 20, int(shown[20, 20] + 1) % 3)
+        session.document.lock(Area.rectangle(Window(60, 0, 84, 160)), map="disir")
         if locks:
             run(session, session.adapt(strong))
         else:
             # The same without: the run learned before the area was locked.
-            session.undo()
+            session.document.undo()
             run(session, session.adapt(strong))
-            session.lock(Area.rectangle(Window(60, 0, 84, 160)), map="disir")
+            session.document.lock(Area.rectangle(Window(60, 0, 84, 160)), map="disir")
             run(session, session.refine())
         flipped[locks] = session.lock_counts()[1]
     assert flipped[True] < flipped[False]
@@ -503,7 +510,7 @@ def test_a_tile_that_cannot_be_read_is_left_out_and_tried_again(session, monkeyp
     assert session.map_state.up_to_date("initial") == 0.75
     with pytest.raises(RasterError, match="damaged"):
         session.check_complete()
-    session.click(20, 20, 1)
+    session.document.click(20, 20, 1)
     run(session, session.refine())
     assert session.map_state.up_to_date("disir") == 0.75
     broken[0] = False
@@ -514,7 +521,7 @@ def test_a_tile_that_cannot_be_read_is_left_out_and_tried_again(session, monkeyp
 
 
 def test_a_second_session_on_a_journal_is_refused(session, image_file, network):
-    session.click(1, 1, 1)
+    session.document.click(1, 1, 1)
     with pytest.raises(JournalError, match="another window"):
         restore.resume(journal_file(image_file), open_raster(image_file), network)
-    assert isinstance(session.journal, Journal)
+    assert isinstance(session.document.journal, Journal)

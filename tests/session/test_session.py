@@ -52,17 +52,17 @@ def test_uncertainty_follows_clicks_undo_and_recall(session):
     run(session, session.predict())
     before = {name: session.uncertainty[name].copy() for name in MAPS}
     assert before["disca"].all(), "every cell is known"
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     run(session, session.refine())
     assert (session.uncertainty["disca"] != before["disca"]).any()
     assert_equal_to_from_scratch(session)
     after = session.uncertainty["disca"].copy()
-    session.undo()
+    session.document.undo()
     session.paint_cached(10.0)
     assert not session.map_state.stale("disca")
     for name in MAPS:
         np.testing.assert_array_equal(session.uncertainty[name], before[name], err_msg=name)
-    session.redo()
+    session.document.redo()
     run(session, session.refine())
     np.testing.assert_array_equal(session.uncertainty["disca"], after)
 
@@ -75,7 +75,7 @@ def test_what_is_locked_is_sure_and_what_has_no_data_is_unknown(picture, compute
     unlocked = session.uncertainty["disir"].copy()
     assert not unlocked[:, :2].any()
     assert (unlocked[:, 2:] > 1).all()
-    (lock,) = session.lock(Area.rectangle(Window(16, 48, 24, 32)))
+    (lock,) = session.document.lock(Area.rectangle(Window(16, 48, 24, 32)))
     run(session, session.refine())
     locked = session.uncertainty["disir"]
     assert (locked[1:2, 3:5] == 1).all(), "wholly locked"
@@ -84,7 +84,7 @@ def test_what_is_locked_is_sure_and_what_has_no_data_is_unknown(picture, compute
     elsewhere[1:3, 3:5] = False
     np.testing.assert_array_equal(locked[elsewhere], unlocked[elsewhere])
     np.testing.assert_array_equal(session.uncertainty["initial"], unlocked)
-    session.unlock(lock)
+    session.document.unlock(lock)
     run(session, session.refine())
     np.testing.assert_array_equal(session.uncertainty["disir"], unlocked)
 
@@ -92,7 +92,7 @@ def test_what_is_locked_is_sure_and_what_has_no_data_is_unknown(picture, compute
 def test_a_click_changes_disir_near_it_and_initial_nowhere(session):
     run(session, session.predict())
     before = drawn(session, "initial")
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     assert {tile.index for tile in session.map_state.stale("disir")} == {0}
     assert not session.map_state.stale("initial")
     run(session, session.refine())
@@ -102,25 +102,25 @@ def test_a_click_changes_disir_near_it_and_initial_nowhere(session):
 
 def test_incremental_equals_from_scratch_through_a_whole_story(session):
     run(session, session.predict())
-    session.click(0, 0, 1)
+    session.document.click(0, 0, 1)
     run(session, session.refine())
-    middle = session.click(70, 80, 2)
-    session.click(143, 159, 0)
+    middle = session.document.click(70, 80, 2)
+    session.document.click(143, 159, 0)
     run(session, session.refine())
     assert_equal_to_from_scratch(session)
     run(session, session.adapt(QUICK))
     assert_equal_to_from_scratch(session)
-    moved = session.move(middle, 30, 120)
+    moved = session.document.move(middle, 30, 120)
     run(session, session.refine())
     assert_equal_to_from_scratch(session)
-    session.relabel(moved, 0)
-    session.remove(session.clicks.items[0])
+    session.document.relabel(moved, 0)
+    session.document.remove(session.document.clicks.items[0])
     run(session, session.refine())
     assert_equal_to_from_scratch(session)
-    session.undo()
+    session.document.undo()
     run(session, session.refine())
     assert_equal_to_from_scratch(session)
-    session.reset_network()
+    session.document.reset_network()
     run(session, session.refine())
     np.testing.assert_array_equal(drawn(session, "disca"), drawn(session, "disir"))
     assert_equal_to_from_scratch(session)
@@ -128,34 +128,34 @@ def test_incremental_equals_from_scratch_through_a_whole_story(session):
 
 def test_undo_and_redo_bring_back_clicks_and_weights_together(session):
     run(session, session.predict())
-    session.click(30, 40, 1)
+    session.document.click(30, 40, 1)
     run(session, session.adapt(QUICK))
-    adapted, disca = session.adapted, drawn(session, "disca")
-    session.click(100, 100, 2)
-    assert session.undo() == "class 2 click"
-    assert session.undo().startswith("adapt")
-    assert session.adapted is None
-    assert len(session.clicks) == 1
-    assert session.redo().startswith("adapt")
-    assert session.adapted is adapted
+    adapted, disca = session.document.adapted, drawn(session, "disca")
+    session.document.click(100, 100, 2)
+    assert session.document.undo() == "class 2 click"
+    assert session.document.undo().startswith("adapt")
+    assert session.document.adapted is None
+    assert len(session.document.clicks) == 1
+    assert session.document.redo().startswith("adapt")
+    assert session.document.adapted is adapted
     run(session, session.refine())
     np.testing.assert_array_equal(drawn(session, "disca"), disca)
-    session.undo()
-    session.undo()
-    assert not session.clicks
-    assert session.undo() is None
-    assert not session.can_undo
-    assert session.can_redo
-    session.click(1, 1, 0)
-    assert not session.can_redo, "a new step forgets what was taken back"
+    session.document.undo()
+    session.document.undo()
+    assert not session.document.clicks
+    assert session.document.undo() is None
+    assert not session.document.can_undo
+    assert session.document.can_redo
+    session.document.click(1, 1, 0)
+    assert not session.document.can_redo, "a new step forgets what was taken back"
 
 
 def test_undo_needs_no_network_for_what_was_drawn_before(session, monkeypatch):
     run(session, session.predict())
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     run(session, session.refine())
     guided = drawn(session, "disir")
-    session.undo()
+    session.document.undo()
 
     def refuse(*args):
         raise AssertionError("the network was asked again")
@@ -163,21 +163,21 @@ def test_undo_needs_no_network_for_what_was_drawn_before(session, monkeypatch):
     monkeypatch.setattr("napari_disca.inference.predict.Predictor.batch", refuse)
     run(session, session.refine())
     np.testing.assert_array_equal(drawn(session, "disir"), drawn(session, "initial"))
-    session.redo()
+    session.document.redo()
     run(session, session.refine())
     np.testing.assert_array_equal(drawn(session, "disir"), guided)
 
 
 def test_what_is_known_is_recalled_at_once(session):
     run(session, session.predict())
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     run(session, session.refine())
     run(session, session.adapt(QUICK))
     adapted = {name: drawn(session, name) for name in MAPS}
-    session.undo()
+    session.document.undo()
     session.paint_cached()
     np.testing.assert_array_equal(drawn(session, "disca"), drawn(session, "disir"))
-    session.redo()
+    session.document.redo()
     session.viewport.window = Window(0, 0, 10, 10)
     session.paint_cached()
     assert session.map_state.stale("disca", Window(100, 100, 10, 10))
@@ -192,18 +192,18 @@ def test_what_is_known_is_recalled_at_once(session):
 def test_a_job_does_not_take_what_was_recalled_for_what_it_knew(session, events):
     """The recent tiles forget, and a job that began before sees other pixels."""
     run(session, session.predict())
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     run(session, session.adapt(QUICK))
     disca = drawn(session, "disca")
-    session.click(100, 100, 1)
+    session.document.click(100, 100, 1)
     job = session.adapt(replace(QUICK, rate=1e-2))
     for _ in range(events):
         session.handle(next(job))
-    session.go(1)
+    session.document.go(1)
     session.paint_cached()
     session._renderer.recent.forget()
     finish(job)  # a window would let it end, and take no more of it
-    session.go(2)
+    session.document.go(2)
     run(session, session.refine())
     np.testing.assert_array_equal(drawn(session, "disca"), disca)
     assert_equal_to_from_scratch(session)
@@ -211,9 +211,9 @@ def test_a_job_does_not_take_what_was_recalled_for_what_it_knew(session, events)
 
 def test_a_job_knows_the_clicks_of_the_moment_it_was_asked_for(session):
     run(session, session.predict())
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     job = session.refine()
-    session.click(100, 100, 1)
+    session.document.click(100, 100, 1)
     run(session, job)
     assert session.map_state.stale("disir"), "the second click came after the verb"
     run(session, session.refine())
@@ -223,13 +223,13 @@ def test_a_job_knows_the_clicks_of_the_moment_it_was_asked_for(session):
 def test_a_state_that_moves_from_one_map_to_another_is_not_painted_over_on_the_way(session):
     """DISCA takes over what DISIR shows while DISIR takes another state."""
     run(session, session.predict())
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     run(session, session.adapt(QUICK))
     guided = drawn(session, "disir")
-    session.reset_network()
-    session.click(25, 25, 1)
+    session.document.reset_network()
+    session.document.click(25, 25, 1)
     job = session.refine()
-    session.undo()
+    session.document.undo()
     run(session, job)
     run(session, session.refine())
     np.testing.assert_array_equal(drawn(session, "disir"), guided)
@@ -239,7 +239,7 @@ def test_a_state_that_moves_from_one_map_to_another_is_not_painted_over_on_the_w
 @pytest.mark.parametrize("events", range(0, 14, 3))
 def test_closing_a_job_anywhere_leaves_a_map_that_knows_what_it_shows(session, events):
     run(session, session.predict())
-    session.click(100, 100, 1)
+    session.document.click(100, 100, 1)
     job = session.adapt(QUICK)
     for _ in range(events):
         session.handle(next(job))
@@ -288,7 +288,7 @@ def test_the_network_received_is_never_changed(picture, compute):
     network = make_network()
     before = fingerprint(network)
     session = Session(open_raster(picture), network, compute=compute)
-    session.click(5, 5, 0)
+    session.document.click(5, 5, 0)
     run(session, session.adapt(QUICK))
     assert fingerprint(network) == before
     assert fingerprint(session.network) == before
@@ -301,17 +301,17 @@ def test_adapting_needs_a_click(session):
 
 @pytest.mark.parametrize("nonsense", [float("nan"), float("inf"), "a", None])
 def test_numbers_that_are_none_are_refused_in_one_line(session, nonsense):
-    click = session.click(10, 20, 1)
-    history = session.history
+    click = session.document.click(10, 20, 1)
+    history = session.document.history
     for wrong in ((nonsense, 5, 1), (5, nonsense, 1), (5, 5, nonsense)):
         with pytest.raises(ClickError) as caught:
-            session.click(*wrong)
+            session.document.click(*wrong)
         assert len(str(caught.value)) < 1000
     with pytest.raises(ClickError):
-        session.move(click, 3, nonsense)
+        session.document.move(click, 3, nonsense)
     with pytest.raises(ClickError):
-        session.relabel(click, nonsense)
-    assert session.history == history
+        session.document.relabel(click, nonsense)
+    assert session.document.history == history
 
 
 @pytest.mark.parametrize(
@@ -326,37 +326,42 @@ def test_numbers_that_are_none_are_refused_in_one_line(session, nonsense):
 )
 def test_impossible_clicks_change_nothing(session, row, col, label, message):
     with pytest.raises(ClickError, match=message):
-        session.click(row, col, label)
-    assert not session.clicks
-    assert not session.can_undo
+        session.document.click(row, col, label)
+    assert not session.document.clicks
+    assert not session.document.can_undo
 
 
 def test_clicks_that_are_not_there_cannot_be_removed_or_moved(session):
     ghost = Click(1, 1, 1)
-    for verb in (lambda: session.remove(ghost), lambda: session.move(ghost, 2, 2)):
+    for verb in (
+        lambda: session.document.remove(ghost),
+        lambda: session.document.move(ghost, 2, 2),
+    ):
         with pytest.raises(ClickError, match="no click of class 1"):
             verb()
 
 
 def test_the_latest_click_on_a_pixel_wins(session):
-    session.click(7, 7, 0)
-    session.click(7, 7, 2)
-    assert session.clicks == Clicks((Click(7, 7, 2),))
+    session.document.click(7, 7, 0)
+    session.document.click(7, 7, 2)
+    assert session.document.clicks == Clicks((Click(7, 7, 2),))
 
 
 def test_signals_tell_what_changed(session):
     seen = []
-    session.clicks_changed.connect(lambda clicks: seen.append(("clicks", len(clicks))))
-    session.adapted_changed.connect(lambda adapted: seen.append(("adapted", adapted is not None)))
-    session.click(9, 9, 1)
+    session.document.clicks_changed.connect(lambda clicks: seen.append(("clicks", len(clicks))))
+    session.document.adapted_changed.connect(
+        lambda adapted: seen.append(("adapted", adapted is not None))
+    )
+    session.document.click(9, 9, 1)
     run(session, session.adapt(QUICK))
-    session.undo()
-    session.undo()
+    session.document.undo()
+    session.document.undo()
     assert seen == [("clicks", 1), ("adapted", True), ("adapted", False), ("clicks", 0)]
 
 
 def test_adapting_tells_what_it_did(session):
-    session.click(9, 9, 1)
+    session.document.click(9, 9, 1)
     events = []
     result = finish(session.adapt(QUICK), lambda e: (events.append(e), session.handle(e)))
     assert result.clicks == 1
@@ -371,8 +376,8 @@ def test_the_same_seed_gives_the_same_map(picture, compute):
     maps = []
     for _ in range(2):
         session = Session(open_raster(picture), make_network(), compute=compute, seed=4)
-        session.click(50, 60, 1)
-        session.click(100, 60, 0)
+        session.document.click(50, 60, 1)
+        session.document.click(100, 60, 0)
         run(session, session.adapt(QUICK))
         maps.append(drawn(session, "disca"))
     np.testing.assert_array_equal(*maps)
@@ -382,18 +387,18 @@ def test_authors_plugin_goes_on_from_the_adapted_weights(session):
     recipe = Disca(
         parameters="all", optimiser="sgd", rate=1e-4, passes=1, start="current", anchor="guided"
     )
-    session.click(50, 60, 1)
+    session.document.click(50, 60, 1)
     run(session, session.adapt(recipe))
-    first = session.adapted.weights
+    first = session.document.adapted.weights
     run(session, session.adapt(recipe))
-    assert session.adapted.weights != first
+    assert session.document.adapted.weights != first
 
 
 def test_the_history_keeps_what_changed_rather_than_networks(session):
-    session.click(20, 20, 2)
+    session.document.click(20, 20, 2)
     for rate in (1e-3, 2e-3, 3e-3):
         run(session, session.adapt(Disca(passes=1, rate=rate, crop_size=64)))
-    runs = [step.adapted for step in session.history if step.adapted is not None]
+    runs = [step.adapted for step in session.document.history if step.adapted is not None]
     assert len({adapted.weights for adapted in runs}) == 3
     assert all(adapted.adaptation.network is None for adapted in runs)
     whole = sum(tensor.numel() for tensor in session.network.state_dict().values())
@@ -405,11 +410,11 @@ def test_the_history_keeps_what_changed_rather_than_networks(session):
 
 def test_clicked_tiles_come_before_stale_ones_in_view(session):
     run(session, session.predict())
-    session.click(50, 60, 1)
+    session.document.click(50, 60, 1)
     run(session, session.adapt(QUICK))
-    session.reset_network()
+    session.document.reset_network()
     session.viewport.window = Window(120, 130, 20, 20)
-    session.click(5, 5, 2)
+    session.document.click(5, 5, 2)
     touched = {tile.index for tile in session.map_state.stale("disir")}
     patches = [e for e in session.refine() if isinstance(e, Patch)]
     order = list(dict.fromkeys(patch.tile for patch in patches))
@@ -423,11 +428,11 @@ def test_batches_change_nothing_about_a_tile(picture, compute, batch):
     """Filled up to the same size always, whoever keeps a tile company."""
     session = Session(open_raster(picture), make_network(), compute=replace(compute, batch=batch))
     run(session, session.predict())
-    session.click(0, 0, 1)
+    session.document.click(0, 0, 1)
     run(session, session.refine())
-    session.click(70, 80, 2)
+    session.document.click(70, 80, 2)
     run(session, session.adapt(QUICK))
-    session.click(143, 159, 0)
+    session.document.click(143, 159, 0)
     run(session, session.refine())
     assert_equal_to_from_scratch(session)
 
@@ -442,7 +447,7 @@ def test_closing_a_job_ends_its_reading_thread(session):
 
 def test_a_predictor_that_another_thread_lets_go_of_meanwhile(session):
     """A job and the thread that reads ahead of it ask for predictors at once."""
-    session.click(30, 40, 1)
+    session.document.click(30, 40, 1)
     run(session, session.adapt(QUICK))
     renderer, looked, gone = session._renderer, threading.Event(), threading.Event()
 
@@ -455,7 +460,7 @@ def test_a_predictor_that_another_thread_lets_go_of_meanwhile(session):
 
     def other():
         assert looked.wait(30)
-        finish(renderer.ready(session.adapted))
+        finish(renderer.ready(session.document.adapted))
         gone.set()
 
     renderer._predictors = Slow(1)
@@ -465,18 +470,18 @@ def test_a_predictor_that_another_thread_lets_go_of_meanwhile(session):
     thread.start()
     assert renderer._predictor(renderer.networks.name(None)) is first
     thread.join(30)
-    assert list(renderer._predictors) == [renderer.networks.name(session.adapted)]
+    assert list(renderer._predictors) == [renderer.networks.name(session.document.adapted)]
 
 
 def test_a_newer_click_keeps_the_tiles_that_are_still_valid(session, monkeypatch):
     """Latest click wins, and nobody redoes what is finished."""
     run(session, session.predict())
-    session.click(50, 60, 1)
+    session.document.click(50, 60, 1)
     run(session, session.adapt(QUICK))
-    session.reset_network()
-    session.undo()
-    session.undo()
-    session.click(70, 60, 1)  # now DISCA is of other clicks and DISIR too
+    session.document.reset_network()
+    session.document.undo()
+    session.document.undo()
+    session.document.click(70, 60, 1)  # now DISCA is of other clicks and DISIR too
     asked = []
     original = Predictor.batch
     monkeypatch.setattr(
@@ -493,7 +498,7 @@ def test_a_newer_click_keeps_the_tiles_that_are_still_valid(session, monkeypatch
         session.handle(event)
         if isinstance(event, Patch):
             finished[event.tile] = event.version
-    session.click(140, 150, 2)
+    session.document.click(140, 150, 2)
     job.close()
     again = session.refine()
     asked.clear()
@@ -537,11 +542,11 @@ def test_cached_features_give_the_same_map_as_from_scratch(picture, encodings, p
         features=FeatureCache(memory=memory),
     )
     run(session, session.predict())
-    session.click(0, 0, 1)
+    session.document.click(0, 0, 1)
     run(session, session.adapt(DECODER, ("disca",)))
     first = len(encodings)
     assert first > 0, "tiles without clicks went through the encoder"
-    session.click(10, 20, 0)
+    session.document.click(10, 20, 0)
     run(session, session.adapt(replace(DECODER, passes=3), ("disca",)))
     again = len(encodings) - first
     run(session, session.refine())
@@ -556,7 +561,7 @@ def test_a_cache_on_disk_gives_the_same_map(picture, encodings, tmp_path):
         compute=Compute.choose("cpu", "float32"),
         features=FeatureCache(memory=1 << 20, disk=1 << 30, folder=tmp_path),
     )
-    session.click(0, 0, 1)
+    session.document.click(0, 0, 1)
     run(session, session.adapt(DECODER))
     first = len(encodings)
     assert first > 0
@@ -567,7 +572,7 @@ def test_a_cache_on_disk_gives_the_same_map(picture, encodings, tmp_path):
 
 
 def test_recipes_that_change_the_encoder_do_not_pay_for_a_cache(session):
-    session.click(0, 0, 1)
+    session.document.click(0, 0, 1)
     run(session, session.adapt(QUICK))
     run(session, session.refine())
     assert not session._caches.features._in_memory
@@ -579,17 +584,17 @@ def test_recipes_that_change_the_encoder_do_not_pay_for_a_cache(session):
 def test_kept_maps_are_taken_over_by_the_next_session(picture, compute, tmp_path):
     first = Session(open_raster(picture), make_network(), compute=compute, folder=tmp_path)
     run(first, first.predict())
-    first.click(20, 20, 2)
+    first.document.click(20, 20, 2)
     run(first, first.refine())
     expected = drawn(first, "disir")
-    clicks = first.clicks
+    clicks = first.document.clicks
     first.close()
     again = Session(open_raster(picture), make_network(), compute=compute, folder=tmp_path)
     assert again.map_state.up_to_date("initial") == 1.0
     assert {tile.index for tile in again.map_state.stale("disir")} == {0}, (
         "the click is not there yet"
     )
-    again.set_clicks(clicks)
+    again.document.set_clicks(clicks)
     assert again.map_state.up_to_date("disir") == 1.0
     np.testing.assert_array_equal(drawn(again, "disir"), expected)
 
@@ -676,18 +681,21 @@ def test_a_view_of_very_many_tiles_stops_no_window(compute, monkeypatch):
 def test_a_map_is_saved_as_it_was_though_the_session_goes_on(session, tmp_path, begun):
     """Undo and clicks paint the map while it is being written."""
     run(session, session.predict())
-    session.click(20, 20, 2)
-    session.click(140, 150, 1)
+    session.document.click(20, 20, 2)
+    session.document.click(140, 150, 1)
     run(session, session.refine())
     expected = drawn(session, "disir")
     job = write_geotiff(
-        session.maps["disir"], tmp_path / "map.tif", raster=session.raster, classes=session.classes
+        session.maps["disir"],
+        tmp_path / "map.tif",
+        raster=session.raster,
+        classes=session.document.classes,
     )
     if begun:
         next(job)
-    session.undo()
+    session.document.undo()
     session.paint_cached(10.0)
-    session.click(60, 70, 0)
+    session.document.click(60, 70, 0)
     run(session, session.refine())
     assert (drawn(session, "disir") != expected).any()
     path = finish(job)

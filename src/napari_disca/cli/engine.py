@@ -325,7 +325,7 @@ def save_map(session: Session, name: Literal["initial", "disir", "disca"], outpu
         Which map.
     output : Path
     """
-    labels = merged(session.maps[name], session.merged_values)
-    job = write_map(labels, output, raster=session.raster, classes=session.saved_classes)
+    labels = merged(session.maps[name], session.document.merged_values)
+    job = write_map(labels, output, raster=session.raster, classes=session.document.saved_classes)
     say(str(run_job(job)))
-    session.exported(name, str(output))
+    session.document.exported(name, str(output))

@@ -71,22 +71,24 @@ def _refine_in_session(
     ) as session:
         if options.network.weights is None:
             note_better_network(session.raster, DEFAULT_NETWORK)
-        clicks = _clicks(options, session.raster, session.classes)
+        clicks = _clicks(options, session.raster, session.document.classes)
         locks = () if options.locks is None else read_locks(options.locks, raster=session.raster)
         if options.journal is not None:  # not before all files could be read
             _keep_journal(session, options.journal, options.network.weights or DEFAULT_NETWORK)
-        session.set_clicks(clicks, f"load {options.clicks.name}")
+        session.document.set_clicks(clicks, f"load {options.clicks.name}")
         if locks:
-            session.lock(*locks, map="disir")
+            session.document.lock(*locks, map="disir")
         describe(session)
-        if recipe.learns and len(session.clicks):
+        if recipe.learns and len(session.document.clicks):
             adaptation = run_job(session.adapt(recipe, ("disca",)), session.handle)
             note(adaptation.note)
         else:
-            _note_no_clicks(options, session.clicks)
+            _note_no_clicks(options, session.document.clicks)
             run_job(session.refresh(("disir",)), session.handle)
         session.check_complete()
-        save_map(session, "disca" if recipe.learns and len(session.clicks) else "disir", output)
+        save_map(
+            session, "disca" if recipe.learns and len(session.document.clicks) else "disir", output
+        )
     return 0
 
 

@@ -49,9 +49,11 @@ def replay(options: ReplayOptions) -> int:
             )
             if changed := georeference_changes(record, raster):
                 note(changed)
-            session.troubled.connect(note)
+            session.document.troubled.connect(note)
             if options.classes is not None:
-                session.set_classes(class_table(options.classes, session.class_table))
+                session.document.set_classes(
+                    class_table(options.classes, session.document.class_table)
+                )
             describe(session)
             run_job(session.refresh((options.map,)), session.handle)
             session.check_complete()

@@ -181,8 +181,8 @@ class _Image:
         session, settings = self._session, self._settings
         # The steps of an earlier recipe are undone; the initial map stays.
         for used in (session, self._unjudged):
-            if used.can_undo:
-                used.go(0)
+            if used.document.can_undo:
+                used.document.go(0)
         course = _Course(self._labels(session, "initial"))
         course.miou.append(self._miou(course.labels))
         disir = course.miou[:1] if recipe.learns else []
@@ -195,7 +195,9 @@ class _Image:
                 break
             # All clicks are chosen before the first is made: the annotator sees one map.
             as_network = [self._network_class(click) for click in found]
-            session.set_clicks(session.clicks.added(*as_network), f"{len(found)} clicks")
+            session.document.set_clicks(
+                session.document.clicks.added(*as_network), f"{len(found)} clicks"
+            )
             course.clicked += found
             began = time.perf_counter()
             progress = Progress(stage, len(course.clicked), settings.clicks)
@@ -208,7 +210,7 @@ class _Image:
             course.gestures.append(len(course.clicked) + course.verdicts)
             if recipe.learns:
                 unjudged = self._unjudged
-                unjudged.set_clicks(session.clicks)
+                unjudged.document.set_clicks(session.document.clicks)
                 yield from self._run(unjudged, unjudged.refresh(("disir",)), progress)
                 disir.append(self._miou(self._labels(unjudged, "disir")))
         return self._record(name, course, disir)
@@ -232,7 +234,7 @@ class _Image:
             seconds=float(np.mean(course.seconds)) if course.seconds else None,
             refused=course.refused,
             factor=session.network_view.factor,
-            placed=tuple((c.row, c.col, c.label) for c in session.clicks),
+            placed=tuple((c.row, c.col, c.label) for c in session.document.clicks),
             disir=self._padded(disir) if disir else (),
             verdicts=course.verdicts,
             gestures=self._padded(course.gestures),
@@ -332,7 +334,7 @@ class _Image:
         """Return the pixels in the kept windows of tiles with clicks."""
         session = self._session
         inside = np.zeros(self._reference.shape, dtype=np.bool_)
-        for click in session.network_view.network_clicks(session.clicks):
+        for click in session.network_view.network_clicks(session.document.clicks):
             keep = session.tiling.tile_at(click.pixel).keep
             inside[session.network_view.image_window(keep).slices] = True
         return inside

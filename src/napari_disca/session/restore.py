@@ -63,7 +63,7 @@ def header_of(session: Session, network_file: str) -> Header:
         else str(Path(network_file).absolute())
         if network_file
         else "",
-        classes=tuple(land.name for land in session.classes),
+        classes=tuple(land.name for land in session.document.classes),
         bands=tuple(int(band) for band in network_view.bands),
         factor=float(network_view.factor),
         seed=session.seed,
@@ -188,7 +188,7 @@ def _redo_all(session: Session, record: JournalRecord) -> None:
     """Repeat all events of a journal."""
     work = 0
     for number, event in zip(record.lines, record.events, strict=True):
-        work += 1000 + len(session.clicks)
+        work += 1000 + len(session.document.clicks)
         if work > _MOST_WORK:
             raise JournalError(
                 f"{record.path.name} has more clicks and steps than a session can have"
@@ -320,13 +320,13 @@ def _redo(session: Session, event: Mapping[str, Any]) -> None:
     """Repeat one event of a journal."""
     kind = event.get("do")
     if isinstance(kind, str) and kind in ACTIONS:
-        action = ACTIONS[kind].read(event, session.step)
+        action = ACTIONS[kind].read(event, session.document.step)
         if isinstance(action, Adopt):
             session.handle(action.run)
         else:
-            session.do(action)
+            session.document.do(action)
     elif kind == "go":
-        session.go(whole_field(event["to"]))
+        session.document.go(whole_field(event["to"]))
     elif kind == "learned":
         session.expect(text_field(event, "run"), text_field(event, "weights"))
     elif kind != "export":  # nothing to repeat

@@ -62,7 +62,7 @@ _OTHER_WEIGHTS = (
 )
 
 
-class Session(Document):
+class Session:
     """One image being corrected.
 
     Only one thread, its owner, may call its verbs and `handle`; the jobs they return may run on
@@ -96,6 +96,16 @@ class Session(Document):
 
     Attributes
     ----------
+    document : Document
+        The user's work: clicks, adaptations, locked areas, strokes, classes, and their history.
+    map_state : MapState
+        Which tiles of the maps are up to date.
+    drawing : Drawing
+        Draws on the map.
+    proposals : Proposals
+        Judges an adaptation, and lists what it changed.
+    review : Review
+        Reviews the map place by place.
     viewport : Viewport
         The window in view: running jobs render it first.
     unreadable : dict of int to str
@@ -125,8 +135,8 @@ class Session(Document):
         folder: str | os.PathLike[str] | None = None,
         features: FeatureCache | None = None,
     ) -> None:
-        super().__init__(raster.shape, network.card.classes)
         self.raster = raster
+        self.document = Document(raster.shape, network.card.classes)
         view = self.network_view = NetworkView(
             raster, network.card, bands=bands, factor=factor, scaling=scaling, find_fill=find_fill
         )
@@ -146,6 +156,9 @@ class Session(Document):
         batch = self.compute.batch
         self._context = RefreshContext(self._renderer, self._maps, self.viewport, batch)
         self.unreadable: dict[int, str] = {}
+        state = self.map_state = MapState(self.document, self._maps, self._renderer)
+        self.drawing, self.proposals = Drawing(state), Proposals(state)
+        self.review = Review(state)
 
     # ---------------------------------------------------------------- what it holds
 
@@ -165,7 +178,7 @@ class Session(Document):
 
         If an edit of the clicks has changed the adaptation, it is learned again first.
         """
-        return finish(self._renderer.network(self.adapted), self.handle)
+        return finish(self._renderer.network(self.document.adapted), self.handle)
 
     def allow_disk(self, limit: int, memory: int = 512 << 20) -> None:
         """Set the most bytes that features of tiles may take on disk and in memory."""
@@ -184,7 +197,7 @@ class Session(Document):
     @property
     def must_learn(self) -> bool:
         """Whether an edit has changed the adaptation, so that the next refresh learns it again."""
-        return not self._weights.ready(self.adapted)
+        return not self._weights.ready(self.document.adapted)
 
     def lock_counts(self, name: Guided = "disca") -> tuple[int, int]:
         """Return the number of locked pixels of a map, and of those that the locks change.
@@ -193,40 +206,27 @@ class Session(Document):
         """
         return self._maps.lock_counts(name)
 
-    # ---------------------------------------------------------------- its parts
-
-    # Parts are made on request: a session that held them would be held by them, and its files would
-    # stay until the next garbage collection.
-
-    @property
-    def drawing(self) -> Drawing:
-        """The verbs that draw on the map."""
-        return Drawing(self.map_state)
-
-    @property
-    def proposals(self) -> Proposals:
-        """The verbs that judge an adaptation, and its ripple."""
-        return Proposals(self.map_state)
-
-    @property
-    def review(self) -> Review:
-        """The verbs that review the map place by place."""
-        return Review(self.map_state)
-
-    @property
-    def map_state(self) -> MapState:
-        """Which tiles of the maps are up to date."""
-        return MapState(self, self._maps, self._renderer)
-
     def ranking(self, name: str, row: int, col: int) -> TileRanking:
         """Return the request for the two best classes of a pixel's tile; see `ranking_of`."""
         return ranking_of(self.map_state, name, row, col)
 
     # ---------------------------------------------------------------- journal, files
 
+    def keep(self, journal: Journal) -> None:
+        """Write a journal from now on, and cache learned weights.
+
+        Raises
+        ------
+        JournalError
+            If steps were made already, which the journal would lack. `restore.resume` returns a
+            session that continues its journal.
+        """
+        self.document.keep(journal)
+        self.learn_from_cache(DeltaCache())
+
     def attach(self, journal: Journal) -> None:
         """Continue a journal that holds all steps; learned weights are cached from now on."""
-        super().attach(journal)
+        self.document.attach(journal)
         self.learn_from_cache(DeltaCache())
 
     def learn_from_cache(self, cache: DeltaCache | None) -> None:
@@ -247,9 +247,7 @@ class Session(Document):
         ExportError
             If the folder of kept maps cannot be written.
         """
-        journal, self.journal = self.journal, None
-        if journal is not None:
-            journal.close()
+        self.document.close_journal()
         self._maps.close()
 
     # ---------------------------------------------------------------- jobs
@@ -291,15 +289,15 @@ class Session(Document):
         RecipeError
             If there is no click, or what was learned is not finite; nothing is adopted then.
         """
-        if not len(self.clicks):
+        if not len(self.document.clicks):
             raise RecipeError("there are no clicks to learn from; click on some mistakes first")
         run = AdaptationRun(
             AdaptationResult(None),
             recipe,
-            clicks=self.clicks,
-            locks=teaching(self.step.locks),
+            clicks=self.document.clicks,
+            locks=teaching(self.document.step.locks),
             seed=self.seed,
-            base=base_of(recipe, self.adapted),
+            base=base_of(recipe, self.document.adapted),
         )
         return learn_and_refresh(self._request(), run, self._context, tuple(maps))
 
@@ -318,12 +316,12 @@ class Session(Document):
             self._on_relearned(event)
         elif isinstance(event, AdaptationRun):
             self._weights.expect(event.key, event.weights)
-            self.do(Adopt(event))
+            self.document.do(Adopt(event))
 
     def _on_relearned(self, event: RunRelearned) -> None:
-        self._tell({"do": "learned", "run": event.run.key, "weights": event.weights})
+        self.document.relearned(event.run.key, event.weights)
         if event.expected and event.expected != event.weights:
-            self.troubled.emit(_OTHER_WEIGHTS)
+            self.document.troubled.emit(_OTHER_WEIGHTS)
 
     def paint_cached(self, seconds: float = 0.05) -> None:
         """Paint cached tiles in view at once, for instance after an undo.

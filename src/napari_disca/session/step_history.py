@@ -197,6 +197,16 @@ class StepHistory:
         self.journal = journal
         journal.on_trouble = self.journal_failed.emit
 
+    def close_journal(self) -> None:
+        """Close the journal, so that another session may continue it."""
+        journal, self.journal = self.journal, None
+        if journal is not None:
+            journal.close()
+
+    def relearned(self, run: str, weights: str) -> None:
+        """Note in the journal that a run was learned again, with weights of some fingerprint."""
+        self._tell({"do": "learned", "run": run, "weights": weights})
+
     def exported(self, what: str, file: str) -> None:
         """Note in the journal that a file was saved."""
         if len(self._history) > 1:

@@ -40,7 +40,7 @@ def begun(panel, qtbot):
 
     def done():
         session = control.session
-        return session is not None and session.adapted is not None and not control.busy
+        return session is not None and session.document.adapted is not None and not control.busy
 
     qtbot.waitUntil(done, timeout=120_000)
     return control.session
@@ -49,20 +49,20 @@ def begun(panel, qtbot):
 def test_the_sample_opens_with_clicks_and_an_adaptation(sample, qtbot, monkeypatch):
     sample_work.begin_sample(sample)
     session = begun(sample, qtbot)
-    assert [(c.row, c.col, c.label) for c in session.clicks] == [(20, 30, 1), (70, 90, 4)]
-    assert [step.kind for step in session.history] == ["", "clicks", "clicks", "adapt"]
-    assert session.journal is not None
+    assert [(c.row, c.col, c.label) for c in session.document.clicks] == [(20, 30, 1), (70, 90, 4)]
+    assert [step.kind for step in session.document.history] == ["", "clicks", "clicks", "adapt"]
+    assert session.document.journal is not None
     assert session.map_state.up_to_date("disca") == 1.0
     assert not sample.ripple_panel.isHidden()
     # What the user does next starts no second adaptation, and the next time it goes on from here.
-    session.click(100, 100, 0)
+    session.document.click(100, 100, 0)
     qtbot.waitUntil(lambda: not sample.control.busy, timeout=120_000)
-    assert sum(step.kind == "adapt" for step in session.history) == 1
+    assert sum(step.kind == "adapt" for step in session.document.history) == 1
     gone = []
     monkeypatch.setattr(type(sample.opening), "go_on", lambda _, journal: gone.append(journal))
     monkeypatch.setattr(sample_work, "_is_open", lambda path: False)
     sample_work.begin_sample(sample)
-    assert gone == [session.journal.path]
+    assert gone == [session.document.journal.path]
 
 
 @pytest.mark.parametrize("then", ["nothing", "another click", "an undo"])
@@ -79,25 +79,25 @@ def test_a_demo_that_was_closed_too_early_adapts_the_next_time(sample, qtbot, mo
         timeout=120_000,
     )
     session = control.session
-    assert [step.kind for step in session.history] == ["", "clicks", "clicks"]
+    assert [step.kind for step in session.document.history] == ["", "clicks", "clicks"]
     if then == "another click":
-        session.click(100, 100, 0)
+        session.document.click(100, 100, 0)
     elif then == "an undo":
-        session.undo()
+        session.document.undo()
     qtbot.waitUntil(lambda: not control.busy, timeout=120_000)
     control.close()
     monkeypatch.setattr(sample_work, "_adapt_once_drawn", adapt)
     sample_work.begin_sample(sample)
     if then == "nothing":
         again = begun(sample, qtbot)
-        assert [step.kind for step in again.history] == ["", "clicks", "clicks", "adapt"]
+        assert [step.kind for step in again.document.history] == ["", "clicks", "clicks", "adapt"]
         return
     qtbot.waitUntil(lambda: control.session is not None, timeout=120_000)
     qtbot.waitUntil(
         lambda: not control.busy and control.session.map_state.up_to_date("disir") == 1.0,
         timeout=120_000,
     )
-    assert control.session.adapted is None  # somebody has begun to work on it
+    assert control.session.document.adapted is None  # somebody has begun to work on it
 
 
 def test_a_network_of_other_classes_gets_no_clicks(panel, scene, qtbot):
@@ -106,7 +106,7 @@ def test_a_network_of_other_classes_gets_no_clicks(panel, scene, qtbot):
     sample_work.begin_sample(panel)
     control = panel.control
     qtbot.waitUntil(lambda: control.session is not None and not control.busy, timeout=120_000)
-    assert len(control.session.clicks) == 0
+    assert len(control.session.document.clicks) == 0
     assert control.session.map_state.up_to_date("disir") == 1.0
 
 

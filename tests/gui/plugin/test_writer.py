@@ -16,7 +16,6 @@ from rasterio.control import GroundControlPoint
 
 import napari_disca
 from builders import write_image
-from napari_disca.annotations.clicks import Clicks
 from napari_disca.core.errors import ExportError
 from napari_disca.core.events import finish
 from napari_disca.core.tiling import Window
@@ -34,8 +33,7 @@ from napari_disca.gui.toolkit.writer_order import offer_our_writer_first
 from napari_disca.gui.viewer.colours.class_colormap import class_colormap, class_features
 from napari_disca.networks import LandClass
 from napari_disca.raster import open_raster, quiet_opening
-from napari_disca.session.steps.class_table import ClassTable
-from napari_disca.session.steps.steps import Step
+from napari_disca.session.document import Document
 from napari_disca.storage.label_pyramid import LabelPyramid
 
 CLASSES = (
@@ -51,10 +49,8 @@ class Session:
     """What a map's layer carries of its session."""
 
     def __init__(self, raster):
-        self.raster, self.step = raster, Step("opened", Clicks(), None)
-        self.classes = self.saved_classes = CLASSES
-        self.merged_values = self.step.value(ClassTable).values
-        self.maps = {}
+        self.raster, self.maps = raster, {}
+        self.document = Document(raster.shape, CLASSES)
 
 
 @pytest.fixture

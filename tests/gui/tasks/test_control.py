@@ -13,10 +13,10 @@ from napari_disca.gui.toolkit.task_queue import Task
 def test_a_vanished_image_is_one_line_and_the_clicks_stay(opened):
     scene = opened.scene
     scene.rename(scene.with_name("elsewhere.tif"))
-    opened.control.session.click(40, 50, 1)
+    opened.control.session.document.click(40, 50, 1)
     opened.idle()
     assert len({line for line in opened.said if "does not exist any more" in line}) == 1
-    assert len(opened.control.session.clicks) == 1
+    assert len(opened.control.session.document.clicks) == 1
     scene.with_name("elsewhere.tif").rename(scene)
     opened.control.segment()
     opened.idle()
@@ -44,7 +44,7 @@ def test_a_full_disk_while_painting_stops_the_run_with_one_line(reused, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(session.maps["disir"], "paint", full)
-        session.click(40, 50, 1)
+        session.document.click(40, 50, 1)
         reused.idle()
     assert [line for line in reused.said if "no disk space" in line] == [
         "no disk space for the map in /tmp: No space left on device; free some"
@@ -78,7 +78,9 @@ def test_what_the_machine_lacks_is_one_line(reused, monkeypatch):
         reused.said.clear()
         with monkeypatch.context() as patch:
             patch.setattr("napari_disca.inference.predict.Predictor.batch", fail)
-            reused.control.session.click(140 + number, 50, 1)  # nobody has clicked there yet
+            reused.control.session.document.click(
+                140 + number, 50, 1
+            )  # nobody has clicked there yet
             reused.idle()
         assert len(reused.said) == 1, line
         assert line in reused.said[0]

@@ -65,7 +65,7 @@ def test_a_dropped_file_lies_where_it_belongs(opened, notifications, qtbot, tmp_
     viewer, layers = opened.viewer, opened.control.layers
     frame = frame_of(layers.image)
     before = viewer.layers.selection.active
-    clicks = len(opened.control.session.clicks)
+    clicks = len(opened.control.session.document.clicks)
     roads = geojson(
         tmp_path / "roads.geojson",
         [line(frame, [(20, 20), (20, 200), (250, 200)]), None, line(frame, [(900, 0), (900, 9)])],
@@ -90,7 +90,7 @@ def test_a_dropped_file_lies_where_it_belongs(opened, notifications, qtbot, tmp_
     # Nobody edits it by accident, and the next click is still a click.
     assert not layer.editable
     assert viewer.layers.selection.active is before
-    assert len(opened.control.session.clicks) == clicks
+    assert len(opened.control.session.document.clicks) == clicks
     names = [other.name for other in viewer.layers]
     assert names.index("roads") < names.index("Clicks")
     assert names.index("roads") > max(viewer.layers.index(m) for m in layers.maps.values())

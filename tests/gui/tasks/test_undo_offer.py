@@ -32,20 +32,20 @@ def test_large_steps_can_be_taken_back_beside_their_message(reused, qtbot):
     assert offered(reused) == "Undo remove"
     assert button.toolTip() == "Undo this step: remove 2 clicks"
     press()
-    assert len(session.clicks) == 2
+    assert len(session.document.clicks) == 2
     # An adaptation, also once the map is being redone.
     qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_Return, CONTROL)
     reused.idle()
-    assert session.adapted is not None
+    assert session.document.adapted is not None
     assert offered(reused) == "Undo adapt"
     press()
-    assert session.adapted is None
+    assert session.document.adapted is None
     assert "Undone: adapt" in panel.refine_panel.status.text()
     qtbot.keyClick(
         panel.history_panel.list, Qt.Key.Key_Z, CONTROL | Qt.KeyboardModifier.ShiftModifier
     )
     reused.idle()
-    assert session.adapted is not None
+    assert session.document.adapted is not None
     assert not offered(reused)  # it was done again, not anew
     # A verdict of the ripple.
     panel.ripple.reject_all()
@@ -54,10 +54,12 @@ def test_large_steps_can_be_taken_back_beside_their_message(reused, qtbot):
     press()
     assert session.proposals.current is not None
     # Classes.
-    session.set_classes(session.class_table.merged((0, 1), "built"), "merge classes")
+    session.document.set_classes(
+        session.document.class_table.merged((0, 1), "built"), "merge classes"
+    )
     assert offered(reused) == "Undo classes"
     press()
-    assert not session.class_table.members("built")
+    assert not session.document.class_table.members("built")
 
 
 def test_it_goes_with_the_next_step(reused, qtbot):
@@ -72,7 +74,7 @@ def test_it_goes_with_the_next_step(reused, qtbot):
     reused.viewer.layers["Clicks"].add((250, 250))
     reused.idle()
     assert not offered(reused)
-    assert session.marks
+    assert session.document.marks
     # What was seen in passing is noted by itself.
     qtbot.keyClick(listed, Qt.Key.Key_T)
     reused.idle()
@@ -83,11 +85,11 @@ def test_a_stroke_is_taken_back_by_it(reused, qtbot):
     session = reused.control.session
     reused.panel.drawing.fill(100, 100)
     reused.idle()
-    assert len(session.strokes) == 1
+    assert len(session.document.strokes) == 1
     assert offered(reused) == "Undo stroke"
     qtbot.mouseClick(reused.panel.refine_panel.undo_button, Qt.MouseButton.LeftButton)
     reused.idle()
-    assert not session.strokes
+    assert not session.document.strokes
 
 
 def test_it_stands_beside_no_message_about_something_else(reused, qtbot):
@@ -102,11 +104,13 @@ def test_it_stands_beside_no_message_about_something_else(reused, qtbot):
     qtbot.keyClick(listed, Qt.Key.Key_N)
     reused.idle()
     assert "oubtful" in status.text()
-    assert session.step.kind == "adapt"
+    assert session.document.step.kind == "adapt"
     assert not offered(reused)
     # A message that was there before a step which tells nothing.
     before = status.text()
-    session.set_classes(session.class_table.merged((0, 1), "built"), "merge classes")
+    session.document.set_classes(
+        session.document.class_table.merged((0, 1), "built"), "merge classes"
+    )
     reused.idle()
     assert offered(reused) == "Undo classes"
     assert status.text() != before

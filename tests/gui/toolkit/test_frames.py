@@ -91,17 +91,19 @@ def test_another_frame_is_another_map(panel, qtbot):
     panel.arm(1)
     panel.viewer.layers["Clicks"].add((20, 30))
     first = panel.control.session
-    assert len(first.clicks) == 1
+    assert len(first.document.clicks) == 1
     slide(panel, qtbot, 6)
     qtbot.waitUntil(lambda: "frame 7 of 8 is read" in about(panel))
     assert panel.opening.session() is None, "the map that is there is of another frame"
     segment()
     assert panel.control.session is not first
-    assert not panel.control.session.clicks, "those of the other frame are about other pixels"
+    assert not panel.control.session.document.clicks, (
+        "those of the other frame are about other pixels"
+    )
     np.testing.assert_array_equal(
         panel.control.session.raster.read(Window.whole(SHAPE)), np.moveaxis(COLOURED[6], -1, 0)
     )
     slide(panel, qtbot, 0)
     qtbot.waitUntil(lambda: "frame 1 of 8 is read" in about(panel))
     segment()
-    assert len(panel.control.session.clicks) == 1, "the frame comes back with its clicks"
+    assert len(panel.control.session.document.clicks) == 1, "the frame comes back with its clicks"

@@ -59,7 +59,7 @@ def test_a_class_is_renamed_everywhere_and_it_is_undone(desk, qtbot, monkeypatch
     )
     assert list(desk.control.layers.maps["disir"].features["class"])[3] == "trees"
     assert legend(desk)[2] == "3  trees"
-    assert desk.control.session.step.title == "rename green to trees"
+    assert desk.control.session.document.step.title == "rename green to trees"
     qtbot.keyClick(rows, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert listed(desk)[2] == "3 green 1 click"
     assert list(clicks.features["class"])[2] == "green"
@@ -77,7 +77,7 @@ def test_the_next_click_has_the_class_that_was_renamed(desk, qtbot, monkeypatch)
     menu(desk, "rename_class")
     desk.control.layers.clicks[0].add((80, 90))
     desk.idle()
-    assert [click.label for click in desk.control.session.clicks] == [0, 1, 2, 2]
+    assert [click.label for click in desk.control.session.document.clicks] == [0, 1, 2, 2]
     assert desk.panel.classes_panel.chosen == 2
 
 
@@ -89,9 +89,9 @@ def test_a_class_gets_another_colour(desk, monkeypatch):
     np.testing.assert_allclose(colour[:3], (0, 1, 1), atol=0.01)
     np.testing.assert_allclose(desk.viewer.layers["Clicks"].face_color[1, :3], (0, 1, 1), atol=0.01)
     monkeypatch.setattr(QColorDialog, "getColor", lambda *a, **k: QColor())
-    before = desk.control.session.position
+    before = desk.control.session.document.position
     menu(desk, "recolour_class")
-    assert desk.control.session.position == before, "the user thought better of it"
+    assert desk.control.session.document.position == before, "the user thought better of it"
     desk.idle()
 
 
@@ -160,7 +160,7 @@ def test_a_table_goes_out_and_comes_in(desk, monkeypatch, tmp_path):
     monkeypatch.setattr(file_verbs, "file_to_load", lambda *a: path)
     menu(desk, "load_classes")
     assert listed(desk)[1] == "2 roads 1 click"
-    assert desk.control.session.classes[1].color == "#0000ff"
+    assert desk.control.session.document.classes[1].color == "#0000ff"
     path.write_text("nonsense")
     menu(desk, "load_classes")
     assert "not a QGIS style" in desk.said[-1]

@@ -44,7 +44,7 @@ def load(opened, monkeypatch, path, answer):
 
 
 def labels(opened):
-    return [(c.row, c.col, c.label) for c in opened.control.session.clicks]
+    return [(c.row, c.col, c.label) for c in opened.control.session.document.clicks]
 
 
 def test_the_column_is_asked_and_read(opened, monkeypatch, table):

@@ -29,7 +29,7 @@ def test_each_step_has_its_hint_until_it_is_done(panel, opened, qtbot):
     opened.idle()
     panel.refine_panel.buttons["adapt"].click()
     opened.idle()
-    assert session.adapted is not None
+    assert session.document.adapted is not None
     assert shown(panel) == {"Review", "Deliver"}
     opened.control.close()
     assert shown(panel) == {"Image", "Map"}

@@ -114,10 +114,10 @@ def test_undo_and_redo_work_from_the_history(shown, qtbot):
     listed = shown.panel.history_panel.list
     qtbot.keyClick(listed, Qt.Key.Key_Z, CONTROL)
     shown.idle()
-    assert not len(session.clicks)
+    assert not len(session.document.clicks)
     qtbot.keyClick(listed, Qt.Key.Key_Z, CONTROL | Qt.KeyboardModifier.ShiftModifier)
     shown.idle()
-    assert len(session.clicks) == 1
+    assert len(session.document.clicks) == 1
 
 
 def test_a_key_of_a_button_that_is_off_says_why(shown, qtbot):
@@ -193,7 +193,7 @@ def test_the_uncertainty_is_a_layer_that_is_no_image(shown, qtbot):
     qtbot.keyClick(canvas(shown), Qt.Key.Key_U)
     layer = shown.viewer.layers["Uncertainty"]
     session = shown.control.session
-    np.testing.assert_array_equal(layer.data, session.uncertainty[session.corrected])
+    np.testing.assert_array_equal(layer.data, session.uncertainty[session.document.corrected])
     assert shown.panel.image_panel.images.count() == before
     assert shown.viewer.layers.selection.active is not layer
     # The middle of the image is the middle of the cells.
@@ -266,8 +266,8 @@ def test_safer_colours_are_shown_everywhere_and_can_be_left(shown, qtbot):
     shown.viewer.layers["Clicks"].add((40, 50))
     for safe in (True, False):
         shown.viewer_controls.do("colours")
-        colours = [land.color for land in session.classes]
-        assert session.step.kind == "classes", "it can be undone"
+        colours = [land.color for land in session.document.classes]
+        assert session.document.step.kind == "classes", "it can be undone"
         assert (colours != [land.color for land in classes]) is safe
         rgb = [tuple(int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)) for c in colours]
         for i, wanted in enumerate(rgb):
@@ -305,7 +305,7 @@ def test_what_is_under_the_pointer_is_told_whatever_layer_is_active(shown, qtbot
         assert reading.pixel is not None
         assert np.abs(np.subtract(reading.pixel, (120, 80))).max() <= 2
         value = int(session.maps["disir"].levels[0][reading.pixel])
-        assert reading.label == session.classes[value - 1].name
+        assert reading.label == session.document.classes[value - 1].name
         # How sure the network is; with the second class, once that is known.
         assert "sure" in reading.details or "%, then " in reading.details
         assert "network's map" in reading.details
@@ -338,7 +338,7 @@ def test_the_second_class_is_told_without_the_windows_thread(shown_first, qtbot,
         first, second = cursor.reading.details.split(",")[:2]
         best, less = (float(part.split()[-2]) for part in (first, second))
         assert best >= less
-        names = {land.name for land in session.classes} - {cursor.reading.label}
+        names = {land.name for land in session.document.classes} - {cursor.reading.label}
         assert second.split()[1] in names
     assert asked == [False], "a tile is asked for once"
     # A click changes what the network says: it is asked again.
@@ -366,7 +366,7 @@ def test_the_origin_of_a_class_is_told(shown, qtbot):
     image = shown.control.layers.image
     reading = shown.viewer_controls.cursor.read(image.data_to_world((120, 80)))
     assert "your click" in reading.details
-    assert reading.label == session.classes[0].name
+    assert reading.label == session.document.classes[0].name
     shown.control.locking.lock_view()
     shown.idle()
     assert "locked" in shown.viewer_controls.cursor.read(image.data_to_world((10, 10))).details

@@ -52,7 +52,7 @@ def test_the_whole_job(opened, qtbot, tmp_path):
 
     wrong = int((initial[40, 50] + 1) % 3)
     click(opened, 40, 50, wrong)
-    assert [c.pixel for c in session.clicks] == [(40, 50)]
+    assert [c.pixel for c in session.document.clicks] == [(40, 50)]
     assert session.map_state.up_to_date("disir") == 1.0
     assert (labels_of(opened, "disir") != initial).any()
     np.testing.assert_array_equal(labels_of(opened, "initial"), initial)
@@ -74,18 +74,22 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     opened.panel.refine_panel._form.similarity.value = 0.0
 
     # Cancelled once: nothing is adopted.
-    steps, adapted, map_before = session.history, session.adapted, labels_of(opened, "disca")
+    steps, adapted, map_before = (
+        session.document.history,
+        session.document.adapted,
+        labels_of(opened, "disca"),
+    )
     press(opened, "adapt")
     assert opened.panel.refine_panel.buttons["cancel"].isEnabled()
     press(opened, "cancel")
     opened.idle()
-    assert session.history == steps
-    assert session.adapted is adapted
+    assert session.document.history == steps
+    assert session.document.adapted is adapted
     np.testing.assert_array_equal(labels_of(opened, "disca"), map_before)
 
     press(opened, "adapt")
     opened.idle()
-    assert session.adapted is not None
+    assert session.document.adapted is not None
     assert session.map_state.up_to_date("disca") == 1.0
     assert (labels_of(opened, "disca") != labels_of(opened, "disir")).any()
     assert "clicks learned" in opened.panel.refine_panel.status.text()
@@ -100,7 +104,7 @@ def test_the_whole_job(opened, qtbot, tmp_path):
     assert cells[3:] == ["scene (copy)", TITLES["disca"], "Clicks (copy)"]
     viewer.layers["Clicks (copy)"].add((200, 100))
     opened.idle()
-    assert len(session.clicks) == 2
+    assert len(session.document.clicks) == 2
     assert len(viewer.layers["Clicks"].data) == 2
     opened.panel.compare_panel.switch.setChecked(False)
     assert [layer.name for layer in viewer.layers] == before
@@ -143,7 +147,7 @@ def test_points_keep_their_class_and_the_next_gets_the_new_one(reused):
     layer = clicks_layer(reused)
     assert list(layer.features["class"]) == ["roof", "green"]
     assert not layer.selected_data
-    assert [c.label for c in reused.control.session.clicks] == [0, 2]
+    assert [c.label for c in reused.control.session.document.clicks] == [0, 2]
     assert not np.allclose(layer.face_color[0], layer.face_color[1])
 
 
@@ -151,7 +155,7 @@ def test_a_click_beside_the_image_is_refused_with_a_word(reused):
     for where in ((-3, 5), (5, 260), (300.2, 5)):
         reused.said.clear()
         click(reused, *where, 0)
-        assert not reused.control.session.clicks
+        assert not reused.control.session.document.clicks
         assert not len(clicks_layer(reused).data)
         assert any("outside the image" in line for line in reused.said), where
 
@@ -159,7 +163,7 @@ def test_a_click_beside_the_image_is_refused_with_a_word(reused):
 def test_clicks_on_the_border_pixels_count(reused):
     click(reused, -0.4, -0.4, 1)
     click(reused, 299.4, 259.4, 1)
-    assert [at.pixel for at in reused.control.session.clicks] == [(0, 0), (299, 259)]
+    assert [at.pixel for at in reused.control.session.document.clicks] == [(0, 0), (299, 259)]
 
 
 def test_deleting_and_moving_points_is_deleting_and_moving_clicks(reused):
@@ -170,11 +174,11 @@ def test_deleting_and_moving_points_is_deleting_and_moving_clicks(reused):
     layer.remove_selected()
     reused.idle()
     session = reused.control.session
-    assert [c.pixel for c in session.clicks] == [(50, 60)]
+    assert [c.pixel for c in session.document.clicks] == [(50, 60)]
     assert session.map_state.up_to_date("disir") == 1.0
     layer.data = np.array([[70.0, 80.0]])
     reused.idle()
-    assert [c.pixel for c in session.clicks] == [(70, 80)]
+    assert [c.pixel for c in session.document.clicks] == [(70, 80)]
 
 
 def test_undo_and_redo(reused):
@@ -209,8 +213,8 @@ def test_a_click_while_adapting_is_answered_after_it(reused, qtbot):
     clicks_layer(reused).add((200, 200))
     reused.idle()
     session = reused.control.session
-    assert session.adapted is not None, "the click must not stop the learning"
-    assert len(session.clicks) == 2
+    assert session.document.adapted is not None, "the click must not stop the learning"
+    assert len(session.document.clicks) == 2
     assert session.map_state.up_to_date("disir") == session.map_state.up_to_date("disca") == 1.0
 
 
@@ -224,7 +228,7 @@ def test_removing_a_layer_while_working_breaks_nothing(reused, name):
     press(reused, "segment")
     reused.idle()
     assert name in reused.viewer.layers, "Segment brings it back"
-    assert len(reused.control.session.clicks) == 1
+    assert len(reused.control.session.document.clicks) == 1
     if name == "Clicks":
         assert len(clicks_layer(reused).data) == 1
 
@@ -235,7 +239,7 @@ def test_renaming_layers_breaks_nothing(opened):
     opened.panel.arm(1)
     opened.viewer.layers["my Clicks"].add((20, 30))
     opened.idle()
-    assert len(opened.control.session.clicks) == 1
+    assert len(opened.control.session.document.clicks) == 1
     opened.panel.compare_panel.switch.setChecked(True)
     opened.panel.compare_panel.switch.setChecked(False)
     assert not [line for line in opened.said if "wrong" in line]
@@ -264,16 +268,16 @@ def test_clicks_travel_as_geojson(reused, tmp_path):
     click(reused, 0, 259, 2)
     file = tmp_path / "clicks.geojson"
     reused.panel.files.session_files.save_clicks(file)
-    before = reused.control.session.clicks
+    before = reused.control.session.document.clicks
     press(reused, "undo")
     press(reused, "undo")
     reused.idle()
     reused.panel.files.session_files.load_clicks(file)
     reused.idle()
-    assert reused.control.session.clicks == before
+    assert reused.control.session.document.clicks == before
     file.write_text("nonsense")
     reused.panel.files.session_files.load_clicks(file)
-    assert reused.control.session.clicks == before
+    assert reused.control.session.document.clicks == before
     assert "nonsense" not in reused.said[-1] or "\n" not in reused.said[-1]
 
 
@@ -284,7 +288,7 @@ def test_saving_into_an_impossible_place_is_one_line_and_the_panel_lives(reused,
     assert len(reused.said) == 1
     assert "\n" not in reused.said[0]
     click(reused, 20, 20, 1)
-    assert len(reused.control.session.clicks) == 1
+    assert len(reused.control.session.document.clicks) == 1
 
 
 def test_a_wrong_field_is_told_and_nothing_starts(opened, monkeypatch):
@@ -419,7 +423,7 @@ def test_the_refresh_after_learning_is_a_task_of_its_own(reused, monkeypatch):
     press(reused, "adapt")
     reused.idle()
     assert kinds == ["learn", "map"]
-    assert control.session.adapted is not None
+    assert control.session.document.adapted is not None
     assert control.session.map_state.up_to_date("disca") == 1.0
 
 

@@ -44,7 +44,7 @@ def worked_on(tmp_path, pixels, compute):
     with open_raster(path) as raster:
         session = Session(raster, make_tiny_network(), compute=compute)
         begin(session, "")
-        session.set_clicks(CLICKS, "clicks")
+        session.document.set_clicks(CLICKS, "clicks")
         session.close()
     return path
 
@@ -104,7 +104,7 @@ def test_the_journal_goes_on(change, worked_on, pixels, compute):
     with open_raster(worked_on) as raster:
         (journal,) = find_journals(raster)
         session = resume(journal, raster, make_tiny_network(), compute=compute)
-        assert session.clicks == CLICKS
+        assert session.document.clicks == CLICKS
         session.close()
 
 
@@ -170,14 +170,14 @@ def test_work_can_be_taken_over_knowingly(worked_on, pixels, compute):
         (journal,) = find_journals(raster)
         old = journal.read_bytes()
         session = resume(journal, raster, make_tiny_network(), compute=compute, other_image=True)
-        assert session.clicks == CLICKS
+        assert session.document.clicks == CLICKS
         assert journal.read_bytes() == old, "until something is done nothing is written"
-        session.click(50, 60, 1)
+        session.document.click(50, 60, 1)
         session.close()
         assert sorted(path.read_bytes() == old for path in find_journals(raster)) == [False, True]
         # From now on it is this image's.
         again = resume(journal, raster, make_tiny_network(), compute=compute)
-        assert len(again.clicks) == 3
+        assert len(again.document.clicks) == 3
         again.close()
 
 
@@ -198,7 +198,7 @@ def test_a_journal_of_version_0_1_0_is_still_of_its_image(worked_on, pixels, com
         del header["image_facts"]
         journal.write_text("\n".join([json.dumps(header), *lines[1:]]) + "\n")
         session = resume(journal, raster, make_tiny_network(), compute=compute)
-        assert session.clicks == CLICKS
+        assert session.document.clicks == CLICKS
         session.close()
     write(worked_on, edited(pixels))
     with open_raster(worked_on) as raster:
@@ -207,7 +207,7 @@ def test_a_journal_of_version_0_1_0_is_still_of_its_image(worked_on, pixels, com
         found = restored(
             read_journal(journal), raster, make_tiny_network(), compute=compute, other_image=True
         )
-        assert found.clicks == CLICKS
+        assert found.document.clicks == CLICKS
 
 
 @pytest.mark.parametrize("change", ["touched", "tagged", "compressed", "copied"])

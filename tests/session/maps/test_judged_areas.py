@@ -32,7 +32,7 @@ def test_the_mask_of_an_area_is_made_once_for_all_maps_of_a_tile(small_tiles, pi
         made[window] += 1
         return mask(area, window)
 
-    session.lock(Area.rectangle(Window(20, 30, 100, 110)))
+    session.document.lock(Area.rectangle(Window(20, 30, 100, 110)))
     monkeypatch.setattr(Area, "mask", counted)
     run(session, session.refine())
     assert len(made) == len(session.tiling) == 4

@@ -160,7 +160,7 @@ def test_a_closed_session_paints_no_kept_maps(opened, kept_folder, tmp_path):
     session = opened()
     finish(session.refine(), session.handle)
     session.close()
-    session.click(3, 4, 1)
+    session.document.click(3, 4, 1)
     with pytest.raises(ExportError, match="session is closed"):
         finish(session.refine(), session.handle)
     session.close()

@@ -89,7 +89,7 @@ def test_condensed_features_answer_as_the_features_do(lite, precision):
 
 def test_adapting_runs_the_network_only_where_somebody_clicked(picture, lite, passes):
     session = opened(picture, lite)
-    session.click(112, 112, wrong(session, 112, 112))
+    session.document.click(112, 112, wrong(session, 112, 112))
     passes.clear()
     changed = adapted(session)
     assert len(session.tiling) == 9
@@ -104,16 +104,16 @@ def test_the_map_does_not_depend_on_what_was_kept(picture, lite, precision):
     warm = opened(picture, lite, precision)
     places = [(row, col, wrong(warm, row, col)) for row, col in ((20, 30), (100, 150))]
     for place in places:
-        warm.click(*place)
+        warm.document.click(*place)
     first = adapted(warm)
     cold = Session(open_raster(picture), lite, compute=warm.compute, factor=1.0)
     for place in places:
-        cold.click(*place)
+        cold.document.click(*place)
     np.testing.assert_array_equal(adapted(cold), first)
-    stream = MapStream(warm.network_view, lite, warm.compute, warm.clicks)
+    stream = MapStream(warm.network_view, lite, warm.compute, warm.document.clicks)
     stream, _ = finish(stream.adapt(RECIPE))
     predictor = Predictor(stream.answer, warm.network_view, warm.compute)
-    clicks = warm._renderer.assigned(warm.clicks)
+    clicks = warm._renderer.assigned(warm.document.clicks)
     for tile in tiling_for(warm.network_view):
         window, labels = predictor.labels(tile, clicks.of(tile))
         np.testing.assert_array_equal(labels, first[window.slices])
@@ -125,7 +125,7 @@ def test_pixels_are_not_read_of_a_tile_whose_condensed_features_are_kept(picture
     predictor = Predictor(answer, session.network_view, session.compute, session._caches.tools)
     session._caches.features._in_memory.clear()
     tile = session.tiling[4]
-    assert predictor.knows(tile, session.clicks)
+    assert predictor.knows(tile, session.document.clicks)
 
 
 def test_disk_is_shared_between_features_and_condensed_ones(picture, lite):

@@ -34,46 +34,53 @@ def names(classes):
 
 
 def test_a_session_begins_with_what_the_network_says(session):
-    assert session.classes == session.network.card.classes == session.saved_classes
-    assert session.class_table == ClassTable.of(session.network.card.classes)
-    assert np.array_equal(session.merged_values, np.arange(256))
+    assert (
+        session.document.classes == session.network.card.classes == session.document.saved_classes
+    )
+    assert session.document.class_table == ClassTable.of(session.network.card.classes)
+    assert np.array_equal(session.document.merged_values, np.arange(256))
 
 
 def test_every_change_is_one_step_that_is_taken_back(session):
-    before = session.classes
+    before = session.document.classes
     signals = []
-    session.value_changed.connect(signals.append)
-    session.set_classes(session.class_table.renamed(1, " forest "), "rename a class")
-    assert names(session.classes)[1] == "forest"
-    session.set_classes(session.class_table.recoloured({2: "#ABCDEF"}))
-    assert session.classes[2].color == "#abcdef"
-    session.set_classes(session.class_table.with_hidden(0, True))
-    session.set_classes(session.class_table.moved(2, 0))
-    assert session.class_table.order == (2, 0, 1)
-    assert session.class_table.hidden == {0}
+    session.document.value_changed.connect(signals.append)
+    session.document.set_classes(
+        session.document.class_table.renamed(1, " forest "), "rename a class"
+    )
+    assert names(session.document.classes)[1] == "forest"
+    session.document.set_classes(session.document.class_table.recoloured({2: "#ABCDEF"}))
+    assert session.document.classes[2].color == "#abcdef"
+    session.document.set_classes(session.document.class_table.with_hidden(0, True))
+    session.document.set_classes(session.document.class_table.moved(2, 0))
+    assert session.document.class_table.order == (2, 0, 1)
+    assert session.document.class_table.hidden == {0}
     assert len(signals) == 4
-    assert [step.title for step in session.history[1:]][:2] == ["rename a class", "change classes"]
-    session.set_classes(session.class_table)
-    assert session.position == 4, "nothing changes, so there is no step"
-    session.go(0)
-    assert session.classes == before
-    assert session.redo() == "rename a class"
-    assert names(session.classes)[1] == "forest"
-    session.set_classes(ClassTable())
-    assert session.classes == before, "the network's again"
+    assert [step.title for step in session.document.history[1:]][:2] == [
+        "rename a class",
+        "change classes",
+    ]
+    session.document.set_classes(session.document.class_table)
+    assert session.document.position == 4, "nothing changes, so there is no step"
+    session.document.go(0)
+    assert session.document.classes == before
+    assert session.document.redo() == "rename a class"
+    assert names(session.document.classes)[1] == "forest"
+    session.document.set_classes(ClassTable())
+    assert session.document.classes == before, "the network's again"
 
 
 def test_ids_clicks_and_maps_mean_the_same_whatever_classes_are_called(session):
-    session.click(5, 6, 2)
+    session.document.click(5, 6, 2)
     finish(session.refine(), session.handle)
     whole = Window.whole(session.raster.shape)
     before = session.maps["disir"].read(whole)
-    session.set_classes(session.class_table.moved(2, 0).renamed(2, "water"))
-    assert session.clicks.items == (Click(5, 6, 2),)
+    session.document.set_classes(session.document.class_table.moved(2, 0).renamed(2, "water"))
+    assert session.document.clicks.items == (Click(5, 6, 2),)
     assert session.map_state.up_to_date("disir") == 1.0, "nothing is computed again"
     assert np.array_equal(session.maps["disir"].read(whole), before)
-    session.click(7, 8, 2)
-    assert session.step.title == "water click"
+    session.document.click(7, 8, 2)
+    assert session.document.step.title == "water click"
 
 
 def test_merged_classes_look_alike_and_are_saved_as_one(table):
@@ -104,8 +111,8 @@ def test_merged_classes_look_alike_and_are_saved_as_one(table):
 )
 def test_impossible_tables_are_refused_and_change_nothing(session, change, says):
     with pytest.raises(ClassTableError, match=says):
-        session.set_classes(change(session.class_table))
-    assert not session.can_undo
+        session.document.set_classes(change(session.document.class_table))
+    assert not session.document.can_undo
 
 
 @pytest.mark.parametrize(
@@ -124,18 +131,20 @@ def test_a_group_may_have_the_name_of_one_of_its_classes(table):
 def test_classes_are_in_the_journal_and_done_again(session, tmp_path, compute):
     raster, network = session.raster, session.network
     restore.begin(session, "")
-    path = session.journal.path
-    session.set_classes(session.class_table.renamed(1, "forêt").moved(2, 0), "a")
-    session.set_classes(session.class_table.merged([0, 1], "land").with_hidden(2, True), "b")
-    session.set_classes(session.class_table.recoloured({2: "#010203"}), "c")
-    session.undo()
-    wanted, titles = session.class_table, [step.title for step in session.history]
+    path = session.document.journal.path
+    session.document.set_classes(session.document.class_table.renamed(1, "forêt").moved(2, 0), "a")
+    session.document.set_classes(
+        session.document.class_table.merged([0, 1], "land").with_hidden(2, True), "b"
+    )
+    session.document.set_classes(session.document.class_table.recoloured({2: "#010203"}), "c")
+    session.document.undo()
+    wanted, titles = session.document.class_table, [step.title for step in session.document.history]
     session.close()
     again = restore.resume(path, raster, network, compute=compute)
-    assert again.class_table == wanted
-    assert [step.title for step in again.history] == titles
-    assert again.redo() == "c"
-    assert again.classes[2].color == "#010203"
+    assert again.document.class_table == wanted
+    assert [step.title for step in again.document.history] == titles
+    assert again.document.redo() == "c"
+    assert again.document.classes[2].color == "#010203"
     again.close()
     kinds = [event["do"] for event in read_journal(path).events]
     assert kinds == ["classes", "classes", "classes", "go", "go"]
@@ -156,8 +165,8 @@ def test_classes_are_in_the_journal_and_done_again(session, tmp_path, compute):
 def test_a_journal_from_elsewhere_is_checked(session, classes):
     raster, network = session.raster, session.network
     restore.begin(session, "")
-    session.click(1, 2, 0)
-    path = session.journal.path
+    session.document.click(1, 2, 0)
+    path = session.document.journal.path
     session.close()
     with path.open("a") as file:
         file.write(json.dumps({"do": "classes", "title": "x", "classes": classes}) + "\n")

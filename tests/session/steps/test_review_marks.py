@@ -34,24 +34,24 @@ def session(compute):
 
 def test_what_is_right_is_locked_and_one_undo_takes_it_back(session):
     session.review.mark(Window(32, 32, 64, 32), "right")
-    assert session.locked_at(40, 40)
-    assert [mark.verdict for mark in session.marks] == ["right"]
-    assert session.position == 1
-    session.undo()
-    assert not session.marks
-    assert not session.locks
-    session.redo()
-    assert session.locked_at(40, 40)
-    assert session.marks
+    assert session.document.locked_at(40, 40)
+    assert [mark.verdict for mark in session.document.marks] == ["right"]
+    assert session.document.position == 1
+    session.document.undo()
+    assert not session.document.marks
+    assert not session.document.locks
+    session.document.redo()
+    assert session.document.locked_at(40, 40)
+    assert session.document.marks
 
 
 def test_what_is_wrong_is_clicked_in_the_same_step(session):
     session.review.mark(Window(32, 32, 64, 32), "wrong", click=Click(50, 40, 2))
-    assert session.clicks.items == (Click(50, 40, 2),)
-    assert session.step.title == "review: wrong"
-    session.undo()
-    assert not session.clicks.items
-    assert not session.marks
+    assert session.document.clicks.items == (Click(50, 40, 2),)
+    assert session.document.step.title == "review: wrong"
+    session.document.undo()
+    assert not session.document.clicks.items
+    assert not session.document.marks
 
 
 def test_shares_count_what_was_seen_and_what_was_checked(session):
@@ -63,7 +63,7 @@ def test_shares_count_what_was_seen_and_what_was_checked(session):
     assert session.review.shares() == (seen, pytest.approx(seen / 2))
     session.review.mark(WHOLE, "unsure")
     assert session.review.shares() == (1.0, pytest.approx(seen / 2))
-    session.go(0)
+    session.document.go(0)
     assert session.review.shares() == (0.0, 0.0)
 
 
@@ -107,11 +107,11 @@ def test_tiles_come_there_and_back_until_all_are_seen(session):
 def test_what_makes_no_sense_changes_nothing(session, window, verdict, more):
     with pytest.raises((AreaError, ClickError)):
         session.review.mark(window, verdict, **more)
-    assert session.position == 0
+    assert session.document.position == 0
 
 
 def test_what_is_not_drawn_yet_cannot_be_right(session):
-    session.click(40, 40, 1)
+    session.document.click(40, 40, 1)
     with pytest.raises(AreaError, match="not finished"):
         session.review.mark(Window(32, 32, 64, 32), "right")
 
@@ -120,7 +120,10 @@ def test_the_review_is_saved_as_polygons(session, tmp_path):
     session.review.mark(Window(32, 32, 64, 32), "right")
     session.review.mark(Window(0, 0, 10, 20), "note", note="ask the owner")
     path = write_review(
-        session.marks, tmp_path / "review.geojson", raster=session.raster, classes=session.classes
+        session.document.marks,
+        tmp_path / "review.geojson",
+        raster=session.raster,
+        classes=session.document.classes,
     )
     first, second = json.loads(path.read_text())["features"]
     assert first["properties"]["checked"] is True

@@ -59,47 +59,49 @@ def session(monkeypatch, compute):
 
 def test_a_step_of_ones_own_is_taken_back_and_done_again(session):
     signals = []
-    session.value_changed.connect(signals.append)
-    session.click(3, 4, 1)
-    assert session.do(Judge(7, True))
-    assert not session.do(Judge(7, True)), "nothing changes, so there is no step"
-    assert session.do(Judge(8, False))
+    session.document.value_changed.connect(signals.append)
+    session.document.click(3, 4, 1)
+    assert session.document.do(Judge(7, True))
+    assert not session.document.do(Judge(7, True)), "nothing changes, so there is no step"
+    assert session.document.do(Judge(8, False))
     both = Verdicts(((7, True), (8, False)))
-    assert session.step.value(Verdicts) == both
-    assert session.clicks.items == (Click(3, 4, 1),), "what it says nothing about stays"
-    assert session.undo() == "reject a region"
-    assert session.step.value(Verdicts) == Verdicts(((7, True),))
-    assert session.redo() == "reject a region"
-    session.go(0)
-    assert session.step.value(Verdicts) == Verdicts()
+    assert session.document.step.value(Verdicts) == both
+    assert session.document.clicks.items == (Click(3, 4, 1),), "what it says nothing about stays"
+    assert session.document.undo() == "reject a region"
+    assert session.document.step.value(Verdicts) == Verdicts(((7, True),))
+    assert session.document.redo() == "reject a region"
+    session.document.go(0)
+    assert session.document.step.value(Verdicts) == Verdicts()
     one = Verdicts(((7, True),))
     assert signals == [one, both, one, both, Verdicts()]
 
 
 def test_an_impossible_one_changes_nothing(session):
     with pytest.raises(DiscaError):
-        session.do(Judge(-1, True))
-    assert len(session.history) == 1
+        session.document.do(Judge(-1, True))
+    assert len(session.document.history) == 1
 
 
 def test_it_is_in_the_journal_and_comes_back(session, tmp_path):
     path = tmp_path / "own.disca.jsonl"
     session.keep(Journal.begin(path, header_of(session, "")))
-    session.do(Judge(7, True))
-    session.click(3, 4, 1)
-    session.do(Judge(8, False))
-    session.undo()
+    session.document.do(Judge(7, True))
+    session.document.click(3, 4, 1)
+    session.document.do(Judge(8, False))
+    session.document.undo()
     session.close()
     again = replay(path, session.raster, session.network, cache=False)
-    assert again.step.value(Verdicts) == Verdicts(((7, True),))
-    assert [step.title for step in again.history] == [step.title for step in session.history]
-    assert again.position == session.position
+    assert again.document.step.value(Verdicts) == Verdicts(((7, True),))
+    assert [step.title for step in again.document.history] == [
+        step.title for step in session.document.history
+    ]
+    assert again.document.position == session.document.position
 
 
 def test_a_line_that_makes_no_sense_is_named(session, tmp_path):
     path = tmp_path / "own.disca.jsonl"
     session.keep(Journal.begin(path, header_of(session, "")))
-    session.do(Judge(7, True))
+    session.document.do(Judge(7, True))
     session.close()
     path.write_text(path.read_text().replace('"region":7,', ""))
     with pytest.raises(DamagedLineError, match=r"line 2.*lacks 'region'"):

@@ -52,26 +52,26 @@ def test_what_is_drawn_lies_over_later_clicks_and_adaptations(session):
     for name in ("disir", "disca"):
         np.testing.assert_array_equal(maps[name], np.where(mask, 2, before[name]))
     np.testing.assert_array_equal(maps["initial"], before["initial"])
-    session.click(70, 75, 0)
-    session.click(10, 150, 1)
+    session.document.click(70, 75, 0)
+    session.document.click(10, 150, 1)
     finish(session.adapt(BOLD), session.handle)
     maps = check(session)
     assert (maps["disca"][mask] == 2).all()
     assert (maps["disca"] != maps["disir"])[~mask].any()
-    assert session.drawn_at(70, 75)
-    assert not session.drawn_at(10, 150)
+    assert session.document.drawn_at(70, 75)
+    assert not session.document.drawn_at(10, 150)
 
 
 def test_undo_takes_a_stroke_back_and_redo_brings_it_again(session):
     before = refined(session)
     session.drawing.draw(BRUSH, 1)
     drawn = refined(session)
-    assert session.undo() == "brush class 1"
-    assert not session.strokes
+    assert session.document.undo() == "brush class 1"
+    assert not session.document.strokes
     after = refined(session)
     for name in MAPS:
         np.testing.assert_array_equal(after[name], before[name])
-    session.redo()
+    session.document.redo()
     for name, labels in refined(session).items():
         np.testing.assert_array_equal(labels, drawn[name])
 
@@ -86,19 +86,19 @@ def test_of_strokes_that_meet_the_later_one_counts_and_the_rubber_shows_the_netw
     rubbed = BrushPath(((70.5, 70.5),), 10).pixels(WHOLE.shape).mask(WHOLE)
     maps = check(session)
     np.testing.assert_array_equal(maps["disir"][rubbed], before["disir"][rubbed])
-    assert not session.drawn_at(70, 70)
+    assert not session.document.drawn_at(70, 70)
     session.drawing.draw(BrushPath(((70.5, 70.5),), 3), 0)
     assert check(session)["disca"][70, 70] == 0
 
 
 def test_what_was_locked_before_is_left_and_what_is_locked_later_keeps_it(session):
     before = refined(session)
-    session.lock(Area.rectangle(Window(0, 0, 60, 60)))
+    session.document.lock(Area.rectangle(Window(0, 0, 60, 60)))
     session.drawing.draw(Area.rectangle(Window(40, 40, 60, 60)), 1, tool="polygon")
     maps = check(session)
     np.testing.assert_array_equal(maps["disir"][:60, :60], before["disir"][:60, :60])
     assert (maps["disir"][60:100, 60:100] == 1).all()
-    session.lock(Area.rectangle(Window(80, 80, 40, 40)))
+    session.document.lock(Area.rectangle(Window(80, 80, 40, 40)))
     locked = refined(session)["disir"][80:120, 80:120]
     session.drawing.draw(Area.rectangle(Window(80, 80, 40, 40)), 2, tool="polygon")
     maps = check(session)
@@ -106,8 +106,8 @@ def test_what_was_locked_before_is_left_and_what_is_locked_later_keeps_it(sessio
 
 
 def test_strokes_lie_over_verdicts(session):
-    session.click(10, 10, 0)
-    session.click(80, 90, 1)
+    session.document.click(10, 10, 0)
+    session.document.click(80, 90, 1)
     finish(session.adapt(BOLD), session.handle)
     session.drawing.draw(BRUSH, 2)
     session.proposals.accept()
@@ -164,9 +164,9 @@ def test_what_is_in_view_is_painted_at_once(session):
     session.paint_cached(60)
     assert session.maps["disir"].read(Window(25, 25, 1, 1))[0, 0] == 2
     assert session.maps["disca"].read(Window(25, 25, 1, 1))[0, 0] == 2
-    session.undo()
+    session.document.undo()
     session.paint_cached(60)
-    session.redo()
+    session.document.redo()
     session.paint_cached(60)
     assert session.maps["disir"].read(Window(25, 25, 1, 1))[0, 0] == 2
 
@@ -191,23 +191,23 @@ def test_only_tiles_that_are_touched_are_out_of_date(session):
 
 
 def test_strokes_teach_unless_they_are_told_not_to(session):
-    session.click(10, 10, 0)
+    session.document.click(10, 10, 0)
     silent = session.drawing.draw(
         Area.rectangle(Window(100, 100, 40, 40)), 1, tool="lasso", teaches=False
     )
     taught = session.drawing.draw(BRUSH, 2)
     finish(session.adapt(BOLD), session.handle)
-    assert session.adapted.locks == (taught,)
+    assert session.document.adapted.locks == (taught,)
     sample = finish(session._renderer.sample((silent, taught), 0))
     assert {click.label for click in sample} == {1, 2}
     for click in sample:
         (stroke,) = (one for one in (silent, taught) if one.label == click.label)
         assert stroke.area.mask(Window(click.row, click.col, 1, 1)).all()
     # What was learned from is taken away, and it is learned again without.
-    key = session.adapted.key
-    session.unlock(taught)
-    assert session.step.title == "take away a stroke"
-    assert session.adapted.key != key
+    key = session.document.adapted.key
+    session.document.unlock(taught)
+    assert session.document.step.title == "take away a stroke"
+    assert session.document.adapted.key != key
 
 
 def test_pixels_without_data_are_neither_drawn_nor_learned_from(picture, compute):
@@ -226,7 +226,7 @@ def test_pixels_without_data_are_neither_drawn_nor_learned_from(picture, compute
     maps = refined(session)
     assert (maps["disir"][valid] == 1).all()
     assert (maps["disir"][~valid] == 255).all()
-    sample = finish(session._renderer.sample(session.strokes, 0))
+    sample = finish(session._renderer.sample(session.document.strokes, 0))
     assert len(sample)
     assert all(valid[click.pixel] for click in sample)
 
@@ -246,7 +246,7 @@ def test_pixels_without_data_are_neither_drawn_nor_learned_from(picture, compute
 def test_what_cannot_be_drawn_changes_nothing(session, stroke):
     with pytest.raises(AreaError):
         stroke(session)
-    assert session.position == 0
+    assert session.document.position == 0
     assert session.map_state.up_to_date("disir") == 1.0
 
 
@@ -275,12 +275,12 @@ def test_a_stroke_is_one_line_of_the_journal(session, tmp_path, compute):
     session.drawing.draw(Area.rectangle(Window(3, 4, 20, 30)), 1, tool="lasso")
     session.drawing.draw(BRUSH, 0, only=(2,))
     session.drawing.draw(BRUSH, None)
-    step = session.history[0]
-    for before, after in zip(session.history, session.history[1:], strict=False):
+    step = session.document.history[0]
+    for before, after in zip(session.document.history, session.document.history[1:], strict=False):
         stroke = after.locks[-1]
         action = Draw(stroke.area, stroke.label, stroke.tool, stroke.teaches, stroke.only)
         fields = json.loads(json.dumps(action.fields(before, after)))
-        again = Draw.read(fields, step).applied(step, session._facts)
+        again = Draw.read(fields, step).applied(step, session.document._facts)
         assert isinstance(again, Step)
         assert again.locks[-1].digest == stroke.digest
         assert len(json.dumps(fields)) < 8000

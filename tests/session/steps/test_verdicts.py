@@ -84,8 +84,8 @@ def draw(session):
 
 
 def adapted(session, recipe=BOLD):
-    session.click(10, 10, 0)
-    session.click(80, 90, 1)
+    session.document.click(10, 10, 0)
+    session.document.click(80, 90, 1)
     finish(session.adapt(recipe), session.handle)
     maps = draw(session)
     assert (maps["disca"] != maps["disir"]).any()
@@ -112,12 +112,12 @@ class ArrayMap:
 
 
 def test_the_ripple_counts_the_tiles_that_it_does_not_know_yet(session):
-    session.click(10, 10, 0)
+    session.document.click(10, 10, 0)
     finish(session.refine(), session.handle)
     job = session.adapt(BOLD)
     for event in job:
         session.handle(event)
-        if session.adapted is not None:
+        if session.document.adapted is not None:
             break
     job.close()
     assert finish(session.proposals.ripple()).missing == len(session.tiling)
@@ -133,9 +133,9 @@ def test_a_rejected_region_goes_back_and_nothing_else_does(session):
     session.proposals.reject([region])
     after = draw(session)
     np.testing.assert_array_equal(after["disca"], np.where(mask, maps["disir"], maps["disca"]))
-    assert len(session.verdicts) == 1
-    assert session.locks == ()
-    session.undo()
+    assert len(session.document.verdicts) == 1
+    assert session.document.locks == ()
+    session.document.undo()
     np.testing.assert_array_equal(draw(session)["disca"], maps["disca"])
 
 
@@ -164,21 +164,21 @@ def test_verdicts_teach(session, verb):
     region = finish(session.proposals.ripple()).regions[0]
     mask = mask_of(region, session.maps["disir"], session.maps["disca"], _whole(session))
     getattr(session.proposals, verb)([region])
-    checked = finish(session._renderer.sample(session.step.locks, 0))
+    checked = finish(session._renderer.sample(session.document.step.locks, 0))
     right = region.after if verb == "accept" else region.before
     assert len(checked)
     assert all(mask[click.pixel] and click.label == right for click in checked)
     finish(session.adapt(BOLD), session.handle)
-    assert session.adapted.locks == session.step.locks
+    assert session.document.adapted.locks == session.document.step.locks
 
 
 def test_all_can_be_rejected_or_accepted_at_once(session):
     maps = adapted(session)
-    assert session.proposals.current is session.adapted
+    assert session.proposals.current is session.document.adapted
     session.proposals.reject()
     assert session.proposals.current is None
     np.testing.assert_array_equal(draw(session)["disca"], maps["disir"])
-    session.undo()
+    session.document.undo()
     found = finish_ripple(session)
     session.proposals.accept(ripple=found)
     assert session.proposals.current is None
@@ -199,11 +199,11 @@ def test_a_later_click_counts_where_a_verdict_was_given(session, verb):
     getattr(session.proposals, verb)()
     before = draw(session)
     pure = Session(session.raster, session.network, compute=session.compute)
-    pure.set_clicks(session.clicks)
+    pure.document.set_clicks(session.document.clicks)
     then = draw(pure)["disir"]
     for label in range(3):
-        session.click(40, 40, label)
-        pure.click(40, 40, label)
+        session.document.click(40, 40, label)
+        pure.document.click(40, 40, label)
         now = draw(pure)["disir"]
         felt = changed & (now != then)
         after = draw(session)
@@ -223,12 +223,12 @@ def test_only_what_is_near_the_clicks_can_be_kept(session):
     after = draw(session)
     rows, cols = np.mgrid[: maps["disir"].shape[0], : maps["disir"].shape[1]]
     near = np.zeros_like(maps["disir"], dtype=bool)
-    for click in session.clicks:
+    for click in session.document.clicks:
         near |= np.hypot(rows - click.row, cols - click.col) <= 8
     np.testing.assert_array_equal(after["disca"], np.where(near, maps["disca"], maps["disir"]))
     assert session.proposals.current is None
-    assert session.verdicts == ()
-    session.undo()
+    assert session.document.verdicts == ()
+    session.document.undo()
     np.testing.assert_array_equal(draw(session)["disca"], maps["disca"])
 
 
@@ -244,21 +244,21 @@ def test_another_strength_learns_nothing_again(session):
     session.proposals.set_strength(1.0)
     np.testing.assert_array_equal(draw(session)["disca"], maps["disca"])
     assert len(Tilt.learned) == learned
-    assert [step.title for step in session.history[-3:]] == [
+    assert [step.title for step in session.document.history[-3:]] == [
         "strength 0",
         "strength 20",
         "strength 1",
     ]
     session.proposals.set_strength(1.0)
-    assert session.history[-1].title == "strength 1"
-    assert len(session.history) == 7
+    assert session.document.history[-1].title == "strength 1"
+    assert len(session.document.history) == 7
 
 
 def test_the_default_recipe_can_be_made_weaker_and_bolder(session):
     recipe = RECIPES["default"]
     for row in range(8, 90, 20):
         for col in range(8, 100, 30):
-            session.click(row, col, (row + col) % 3)
+            session.document.click(row, col, (row + col) % 3)
     finish(session.adapt(replace(recipe, strength=0.0)), session.handle)
     maps = draw(session)
     np.testing.assert_array_equal(maps["disca"], maps["disir"])
@@ -279,8 +279,8 @@ def test_a_verdict_is_about_the_strength_it_was_given_at(session):
     session.proposals.accept()
     assert session.proposals.current is None
     session.proposals.set_strength(3.0)
-    assert session.proposals.current is session.adapted
-    session.undo()
+    assert session.proposals.current is session.document.adapted
+    session.document.undo()
     assert session.proposals.current is None
 
 
@@ -311,7 +311,7 @@ def test_verdicts_come_back_from_the_journal(tmp_path, picture, compute):
     session.proposals.accept([Area.rectangle(Window(2, 3, 9, 9))])
     session.proposals.only_near()
     maps = draw(session)
-    titles = [step.title for step in session.history]
+    titles = [step.title for step in session.document.history]
     assert titles[-4:] == [
         "reject a region",
         "accept 2 regions",
@@ -320,7 +320,7 @@ def test_verdicts_come_back_from_the_journal(tmp_path, picture, compute):
     ]
     session.close()
     again = restore.replay(journal.path, open_raster(path), make_tiny_network(), compute=compute)
-    assert [step.title for step in again.history] == titles
+    assert [step.title for step in again.document.history] == titles
     for name, labels in draw(again).items():
         np.testing.assert_array_equal(labels, maps[name], err_msg=name)
     assert read_journal(journal.path).counts == (2, 1, 0, 0, 0)

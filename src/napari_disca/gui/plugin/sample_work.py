@@ -65,16 +65,16 @@ def _begin(panel: DiscaWidget) -> None:
     control = panel.control
     session = not_none(control.session)
     clicks = _clicks(session)
-    if clicks and not session.can_undo:
+    if clicks and not session.document.can_undo:
         for click in clicks:
-            session.click(click.row, click.col, click.label)
+            session.document.click(click.row, click.col, click.label)
         _adapt_once_drawn(panel)
     control.segment()
 
 
 def _clicks(session: Session) -> list[Click]:
     """Return the sample's clicks; none if the network has other classes."""
-    labels = {land.name: label for label, land in enumerate(session.classes)}
+    labels = {land.name: label for label, land in enumerate(session.document.classes)}
     if not {name for *_, name in CLICKS} <= set(labels):
         return []
     return [Click(row, col, labels[name]) for row, col, name in CLICKS]
@@ -86,12 +86,16 @@ def _go_on(panel: DiscaWidget, journal: Path) -> None:
 
     def look() -> None:
         session = control.session
-        if session is None or session.journal is None or session.journal.path != journal:
+        if (
+            session is None
+            or session.document.journal is None
+            or session.document.journal.path != journal
+        ):
             return
         control.changed.disconnect(look)
-        kinds = {step.kind for step in session.history[1:]}
-        begun = not session.can_redo and kinds == {"clicks"}
-        if begun and list(session.clicks) == _clicks(session):
+        kinds = {step.kind for step in session.document.history[1:]}
+        begun = not session.document.can_redo and kinds == {"clicks"}
+        if begun and list(session.document.clicks) == _clicks(session):
             _adapt_once_drawn(panel)
 
     control.changed.connect(look)
@@ -102,10 +106,10 @@ def _adapt_once_drawn(panel: DiscaWidget) -> None:
     """Press *Adapt* when the map is computed, unless the user has done something else by then."""
     control = panel.control
     session = not_none(control.session)
-    clicks = session.clicks
+    clicks = session.document.clicks
 
     def adapt() -> None:
-        if control.session is not session or session.clicks != clicks:
+        if control.session is not session or session.document.clicks != clicks:
             control.changed.disconnect(adapt)
         elif not control.busy and session.map_state.up_to_date("disir") == 1.0:
             control.changed.disconnect(adapt)

@@ -45,7 +45,7 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     if "map" in about and "session" in about:
         session = about["session"]
         raster, classes = session.raster, saved_classes(session)
-        values = session.merged_values
+        values = session.document.merged_values
     elif "classes" in about:
         # Without its path, so that a map that was opened and painted can be saved over itself.
         raster, classes = _place_of(about, finest.shape), tuple(about["classes"])

@@ -12,7 +12,7 @@ from napari.utils.notifications import show_error, show_warning
 from psygnal import SignalInstance
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_disca.annotations.clicks import Clicks
+from napari_disca.annotations.clicks import Click, Clicks
 from napari_disca.core.errors import user_message
 from napari_disca.core.events import Event, Note, Progress
 from napari_disca.gui.tasks.locking import Locking
@@ -35,6 +35,8 @@ from napari_disca.session.steps.step_values import AdaptationRun, Lock
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.utils.events import Event as ViewerEvent
+
+    from napari_disca.session.document import Document
 
 
 class Control(QObject):
@@ -154,12 +156,12 @@ class Control(QObject):
     def _reactions(self, session: Session) -> list[tuple[SignalInstance, Callable[..., None]]]:
         """Signals of a session with the methods that react to them."""
         return [
-            (session.clicks_changed, self._on_clicks),
-            (session.history_changed, self._on_history),
-            (session.adapted_changed, self._on_adapted),
-            (session.locks_changed, self._on_locks),
-            (session.troubled, self._on_trouble),
-            (session.journal_failed, self._on_journal_failed),
+            (session.document.clicks_changed, self._on_clicks),
+            (session.document.history_changed, self._on_history),
+            (session.document.adapted_changed, self._on_adapted),
+            (session.document.locks_changed, self._on_locks),
+            (session.document.troubled, self._on_trouble),
+            (session.document.journal_failed, self._on_journal_failed),
         ]
 
     # ------------------------------------------------------------------ verbs
@@ -189,20 +191,22 @@ class Control(QObject):
 
     def undo(self) -> None:
         """Undo the last step."""
-        if self.session is not None and self.session.can_undo:
-            self.travel(self.session.undo, "Undone: {}")
+        if self.session is not None and self.session.document.can_undo:
+            self.travel(self.session.document.undo, "Undone: {}")
 
     def redo(self) -> None:
         """Do the step again that was taken back."""
-        if self.session is not None and self.session.can_redo:
-            self.travel(self.session.redo, "Redone: {}")
+        if self.session is not None and self.session.document.can_redo:
+            self.travel(self.session.document.redo, "Redone: {}")
 
     def go(self, position: int) -> None:
         """Go to a step of the history."""
         session = self.session
-        if session is not None and position != session.position:
-            title = session.history[position].title.replace("{", "{{").replace("}", "}}")
-            self.travel(lambda: session.go(position), f"The session is as it was after: {title}")
+        if session is not None and position != session.document.position:
+            title = session.document.history[position].title.replace("{", "{{").replace("}", "}}")
+            self.travel(
+                lambda: session.document.go(position), f"The session is as it was after: {title}"
+            )
 
     def next_doubtful(self) -> None:
         """Move the view to the next doubtful place."""
@@ -213,7 +217,7 @@ class Control(QObject):
         """Use the pretrained weights again."""
         if self.session is not None:
             self.travel(
-                self.session.reset_network,
+                self.session.document.reset_network,
                 "The network has its pretrained weights again; Undo brings the adaptation back",
             )
 
@@ -221,9 +225,9 @@ class Control(QObject):
         """Change the history, redo the map, and show `said`; `step` returns its ``{}``."""
         session = self.session
         assert session is not None
-        before = session.clicks
+        before = session.document.clicks
         said = said.format(step())
-        if session.clicks is before:
+        if session.document.clicks is before:
             self._refine()  # otherwise the clicks have asked for it
         if self.layers is not None:
             self.layers.stale_layer.hatch_outdated()
@@ -283,14 +287,10 @@ class Control(QObject):
     # ------------------------------------------------------------------ reactions
 
     def _on_clicks(self, clicks: Clicks) -> None:
-        said = ""
-        last = clicks.items[-1:]
-        if self.session is not None and any(self.session.locked_at(*c.pixel) for c in last):
-            said = "That pixel is locked: it stays as it is until its area is unlocked"
-        elif self.session is not None and any(self.session.drawn_at(*c.pixel) for c in last):
-            said = "That pixel is drawn and stays so; the brush erases with the right button"
-        self.message.say(said, self.session)
-        self._refine()
+        session, last = self.session, clicks.items[-1:]
+        if session is not None:
+            self.message.say(_covered(session.document, last[0]) if last else "", session)
+            self._refine()
 
     def _on_adapted(self, adapted: AdaptationRun | None) -> None:
         if self.layers is not None:
@@ -304,7 +304,7 @@ class Control(QObject):
 
     def _check_journal(self) -> None:
         if self.session is not None:
-            self.session.check_journal()
+            self.session.document.check_journal()
 
     def _on_trouble(self, line: str) -> None:
         show_warning(line[:1].upper() + line[1:])
@@ -337,6 +337,15 @@ class Control(QObject):
         """Show a message in the panel; beside one about the last step it can be undone."""
         self.message.say(text, self.session if of_step else None)
         self.changed.emit()
+
+
+def _covered(document: Document, click: Click) -> str:
+    """Return why the map does not follow a click at its pixel; empty if it does."""
+    if document.locked_at(*click.pixel):
+        return "That pixel is locked: it stays as it is until its area is unlocked"
+    if document.drawn_at(*click.pixel):
+        return "That pixel is drawn and stays so; the brush erases with the right button"
+    return ""
 
 
 def _release_file(layer: Layer) -> None:

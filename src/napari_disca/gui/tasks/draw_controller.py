@@ -160,12 +160,12 @@ class DrawController(QObject):
         session = self._session()
         self.panel.enable(
             "" if session is not None else "there is no map yet: press Segment",
-            "" if session is not None and session.strokes else "nothing was drawn",
+            "" if session is not None and session.document.strokes else "nothing was drawn",
         )
         if session is None and self.tool.is_active:
             self.tool.choose("click")
         if session is not None:
-            self.panel.show_classes(session.classes)
+            self.panel.show_classes(session.document.classes)
             self.tool.watch()
         layers = self._control.layers
         self._guard(list(layers.maps.values()) if layers is not None else [])
@@ -196,7 +196,7 @@ def _message(stroke: Stroke, session: Session) -> str:
     count = len(stroke.area)
     if stroke.label is None:
         return f"Erased what was drawn there: {count:,} pixels show the network's map"
-    text = f"Drew {count:,} pixels of {session.classes[stroke.label].name}"
-    if any(stroke.area.window & lock.area.window for lock in session.locks):
+    text = f"Drew {count:,} pixels of {session.document.classes[stroke.label].name}"
+    if any(stroke.area.window & lock.area.window for lock in session.document.locks):
         text += "; what is locked stays as it was"
     return text

@@ -133,7 +133,7 @@ class Estimates(QObject):
         if running == "map" and session is not None:
             if session.map_state.up_to_date("initial") < 1:
                 return "segment"
-            if session.step.kind == "adapt":
+            if session.document.step.kind == "adapt":
                 return "redo"
         return ""
 
@@ -150,7 +150,7 @@ class Estimates(QObject):
         session = self._control.session
         self._what, self._began = what, time.monotonic()
         self._last = Progress("", 0, 0)
-        self._step = None if session is None else session.step
+        self._step = None if session is None else session.document.step
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.total > 0:
@@ -165,7 +165,7 @@ class Estimates(QObject):
         if session is None or not what or last.total <= 0:
             return
         if what == "learn":
-            if session.step.kind == "adapt" and session.step is not self._step:
+            if session.document.step.kind == "adapt" and session.document.step is not self._step:
                 self._keep(self._key(what), took)
         elif what == "save":
             if last.done >= _NEARLY * last.total:

@@ -35,10 +35,10 @@ class Locking:
         if self._layers is None:
             return
         session = self._layers.session
-        if any(session.map_state.stale(session.corrected, area.window) for area in areas):
+        if any(session.map_state.stale(session.document.corrected, area.window) for area in areas):
             show_warning("The map is still being computed there; lock the area when it is done")
             return
-        if guarded(lambda: session.lock(*areas)):
+        if guarded(lambda: session.document.lock(*areas)):
             self._say("Locked; it stays as it is, and the next Adapt learns from it")
 
     def lock_view(self) -> None:
@@ -51,7 +51,7 @@ class Locking:
         """Unlock areas."""
         if self._layers is not None and locks:
             session = self._layers.session
-            guarded(lambda: session.unlock(*locks))
+            guarded(lambda: session.document.unlock(*locks))
 
     def unlock_selected(self) -> None:
         """Unlock the areas that are selected in the layer."""

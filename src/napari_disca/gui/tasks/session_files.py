@@ -50,7 +50,7 @@ class SessionFiles:
         def write() -> Job[Path]:
             nonlocal missing
             missing = 1 - session.map_state.up_to_date(name)
-            labels = merged(session.maps[name], session.merged_values)
+            labels = merged(session.maps[name], session.document.merged_values)
             return write_map(labels, path, raster=session.raster, classes=saved_classes(session))
 
         # A complete map is saved as it is now, whatever changes before the task's turn comes;
@@ -58,7 +58,7 @@ class SessionFiles:
         now = write() if session.map_state.up_to_date(name) == 1.0 else None
 
         def say(written: Path) -> None:
-            session.exported(name, str(written))
+            session.document.exported(name, str(written))
             if missing:
                 show_warning(
                     f"Saved {written}, but {missing:.0%} of the map was not up to date; "
@@ -72,12 +72,12 @@ class SessionFiles:
     def save_clicks(self, path: Path) -> None:
         """Write the clicks; the ending of the path decides the format."""
         if (session := self._control.session) is not None:
-            self._save_small(session, "clicks", session.clicks, path)
+            self._save_small(session, "clicks", session.document.clicks, path)
 
     def save_areas(self, path: Path) -> None:
         """Write the locked areas; the ending of the path decides the format."""
         if (session := self._control.session) is not None:
-            self._save_small(session, "areas", [lock.area for lock in session.locks], path)
+            self._save_small(session, "areas", [lock.area for lock in session.document.locks], path)
 
     def save_classes(self, path: Path) -> None:
         """Write names, colours and order of the classes as they are shown."""
@@ -92,7 +92,7 @@ class SessionFiles:
 
         def load() -> None:
             found = run_on_thread(lambda: read_classes(path, shown_table(session)))
-            session.set_classes(found.table, f"load classes of {path.name}")
+            session.document.set_classes(found.table, f"load classes of {path.name}")
             if said := found.describe(path.name):
                 show_warning(said)
 
@@ -101,24 +101,24 @@ class SessionFiles:
     def save_strokes(self, path: Path) -> None:
         """Write the strokes; the ending of the path decides the format."""
         if (session := self._control.session) is not None:
-            self._save_small(session, "strokes", session.strokes, path)
+            self._save_small(session, "strokes", session.document.strokes, path)
 
     def save_review(self, path: Path) -> None:
         """Write seen places and verdicts; the ending of the path decides the format."""
         if (session := self._control.session) is not None:
-            self._save_small(session, "review", session.marks, path)
+            self._save_small(session, "review", session.document.marks, path)
 
     def _save_small(self, session: Session, content: Content, what: object, path: Path) -> None:
         """Write a small file at once, and tell the user and the journal."""
         if guarded(
             lambda: finish(
                 export_for(path, content).write(
-                    what, path, raster=session.raster, classes=session.classes
+                    what, path, raster=session.raster, classes=session.document.classes
                 )
             ),
             file=True,
         ):
-            session.exported(content, str(path))
+            session.document.exported(content, str(path))
             show_info(f"Saved {path}")
 
     def load_clicks(self, path: Path, column: str | None = None) -> None:
@@ -137,11 +137,13 @@ class SessionFiles:
         def load() -> None:
             found = run_on_thread(
                 lambda: load_clicks(
-                    path, raster=session.raster, classes=session.classes, column=column
+                    path, raster=session.raster, classes=session.document.classes, column=column
                 )
             )
             clicks = found.clicks
-            session.set_clicks(session.clicks.added(*clicks), f"load {len(clicks)} clicks")
+            session.document.set_clicks(
+                session.document.clicks.added(*clicks), f"load {len(clicks)} clicks"
+            )
             if found.left_out or found.note:
                 show_warning(found.describe(path.name))
 

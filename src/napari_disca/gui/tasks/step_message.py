@@ -28,12 +28,12 @@ class StepMessage:
     def begin(self, session: Session | None) -> None:
         """Drop the message, and follow the steps of a session from now on."""
         self.text, self.step = "", None
-        self._last = None if session is None else session.step
+        self._last = None if session is None else session.document.step
 
     def say(self, text: str, session: Session | None) -> None:
         """Replace the message; with a session it is about the session's last step."""
         self.text = text
-        self.step = None if session is None else session.step
+        self.step = None if session is None else session.document.step
 
     def follow(self, session: Session) -> None:
         """Drop a message about something else when a new step is made.
@@ -41,13 +41,13 @@ class StepMessage:
         It must not stand beside the offer to undo the step. That a place was seen is noted without
         the user's doing: the message about the place stays.
         """
-        if session.step is not self._last:
-            self._last = session.step
+        if session.document.step is not self._last:
+            self._last = session.document.step
             if self.step is not self._last and not _is_seen(session):
                 self.say("", session)
 
 
 def _is_seen(session: Session) -> bool:
     """Whether the last step only notes that a place was seen."""
-    marks = session.marks
-    return session.step.kind == "review" and bool(marks) and marks[-1].verdict == "seen"
+    marks = session.document.marks
+    return session.document.step.kind == "review" and bool(marks) and marks[-1].verdict == "seen"

@@ -51,19 +51,23 @@ class UndoOffer(QObject):
             self._session = session
             self._look(session)
             self._offer(None)
-        elif session.step is not self._step:
+        elif session.document.step is not self._step:
             steps, before = self._steps, self._step
             self._look(session)
-            new = not any(step is self._step for step in steps[session.position :])
-            new = new and session.position > 0 and self._steps[session.position - 1] is before
+            new = not any(step is self._step for step in steps[session.document.position :])
+            new = (
+                new
+                and session.document.position > 0
+                and self._steps[session.document.position - 1] is before
+            )
             self._offer(self._step if new and _is_large(session, before) else None)
         # While files are examined or a session is made, the panel's message is about that.
         is_said = self._control.message.step is self._offered and not self._control.pending
         self._button.setVisible(self._offered is not None and is_said)
 
     def _look(self, session: Session | None) -> None:
-        self._steps = () if session is None else tuple(session.history)
-        self._step = None if session is None else session.step
+        self._steps = () if session is None else tuple(session.document.history)
+        self._step = None if session is None else session.document.step
 
     def _offer(self, step: Step | None) -> None:
         self._offered = step
@@ -75,15 +79,15 @@ class UndoOffer(QObject):
 
     def _undo(self) -> None:
         session = self._control.session
-        if session is not None and session.step is self._offered:
+        if session is not None and session.document.step is self._offered:
             self._control.undo()
 
 
 def _is_large(session: Session, before: Step | None) -> bool:
     """Whether the last step changes so much that the user may want to undo it at once."""
-    step = session.step
+    step = session.document.step
     if step.kind == "clicks":
         return before is not None and len(step.clicks) < len(before.clicks)
     if step.kind == "review":
-        return session.marks[-1].verdict != "seen"  # noted without the user's doing
+        return session.document.marks[-1].verdict != "seen"  # noted without the user's doing
     return step.kind in _OFFERED

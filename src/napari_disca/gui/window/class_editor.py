@@ -112,10 +112,10 @@ class ClassEditor(QObject):
 
     def _set(self, change: Callable[[ClassTable], ClassTable], title: str) -> None:
         session = self._session()
-        guarded(lambda: session.set_classes(change(shown_table(session)), title))
+        guarded(lambda: session.document.set_classes(change(shown_table(session)), title))
 
     def _rename(self, label: int) -> None:
-        old = self._session().classes[label].name
+        old = self._session().document.classes[label].name
         name, accepted = QInputDialog.getText(self._panel, "Rename class", "Name:", text=old)
         if accepted and name.strip() != old:
             self._set(lambda table: table.renamed(label, name), f"rename {old} to {name.strip()}")
@@ -130,22 +130,22 @@ class ClassEditor(QObject):
             )
 
     def _hide(self, label: int) -> None:
-        entry = self._session().class_table.entry(label)
+        entry = self._session().document.class_table.entry(label)
         verb = "show" if entry.hidden else "hide"
         self._set(lambda table: table.with_hidden(label, not entry.hidden), f"{verb} {entry.name}")
 
     def _move(self, label: int, steps: int) -> None:
-        self._on_dragged(label, self._session().class_table.order.index(label) + steps)
+        self._on_dragged(label, self._session().document.class_table.order.index(label) + steps)
 
     def _on_dragged(self, label: int, place: int) -> None:
         def move() -> None:
-            name = self._session().classes[label].name
+            name = self._session().document.classes[label].name
             self._set(lambda table: table.moved(label, place), f"move {name}")
 
         self._with_session(move)
 
     def _merge(self, label: int) -> None:
-        table = self._session().class_table
+        table = self._session().document.class_table
         entry = table.entry(label)
         apart = (
             e for e in table.entries if e.id != label and (not e.group or e.group != entry.group)
@@ -171,7 +171,7 @@ class ClassEditor(QObject):
             )
 
     def _separate(self, label: int) -> None:
-        group = self._session().class_table.entry(label).group
+        group = self._session().document.class_table.entry(label).group
         if group:
             self._set(lambda table: table.separated([label]), f"separate {group}")
         else:
@@ -179,4 +179,4 @@ class ClassEditor(QObject):
 
     def _forget(self) -> None:
         session = self._session()
-        guarded(lambda: session.set_classes(ClassTable(), "use the network's classes"))
+        guarded(lambda: session.document.set_classes(ClassTable(), "use the network's classes"))

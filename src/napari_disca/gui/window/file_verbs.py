@@ -131,7 +131,7 @@ class FileVerbs:
             return
         try:
             found = run_on_thread(
-                lambda: class_columns(file, raster=session.raster, classes=session.classes)
+                lambda: class_columns(file, raster=session.raster, classes=session.document.classes)
             )
         except ClickError as error:
             tell_error(error)

@@ -128,13 +128,13 @@ def _useful(session: Session | None, busy: bool) -> list[str]:
     """Return the sections whose next step is possible and was not made yet."""
     if session is None:
         return ["Image", "Map"]
-    if not session.maps[session.corrected].levels[-1].any():
+    if not session.maps[session.document.corrected].levels[-1].any():
         # While the first map is computed, clicks are possible already.
         return ["Correct"] if busy else ["Map"]
     found = ["Deliver"]
-    if session.adapted is None:
+    if session.document.adapted is None:
         found.append("Correct")
-    if not session.marks:
+    if not session.document.marks:
         found.append("Review")
     return found
 

@@ -70,12 +70,12 @@ class Presenter(QObject):
     def show(self) -> None:
         """Update all panels."""
         session = self._session()
-        clicks = session.clicks if session is not None else Clicks()
+        clicks = session.document.clicks if session is not None else Clicks()
         maps = session.maps if session is not None else {}
         drawn = {name: name in maps and bool(maps[name].levels[-1].any()) for name in TITLES}
         self._enable(session, clicks, drawn)
         self._show_session(session)
-        adapted = session is not None and session.adapted is not None
+        adapted = session is not None and session.document.adapted is not None
         for name, action in self._panels.refine.saves.items():
             action.setEnabled(drawn[name] and (adapted or name != "disca"))
         self.show_status()
@@ -90,7 +90,7 @@ class Presenter(QObject):
     def _enable(self, session: Session | None, clicks: Clicks, drawn: dict[str, bool]) -> None:
         """Enable the buttons that can do something; the tooltips of the others say why not."""
         control = self._control
-        adapted = session is not None and session.adapted is not None
+        adapted = session is not None and session.document.adapted is not None
         nothing = "" if self._choice.may_be_opened else "open an image and choose a network"
         clickless = nothing or ("" if len(clicks) else "there are no clicks")
         mapless = nothing or ("" if drawn["disir"] else _MAPLESS)
@@ -98,8 +98,10 @@ class Presenter(QObject):
             segment=nothing or ("the network is learning" if session and control.learning else ""),
             adapt=clickless or (_WORKING if control.learning else ""),
             cancel="" if control.busy else "nothing runs",
-            undo="" if session is not None and session.can_undo else "nothing was done yet",
-            redo="" if session is not None and session.can_redo else "nothing was undone",
+            undo=""
+            if session is not None and session.document.can_undo
+            else "nothing was done yet",
+            redo="" if session is not None and session.document.can_redo else "nothing was undone",
             reset="" if adapted else "the network is not adapted",
             save_labels=("" if any(drawn.values()) else _MAPLESS)
             or (_WORKING if control.busy else ""),
@@ -114,7 +116,7 @@ class Presenter(QObject):
             save_labels=times.save(),
         )
         self._enable_view("" if self._choice.may_be_opened else "open an image", mapless)
-        locked = "" if session is not None and session.locks else "no area is locked"
+        locked = "" if session is not None and session.document.locks else "no area is locked"
         self._panels.locks.enable(
             draw=mapless, view=mapless, unlock=locked, save=locked, load=mapless
         )
@@ -135,18 +137,18 @@ class Presenter(QObject):
             panels.ripple.setVisible(False)
             panels.locks.show_counts(0, 0, 0, False)
             return
-        panels.history.show_steps(session.history, session.position)
-        adapted = session.adapted is not None
+        panels.history.show_steps(session.document.history, session.document.position)
+        adapted = session.document.adapted is not None
         panels.ripple.setVisible(adapted)
         locked, flipped = session.lock_counts()
-        panels.locks.show_counts(len(session.locks), locked, flipped, adapted)
+        panels.locks.show_counts(len(session.document.locks), locked, flipped, adapted)
 
     def _show_classes(self, session: Session | None, clicks: Clicks) -> None:
         card = self._choice.card
         if card is None:
             return
         if session is not None:
-            table, classes = session.class_table, shown_classes(session)
+            table, classes = session.document.class_table, shown_classes(session)
         else:
             table, classes = ClassTable.of(card.classes), first_colours(card.classes)
         self._panels.classes.show_classes(classes, clicks, table)
@@ -179,13 +181,13 @@ class Presenter(QObject):
         if session is None or (session.must_learn and not self._control.busy):
             return ""
         near = session.map_state.up_to_date("disir")
-        if session.adapted is not None:
+        if session.document.adapted is not None:
             whole = session.map_state.up_to_date("disca")
             if near == whole == 1.0:
                 return "Both maps are up to date"
             return f"Near clicks {percent(near)} up to date, whole image {percent(whole)}"
         fresh = "The map is up to date" if near == 1.0 else f"{percent(near)} of the map is done"
-        if len(session.clicks):
+        if len(session.document.clicks):
             fresh += f"; not adapted yet{_takes(self._estimates.adapt())}"
         return fresh
 

@@ -100,7 +100,9 @@ class ReviewGuide(QObject):
         """Show the usual keys while there is a session, and napari's own help after it."""
         session = self._control.session
         usual = (
-            "" if session is None else usual_keys(self._panels.refine.verbs, len(session.classes))
+            ""
+            if session is None
+            else usual_keys(self._panels.refine.verbs, len(session.document.classes))
         )
         if usual != self._usual:
             self._usual = usual

@@ -136,7 +136,7 @@ class ViewerController(QObject):
         self.places.end()
         self._helpers.end()
         if self._layers is not None:
-            self._layers.session.value_changed.disconnect(self._on_value)
+            self._layers.session.document.value_changed.disconnect(self._on_value)
             self._layers = None
         self.see_through.attach(None)
         self.legend.clear()
@@ -152,11 +152,11 @@ class ViewerController(QObject):
         layers = self._control.layers
         if layers is not self._layers:
             if self._layers is not None:
-                self._layers.session.value_changed.disconnect(self._on_value)
+                self._layers.session.document.value_changed.disconnect(self._on_value)
             self._layers = layers
             self.see_through.attach(layers)
             if layers is not None:
-                layers.session.value_changed.connect(self._on_value)
+                layers.session.document.value_changed.connect(self._on_value)
             if layers is None:
                 self.legend.clear()
             self.cursor.look_soon()  # the last reading was of another image
@@ -165,7 +165,7 @@ class ViewerController(QObject):
     def _show_legend(self) -> None:
         if self._layers is not None:
             session = self._layers.session
-            table = session.class_table
+            table = session.document.class_table
             classes, alone = shown_classes(session), self.see_through.isolated
             self.legend.show(classes, alone, table.order, table.hidden)
 
@@ -178,7 +178,7 @@ class ViewerController(QObject):
         if self._layers is not None:
             self._layers.click_layers.rename()
             for layer in self._layers.maps.values():
-                layer.features = class_features(self._layers.session.classes)
+                layer.features = class_features(self._layers.session.document.classes)
             self.see_through.recolour()
             self._show_legend()
 
@@ -193,11 +193,11 @@ class ViewerController(QObject):
             return
         session = self._layers.session
         table, which = other_colours(session)
-        session.set_classes(table, which)
+        session.document.set_classes(table, which)
         self.say(f"Classes are shown and saved in {'the ' * (which[0] == 'n')}{which}")
 
     def _isolate(self, number: int) -> None:
-        order = self._layers.session.class_table.order if self._layers is not None else ()
+        order = self._layers.session.document.class_table.order if self._layers is not None else ()
         self.see_through.isolate(order[number] if number < len(order) else number)
         self._show_legend()
 

@@ -290,7 +290,7 @@ class DiscaWidget(FittedArea):
 
     def _arm(self, label: int) -> None:
         layers = self.control.layers
-        if layers is None or label >= len(layers.session.classes):
+        if layers is None or label >= len(layers.session.document.classes):
             return
         if not layers.click_layers.relabel_selected(label):
             layers.arm(label)

@@ -36,14 +36,14 @@ def test_the_history_goes_anywhere(opened):
     rows.itemClicked.emit(rows.item(1))
     opened.idle()
     session = opened.control.session
-    assert session.position == 1
+    assert session.document.position == 1
     np.testing.assert_array_equal(labels_of(session, "disca"), maps)
     fonts = [rows.item(i).font() for i in range(4)]
     assert [font.bold() for font in fonts] == [False, True, False, False]
     assert [font.italic() for font in fonts] == [False, False, True, True]
     rows.itemClicked.emit(rows.item(3))
     opened.idle()
-    assert session.adapted is not None
+    assert session.document.adapted is not None
     assert session.map_state.up_to_date("disca") == 1.0
     rows.itemClicked.emit(rows.item(0))
     click(opened, 10, 10, 0)
@@ -59,11 +59,11 @@ def test_any_click_gets_another_class_by_its_key(reused, qtbot):
     qtbot.keyClick(reused.panel.history_panel.list, Qt.Key.Key_3)
     reused.idle()
     session = reused.control.session
-    assert [c.label for c in session.clicks] == [2, 1, 2]
-    assert session.history[-1].title == "2 clicks to green"
+    assert [c.label for c in session.document.clicks] == [2, 1, 2]
+    assert session.document.history[-1].title == "2 clicks to green"
     assert list(layer.features["class"]) == ["green", "street", "green"]
     press(reused, "undo")
-    assert [c.label for c in session.clicks] == [1, 1, 0]
+    assert [c.label for c in session.document.clicks] == [1, 1, 0]
 
 
 def test_a_click_that_was_learned_from_is_unlearned(reused):
@@ -76,7 +76,7 @@ def test_a_click_that_was_learned_from_is_unlearned(reused):
     layer.selected_data = {0}
     layer.remove_selected()
     reused.idle()
-    assert session.adapted.clicks == session.clicks
+    assert session.document.adapted.clicks == session.document.clicks
     assert not session.must_learn
     assert "Learned again" in reused.panel.refine_panel.status.text()
     press(reused, "undo")

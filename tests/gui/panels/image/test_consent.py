@@ -111,7 +111,7 @@ def test_going_on_with_a_torchscript_network_asks_again(
     opened.panel.image_panel.choose_network(str(scripted), allow_torchscript=True)
     opened.panel.segment()
     opened.idle()
-    opened.control.session.click(40, 50, 1)
+    opened.control.session.document.click(40, 50, 1)
     opened.idle()
     opened.control.close()
     viewer = make_napari_viewer()
@@ -128,7 +128,7 @@ def test_going_on_with_a_torchscript_network_asks_again(
     given[0] = QMessageBox.StandardButton.Yes
     panel.resume_banner.go_on.click()
     qtbot.waitUntil(lambda: not panel.control.busy, timeout=60_000)
-    assert len(panel.control.session.clicks) == 1
+    assert len(panel.control.session.document.clicks) == 1
     assert panel.control.session.network.card.name == "scripted"
     assert panel.opening.session() is panel.control.session
     panel.control.close()

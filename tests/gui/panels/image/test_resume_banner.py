@@ -49,7 +49,10 @@ def test_take_over(repainted, qtbot):
     qtbot.mouseClick(banner.go_on, Qt.MouseButton.LeftButton)
     opened.idle()
     session = panel.opening.session()
-    assert [(c.row, c.col, c.label) for c in session.clicks] == [(40, 50, 1), (200, 100, 2)]
+    assert [(c.row, c.col, c.label) for c in session.document.clicks] == [
+        (40, 50, 1),
+        (200, 100, 2),
+    ]
     assert not banner.isVisibleTo(panel)
     panel.arm(0)
     opened.viewer.layers["Clicks"].add((10, 10))

@@ -134,7 +134,7 @@ def test_the_choice_comes_back_with_its_image(panel, dark, scene, qtbot):
     panel.segment()
     idle(qtbot, panel)
     assert panel.control.session is not session
-    assert panel.control.session.can_undo, "it is the session that was left"
+    assert panel.control.session.document.can_undo, "it is the session that was left"
     choose(qtbot, image.values.how, "Automatic")
     panel.segment()
     idle(qtbot, panel)

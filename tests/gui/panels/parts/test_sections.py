@@ -42,7 +42,7 @@ def test_the_panel_fits_a_screen_of_800_pixels(opened):
 def test_what_an_adaptation_asks_for_fits_a_screen_of_800_pixels(opened):
     panel, session = opened.panel, opened.control.session
     for pixel in ((40, 50), (90, 100), (150, 60)):
-        session.click(*pixel, 1)
+        session.document.click(*pixel, 1)
     opened.idle()
     panel.refine_panel.buttons["adapt"].click()
     opened.idle()

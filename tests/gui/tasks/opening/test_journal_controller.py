@@ -98,13 +98,13 @@ def test_an_image_is_opened_where_it_was_left(opened, window, weights):
     later.idle()
     again = later.control.session
     assert not banner.isVisibleTo(later.panel)
-    assert again.clicks == session.clicks
+    assert again.document.clicks == session.document.clicks
     assert len(later.viewer.layers["Clicks"].data) == 2
     for name, labels in maps.items():
         np.testing.assert_array_equal(labels_of(again, name), labels)
     assert later.panel.history_panel.list.count() == 4
     press(later, "undo")
-    assert again.adapted is None
+    assert again.document.adapted is None
     click(later, 10, 10, 0)
     assert len(read_journal(journal_of(opened.scene)).events) == 5
 
@@ -117,7 +117,7 @@ def test_starting_anew_keeps_what_was_done_under_a_number(opened, window):
     later.panel.resume_banner.start_over.click()
     assert not later.panel.resume_banner.isVisibleTo(later.panel)
     press(later, "segment")
-    assert not later.control.session.clicks
+    assert not later.control.session.document.clicks
     assert len(read_journal(journal_of(opened.scene)).events) == 1, "nothing was done yet"
     click(later, 10, 10, 0)
     first = opened.scene.with_name("scene.tif.disca.1.jsonl")
@@ -129,7 +129,7 @@ def test_starting_anew_keeps_what_was_done_under_a_number(opened, window):
     assert len(last.panel.resume_banner._menu.actions()) == 1, "the earlier one can be had, too"
     last.panel.resume_banner._menu.actions()[0].trigger()
     last.idle()
-    assert [c.pixel for c in last.control.session.clicks] == [(40, 50)]
+    assert [c.pixel for c in last.control.session.document.clicks] == [(40, 50)]
 
 
 def test_clicking_without_an_answer_is_starting_anew(opened, window):
@@ -150,7 +150,7 @@ def test_looking_at_the_map_first_does_not_lose_the_offer(opened, window):
     press(later, "segment")
     later.panel.resume_banner.go_on.click()
     later.idle()
-    assert len(later.control.session.clicks) == 1
+    assert len(later.control.session.document.clicks) == 1
     assert not opened.scene.with_name("scene.tif.disca.1.jsonl").exists()
 
 
@@ -185,7 +185,7 @@ def test_going_on_does_not_hold_up_the_window(opened, window, qtbot, monkeypatch
     panel.arm(2)
     may_go.set()
     later.idle()
-    assert len(later.control.session.clicks) == 1
+    assert len(later.control.session.document.clicks) == 1
     assert later.control.layers.label == 2
 
 
@@ -230,10 +230,10 @@ def test_a_second_window_is_told_and_works_on_a_copy(opened, window, collecting_
     assert second.panel.resume_banner.go_on.text() == "Work on a copy"
     second.panel.resume_banner.go_on.click()
     second.idle()
-    assert len(second.control.session.clicks) == 1
+    assert len(second.control.session.document.clicks) == 1
     click(second, 10, 10, 0)
     click(opened, 200, 100, 2)
-    assert [c.pixel for c in opened.control.session.clicks] == [(40, 50), (200, 100)]
+    assert [c.pixel for c in opened.control.session.document.clicks] == [(40, 50), (200, 100)]
     copy = opened.scene.with_name("scene.tif.disca.1.jsonl")
     assert len(read_journal(journal_of(opened.scene)).events) == 2
     assert read_journal(copy).events[-1]["add"] == [[10, 10, 0]]
@@ -258,7 +258,7 @@ def test_a_damaged_journal_is_gone_on_with_as_far_as_it_is_good(opened, window, 
     banner.go_on.click()
     later.idle()
     assert not banner.isVisibleTo(later.panel)
-    assert len(later.control.session.clicks) == 1
+    assert len(later.control.session.document.clicks) == 1
     click(later, 10, 10, 0)
     assert opened.scene.with_name("scene.tif.disca.1.jsonl").read_bytes() == damaged
     assert len(read_journal(path).events) == 2
@@ -297,7 +297,7 @@ def test_a_journal_of_another_network_is_gone_on_with_that(opened, window, weigh
     later.idle()
     assert later.panel.image_panel.weights() == str(weights)
     assert later.panel.opening.session() is later.control.session
-    assert len(later.control.session.clicks) == 1
+    assert len(later.control.session.document.clicks) == 1
 
 
 def test_an_image_left_for_another_comes_back_with_its_history(opened):
@@ -314,7 +314,9 @@ def test_an_image_left_for_another_comes_back_with_its_history(opened):
     press(opened, "segment")
     again = opened.control.session
     assert again is not session
-    assert [step.title for step in again.history] == [step.title for step in session.history]
+    assert [step.title for step in again.document.history] == [
+        step.title for step in session.document.history
+    ]
     np.testing.assert_array_equal(labels_of(again, "disca"), labels_of(session, "disca"))
 
 
@@ -325,7 +327,7 @@ def test_a_journal_that_cannot_be_written_is_told(opened, monkeypatch):
             lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
         click(opened, 10, 10, 1)
-        opened.control.session.journal.wait()
+        opened.control.session.document.journal.wait()
     opened.idle()
     assert any("No space left on device" in line for line in opened.said)
     click(opened, 20, 20, 1)
@@ -342,7 +344,7 @@ def test_a_click_waits_for_no_disk(opened, monkeypatch):
     monkeypatch.setattr("os.fsync", noted)
     click(opened, 10, 10, 1)
     press(opened, "undo")
-    opened.control.session.journal.wait()
+    opened.control.session.document.journal.wait()
     assert threads
     assert threading.main_thread() not in threads
 
@@ -384,7 +386,7 @@ def test_no_step_of_the_work_waits_for_the_disk(panel, scene, qtbot, tmp_path, m
         assert (tmp_path / name).exists()
     panel.viewer.layers[TITLES["disca"]].save(str(tmp_path / "layer.tif"))
     panel.hints.lines["Map"].close_button.click()
-    panel.control.session.journal.wait()
+    panel.control.session.document.journal.wait()
     wait_until_written()
     assert len(threads) > 10
     assert threading.main_thread() not in threads

@@ -35,10 +35,9 @@ class FakeSession:
         self.looks: list[int] = []
         self.go = threading.Event()
         self.go.set()
-        self.adapted, self.step = object(), object()
+        self.document = SimpleNamespace(adapted=object(), step=object(), classes=())
         self.proposals = SimpleNamespace(current=None, strength=None, ripple=self._ripple)
         self.map_state = SimpleNamespace(up_to_date=lambda _name: self.painted_tiles / TILES)
-        self.classes = ()
         self.viewport = SimpleNamespace(window=Window(0, 0, 8, 8))
         self.raster = open_raster(np.zeros((8, 8, 3), np.uint8))
 
@@ -133,7 +132,7 @@ def adapted(reused, qtbot):
     session = shown.control.session
     rng = np.random.default_rng(0)
     for row, col, label in rng.integers(0, (300, 260, 3), (6, 3)).tolist():
-        session.click(row, col, label)
+        session.document.click(row, col, label)
     shown.idle()
     for row in shown.panel.refine_panel._form:
         if row.name == "strength":
@@ -180,7 +179,7 @@ def test_the_list_names_transitions_and_areas_and_flies_there(adapted, qtbot):
     layer = adapted.control.layers.image
     wanted = np.asarray(layer.data_to_world((*[0] * (layer.ndim - 2), *region.window.centre)))[-2:]
     np.testing.assert_allclose(middle, wanted, atol=1e-6)
-    assert session.can_undo
+    assert session.document.can_undo
 
 
 def test_x_rejects_the_region_and_goes_on_to_the_next(adapted, qtbot):
@@ -191,10 +190,10 @@ def test_x_rejects_the_region_and_goes_on_to_the_next(adapted, qtbot):
     qtbot.keyClick(panel.list, Qt.Key.Key_X)
     adapted.settled()
     after = drawn(adapted)
-    assert len(session.verdicts) == 1
+    assert len(session.document.verdicts) == 1
     assert (after != before).sum() == region.area
     assert after[region.pixel] == region.before
-    assert session.verdicts[-1].kind == "rejected"
+    assert session.document.verdicts[-1].kind == "rejected"
     assert panel.list.count() == min(count, len(adapted.panel.ripple.comparison.ripple.regions))
     assert panel.list.currentRow() == 0
     qtbot.keyClick(panel.list, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
@@ -207,7 +206,7 @@ def test_y_accepts_and_all_are_accepted_or_rejected_with_shift(adapted, qtbot):
     qtbot.keyClick(window, Qt.Key.Key_J)
     qtbot.keyClick(window, Qt.Key.Key_Y)
     adapted.settled()
-    assert session.verdicts[-1].kind == "accepted"
+    assert session.document.verdicts[-1].kind == "accepted"
     qtbot.keyClick(window, Qt.Key.Key_X, SHIFT)
     adapted.settled()
     np.testing.assert_array_equal(drawn(adapted), drawn(adapted, "disir"))
@@ -215,7 +214,7 @@ def test_y_accepts_and_all_are_accepted_or_rejected_with_shift(adapted, qtbot):
     buttons = adapted.panel.ripple_panel.buttons
     assert not buttons["accept_all"].isEnabled()
     assert "judged already" in buttons["accept_all"].toolTip()
-    session.undo()
+    session.document.undo()
     assert buttons["accept_all"].isEnabled()
     qtbot.keyClick(window, Qt.Key.Key_Y, SHIFT)
     adapted.settled()
@@ -230,7 +229,7 @@ def test_regions_are_judged_one_after_the_other_without_waiting(adapted, qtbot):
     qtbot.keyClick(panel.list, Qt.Key.Key_J)
     for key in (Qt.Key.Key_Y, Qt.Key.Key_X, Qt.Key.Key_Y):
         qtbot.keyClick(main_window(adapted.panel), key)
-    kinds = [verdict.kind for verdict in session.verdicts]
+    kinds = [verdict.kind for verdict in session.document.verdicts]
     assert kinds == ["accepted", "rejected", "accepted"], adapted.viewer.status
     assert panel.selected == regions[3]
     adapted.settled()
@@ -265,8 +264,8 @@ def test_o_keeps_only_what_is_near_the_clicks(adapted, qtbot):
     session = adapted.control.session
     qtbot.keyClick(main_window(adapted.panel), Qt.Key.Key_O)
     adapted.settled()
-    assert session.history[-1].title == "only near the clicks"
-    assert session.adapted.near_only
+    assert session.document.history[-1].title == "only near the clicks"
+    assert session.document.adapted.near_only
 
 
 def test_w_blinks_while_it_is_held(adapted, qtbot):

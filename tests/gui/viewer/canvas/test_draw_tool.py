@@ -87,12 +87,12 @@ def test_the_brush_draws_the_class_that_is_chosen(desk, qtbot):
     mask = pixels.mask(WHOLE)
     for name in ("disir", "disca"):
         np.testing.assert_array_equal(desk.labels(name), np.where(mask, 1, before))
-    assert not len(desk.session.clicks)
+    assert not len(desk.session.document.clicks)
     assert desk.opened.control.message.text == f"Drew {mask.sum():,} pixels of street"
-    assert desk.session.step.title == "brush street"
+    assert desk.session.document.step.title == "brush street"
     desk.drag((110, 90), (130, 130), button=RIGHT)
-    assert desk.session.step.title == "erase with the brush"
-    assert not desk.session.drawn_at(120, 115)
+    assert desk.session.document.step.title == "erase with the brush"
+    assert not desk.session.document.drawn_at(120, 115)
     assert desk.labels()[120, 115] == before[120, 115]
     desk.key(Qt.Key.Key_Z, CONTROL)
     desk.key(Qt.Key.Key_Z, CONTROL)
@@ -129,20 +129,20 @@ def test_keys_change_the_size_of_the_brush_only(desk, qtbot):
 
 def test_a_polygon_is_closed_by_enter_wherever_the_focus_is(desk, qtbot):
     for widget in (desk.canvas, desk.panel.history_panel.list, layer_list(desk.window)):
-        before = desk.session.position
+        before = desk.session.document.position
         desk.tool.choose("polygon")
         for corner in ((60, 60), (60, 120), (140, 120), (200, 20)):
             desk.click(*corner)
         desk.key(Qt.Key.Key_Backspace, widget=widget)
-        assert desk.session.position == before
+        assert desk.session.document.position == before
         desk.key(Qt.Key.Key_Return, widget=widget)
         desk.idle()
-        assert desk.session.position == before + 1
-        assert desk.session.drawn_at(80, 110)
-        assert not desk.session.drawn_at(150, 50)  # of the corner that was taken back
+        assert desk.session.document.position == before + 1
+        assert desk.session.document.drawn_at(80, 110)
+        assert not desk.session.document.drawn_at(150, 50)  # of the corner that was taken back
         desk.key(Qt.Key.Key_Z, CONTROL)
         desk.idle()
-    assert not len(desk.session.clicks)
+    assert not len(desk.session.document.clicks)
 
 
 def test_a_polygon_is_closed_by_its_first_corner_and_by_a_double_click(desk, qtbot):
@@ -151,14 +151,14 @@ def test_a_polygon_is_closed_by_its_first_corner_and_by_a_double_click(desk, qtb
     for corner in (*corners, corners[0]):
         desk.click(*corner)
     desk.idle()
-    assert desk.session.step.title == "polygon roof"
+    assert desk.session.document.step.title == "polygon roof"
     for corner in ((160, 60), (160, 120)):
         desk.click(*corner)
     desk.click(220, 120)
     qtbot.mouseDClick(desk.canvas, LEFT, pos=desk.at(220, 120))
     desk.idle()
-    assert len(desk.session.strokes) == 2
-    assert desk.session.drawn_at(170, 115)
+    assert len(desk.session.document.strokes) == 2
+    assert desk.session.document.drawn_at(170, 115)
 
 
 def test_escape_drops_what_was_begun_then_leaves(desk, qtbot):
@@ -169,13 +169,13 @@ def test_escape_drops_what_was_begun_then_leaves(desk, qtbot):
     assert desk.tool.tool == "polygon"
     assert not desk.tool.has_corners
     desk.key(Qt.Key.Key_Return)
-    assert not desk.session.can_undo
+    assert not desk.session.document.can_undo
     desk.key(Qt.Key.Key_Escape)
     assert desk.tool.tool == "click"
     desk.key(Qt.Key.Key_1)
     desk.click(100, 100)
     desk.idle()
-    assert [click.pixel for click in desk.session.clicks] == [
+    assert [click.pixel for click in desk.session.document.clicks] == [
         tuple(int(at) for at in desk.place(100, 100))
     ]
 
@@ -188,10 +188,10 @@ def test_the_lasso_draws_what_is_inside(desk, qtbot):
     desk.panel.draw_panel.teaches.click()
     desk.drag((80, 80), (80, 160), (160, 160), (160, 80))
     assert (desk.labels()[85:155, 85:155] == 2).all()
-    (stroke,) = desk.session.strokes
+    (stroke,) = desk.session.document.strokes
     assert (stroke.tool, stroke.teaches) == ("lasso", False)
     desk.drag((10, 10), (10, 11))  # no more than a slip of the hand
-    assert len(desk.session.strokes) == 1
+    assert len(desk.session.document.strokes) == 1
 
 
 def test_only_the_classes_that_are_ticked_are_drawn_over(desk, qtbot):
@@ -203,10 +203,10 @@ def test_only_the_classes_that_are_ticked_are_drawn_over(desk, qtbot):
     desk.panel.draw_panel._menu.actions()[allowed].trigger()
     desk.tool.choose("lasso")
     desk.drag((5, 5), (5, 250), (290, 250), (290, 5))
-    if desk.session.strokes:  # the rest of the map may have no other class
+    if desk.session.document.strokes:  # the rest of the map may have no other class
         after = desk.labels()
         np.testing.assert_array_equal(after == allowed, before == allowed)
-        assert desk.session.strokes[0].only == tuple(n for n in range(3) if n != allowed)
+        assert desk.session.document.strokes[0].only == tuple(n for n in range(3) if n != allowed)
     else:
         assert "drawn over" in desk.opened.said[-1]
 
@@ -223,12 +223,12 @@ def test_a_patch_gets_the_class_at_once(desk, qtbot, way):
     else:
         desk.click(100, 100, SHIFT)
     desk.idle()
-    (stroke,) = desk.session.strokes
+    (stroke,) = desk.session.document.strokes
     row, col = (int(at) for at in desk.place(100, 100))
     assert stroke.tool == "patch"
     assert stroke.area.mask(Window(row, col, 1, 1)).all()
     assert desk.labels()[row, col] == label
-    assert not len(desk.session.clicks)
+    assert not len(desk.session.document.clicks)
 
 
 def test_with_the_space_bar_down_the_map_is_moved(desk, qtbot):
@@ -236,16 +236,16 @@ def test_with_the_space_bar_down_the_map_is_moved(desk, qtbot):
     qtbot.keyPress(desk.canvas, Qt.Key.Key_Space)
     desk.drag((100, 60), (120, 120))
     qtbot.keyRelease(desk.canvas, Qt.Key.Key_Space)
-    assert not desk.session.strokes
+    assert not desk.session.document.strokes
     desk.drag((100, 60), (120, 120))
-    assert len(desk.session.strokes) == 1
+    assert len(desk.session.document.strokes) == 1
 
 
 def test_drawing_needs_one_view(desk, qtbot):
     desk.panel._compare(True)
     desk.tool.choose("brush")
     desk.drag((100, 60), (120, 120))
-    assert not desk.session.can_undo
+    assert not desk.session.document.can_undo
     assert "one view" in desk.opened.viewer.status
 
 

@@ -123,30 +123,30 @@ def test_verdicts_are_one_key_each_and_one_step(doubtful, qtbot):
     large, small = doubtful.places
     assert not panel.reviewing.has_place
     qtbot.keyClick(listed, Qt.Key.Key_0)  # means nothing where no place is outlined
-    assert not session.marks
+    assert not session.document.marks
     qtbot.keyClick(listed, Qt.Key.Key_N)
     assert doubtful.control.review.place == large
     assert panel.drawing.tool._place == large
     qtbot.keyClick(listed, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
-    (click,) = session.clicks.items
+    (click,) = session.document.clicks.items
     assert click.label == 1
     assert click.pixel in large
     doubtful.idle()
-    session.undo()
-    assert not session.clicks.items
-    assert not session.marks
-    session.redo()
+    session.document.undo()
+    assert not session.document.clicks.items
+    assert not session.document.marks
+    session.document.redo()
     doubtful.idle()
     for map_ in session.uncertainty.values():
         map_[:] = SURE
         map_[10:12, 10:12] = 200
     qtbot.keyClick(listed, Qt.Key.Key_N)
-    assert [mark.verdict for mark in session.marks] == ["wrong"]
+    assert [mark.verdict for mark in session.document.marks] == ["wrong"]
     assert doubtful.control.review.place == small
     qtbot.keyClick(listed, Qt.Key.Key_Return)
     doubtful.idle()
-    assert session.marks[-1].verdict == "right"
-    assert session.locked_at(*(int(at) for at in small.centre))
+    assert session.document.marks[-1].verdict == "right"
+    assert session.document.locked_at(*(int(at) for at in small.centre))
     assert not panel.reviewing.has_place  # there is nothing left to go on to
     seen, checked = session.review.shares()
     assert 0 < checked <= seen < 1
@@ -166,12 +166,14 @@ def test_the_digit_alone_says_what_a_doubtful_place_is(doubtful, qtbot):
         (panel.classes_panel.list, Qt.Key.Key_2, 1),
     ):
         qtbot.keyClick(widget, key)
-        assert [(click.pixel, click.label) for click in session.clicks.items] == [(middle, label)]
+        assert [(click.pixel, click.label) for click in session.document.clicks.items] == [
+            (middle, label)
+        ]
         assert doubtful.control.layers.label == label  # what else is wrong is clicked by mouse
-        assert {mark.verdict for mark in session.marks} == {"wrong"}
+        assert {mark.verdict for mark in session.document.marks} == {"wrong"}
     qtbot.keyClick(canvas, Qt.Key.Key_Escape)
     qtbot.keyClick(canvas, Qt.Key.Key_3)
-    assert [click.label for click in session.clicks.items] == [1]
+    assert [click.label for click in session.document.clicks.items] == [1]
     doubtful.idle()
 
 
@@ -185,10 +187,10 @@ def test_digits_choose_a_class_for_tools_and_tiles(doubtful, qtbot):
     qtbot.keyClick(listed, Qt.Key.Key_T)
     qtbot.keyClick(listed, Qt.Key.Key_3)
     assert doubtful.control.layers.label == 2
-    assert not session.clicks.items
+    assert not session.document.clicks.items
     assert "Ctrl+1…3 wrong" in panel.panels.review.how.text()
     qtbot.keyClick(listed, Qt.Key.Key_3, Qt.KeyboardModifier.ControlModifier)
-    assert [click.label for click in session.clicks.items] == [2]
+    assert [click.label for click in session.document.clicks.items] == [2]
 
 
 def test_tile_by_tile(doubtful, qtbot, monkeypatch, tmp_path):
@@ -197,14 +199,14 @@ def test_tile_by_tile(doubtful, qtbot, monkeypatch, tmp_path):
     first = doubtful.control.review.place
     assert (first.top, first.left) == (0, 0)
     qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_0)
-    assert [mark.verdict for mark in session.marks] == ["unsure"]
+    assert [mark.verdict for mark in session.document.marks] == ["unsure"]
     assert doubtful.control.review.place not in (None, first)
     monkeypatch.setattr(
         "napari_disca.gui.tasks.review.review_controller.QInputDialog.getText",
         lambda *_arguments: ("ask the owner", True),
     )
     qtbot.keyClick(panel.history_panel.list, Qt.Key.Key_K)
-    assert session.marks[-1].note == "ask the owner"
+    assert session.document.marks[-1].note == "ask the owner"
     assert "1 note" in panel.panels.review.words.text()
     path = tmp_path / "review.geojson"
     doubtful.panel.files.session_files.save_review(path)
@@ -253,14 +255,14 @@ def test_all_places_are_in_one_list_with_what_was_said_of_them(queue, qtbot, mon
     )
     qtbot.keyClick(listed, Qt.Key.Key_K)
     qtbot.keyClick(listed, Qt.Key.Key_0)
-    assert [mark.verdict for mark in session.marks] == ["note", "unsure"]
+    assert [mark.verdict for mark in session.document.marks] == ["note", "unsure"]
     # What was judged stands above what is to come, and the first of that is outlined.
     qtbot.waitUntil(lambda: lines(queue)[0] == "?✎ not sure, ask the owner", timeout=10_000)
     assert queue.control.review.place == queue.places[0]
     assert listed.currentRow() == 1
     qtbot.keyClick(listed, Qt.Key.Key_Up)  # back to the first one
     assert queue.control.review.place == queue.places[1]
-    assert [mark.verdict for mark in session.marks] == ["note", "unsure", "seen"]
+    assert [mark.verdict for mark in session.document.marks] == ["note", "unsure", "seen"]
 
 
 def test_arrows_go_back_and_forth_in_the_list(opened, qtbot):
@@ -287,9 +289,9 @@ def test_arrows_go_back_also_while_steps_can_be_redone(opened, qtbot):
     queue = with_list(with_two_places(opened), qtbot)
     panel, control = queue.panel, queue.control
     listed, widget = panel.panels.queue, panel.refine_panel.buttons["undo"]
-    control.session.click(0, 0, 0)
+    control.session.document.click(0, 0, 0)
     control.undo()
-    assert control.session.can_redo
+    assert control.session.document.can_redo
     qtbot.keyClick(widget, Qt.Key.Key_N)
     first, second = (place.window for place in listed.places)
     for key, there in ((Qt.Key.Key_Right, second), (Qt.Key.Key_Left, first)):

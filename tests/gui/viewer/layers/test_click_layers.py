@@ -27,7 +27,7 @@ def said():
 @pytest.fixture
 def layers(session, said, qtbot):
     made = ClickLayers(session, said.append)
-    session.clicks_changed.connect(lambda _: made.show())
+    session.document.clicks_changed.connect(lambda _: made.show())
     yield made
     qtbot.wait(1)
 
@@ -41,26 +41,26 @@ def points(layers):
 
 @pytest.fixture
 def three(session, points):
-    session.add(Click(10, 20, 0), Click(30, 40, 1), Click(50, 60, 1))
+    session.document.add(Click(10, 20, 0), Click(30, 40, 1), Click(50, 60, 1))
     return points
 
 
 def clicks(session):
-    return [(c.row, c.col, c.label) for c in session.clicks]
+    return [(c.row, c.col, c.label) for c in session.document.clicks]
 
 
 def shown(layer, session):
-    names = [land.name for land in session.classes]
+    names = [land.name for land in session.document.classes]
     labels = [names.index(name) for name in layer.features["class"]]
     return [(*map(int, at), label) for at, label in zip(layer.data, labels, strict=True)]
 
 
 def steps(session):
-    return [step.title for step in session.history[1:]]
+    return [step.title for step in session.document.history[1:]]
 
 
 def name(session, label):
-    return session.classes[label].name
+    return session.document.classes[label].name
 
 
 def test_a_point_is_a_click_of_the_armed_class_on_a_whole_pixel(session, layers, points):
@@ -74,7 +74,7 @@ def test_a_point_is_a_click_of_the_armed_class_on_a_whole_pixel(session, layers,
 def test_pasted_points_are_clicks(session, three):
     three.selected_data = {0, 1}
     three._copy_data()
-    session.remove(Click(10, 20, 0), Click(30, 40, 1))
+    session.document.remove(Click(10, 20, 0), Click(30, 40, 1))
     three._paste_data()
     assert sorted(clicks(session)) == [(10, 20, 0), (30, 40, 1), (50, 60, 1)]
     assert steps(session)[-1] == "2 clicks"
@@ -82,11 +82,11 @@ def test_pasted_points_are_clicks(session, three):
 
 
 def test_points_pasted_onto_themselves_change_nothing(session, three):
-    before = session.clicks
+    before = session.document.clicks
     three.selected_data = {2}
     three._copy_data()
     three._paste_data()
-    assert session.clicks == before
+    assert session.document.clicks == before
     assert shown(three, session) == clicks(session)
 
 
@@ -97,7 +97,7 @@ def test_a_class_edited_in_the_features_table_is_a_relabelled_click(session, lay
     layers.take_over_edits()
     assert clicks(session) == [(10, 20, 0), (30, 40, 0), (50, 60, 1)]
     assert steps(session)[-1] == f"a click to {name(session, 0)}"
-    session.undo()
+    session.document.undo()
     assert shown(three, session) == [(10, 20, 0), (30, 40, 1), (50, 60, 1)]
 
 
@@ -204,7 +204,7 @@ def test_both_views_show_all(session, layers, three):
     assert shown(three, session) == shown(second, session) == clicks(session)
     layers.forget(second)
     second.add((1, 1))
-    assert len(session.clicks) == 4
+    assert len(session.document.clicks) == 4
 
 
 def test_a_selected_point_is_let_go_of(three, qtbot):
@@ -225,9 +225,9 @@ def test_points_that_are_added_have_the_colours_of_their_classes(session, layers
     for label, row in ((0, 10.3), (1, 20.0), (1, 30.6), (0, 40.2)):
         layers.arm(label)
         points.add((row, 20.6))
-    session.add(Click(50, 60, 1))
+    session.document.add(Click(50, 60, 1))
     layers.arm(0)
-    expected = transform_color([session.classes[label].color for label in (0, 1, 1, 0, 1)])
+    expected = transform_color([session.document.classes[label].color for label in (0, 1, 1, 0, 1)])
     np.testing.assert_allclose(points.face_color, expected, atol=1e-6)
     assert shown(points, session) == clicks(session)
 
@@ -236,7 +236,7 @@ def test_a_class_that_is_changed_changes_its_colour(session, layers, three):
     three.features.loc[0, "class"] = name(session, 1)
     layers.take_over_edits()
     np.testing.assert_allclose(three.face_color[0], three.face_color[1])
-    session.undo()
+    session.document.undo()
     assert not np.allclose(three.face_color[0], three.face_color[1])
 
 

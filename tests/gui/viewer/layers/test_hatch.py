@@ -82,7 +82,7 @@ def test_lies_on_the_image_wherever_that_is(session):
 
 def test_shows_up_while_the_map_is_being_redone_and_goes(reused, qtbot):
     control, session = reused.control, reused.control.session
-    session.click(40, 50, 1)
+    session.document.click(40, 50, 1)
     reused.idle()
     patches = []
     finish(session.adapt(Disca(passes=1, crop_size=64)), patches.append)
@@ -103,7 +103,7 @@ def test_shows_up_while_the_map_is_being_redone_and_goes(reused, qtbot):
 
 def test_shows_at_once_what_an_undo_cannot_bring_back_at_once(reused, monkeypatch):
     control, session = reused.control, reused.control.session
-    session.click(40, 50, 1)
+    session.document.click(40, 50, 1)
     reused.idle()
     monkeypatch.setattr(control._tasks, "submit", lambda task: None)  # nothing is computed again
     control.undo()
@@ -121,10 +121,10 @@ def test_is_there_from_the_start_so_that_no_click_waits_for_it(reused):
 
 def test_whoever_removes_the_hatching_does_not_get_it_again(opened, qtbot):
     control, session = opened.control, opened.control.session
-    session.click(40, 50, 1)
+    session.document.click(40, 50, 1)
     opened.idle()
     opened.viewer.layers.remove(TITLE)
-    session.click(140, 50, 2)
+    session.document.click(140, 50, 2)
     opened.idle()
     control.segment()
     opened.idle()
@@ -134,7 +134,7 @@ def test_whoever_removes_the_hatching_does_not_get_it_again(opened, qtbot):
 
 def test_precision_can_be_chosen_and_clicks_come_along(opened):
     panel = opened.panel
-    panel.control.session.click(40, 50, 1)
+    panel.control.session.document.click(40, 50, 1)
     opened.idle()
     panel.refine_panel.precision.setCurrentText("float32")
     assert panel.opening.session() is None, "its map is to be drawn anew"
@@ -142,7 +142,7 @@ def test_precision_can_be_chosen_and_clicks_come_along(opened):
     opened.idle()
     session = panel.control.session
     assert str(session.compute) == "cpu, float32"
-    assert len(session.clicks) == 1
+    assert len(session.document.clicks) == 1
     panel.refine_panel.recipes.setCurrentText("paper")
     panel.refine_panel.recipes.setCurrentText("default")
     assert panel.refine_panel.precision.currentText() == "float32", "no recipe's business"
@@ -172,7 +172,7 @@ def test_goes_in_the_frame_in_which_its_tile_is_redrawn(reused):
         reused.control.session,
         reused.control.layers.stale_layer,
     )
-    session.click(40, 50, 1)
+    session.document.click(40, 50, 1)
     reused.idle()
     events = []
     finish(session.adapt(Disca(passes=1, crop_size=64)), events.append)
@@ -200,7 +200,7 @@ def test_waits_for_the_frame_of_a_map_that_is_redrawn_soon(reused):
         reused.control.session,
         reused.control.layers.stale_layer,
     )
-    session.click(40, 50, 1)
+    session.document.click(40, 50, 1)
     reused.idle()
     events = []
     finish(session.adapt(Disca(passes=1, crop_size=64)), events.append)

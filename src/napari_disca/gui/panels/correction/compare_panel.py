@@ -64,10 +64,10 @@ def difference(session: Session) -> str:
     ----------
     session : Session
     """
-    if session.adapted is None:
+    if session.document.adapted is None:
         return "Until you adapt, both are the same map"
     disir, disca = (session.maps[name].levels[-1] for name in ("disir", "disca"))
-    return _said(np.asarray(disir), np.asarray(disca), [c.name for c in session.classes])
+    return _said(np.asarray(disir), np.asarray(disca), [c.name for c in session.document.classes])
 
 
 def _said(disir: NDArray[np.uint8], disca: NDArray[np.uint8], names: Sequence[str]) -> str:

@@ -84,7 +84,7 @@ class ImageOpening(QObject):
 
     def _on_changed(self) -> None:
         session = self.session()
-        if session is not None and session.can_undo:
+        if session is not None and session.document.can_undo:
             self._journals.show_journals(None)  # the user has started without it
 
     def _on_settled(self) -> None:
@@ -147,8 +147,10 @@ class ImageOpening(QObject):
         assert choice is not None
         self._open(session, choice, choice.weights)
         left = self._left.get(choice.layer, {})
-        if (clicks := left.get((choice.frame, class_names(session)))) and not session.can_undo:
-            session.set_clicks(clicks, "take over the clicks")
+        if (
+            clicks := left.get((choice.frame, class_names(session)))
+        ) and not session.document.can_undo:
+            session.document.set_clicks(clicks, "take over the clicks")
         self.changed.emit()
         for then in opening.then:
             then()
@@ -164,13 +166,13 @@ class ImageOpening(QObject):
         before = control.session
         if before is not None and opened is not None:
             left = self._left.setdefault(opened.layer, {})
-            left[opened.frame, class_names(before)] = before.clicks
+            left[opened.frame, class_names(before)] = before.document.clicks
             if opened.image != choice.image:
                 self._journals.remember(before)
         control.open(choice.layer, session)
         if before is not None and before.raster is not session.raster:
             before.raster.close()
-        if session.journal is None:
+        if session.document.journal is None:
             self._journals.begin(session, weights)
         self._opened = choice
         if control.layers is not None:

@@ -117,7 +117,7 @@ class JournalController(QObject):
 
     def begin(self, session: Session, weights: str) -> None:
         """Begin the journal of a new session; a warning says where there can be none."""
-        if session.can_undo:
+        if session.document.can_undo:
             return
         try:
             run_on_thread(lambda: restore.begin(session, weights))
@@ -126,8 +126,8 @@ class JournalController(QObject):
 
     def remember(self, session: Session) -> None:
         """Remember the journal of a session that is closed for another image."""
-        if session.journal is not None:
-            self._left.add(session.journal.path)
+        if session.document.journal is not None:
+            self._left.add(session.document.journal.path)
 
     def resume_job(
         self, path: Path, raster: Raster, weights: str, agreed: Callable[[str], bool]

@@ -125,7 +125,7 @@ class ReviewController(QObject):
         """Record that the place has another class, by a click in its middle."""
         if (outlined := self._outlined()) is None:
             self._tell(_NO_PLACE)
-        elif label < len(outlined[0].session.classes):
+        elif label < len(outlined[0].session.document.classes):
             row, col = outlined[0].middle
             self.judge("wrong", click=Click(row, col, label), go_on=False)
 
@@ -148,14 +148,14 @@ class ReviewController(QObject):
         else:
             review, place = outlined
             self._outline(place, review.middle)
-            classes = len(review.session.classes)
+            classes = len(review.session.document.classes)
             guided = how_to_judge(self._bar.verbs, classes, tiles=review.by_tiles)
         if guided != self._guided:
             self._guided = guided
             self._bar.show_how(guided)
             self._guide(guided)
         drawn = session is not None and bool(session.maps["disir"].levels[-1].any())
-        marked = session is not None and bool(session.marks)
+        marked = session is not None and bool(session.document.marks)
         self._bar.enable(
             "" if drawn else "there is no map yet: press Segment",
             "" if marked else "no place was judged or seen yet",
@@ -164,7 +164,7 @@ class ReviewController(QObject):
             shares, notes = (0.0, 0.0), 0
         else:
             shares = session.review.shares()
-            notes = sum(bool(mark.note) for mark in session.marks)
+            notes = sum(bool(mark.note) for mark in session.document.marks)
         if self._shown != (shares, notes):
             self._shown = shares, notes
             self._bar.show_shares(*shares, notes)

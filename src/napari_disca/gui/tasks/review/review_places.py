@@ -111,7 +111,7 @@ class ReviewPlaces(QObject):
             self._attach(self._control.session)
         session = self._session
         self._panel.setVisible(
-            session is not None and bool(session.maps[session.corrected].levels[-1].any())
+            session is not None and bool(session.maps[session.document.corrected].levels[-1].any())
         )
         if self._panel.isVisible():
             self._list()
@@ -130,13 +130,13 @@ class ReviewPlaces(QObject):
             self._look.start()
 
     def _state(self, session: Session, review: ReviewCamera) -> tuple[object, ...]:
-        return session.step, self._painted, review.by_tiles
+        return session.document.step, self._painted, review.by_tiles
 
     def _look_at_marks(self, session: Session) -> None:
-        if self._marks is not session.marks:
-            self._marks = session.marks
-            self._marked = [(mark.window, mark.verdict) for mark in session.marks]
-            self._judged = _judged(session.marks, self._resolution)
+        if self._marks is not session.document.marks:
+            self._marks = session.document.marks
+            self._marked = [(mark.window, mark.verdict) for mark in session.document.marks]
+            self._judged = _judged(session.document.marks, self._resolution)
 
     # ------------------------------------------------------------------ the list
 
@@ -192,8 +192,8 @@ class ReviewPlaces(QObject):
         return places, len(tiles)
 
     def _open(self, session: Session, window: Window, middle: tuple[int, int]) -> QueuePlace:
-        value = int(session.maps[session.corrected].levels[0][middle])
-        classes = session.classes
+        value = int(session.maps[session.document.corrected].levels[0][middle])
+        classes = session.document.classes
         name = f"{classes[value - 1].name}? " if 0 < value <= len(classes) else ""
         return QueuePlace(window, middle, "open", f"{name}{_size(window, self._resolution)}")
 

@@ -87,11 +87,15 @@ class RippleComparison(QObject):
     def follow(self) -> bool:
         """Compare again if the session is at another step; return whether it is."""
         session = self._session
-        step = None if session is None else session.step
+        step = None if session is None else session.document.step
         moved = step is not self._step
         if moved:
             self._step, self._was_painted, self.ripple = step, True, None
-            if session is not None and session.adapted is not None and not self._timer.isActive():
+            if (
+                session is not None
+                and session.document.adapted is not None
+                and not self._timer.isActive()
+            ):
                 self._timer.start(_SOON)
         self._compare_last_tiles()
         return moved
@@ -122,7 +126,7 @@ class RippleComparison(QObject):
 
     def _on_painted(self, patch: Patch) -> None:
         session = self._session
-        if session is None or session.adapted is None or patch.map == "initial":
+        if session is None or session.document.adapted is None or patch.map == "initial":
             return
         self._was_painted = True
         if not self._background.running and not self._timer.isActive():
@@ -130,10 +134,10 @@ class RippleComparison(QObject):
 
     def _start(self) -> None:
         session = self._session
-        if session is None or session.adapted is None or self._background.running:
+        if session is None or session.document.adapted is None or self._background.running:
             return
         self._was_painted = self._was_dropped = False
-        self._compared_step = session.step
+        self._compared_step = session.document.step
         self._began = time.monotonic()
         job = session.proposals.ripple(_LEAST, session.viewport.window)
         self._background.start(job, self._on_compared)

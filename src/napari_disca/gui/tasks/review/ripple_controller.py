@@ -88,7 +88,7 @@ class RippleController(QObject):
         session = self._control.session
         if session is not self._session:
             self._begin(session)
-        if self.comparison.follow() and (session is None or session.adapted is None):
+        if self.comparison.follow() and (session is None or session.document.adapted is None):
             self.panel.show_regions((), (), "")
         self._show()
 
@@ -109,7 +109,7 @@ class RippleController(QObject):
     def _list(
         self, session: Session, regions: tuple[Region, ...], summary: str, *, interim: bool = False
     ) -> None:
-        names = [land.name for land in session.classes]
+        names = [land.name for land in session.document.classes]
         self.panel.show_regions(regions, names, summary, follow=True, interim=interim)
         self._show()
 
@@ -164,8 +164,8 @@ class RippleController(QObject):
             or session.proposals.strength == value
         ):
             return
-        if self._trying and session.step.kind == "strength":
-            session.undo()
+        if self._trying and session.document.step.kind == "strength":
+            session.document.undo()
         self._trying = self.panel.slider.isSliderDown()
         self._do(lambda proposals: proposals.set_strength(round(value, 2)), f"Strength {value:.1f}")
 
@@ -204,7 +204,7 @@ class RippleController(QObject):
 
     def press_blink(self) -> None:
         """Show the maps before and after the adaptation in turn, while the key is down."""
-        if self._session is not None and self._session.adapted is not None:
+        if self._session is not None and self._session.document.adapted is not None:
             self._swap()
             self._blink.start()
 
@@ -213,7 +213,7 @@ class RippleController(QObject):
         self._blink.stop()
         layers, session = self._control.layers, self._session
         if layers is not None and session is not None:
-            layers.show_adapted(session.adapted is not None)
+            layers.show_adapted(session.document.adapted is not None)
 
     def _swap(self) -> None:
         layers = self._control.layers
@@ -223,7 +223,7 @@ class RippleController(QObject):
     def _show(self) -> None:
         session, panel = self._session, self.panel
         self._outline(panel.selected.window if panel.selected is not None else None)
-        adapted = session is not None and session.adapted is not None
+        adapted = session is not None and session.document.adapted is not None
         nothing = "" if adapted else _NOTHING
         chosen = nothing or ("" if panel.selected is not None else "choose a region in the list")
         if panel.selected is not None and not panel.selected.complete:

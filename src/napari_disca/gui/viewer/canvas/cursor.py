@@ -156,17 +156,17 @@ class Cursor(QObject):
         """Return the name of the class that the top map shows at a pixel, and its details."""
         session = layers.session
         shown = next((n for n in reversed(layers.maps) if layers.maps[n].visible), "")
-        shown = shown or session.corrected
+        shown = shown or session.document.corrected
         value = int(session.maps[shown].levels[0][row, col]) - 1
-        if not 0 <= value < len(session.classes):
+        if not 0 <= value < len(session.document.classes):
             return "", ""
         ranked = self._second.at(session, shown, row, col)
         if ranked is not None:
-            sure = likely(ranked, value, session.classes)
+            sure = likely(ranked, value, session.document.classes)
         else:
             sure = _sure(session, shown, row, col)
         origin = _origin(session, shown, row, col, value + 1)
-        return session.classes[value].name, ", ".join(filter(None, (sure, origin)))
+        return session.document.classes[value].name, ", ".join(filter(None, (sure, origin)))
 
 
 def world_at(image: Image | None, viewer: Viewer) -> World | None:
@@ -216,11 +216,11 @@ def likely(ranked: tuple[Ranked, Ranked], value: int, classes: Sequence[LandClas
 
 def _origin(session: Session, shown: str, row: int, col: int, value: int) -> str:
     """Return what decided the class of a pixel, in words."""
-    if session.locked_at(row, col):
+    if session.document.locked_at(row, col):
         return "locked"
-    if shown != "initial" and session.drawn_at(row, col):
+    if shown != "initial" and session.document.drawn_at(row, col):
         return "drawn"
-    if shown == "initial" or any(click.pixel == (row, col) for click in session.clicks):
+    if shown == "initial" or any(click.pixel == (row, col) for click in session.document.clicks):
         return "network's map" if shown == "initial" else "your click"
     first = int(session.maps["initial"].levels[0][row, col])
     if value == first:

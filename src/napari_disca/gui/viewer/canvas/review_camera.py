@@ -80,8 +80,10 @@ class ReviewCamera:
     def to_come(self, most: int) -> Job[tuple[list[ReviewStop], int]]:
         """Job that returns the next doubtful places, and how many there are."""
         session, review = self.session, self._doubtful
-        review.leave_out(review_cells(session.marks, session.network_view))
-        return review.to_come(session.uncertainty[session.corrected], session.clicks, most)
+        review.leave_out(review_cells(session.document.marks, session.network_view))
+        return review.to_come(
+            session.uncertainty[session.document.corrected], session.document.clicks, most
+        )
 
     def _go(self, window: Window, middle: tuple[int, int], fills: float) -> None:
         self.place, self.middle = window, middle
@@ -92,8 +94,8 @@ class ReviewCamera:
         place, self.place = self.place, None
         session = self.session
         # Not while steps can be redone, which a new step would delete.
-        judged = any(mark.window == place for mark in session.marks)
-        if place is not None and not judged and not session.can_redo:
+        judged = any(mark.window == place for mark in session.document.marks)
+        if place is not None and not judged and not session.document.can_redo:
             session.review.mark(place, "seen")
 
     def next(self) -> str:
@@ -105,14 +107,14 @@ class ReviewCamera:
             A message for the user.
         """
         session, review = self.session, self._doubtful
-        name = session.corrected
+        name = session.document.corrected
         uncertainty = session.uncertainty[name]
         if not uncertainty.any():
             return "There is no map yet: press Segment"
         self._pass()
         self._by_tiles = False
-        review.leave_out(review_cells(session.marks, session.network_view))
-        found = review.next(uncertainty, session.clicks)
+        review.leave_out(review_cells(session.document.marks, session.network_view))
+        found = review.next(uncertainty, session.document.clicks)
         if found is not None:
             stop, left = found
             self._go(stop.window, stop.pixel, _PART)
@@ -134,4 +136,6 @@ class ReviewCamera:
             and across * _JUDGED <= 1
             and not self._layers.sees_all()
         ):
-            self._doubtful.mark_seen(view, self.session.uncertainty[self.session.corrected])
+            self._doubtful.mark_seen(
+                view, self.session.uncertainty[self.session.document.corrected]
+            )

@@ -42,19 +42,19 @@ def first_colours(classes: Sequence[LandClass]) -> tuple[LandClass, ...]:
 
 def shown_classes(session: Session) -> tuple[LandClass, ...]:
     """Return the classes of a session in the colours that are shown."""
-    classes: tuple[LandClass, ...] = session.classes
+    classes: tuple[LandClass, ...] = session.document.classes
     return classes if _is_chosen(session) else first_colours(classes)
 
 
 def saved_classes(session: Session) -> tuple[LandClass, ...]:
     """Return the classes with which a map of a session is saved, in the colours that are shown."""
-    classes = session.saved_classes
+    classes = session.document.saved_classes
     return classes if _is_chosen(session) else first_colours(classes)
 
 
 def shown_table(session: Session) -> ClassTable:
     """Return the class table with the colours that are shown; the user's changes start from it."""
-    table: ClassTable = session.class_table
+    table: ClassTable = session.document.class_table
     return table.recoloured(
         {
             label: land.color
@@ -101,7 +101,7 @@ def warning(network: Sequence[LandClass], shown: Sequence[LandClass]) -> str:
 def _is_chosen(session: Session) -> bool:
     from napari_disca.session.steps.class_table import ClassTable
 
-    return bool(session.step.value(ClassTable).entries)
+    return bool(session.document.step.value(ClassTable).entries)
 
 
 def _said(classes: Sequence[LandClass], pairs: Sequence[tuple[int, int, float]]) -> str:

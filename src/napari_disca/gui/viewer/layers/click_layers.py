@@ -83,7 +83,7 @@ class ClickLayers:
         self.label = 0
         self._session = session
         self._report = report
-        self._names = [land.name for land in session.classes]
+        self._names = [land.name for land in session.document.classes]
         self._filled: dict[Points, _Filled] = {}
         #: Whether the layers follow the session just now; whether the session follows a layer.
         self._echo = self._telling = False
@@ -92,7 +92,7 @@ class ClickLayers:
 
     def rename(self) -> None:
         """Use the session's present class names for the clicks."""
-        names = [land.name for land in self._session.classes]
+        names = [land.name for land in self._session.document.classes]
         if names != self._names:
             self._names = names
             for layer in self.layers:
@@ -109,7 +109,7 @@ class ClickLayers:
             border_color="white",
             features=features_of((), self._names),
             face_color=CLASS,
-            face_color_cycle={land.name: land.color for land in self._session.classes},
+            face_color_cycle={land.name: land.color for land in self._session.document.classes},
             metadata={"napari_disca": {COPY: bool(self.layers)}},
             **placement,
         )
@@ -162,8 +162,8 @@ class ClickLayers:
 
         Each part that is set makes napari update all its panels, which takes longer than the click.
         """
-        clicks = self._session.clicks.items
-        rows, cols, labels = self._session.clicks.arrays()
+        clicks = self._session.document.clicks.items
+        rows, cols, labels = self._session.document.clicks.arrays()
         positions = np.stack([rows, cols], axis=1).astype(np.float64)
         before = self._filled.get(layer)
         filled = self._filled[layer] = _Filled(clicks, positions, labels.astype(np.int16))
@@ -188,9 +188,9 @@ class ClickLayers:
         layer = self.selecting
         if layer is None:
             return 0
-        items = self._session.clicks.items
+        items = self._session.document.clicks.items
         chosen = [items[i] for i in sorted(layer.selected_data) if i < len(items)]
-        self._session.relabel_all(dict.fromkeys(chosen, label))
+        self._session.document.relabel_all(dict.fromkeys(chosen, label))
         return len(chosen)
 
     @property
@@ -342,18 +342,18 @@ class ClickLayers:
     def _tell(self, edit: _Edit) -> None:
         session = self._session
         if edit.removed:
-            session.remove(*edit.removed)
+            session.document.remove(*edit.removed)
         if edit.relabelled:
-            session.relabel_all(edit.relabelled)
+            session.document.relabel_all(edit.relabelled)
             # A click that is also moved has its new class by now.
             for click, label in edit.relabelled.items():
                 if click in edit.moved:
                     pixel = edit.moved.pop(click)
                     edit.moved[Click(click.row, click.col, label)] = pixel
         if edit.moved:
-            session.move_all(edit.moved)
+            session.document.move_all(edit.moved)
         if edit.added:
-            session.add(*edit.added)
+            session.document.add(*edit.added)
 
     def _deselect(self) -> None:
         for layer in self.layers:

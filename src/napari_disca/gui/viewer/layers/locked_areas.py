@@ -51,11 +51,11 @@ class LockedAreas:
         self._lock, self._unlock, self._report = lock, unlock, report
         self._echo = False
         self._waiting = False
-        layers.session.locks_changed.connect(self._on_locks)
+        layers.session.document.locks_changed.connect(self._on_locks)
 
     def show(self) -> None:
         """Add the layer if there are locks and it is missing."""
-        if self.layer is None and self._layers.session.locks:
+        if self.layer is None and self._layers.session.document.locks:
             selection = self._layers.viewer.layers.selection
             active = selection.active
             self._add()
@@ -72,7 +72,7 @@ class LockedAreas:
 
     def selected(self) -> tuple[Lock, ...]:
         """Return the locks whose outlines are selected; a single one counts as selected."""
-        locks = self._layers.session.locks
+        locks = self._layers.session.document.locks
         if self.layer is None or len(locks) == 1:
             return locks if len(locks) == 1 else ()
         numbers = {int(self.layer.features["lock"].iloc[i]) for i in self.layer.selected_data}
@@ -110,7 +110,7 @@ class LockedAreas:
 
     def _fill(self) -> None:
         """Fill the layer with the locks of the session."""
-        layer, locks = self.layer, self._layers.session.locks
+        layer, locks = self.layer, self._layers.session.document.locks
         if layer is None:
             return
         self._echo = True
@@ -151,7 +151,7 @@ class LockedAreas:
             return
         numbers = [int(number) for number in layer.features["lock"].fillna(0)]
         shown = set(numbers)
-        gone = [lock for lock in session.locks if lock.number not in shown]
+        gone = [lock for lock in session.document.locks if lock.number not in shown]
         try:
             drawn = [
                 _area(layer.data[i][:, -2:], layer.shape_type[i])
@@ -165,7 +165,7 @@ class LockedAreas:
             self._lock(*drawn)
         elif gone:
             self._unlock(*gone)
-        elif len(numbers) == len(session.locks) and all(numbers):
+        elif len(numbers) == len(session.document.locks) and all(numbers):
             self._report("A locked area cannot be changed; unlock it and draw another")
         self._fill()
 
@@ -175,7 +175,7 @@ class LockedAreas:
 
     def detach(self) -> None:
         """Disconnect from the session and the layer."""
-        self._layers.session.locks_changed.disconnect(self._on_locks)
+        self._layers.session.document.locks_changed.disconnect(self._on_locks)
         if self.layer is not None:
             self.layer.events.data.disconnect(self._on_shapes)
 

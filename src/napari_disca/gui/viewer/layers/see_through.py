@@ -147,7 +147,7 @@ class SeeThrough:
             return
         hidden = [layer for layer in self._hidden if layer in layers.viewer.layers]
         if not any(layer in self._maps() for layer in hidden):
-            hidden.append(layers.maps.get(layers.session.corrected) or self._maps()[-1])
+            hidden.append(layers.maps.get(layers.session.document.corrected) or self._maps()[-1])
         with without_rebuilding_overlays(layers.viewer):
             for layer in hidden:
                 layer.visible = True
@@ -186,7 +186,7 @@ class SeeThrough:
         if self._layers is None or not self._maps():
             self._say("There is no map yet: press Segment")
             return
-        classes = self._layers.session.classes
+        classes = self._layers.session.document.classes
         if label >= len(classes):
             self._say(f"There are {len(classes)} classes")
             return
@@ -226,7 +226,7 @@ class SeeThrough:
             layer.contour = thickness
         # Not by `show_selected_label`, with which napari draws nothing in custom colours.
         about, session = layer.metadata["napari_disca"], self._attached().session
-        classes, hidden = shown_classes(session), session.class_table.hidden
+        classes, hidden = shown_classes(session), session.document.class_table.hidden
         wanted = (self.isolated, classes, hidden)
         if about.get(_SHOWN) != wanted:
             about[_SHOWN] = wanted

@@ -88,7 +88,7 @@ class SessionLayers(QObject):
         self._timer.setInterval(_REDRAW)
         self._timer.timeout.connect(self.redraw)
         session.painted.connect(self._on_painted)
-        session.clicks_changed.connect(self._on_session_clicks)
+        session.document.clicks_changed.connect(self._on_session_clicks)
         viewer.layers.events.removed.connect(self._on_removed)
 
     # ------------------------------------------------------------------ layers
@@ -110,8 +110,8 @@ class SessionLayers(QObject):
 
     def _add_map(self, name: str) -> Labels:
         levels = list(self.session.maps[name].levels)
-        classes = self.session.classes
-        shown = "disca" if self.session.adapted is not None else "disir"
+        classes = self.session.document.classes
+        shown = "disca" if self.session.document.adapted is not None else "disir"
         layer = Labels(
             levels if len(levels) > 1 else levels[0],
             name=TITLES[name],
@@ -313,7 +313,7 @@ class SessionLayers(QObject):
             self._timer.stop()
         self.stale_layer.end()
         self.session.painted.disconnect(self._on_painted)
-        self.session.clicks_changed.disconnect(self._on_session_clicks)
+        self.session.document.clicks_changed.disconnect(self._on_session_clicks)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.click_layers.detach()
         self.following.end()

@@ -39,7 +39,7 @@ class StaleLayer(QObject):
         self._timer.timeout.connect(self._on_timer)
         #: Whether the hatching is updated with the next frame of the map.
         self._postponed = False
-        layers.session.history_changed.connect(self._on_history)
+        layers.session.document.history_changed.connect(self._on_history)
 
     def show(self) -> None:
         """Add the layer if it is missing and the user has not removed it."""
@@ -103,7 +103,7 @@ class StaleLayer(QObject):
         """Stop updating the hatching."""
         with suppress(RuntimeError):  # Qt has deleted it where the window is closed
             self._timer.stop()
-        self._layers.session.history_changed.disconnect(self._on_history)
+        self._layers.session.document.history_changed.disconnect(self._on_history)
 
     def _shown(self) -> str | None:
         """Name of the top map; None if all are hidden."""

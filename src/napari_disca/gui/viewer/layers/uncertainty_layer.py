@@ -119,7 +119,7 @@ class UncertaintyLayer:
 
 def _values(layers: LayerHost) -> NDArray[np.uint8]:
     session = layers.session
-    return session.uncertainty[session.corrected]
+    return session.uncertainty[session.document.corrected]
 
 
 def certainty(value: int) -> float | None:
