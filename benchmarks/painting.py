@@ -2,9 +2,9 @@
 
     xvfb-run -a python benchmarks/painting.py [--side 20000]
 
-Opens napari with the panel and an image, cancels the drawing, and paints labels at random into
-*DISIR* where the window looks: all levels of the pyramid on disk, then the refresh of the layer,
-zoomed in to single pixels and out to the whole image.
+Opens napari with the panel and an image, cancels the first map, and paints labels at random into
+*DISIR* where the window looks: all levels of the pyramid on disk, then the layer, as the panel
+does it; zoomed in to single pixels and out to the whole image.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import torch  # noqa: F401, before Qt
 from common import folder_of, image, machine, open_panel, parser, wait
 
 from napari_disca.core.tiling import Window
+from napari_disca.gui.toolkit.windows import redraw_labels
+from napari_disca.gui.viewer.canvas.camera import camera_of
 
 _SIDE, _TIMES = 512, 20
 
@@ -40,12 +42,12 @@ def main() -> int:
         control.cancel()
         wait(30, lambda: not control.busy)
         print(machine(control.session))
-        layer, canvas = control.layers.maps["disir"], control.session.maps["disir"]
+        layer, pyramid = control.layers.maps["disir"], control.session.maps["disir"]
         for shown, zoom in (("single pixels", 1.0), ("the whole image", None)):
             if zoom is None:
                 viewer.reset_view()
             else:
-                viewer.camera.zoom = zoom
+                camera_of(viewer).zoom = zoom
             wait(3)
             view = control.layers.view()
             painting, showing = [], []
@@ -54,9 +56,9 @@ def main() -> int:
                 left = view.left + int(rng.integers(max(1, view.width - _SIDE)))
                 labels = rng.integers(0, 5, (_SIDE, _SIDE), dtype=np.uint8)
                 began = time.perf_counter()
-                canvas.paint(Window(top, left, _SIDE, _SIDE), labels)
+                pyramid.paint(Window(top, left, _SIDE, _SIDE), labels)
                 painted = time.perf_counter()
-                layer.refresh(extent=False, thumbnail=False, highlight=False)
+                redraw_labels(layer)
                 painting.append(painted - began)
                 showing.append(time.perf_counter() - painted)
                 wait(0.1)
