@@ -22,7 +22,7 @@ def test_memory_is_returned_when_more_of_it_is_unused(monkeypatch):
     monkeypatch.setattr(threads.time, "monotonic", lambda: now.seconds)
     freed = FreedMemory()
 
-    def look(used: int, resident: int, seconds: float = 5.0) -> None:
+    def look(used: int, resident: int, seconds: float = 1.5) -> None:
         now.used, now.resident = used, resident
         freed.return_unused()
         now.seconds += seconds
@@ -37,9 +37,9 @@ def test_memory_is_returned_when_more_of_it_is_unused(monkeypatch):
     assert trimmed == [457]
     look(390, 462)
     assert trimmed == [457, 462]
-    look(390, 440, seconds=4.9)
+    look(390, 440, seconds=1.4)
     look(390, 600, seconds=0.2)
-    assert trimmed == [457, 462], "every five seconds at most"
+    assert trimmed == [457, 462], "not more often"
     look(390, 601)
     assert trimmed == [457, 462, 601]
 

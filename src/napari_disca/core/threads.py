@@ -86,7 +86,7 @@ class FreedMemory:
         """Return freed memory if there is 16 MiB more of it than usual; call it after a tile.
 
         That includes the memory that every tile uses, which costs the next one up to a tenth of a
-        second; so it is done every five seconds at most.
+        second; so a second and a half passes between two looks.
         """
         malloc, now = _malloc(), time.monotonic()
         if malloc is None or now < self._next:
@@ -134,7 +134,7 @@ def _malloc() -> ctypes.CDLL | None:
 
 FREED_MEMORY = FreedMemory()
 #: Bytes by which unused memory grows before it is returned, and seconds until the next look at it.
-_RETURNED, _SECONDS = 16 << 20, 5.0
+_RETURNED, _SECONDS = 16 << 20, 1.5
 #: Parameters of mallopt, from malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 #: Bytes of freed memory that are kept.
