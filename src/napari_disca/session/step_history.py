@@ -168,12 +168,14 @@ class StepHistory:
     def _count(self, position: int) -> None:
         """Update the counts for another step; the time this takes grows with the changes only."""
         before, after = self.step, self._history[position]
+        low, high = sorted((self._position, position))
+        runs = sum(step.kind == "adapt" for step in self._history[low + 1 : high + 1])
+        self._counts["adapt"] += runs if position > self._position else -runs
+        if before.locks is after.locks and before.values is after.values:
+            return  # most steps, and undoing a click should cost nothing
         locks = before.locks.changes(after.locks)
         marks = before.value(Marks).items.changes(after.value(Marks).items)
         gone, come = (_counted(*values) for values in zip(locks, marks, strict=True))
-        low, high = sorted((self._position, position))
-        runs = gone if position < self._position else come
-        runs["adapt"] = sum(step.kind == "adapt" for step in self._history[low + 1 : high + 1])
         self._counts.subtract(gone)
         self._counts.update(come)
 
