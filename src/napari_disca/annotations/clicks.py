@@ -95,15 +95,13 @@ class Clicks:
         if not new:
             return self
         pixels = {click.pixel for click in new}
-        others = self._clicks.mapped(
-            lambda click: None if (click.row, click.col) in pixels else click
-        )
+        others = self._clicks.kept(lambda click: (click.row, click.col) not in pixels)
         return Clicks._from(others.added(*new))
 
     def removed(self, *clicks: Click) -> Clicks:
         """Return these clicks without the given ones."""
         gone = set(clicks)
-        return Clicks._from(self._clicks.mapped(lambda click: None if click in gone else click))
+        return Clicks._from(self._clicks.kept(lambda click: click not in gone))
 
     def replaced(self, old: Click, new: Click) -> Clicks:
         """Return clicks in which `new` stands for `old`, at its position in the order.
