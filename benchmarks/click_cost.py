@@ -3,7 +3,7 @@
     python benchmarks/click_cost.py [--sides 2048 8192 20000] [--clicks 15]
 
 Clicks at random, but so that each touches one tile, are answered in turns in images of several
-sizes: from `Session.click` until all maps are painted. After each, the bare network runs on as
+sizes: from `Document.click` until all maps are painted. After each, the bare network runs on as
 many tiles of zeros. So all ratios are taken in one process and hold on a noisy machine; times are
 medians. The maps' first drawing is not part of it and is left out.
 """

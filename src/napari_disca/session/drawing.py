@@ -43,7 +43,7 @@ class Drawing:
         """Give pixels a class in one step, and return the stroke.
 
         Both maps that clicks change show it, over later clicks and adaptations, until it is undone,
-        drawn over, or removed by `Session.unlock`. Pixels that were locked before stay.
+        drawn over, or removed by `Document.unlock`. Pixels that were locked before stay.
 
         Parameters
         ----------

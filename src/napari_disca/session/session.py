@@ -4,9 +4,9 @@ Three label maps of the image are kept (method: Lenczner et al. 2020): *initial*
 network alone; *disir*, the same weights with the clicks beside the image; *disca*, the adapted
 weights with the clicks. Until something is adapted, *disca* equals *disir*.
 
-A session is a `Document` (the user's work), `Maps` (what is rendered), and refreshes that bring the
-maps up to date with the document. A map is a pure function of weights, clicks and locks, tile by
-tile, and every tile has a version. So it is always known which tiles are out of date, also after
+A session has a `Document` (the user's work), `Maps` (what is rendered), and refreshes that bring
+the maps up to date with the document. A map is a pure function of weights, clicks and locks, tile
+by tile, and every tile has a version. So it is always known which tiles are out of date, also after
 an undo, a cancel or an error in the middle of a run.
 """
 

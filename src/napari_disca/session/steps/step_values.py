@@ -54,7 +54,7 @@ class AdaptationRun(Event):
     base : AdaptationRun or None
         The run before, if the recipe continues it.
     near_only : bool
-        Whether the run changes the map near the clicks only; see `Session.only_near`.
+        Whether the run changes the map near the clicks only; see `Proposals.only_near`.
     key : str
         Fingerprint of what is learned: runs with equal keys learn the same on one machine. It does
         not depend on strength and `near_only`.
